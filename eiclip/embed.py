@@ -1,0 +1,130 @@
+"""Embeddings of a split's photos and texts by a trained variant.
+
+Shape suffixes: B batch, N photos, P products, K entity groups, D embedding width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from eiclip.devices import mixed_precision
+from eiclip.errors import NonFiniteError
+from eiclip.model.entity_clip import EntityClip
+from eiclip.model.towers import context_length, image_size, pixel_statistics, tokenize
+from eiclip.retrieval import full_ranks, recall_at
+from eiclip.shards import Sample, read_samples
+from eiclip.variants import compose_text
+
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class EmbeddedSplit:
+    """Unit-length embeddings of a split: every photo, and every product's text once."""
+
+    image_ids: list[str]
+    image_products: list[str]
+    image_ND: Tensor
+    product_ids: list[str]
+    text_PD: Tensor
+
+    def owners(self) -> tuple[Tensor, Tensor]:
+        """Product numbers of the photos (N,) and of the texts (P,)."""
+        numbers = {product: number for number, product in enumerate(self.product_ids)}
+        return torch.tensor([numbers[p] for p in self.image_products]), torch.arange(len(self.product_ids))
+
+    def recalls(self) -> dict[str, float]:
+        """R@1/5/10 of both directions over all candidates, in percent, and their sum `sum_r`."""
+        image_owner_N, text_owner_P = self.owners()
+        ranks = {
+            "i2t": full_ranks(self.image_ND, self.text_PD, image_owner_N, text_owner_P),
+            "t2i": full_ranks(self.text_PD, self.image_ND, text_owner_P, image_owner_N),
+        }
+        values = {f"{way}_r{k}": recall_at(ranks[way], k) for way in ranks for k in (1, 5, 10)}
+        return values | {"sum_r": sum(values.values())}
+
+
+def variant_text(model: EntityClip, sample: Sample, left_out: str = "") -> str:
+    """The text that the model's variant reads of a product: row 3 reads the entities too."""
+    if not model.variant.entities_as_text:
+        return sample.description
+    first = model.training_settings.entities_first
+    return compose_text(
+        sample.description, sample.entities, model.vocabulary.groups, entities_first=first, left_out=left_out
+    )
+
+
+def normalised_pixels(model: EntityClip, samples: Sequence[Sample], device: str) -> Tensor:
+    """Photos of samples as the image tower wants them: float (B, 3, H, W)."""
+    size = image_size(model.towers)
+    pixels_BHWC = torch.from_numpy(np.stack([sample.pixels(size) for sample in samples])).to(device)
+    mean, deviation = (statistic.to(device) for statistic in pixel_statistics(model.towers))
+    return (pixels_BHWC.permute(0, 3, 1, 2).float() / 255 - mean) / deviation
+
+
+def text_inputs(model: EntityClip, samples: Sequence[Sample], device: str, left_out: str = "") -> tuple[Tensor, Tensor]:
+    """Token ids (B, L) and entity ids (B, K) of samples."""
+    texts = [variant_text(model, sample, left_out) for sample in samples]
+    tokens_BL = tokenize(texts, context_length(model.towers))
+    ids_BK = torch.tensor([model.vocabulary.encode(sample.entities, left_out) for sample in samples])
+    return tokens_BL.to(device), ids_BK.reshape(len(samples), -1).to(device)
+
+
+@torch.inference_mode()
+def embed_texts(model: EntityClip, samples: Sequence[Sample], device: str = "cpu", left_out: str = "") -> Tensor:
+    """Unit-length E_T (B, D) of samples' texts and entities, on the CPU.
+
+    Raises:
+        NonFiniteError: an embedding is NaN or infinite.
+    """
+    parts = []
+    for start in range(0, len(samples), BATCH):
+        with mixed_precision(device):
+            text = model.encode_text(*text_inputs(model, samples[start : start + BATCH], device, left_out))
+        parts.append(F.normalize(text.joint().float(), dim=-1).cpu())
+    return _finite(torch.cat(parts), "text")
+
+
+@torch.inference_mode()
+def embed_images(model: EntityClip, samples: Sequence[Sample], device: str = "cpu") -> Tensor:
+    """Unit-length E_I (B, D) of samples' photos, on the CPU.
+
+    Raises:
+        NonFiniteError: an embedding is NaN or infinite.
+    """
+    parts = []
+    for start in range(0, len(samples), BATCH):
+        with mixed_precision(device):
+            image_BD = model.encode_image(normalised_pixels(model, samples[start : start + BATCH], device))
+        parts.append(F.normalize(image_BD.float(), dim=-1).cpu())
+    return _finite(torch.cat(parts), "image")
+
+
+def _finite(embeddings: Tensor, kind: str) -> Tensor:
+    bad = int((~torch.isfinite(embeddings)).any(dim=-1).sum())
+    if bad:
+        raise NonFiniteError(f"{bad} of {len(embeddings)} {kind} embeddings are not finite; train this variant again")
+    return embeddings
+
+
+def first_of_product(samples: Sequence[Sample]) -> list[Sample]:
+    """One sample a product, its first: products share their text among their photos."""
+    return list({sample.product_id: sample for sample in reversed(samples)}.values())[::-1]
+
+
+def embed_split(model: EntityClip, shards: Sequence[Path], device: str = "cpu") -> EmbeddedSplit:
+    """Embed a split's photos and, once a product, its text."""
+    samples = list(read_samples(shards))
+    products = first_of_product(samples)
+    return EmbeddedSplit(
+        image_ids=[sample.image_id for sample in samples],
+        image_products=[sample.product_id for sample in samples],
+        image_ND=embed_images(model, samples, device),
+        product_ids=[sample.product_id for sample in products],
+        text_PD=embed_texts(model, products, device),
+    )

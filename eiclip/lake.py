@@ -1,0 +1,111 @@
+"""The Parquet lake and its DuckDB catalogue.
+
+Every table is `HOME/lake/<table>/dataset=<name>/<part>.parquet`. `HOME/eiclip.duckdb` holds views over them and
+nothing else: it is rebuilt beside its place and renamed into it, so that analysts can keep it open during a run.
+"""
+
+import fcntl
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from eiclip.errors import EiclipError
+from eiclip.files import whole_file
+
+SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
+CATALOGUE = "eiclip.duckdb"
+STORAGE_VERSION = "v1.0.0"
+"""Oldest DuckDB whose command line opens the catalogue."""
+
+
+class Lake:
+    """Where tables lie below a home, and the queries that make them."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def path(self, table: str, dataset: str, part: str = "data") -> Path:
+        """Where one part of a dataset's table lies."""
+        return self.home / "lake" / table / f"dataset={dataset}" / f"{part}.parquet"
+
+    def tables(self) -> list[str]:
+        """Names of the tables that have at least one file."""
+        return sorted({file.parent.parent.name for file in (self.home / "lake").glob("*/dataset=*/*.parquet")})
+
+    def query(
+        self, query: str, output: Path, inputs: Mapping[str, Sequence[Path]], parameters: Mapping[str, Any]
+    ) -> int:
+        """Run `sql/<query>.sql` over `inputs` (view name to Parquet files) and write its rows whole to `output`.
+
+        Returns the number of rows.
+
+        Raises:
+            EiclipError: DuckDB refused the query; names the query's file.
+        """
+        with duckdb.connect() as connection:
+            # Partitioned `dataset=` folders repeat a column that the files already hold.
+            for name, files in inputs.items():
+                connection.read_parquet([str(file) for file in files], hive_partitioning=False).create_view(name)
+            try:
+                with whole_file(output) as temporary:
+                    relation = connection.sql(read_sql(query), params=dict(parameters) or None)
+                    relation.write_parquet(str(temporary), compression="zstd")
+            except duckdb.Error as error:
+                raise EiclipError(f"sql/{query}.sql: {error}") from error
+            return count_rows([output])
+
+    def refresh_catalogue(self) -> Path:
+        """Rebuild `eiclip.duckdb`: one view per table that has files, in the place of the old one at once."""
+        catalogue = self.home / CATALOGUE
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / ".catalogue.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with whole_file(catalogue) as temporary, duckdb.connect() as connection:
+                connection.execute(f"ATTACH '{_quoted(temporary)}' AS catalogue (STORAGE_VERSION '{STORAGE_VERSION}')")
+                connection.execute("USE catalogue")
+                for table in self.tables():
+                    connection.execute(self._view(table))
+                connection.execute("USE memory")
+                connection.execute("DETACH catalogue")
+        return catalogue
+
+    def _view(self, table: str) -> str:
+        """The CREATE VIEW statement of one table; DuckDB takes no parameters there, so names are quoted by hand."""
+        place = self.home / "lake" / table
+        source = f"read_parquet('{_quoted(place / 'dataset=*' / '*.parquet')}', union_by_name = true"
+        columns = "*"
+        if table == "embeddings":
+            schemas = [pq.read_schema(file) for file in place.glob("dataset=*/*.parquet")]
+            widths = {schema.field("embedding").type.list_size for schema in schemas}
+            if len(widths) == 1:  # one width everywhere: an array, for which DuckDB has distances
+                columns = f"* REPLACE (embedding::FLOAT[{widths.pop()}] AS embedding)"
+        return f"CREATE VIEW {table} AS SELECT {columns} FROM {source}, hive_partitioning = false)"  # noqa: S608
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def read_sql(query: str) -> str:
+    """Text of `sql/<query>.sql`."""
+    return (SQL_FOLDER / f"{query}.sql").read_text(encoding="utf-8")
+
+
+def count_rows(files: Sequence[Path]) -> int:
+    """Number of rows of Parquet files, from their footers."""
+    return sum(pq.read_metadata(file).num_rows for file in files)
+
+
+def connect(home: Path) -> duckdb.DuckDBPyConnection:
+    """Open the catalogue of a home read-only.
+
+    Raises:
+        EiclipError: there is none yet.
+    """
+    catalogue = home / CATALOGUE
+    if not catalogue.is_file():
+        raise EiclipError(f"{catalogue}: no catalogue yet; run `make full_eval` or materialise its asset first")
+    return duckdb.connect(str(catalogue), read_only=True)

@@ -1,0 +1,1 @@
+"""The EI-CLIP model: CLIP's two towers, entity encoders (EA-Learner), gates (CE-Selector) and the three-term loss."""

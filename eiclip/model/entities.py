@@ -1,0 +1,120 @@
+"""EA-Learner and CE-Selector (section 3.3): entity encoders, their gates, and the sum that joins the description.
+
+Shape suffixes: B batch, K entity groups, D embedding width, V entities of a group.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eiclip.model.vocabulary import MISSING_ID, Vocabulary
+
+
+class EntityEncoder(nn.Module):
+    """h_k: one embedding a whole entity (never its words), then an MLP, trained from scratch."""
+
+    def __init__(self, entities: int, width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(entities, width)
+        self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+
+    def forward(self, ids_B: Tensor) -> Tensor:
+        """Embeddings (B, D) of entity ids (B,) in 0..V-1."""
+        output: Tensor = self.mlp(self.table(ids_B))
+        return output
+
+
+class Gate(nn.Module):
+    """G_k: how much an entity counts, in (0, 1), from its own embedding; a new gate gives everything 0.5."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(width, width // 4), nn.GELU(), nn.Linear(width // 4, 1))
+        last = self.mlp[-1]
+        assert isinstance(last, nn.Linear)  # noqa: S101 - for the type checker
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, entity_BD: Tensor) -> Tensor:
+        """Weights (B,) of entity embeddings (B, D)."""
+        output: Tensor = torch.sigmoid(self.mlp(entity_BD)).squeeze(-1)
+        return output
+
+
+class FusedEntities(NamedTuple):
+    """What the entities of a batch come to."""
+
+    sum_BD: Tensor
+    """E_A^ = sum_k w_k h_k(a_k)."""
+    weight_BK: Tensor
+    """w_k, 0 where the entity is missing."""
+    present_B: Tensor
+    """Whether the product has any entity at all."""
+
+
+class EntityFusion(nn.Module):
+    """All entity groups of a dataset: prior-weighted embeddings, gates, and their weighted sum.
+
+    Args:
+        vocabulary: the dataset's entities and the priors of those with several semantics.
+        width: D, the width of the towers' shared space.
+        gates: `learned` (row 5), or `equal` with `equal_weight` for every entity (row 4).
+        equal_weight: row 4's weight; None for 1/K.
+        unit_norm: scale every entity embedding to length one, so that scale cannot stand in for the gate.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        width: int,
+        *,
+        gates: Literal["equal", "learned"],
+        equal_weight: float | None = 1.0,
+        unit_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.groups = vocabulary.groups
+        self.unit_norm = unit_norm
+        self.equal_weight = equal_weight if equal_weight is not None else 1 / len(self.groups)
+        self.encoders = nn.ModuleList(EntityEncoder(len(vocabulary.names[g]), width) for g in self.groups)
+        self.gates = nn.ModuleList(Gate(width) for _ in self.groups) if gates == "learned" else None
+        self._semantics: list[list[int]] = []
+        for number, group in enumerate(self.groups):
+            ids_VK, priors_VK = vocabulary.mixture(group)
+            # Not persistent: the vocabulary beside the weights is their one source.
+            self.register_buffer(f"ids_{number}", ids_VK, persistent=False)
+            self.register_buffer(f"priors_{number}", priors_VK, persistent=False)
+            self._semantics.append([b for b in range(len(self.groups)) if bool((priors_VK[:, b] > 0).any())])
+
+    def entity(self, group: int, ids_B: Tensor) -> Tensor:
+        """E_A(a) = sum_b P(z = g(a, b)) h_b(a) (section 3.3): embeddings (B, D) of ids (B,) of the group number."""
+        ids_BK = getattr(self, f"ids_{group}")[ids_B]
+        priors_BK = getattr(self, f"priors_{group}")[ids_B]
+        mixed_BD = torch.zeros((), device=ids_B.device)
+        for semantics in self._semantics[group]:
+            embedding_BD = self._unit(self.encoders[semantics](ids_BK[:, semantics]))
+            mixed_BD = mixed_BD + priors_BK[:, semantics, None] * embedding_BD
+        return self._unit(mixed_BD) if len(self._semantics[group]) > 1 else mixed_BD
+
+    def weight(self, group: int, entity_BD: Tensor) -> Tensor:
+        """w_k = G_k(h_k(a_k)): weights (B,) of embeddings (B, D) of the group number."""
+        if self.gates is None:
+            return torch.full(entity_BD.shape[:1], self.equal_weight, device=entity_BD.device, dtype=entity_BD.dtype)
+        output: Tensor = self.gates[group](entity_BD)
+        return output
+
+    def forward(self, ids_BK: Tensor) -> FusedEntities:
+        """Fuse entity ids (B, K), -1 where missing: those have weight 0 and pass no gradient."""
+        present_BK = ids_BK != MISSING_ID
+        sums, weights = [], []
+        for group in range(len(self.groups)):
+            entity_BD = self.entity(group, ids_BK[:, group].clamp(min=0))
+            weight_B = self.weight(group, entity_BD) * present_BK[:, group]
+            sums.append(weight_B[:, None] * entity_BD)
+            weights.append(weight_B)
+        return FusedEntities(torch.stack(sums).sum(0), torch.stack(weights, dim=1), present_BK.any(dim=1))
+
+    def _unit(self, embedding_BD: Tensor) -> Tensor:
+        return F.normalize(embedding_BD, dim=-1) if self.unit_norm else embedding_BD

@@ -1,0 +1,157 @@
+"""EntityClip: the towers and the entities of one variant together, its loss, and its checkpoint folder.
+
+A checkpoint folder is open_clip's own (see `towers`) with three files more: `eiclip.json` (variant and settings),
+`vocabulary.json`, and `entities.safetensors` (encoders and gates, where the variant has them).
+
+Shape suffixes: B batch, K entity groups, L tokens, D embedding width.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eiclip.errors import NonFiniteError, WeightsError
+from eiclip.files import sha256_file, whole_folder, write_json
+from eiclip.model.entities import EntityFusion, FusedEntities
+from eiclip.model.losses import LossTerms, contrastive_loss
+from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
+from eiclip.model.vocabulary import Vocabulary
+from eiclip.settings import TrainingSettings
+from eiclip.stage import MANIFEST
+from eiclip.variants import Variant, get_variant
+
+ENTITIES_FILE = "entities.safetensors"
+MAXIMUM_SCALE = 100.0
+"""CLIP's bound on the learned inverse temperature."""
+
+
+class TextParts(NamedTuple):
+    """E_D (scaled as it is summed) and, in rows 4 and 5, the entities."""
+
+    description_BD: Tensor
+    entities: FusedEntities | None
+
+    def joint(self) -> Tensor:
+        """E_T = E_D + E_A^ (B, D); a product without any entity falls back to E_D."""
+        return self.description_BD if self.entities is None else self.description_BD + self.entities.sum_BD
+
+
+class EntityClip(nn.Module):
+    """One variant's model.
+
+    Args:
+        towers: an open_clip model with a `config` attribute.
+        variant: the row of Table 1.
+        vocabulary: the dataset's entities; used by every variant's caller, trained on by rows 4 and 5.
+        training: row 4's weight and whether embeddings are scaled to length one before the sum.
+    """
+
+    def __init__(
+        self, towers: nn.Module, variant: Variant, vocabulary: Vocabulary, training: TrainingSettings
+    ) -> None:
+        super().__init__()
+        self.towers = towers
+        self.variant = variant
+        self.vocabulary = vocabulary
+        self.training_settings = training
+        self.fusion: EntityFusion | None = None
+        if variant.gates != "none":
+            self.fusion = EntityFusion(
+                vocabulary,
+                embedding_width(towers),
+                gates=variant.gates,
+                equal_weight=training.equal_weight,
+                unit_norm=training.unit_norm,
+            )
+
+    def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
+        """E_I (B, D), of any length, of normalised pixels."""
+        output: Tensor = self.towers.encode_image(pixels_BCHW)  # type: ignore[operator]
+        return output
+
+    def encode_text(self, tokens_BL: Tensor, ids_BK: Tensor) -> TextParts:
+        """E_D and E_A^ of token ids and entity ids (-1: missing); rows 1 to 3 have no E_A^."""
+        description_BD = encode_text(self.towers, tokens_BL)
+        if self.fusion is None:
+            return TextParts(description_BD, None)
+        if self.training_settings.unit_norm:
+            description_BD = F.normalize(description_BD, dim=-1)
+        return TextParts(description_BD, self.fusion(ids_BK))
+
+    @property
+    def scale(self) -> Tensor:
+        """The learned inverse temperature."""
+        log_scale: Any = self.towers.logit_scale
+        scale: Tensor = log_scale.exp().clamp(max=MAXIMUM_SCALE)
+        return scale
+
+    def loss(self, image_BD: Tensor, text: TextParts) -> LossTerms:
+        """L(E_I, E_D + E_A^) + L(E_I, E_D) + L(E_I, E_A^); rows 1 to 3: L(E_I, E_D) alone.
+
+        Each tower's output is used once and shared by the three terms.
+        """
+        zero = image_BD.new_zeros(())
+        description = contrastive_loss(image_BD, text.description_BD, self.scale)
+        if text.entities is None:
+            return LossTerms(zero, description, zero)
+        joint = contrastive_loss(image_BD, text.joint(), self.scale)
+        entities = contrastive_loss(image_BD, text.entities.sum_BD, self.scale, keep_B=text.entities.present_B)
+        return LossTerms(joint, description, entities)
+
+    def parameter_groups(self, training: TrainingSettings) -> list[dict[str, Any]]:
+        """Optimizer groups `towers`, `entities`, `gates`, each with its own learning rate."""
+        groups = [{"name": "towers", "params": list(self.towers.parameters()), "lr": training.tower_lr}]
+        if self.fusion is not None:
+            encoders = list(self.fusion.encoders.parameters())
+            groups.append({"name": "entities", "params": encoders, "lr": training.entity_lr})
+            if self.fusion.gates is not None:
+                gates = list(self.fusion.gates.parameters())
+                groups.append({"name": "gates", "params": gates, "lr": training.gate_lr})
+        return groups
+
+
+def save_checkpoint(model: EntityClip, folder: Path, extra: dict[str, Any]) -> None:
+    """Write a checkpoint folder whole, with a manifest of its files' checksums; `extra` goes into `eiclip.json`.
+
+    Files in `extra["files"]` (name to path) are copied in beside the weights without being part of the manifest.
+
+    Raises:
+        NonFiniteError: a weight is NaN or infinite; nothing is written.
+    """
+    for name, value in model.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            raise NonFiniteError(f"{folder.name}: weight {name} is not finite; lower the learning rates")
+    with whole_folder(folder) as part:
+        save_towers(model.towers, part)
+        if model.fusion is not None:
+            state = {name: value.contiguous() for name, value in model.fusion.state_dict().items()}
+            save_file(state, part / ENTITIES_FILE)
+        write_json(part / "vocabulary.json", model.vocabulary.to_json())
+        described = {"variant": model.variant.name, "training": model.training_settings.model_dump(), **extra}
+        write_json(part / "eiclip.json", described)
+        files = {file.name: sha256_file(file) for file in sorted(part.iterdir())}
+        write_json(part / MANIFEST, files)
+
+
+def load_checkpoint(folder: Path, device: str = "cpu") -> EntityClip:
+    """Load a checkpoint folder for inference; nothing in it is unpickled.
+
+    Raises:
+        WeightsError: a file is missing or of another shape.
+    """
+    try:
+        described = json.loads((folder / "eiclip.json").read_text(encoding="utf-8"))
+        vocabulary = Vocabulary.from_json(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
+        training = TrainingSettings(**described["training"])
+        model = EntityClip(load_towers(folder), get_variant(described["variant"]), vocabulary, training)
+        if model.fusion is not None:
+            model.fusion.load_state_dict(load_file(folder / ENTITIES_FILE))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise WeightsError(f"{folder}: not a whole checkpoint ({error}); materialise it again") from error
+    return model.eval().to(device)

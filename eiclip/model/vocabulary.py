@@ -1,0 +1,103 @@
+"""Entity vocabulary: entity strings to ids by group, and the prior-weighted mixture of an entity of several groups."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eiclip.errors import CorruptOutputError
+
+UNKNOWN_ID = 0
+MISSING_ID = -1
+UNKNOWN = "<unk>"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Ids of entities within their groups.
+
+    `names[group][i]` is the entity of id i (0 is `<unk>`). `priors[entity][group]` is P(z = g(a, b)) (equation 2) for
+    the entities tagged in more than one group; an entity that is not there has one semantics, with prior 1.
+    """
+
+    names: dict[str, list[str]]
+    priors: dict[str, dict[str, float]]
+    _ids: dict[str, dict[str, int]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for group, names in self.names.items():
+            if not names or names[UNKNOWN_ID] != UNKNOWN:
+                raise CorruptOutputError(f"vocabulary of {group!r}: id 0 must be {UNKNOWN}, it is {names[:1]}")
+        ids = {group: {name: number for number, name in enumerate(names)} for group, names in self.names.items()}
+        object.__setattr__(self, "_ids", ids)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Entity groups, in the order of the model's K axis."""
+        return tuple(self.names)
+
+    def entity_id(self, group: str, entity: str) -> int:
+        """Id of `entity` within `group`; 0 (`<unk>`) where training did not see it, or too rarely."""
+        return self._ids[group].get(entity, UNKNOWN_ID)
+
+    def encode(self, entities: Mapping[str, str], left_out: str = "") -> list[int]:
+        """Ids (K) of a product's entities: -1 where one is missing or its group is `left_out`, 0 where it is unseen."""
+        return [
+            self.entity_id(group, entities[group]) if group in entities and group != left_out else MISSING_ID
+            for group in self.groups
+        ]
+
+    def mixture(self, group: str) -> tuple[Tensor, Tensor]:
+        """What E_A(a) of each entity of `group` is mixed from.
+
+        Returns:
+            ids (V, K) int64 and priors (V, K) float32: entity i's embedding is sum_b priors[i, b] h_b(ids[i, b]).
+        """
+        names, groups = self.names[group], self.groups
+        own = groups.index(group)
+        ids_VK = torch.zeros(len(names), len(groups), dtype=torch.int64)
+        priors_VK = torch.zeros(len(names), len(groups))
+        ids_VK[:, own] = torch.arange(len(names))
+        priors_VK[:, own] = 1.0
+        for number, name in enumerate(names):
+            for semantics, prior in self.priors.get(name, {}).items():
+                column = groups.index(semantics)
+                ids_VK[number, column] = self.entity_id(semantics, name)
+                priors_VK[number, column] = prior
+        return ids_VK, priors_VK
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able form, for the checkpoint's folder."""
+        return {"names": self.names, "priors": self.priors}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Vocabulary":
+        """The inverse of `to_json`."""
+        return cls(names=value["names"], priors=value["priors"])
+
+
+def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> Vocabulary:
+    """Read the `entity_vocabulary` and `semantic_prior` tables of a dataset (Parquet files).
+
+    Raises:
+        CorruptOutputError: ids are not dense from 0 within a group.
+    """
+    import pyarrow.parquet as pq
+
+    names: dict[str, list[str]] = {group: [] for group in groups}
+    for row in pq.read_table(vocabulary).sort_by([("entity_group", "ascending"), ("entity_id", "ascending")]).to_pylist():
+        known = names[row["entity_group"]]
+        if row["entity_id"] != len(known):
+            raise CorruptOutputError(
+                f"{vocabulary}: {row['entity_group']} goes from id {len(known) - 1} to {row['entity_id']}; "
+                "ids must be dense: materialise entity_vocabulary again"
+            )
+        known.append(row["entity"])
+    priors: dict[str, dict[str, float]] = {}
+    for row in pq.read_table(prior).to_pylist():
+        if 0 < row["prior"] < 1:
+            priors.setdefault(row["entity"], {})[row["entity_group"]] = row["prior"]
+    return Vocabulary(names, priors)

@@ -1,0 +1,163 @@
+"""Fashion-Gen as it is published: two HDF5 files, one row a photo, text as latin-1 bytes.
+
+Both files are checked in full before the first row is read: a pass over the photos takes long, and a fault of the
+second file should not wait for its end. h5py is not thread-safe: read from one thread.
+"""
+
+import hashlib
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from eiclip.errors import RawDataError
+from eiclip.files import digest
+from eiclip.readers.base import Accepted, Rejected, check_groups
+from eiclip.readers.fashiongen_layout import TEXT_KEYS, FashionGenFile, open_fashiongen
+from eiclip.readers.hdf5 import read_rows, rows_per_slab, slabs
+from eiclip.readers.texts import clean_description, normalise_entity, storable
+
+SPLITS = {"fashiongen_256_256_train.h5": "train", "fashiongen_256_256_validation.h5": "test"}
+GROUPS = ("brand", "category", "subcategory", "season", "composition", "department", "gender")
+
+logger = logging.getLogger(__name__)
+
+
+class FashionGenReader:
+    """Rows and photos of a folder that holds `fashiongen_256_256_train.h5` and `..._validation.h5`."""
+
+    def __init__(self, folder: Path, groups: Sequence[str] = ("brand", "subcategory", "season", "composition")) -> None:
+        """Raises SettingsError for a group that Fashion-Gen has no column for; files are looked at later."""
+        self.folder = folder
+        self.groups = check_groups(groups, GROUPS, "Fashion-Gen")
+
+    def fingerprint(self) -> str:
+        """Digest of names, sizes and times of both files and of the groups. Raises RawDataError."""
+        facts = []
+        for name in SPLITS:
+            try:
+                stat = (self.folder / name).stat()
+            except OSError as error:
+                raise RawDataError(f"{self.folder / name}: {error.strerror}; set the folder to where it is") from error
+            facts.append((name, stat.st_size, stat.st_mtime_ns))
+        return digest(["fashiongen", facts, self.groups])
+
+    def rows_in(self) -> int:
+        """Number of photos both files declare. Raises RawDataError."""
+        total = 0
+        for name in SPLITS:
+            with open_fashiongen(self.folder / name) as file:
+                total += file.count
+        return total
+
+    def rows(self) -> Iterator[Accepted | Rejected]:
+        """Yield the rows of the train file, then those of the validation file. Raises RawDataError."""
+        for name in SPLITS:
+            with open_fashiongen(self.folder / name) as file:
+                _warn_missing(name, file)
+        numbers: Counter[str] = Counter()  # photos seen per product, over both files
+        for name in SPLITS:
+            with open_fashiongen(self.folder / name) as file:
+                yield from self._file_rows(name, file, numbers)
+
+    def _file_rows(self, name: str, file: FashionGenFile, numbers: Counter[str]) -> Iterator[Accepted | Rejected]:
+        for start, stop in slabs(file.images):
+            pixels = read_rows(file.images, start, stop)
+            ids = read_rows(file.product_ids, start, stop).reshape(-1)
+            prices = file.prices if file.prices is None else read_rows(file.prices, start, stop).reshape(-1)
+            texts = {field: _decoded(column, start, stop) for field, column in file.texts.items()}
+            # A copy without subcategories has categories (checked on opening): candidates are drawn within them then.
+            texts.setdefault("subcategory", texts.get("category", []))
+            for offset in range(stop - start):
+                product_id = str(ids[offset])
+                numbers[product_id] += 1
+                cells = {field: column[offset] for field, column in texts.items()}
+                price = None if prices is None else _price(prices[offset])
+                yield self._row(name, start + offset, product_id, numbers[product_id], cells, price, pixels[offset])
+            del pixels  # else two slabs are held while the next one is read
+
+    def _row(
+        self, name: str, row: int, product_id: str, number: int, cells: dict[str, str], price: float | None,
+        pixels: np.ndarray[Any, Any],
+    ) -> Accepted | Rejected:  # fmt: skip
+        locator = f"row {row}"
+        description = clean_description(cells["description"])
+        if not description:
+            return Rejected(name, locator, product_id, "no description")
+        if (pixels == pixels[:1, :1]).all():
+            colour = tuple(int(value) for value in pixels[0, 0])
+            return Rejected(name, locator, product_id, f"blank photo: every pixel is {colour}")
+        plain = {field: clean_description(cells.get(field, "")) for field in TEXT_KEYS}
+        return Accepted(
+            source=name, locator=locator, product_id=product_id, image_id=f"{product_id}_{number}",
+            photo=f"{name}#{row}", source_split=SPLITS[name], title=plain["title"], description=description,
+            description_raw=storable(cells["description"]), category=plain["category"],
+            subcategory=plain["subcategory"], pose=plain["pose"], department=plain["department"],
+            gender=plain["gender"], price=price, entities=self._entities(plain),
+            photo_width=pixels.shape[1], photo_height=pixels.shape[0],
+            photo_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+        )  # fmt: skip
+
+    def _entities(self, plain: dict[str, str]) -> dict[str, str]:
+        named = {group: normalise_entity(plain[group]) for group in self.groups}
+        return {group: entity for group, entity in named.items() if entity}
+
+    def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
+        """Yield the photos of `refs` ('<file>#<row>') in their order; rising rows of a file are read in one slice.
+
+        Raises RawDataError for a ref that is not one of this folder's.
+        """
+        places = [_place(ref) for ref in refs]
+        begin = 0
+        while begin < len(places):
+            name = places[begin][0]
+            end = next((i for i in range(begin, len(places)) if places[i][0] != name), len(places))
+            with open_fashiongen(self.folder / name) as file:
+                yield from _photos_of(file.images, [row for _, row in places[begin:end]])
+            begin = end
+
+
+def _photos_of(images: h5py.Dataset, rows: Sequence[int]) -> Iterator[Image.Image]:
+    if rows and max(rows) >= images.shape[0]:
+        where = f"{images.file.filename}: row {max(rows)}"
+        raise RawDataError(f"{where} is beyond the last, {images.shape[0] - 1}: the file changed, rebuild the catalog")
+    slab = rows_per_slab(images)
+    begin = 0
+    while begin < len(rows):
+        end = begin + 1
+        while end < len(rows) and rows[end] > rows[end - 1] and rows[end] // slab == rows[begin] // slab:
+            end += 1
+        block = read_rows(images, rows[begin], rows[end - 1] + 1)
+        for row in rows[begin:end]:
+            yield Image.fromarray(block[row - rows[begin]])
+        begin = end
+
+
+def _place(ref: str) -> tuple[str, int]:
+    name, _, row = ref.rpartition("#")
+    if name not in SPLITS or not (row.isascii() and row.isdigit()):
+        raise RawDataError(f"photo {ref!r} is not of the form '<file>#<row>' with a file of {', '.join(SPLITS)}")
+    return name, int(row)
+
+
+def _decoded(column: h5py.Dataset, start: int, stop: int) -> list[str]:
+    # latin-1, not UTF-8 with errors ignored, which loses the letters of "appliqué".
+    return [cell.decode("latin-1") for cell in read_rows(column, start, stop).reshape(-1).tolist()]
+
+
+def _price(value: Any) -> float | None:
+    price = float(value)
+    return price if math.isfinite(price) and price > 0 else None  # 0 stands for "not known"
+
+
+def _warn_missing(name: str, file: FashionGenFile) -> None:
+    if file.missing:
+        keys = ", ".join(f"'{key}'" for key in file.missing)
+        instead = "; categories stand in for subcategories" if "subcategory" not in file.texts else ""
+        logger.warning("%s: no %s; those values stay empty%s", name, keys, instead)

@@ -1,0 +1,140 @@
+"""A folder of photos named by product id: finding them, and proving that they can be decoded.
+
+Photos come from the web, so they are taken as hostile: only three formats are tried, the declared size is held
+against a cap before a pixel is decoded, and only names that a listing of the folder gave are ever opened.
+"""
+
+import hashlib
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from eiclip.errors import RawDataError
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")  # in order of preference
+FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_PIXELS = 50_000_000
+MAX_FILE_BYTES = 64 * 2**20
+
+
+class UnusablePhotoError(Exception):
+    """A photo cannot be used; its text is the reason, ready for the quarantine."""
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """What a catalog keeps of a photo."""
+
+    width: int
+    height: int
+    sha256: str  # of the file's bytes
+
+
+class PhotoFolder:
+    """The photos of one folder, by the stem of their names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name if folder.name not in {"", ".."} else folder.resolve().name  # opens every reference
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Stem -> file name, the preferred extension where there are several. Raises RawDataError."""
+        found: dict[str, str] = {}
+        for file in self._files():
+            held = found.get(file.stem)
+            if held is None or _rank(file.name) < _rank(held):
+                found[file.stem] = file.name
+        return found
+
+    def listing(self) -> Iterator[tuple[str, int, int]]:
+        """Yield (name, size, time) of every photo, sorted by name. Raises RawDataError."""
+        for file in sorted(self._files()):
+            stat = file.stat()
+            yield file.name, stat.st_size, stat.st_mtime_ns
+
+    def _files(self) -> Iterator[Path]:
+        try:
+            # is_file keeps pipes and devices out, which would hang the reader.
+            yield from (f for f in self.folder.iterdir() if _rank(f.name) < len(EXTENSIONS) and f.is_file())
+        except OSError as error:
+            way_out = "set the dataset's images to the folder of <id>.jpg"
+            raise RawDataError(f"{self.folder}: cannot list the photos ({error.strerror}); {way_out}") from error
+
+    def check(self, stem: str) -> tuple[str, PhotoFacts]:
+        """Return the photo's reference and facts, having decoded it in full. Raises UnusablePhotoError."""
+        name = self.names.get(stem)
+        if name is None:
+            raise UnusablePhotoError(f"photo missing: {self.name}/{stem}.jpg")
+        ref = f"{self.name}/{name}"
+        content = _content(self.folder / name, ref)
+        photo = decode_rgb(content, ref)
+        if all(low == high for low, high in photo.getextrema()):  # type: ignore[misc]
+            raise UnusablePhotoError(f"blank photo: {ref} is one colour, {photo.getpixel((0, 0))}")
+        return ref, PhotoFacts(photo.width, photo.height, hashlib.sha256(content).hexdigest())
+
+    def load(self, ref: str) -> Image.Image:
+        """Return the RGB photo of a reference that `check` gave. Raises RawDataError."""
+        folder, _, name = ref.rpartition("/")
+        if folder != self.name or name in {"", ".", ".."} or "\0" in name:
+            raise RawDataError(f"photo {ref!r} is not of the form '{self.name}/<name>'; rebuild the catalog")
+        try:
+            return decode_rgb(_content(self.folder / name, ref), ref)
+        except UnusablePhotoError as error:
+            way_out = "it changed after the catalog was made, rebuild the catalog"
+            raise RawDataError(f"{self.folder / name}: {error}; {way_out}") from error
+
+
+def decode_rgb(content: bytes, ref: str) -> Image.Image:
+    """Decode a photo in full to upright RGB, transparent parts on white. Raises UnusablePhotoError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about size, where our own cap is stricter, and about metadata
+            photo = Image.open(io.BytesIO(content), formats=FORMATS)
+            if photo.width * photo.height > MAX_PIXELS:
+                raise UnusablePhotoError(f"photo too large: {ref} has {photo.width} x {photo.height} pixels")
+            photo.load()
+            return _rgb(_upright(photo))
+    except (UnusablePhotoError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:  # Pillow's own cap comes first for the largest
+        raise UnusablePhotoError(f"photo too large: {ref} has over {MAX_PIXELS:,} pixels") from error
+    except Image.UnidentifiedImageError as error:
+        raise UnusablePhotoError(f"unreadable photo: {ref} is not a JPEG, PNG or WEBP") from error
+    except Exception as error:  # on damaged files Pillow raises nearly anything: OSError, SyntaxError, struct.error
+        raise UnusablePhotoError(f"unreadable photo: {ref}: {error}") from error
+
+
+def _upright(photo: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(photo)
+    except Exception:  # damaged EXIF does not make the pixels worse
+        return photo
+
+
+def _rgb(photo: Image.Image) -> Image.Image:
+    if photo.has_transparency_data:  # a cut-out would turn black, its shops show it on white
+        photo = photo.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo).convert("RGB")
+    return photo.convert("RGB")
+
+
+def _content(path: Path, ref: str) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UnusablePhotoError(f"unreadable photo: {ref}: {error.strerror}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise UnusablePhotoError(f"photo too large: {ref} has over {MAX_FILE_BYTES:,} bytes")
+    return content
+
+
+def _rank(name: str) -> int:
+    extension = Path(name).suffix.lower()
+    return EXTENSIONS.index(extension) if extension in EXTENSIONS else len(EXTENSIONS)

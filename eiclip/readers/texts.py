@@ -1,0 +1,60 @@
+"""Cleaning of shop texts: markup, entities, broken characters and white space.
+
+Patterns are linear in the text's length, and callers cap that length, so hostile text costs no more than other text.
+"""
+
+import html
+import re
+import unicodedata
+
+REPLACEMENT = "\ufffd"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# U+FFFD once written as UTF-8 and read as latin-1 shows as three letters, or two where the column's width cut it.
+_BROKEN = re.compile("(?:ï¿½?|\ufffd)+")
+# What is never closed runs to the end, as in browsers, which also keeps these patterns linear.
+_BLOCK = re.compile(r"<(script|style)\b[^<>]*>(?:.*?</\1\s*>|.*)", re.IGNORECASE | re.DOTALL)
+# A letter must follow: "waist < 30 and > 20" is no tag.
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--(?:.*?-->|.*)", re.DOTALL)
+_ENDLESS_REFERENCE = re.compile(r"&#\d{8,};?")  # html.unescape raises at 4,300 digits; characters have 7 at most
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NO_ENTITY = {"", "-", "--", "n/a", "nan", "none", "null", "unknown"}
+
+
+def storable(text: str) -> str:
+    r"""Replace what UTF-8 cannot hold (lone surrogates) or what databases choke on (NUL).
+
+    >>> storable("a\ud800b\x00c")
+    'a\ufffdb\ufffdc'
+    """
+    return _SURROGATE.sub(REPLACEMENT, text).replace("\x00", REPLACEMENT)
+
+
+def clean_description(text: str) -> str:
+    r"""Return `text` as one line of plain words: no markup, entities, broken or control characters.
+
+    >>> clean_description("Skinny-fit jeans in black.<br>Logo appliqu\ufffd\ufffd at back &amp; cuffs. ")
+    'Skinny-fit jeans in black. Logo appliqu at back & cuffs.'
+    >>> clean_description("tonal stitching\u00ef\u00bf\u00bd\u00ef\u00bf\u00bdapprox. 2\" heel")
+    'tonal stitching approx. 2" heel'
+    >>> clean_description("&lt;b&gt;Waist&lt;/b&gt;&amp;nbsp;&lt; 30")
+    'Waist < 30'
+    """
+    for _ in range(2):  # shops escape what is already escaped
+        text = html.unescape(_ENDLESS_REFERENCE.sub(REPLACEMENT, text))
+    text = _TAG.sub(" ", _BLOCK.sub(" ", text))
+    text = _INVISIBLE.sub("", _BROKEN.sub(" ", storable(text)))
+    return unicodedata.normalize("NFC", " ".join(_CONTROL.sub(" ", text).split()))
+
+
+def normalise_entity(text: str) -> str:
+    """Return an entity's name in the one form it is counted by; '' for a placeholder.
+
+    >>> normalise_entity("  Golden  Goose ")
+    'golden goose'
+    >>> normalise_entity("N/A")
+    ''
+    """
+    # NFC again: lower-casing can take a character apart.
+    entity = " ".join(unicodedata.normalize("NFC", clean_description(text).lower()).split())
+    return "" if entity in _NO_ENTITY else entity

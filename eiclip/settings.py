@@ -1,0 +1,171 @@
+"""Settings: from the environment (`EICLIP_...`) and a TOML file, with defaults that run the embedded catalogue.
+
+Order of precedence: environment variables (nested ones as `EICLIP_TRAINING__EPOCHS=12`), then the TOML file named by
+`EICLIP_SETTINGS` (default `eiclip.toml`, where present), then the defaults here. A run configuration given to Dagster
+(`-c configs/paper.yaml`) overrides the `training` section for that run.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from eiclip.errors import SettingsError
+
+EMBEDDED_SIZE = 64
+"""Side, in pixels, of the photos that the small `general` model sees."""
+
+
+class Section(BaseModel):
+    """A group of settings: unknown names are refused, values cannot change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetSettings(Section):
+    """One catalogue: which reader, where its raw files lie, and which tags are entities.
+
+    `folder` is for `fashiongen` (the two `.h5` files); `metadata` and `images` are for `amazon`. With none of them
+    the raw files are the embedded catalogue's, written under the home first.
+    """
+
+    kind: Literal["fashiongen", "amazon"]
+    folder: Path | None = None
+    metadata: Path | None = None
+    images: Path | None = None
+    entity_groups: tuple[str, ...] = ("brand",)
+    negatives_group: str = "subcategory"
+    """What the sample-100 negatives share with the query; if it is an entity group it is left out of the model there."""
+    test_share: float = Field(0.3, ge=0, lt=1)
+    """Share of products held out for test, where the raw files draw no line themselves."""
+    validation_share: float = Field(0.1, gt=0, lt=1)
+    """Share of the remaining products held out for choosing settings."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the raw files are the generated ones."""
+        return self.folder is None and self.metadata is None
+
+
+FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))
+AMAZON = DatasetSettings(kind="amazon", entity_groups=("brand",))
+
+
+class TrainingSettings(Section):
+    """How one variant is trained. The defaults are the paper's recipe (section 4.1); None: decided by the model's size."""
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(128, ge=2)
+    tower_lr: float = Field(5e-5, ge=0)
+    """Learning rate of the two CLIP towers."""
+    entity_lr: float = Field(1e-3, ge=0)
+    """Learning rate of the entity encoders, which start from scratch (about 20 times the towers')."""
+    gate_lr: float = Field(5e-3, ge=0)
+    """Learning rate of the gates once they are released."""
+    gate_freeze: float = Field(0.15, ge=0, le=1)
+    """Share of the steps during which the gates stay as they began: earlier they close on entities that mean nothing yet."""
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_steps: int = Field(1000, ge=0)
+    """Linear warm-up; at most a tenth of all steps is used for it."""
+    entities_first: bool = True
+    """Row 3: entities before the description in its text (after it, they fall off the end of the context)."""
+    equal_weight: float | None = Field(1.0, gt=0)
+    """Row 4: the weight every entity group has; None: one over the number of groups."""
+    unit_norm: bool = True
+    """Scale the description and every entity embedding to length one before they are added."""
+    log_every: int = Field(10, ge=1)
+
+
+SMALL_RECIPE: dict[str, Any] = {
+    "epochs": 3, "batch_size": 64, "tower_lr": 1e-3, "entity_lr": 3e-3, "gate_lr": 2e-2, "gate_freeze": 0.15,
+    "warmup_steps": 30,
+}  # fmt: skip
+"""What the small `general` model is trained with instead: chosen on validation splits, see docs/decisions.md."""
+
+
+class EmbeddedSettings(Section):
+    """Size of the embedded catalogue and of the general corpus beside it (products, products, products, images)."""
+
+    fashiongen_train: int = Field(3400, ge=20)
+    fashiongen_test: int = Field(800, ge=10)
+    amazon: int = Field(2200, ge=20)
+    general_images: int = Field(8000, ge=64)
+    pretraining_epochs: int = Field(8, ge=1)
+    neutral_brands: bool = False
+    """Made-up brand names in place of the real, ambiguous ones: the control of the causal claim."""
+
+
+class Settings(BaseSettings):
+    """All settings of a home. Read once per process with `load_settings`."""
+
+    model_config = SettingsConfigDict(env_prefix="EICLIP_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    home: Path = Path("data")
+    seed: int = Field(0, ge=0)
+    fashiongen_dir: Path | None = None
+    amazon_meta: Path | None = None
+    amazon_images: Path | None = None
+    datasets: dict[str, DatasetSettings] = {}
+    pretrained: str | None = None
+    """`general`, a released tag of open_clip (`openai`), or a local file or folder of weights."""
+    model: str = "ViT-B-32"
+    """open_clip's name of the towers; not used with `general` or a folder, which bring their own."""
+    training: TrainingSettings = TrainingSettings()
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    settings: Path | None = None
+    """Where the TOML file lies (only from the environment)."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first (tests), then the environment, then the TOML file."""
+        file = Path(os.environ.get("EICLIP_SETTINGS", "eiclip.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, given: dict[str, Any]) -> dict[str, Any]:
+        given = dict(given)
+        given["datasets"] = given.get("datasets") or _default_datasets(given)
+        real = any(not DatasetSettings.model_validate(entry).embedded for entry in given["datasets"].values())
+        given["pretrained"] = given.get("pretrained") or ("openai" if real else "general")
+        if given["pretrained"] == "general":
+            training = given.get("training") or {}
+            given["training"] = SMALL_RECIPE | (training if isinstance(training, dict) else training.model_dump())
+        return given
+
+
+def _default_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
+    """The datasets named by the three environment variables, or both embedded ones where none is set."""
+    datasets: dict[str, DatasetSettings] = {}
+    if given.get("fashiongen_dir"):
+        datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": Path(given["fashiongen_dir"])})
+    if given.get("amazon_meta") or given.get("amazon_images"):
+        if not (given.get("amazon_meta") and given.get("amazon_images")):
+            raise ValueError("EICLIP_AMAZON_META and EICLIP_AMAZON_IMAGES go together: set both or neither")
+        places = {"metadata": Path(given["amazon_meta"]), "images": Path(given["amazon_images"])}
+        datasets["amazon"] = AMAZON.model_copy(update=places)
+    return datasets or {"fashiongen": FASHIONGEN, "amazon": AMAZON}
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings; `given` takes precedence over the environment and the file.
+
+    Raises:
+        SettingsError: a value is of the wrong type or out of range, or a name is unknown; says which and where from.
+    """
+    try:
+        settings = Settings(**given)
+    except (ValidationError, ValueError) as error:
+        raise SettingsError(
+            f"settings (EICLIP_* variables, {os.environ.get('EICLIP_SETTINGS', 'eiclip.toml')}): {error}"
+        ) from error
+    return settings.model_copy(update={"home": settings.home.expanduser().resolve()})

@@ -1,0 +1,204 @@
+"""WebDataset shards: tars of photos (JPEG, at training resolution) and their texts, with a manifest of checksums.
+
+A sample is `<image_id>.jpg` + `<image_id>.json` ({"image_id", "product_id", "description", "entities"}). Shards hold
+entity *strings*: ids belong to a vocabulary, which may change without the photos being written again.
+"""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+import webdataset as wds
+from PIL import Image
+
+from eiclip.errors import CorruptOutputError
+from eiclip.files import sha256_file, whole_folder, write_json
+from eiclip.stage import MANIFEST
+
+SAMPLES_PER_SHARD = 2000
+JPEG_QUALITY = 92
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One photo of a product with the product's text and tags."""
+
+    image_id: str
+    product_id: str
+    description: str
+    entities: dict[str, str] = field(default_factory=dict)
+    jpeg: bytes = b""
+
+    def pixels(self, size: int) -> np.ndarray:
+        """The photo as uint8 (size, size, 3), RGB.
+
+        Raises:
+            CorruptOutputError: the JPEG cannot be decoded.
+        """
+        try:
+            photo = simplejpeg.decode_jpeg(self.jpeg, colorspace="RGB")
+        except ValueError as error:
+            raise CorruptOutputError(f"photo {self.image_id}: {error}; make the shards again") from error
+        if photo.shape[:2] != (size, size):
+            photo = np.asarray(fit_square(Image.fromarray(photo), size))
+        pixels: np.ndarray = photo
+        return pixels
+
+
+def fit_square(photo: Image.Image, size: int) -> Image.Image:
+    """The whole photo in a square of side `size`, bicubic, padded with white (a garment must not lose its hem)."""
+    scale = size / max(photo.size)
+    width, height = (max(1, round(side * scale)) for side in photo.size)
+    resized = photo.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+    square = Image.new("RGB", (size, size), "white")
+    square.paste(resized, ((size - width) // 2, (size - height) // 2))
+    return square
+
+
+def encode_photo(photo: Image.Image, size: int) -> bytes:
+    """JPEG bytes of the photo at training resolution."""
+    pixels = np.ascontiguousarray(np.asarray(fit_square(photo, size)))
+    encoded: bytes = simplejpeg.encode_jpeg(pixels, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="444")
+    return encoded
+
+
+def write_shards(samples: Iterable[tuple[str, Sample]], folder: Path, *, photo_size: int) -> dict[str, Any]:
+    """Write (split, sample) pairs, in their order, as `<split>-<number>.tar` and a manifest; whole or not at all.
+
+    Returns:
+        The manifest: photo size, samples per split, and for each shard its split, samples, bytes and SHA-256.
+    """
+    with whole_folder(folder) as part:
+        writers: dict[str, _ShardWriter] = {}
+        for split, sample in samples:
+            writers.setdefault(split, _ShardWriter(part, split)).add(sample)
+        shards = [shard for split in sorted(writers) for shard in writers[split].close()]
+        counts = {split: sum(s["samples"] for s in shards if s["split"] == split) for split in SPLITS}
+        manifest = {"photo_size": photo_size, "samples": counts, "shards": shards}
+        write_json(part / MANIFEST, manifest)
+    return manifest
+
+
+class _ShardWriter:
+    """Shards of one split; tar headers carry no time or owner, so that equal samples give equal bytes."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self.folder, self.split = folder, split
+        self.shards: list[dict[str, Any]] = []
+        self.tar: tarfile.TarFile | None = None
+        self.samples = 0
+
+    def add(self, sample: Sample) -> None:
+        if self.tar is None:
+            self.tar = tarfile.open(self._path(), "w", format=tarfile.USTAR_FORMAT)
+        key = _key(sample.image_id)
+        text = {
+            "image_id": sample.image_id,
+            "product_id": sample.product_id,
+            "description": sample.description,
+            "entities": sample.entities,
+        }
+        self._member(f"{key}.jpg", sample.jpeg)
+        self._member(f"{key}.json", json.dumps(text, ensure_ascii=False, sort_keys=True).encode())
+        self.samples += 1
+        if self.samples == SAMPLES_PER_SHARD:
+            self._finish()
+
+    def close(self) -> list[dict[str, Any]]:
+        if self.tar is not None:
+            self._finish()
+        return self.shards
+
+    def _path(self) -> Path:
+        return self.folder / f"{self.split}-{len(self.shards):06d}.tar"
+
+    def _member(self, name: str, content: bytes) -> None:
+        assert self.tar is not None  # noqa: S101 - for the type checker
+        header = tarfile.TarInfo(name)
+        header.size = len(content)
+        self.tar.addfile(header, io.BytesIO(content))
+
+    def _finish(self) -> None:
+        assert self.tar is not None  # noqa: S101 - for the type checker
+        self.tar.close()
+        path = self._path()
+        shard = {"name": path.name, "split": self.split, "samples": self.samples, "bytes": path.stat().st_size}
+        self.shards.append(shard | {"sha256": sha256_file(path)})
+        self.tar, self.samples = None, 0
+
+
+def _key(image_id: str) -> str:
+    """A tar member's name: ids that WebDataset would cut at a dot, or that hold odd characters, are digested."""
+    plain = image_id.replace("_", "").replace("-", "")
+    return image_id if plain.isascii() and plain.isalnum() else hashlib.sha256(image_id.encode()).hexdigest()[:24]
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder of shards.
+
+    Raises:
+        CorruptOutputError: there is none, or it is not JSON.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CorruptOutputError(f"{folder / MANIFEST}: {error}; materialise the shards again") from error
+    return manifest
+
+
+def verify_shards(folder: Path) -> list[str]:
+    """What differs between shards and manifest (missing, other size, other checksum, other count); empty if nothing."""
+    problems = []
+    for shard in read_manifest(folder)["shards"]:
+        path = folder / shard["name"]
+        if not path.is_file():
+            problems.append(f"{shard['name']}: missing")
+        elif path.stat().st_size != shard["bytes"]:
+            problems.append(f"{shard['name']}: {path.stat().st_size} bytes, manifest says {shard['bytes']}")
+        elif sha256_file(path) != shard["sha256"]:
+            problems.append(f"{shard['name']}: checksum differs from the manifest")
+        else:
+            with tarfile.open(path) as tar:
+                samples = sum(name.endswith(".jpg") for name in tar.getnames())
+            if samples != shard["samples"]:
+                problems.append(f"{shard['name']}: {samples} photos, manifest says {shard['samples']}")
+    return problems
+
+
+def shard_paths(folder: Path, split: str) -> list[Path]:
+    """The shards of a split, in order.
+
+    Raises:
+        CorruptOutputError: there is none, or one is missing.
+    """
+    paths = [folder / shard["name"] for shard in read_manifest(folder)["shards"] if shard["split"] == split]
+    missing = [path.name for path in paths if not path.is_file()]
+    if not paths or missing:
+        what = f"missing {', '.join(missing)}" if missing else f"no {split} shard"
+        raise CorruptOutputError(f"{folder}: {what}; materialise the shards again")
+    return paths
+
+
+def read_samples(shards: Sequence[Path]) -> Iterator[Sample]:
+    """Samples of shards, in order, read with webdataset; a corrupt member is an error, never skipped."""
+    dataset = wds.WebDataset([str(shard) for shard in shards], shardshuffle=False, empty_check=False)
+    for raw in dataset:
+        yield _sample(raw)
+
+
+def _sample(raw: dict[str, Any]) -> Sample:
+    """A sample of this project's shards, or of a plain image-caption tar (`.jpg` + `.txt`, as img2dataset writes)."""
+    if "jpg" not in raw or not ("json" in raw or "txt" in raw):
+        raise CorruptOutputError(f"{raw.get('__url__')}: sample {raw.get('__key__')} lacks its .jpg, .json or .txt")
+    if "json" not in raw:
+        return Sample(raw["__key__"], raw["__key__"], raw["txt"].decode(), {}, raw["jpg"])
+    text = json.loads(raw["json"])
+    return Sample(text["image_id"], text["product_id"], text["description"], text["entities"], raw["jpg"])

@@ -1,0 +1,1 @@
+"""Training of one variant: `python -m eiclip.train --help`, by itself or under torchrun."""

@@ -1,0 +1,62 @@
+"""Train one variant from a job file, by itself or under torchrun.
+
+    python -m eiclip.train data/jobs/fashiongen-eiclip.json
+    python -m eiclip.train data/jobs/fashiongen-eiclip.json --output /tmp/mine --epochs 6 --seed 1
+
+The job files are what the pipeline itself writes and runs; each names its shards, its vocabulary and its settings.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from eiclip.errors import EiclipError, SettingsError
+from eiclip.train.job import TrainJob
+from eiclip.train.loop import train
+
+
+def read_job(path: Path) -> TrainJob:
+    """Read a job file.
+
+    Raises:
+        SettingsError: it is missing or not a job; says what is wrong in it.
+    """
+    try:
+        return TrainJob.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise SettingsError(f"{path}: not a training job: {error}") from error
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python -m eiclip.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("job", type=Path, help="job file (JSON)")
+    parser.add_argument("--output", type=Path, help="write the checkpoint folder here instead")
+    parser.add_argument("--seed", type=int, help="another seed")
+    parser.add_argument("--epochs", type=int, help="another number of epochs")
+    parser.add_argument("--batch-size", type=int, help="another batch size")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the job, apply the flags, train, print the facts as JSON."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    arguments = _arguments()
+    try:
+        job = read_job(arguments.job)
+        changed = {"epochs": arguments.epochs, "batch_size": arguments.batch_size}
+        training = job.training.model_copy(update={k: v for k, v in changed.items() if v is not None})
+        changes = {"training": training, "output": arguments.output, "seed": arguments.seed}
+        facts = train(job.model_copy(update={k: v for k, v in changes.items() if v is not None}))
+    except EiclipError as error:
+        sys.exit(f"error: {error}")
+    print(json.dumps(facts, indent=2))  # noqa: T201 - the result, on standard output
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""What one training is asked to do, as data: written to JSON by whoever starts it, read by the process that trains."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from eiclip.model.vocabulary import Vocabulary, read_vocabulary
+from eiclip.settings import Section, TrainingSettings
+
+
+class TrainJob(Section):
+    """Train `variant` on `shards`, starting from `initial`, and leave a checkpoint folder at `output`."""
+
+    dataset: str
+    variant: str
+    shards: Path
+    initial: Path | None
+    """Folder of towers to start from; None: the small model, untrained."""
+    entity_groups: tuple[str, ...] = ()
+    entity_vocabulary: Path | None = None
+    semantic_prior: Path | None = None
+    output: Path
+    seed: int = 0
+    threads: int = 1
+    training: TrainingSettings = TrainingSettings()
+
+    def vocabulary(self) -> Vocabulary:
+        """The dataset's vocabulary; empty where there are no entities (pretraining)."""
+        if self.entity_vocabulary is None or self.semantic_prior is None:
+            return Vocabulary({}, {})
+        return read_vocabulary(self.entity_groups, self.entity_vocabulary, self.semantic_prior)
+
+
+LOG_FILE = "training_log.parquet"
+
+LOG_SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("variant", pa.string()),
+        ("step", pa.int64()),
+        ("epoch", pa.int64()),
+        ("loss", pa.float32()),
+        ("loss_joint", pa.float32()),
+        ("loss_description", pa.float32()),
+        ("loss_entities", pa.float32()),
+        ("lr_towers", pa.float32()),
+        ("lr_entities", pa.float32()),
+        ("lr_gates", pa.float32()),
+        ("temperature", pa.float32()),
+        ("gates", pa.map_(pa.string(), pa.float32())),
+        ("pairs_per_second", pa.float32()),
+        ("seconds", pa.float32()),
+    ]
+)
+"""The step log: one row every `log_every` steps; `gates` is the mean weight of each group over the batch's entities."""

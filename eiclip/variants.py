@@ -1,0 +1,69 @@
+"""The five rows of the paper's Table 1 as data: what text a variant reads, and what it does with entities."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from eiclip.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row: `entities_as_text` glues the tags to the description, `gates` gives them embeddings of their own."""
+
+    name: str
+    row: int
+    title: str
+    trained: bool
+    entities_as_text: bool = False
+    gates: Literal["none", "equal", "learned"] = "none"
+
+    @property
+    def has_entities(self) -> bool:
+        """Whether entity encoders are part of the model (rows 4 and 5)."""
+        return self.gates != "none"
+
+
+VARIANTS: dict[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        Variant("clip_pretrained", 1, "CLIP as pretrained", trained=False),
+        Variant("clip_description", 2, "CLIP fine-tuned on descriptions", trained=True),
+        Variant(
+            "clip_entities_text", 3, "CLIP fine-tuned, entities as text", trained=True, entities_as_text=True
+        ),
+        Variant("eiclip_equal", 4, "EI-CLIP, every gate equal", trained=True, gates="equal"),
+        Variant("eiclip", 5, "EI-CLIP", trained=True, gates="learned"),
+    )
+}
+
+
+def get_variant(name: str) -> Variant:
+    """The variant of that name.
+
+    Raises:
+        SettingsError: there is none; lists those there are.
+    """
+    if name not in VARIANTS:
+        raise SettingsError(f"unknown variant {name!r}: choose one of {', '.join(VARIANTS)}")
+    return VARIANTS[name]
+
+
+def compose_text(
+    description: str, entities: dict[str, str], groups: tuple[str, ...], *, entities_first: bool, left_out: str = ""
+) -> str:
+    """Row 3's text: the entities of `groups`, in their order, glued to the description.
+
+    Args:
+        description: the free description D.
+        entities: entity by group; groups without one are skipped.
+        groups: the groups to write, in this order.
+        entities_first: before the description (they survive a short context) or after it.
+        left_out: a group not to write (the one that sample-100's negatives share).
+
+    >>> compose_text("A coat.", {"brand": "diesel", "season": "fw2016"}, ("brand", "season"), entities_first=True)
+    'diesel, fw2016. A coat.'
+    """
+    tags = ", ".join(entities[group] for group in groups if group in entities and group != left_out)
+    if not tags:
+        return description
+    return f"{tags}. {description}" if entities_first else f"{description} {tags}."

@@ -1,0 +1,13 @@
+-- product_entities: one row per product and entity group that the raw data fill; a missing entity has no row.
+-- Columns: dataset, product_id, split, entity_group, entity, entity_id (0: unseen or too rare in training).
+-- Source: tagged_entities, entity_vocabulary.
+SELECT
+    tagged_entities.dataset,
+    tagged_entities.product_id,
+    tagged_entities.split,
+    tagged_entities.entity_group,
+    tagged_entities.entity,
+    coalesce(entity_vocabulary.entity_id, 0) AS entity_id
+FROM tagged_entities
+LEFT JOIN entity_vocabulary USING (dataset, entity_group, entity)
+ORDER BY tagged_entities.product_id, tagged_entities.entity_group
