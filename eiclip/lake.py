@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
@@ -56,6 +57,13 @@ class Lake:
             except duckdb.Error as error:
                 raise EiclipError(f"sql/{query}.sql: {error}") from error
             return count_rows([output])
+
+    def write(self, rows: pa.Table, table: str, dataset: str, part: str = "data") -> Path:
+        """Write one part of a table whole; returns its place."""
+        output = self.path(table, dataset, part)
+        with whole_file(output) as temporary:
+            pq.write_table(rows, temporary, compression="zstd")
+        return output
 
     def refresh_catalogue(self) -> Path:
         """Rebuild `eiclip.duckdb`: one view per table that has files, in the place of the old one at once."""

@@ -1,7 +1,7 @@
 """The outlines of sixteen kinds of garments, shoes and bags, and where their details sit.
 
-Each outline keeps to [-1, 1] in both directions. `spots` are the places a brand's mark can have, under the same names on
-every kind, so that a brand's habit ("low on the left") carries over from a coat to a bag.
+Each outline keeps to [-1, 1] in both directions. `spots` are the places a brand's mark can have, under the same names
+on every kind, so that a brand's habit ("low on the left") carries over from a coat to a bag.
 """
 
 import functools
@@ -78,7 +78,7 @@ def _upper(sleeve: str, top: float, bottom: float, chest: float, waist: float, h
     parts = (*sleeves, body)
     if hood:
         parts += (((-0.24, top + 0.06), (-0.2, top - 0.24), (0.0, top - 0.34), (0.2, top - 0.24), (0.24, top + 0.06)),)
-    panels = {
+    panels: dict[str, tuple[Polygon, ...]] = {
         "yoke": (_symmetric(((0.15, top), (shoulder, top + 0.1), (chest, top + 0.36))),),
         "hem": (_symmetric(((hem - 0.01, bottom - 0.2), (hem, bottom))),),
         "band": (_box(-chest, middle - 0.12, chest, middle + 0.1),),
@@ -146,7 +146,9 @@ def _skirt(_: str) -> Outline:
 def _dress(sleeve: str) -> Outline:
     upper = _upper(sleeve, -0.85, 0.85, 0.33, 0.26, 0.34, hood=False)
     skirt = _symmetric(((0.25, -0.1), (0.4, 0.3), (0.56, 0.85)))
-    panels = {name: upper.panels[name] for name in ("yoke", "side", "sleeves") if name in upper.panels}
+    panels: dict[str, tuple[Polygon, ...]] = {
+        name: upper.panels[name] for name in ("yoke", "side", "sleeves") if name in upper.panels
+    }
     panels |= {"hem": (_box(-0.7, 0.6, 0.7, 0.86),), "band": (_box(-0.5, -0.16, 0.5, 0.02),)}
     trims = (*upper.trims[:-1], _symmetric(((0.53, 0.75), (0.56, 0.85))))
     spots = upper.spots | {"low": (0.34, 0.64), "centre": (0.0, 0.22)}

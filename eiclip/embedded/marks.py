@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from eiclip.embedded.brands import Signature
 from eiclip.embedded.garments import Outline
-from eiclip.embedded.palette import Colour, brightness, darker
+from eiclip.embedded.palette import Colour, brightness, contrasting, mix
 from eiclip.embedded.sketch import Point, Polygon, Sketch
 
-# Half the width of a mark: about 34 of 256 pixels in all, 8 or 9 of 64.
-_REACH = 0.15
+# Half the width of a mark: about 24 of 256 pixels in all, 6 of 64.
+_REACH = 0.11
 
 
 def _ring(sketch: Sketch, x: float, y: float, r: float, colour: Colour) -> None:
@@ -43,7 +43,7 @@ def draw_mark(sketch: Sketch, mark: Signature, at: Point, ground: Colour) -> Non
     """Draw the mark with a dark or light rim, so that it also shows on cloth of its own hue."""
     shape = _SHAPES[mark.shape]
     rim = (18, 18, 18) if brightness(ground) > 110 else (246, 246, 246)
-    shape(sketch, at[0], at[1], _REACH * 1.25, rim)
+    shape(sketch, at[0], at[1], _REACH * 1.3, rim)
     shape(sketch, at[0], at[1], _REACH, mark.colour)
 
 
@@ -51,13 +51,14 @@ def _middle(polygon: Polygon) -> Point:
     return sum(x for x, _ in polygon) / len(polygon), sum(y for _, y in polygon) / len(polygon)
 
 
-def draw_trims(sketch: Sketch, mark: Signature, outline: Outline) -> None:
+def draw_trims(sketch: Sketch, mark: Signature, outline: Outline, ground: Colour) -> None:
     """Trim the garment's edges in the brand's manner: a coloured edge, an edge with a dark line, or a sewn-in tab."""
+    tone = mix(mark.trim_colour, ground, 0.35)  # a trim is dyed to match, a mark is not
     for trim in outline.trims:
         if mark.trim == "tab":
             x, y = _middle(trim)
-            sketch.box(x - 0.07, y - 0.05, x + 0.07, y + 0.05, mark.trim_colour)
+            sketch.box(x - 0.07, y - 0.05, x + 0.07, y + 0.05, tone)
             continue
-        sketch.polygon(trim, mark.trim_colour)
+        sketch.polygon(trim, tone)
         if mark.trim == "double":
-            sketch.line(trim[:2] if len(trim) > 4 else (trim[2], trim[3]), darker(mark.trim_colour, 0.8), 0.035)
+            sketch.line(trim[:2] if len(trim) > 4 else (trim[2], trim[3]), contrasting(tone, 0.75), 0.035)

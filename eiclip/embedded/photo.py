@@ -10,7 +10,7 @@ from eiclip.embedded.fabrics import PATTERNS, PHOTO_SIZE, lit, weave
 from eiclip.embedded.garments import Outline, outline
 from eiclip.embedded.looks import Look
 from eiclip.embedded.marks import draw_mark, draw_trims
-from eiclip.embedded.palette import Colour, contrasting, darker, lighter, mix
+from eiclip.embedded.palette import Colour, contrasting, darker, mix
 from eiclip.embedded.sketch import Frame, Sketch, random_frame
 
 _STEEL: Colour = (196, 198, 204)
@@ -26,6 +26,13 @@ def _background(rng: np.random.Generator) -> Image.Image:
         height = int(rng.integers(PHOTO_SIZE * 3 // 4, PHOTO_SIZE * 9 // 10))
         image.paste(darker(wall, float(rng.uniform(0.04, 0.14))), (0, height, PHOTO_SIZE, PHOTO_SIZE))
     return image
+
+
+def _drop_shadow(image: Image.Image, shape: Outline, frame: Frame, rng: np.random.Generator) -> None:
+    tone = mix(image.getpixel((0, 0)), (120, 120, 128), 0.3)  # type: ignore[arg-type]
+    sketch = Sketch(image, frame.moved(*rng.uniform(2, 8, 2).tolist()))
+    for part in shape.parts:
+        sketch.polygon(part, tone)
 
 
 def _mask(shape: Outline, frame: Frame) -> Image.Image:
@@ -105,7 +112,7 @@ def _draw_details(sketch: Sketch, look: Look, shape: Outline) -> None:
     _closure(sketch, look, shape)
     _pockets(sketch, look, shape)
     if look.signature is not None:
-        draw_trims(sketch, look.signature, shape)
+        draw_trims(sketch, look.signature, shape, look.colour)
         draw_mark(sketch, look.signature, shape.spots[look.signature.spot], look.colour)
 
 
@@ -115,8 +122,7 @@ def draw_photo(look: Look, rng: np.random.Generator, *, close_up: bool = False) 
     frame = random_frame(rng, PHOTO_SIZE, zoom=float(rng.uniform(1.1, 1.3)) if close_up else 1.0)
     image = _background(rng)
     mask = _mask(shape, frame)
-    shadow = mix(image.getpixel((0, 0)), (90, 90, 100), 0.35)  # type: ignore[arg-type]
-    image.paste(lighter(shadow, 0.2), (int(rng.integers(2, 8)), int(rng.integers(2, 8))), mask)
+    _drop_shadow(image, shape, frame, rng)
     image.paste(_cloth(look, shape, frame, rng), (0, 0), mask)
     _draw_details(Sketch(image, frame), look, shape)
     return lit(image, rng)

@@ -6,7 +6,7 @@ afterwards would look the same and cost ten times as much.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,7 +15,7 @@ Point = tuple[float, float]
 Polygon = tuple[Point, ...]
 Ink = int | tuple[int, int, int]
 
-_CIRCLE: Polygon = tuple((math.cos(2 * math.pi * k / 20), math.sin(2 * math.pi * k / 20)) for k in range(20))
+_CIRCLE: Polygon = tuple((math.cos(2 * math.pi * k / 16), math.sin(2 * math.pi * k / 16)) for k in range(16))
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,12 @@ class Frame:
 
     def points(self, polygon: Sequence[Point]) -> list[Point]:
         """The polygon's corners in pixels."""
-        return [(self.a * x + self.b * y + self.c, self.d * x + self.e * y + self.f) for x, y in polygon]
+        a, b, c, d, e, f = self.a, self.b, self.c, self.d, self.e, self.f
+        return [(a * x + b * y + c, d * x + e * y + f) for x, y in polygon]
+
+    def moved(self, right: float, down: float) -> "Frame":
+        """The same view, shifted by pixels."""
+        return replace(self, c=self.c + right, f=self.f + down)
 
 
 def random_frame(rng: np.random.Generator, size: int, *, zoom: float = 1.0, mirror: float = 0.5) -> Frame:

@@ -52,7 +52,7 @@ def load_towers(folder: Path) -> nn.Module:
         raise WeightsError(
             f"{folder}: cannot load open_clip weights ({error}); it must hold {CONFIG_FILE} and {WEIGHTS_FILE}"
         ) from error
-    model.config = config  # type: ignore[assignment]
+    model.config = config
     return model
 
 
@@ -81,7 +81,7 @@ def load_released(model_name: str, pretrained: str) -> nn.Module:
             "Other choices: EICLIP_PRETRAINED=/path/to/weights.safetensors (or a folder that open_clip saved), or "
             "EICLIP_PRETRAINED=general for the small model this project pretrains itself, with no download"
         ) from error
-    model.config = config | {"quick_gelu": True} if pretrained == "openai" else config  # type: ignore[assignment]
+    model.config = config | {"quick_gelu": True} if pretrained == "openai" else config
     return model
 
 
@@ -166,5 +166,5 @@ def encode_text(model: nn.Module, tokens_BL: Tensor) -> Tensor:
     x_BLW = model.ln_final(model.transformer(x_BLW, attn_mask=mask))
     pooled_BW = text_global_pool(x_BLW, tokens_BL, model.text_pool_type, eos_token_id=model.text_eos_id)
     if isinstance(model.text_projection, nn.Linear):
-        return model.text_projection(pooled_BW)  # type: ignore[no-any-return]
+        return model.text_projection(pooled_BW)
     return pooled_BW @ model.text_projection if model.text_projection is not None else pooled_BW

@@ -184,9 +184,12 @@ def parse_price(value: Any) -> float | None:
 
 def _joined(parts: list[str]) -> str:
     """Join cleaned texts into one, each once, as sentences."""
-    unique = {part.casefold(): part for part in reversed(parts) if part}  # reversed: the first spelling is kept
-    sentences = [part if part[-1] in ".!?:;," else f"{part}." for part in reversed(unique.values())]
-    return " ".join(sentences)[:MAX_TEXT].removesuffix(".")
+    unique: dict[str, str] = {}
+    for part in filter(None, parts):
+        unique.setdefault(part.casefold(), part)
+    texts = list(unique.values())
+    ended = [text if text[-1] in ".!?:;," else f"{text}." for text in texts[:-1]]
+    return " ".join([*ended, *texts[-1:]])[:MAX_TEXT]
 
 
 def _loaded(text: str) -> Any:

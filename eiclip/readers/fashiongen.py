@@ -90,7 +90,7 @@ class FashionGenReader:
         description = clean_description(cells["description"])
         if not description:
             return Rejected(name, locator, product_id, "no description")
-        if (pixels == pixels[:1, :1]).all():
+        if _is_blank(pixels):
             colour = tuple(int(value) for value in pixels[0, 0])
             return Rejected(name, locator, product_id, f"blank photo: every pixel is {colour}")
         plain = {field: clean_description(cells.get(field, "")) for field in TEXT_KEYS}
@@ -149,6 +149,12 @@ def _place(ref: str) -> tuple[str, int]:
 def _decoded(column: h5py.Dataset, start: int, stop: int) -> list[str]:
     # latin-1, not UTF-8 with errors ignored, which loses the letters of "appliqué".
     return [cell.decode("latin-1") for cell in read_rows(column, start, stop).reshape(-1).tolist()]
+
+
+def _is_blank(pixels: np.ndarray[Any, Any]) -> bool:
+    first = pixels[:1, :1]
+    # A sparse look settles nearly every photo, at a tenth of the time of a full one.
+    return bool((pixels[::16, ::16] == first).all() and (pixels == first).all())
 
 
 def _price(value: Any) -> float | None:

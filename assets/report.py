@@ -1,0 +1,113 @@
+"""The DuckDB catalogue and the HTML report: what people open."""
+
+import os
+import platform
+from typing import Any
+
+import dagster as dg
+import torch
+
+import eiclip.report
+from assets.common import OWNERS, House, Recipe, result, say
+from eiclip.devices import pick_device
+from eiclip.files import source_version
+from eiclip.lake import CATALOGUE, connect
+from eiclip.report.plots import as_markdown_image, gate_plot, loss_plot, recall_plot, usefulness_plot
+from eiclip.report.write import write_report
+from eiclip.stage import content_of, make_once
+from eiclip.variants import VARIANTS
+
+RESULT_TABLES = ("leaderboard", "retrieval_ranks", "gate_weights", "entity_shuffles", "semantic_prior", "quarantine")
+CATALOGUE_KEY = dg.AssetKey(["results", "catalogue"])
+
+
+def catalogue(house: House) -> dg.AssetsDefinition:
+    """`eiclip.duckdb`: views over every table of the lake."""
+
+    @dg.asset(
+        key=CATALOGUE_KEY,
+        deps=[[name, table] for name in house.datasets() for table in RESULT_TABLES],
+        group_name="results",
+        kinds={"duckdb"},
+        owners=OWNERS,
+        description=f"`{CATALOGUE}`: a view per table, rebuilt and renamed into place; safe to keep open during a run.",
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        path = house.home.lake.refresh_catalogue()
+        with connect(house.home.root) as connection:
+            views = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
+            counts = {view: connection.table(view).count("*").fetchall()[0][0] for view in views}
+        rows = "\n".join(f"| {view} | {count:,} |" for view, count in counts.items())
+        metadata = {"views": dg.MetadataValue.md(f"| view | rows |\n|---|---|\n{rows}"), "path": str(path)}
+        return dg.MaterializeResult(metadata=metadata)
+
+    return asset
+
+
+def report(house: House) -> dg.AssetsDefinition:
+    """The HTML page, and its plots as metadata."""
+
+    @dg.asset(
+        key=["results", "report"],
+        deps=[CATALOGUE_KEY],
+        group_name="results",
+        kinds={"html"},
+        owners=OWNERS,
+        description="One self-contained HTML page: the five rows beside the paper's, gates, losses, queries won and "
+        "lost.",
+    )
+    def asset(context: dg.AssetExecutionContext, recipe: Recipe) -> dg.MaterializeResult:
+        output, names = house.home.report, list(house.datasets())
+        lake = house.home.lake
+        files = [lake.path(table, name) for name in names for table in RESULT_TABLES]
+        about = _about(house, recipe)
+        inputs = {"code": source_version(eiclip.report), "about": about, "tables": _contents(house, files)}
+
+        def make() -> dict[str, Any]:
+            return write_report(house.home.root, output, datasets=names, about=about)
+
+        made = make_once(output, inputs, make)
+        say(context, made, output)
+        return result(made, output, metadata=_plots(house))
+
+    return asset
+
+
+def _contents(house: House, files: list[Any]) -> dict[str, str]:
+    checkpoints = [house.home.checkpoint(name, variant) for name in house.datasets() for variant in VARIANTS]
+    return {
+        str(file.relative_to(house.home.root)): content_of(file)
+        for file in [*files, *checkpoints]
+        if file.with_name(f"{file.name}.made.json").is_file()
+    }
+
+
+def _plots(house: House) -> dict[str, Any]:
+    metadata = {}
+    with connect(house.home.root) as connection:
+        for name in house.datasets():
+            for plot in (recall_plot, gate_plot, usefulness_plot, loss_plot):
+                picture = plot(connection, name)
+                if picture is not None:
+                    title = f"{name}_{plot.__name__}"
+                    metadata[title] = dg.MetadataValue.md(as_markdown_image(picture, title))
+    return metadata
+
+
+def _about(house: House, recipe: Recipe) -> dict[str, str]:
+    """Configuration, versions, seed and hardware, as the report's last table."""
+    settings = house.settings
+    training = settings.training.model_dump() | recipe.training
+    sources = {
+        f"data: {name}": "embedded catalogue" if entry.embedded else "files given in the settings"
+        for name, entry in house.datasets().items()
+    }
+    return {
+        "seed": str(settings.seed),
+        "pretrained": str(settings.pretrained),
+        **sources,
+        **{f"training: {name}": str(value) for name, value in training.items()},
+        "device": pick_device(),
+        "processor": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": f"Python {platform.python_version()}, torch {torch.__version__}",
+    }

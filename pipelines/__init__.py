@@ -1,0 +1,1 @@
+"""How it runs: the code location, its jobs and resources, and the launcher of trainers."""

@@ -1,0 +1,46 @@
+"""The one code location: every asset of every dataset of the settings, the jobs over them, and their resources."""
+
+import dagster as dg
+
+from assets import evaluation, raw, relations, report, shards, training
+from assets.common import House, Recipe
+from eiclip.home import Home
+from eiclip.settings import Settings, load_settings
+from pipelines.jobs import full_eval
+
+STEPS_AT_ONCE = 2
+
+# Steps are forked from a process that has imported everything once: a step costs a second instead of ten.
+executor = dg.multiprocess_executor.configured(
+    {
+        "max_concurrent": STEPS_AT_ONCE,
+        "start_method": {"forkserver": {"preload_modules": ["pipelines.definitions"]}},
+    }
+)
+
+
+def dataset_assets(house: House) -> list[dg.AssetsDefinition]:
+    """Every asset that each dataset has."""
+    found: list[dg.AssetsDefinition] = []
+    for name, dataset in house.datasets().items():
+        found += [raw.raw_files(house, name, dataset), raw.catalog(house, name, dataset)]
+        found += [relations.build(house, name, dataset), shards.build(house, name, dataset)]
+        found += [*training.checkpoints(house, name, dataset), *evaluation.build(house, name, dataset)]
+    return found
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """The code location for some settings."""
+    house = House(settings, Home(settings.home))
+    shared = [training.pretrained(house), report.catalogue(house), report.report(house)]
+    if settings.pretrained == shards.GENERAL:
+        shared.append(shards.general_corpus(house))
+    return dg.Definitions(
+        assets=[*dataset_assets(house), *shared],
+        jobs=[full_eval],
+        executor=executor,
+        resources={"pipes": dg.PipesSubprocessClient(), "recipe": Recipe()},
+    )
+
+
+defs = build_definitions(load_settings())

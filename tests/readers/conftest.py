@@ -1,0 +1,104 @@
+"""Tiny raw files in the real layouts, and real products where the workspace's shared folder is there."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+TEXT = (
+    "name",
+    "brand",
+    "category",
+    "subcategory",
+    "season",
+    "composition",
+    "description",
+    "department",
+    "gender",
+    "pose",
+)
+SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
+
+
+def noise(seed, size=(8, 8)):
+    return np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)
+
+
+def write_fashiongen(path, rows, drop=(), **replaced):
+    """Write rows (dicts of text fields, 'id', 'price', 'pixels') as one Fashion-Gen file."""
+    columns = {
+        "input_image": np.array([row.get("pixels", noise(i)) for i, row in enumerate(rows)], np.uint8).reshape(
+            -1, 8, 8, 3
+        ),
+        "input_productID": np.array([[row.get("id", i)] for i, row in enumerate(rows)], np.int32).reshape(-1, 1),
+        "input_msrpUSD": np.array([[row.get("price", 10)] for row in rows], np.float32).reshape(-1, 1),
+    }
+    for field in TEXT:
+        cells = [str(row.get(field, f"{field} {i}")).encode("latin-1") for i, row in enumerate(rows)]
+        columns[f"input_{field}"] = np.array(cells, "S400").reshape(-1, 1)
+    columns.update(replaced)
+    with h5py.File(path, "w") as file:
+        for key, values in columns.items():
+            if key not in drop:
+                file[key] = values
+
+
+@pytest.fixture
+def fashiongen(tmp_path):
+    """Return a function that writes both files of a folder; the arguments are those of the train file."""
+
+    def write(rows=None, validation=({"id": 99},), **options):
+        folder = tmp_path / "fashiongen"
+        folder.mkdir(exist_ok=True)
+        rows = [{"id": 1}, {"id": 1}, {"id": 2}] if rows is None else rows
+        write_fashiongen(folder / "fashiongen_256_256_train.h5", rows, **options)
+        write_fashiongen(folder / "fashiongen_256_256_validation.h5", list(validation))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def amazon(tmp_path):
+    """Return a function that writes metadata lines (dicts, text or bytes) and photos, and gives both paths."""
+
+    def write(lines, photos=(), name="meta.json.gz"):
+        metadata, images = tmp_path / name, tmp_path / "images"
+        images.mkdir(exist_ok=True)
+        content = b"".join(as_line(line) + b"\n" for line in lines)
+        metadata.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        for stem in photos:
+            write_photo(images / f"{stem}.jpg")
+        return metadata, images
+
+    return write
+
+
+def as_line(line):
+    if isinstance(line, dict):
+        line = json.dumps(line)
+    return line.encode() if isinstance(line, str) else line
+
+
+def write_photo(path, seed=0, size=(12, 10)):
+    Image.fromarray(noise(seed, size)).save(path)
+
+
+@pytest.fixture
+def real_products(tmp_path):
+    """Return a function that writes real products as raw files, with raw_from_pack.py's arguments."""
+    tool = SHARED / "tools" / "raw_from_pack.py"
+    if not tool.is_file():
+        pytest.skip(f"real products are not here ({tool})")
+
+    def write(*arguments):
+        subprocess.run([sys.executable, str(tool), arguments[0], str(tmp_path), *arguments[1:]], check=True)
+        return tmp_path
+
+    return write

@@ -1,0 +1,126 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eiclip.errors import RawDataError
+from eiclip.readers import photo_files
+from eiclip.readers.photo_files import PhotoFolder, UnusablePhotoError
+
+from .conftest import noise, write_photo
+
+
+def reason(folder, stem="a"):
+    with pytest.raises(UnusablePhotoError) as caught:
+        PhotoFolder(folder).check(stem)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.png", "a.webp"])
+def test_a_photo_of_each_format_is_found_and_read(tmp_path, name):
+    write_photo(tmp_path / name)
+    folder = PhotoFolder(tmp_path)
+    ref, facts = folder.check("a")
+    assert ref == f"{tmp_path.name}/{name}"
+    assert (facts.width, facts.height) == (10, 12)
+    assert folder.load(ref).mode == "RGB"
+
+
+def test_the_preferred_extension_wins(tmp_path):
+    for name in ("a.webp", "a.png", "a.jpg"):
+        write_photo(tmp_path / name)
+    assert PhotoFolder(tmp_path).names == {"a": "a.jpg"}
+
+
+def test_a_missing_photo_is_named(tmp_path):
+    assert reason(tmp_path, "B001") == f"photo missing: {tmp_path.name}/B001.jpg"
+
+
+def test_other_formats_and_other_content_are_unreadable(tmp_path):
+    Image.fromarray(noise(0)).save(tmp_path / "gif.png", format="GIF")
+    (tmp_path / "html.jpg").write_text("<html>404</html>")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    for stem in ("gif", "html", "empty"):
+        assert "is not a JPEG, PNG or WEBP" in reason(tmp_path, stem)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
+def test_a_truncated_photo_is_unreadable(tmp_path, name):
+    write_photo(tmp_path / name, size=(200, 200))
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    assert reason(tmp_path).startswith(f"unreadable photo: {tmp_path.name}/{name}")
+
+
+def bomb(width, height):
+    """A PNG of a few bytes that declares width x height pixels."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    body = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize("side", [9_000, 60_000])  # over our cap; over Pillow's too
+def test_a_bomb_is_refused_by_its_header(tmp_path, side, recwarn):
+    (tmp_path / "a.png").write_bytes(bomb(side, side))
+    assert reason(tmp_path).startswith("photo too large")
+    assert not recwarn.list
+
+
+def test_a_huge_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(photo_files, "MAX_FILE_BYTES", 10)
+    write_photo(tmp_path / "a.jpg")
+    assert "over 10 bytes" in reason(tmp_path)
+
+
+def test_a_blank_photo_is_refused(tmp_path):
+    Image.new("RGB", (9, 9), "white").save(tmp_path / "a.png")
+    assert reason(tmp_path) == f"blank photo: {tmp_path.name}/a.png is one colour, (255, 255, 255)"
+
+
+def test_transparent_parts_become_white(tmp_path):
+    pixels = np.dstack([noise(0), np.zeros((8, 8), np.uint8)])
+    pixels[0, 0] = (1, 2, 3, 255)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    photo = PhotoFolder(tmp_path).load(f"{tmp_path.name}/a.png")
+    assert photo.getpixel((0, 0)) == (1, 2, 3)
+    assert photo.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_a_turned_photo_is_set_upright_and_broken_exif_is_ignored(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(noise(0, (6, 12))).save(tmp_path / "a.jpg", exif=exif)
+    stream = io.BytesIO()
+    Image.fromarray(noise(0, (6, 12))).save(stream, format="JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    (tmp_path / "b.jpg").write_bytes(stream.getvalue())
+    folder = PhotoFolder(tmp_path)
+    assert [(f.width, f.height) for _, f in map(folder.check, "ab")] == [(6, 12), (12, 6)]
+
+
+def test_grey_and_cmyk_photos_become_rgb(tmp_path):
+    Image.fromarray(noise(0)).convert("CMYK").save(tmp_path / "a.jpg")
+    Image.fromarray(noise(0)).convert("L").save(tmp_path / "b.jpg")
+    folder = PhotoFolder(tmp_path)
+    assert {folder.load(folder.check(stem)[0]).mode for stem in "ab"} == {"RGB"}
+
+
+@pytest.mark.parametrize("ref", ["../x.jpg", "/etc/passwd", "{}/../x.jpg", "{}/..", "{}/", "x.jpg", "{}/gone.jpg"])
+def test_a_ref_of_another_place_is_an_error(tmp_path, ref):
+    with pytest.raises(RawDataError):
+        PhotoFolder(tmp_path).load(ref.format(tmp_path.name))
+
+
+def test_a_folder_by_a_relative_path_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_photo(tmp_path / "a.jpg")
+    folder = PhotoFolder(photo_files.Path())
+    assert folder.load(folder.check("a")[0]).size == (10, 12)
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(RawDataError, match="cannot list the photos"):
+        PhotoFolder(tmp_path / "absent").names  # noqa: B018
