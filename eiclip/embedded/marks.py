@@ -7,8 +7,8 @@ from eiclip.embedded.garments import Outline
 from eiclip.embedded.palette import Colour, brightness, contrasting, mix
 from eiclip.embedded.sketch import Point, Polygon, Sketch
 
-# Half the width of a mark: about 24 of 256 pixels in all, 6 of 64.
-_REACH = 0.11
+# Half the width of a mark: about 28 of 256 pixels in all, 7 of 64.
+_REACH = 0.125
 
 
 def _ring(sketch: Sketch, x: float, y: float, r: float, colour: Colour) -> None:
@@ -53,7 +53,7 @@ def _middle(polygon: Polygon) -> Point:
 
 def draw_trims(sketch: Sketch, mark: Signature, outline: Outline, ground: Colour) -> None:
     """Trim the garment's edges in the brand's manner: a coloured edge, an edge with a dark line, or a sewn-in tab."""
-    tone = mix(mark.trim_colour, ground, 0.35)  # a trim is dyed to match, a mark is not
+    tone = mix(mark.trim_colour, ground, 0.2)  # a trim is dyed to match, a mark is not
     for trim in outline.trims:
         if mark.trim == "tab":
             x, y = _middle(trim)

@@ -22,12 +22,12 @@ from eiclip.embedded.photo import draw_photo
 
 SEASONS = tuple(f"{half}{year}" for year in range(2012, 2017) for half in ("SS", "FW"))
 _COLOUR_WEIGHTS = {"black": 3.0, "white": 1.8, "grey": 1.6, "navy": 1.5, "blue": 1.4}
-_PATTERN_WEIGHTS = {"solid": 7.0, "striped": 1.6, "checked": 1.4}
+_PATTERN_WEIGHTS = {"solid": 10.0, "striped": 1.6, "checked": 1.4}
 # Share of products on which a tag is missing; a further share has none at all.
 _MISSING = {"brand": 0.03, "subcategory": 0.02, "season": 0.02, "composition": 0.06}
 _ALL_MISSING = 0.01
 # Share of products whose panel is the plain choice whatever was drawn: most garments are of one colour.
-_PLAIN_SHARE = 0.3
+_PLAIN_SHARE = 0.4
 
 
 @dataclass(frozen=True)

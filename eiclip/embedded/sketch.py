@@ -44,12 +44,12 @@ class Frame:
         return replace(self, c=self.c + right, f=self.f + down)
 
 
-def random_frame(rng: np.random.Generator, size: int, *, zoom: float = 1.0, mirror: float = 0.5) -> Frame:
+def random_frame(rng: np.random.Generator, size: int, *, zoom: float = 1.0, mirror: float = 0.15) -> Frame:
     """A viewpoint: shift, scale, a small rotation and lean, foreshortening, and now and then a mirror image."""
-    scale = size / 2 * rng.uniform(0.80, 0.94) * zoom
-    angle = math.radians(rng.normal(0.0, 3.5))
-    width = scale * rng.uniform(0.88, 1.03) * (-1.0 if rng.random() < mirror else 1.0)
-    shift_x, shift_y = rng.uniform(-0.07, 0.07, 2) * size
+    scale = size / 2 * rng.uniform(0.84, 0.95) * zoom
+    angle = math.radians(rng.normal(0.0, 2.5))
+    width = scale * rng.uniform(0.92, 1.03) * (-1.0 if rng.random() < mirror else 1.0)
+    shift_x, shift_y = rng.uniform(-0.045, 0.045, 2) * size
     lean = rng.normal(0.0, 0.03)
     cos, sin = math.cos(angle), math.sin(angle)
     return Frame(

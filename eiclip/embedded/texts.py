@@ -1,7 +1,7 @@
 """Descriptions in the voice of a fashion shop: short, partial, and silent about the brand.
 
-An attribute is named with probability 0.3 and the colour with 0.6, as a small trial found (docs/method.md): a text that
-names everything would leave the brand nothing to add.
+An attribute is named with probability 1/3 and the colour with 2/3, about what a small trial found (docs/method.md): a
+text that names everything would leave the brand nothing to add.
 """
 
 import re
@@ -12,9 +12,9 @@ import numpy as np
 from eiclip.embedded.draws import chance, pick
 from eiclip.embedded.products import Product
 
-NAMED = 0.30
-COLOUR_NAMED = 0.60
-NOUN_NAMED = 0.85
+NAMED = 0.33
+COLOUR_NAMED = 0.66
+NOUN_NAMED = 0.92
 _GENERAL_WORD = 0.10
 
 CLOSURES = {

@@ -1,0 +1,212 @@
+"""Queries whose top photos differ between row 3 and row 5, with their pictures (the paper's figure 4).
+
+The choice is a rule, not taste: among texts for which one row has a right photo in its top five and the other has
+none, those with the largest difference of rank, won and lost ones apart.
+
+Shape suffixes: Q queries (products), N photos, D embedding width.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from eiclip.errors import CorruptOutputError
+from eiclip.report import queries
+from eiclip.report.headline import BASELINE, OURS
+from eiclip.report.theme import data_uri
+from eiclip.shards import Sample, read_samples, shard_paths
+from eiclip.variants import VARIANTS
+
+TOP = 5
+WON, LOST = 6, 4
+THUMBNAIL = 128
+"""Longest side of a photo in the report: it is to stay small enough to be mailed."""
+CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo to show; `uri` is empty where the shards do not hold it."""
+
+    uri: str
+    alt: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The top photos of one row."""
+
+    row: int
+    title: str
+    rank: int
+    photos: list[Photo]
+
+
+@dataclass(frozen=True)
+class Query:
+    """One text, its right photo and what both rows found."""
+
+    text: str
+    tags: list[tuple[str, str]]
+    right: Photo
+    strips: list[Strip]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Won and lost queries, and of how many they were chosen."""
+
+    won: list[Query] = field(default_factory=list)
+    lost: list[Query] = field(default_factory=list)
+    won_of: int = 0
+    lost_of: int = 0
+    queries: int = 0
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """One variant's texts and photos, and the rank of each text's best right photo."""
+
+    products: list[str]
+    images: list[str]
+    owner_N: np.ndarray
+    text_QD: np.ndarray
+    image_ND: np.ndarray
+    rank_Q: np.ndarray
+
+    def top(self, query: int) -> list[int]:
+        """Photos with the highest scores, best first."""
+        order = np.argsort(-(self.image_ND @ self.text_QD[query]), kind="stable")
+        return [int(number) for number in order[:TOP]]
+
+
+def gallery(connection: duckdb.DuckDBPyConnection, home: Path, dataset: str) -> Gallery | str:
+    """The gallery of a dataset, or what must be materialised before there can be one."""
+    found = {name: _ranking(connection, dataset, name) for name in (BASELINE, OURS)}
+    theirs, ours = found[BASELINE], found[OURS]
+    if theirs is None or ours is None:
+        return f"Materialise the embeddings of {' and '.join(n for n, r in found.items() if r is None)}."
+    if (theirs.products, theirs.images) != (ours.products, ours.images):
+        return "Rows 3 and 5 were embedded from different test sets: materialise the embeddings of both again."
+    won, lost = _chosen(theirs.rank_Q, ours.rank_Q), _chosen(ours.rank_Q, theirs.rank_Q)
+    try:
+        samples = _wanted_samples(home, dataset, [theirs, ours], [*won[:WON], *lost[:LOST]])
+    except CorruptOutputError:
+        return "The photos are not there: materialise the shards."
+    pictured = [[_query(number, theirs, ours, samples) for number in numbers] for numbers in (won[:WON], lost[:LOST])]
+    return Gallery(pictured[0], pictured[1], len(won), len(lost), len(ours.products))
+
+
+def _ranking(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str) -> _Ranking | None:
+    images = _embeddings(connection, dataset, variant, "image")
+    texts = _embeddings(connection, dataset, variant, "text")
+    if images is None or texts is None:
+        return None
+    (image_ids, image_products, image_ND), (_, products, text_QD) = images, texts
+    numbers = {product: number for number, product in enumerate(products)}
+    owner_N = np.array([numbers.get(product, -1) for product in image_products])
+    return _Ranking(products, image_ids, owner_N, text_QD, image_ND, right_ranks(text_QD, image_ND, owner_N))
+
+
+def _embeddings(
+    connection: duckdb.DuckDBPyConnection, dataset: str, variant: str, kind: str
+) -> tuple[list[str], list[str], np.ndarray] | None:
+    parameters = {"dataset": dataset, "variant": variant, "kind": kind}
+    try:
+        table: pa.Table = connection.sql(queries.EMBEDDINGS, params=parameters).to_arrow_table()
+    except (duckdb.CatalogException, duckdb.IOException):
+        return None
+    if not table.num_rows:
+        return None
+    flat = pa.concat_arrays([chunk.flatten() for chunk in table["embedding"].chunks]).to_numpy(zero_copy_only=False)
+    matrix = flat.astype(np.float32, copy=False).reshape(table.num_rows, -1)
+    return table["item_id"].to_pylist(), table["product_id"].to_pylist(), matrix
+
+
+def right_ranks(text_QD: np.ndarray, image_ND: np.ndarray, owner_N: np.ndarray) -> np.ndarray:
+    """Rank of each text's best right photo, ties against the model; 0 for a text that has no photo.
+
+    Args:
+        text_QD: embeddings of the texts.
+        image_ND: embeddings of the photos.
+        owner_N: which text each photo belongs to; -1: to none.
+    """
+    ranks = np.zeros(len(text_QD), dtype=np.int64)
+    for start in range(0, len(text_QD), CHUNK):
+        scores_QN = text_QD[start : start + CHUNK] @ image_ND.T
+        right_QN = np.arange(start, start + len(scores_QN))[:, None] == owner_N[None]
+        best_Q1 = np.where(right_QN, scores_QN, -np.inf).max(axis=1, keepdims=True)
+        rank_Q = 1 + ((scores_QN >= best_Q1) & ~right_QN).sum(axis=1)
+        ranks[start : start + CHUNK] = np.where(right_QN.any(axis=1), rank_Q, 0)
+    return ranks
+
+
+def _chosen(behind_Q: np.ndarray, ahead_Q: np.ndarray) -> list[int]:
+    """Queries in `ahead`'s top five and not in `behind`'s, largest difference first; ties in the order of ids."""
+    numbers = np.flatnonzero((ahead_Q > 0) & (ahead_Q <= TOP) & (behind_Q > TOP))
+    order = np.argsort(-(behind_Q - ahead_Q)[numbers], kind="stable")
+    return [int(number) for number in numbers[order]]
+
+
+def _wanted_samples(home: Path, dataset: str, rankings: Sequence[_Ranking], chosen: Iterable[int]) -> dict[str, Sample]:
+    """Samples of every photo shown: the top photos of both rows and the right ones."""
+    wanted: set[str] = set()
+    for number in chosen:
+        for ranking in rankings:
+            wanted.update(ranking.images[image] for image in [*ranking.top(number), _right_photo(ranking, number)])
+    shards = shard_paths(home / "shards" / dataset, "test")
+    return {sample.image_id: sample for sample in read_samples(shards) if sample.image_id in wanted}
+
+
+def _right_photo(ranking: _Ranking, query: int) -> int:
+    """The right photo that the row scores highest."""
+    right = np.flatnonzero(ranking.owner_N == query)
+    return int(right[np.argmax(ranking.image_ND[right] @ ranking.text_QD[query])])
+
+
+def _query(number: int, theirs: _Ranking, ours: _Ranking, samples: dict[str, Sample]) -> Query:
+    right = ours.images[_right_photo(ours, number)]
+    sample = samples.get(right)
+    strips = [
+        Strip(VARIANTS[name].row, VARIANTS[name].title, int(ranking.rank_Q[number]), _strip(ranking, number, samples))
+        for name, ranking in ((BASELINE, theirs), (OURS, ours))
+    ]
+    text, tags = (sample.description, sorted(sample.entities.items())) if sample else (ours.products[number], [])
+    return Query(text, tags, Photo(_thumbnail(sample), "The right product’s photo", True), strips)
+
+
+def _strip(ranking: _Ranking, query: int, samples: dict[str, Sample]) -> list[Photo]:
+    photos = []
+    for place, image in enumerate(ranking.top(query), start=1):
+        right = bool(ranking.owner_N[image] == query)
+        sample = samples.get(ranking.images[image])
+        photos.append(Photo(_thumbnail(sample), _alt(place, right, sample), right))
+    return photos
+
+
+def _alt(place: int, right: bool, sample: Sample | None) -> str:
+    tags = ", ".join(value for _, value in sorted(sample.entities.items())) if sample else ""
+    return f"Place {place}, {'the right product' if right else 'another product'}" + (f": {tags}" if tags else "")
+
+
+def _thumbnail(sample: Sample | None) -> str:
+    """The photo as a data URI, no larger than the report needs; empty where there is none or it cannot be read."""
+    if sample is None:
+        return ""
+    try:
+        with Image.open(io.BytesIO(sample.jpeg)) as photo:
+            if max(photo.size) <= THUMBNAIL:
+                return data_uri(sample.jpeg, "image/jpeg")
+            photo.thumbnail((THUMBNAIL, THUMBNAIL))
+            buffer = io.BytesIO()
+            photo.convert("RGB").save(buffer, "JPEG", quality=82)
+    except OSError:
+        return ""
+    return data_uri(buffer.getvalue(), "image/jpeg")

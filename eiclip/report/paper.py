@@ -1,0 +1,39 @@
+"""Table 1 of the EI-CLIP paper as data, to stand beside this project's numbers.
+
+CVPR 2022, doi 10.1109/CVPR52688.2022.01752. Recalls in percent over all candidates of the real Fashion-Gen, with
+OpenAI's CLIP ViT-B. The printed SumR is rounded to whole points.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """One row as printed: recall at 1, 5 and 10 from image to text and from text to image, and their sum."""
+
+    i2t: tuple[float, float, float]
+    t2i: tuple[float, float, float]
+    sum_r: float
+
+    def numbers(self) -> tuple[float, ...]:
+        """The seven numbers in the leaderboard's order."""
+        return (*self.i2t, *self.t2i, self.sum_r)
+
+
+TABLE_1: dict[int, PaperRow] = {
+    1: PaperRow((9.4, 24.5, 33.5), (10.7, 26.8, 35.8), 141),
+    2: PaperRow((22.5, 49.5, 62.0), (24.5, 51.1, 63.6), 273),
+    3: PaperRow((23.3, 51.5, 64.6), (25.7, 53.9, 66.5), 285),
+    4: PaperRow((25.2, 52.6, 64.8), (28.2, 56.6, 68.4), 296),
+    5: PaperRow((25.7, 54.5, 66.8), (28.4, 57.1, 69.4), 302),
+}
+
+NOTE = (
+    "Lines marked “paper” are the paper’s Table 1, on the real Fashion-Gen with OpenAI’s ViT-B. Unless this run used "
+    "both, compare the order of the rows and their distances, not the levels."
+)
+
+
+def paper_row(dataset: str, protocol: str, row: int | None) -> PaperRow | None:
+    """What the paper printed for a row, where it printed anything that can be compared."""
+    return TABLE_1.get(row or 0) if (dataset, protocol) == ("fashiongen", "full") else None

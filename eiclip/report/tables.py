@@ -1,0 +1,201 @@
+"""The report's tables as data: every cell is text ready to show, so that HTML and markdown only lay it out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from eiclip.report import queries
+from eiclip.report.headline import WAYS
+from eiclip.report.paper import paper_row
+from eiclip.report.queries import select
+from eiclip.variants import VARIANTS
+
+MEASURES = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10", "sum_r")
+HEADINGS = ("I2T R@1", "R@5", "R@10", "T2I R@1", "R@5", "R@10", "SumR")
+SHOWN_ENTITIES = 5
+MINIMUM_SUPPORT = 5
+"""Training products an entity needs to be named among the highest and lowest gates."""
+CONFOUNDED_SHOWN = 15
+REASONS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of the leaderboard; `best` where no row has a higher one."""
+
+    text: str
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class LeaderboardLine:
+    """One row of the leaderboard, and what the paper printed for it (empty where nothing compares)."""
+
+    row: str
+    variant: str
+    title: str
+    cells: tuple[Cell, ...]
+    paper: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A plain table: `numeric` says which columns are numbers and stand to the right."""
+
+    caption: str
+    header: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def variant_title(name: str) -> str:
+    """The title of a variant; its name where it is none of the five rows."""
+    return VARIANTS[name].title if name in VARIANTS else name
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A number with that many digits after the point and commas between thousands; a dash for none."""
+    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def leaderboard(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str) -> list[LeaderboardLine]:
+    """The rows there are, in the paper's order; none where the table is missing."""
+    rows = select(connection, queries.LEADERBOARD, dataset=dataset, protocol=protocol)
+    best = {name: max((row[name] for row in rows if row[name] is not None), default=None) for name in MEASURES}
+    return [_line(row, best, dataset, protocol) for row in rows]
+
+
+def _line(row: dict[str, Any], best: dict[str, float | None], dataset: str, protocol: str) -> LeaderboardLine:
+    cells = tuple(Cell(number(row[name]), row[name] is not None and row[name] == best[name]) for name in MEASURES)
+    printed = paper_row(dataset, protocol, row["paper_row"])
+    paper = tuple(number(value, 0 if name == "sum_r" else 1) for name, value in _paired(printed))
+    label = "–" if row["paper_row"] is None else str(row["paper_row"])
+    return LeaderboardLine(label, row["variant"], variant_title(row["variant"]), cells, paper)
+
+
+def _paired(printed: Any) -> Sequence[tuple[str, float]]:
+    return [] if printed is None else list(zip(MEASURES, printed.numbers(), strict=True))
+
+
+def leaderboard_markdown(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str) -> str:
+    """The leaderboard as a markdown table (best numbers bold), for the terminal and for Dagster's metadata."""
+    lines = leaderboard(connection, dataset, protocol)
+    if not lines:
+        return f"No `{protocol}` leaderboard of `{dataset}` yet: materialise `leaderboard`."
+    rows = [("row", "model", *HEADINGS), ("--:", ":--", *["--:"] * len(HEADINGS))]
+    for line in lines:
+        cells = [f"**{cell.text}**" if cell.best else cell.text for cell in line.cells]
+        rows.append((line.row, line.title.replace("|", "\\|"), *cells))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("| " + " | ".join(_fit(row, widths)) + " |" for row in rows) + "\n"
+
+
+def _fit(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Cells at their columns' widths, so that the raw markdown reads as a table on a terminal; numbers right."""
+    return [
+        cell.ljust(width) if column == 1 else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+
+
+def gate_extremes(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """The entities with the highest and lowest gates of each group, rare ones left aside."""
+    rows = select(
+        connection, queries.GATE_EXTREMES, dataset=dataset, variant="eiclip",
+        minimum=MINIMUM_SUPPORT, shown=SHOWN_ENTITIES,
+    )  # fmt: skip
+    caption = f"Highest and lowest gates among entities of at least {MINIMUM_SUPPORT} training products"
+    lines = [(row["entity_group"], ", ".join(row["top"] or ()), ", ".join(row["bottom"] or ()) or "–") for row in rows]
+    return Table(caption, ("Group", "Highest", "Lowest"), (False,) * 3, lines) if lines else None
+
+
+def shuffles(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """Recall@1 when each group's entities are dealt out anew among the test products, and what that loses."""
+    groups: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in select(connection, queries.SHUFFLES, dataset=dataset, variant="eiclip"):
+        groups.setdefault(row["entity_group"], {})[row["direction"]] = row
+    if not groups:
+        return None
+    whole = {way: row["r1"] for rows in groups.values() for way, row in rows.items()}
+    before = " and ".join(f"{number(whole[way])} {name}" for way, name in WAYS.items() if way in whole)
+    lines = [(group, *_shuffled(rows.get("i2t")), *_shuffled(rows.get("t2i"))) for group, rows in groups.items()]
+    header = ("Group shuffled", "I2T R@1", "lost", "T2I R@1", "lost")
+    return Table(f"Recall@1 after shuffling; before: {before}", header, (False,) + (True,) * 4, lines)
+
+
+def _shuffled(row: dict[str, Any] | None) -> tuple[str, str]:
+    return (number(row["r1_shuffled"]), number(row["r1_lost"])) if row else ("–", "–")
+
+
+def trainings(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """How long each variant was trained, and where its loss ended."""
+    rows = select(connection, queries.TRAININGS, dataset=dataset)
+    order = list(VARIANTS)
+    rows.sort(key=lambda row: (order.index(row["variant"]) if row["variant"] in order else len(order), row["variant"]))
+    lines = [
+        (
+            variant_title(row["variant"]),
+            f"{row['epochs']:,}",
+            f"{row['steps']:,}",
+            number(row["loss_joint"], 3),
+            number(row["pairs_per_second"], 0),
+            number(row["seconds"] / 60),
+        )
+        for row in rows
+    ]
+    header = ("Model", "Epochs", "Steps", "Last loss", "Pairs a second", "Minutes")
+    return Table("Trainings", header, (False,) + (True,) * 5, lines) if lines else None
+
+
+def confounded(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """Entities whose words descriptions use most often in another sense than the tag's."""
+    rows = select(connection, queries.CONFOUNDED, dataset=dataset, shown=CONFOUNDED_SHOWN)
+    lines = [
+        (
+            row["entity"],
+            _meanings(row["groups"], row["priors"]),
+            f"{row['tagged']:,}",
+            f"{row['untagged']:,}",
+            f"{100 * row['untagged'] / (row['untagged'] + row['tagged']):.0f} %",
+        )
+        for row in rows
+    ]
+    header = ("Entity", "Tagged as", "Tagged", "Untagged mentions", "Untagged share")
+    caption = f"The {len(lines)} entities with the most untagged mentions in training descriptions"
+    return Table(caption, header, (False, False, True, True, True), lines) if lines else None
+
+
+def _meanings(groups: Sequence[str], priors: Sequence[float]) -> str:
+    if len(groups) == 1:
+        return groups[0]
+    return ", ".join(f"{group} {100 * prior:.0f} %" for group, prior in zip(groups, priors, strict=True))
+
+
+def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """Products and photos of each split."""
+    rows = select(connection, queries.SPLITS, dataset=dataset)
+    if not rows:
+        return None
+    rows.append({"split": "all"} | {name: sum(row[name] for row in rows) for name in ("products", "images")})
+    lines = [(row["split"], f"{row['products']:,}", f"{row['images']:,}") for row in rows]
+    return Table("Accepted products and photos", ("Split", "Products", "Photos"), (False, True, True), lines)
+
+
+def entity_coverage(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """How many entities each group has, how many products carry one, and how many in test were too rare to learn."""
+    rows = select(connection, queries.ENTITY_COVERAGE, dataset=dataset)
+    lines = [
+        (row["entity_group"], *(f"{row[name] or 0:,}" for name in ("entities", "tagged", "unseen"))) for row in rows
+    ]
+    header = ("Group", "Entities with an embedding", "Products tagged", "Test products of a rare or new entity")
+    return Table("Entity groups", header, (False, True, True, True), lines) if lines else None
+
+
+def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """Raw rows set aside, by reason (what follows a reason's colon differs by row: one is shown)."""
+    rows = select(connection, queries.QUARANTINE, dataset=dataset, shown=REASONS_SHOWN)
+    lines = [(row["kind"], f"{row['rows']:,}", row["example"]) for row in rows]
+    header = ("Reason", "Rows", "For example")
+    return Table("Raw rows in quarantine", header, (False, True, False), lines) if lines else None
