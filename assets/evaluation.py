@@ -82,8 +82,8 @@ def embeddings(house: House, name: str, dataset: DatasetSettings, variant: Varia
 def _not_of_unit_length(output: Path) -> int:
     with duckdb.connect() as connection:
         connection.read_parquet(str(output), hive_partitioning=False).create_view("embeddings")
-        row = connection.sql(read_sql("checks/embeddings_are_finite")).fetchone()
-    return int(row[0]) if row else 0
+        rows = connection.sql(read_sql("checks/embeddings_are_finite")).fetchall()
+    return int(rows[0][0])
 
 
 def metrics(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from dagster_pipes import is_dagster_pipes_process, open_dagster_pipes
+from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
 from eiclip.train.__main__ import read_job
 from eiclip.train.loop import train
@@ -22,7 +22,7 @@ def main() -> None:
     """Train the job named on the command line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     job = read_job(Path(sys.argv[1]))
-    if not is_dagster_pipes_process() or os.environ.get("RANK", "0") != "0":
+    if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ or os.environ.get("RANK", "0") != "0":
         train(job, logger.info)
         return
     with open_dagster_pipes() as pipes:

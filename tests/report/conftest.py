@@ -1,7 +1,7 @@
 """A small believable home: drawn photos, recalls as in the small trial, and names that try to break the page."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from eiclip.lake import Lake
+from eiclip.report import theme
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.variants import VARIANTS
@@ -67,11 +68,17 @@ class FakeHome:
         draw = np.random.default_rng(1)
         gates, vocabulary, shuffles = [], [], []
         for group, (entities, mean) in GROUPS.items():
-            many = [*entities, "<unk>", *(f"{group} {n}" for n in range(120 if group in ("brand", "composition") else 0))]
+            many = [
+                *entities,
+                "<unk>",
+                *(f"{group} {n}" for n in range(120 if group in ("brand", "composition") else 0)),
+            ]
             for n, entity in enumerate(many):
                 weight = float(np.clip(draw.normal(mean, 0.12), 0.01, 0.99))
                 gates.append({"variant": "eiclip", "entity_group": group, "entity": entity, "weight": weight})
-                vocabulary.append({"entity_group": group, "entity_id": n, "entity": entity, "product_count": 400 // (n + 1)})
+                vocabulary.append(
+                    {"entity_group": group, "entity_id": n, "entity": entity, "product_count": 400 // (n + 1)}
+                )
             for way in ("i2t", "t2i"):
                 lost = 30 * mean**2 - 0.4
                 row = {"variant": "eiclip", "entity_group": group, "direction": way, "r1": 27.1}
@@ -122,7 +129,7 @@ class FakeHome:
     def _product(self, n: int, draw: np.random.Generator) -> dict[str, Any]:
         entities = {group: str(draw.choice(values)) for group, (values, _) in GROUPS.items()}
         colour = str(draw.choice(["navy", "crimson", "olive", "black", "sand"]))
-        text = f"Relaxed {entities['subcategory']} in {colour}. Tonal stitching & notched <b>lapel</b> collar, two pockets."
+        text = f"Relaxed {entities['subcategory']} in {colour}. Tonal stitching & notched <b>lapel</b>, two pockets."
         return {"product_id": f"p{n}", "split": "test", "title": "<script>alert(2)</script>", "description": text,
                 "subcategory": entities["subcategory"], "image_count": 2, "entities": entities}  # fmt: skip
 
@@ -144,8 +151,12 @@ class FakeHome:
         rows += [("text", p, p, truth[p] + draw.normal(0, noise, WIDTH)) for p in products]
         schema = pa.schema([(name, pa.string()) for name in ("dataset", "variant", "kind", "item_id", "product_id")]
                            + [("embedding", pa.list_(pa.float32(), WIDTH))])  # fmt: skip
-        listed = [{"variant": variant, "kind": kind, "item_id": item, "product_id": product,
-                   "embedding": list(vector / np.linalg.norm(vector))} for kind, item, product, vector in rows]  # fmt: skip
+        names = ("kind", "item_id", "product_id")
+        listed = [
+            {"variant": variant, "embedding": list(vector / np.linalg.norm(vector))}
+            | dict(zip(names, keys, strict=True))
+            for *keys, vector in rows
+        ]
         self.table("embeddings", dataset, listed, part=variant, schema=schema)
 
     def whole(self, dataset: str) -> None:
@@ -161,6 +172,14 @@ class FakeHome:
         """Make the catalogue; returns the home."""
         self.lake.refresh_catalogue()
         return self.root
+
+
+@pytest.fixture(autouse=True, scope="session")
+def coarse_plots() -> Iterator[None]:
+    """Plots of few pixels: drawing them is most of these tests' time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(theme, "DPI", 40)
+        yield
 
 
 @pytest.fixture
