@@ -29,10 +29,10 @@ class House:
         return self.settings.datasets
 
 
-class Recipe(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Recipe(dg.ConfigurableResource):
     """Training settings that a run configuration (`-c`) may change for that run; empty: the settings' own."""
 
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies it
 
 
 def table_metadata(files: Sequence[Path]) -> dict[str, Any]:

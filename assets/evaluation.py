@@ -89,7 +89,7 @@ def _not_of_unit_length(output: Path) -> int:
 def metrics(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
     """Ranks of every query under every variant, and the recalls they come to."""
     lists = dg.AssetKey([name, "candidate_lists"])
-    group = {"group_name": f"{name}/evaluation", "owners": OWNERS}
+    group: dict[str, Any] = {"group_name": f"{name}/evaluation", "owners": OWNERS}
     ranks_key = dg.AssetKey([name, "retrieval_ranks"])
     metric_tables = [
         Relation("retrieval_metrics", ("retrieval_ranks",)),
@@ -164,7 +164,7 @@ def _leaderboards(house: House, name: str) -> dict[str, Any]:
 
 def gates(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
     """Gate weights, what shuffling a group costs, and the step logs, as tables."""
-    group = {"group_name": f"{name}/evaluation", "owners": OWNERS, "kinds": {"pytorch", "parquet"}}
+    group: dict[str, Any] = {"group_name": f"{name}/evaluation", "owners": OWNERS, "kinds": {"pytorch", "parquet"}}
     weights_key, shuffles_key = dg.AssetKey([name, "gate_weights"]), dg.AssetKey([name, "entity_shuffles"])
     trained = [[name, "checkpoint", variant.name] for variant in WITH_ENTITIES]
     embedded = [[name, "embeddings", variant.name] for variant in WITH_ENTITIES]

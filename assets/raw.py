@@ -48,7 +48,7 @@ def raw_files(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDef
         if not dataset.embedded:
             reader = house.home.reader(name, dataset)
             place = dataset.folder or dataset.metadata
-            assert place is not None  # noqa: S101 - not embedded
+            assert place is not None
             made = Made(reader.fingerprint(), {"source": "files"}, reused=False, seconds=0.0)
             return result(made, place)
         inputs = {
@@ -72,7 +72,7 @@ def raw_fingerprint(house: House, name: str, dataset: DatasetSettings) -> str:
 def catalog(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
     """Catalog and quarantine: every raw row is in one of the two."""
     key, quarantine_key = dg.AssetKey([name, "catalog"]), dg.AssetKey([name, "quarantine"])
-    shared = {"group_name": f"{name}/ingestion", "owners": OWNERS, "deps": [[name, "raw_files"]]}
+    shared: dict[str, Any] = {"group_name": f"{name}/ingestion", "owners": OWNERS, "deps": [[name, "raw_files"]]}
 
     @dg.multi_asset(
         name=f"{name}__catalog",
@@ -118,9 +118,7 @@ def catalog(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefin
     return asset
 
 
-def _write_catalog(
-    house: House, name: str, dataset: DatasetSettings, accepted: Path, rejected: Path
-) -> dict[str, Any]:
+def _write_catalog(house: House, name: str, dataset: DatasetSettings, accepted: Path, rejected: Path) -> dict[str, Any]:
     """Read all raw rows beside the lake, then rename both tables into it."""
     house.home.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".catalog-", dir=house.home.root) as scratch:
@@ -130,5 +128,3 @@ def _write_catalog(
             place.parent.mkdir(parents=True, exist_ok=True)
             (folder / table).replace(place)
     return {"rows_in": counts.rows_in, "accepted": counts.accepted, "quarantined": counts.quarantined}
-
-

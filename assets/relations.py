@@ -61,9 +61,7 @@ def make_relation(house: House, name: str, relation: Relation) -> tuple[Made, Pa
         "parameters": relation.parameters,
         "sources": {source: content_of(paths[0]) for source, paths in files.items()},
     }
-    made = make_once(
-        output, inputs, lambda: {"rows": lake.query(relation.table, output, files, relation.parameters)}
-    )
+    made = make_once(output, inputs, lambda: {"rows": lake.query(relation.table, output, files, relation.parameters)})
     return made, output
 
 
@@ -129,5 +127,3 @@ def _checks(house: House, name: str, relation: Relation, key: dg.AssetKey) -> li
             metadata={"offenders": len(offenders), "examples": dg.MetadataValue.json(examples)},
         )
     ]
-
-

@@ -140,14 +140,12 @@ GATES_SCHEMA = pa.schema(
 def gate_weights(model: EntityClip, dataset: str) -> pa.Table:
     """w_k of every entity of the vocabulary: dataset, variant, entity_group, entity_id, entity, weight."""
     rows: list[dict[str, Any]] = []
-    assert model.fusion is not None  # noqa: S101 - only rows 4 and 5 have gates
+    assert model.fusion is not None
     for number, group in enumerate(model.vocabulary.groups):
         names = model.vocabulary.names[group]
         weights = model.fusion.weight(number, model.fusion.entity(number, torch.arange(len(names))))
         shared = {"dataset": dataset, "variant": model.variant.name, "entity_group": group}
-        rows += [
-            shared | {"entity_id": i, "entity": name, "weight": float(weights[i])} for i, name in enumerate(names)
-        ]
+        rows += [shared | {"entity_id": i, "entity": name, "weight": float(weights[i])} for i, name in enumerate(names)]
     return pa.Table.from_pylist(rows, schema=GATES_SCHEMA)
 
 

@@ -37,7 +37,7 @@ class DatasetSettings(Section):
     images: Path | None = None
     entity_groups: tuple[str, ...] = ("brand",)
     negatives_group: str = "subcategory"
-    """What the sample-100 negatives share with the query; if it is an entity group it is left out of the model there."""
+    """What sample-100's negatives share with the query; where it is an entity group, the model goes without it."""
     test_share: float = Field(0.3, ge=0, lt=1)
     """Share of products held out for test, where the raw files draw no line themselves."""
     validation_share: float = Field(0.1, gt=0, lt=1)
@@ -54,7 +54,7 @@ AMAZON = DatasetSettings(kind="amazon", entity_groups=("brand",))
 
 
 class TrainingSettings(Section):
-    """How one variant is trained. The defaults are the paper's recipe (section 4.1); None: decided by the model's size."""
+    """How one variant is trained. The defaults are the paper's recipe (section 4.1)."""
 
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(128, ge=2)
@@ -65,7 +65,7 @@ class TrainingSettings(Section):
     gate_lr: float = Field(5e-3, ge=0)
     """Learning rate of the gates once they are released."""
     gate_freeze: float = Field(0.15, ge=0, le=1)
-    """Share of the steps during which the gates stay as they began: earlier they close on entities that mean nothing yet."""
+    """Share of the steps in which the gates stay as they began: earlier, they close on entities without a meaning."""
     weight_decay: float = Field(1e-4, ge=0)
     warmup_steps: int = Field(1000, ge=0)
     """Linear warm-up; at most a tenth of all steps is used for it."""

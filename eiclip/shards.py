@@ -98,7 +98,7 @@ class _ShardWriter:
 
     def add(self, sample: Sample) -> None:
         if self.tar is None:
-            self.tar = tarfile.open(self._path(), "w", format=tarfile.USTAR_FORMAT)
+            self.tar = tarfile.open(self._path(), "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed in _finish
         key = _key(sample.image_id)
         text = {
             "image_id": sample.image_id,
@@ -121,13 +121,13 @@ class _ShardWriter:
         return self.folder / f"{self.split}-{len(self.shards):06d}.tar"
 
     def _member(self, name: str, content: bytes) -> None:
-        assert self.tar is not None  # noqa: S101 - for the type checker
+        assert self.tar is not None
         header = tarfile.TarInfo(name)
         header.size = len(content)
         self.tar.addfile(header, io.BytesIO(content))
 
     def _finish(self) -> None:
-        assert self.tar is not None  # noqa: S101 - for the type checker
+        assert self.tar is not None
         self.tar.close()
         path = self._path()
         shard = {"name": path.name, "split": self.split, "samples": self.samples, "bytes": path.stat().st_size}

@@ -28,9 +28,7 @@ VARIANTS: dict[str, Variant] = {
     for variant in (
         Variant("clip_pretrained", 1, "CLIP as pretrained", trained=False),
         Variant("clip_description", 2, "CLIP fine-tuned on descriptions", trained=True),
-        Variant(
-            "clip_entities_text", 3, "CLIP fine-tuned, entities as text", trained=True, entities_as_text=True
-        ),
+        Variant("clip_entities_text", 3, "CLIP fine-tuned, entities as text", trained=True, entities_as_text=True),
         Variant("eiclip_equal", 4, "EI-CLIP, every gate equal", trained=True, gates="equal"),
         Variant("eiclip", 5, "EI-CLIP", trained=True, gates="learned"),
     )

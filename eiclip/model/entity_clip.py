@@ -52,9 +52,7 @@ class EntityClip(nn.Module):
         training: row 4's weight and whether embeddings are scaled to length one before the sum.
     """
 
-    def __init__(
-        self, towers: nn.Module, variant: Variant, vocabulary: Vocabulary, training: TrainingSettings
-    ) -> None:
+    def __init__(self, towers: nn.Module, variant: Variant, vocabulary: Vocabulary, training: TrainingSettings) -> None:
         super().__init__()
         self.towers = towers
         self.variant = variant

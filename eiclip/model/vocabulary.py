@@ -88,7 +88,9 @@ def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> V
     import pyarrow.parquet as pq
 
     names: dict[str, list[str]] = {group: [] for group in groups}
-    for row in pq.read_table(vocabulary).sort_by([("entity_group", "ascending"), ("entity_id", "ascending")]).to_pylist():
+    for row in (
+        pq.read_table(vocabulary).sort_by([("entity_group", "ascending"), ("entity_id", "ascending")]).to_pylist()
+    ):
         known = names[row["entity_group"]]
         if row["entity_id"] != len(known):
             raise CorruptOutputError(

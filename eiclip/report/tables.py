@@ -121,7 +121,7 @@ def shuffles(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | Non
     whole = {way: row["r1"] for rows in groups.values() for way, row in rows.items()}
     before = " and ".join(f"{number(whole[way])} {name}" for way, name in WAYS.items() if way in whole)
     lines = [(group, *_shuffled(rows.get("i2t")), *_shuffled(rows.get("t2i"))) for group, rows in groups.items()]
-    header = ("Group shuffled", "I2T R@1", "lost", "T2I R@1", "lost")
+    header = ("Group", "I2T R@1", "lost", "T2I R@1", "lost")
     return Table(f"Recall@1 after shuffling; before: {before}", header, (False,) + (True,) * 4, lines)
 
 

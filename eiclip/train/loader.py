@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from eiclip.shards import Sample, read_samples, shard_paths, read_manifest
+from eiclip.shards import Sample, read_manifest, read_samples, shard_paths
 
 BUFFER = 8192
 """Samples among which the order is shuffled (JPEG bytes: some 20 MB of small photos, 200 MB of large ones)."""

@@ -69,7 +69,9 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
     loader = Loader(job.shards, job.training.batch_size, job.seed)
     epochs = job.training.epochs if model.variant.trained else 0
     run = _start(job, model, device, epochs * loader.steps)
-    progress(f"{job.dataset}/{job.variant}: {loader.samples} photos, {run.steps} steps of {loader.batch_size} on {device}")
+    progress(
+        f"{job.dataset}/{job.variant}: {loader.samples} photos, {run.steps} steps of {loader.batch_size} on {device}"
+    )
     for epoch in range(epochs):
         model.train()
         for samples in loader.epoch(epoch):

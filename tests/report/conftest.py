@@ -1,7 +1,7 @@
 """A small believable home: drawn photos, recalls as in the small trial, and names that try to break the page."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from eiclip.lake import Lake
-from eiclip.report import theme
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.variants import VARIANTS
@@ -172,14 +171,6 @@ class FakeHome:
         """Make the catalogue; returns the home."""
         self.lake.refresh_catalogue()
         return self.root
-
-
-@pytest.fixture(autouse=True, scope="session")
-def coarse_plots() -> Iterator[None]:
-    """Plots of few pixels: drawing them is most of these tests' time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(theme, "DPI", 40)
-        yield
 
 
 @pytest.fixture
