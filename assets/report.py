@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from typing import Any
 
 import dagster as dg
@@ -12,7 +13,15 @@ from assets.common import OWNERS, House, Recipe, result, say
 from eiclip.devices import pick_device
 from eiclip.files import source_version
 from eiclip.lake import CATALOGUE, connect
-from eiclip.report.plots import as_markdown_image, gate_plot, loss_plot, recall_plot, usefulness_plot
+from eiclip.report.plots import (
+    as_markdown_image,
+    gate_history_plot,
+    gate_plot,
+    loss_plot,
+    recall_plot,
+    usefulness_plot,
+)
+from eiclip.report.tables import leaderboard_markdown
 from eiclip.report.write import write_report
 from eiclip.stage import content_of, make_once
 from eiclip.variants import VARIANTS
@@ -38,7 +47,8 @@ def catalogue(house: House) -> dg.AssetsDefinition:
             views = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
             counts = {view: connection.table(view).count("*").fetchall()[0][0] for view in views}
         rows = "\n".join(f"| {view} | {count:,} |" for view, count in counts.items())
-        metadata = {"views": dg.MetadataValue.md(f"| view | rows |\n|---|---|\n{rows}"), "path": str(path)}
+        table = f"| view | rows |\n|---|---|\n{rows}"
+        metadata: dict[str, Any] = {"views": dg.MetadataValue.md(table), "path": str(path)}
         return dg.MaterializeResult(metadata=metadata)
 
     return asset
@@ -68,9 +78,27 @@ def report(house: House) -> dg.AssetsDefinition:
 
         made = make_once(output, inputs, make)
         say(context, made, output)
+        context.log.info(_summary(house, _job_seconds(context)))
         return result(made, output, metadata=_plots(house))
 
     return asset
+
+
+def _job_seconds(context: dg.AssetExecutionContext) -> float:
+    """Seconds since the run began; this step is its last."""
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    return time.time() - (record.start_time if record and record.start_time else time.time())
+
+
+def _summary(house: House, seconds: float) -> str:
+    """What a person on a terminal wants to read last: the leaderboards, where the report lies, how long it took."""
+    lines = [""]
+    with connect(house.home.root) as connection:
+        for name in house.datasets():
+            for protocol in ("full", "sample100"):
+                lines += [f"{name}, {protocol}:", leaderboard_markdown(connection, name, protocol), ""]
+    lines += [f"report: {house.home.report}", f"DuckDB: {house.home.root / CATALOGUE}", f"job seconds: {seconds:.0f}"]
+    return "\n".join(lines)
 
 
 def _contents(house: House, files: list[Any]) -> dict[str, str]:
@@ -86,7 +114,7 @@ def _plots(house: House) -> dict[str, Any]:
     metadata = {}
     with connect(house.home.root) as connection:
         for name in house.datasets():
-            for plot in (recall_plot, gate_plot, usefulness_plot, loss_plot):
+            for plot in (recall_plot, gate_plot, gate_history_plot, usefulness_plot, loss_plot):
                 picture = plot(connection, name)
                 if picture is not None:
                     title = f"{name}_{plot.__name__}"

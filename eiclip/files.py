@@ -16,6 +16,9 @@ from types import ModuleType
 from typing import Any
 
 
+SOURCE_SUFFIXES = {".py", ".html", ".css"}
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -96,5 +99,6 @@ def source_version(*modules: ModuleType) -> str:
     sources: list[Path] = []
     for module in modules:
         file = Path(module.__file__ or "")
-        sources += sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+        inside = (found for found in file.parent.rglob("*") if found.suffix in SOURCE_SUFFIXES)
+        sources += sorted(inside) if file.name == "__init__.py" else [file]
     return digest([source.read_text(encoding="utf-8") for source in sources])

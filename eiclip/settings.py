@@ -91,7 +91,7 @@ class EmbeddedSettings(Section):
     fashiongen_train: int = Field(3400, ge=20)
     fashiongen_test: int = Field(800, ge=10)
     amazon: int = Field(2200, ge=20)
-    general_images: int = Field(8000, ge=64)
+    general_images: int = Field(6000, ge=64)
     pretraining_epochs: int = Field(8, ge=1)
     neutral_brands: bool = False
     """Made-up brand names in place of the real, ambiguous ones: the control of the causal claim."""

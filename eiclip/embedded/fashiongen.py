@@ -50,7 +50,7 @@ def _rows(seed: int, house: House, count: int) -> list[_Row]:
     rows: list[_Row] = []
     for product in draw_products(seed, house, count, _rare_brands(seed, house, count)):
         text = _description(seed, house, product)
-        photos = int(generator(seed, f"photos of {house.purpose}", product.index).choice(3, p=(0.25, 0.5, 0.25))) + 1
+        photos = int(generator(seed, f"photos of {house.purpose}", product.index).choice(3, p=(0.55, 0.35, 0.1))) + 1
         rows += [_Row(product, pose, text) for pose in range(photos)]
     return rows
 

@@ -102,8 +102,8 @@ FROM semantic_prior
 WHERE dataset = $dataset
 GROUP BY entity
 HAVING untagged > 0
-ORDER BY untagged DESC, tagged, entity
-LIMIT $shown
+QUALIFY row_number() OVER (PARTITION BY groups[1] ORDER BY untagged DESC, tagged, entity) <= $shown
+ORDER BY groups[1], untagged DESC, tagged, entity
 """
 
 SPLITS = """

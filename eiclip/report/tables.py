@@ -17,7 +17,8 @@ HEADINGS = ("I2T R@1", "R@5", "R@10", "T2I R@1", "R@5", "R@10", "SumR")
 SHOWN_ENTITIES = 5
 MINIMUM_SUPPORT = 5
 """Training products an entity needs to be named among the highest and lowest gates."""
-CONFOUNDED_SHOWN = 15
+CONFOUNDED_SHOWN = 8
+"""Entities of each group: over all groups the materials alone would fill the table."""
 REASONS_SHOWN = 20
 
 
@@ -150,7 +151,7 @@ def trainings(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | No
 
 
 def confounded(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
-    """Entities whose words descriptions use most often in another sense than the tag's."""
+    """Entities whose words descriptions use most often without the tag."""
     rows = select(connection, queries.CONFOUNDED, dataset=dataset, shown=CONFOUNDED_SHOWN)
     lines = [
         (
@@ -163,7 +164,7 @@ def confounded(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | N
         for row in rows
     ]
     header = ("Entity", "Tagged as", "Tagged", "Untagged mentions", "Untagged share")
-    caption = f"The {len(lines)} entities with the most untagged mentions in training descriptions"
+    caption = f"The entities of each group with the most untagged mentions (up to {CONFOUNDED_SHOWN})"
     return Table(caption, header, (False, False, True, True, True), lines) if lines else None
 
 

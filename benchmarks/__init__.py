@@ -1,0 +1,1 @@
+"""Measurements: each prints what it claims; see docs/results.md for what they printed."""
