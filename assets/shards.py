@@ -13,19 +13,21 @@ from eiclip import shards as shards_module
 from eiclip.embedded import write_general_corpus
 from eiclip.files import source_version
 from eiclip.lake import read_sql
+from eiclip.model.towers import SMALL, configured_image_size
 from eiclip.settings import DatasetSettings
 from eiclip.shards import Sample, encode_photo, read_samples, verify_shards, write_shards
 from eiclip.stage import content_of, make_once
 
 SOURCES = ("images", "products", "tagged_entities")
 GENERAL = "general"
-SMALL_PHOTO = 64
-FULL_PHOTO = 224
+SMALL_PHOTO = SMALL["vision_cfg"]["image_size"]
 
 
 def photo_size(house: House) -> int:
     """Side of the photos in the shards: that of the towers, so that they are resized once and not every epoch."""
-    return SMALL_PHOTO if house.settings.pretrained == GENERAL else FULL_PHOTO
+    if house.settings.pretrained == GENERAL:
+        return SMALL_PHOTO
+    return configured_image_size(house.settings.model, str(house.settings.pretrained))
 
 
 def _samples(house: House, name: str, dataset: DatasetSettings) -> Iterator[tuple[str, Sample]]:

@@ -146,7 +146,7 @@ def checkpoint(house: House, name: str, dataset: DatasetSettings, variant: Varia
     def asset(
         context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient, recipe: Recipe
     ) -> dg.MaterializeResult:
-        merged = house.settings.training.model_dump() | recipe.training
+        merged = house.settings.training.model_dump() | dataset.training | recipe.training
         job = variant_job(house, name, dataset, variant, TrainingSettings.model_validate(merged))
         inputs = {
             "code": training_code(),

@@ -1,4 +1,6 @@
-"""The whole evaluation over several seeds, each in a home of its own: mean, spread and the goals it must reach.
+"""The whole evaluation over several seeds: mean, spread and the goals it must reach.
+
+Each seed has a home of its own, the settings' seed the home itself: what `make full_eval` made is not made again.
 
     python -m benchmarks.seed_study                 # three seeds, below EICLIP_HOME/seeds
     python -m benchmarks.seed_study --seeds 0 1 2
@@ -142,8 +144,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
-    base = load_settings().home / "seeds"
-    homes = {seed: base / str(seed) for seed in arguments.seeds}
+    settings = load_settings()
+    homes = {seed: settings.home / "seeds" / str(seed) for seed in arguments.seeds}
+    homes |= {settings.seed: settings.home} if settings.seed in homes else {}
     for seed, home in homes.items():
         print(f"seed {seed}: {run_seed(home, seed):.0f} s", flush=True)
     with merged(homes) as together:

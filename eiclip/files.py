@@ -15,7 +15,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-
 SOURCE_SUFFIXES = {".py", ".html", ".css"}
 
 

@@ -14,9 +14,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from eiclip.errors import SettingsError
 
-EMBEDDED_SIZE = 64
-"""Side, in pixels, of the photos that the small `general` model sees."""
-
 
 class Section(BaseModel):
     """A group of settings: unknown names are refused, values cannot change once read."""
@@ -42,6 +39,9 @@ class DatasetSettings(Section):
     """Share of products held out for test, where the raw files draw no line themselves."""
     validation_share: float = Field(0.1, gt=0, lt=1)
     """Share of the remaining products held out for choosing settings."""
+
+    training: dict[str, Any] = {}
+    """What this catalogue's training does otherwise than the `training` section (a small one wants more epochs)."""
 
     @property
     def embedded(self) -> bool:
@@ -83,6 +83,9 @@ SMALL_RECIPE: dict[str, Any] = {
     "warmup_steps": 30,
 }  # fmt: skip
 """What the small `general` model is trained with instead: chosen on validation splits, see docs/decisions.md."""
+
+
+EMBEDDED_AMAZON_EPOCHS = 6
 
 
 class EmbeddedSettings(Section):
@@ -134,7 +137,7 @@ class Settings(BaseSettings):
     @classmethod
     def _resolve(cls, given: dict[str, Any]) -> dict[str, Any]:
         given = dict(given)
-        given["datasets"] = given.get("datasets") or _default_datasets(given)
+        given["datasets"] = given.get("datasets") or _default_datasets(given) or _embedded_datasets(given)
         real = any(not DatasetSettings.model_validate(entry).embedded for entry in given["datasets"].values())
         given["pretrained"] = given.get("pretrained") or ("openai" if real else "general")
         if given["pretrained"] == "general":
@@ -144,7 +147,7 @@ class Settings(BaseSettings):
 
 
 def _default_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
-    """The datasets named by the three environment variables, or both embedded ones where none is set."""
+    """The datasets named by the three environment variables."""
     datasets: dict[str, DatasetSettings] = {}
     if given.get("fashiongen_dir"):
         datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": Path(given["fashiongen_dir"])})
@@ -153,7 +156,15 @@ def _default_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
             raise ValueError("EICLIP_AMAZON_META and EICLIP_AMAZON_IMAGES go together: set both or neither")
         places = {"metadata": Path(given["amazon_meta"]), "images": Path(given["amazon_images"])}
         datasets["amazon"] = AMAZON.model_copy(update=places)
-    return datasets or {"fashiongen": FASHIONGEN, "amazon": AMAZON}
+    return datasets
+
+
+def _embedded_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
+    """Both embedded datasets; the smaller one trains longer, unless the settings say how long."""
+    training = given.get("training") or {}
+    chosen = training.get("epochs") if isinstance(training, dict) else training.epochs
+    longer = {} if chosen else {"epochs": EMBEDDED_AMAZON_EPOCHS}
+    return {"fashiongen": FASHIONGEN, "amazon": AMAZON.model_copy(update={"training": longer})}
 
 
 def load_settings(**given: Any) -> Settings:

@@ -65,9 +65,7 @@ def load_released(model_name: str, pretrained: str) -> nn.Module:
     Raises:
         WeightsError: the name or tag is unknown, the file is of another model, or the download failed.
     """
-    config = open_clip.get_model_config(model_name)
-    if config is None:
-        raise WeightsError(f"EICLIP_MODEL={model_name!r}: open_clip has no such model; see open_clip.list_models()")
+    config = _named_config(model_name)
     is_file = os.sep in pretrained or Path(pretrained).is_file()
     tags = open_clip.list_pretrained_tags_by_model(model_name)
     if not is_file and pretrained not in tags:
@@ -84,7 +82,9 @@ def load_released(model_name: str, pretrained: str) -> nn.Module:
             "Other choices: EICLIP_PRETRAINED=/path/to/weights.safetensors (or a folder that open_clip saved), or "
             "EICLIP_PRETRAINED=general for the small model this project pretrains itself, with no download"
         ) from error
-    model.config = config | {"quick_gelu": True} if pretrained == "openai" else config
+    # OpenAI's weights were trained with another GELU than open_clip's configuration of that name says.
+    used = config | {"quick_gelu": True} if pretrained == "openai" else config
+    model.config = used  # type: ignore[assignment]
     return model
 
 
@@ -95,6 +95,28 @@ def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
         WeightsError: as `load_towers` and `load_released`.
     """
     return load_towers(Path(pretrained)) if Path(pretrained).is_dir() else load_released(model_name, pretrained)
+
+
+def configured_image_size(model_name: str, pretrained: str) -> int:
+    """Side of the photos that the towers named by the settings take, without loading their weights.
+
+    Raises:
+        WeightsError: the model's name is unknown, or the folder is not open_clip's.
+    """
+    file = Path(pretrained) / CONFIG_FILE
+    try:
+        config = json.loads(file.read_text())["model_cfg"] if Path(pretrained).is_dir() else _named_config(model_name)
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: cannot read {CONFIG_FILE} in it ({error})") from error
+    size = config["vision_cfg"].get("image_size", 224)
+    return int(size[0] if isinstance(size, list) else size)
+
+
+def _named_config(model_name: str) -> dict[str, Any]:
+    config: dict[str, Any] | None = open_clip.get_model_config(model_name)
+    if config is None:
+        raise WeightsError(f"EICLIP_MODEL={model_name!r}: open_clip has no such model; see open_clip.list_models()")
+    return config
 
 
 def save_towers(model: nn.Module, folder: Path) -> None:
@@ -165,9 +187,7 @@ def encode_text(model: nn.Module, tokens_BL: Tensor) -> Tensor:
         return _encode_cut_text(model, tokens_BL)
     lengths_B = (tokens_BL != 0).sum(dim=1)
     order_B = lengths_B.argsort(stable=True)
-    parts = [
-        _encode_cut_text(model, tokens_BL[rows, : int(lengths_B[rows].max())]) for rows in order_B.chunk(groups)
-    ]
+    parts = [_encode_cut_text(model, tokens_BL[rows, : int(lengths_B[rows].max())]) for rows in order_B.chunk(groups)]
     return torch.cat(parts)[order_B.argsort()]
 
 
