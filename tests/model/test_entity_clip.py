@@ -1,0 +1,75 @@
+"""The variants' models: what each reads and sums, its loss terms, its parameter groups and its checkpoint."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from eiclip.errors import NonFiniteError, WeightsError
+from eiclip.model.entity_clip import EntityClip, load_checkpoint, save_checkpoint
+from eiclip.model.towers import SMALL, new_towers, tokenize
+from eiclip.model.vocabulary import Vocabulary
+from eiclip.settings import TrainingSettings
+from eiclip.variants import VARIANTS, get_variant
+
+VOCABULARY = Vocabulary({"brand": ["<unk>", "diesel"], "season": ["<unk>", "fw2016"]}, {})
+TOKENS = tokenize(["a red coat", "blue jeans with pockets", "bag"], 64)
+IDS = torch.tensor([[1, 1], [0, -1], [-1, -1]])
+
+
+def build(name):
+    torch.manual_seed(0)
+    return EntityClip(new_towers(SMALL, 0), get_variant(name), VOCABULARY, TrainingSettings())
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_loss_terms_of_each_row(name):
+    model = build(name)
+    terms = model.loss(torch.randn(3, 128), model.encode_text(TOKENS, IDS))
+    has = model.variant.has_entities
+    assert [bool(term > 0) for term in terms] == [has, True, has]
+
+
+def test_a_product_without_entities_falls_back_to_its_description():
+    model = build("eiclip")
+    text = model.encode_text(TOKENS, IDS)
+    plain = build("clip_description").encode_text(TOKENS, IDS)
+    assert torch.allclose(text.joint()[2], F.normalize(plain.joint()[2], dim=-1), atol=1e-6)
+    assert not torch.allclose(text.joint()[0], text.description_BD[0])
+
+
+def test_parameters_are_in_three_groups_once_each():
+    model = build("eiclip")
+    groups = model.parameter_groups(TrainingSettings(tower_lr=1, entity_lr=2, gate_lr=3))
+    assert [(group["name"], group["lr"]) for group in groups] == [("towers", 1), ("entities", 2), ("gates", 3)]
+    grouped = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(grouped) == sorted(id(parameter) for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["clip_description", "eiclip_equal", "eiclip"])
+@torch.inference_mode()
+def test_checkpoint_round_trip(name, tmp_path):
+    model = build(name).eval()
+    save_checkpoint(model, tmp_path / name, {"seed": 0})
+    again = load_checkpoint(tmp_path / name)
+    assert again.variant == model.variant
+    assert again.vocabulary == VOCABULARY
+    assert torch.equal(again.encode_text(TOKENS, IDS).joint(), model.encode_text(TOKENS, IDS).joint())
+
+
+def test_broken_weights_are_not_saved_and_the_old_stay(tmp_path):
+    model = build("eiclip")
+    save_checkpoint(model, tmp_path / "model", {})
+    before = {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()}
+    with torch.no_grad():
+        model.fusion.encoders[0].table.weight[1, 0] = float("nan")
+    with pytest.raises(NonFiniteError, match="encoders"):
+        save_checkpoint(model, tmp_path / "model", {})
+    assert {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()} == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+def test_half_a_checkpoint_is_a_clear_error(tmp_path):
+    save_checkpoint(build("eiclip"), tmp_path / "model", {})
+    (tmp_path / "model" / "entities.safetensors").unlink()
+    with pytest.raises(WeightsError, match="not a whole checkpoint"):
+        load_checkpoint(tmp_path / "model")

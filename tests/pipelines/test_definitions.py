@@ -1,0 +1,86 @@
+"""The asset graph: what a code location of some settings holds."""
+
+import dagster as dg
+import pytest
+
+from eiclip.settings import AMAZON, load_settings
+from eiclip.variants import VARIANTS
+from pipelines.definitions import build_definitions
+
+TABLES = {
+    "raw_files",
+    "catalog",
+    "quarantine",
+    "products",
+    "images",
+    "tagged_entities",
+    "entity_vocabulary",
+    "product_entities",
+    "semantic_prior",
+    "candidate_lists",
+    "shards",
+    "retrieval_ranks",
+    "retrieval_metrics",
+    "leaderboard",
+    "gate_weights",
+    "entity_shuffles",
+}
+
+
+def expected(dataset):
+    keys = {dg.AssetKey([dataset, table]) for table in TABLES}
+    return keys | {dg.AssetKey([dataset, kind, name]) for kind in ("checkpoint", "embeddings") for name in VARIANTS}
+
+
+def definitions(tmp_path, monkeypatch, **given):
+    for name in ("EICLIP_FASHIONGEN_DIR", "EICLIP_AMAZON_META", "EICLIP_AMAZON_IMAGES", "EICLIP_PRETRAINED"):
+        monkeypatch.delenv(name, raising=False)
+    return build_definitions(load_settings(home=tmp_path, **given))
+
+
+def keys_of(definitions):
+    return set(definitions.resolve_asset_graph().get_all_asset_keys())
+
+
+def test_embedded_graph_has_every_asset_of_both_datasets(tmp_path, monkeypatch):
+    shared = {("general", "shards"), ("general", "pretrained"), ("results", "catalogue"), ("results", "report")}
+    wanted = expected("fashiongen") | expected("amazon") | {dg.AssetKey(list(key)) for key in shared}
+    assert keys_of(definitions(tmp_path, monkeypatch)) == wanted
+
+
+def test_a_catalogue_of_ones_own_is_one_more_entry(tmp_path, monkeypatch):
+    own = AMAZON.model_copy(update={"metadata": tmp_path / "meta.json.gz", "images": tmp_path / "images"})
+    keys = keys_of(definitions(tmp_path, monkeypatch, datasets={"my_shop": own}))
+    assert expected("my_shop") <= keys
+    assert dg.AssetKey(["general", "shards"]) not in keys, "released weights by default: nothing to pretrain"
+
+
+def test_job_selects_everything(tmp_path, monkeypatch):
+    defs = definitions(tmp_path, monkeypatch)
+    job = defs.resolve_job_def("full_eval")
+    assert set(job.asset_layer.selected_asset_keys) == keys_of(defs)
+
+
+@pytest.mark.parametrize(
+    ("key", "check"),
+    [
+        (["fashiongen", "catalog"], "rows_in_are_accepted_or_quarantined"),
+        (["fashiongen", "products"], "no_product_in_two_splits"),
+        (["fashiongen", "entity_vocabulary"], "entity_ids_are_dense"),
+        (["fashiongen", "shards"], "shards_match_manifest"),
+        (["fashiongen", "embeddings", "eiclip"], "embeddings_are_finite"),
+    ],
+)
+def test_checks_are_there_and_block(tmp_path, monkeypatch, key, check):
+    graph = definitions(tmp_path, monkeypatch).resolve_asset_graph()
+    node = graph.get(dg.AssetCheckKey(dg.AssetKey(key), check))
+    assert node.blocking
+
+
+def test_every_asset_says_what_it_is_and_whose(tmp_path, monkeypatch):
+    graph = definitions(tmp_path, monkeypatch).resolve_asset_graph()
+    for node in graph.asset_nodes:
+        assert node.description, node.key
+        assert node.owners == ["team:eiclip"], node.key
+        assert node.kinds, node.key
+        assert node.group_name != "default", node.key

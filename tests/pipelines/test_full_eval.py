@@ -1,0 +1,123 @@
+"""The whole job, small, in one process (its trainers are real processes), and what a second run of it does."""
+
+import dagster as dg
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from eiclip.settings import FASHIONGEN, load_settings
+from eiclip.variants import VARIANTS
+from pipelines.definitions import build_definitions
+
+SIZES = {"fashiongen_train": 120, "fashiongen_test": 40, "general_images": 128, "pretraining_epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    return load_settings(
+        home=tmp_path_factory.mktemp("home"),
+        datasets={"fashiongen": FASHIONGEN},
+        pretrained="general",
+        embedded=SIZES,
+        training={"epochs": 1, "batch_size": 32},
+    )
+
+
+def run(settings):
+    job = build_definitions(settings).resolve_job_def("full_eval")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance)
+        events = result.get_asset_materialization_events()
+        return {
+            event.asset_key.to_user_string(): event.materialization.metadata
+            for event in events
+            if event.asset_key is not None
+        }
+
+
+@pytest.fixture(scope="module")
+def first(settings):
+    return run(settings)
+
+
+def query(settings, text):
+    with duckdb.connect(str(settings.home / "eiclip.duckdb"), read_only=True) as connection:
+        return connection.execute(text).fetchall()
+
+
+def test_everything_is_made(settings, first):
+    assert (settings.home / "report.html").stat().st_size > 50_000
+    for variant in VARIANTS:
+        assert (settings.home / "models" / "fashiongen" / variant / "open_clip_model.safetensors").is_file()
+    assert first["fashiongen/products"]["dagster/row_count"].value == 160
+    assert "dagster/column_schema" in first["fashiongen/products"]
+    assert "dagster/column_lineage" in first["fashiongen/products"]
+
+
+def test_leaderboard_has_five_rows_under_both_protocols(settings, first):
+    rows = query(settings, "SELECT protocol, paper_row, variant FROM leaderboard ORDER BY ALL")
+    assert rows == [(p, v.row, v.name) for p in ("full", "sample100") for v in VARIANTS.values()]
+
+
+def test_ranks_cover_every_query_once(settings, first):
+    photos = query(settings, "SELECT count(*) FROM images WHERE split = 'test'")[0][0]
+    products = query(settings, "SELECT count(*) FROM products WHERE split = 'test'")[0][0]
+    text = """
+        SELECT DISTINCT direction, count(*), count(DISTINCT query_id)
+        FROM retrieval_ranks GROUP BY direction, variant, protocol"""
+    assert sorted(query(settings, text)) == [
+        ("i2t", photos, photos),
+        ("t2i", products, products),
+    ]
+
+
+def test_metrics_are_the_ranks(settings, first):
+    assert query(
+        settings,
+        """
+        SELECT count(*) FROM retrieval_metrics JOIN (
+            SELECT dataset, variant, protocol, direction, 100.0 * count(*) FILTER (WHERE rank <= 5) / count(*) AS again
+            FROM retrieval_ranks GROUP BY ALL
+        ) USING (dataset, variant, protocol, direction) WHERE abs(r5 - again) < 1e-9""",
+    ) == [(20,)]
+
+
+def test_gates_and_embeddings_are_in_range(settings, first):
+    assert query(settings, "SELECT count(*) FROM gate_weights WHERE weight NOT BETWEEN 0 AND 1") == [(0,)]
+    assert query(
+        settings, "SELECT count(*) FROM embeddings WHERE abs(array_inner_product(embedding, embedding) - 1) > 1e-3"
+    ) == [(0,)]
+
+
+def test_nothing_is_lost(settings, first):
+    with_photo = query(settings, "SELECT (SELECT count(*) FROM catalog) + (SELECT count(*) FROM quarantine)")
+    assert with_photo[0][0] == first["fashiongen/catalog"]["rows_in"].value
+
+
+def test_second_run_reuses_everything(settings, first):
+    weights = settings.home / "models" / "fashiongen" / "eiclip" / "open_clip_model.safetensors"
+    before = weights.stat().st_mtime_ns
+    again = run(settings)
+    not_reused = [key for key, metadata in again.items() if "reused" in metadata and not metadata["reused"].value]
+    assert not_reused == []
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_a_damaged_shard_stops_the_run(settings, first):
+    shard = next((settings.home / "shards" / "fashiongen").glob("train-*.tar"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    job = build_definitions(settings).resolve_job_def("full_eval")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+        assert not result.success
+        failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    assert [check.check_name for check in failed] == ["shards_match_manifest"]
+    assert shard.name in str(failed[0].metadata["problems"].value)
+
+
+def test_training_log_is_a_table(settings, first):
+    log = pq.read_table(settings.home / "lake" / "training_log" / "dataset=fashiongen" / "eiclip.parquet").to_pylist()
+    assert [row["step"] for row in log] == sorted(row["step"] for row in log)
+    assert set(dict(log[-1]["gates"])) == set(FASHIONGEN.entity_groups)

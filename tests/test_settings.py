@@ -1,0 +1,70 @@
+"""Settings from the environment, a file and defaults; wrong ones are refused with their name."""
+
+import pytest
+
+from eiclip.errors import SettingsError
+from eiclip.settings import SMALL_RECIPE, TrainingSettings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch, tmp_path):
+    import os
+
+    for name in [name for name in os.environ if name.startswith("EICLIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_nothing_set_is_the_embedded_catalogue(tmp_path):
+    settings = load_settings()
+    assert list(settings.datasets) == ["fashiongen", "amazon"]
+    assert all(dataset.embedded for dataset in settings.datasets.values())
+    assert settings.pretrained == "general"
+    assert settings.home == tmp_path / "data"
+    assert settings.training.epochs == SMALL_RECIPE["epochs"]
+
+
+def test_one_real_path_leaves_only_that_dataset_and_released_weights(monkeypatch):
+    monkeypatch.setenv("EICLIP_FASHIONGEN_DIR", "/real")
+    settings = load_settings()
+    assert list(settings.datasets) == ["fashiongen"]
+    assert not settings.datasets["fashiongen"].embedded
+    assert settings.pretrained == "openai"
+    assert settings.training == TrainingSettings(), "the paper's recipe"
+
+
+def test_amazon_paths_go_together(monkeypatch):
+    monkeypatch.setenv("EICLIP_AMAZON_META", "/real/meta.json.gz")
+    with pytest.raises(SettingsError, match="EICLIP_AMAZON_IMAGES go together"):
+        load_settings()
+
+
+def test_nested_variables_and_precedence_over_the_file(monkeypatch, tmp_path):
+    (tmp_path / "mine.toml").write_text('seed = 5\n[training]\nepochs = 9\n[datasets.shop]\nkind = "amazon"\n')
+    monkeypatch.setenv("EICLIP_SETTINGS", str(tmp_path / "mine.toml"))
+    monkeypatch.setenv("EICLIP_SEED", "7")
+    settings = load_settings()
+    assert (settings.seed, settings.training.epochs, list(settings.datasets)) == (7, 9, ["shop"])
+    monkeypatch.setenv("EICLIP_TRAINING__EPOCHS", "2")
+    assert load_settings().training.epochs == 2
+
+
+def test_chosen_epochs_hold_for_every_embedded_dataset(monkeypatch):
+    assert load_settings().datasets["amazon"].training == {"epochs": 6}
+    monkeypatch.setenv("EICLIP_TRAINING__EPOCHS", "2")
+    assert load_settings().datasets["amazon"].training == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("EICLIP_TRAINING__EPOCHS", "many", "training.epochs"),
+        ("EICLIP_TRAINING__BATCH_SIZE", "1", "training.batch_size"),
+        ("EICLIP_TRAINING__EPOCS", "3", "training.epocs"),
+        ("EICLIP_SEED", "-1", "seed"),
+    ],
+)
+def test_wrong_settings_are_named(monkeypatch, name, value, named):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=named):
+        load_settings()

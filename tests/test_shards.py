@@ -1,0 +1,70 @@
+"""Shards: what goes in comes out, equal samples give equal bytes, and damage is found."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eiclip.errors import CorruptOutputError
+from eiclip.shards import Sample, encode_photo, fit_square, read_samples, shard_paths, verify_shards, write_shards
+
+
+def sample(number, **given):
+    pixels = np.random.default_rng(number).integers(0, 255, (40, 30, 3), dtype=np.uint8)
+    jpeg = encode_photo(Image.fromarray(pixels), 32)
+    fields = {"image_id": f"p{number}_0", "product_id": f"p{number}", "description": f"Veste appliquée {number}"}
+    return Sample(**(fields | given), entities={"brand": "acne studios"}, jpeg=jpeg)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    samples = [("train", sample(0)), ("test", sample(1)), ("train", sample(2, image_id="a.b/../c_0"))]
+    write_shards(samples, tmp_path / "shards", photo_size=32)
+    return tmp_path / "shards"
+
+
+def test_round_trip_by_split(folder):
+    assert list(read_samples(shard_paths(folder, "train"))) == [sample(0), sample(2, image_id="a.b/../c_0")]
+    assert list(read_samples(shard_paths(folder, "test"))) == [sample(1)]
+    assert verify_shards(folder) == []
+
+
+def test_equal_samples_give_equal_bytes(folder, tmp_path):
+    write_shards([("test", sample(1))], tmp_path / "again", photo_size=32)
+    assert (tmp_path / "again" / "test-000000.tar").read_bytes() == (folder / "test-000000.tar").read_bytes()
+
+
+@pytest.mark.parametrize("place", np.random.default_rng(0).integers(0, 10_240, 20).tolist())
+def test_any_flipped_byte_is_found_and_named(folder, place):
+    shard = folder / "train-000000.tar"
+    content = bytearray(shard.read_bytes())
+    content[place % len(content)] ^= 0xFF
+    shard.write_bytes(content)
+    assert verify_shards(folder) == ["train-000000.tar: checksum differs from the manifest"]
+
+
+def test_missing_and_cut_shards_are_found(folder):
+    (folder / "test-000000.tar").unlink()
+    shard = folder / "train-000000.tar"
+    shard.write_bytes(shard.read_bytes()[:-512])
+    assert [problem.split(":")[0] for problem in verify_shards(folder)] == ["test-000000.tar", "train-000000.tar"]
+    with pytest.raises(CorruptOutputError, match="missing test-000000.tar"):
+        shard_paths(folder, "test")
+
+
+def test_no_shards_of_a_split_is_an_error(folder):
+    with pytest.raises(CorruptOutputError, match="no validation shard"):
+        shard_paths(folder, "validation")
+
+
+def test_the_whole_photo_is_kept_in_a_white_square():
+    square = np.asarray(fit_square(Image.new("RGB", (10, 40), "black"), 32))
+    assert square.shape == (32, 32, 3)
+    assert (square[:, 12:20] < 10).all()
+    assert (square[:, :11] == 255).all()
+
+
+def test_pixels_are_decoded_and_resized_where_needed():
+    assert sample(0).pixels(32).shape == (32, 32, 3)
+    assert sample(0).pixels(16).shape == (16, 16, 3)
+    with pytest.raises(CorruptOutputError, match="p9_0"):
+        Sample("p9_0", "p9", "", {}, b"no photo").pixels(32)
