@@ -139,7 +139,7 @@ def _log_row(
         "lr_towers": rates["towers"],
         "lr_entities": rates.get("entities", 0.0),
         "lr_gates": rates.get("gates", 0.0),
-        "temperature": 1 / run.model.scale.item(),
+        "temperature": (1 / run.model.scale).item(),
         "gates": list(gates.items()),
         "pairs_per_second": run.pairs / seconds,
         "seconds": seconds,

@@ -1,0 +1,79 @@
+"""Training: it learns, repeats to the byte, logs what it does, and stops where numbers end."""
+
+import json
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from eiclip.errors import NonFiniteError, SettingsError
+from eiclip.files import write_json
+from eiclip.train.__main__ import read_job
+from eiclip.train.job import LOG_FILE, LOG_SCHEMA
+from eiclip.train.loop import train
+
+
+def changed(job, **training):
+    return job.model_copy(update={"training": job.training.model_copy(update=training)})
+
+
+def test_it_learns_and_says_so(job):
+    said = []
+    facts = train(job, said.append)
+    log = pq.read_table(job.output / LOG_FILE)
+    assert log.schema.equals(LOG_SCHEMA)
+    rows = log.to_pylist()
+    assert [row["step"] for row in rows] == list(range(12))
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+    assert rows[0]["loss"] == pytest.approx(
+        rows[0]["loss_joint"] + rows[0]["loss_description"] + rows[0]["loss_entities"], rel=1e-5
+    )
+    assert facts["steps"] == 12
+    assert set(facts["validation"]) == {f"{way}_r{k}" for way in ("i2t", "t2i") for k in (1, 5, 10)} | {"sum_r"}
+    assert any("to go" in sentence and "mean gates brand" in sentence for sentence in said)
+
+
+def test_gates_wait(job):
+    train(changed(job, gate_freeze=0.5), lambda _: None)
+    rows = pq.read_table(job.output / LOG_FILE).to_pylist()
+    frozen = [dict(row["gates"])["brand"] for row in rows[:7]]
+    assert frozen == [0.5] * 7, "the gate of step 6 is the one before its first update"
+    assert [row["lr_gates"] > 0 for row in rows[:7]] == [False] * 6 + [True]
+    assert dict(rows[-1]["gates"])["brand"] != 0.5
+
+
+def test_equal_runs_give_equal_bytes(job):
+    outputs = [job.output.with_name(name) for name in ("one", "two")]
+    for output in outputs:
+        train(job.model_copy(update={"output": output}), lambda _: None)
+    for file in ("open_clip_model.safetensors", "entities.safetensors", "manifest.json"):
+        assert (outputs[0] / file).read_bytes() == (outputs[1] / file).read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_numbers_that_end_stop_it_and_nothing_is_written(job):
+    with pytest.raises(NonFiniteError, match=r"shop/eiclip.*"):
+        train(changed(job, tower_lr=1e30, warmup_steps=0), lambda _: None)
+    assert not job.output.exists()
+
+
+def test_an_untrained_variant_is_its_start(job):
+    facts = train(job.model_copy(update={"variant": "clip_pretrained"}), lambda _: None)
+    assert facts["steps"] == 0
+    assert (job.output / "open_clip_model.safetensors").is_file()
+
+
+def test_it_runs_by_itself(job, tmp_path):
+    write_json(tmp_path / "job.json", job.model_dump(mode="json"))
+    command = [sys.executable, "-m", "eiclip.train", str(tmp_path / "job.json"), "--epochs", "1", "--seed", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    facts = json.loads(done.stdout)
+    assert (facts["steps"], facts["seed"]) == (3, 3)
+    assert "epoch 1 of 1" in done.stderr
+
+
+def test_what_is_not_a_job_is_named(tmp_path):
+    (tmp_path / "job.json").write_text('{"dataset": "shop"}')
+    with pytest.raises(SettingsError, match=r"job\.json: not a training job"):
+        read_job(tmp_path / "job.json")
