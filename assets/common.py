@@ -1,5 +1,6 @@
 """What every asset shares: the house it works in, and how a made output becomes a materialisation people can read."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,14 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from eiclip.devices import pick_device, use_threads
 from eiclip.home import Home
 from eiclip.lake import count_rows, read_sql
 from eiclip.settings import DatasetSettings, Settings
 from eiclip.stage import Made
+
+STEPS_AT_ONCE = 2
+"""Steps that run at the same time."""
 
 OWNERS = ["team:eiclip"]
 
@@ -23,6 +28,16 @@ class House:
 
     settings: Settings
     home: Home
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one step or trainer: two run at once; threads in excess cost time."""
+        return max(1, (os.cpu_count() or 2) // STEPS_AT_ONCE)
+
+    def step_device(self) -> str:
+        """The device of work done within a step, with this step's share of threads."""
+        use_threads(self.threads)
+        return pick_device()
 
     def datasets(self) -> dict[str, DatasetSettings]:
         """Datasets by name."""

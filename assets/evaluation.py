@@ -13,7 +13,6 @@ import eiclip.model
 from assets.common import OWNERS, House, column_lineage, result, say, sql_description, table_metadata
 from assets.relations import Relation, make_relation
 from eiclip import embed, evaluate, retrieval
-from eiclip.devices import pick_device
 from eiclip.files import source_version
 from eiclip.lake import read_sql
 from eiclip.model.entity_clip import load_checkpoint
@@ -62,7 +61,7 @@ def embeddings(house: House, name: str, dataset: DatasetSettings, variant: Varia
         }
 
         def make() -> dict[str, Any]:
-            device = pick_device()
+            device = house.step_device()
             model = load_checkpoint(folder, device)
             paths = shard_paths(shards, "test")
             left_out = dataset.negatives_group
@@ -146,6 +145,7 @@ def _make_ranks(house: House, name: str) -> tuple[Made, Path]:
     }
 
     def make() -> dict[str, Any]:
+        house.step_device()
         drawn = pq.read_table(lists)
         ranked = [evaluate.ranks_table(pq.read_table(file), drawn) for file in files.values()]
         lake.write(pa.concat_tables(ranked), "retrieval_ranks", name)
@@ -216,7 +216,7 @@ def _gate_weights(house: House, name: str) -> pa.Table:
 
 
 def _entity_shuffles(house: House, name: str) -> pa.Table:
-    device = pick_device()
+    device = house.step_device()
     samples = list(read_samples(shard_paths(house.home.shards(name), "test")))
     tables = []
     for variant in WITH_ENTITIES:

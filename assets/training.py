@@ -126,7 +126,7 @@ def variant_job(
         semantic_prior=house.home.lake.path("semantic_prior", name),
         output=house.home.checkpoint(name, variant.name),
         seed=house.settings.seed,
-        threads=max(1, (os.cpu_count() or 2) // 2),
+        threads=house.threads,
         training=training,
     )
 

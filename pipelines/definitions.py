@@ -3,12 +3,10 @@
 import dagster as dg
 
 from assets import evaluation, raw, relations, report, shards, training
-from assets.common import House, Recipe
+from assets.common import STEPS_AT_ONCE, House, Recipe
 from eiclip.home import Home
 from eiclip.settings import Settings, load_settings
 from pipelines.jobs import full_eval
-
-STEPS_AT_ONCE = 2
 
 # Steps are forked from a process that has imported everything once: a step costs a second instead of ten.
 executor = dg.multiprocess_executor.configured(
