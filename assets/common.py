@@ -10,7 +10,6 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.devices import pick_device, use_threads
 from eiclip.home import Home
 from eiclip.lake import count_rows, read_sql
 from eiclip.settings import DatasetSettings, Settings
@@ -36,6 +35,8 @@ class House:
 
     def step_device(self) -> str:
         """The device of work done within a step, with this step's share of threads."""
+        from eiclip.devices import pick_device, use_threads
+
         use_threads(self.threads)
         return pick_device()
 

@@ -9,16 +9,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import eiclip.model
 from assets.common import OWNERS, House, column_lineage, result, say, sql_description, table_metadata
 from assets.relations import Relation, make_relation
-from eiclip import embed, evaluate, retrieval
 from eiclip.files import source_version
 from eiclip.lake import read_sql
-from eiclip.model.entity_clip import load_checkpoint
-from eiclip.report.tables import leaderboard_markdown
 from eiclip.settings import DatasetSettings
-from eiclip.shards import read_samples, shard_paths
 from eiclip.stage import Made, content_of, make_once
 from eiclip.variants import VARIANTS, Variant
 
@@ -27,7 +22,7 @@ WITH_ENTITIES = [variant for variant in VARIANTS.values() if variant.has_entitie
 
 def evaluation_code() -> str:
     """Version of the code that decides what an evaluation comes to."""
-    return source_version(eiclip.model, embed, evaluate, retrieval)
+    return source_version("eiclip.model", "eiclip.embed", "eiclip.evaluate", "eiclip.retrieval")
 
 
 def embeddings(house: House, name: str, dataset: DatasetSettings, variant: Variant) -> dg.AssetsDefinition:
@@ -61,11 +56,15 @@ def embeddings(house: House, name: str, dataset: DatasetSettings, variant: Varia
         }
 
         def make() -> dict[str, Any]:
+            from eiclip.evaluate import embeddings_table
+            from eiclip.model.entity_clip import load_checkpoint
+            from eiclip.shards import shard_paths
+
             device = house.step_device()
             model = load_checkpoint(folder, device)
             paths = shard_paths(shards, "test")
             left_out = dataset.negatives_group
-            table = evaluate.embeddings_table(model, name, paths, left_out=left_out, device=device)
+            table = embeddings_table(model, name, paths, left_out=left_out, device=device)
             house.home.lake.write(table, "embeddings", name, variant.name)
             return {"device": device}
 
@@ -139,15 +138,17 @@ def _make_ranks(house: House, name: str) -> tuple[Made, Path]:
     output, lists = lake.path("retrieval_ranks", name), lake.path("candidate_lists", name)
     files = {variant: lake.path("embeddings", name, variant) for variant in VARIANTS}
     inputs = {
-        "code": source_version(evaluate, retrieval),
+        "code": source_version("eiclip.evaluate", "eiclip.retrieval"),
         "lists": content_of(lists),
         "embeddings": {variant: content_of(file) for variant, file in files.items()},
     }
 
     def make() -> dict[str, Any]:
+        from eiclip.evaluate import ranks_table
+
         house.step_device()
         drawn = pq.read_table(lists)
-        ranked = [evaluate.ranks_table(pq.read_table(file), drawn) for file in files.values()]
+        ranked = [ranks_table(pq.read_table(file), drawn) for file in files.values()]
         lake.write(pa.concat_tables(ranked), "retrieval_ranks", name)
         return {"shortfall": int(sum(drawn["shortfall"].to_pylist()))}
 
@@ -156,6 +157,7 @@ def _make_ranks(house: House, name: str) -> tuple[Made, Path]:
 
 def _leaderboards(house: House, name: str) -> dict[str, Any]:
     from eiclip.lake import connect
+    from eiclip.report.tables import leaderboard_markdown
 
     with connect(house.home.root) as connection:
         tables = {p: leaderboard_markdown(connection, name, p) for p in ("full", "sample100")}
@@ -211,11 +213,18 @@ def _make_from_models(house: House, name: str, table: str, make: Callable[[], pa
 
 
 def _gate_weights(house: House, name: str) -> pa.Table:
+    from eiclip.evaluate import gate_weights
+    from eiclip.model.entity_clip import load_checkpoint
+
     models = [load_checkpoint(house.home.checkpoint(name, variant.name)) for variant in WITH_ENTITIES]
-    return pa.concat_tables(evaluate.gate_weights(model, name) for model in models)
+    return pa.concat_tables(gate_weights(model, name) for model in models)
 
 
 def _entity_shuffles(house: House, name: str) -> pa.Table:
+    from eiclip.evaluate import entity_shuffles
+    from eiclip.model.entity_clip import load_checkpoint
+    from eiclip.shards import read_samples, shard_paths
+
     device = house.step_device()
     samples = list(read_samples(shard_paths(house.home.shards(name), "test")))
     tables = []
@@ -223,7 +232,7 @@ def _entity_shuffles(house: House, name: str) -> pa.Table:
         model = load_checkpoint(house.home.checkpoint(name, variant.name), device)
         table = pq.read_table(house.home.lake.path("embeddings", name, variant.name))
         seed = house.settings.seed
-        tables.append(evaluate.entity_shuffles(model, table, samples, seed=seed, device=device))
+        tables.append(entity_shuffles(model, table, samples, seed=seed, device=device))
     return pa.concat_tables(tables)
 
 

@@ -7,8 +7,6 @@ from typing import Any
 
 import dagster as dg
 
-import eiclip.embedded
-import eiclip.readers
 from assets.common import OWNERS, House, result, say, table_metadata
 from eiclip import catalog as catalog_module
 from eiclip.embedded import write_amazon, write_fashiongen
@@ -52,7 +50,7 @@ def raw_files(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDef
             made = Made(reader.fingerprint(), {"source": "files"}, reused=False, seconds=0.0)
             return result(made, place)
         inputs = {
-            "code": source_version(eiclip.embedded),
+            "code": source_version("eiclip.embedded"),
             "seed": house.settings.seed,
             "sizes": house.settings.embedded.model_dump(exclude={"general_images", "pretraining_epochs"}),
         }
@@ -97,7 +95,7 @@ def catalog(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefin
     def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         accepted, rejected = (house.home.lake.path(table, name) for table in ("catalog", "quarantine"))
         inputs = {
-            "code": source_version(eiclip.readers, catalog_module),
+            "code": source_version("eiclip.readers", "eiclip.catalog"),
             "raw": raw_fingerprint(house, name, dataset),
             "groups": dataset.entity_groups,
         }

@@ -6,23 +6,10 @@ import time
 from typing import Any
 
 import dagster as dg
-import torch
 
-import eiclip.report
 from assets.common import OWNERS, House, Recipe, result, say
-from eiclip.devices import pick_device
 from eiclip.files import source_version
 from eiclip.lake import CATALOGUE, connect
-from eiclip.report.plots import (
-    as_markdown_image,
-    gate_history_plot,
-    gate_plot,
-    loss_plot,
-    recall_plot,
-    usefulness_plot,
-)
-from eiclip.report.tables import leaderboard_markdown
-from eiclip.report.write import write_report
 from eiclip.stage import content_of, make_once
 from eiclip.variants import VARIANTS
 
@@ -71,9 +58,11 @@ def report(house: House) -> dg.AssetsDefinition:
         lake = house.home.lake
         files = [lake.path(table, name) for name in names for table in RESULT_TABLES]
         about = _about(house, recipe)
-        inputs = {"code": source_version(eiclip.report), "about": about, "tables": _contents(house, files)}
+        inputs = {"code": source_version("eiclip.report"), "about": about, "tables": _contents(house, files)}
 
         def make() -> dict[str, Any]:
+            from eiclip.report.write import write_report
+
             return write_report(house.home.root, output, datasets=names, about=about)
 
         made = make_once(output, inputs, make)
@@ -92,6 +81,8 @@ def _job_seconds(context: dg.AssetExecutionContext) -> float:
 
 def _summary(house: House, seconds: float) -> str:
     """What a person on a terminal wants to read last: the leaderboards, where the report lies, how long it took."""
+    from eiclip.report.tables import leaderboard_markdown
+
     lines = [""]
     with connect(house.home.root) as connection:
         for name in house.datasets():
@@ -111,6 +102,15 @@ def _contents(house: House, files: list[Any]) -> dict[str, str]:
 
 
 def _plots(house: House) -> dict[str, Any]:
+    from eiclip.report.plots import (
+        as_markdown_image,
+        gate_history_plot,
+        gate_plot,
+        loss_plot,
+        recall_plot,
+        usefulness_plot,
+    )
+
     metadata = {}
     with connect(house.home.root) as connection:
         for name in house.datasets():
@@ -124,6 +124,8 @@ def _plots(house: House) -> dict[str, Any]:
 
 def _about(house: House, recipe: Recipe) -> dict[str, str]:
     """Configuration, versions, seed and hardware, as the report's last table."""
+    import torch
+
     settings = house.settings
     training = settings.training.model_dump() | recipe.training
     sources = {
@@ -135,7 +137,7 @@ def _about(house: House, recipe: Recipe) -> dict[str, str]:
         "pretrained": str(settings.pretrained),
         **sources,
         **{f"training: {name}": str(value) for name, value in training.items()},
-        "device": pick_device(),
+        "device": house.step_device(),
         "processor": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": f"Python {platform.python_version()}, torch {torch.__version__}",
     }

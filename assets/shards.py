@@ -1,37 +1,39 @@
 """WebDataset shards of a dataset, and of the general corpus."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import duckdb
 import pyarrow.parquet as pq
 
-import eiclip.embedded
 from assets.common import OWNERS, House, result, say
-from eiclip import shards as shards_module
 from eiclip.embedded import write_general_corpus
 from eiclip.files import source_version
 from eiclip.lake import read_sql
-from eiclip.model.towers import SMALL, configured_image_size
 from eiclip.settings import DatasetSettings
-from eiclip.shards import Sample, encode_photo, read_samples, verify_shards, write_shards
 from eiclip.stage import content_of, make_once
+
+if TYPE_CHECKING:
+    from eiclip.shards import Sample
 
 SOURCES = ("images", "products", "tagged_entities")
 GENERAL = "general"
-SMALL_PHOTO = SMALL["vision_cfg"]["image_size"]
 
 
 def photo_size(house: House) -> int:
     """Side of the photos in the shards: that of the towers, so that they are resized once and not every epoch."""
+    from eiclip.model.towers import SMALL, configured_image_size
+
     if house.settings.pretrained == GENERAL:
-        return SMALL_PHOTO
+        return int(SMALL["vision_cfg"]["image_size"])
     return configured_image_size(house.settings.model, str(house.settings.pretrained))
 
 
-def _samples(house: House, name: str, dataset: DatasetSettings) -> Iterator[tuple[str, Sample]]:
+def _samples(house: House, name: str, dataset: DatasetSettings) -> Iterator[tuple[str, "Sample"]]:
     """Photos in the raw order, each with its product's text and tags."""
+    from eiclip.shards import Sample, encode_photo
+
     with duckdb.connect() as connection:
         for table in SOURCES:
             connection.read_parquet(str(house.home.lake.path(table, name)), hive_partitioning=False).create_view(table)
@@ -65,9 +67,11 @@ def build(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinit
         ],
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from eiclip.shards import verify_shards
+
         folder = house.home.shards(name)
         inputs = {
-            "code": source_version(shards_module),
+            "code": source_version("eiclip.shards"),
             "sql": read_sql("shard_samples"),
             "photo_size": photo_size(house),
             "sources": {table: content_of(house.home.lake.path(table, name)) for table in SOURCES},
@@ -87,6 +91,8 @@ def build(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinit
 
 
 def _write(house: House, name: str, dataset: DatasetSettings) -> dict[str, Any]:
+    from eiclip.shards import write_shards
+
     folder = house.home.shards(name)
     return write_shards(_samples(house, name, dataset), folder, photo_size=photo_size(house))
 
@@ -114,7 +120,7 @@ def general_corpus(house: House) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         folder = house.home.shards(GENERAL)
         inputs = {
-            "code": source_version(eiclip.embedded, shards_module),
+            "code": source_version("eiclip.embedded", "eiclip.shards"),
             "seed": house.settings.seed,
             "images": house.settings.embedded.general_images,
         }
@@ -126,8 +132,10 @@ def general_corpus(house: House) -> dg.AssetsDefinition:
 
 
 def _write_general(house: House) -> dict[str, Any]:
+    from eiclip.shards import read_samples, write_shards
+
     raw = house.home.raw(GENERAL)
     images = house.settings.embedded.general_images
-    write_general_corpus(raw, seed=house.settings.seed, images=images, photo_size=SMALL_PHOTO)
+    write_general_corpus(raw, seed=house.settings.seed, images=images, photo_size=photo_size(house))
     samples = (("train", sample) for sample in read_samples(sorted(raw.glob("*.tar"))))
-    return write_shards(samples, house.home.shards(GENERAL), photo_size=SMALL_PHOTO)
+    return write_shards(samples, house.home.shards(GENERAL), photo_size=photo_size(house))

@@ -8,17 +8,12 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-import eiclip.model
-import eiclip.train
 from assets.common import OWNERS, House, Recipe, result, say
 from assets.shards import GENERAL
-from eiclip import embed, retrieval
 from eiclip.files import sha256_file, source_version, whole_folder, write_json
-from eiclip.model.towers import resolve_towers, save_towers
 from eiclip.settings import DatasetSettings, TrainingSettings
 from eiclip.stage import MANIFEST, Made, content_of, make_once
 from eiclip.train.job import LOG_FILE, TrainJob
-from eiclip.train.loop import train
 from eiclip.variants import VARIANTS, Variant
 
 PRETRAINED = dg.AssetKey(["general", "pretrained"])
@@ -27,7 +22,7 @@ TABLES = ("entity_vocabulary", "semantic_prior")
 
 def training_code() -> str:
     """Version of the code that decides what a training comes to."""
-    return source_version(eiclip.model, eiclip.train, embed, retrieval)
+    return source_version("eiclip.model", "eiclip.train", "eiclip.embed", "eiclip.retrieval")
 
 
 def trainer_command(job: Path) -> list[str]:
@@ -49,6 +44,15 @@ def run_job(
         raise dg.Failure(f"{job.dataset}/{job.variant}: the trainer ended without its facts; see its output above")
     facts: dict[str, Any] = messages[-1]
     return facts
+
+
+def _save_untrained(
+    context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient, house: House, job: TrainJob
+) -> dict[str, Any]:
+    """Row 1 takes no steps: it is saved here, with no process of its own."""
+    from eiclip.train.loop import train
+
+    return train(job, context.log.info)
 
 
 def pretrained(house: House) -> dg.AssetsDefinition:
@@ -104,6 +108,8 @@ def _fetch(house: House, folder: Path) -> Made:
         inputs["sha256"] = sha256_file(local)
 
     def make() -> dict[str, Any]:
+        from eiclip.model.towers import resolve_towers, save_towers
+
         with whole_folder(folder) as part:
             save_towers(resolve_towers(name, pretrained), part)
             write_json(part / MANIFEST, {file.name: sha256_file(file) for file in sorted(part.iterdir())})
@@ -155,9 +161,8 @@ def checkpoint(house: House, name: str, dataset: DatasetSettings, variant: Varia
             "tables": {table: content_of(house.home.lake.path(table, name)) for table in TABLES},
             "job": job.model_dump(mode="json", exclude={"threads"}),
         }
-        log = context.log.info
-        run = (lambda: run_job(context, pipes, house, job)) if variant.trained else (lambda: train(job, log))
-        made = make_once(job.output, inputs, run)
+        run = run_job if variant.trained else _save_untrained
+        made = make_once(job.output, inputs, lambda: run(context, pipes, house, job))
         say(context, made, job.output)
         _publish_log(house, name, variant)
         return result(made, job.output)

@@ -6,14 +6,16 @@ beside its place, synced, then renamed, so that a reader sees the old content or
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
+
+from eiclip.errors import EiclipError
 
 SOURCE_SUFFIXES = {".py", ".html", ".css"}
 
@@ -93,11 +95,17 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def source_version(*modules: ModuleType) -> str:
-    """Digest of the modules' source texts (a package: all its files): it changes when their code changes."""
+def source_version(*modules: str) -> str:
+    """Digest of the named modules' source texts (a package: all its files): it changes when their code changes.
+
+    The modules are found, not imported.
+    """
     sources: list[Path] = []
     for module in modules:
-        file = Path(module.__file__ or "")
-        inside = (found for found in file.parent.rglob("*") if found.suffix in SOURCE_SUFFIXES)
+        found = importlib.util.find_spec(module)
+        if found is None or found.origin is None:
+            raise EiclipError(f"{module!r}: no such module to take the version of")
+        file = Path(found.origin)
+        inside = (source for source in file.parent.rglob("*") if source.suffix in SOURCE_SUFFIXES)
         sources += sorted(inside) if file.name == "__init__.py" else [file]
     return digest([source.read_text(encoding="utf-8") for source in sources])

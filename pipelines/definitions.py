@@ -12,7 +12,16 @@ from pipelines.jobs import full_eval
 executor = dg.multiprocess_executor.configured(
     {
         "max_concurrent": STEPS_AT_ONCE,
-        "start_method": {"forkserver": {"preload_modules": ["pipelines.definitions"]}},
+        "start_method": {
+            "forkserver": {
+                "preload_modules": [
+                    "pipelines.definitions",
+                    "eiclip.evaluate",
+                    "eiclip.train.loop",
+                    "eiclip.report.write",
+                ]
+            }
+        },
     }
 )
 

@@ -1,11 +1,14 @@
 """What one training is asked to do, as data: written to JSON by whoever starts it, read by the process that trains."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from eiclip.model.vocabulary import Vocabulary, read_vocabulary
 from eiclip.settings import Section, TrainingSettings
+
+if TYPE_CHECKING:  # a job is read by processes that do without torch
+    from eiclip.model.vocabulary import Vocabulary
 
 
 class TrainJob(Section):
@@ -24,8 +27,10 @@ class TrainJob(Section):
     threads: int = 1
     training: TrainingSettings = TrainingSettings()
 
-    def vocabulary(self) -> Vocabulary:
+    def vocabulary(self) -> "Vocabulary":
         """The dataset's vocabulary; empty where there are no entities (pretraining)."""
+        from eiclip.model.vocabulary import Vocabulary, read_vocabulary
+
         if self.entity_vocabulary is None or self.semantic_prior is None:
             return Vocabulary({}, {})
         return read_vocabulary(self.entity_groups, self.entity_vocabulary, self.semantic_prior)
