@@ -99,6 +99,8 @@ def catalog(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefin
             "raw": raw_fingerprint(house, name, dataset),
             "groups": dataset.entity_groups,
         }
+        if not rejected.is_file():  # the two are one output: with half of it gone, both are read again
+            accepted.unlink(missing_ok=True)
         made = make_once(accepted, inputs, lambda: _write_catalog(house, name, dataset, accepted, rejected))
         say(context, made, accepted)
         tables = {table: table_metadata([table]) for table in (accepted, rejected)}

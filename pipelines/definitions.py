@@ -1,5 +1,7 @@
 """The one code location: every asset of every dataset of the settings, the jobs over them, and their resources."""
 
+import warnings
+
 import dagster as dg
 
 from assets import evaluation, raw, relations, report, shards, training
@@ -7,6 +9,9 @@ from assets.common import STEPS_AT_ONCE, House, Recipe
 from eiclip.home import Home
 from eiclip.settings import Settings, load_settings
 from pipelines.jobs import full_eval
+
+# Dagster's own code uses what Dagster marks as preview or deprecated; nobody here can act on it.
+warnings.filterwarnings("ignore", module=r"dagster\..*")
 
 # Steps are forked from a process that has imported everything once: a step costs a second instead of ten.
 executor = dg.multiprocess_executor.configured(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
-from eiclip.train.__main__ import read_job
+from eiclip.train.__main__ import read_job, show_progress
 from eiclip.train.loop import train
 
 logger = logging.getLogger("eiclip")
@@ -20,7 +20,7 @@ logger = logging.getLogger("eiclip")
 
 def main() -> None:
     """Train the job named on the command line."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    show_progress()
     job = read_job(Path(sys.argv[1]))
     if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ or os.environ.get("RANK", "0") != "0":
         train(job, logger.info)

@@ -31,6 +31,12 @@ def read_job(path: Path) -> TrainJob:
         raise SettingsError(f"{path}: not a training job: {error}") from error
 
 
+def show_progress() -> None:
+    """Write this library's progress to standard error, without the libraries' below it."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("eiclip").setLevel(logging.INFO)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "python -m eiclip.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -45,7 +51,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Read the job, apply the flags, train, print the facts as JSON."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    show_progress()
     arguments = _arguments()
     try:
         job = read_job(arguments.job)
