@@ -34,7 +34,8 @@ def settings(tmp_path_factory):
 @pytest.mark.parametrize("name", ["fashiongen", "amazon"])
 def test_ingestion_of_real_products(settings, name):
     definitions = build_definitions(settings)
-    selection = dg.AssetSelection.assets([name, "shards"]).upstream().required_multi_asset_neighbors()
+    wanted = ([name, table] for table in ("shards", "candidate_lists", "semantic_prior", "product_entities"))
+    selection = dg.AssetSelection.assets(*wanted).upstream().required_multi_asset_neighbors()
     assets = list(definitions.assets)
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(assets, selection=selection, instance=instance, resources=definitions.resources)
