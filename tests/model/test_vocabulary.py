@@ -1,0 +1,112 @@
+"""Ids of entities and what an entity of several groups is mixed from, from hand-made and from real tables."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eiclip.catalog import CATALOG_SCHEMA
+from eiclip.errors import CorruptOutputError
+from eiclip.lake import Lake
+from eiclip.model.vocabulary import MISSING_ID, UNKNOWN, UNKNOWN_ID, Vocabulary, read_vocabulary
+
+GROUPS = ("subcategory", "composition")
+VOCABULARY = Vocabulary(
+    {"subcategory": [UNKNOWN, "denim", "coats"], "composition": [UNKNOWN, "wool", "denim"]},
+    {"denim": {"subcategory": 0.75, "composition": 0.25}},
+)
+
+
+@given(st.dictionaries(st.sampled_from([*GROUPS, "brand"]), st.sampled_from(["denim", "coats", "wool", "new", ""])))
+def test_ids_are_the_place_in_the_group_or_unknown_or_missing(entities):
+    for group, number in zip(GROUPS, VOCABULARY.encode(entities), strict=True):
+        if group not in entities:
+            assert number == MISSING_ID
+        elif entities[group] in VOCABULARY.names[group]:
+            assert VOCABULARY.names[group][number] == entities[group]
+        else:
+            assert number == UNKNOWN_ID
+
+
+def test_mixture_of_every_entity_sums_to_one_and_names_it_in_both_groups():
+    for group in GROUPS:
+        ids, priors = VOCABULARY.mixture(group)
+        assert ids.shape == priors.shape == (3, 2)
+        assert torch.allclose(priors.sum(dim=1), torch.ones(3))
+        number = VOCABULARY.entity_id(group, "denim")
+        assert ids[number].tolist() == [1, 2]
+        assert priors[number].tolist() == [0.75, 0.25]
+    assert VOCABULARY.mixture("subcategory")[1][2].tolist() == [1, 0], "coats has one semantics"
+    assert VOCABULARY.mixture("composition")[1][0].tolist() == [0, 1], "<unk> stays in its group"
+
+
+def test_json_round_trip():
+    again = Vocabulary.from_json(json.loads(json.dumps(VOCABULARY.to_json())))
+    assert again == VOCABULARY
+    assert again.groups == GROUPS
+    assert again.encode({"composition": "denim"}) == [-1, 2]
+
+
+def write(folder, rows, prior=()):
+    schema = pa.schema([("entity_group", pa.string()), ("entity_id", pa.int64()), ("entity", pa.string())])
+    columns = [dict(zip(schema.names, row, strict=True)) for row in rows]
+    pq.write_table(pa.Table.from_pylist(columns, schema=schema), folder / "vocabulary.parquet")
+    schema = pa.schema([("entity", pa.string()), ("entity_group", pa.string()), ("prior", pa.float64())])
+    columns = [dict(zip(schema.names, row, strict=True)) for row in prior]
+    pq.write_table(pa.Table.from_pylist(columns, schema=schema), folder / "prior.parquet")
+    return folder / "vocabulary.parquet", folder / "prior.parquet"
+
+
+def test_rows_are_read_whatever_their_order_and_groups_in_the_models(tmp_path):
+    rows = [("subcategory", n, name) for n, name in enumerate([UNKNOWN, "denim", "coats"])]
+    rows += [("composition", n, name) for n, name in enumerate([UNKNOWN, "wool", "denim"])]
+    prior = [("denim", "subcategory", 0.75), ("denim", "composition", 0.25), ("coats", "subcategory", 1.0)]
+    read = read_vocabulary(GROUPS, *write(tmp_path, rows[::-1], prior))
+    assert read == VOCABULARY
+    assert read.groups == GROUPS
+
+
+@pytest.mark.parametrize("ids", [[0, 2], [1, 2], [0, 1, 1]])
+def test_ids_with_gaps_are_an_error_that_names_the_table(tmp_path, ids):
+    rows = [("subcategory", number, UNKNOWN) for number in ids] + [("composition", 0, UNKNOWN)]
+    with pytest.raises(CorruptOutputError, match=r"vocabulary\.parquet: subcategory"):
+        read_vocabulary(GROUPS, *write(tmp_path, rows))
+
+
+def test_a_group_without_rows_is_an_error(tmp_path):
+    with pytest.raises(CorruptOutputError, match="composition"):
+        read_vocabulary(GROUPS, *write(tmp_path, [("subcategory", 0, UNKNOWN)]))
+
+
+def product(number, split, entities):
+    row = dict.fromkeys((field.name for field in CATALOG_SCHEMA), "")
+    row |= {"dataset": "d", "locator": f"row {number}", "product_id": f"p{number}", "image_id": f"p{number}_0"}
+    row |= {"source_split": split, "price": None, "photo_width": 1, "photo_height": 1}
+    return row | {"entities": list(entities.items())}
+
+
+def test_from_the_relations_of_a_catalog(tmp_path):
+    """Denim tagged three times as subcategory and once as composition in training; test products count for nothing."""
+    tags = [{"subcategory": "denim"}] * 3 + [{"composition": "denim", "subcategory": "coats"}, {"subcategory": "coats"}]
+    rows = [product(number, "train", entities) for number, entities in enumerate(tags)]
+    rows += [product(number, "test", {"composition": "denim", "subcategory": "seen in test"}) for number in (10, 11)]
+    lake = Lake(tmp_path)
+    lake.write(pa.Table.from_pylist(rows, schema=CATALOG_SCHEMA), "catalog", "d")
+    for table, sources, parameters in (
+        ("products", ["catalog"], {"seed": "0", "test_share": 0.0, "validation_share": 0.0}),
+        ("tagged_entities", ["catalog", "products"], {"groups": list(GROUPS)}),
+        ("entity_vocabulary", ["tagged_entities"], {"dataset": "d", "groups": list(GROUPS), "minimum": 1}),
+        ("semantic_prior", ["tagged_entities", "products"], {"dataset": "d"}),
+    ):
+        inputs = {source: [lake.path(source, "d")] for source in sources}
+        lake.query(table, lake.path(table, "d"), inputs, parameters)
+    read = read_vocabulary(GROUPS, lake.path("entity_vocabulary", "d"), lake.path("semantic_prior", "d"))
+    assert read.names == {"subcategory": [UNKNOWN, "denim", "coats"], "composition": [UNKNOWN, "denim"]}
+    assert read.priors == {"denim": {"subcategory": 0.75, "composition": 0.25}}
+    ids, priors = read.mixture("composition")
+    assert ids[1].tolist() == [1, 1]
+    assert priors[1].tolist() == [0.75, 0.25]
