@@ -42,7 +42,7 @@ def merged(homes: dict[int, Path]) -> duckdb.DuckDBPyConnection:
     for table in ("leaderboard", "gate_weights", "entity_shuffles", "retrieval_metrics"):
         for place, (seed, home) in enumerate(homes.items()):
             with connect(home) as one:
-                rows = one.execute(f"SELECT {seed} AS seed, * FROM {table}").to_arrow_table()
+                rows = one.sql(f"SELECT {seed} AS seed, * FROM {table}").to_arrow_table()
             together.register("rows_of_one", rows)
             verb = f"CREATE TABLE {table} AS" if place == 0 else f"INSERT INTO {table} BY NAME"
             together.execute(f"{verb} SELECT * FROM rows_of_one")

@@ -1,5 +1,7 @@
 """Tables about a variant: embeddings, ranks under both protocols, gates, and what a group is worth."""
 
+import tarfile
+
 import duckdb
 import numpy as np
 import open_clip
@@ -10,7 +12,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from eiclip.embed import embed_texts, normalised_pixels
-from eiclip.errors import NonFiniteError
+from eiclip.errors import CorruptOutputError, NonFiniteError
 from eiclip.evaluate import embeddings_table, entity_shuffles, gate_weights, ranks_table
 from eiclip.lake import Lake, read_sql
 from eiclip.model.entity_clip import EntityClip, load_checkpoint, save_checkpoint
@@ -103,6 +105,19 @@ def test_broken_weights_are_an_error_and_no_table(shards):
         model.towers.visual.proj[0, 0] = float("nan")
     with pytest.raises(NonFiniteError, match="12 of 12 image"):
         embeddings_table(model, "shop", shards, left_out="season")
+
+
+@pytest.mark.parametrize("members", [2, 10])
+def test_a_shard_cut_between_samples_is_an_error_and_not_a_smaller_split(model, tmp_path, members):
+    """A tar without its end reads as a shorter one: fewer candidates would mean better ranks, in silence."""
+    folder = tmp_path / "shards"
+    write_shards((("test", sample) for sample in samples()), folder, photo_size=64)
+    shard = folder / "test-000000.tar"
+    with tarfile.open(shard) as tar:
+        place = tar.getmembers()[members].offset
+    shard.write_bytes(shard.read_bytes()[:place])
+    with pytest.raises(CorruptOutputError, match=r"test-000000\.tar"):
+        embeddings_table(model, "shop", shard_paths(folder, "test"), left_out="season")
 
 
 def test_a_checkpoint_gives_the_same_embeddings_and_open_clip_loads_its_towers(model, embeddings, shards, tmp_path):
