@@ -15,6 +15,10 @@ CHUNK = 1024
 """Queries ranked at a time: bounds the score matrix at CHUNK x N."""
 
 
+TIE = 1e-6
+"""Scores of unit vectors closer than this are equal: float32 scores one vector differently from column to column."""
+
+
 def _finite(name: str, embeddings: Tensor) -> None:
     """Comparisons with NaN are false, which would rank a broken model first."""
     bad = int((~torch.isfinite(embeddings)).any(dim=-1).sum())
@@ -48,7 +52,7 @@ def full_ranks(query_QD: Tensor, candidate_ND: Tensor, query_owner_Q: Tensor, ca
         if not bool(right_QN.any(dim=1).all()):
             raise ValueError("a query has no right candidate: its product is not among the candidates' owners")
         best_Q1 = scores_QN.masked_fill(~right_QN, -torch.inf).amax(dim=1, keepdim=True)
-        ranks.append(1 + ((scores_QN >= best_Q1) & ~right_QN).sum(dim=1))
+        ranks.append(1 + ((scores_QN >= best_Q1 - TIE) & ~right_QN).sum(dim=1))
     return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.int64)
 
 
@@ -69,7 +73,7 @@ def list_ranks(query_QD: Tensor, candidate_ND: Tensor, positive_Q: Tensor, negat
     for number, negatives in enumerate(negatives_Q):
         rows_C = torch.from_numpy(np.concatenate([positive_Q[number : number + 1].numpy(), negatives]))
         scores_C = candidate_ND[rows_C] @ query_QD[number]
-        ranks[number] = 1 + (scores_C[1:] >= scores_C[0]).sum()
+        ranks[number] = 1 + (scores_C[1:] >= scores_C[0] - TIE).sum()
     return ranks
 
 

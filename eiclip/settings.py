@@ -43,6 +43,15 @@ class DatasetSettings(Section):
     training: dict[str, Any] = {}
     """What this catalogue's training does otherwise than the `training` section (a small one wants more epochs)."""
 
+    @model_validator(mode="after")
+    def _whole(self) -> "DatasetSettings":
+        if self.kind == "amazon" and (self.metadata is None) != (self.images is None):
+            raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (embedded)")
+        unknown = set(self.training) - set(TrainingSettings.model_fields)
+        if unknown:
+            raise ValueError(f"training: unknown {', '.join(sorted(unknown))}")
+        return self
+
     @property
     def embedded(self) -> bool:
         """Whether the raw files are the generated ones."""
@@ -167,12 +176,28 @@ def _embedded_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
     return {"fashiongen": FASHIONGEN, "amazon": AMAZON.model_copy(update={"training": longer})}
 
 
+OTHER_VARIABLES = {"EICLIP_DEVICE", "EICLIP_DAGSTER_STORAGE"}
+"""Variables of this project that are not settings of a home."""
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt variable would otherwise be ignored, and the run would be another than was meant."""
+    known = {f"EICLIP_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
+    for name in os.environ:
+        if name.startswith("EICLIP_") and name.split("__")[0] not in known:
+            raise SettingsError(f"{name}: no such setting; there are {', '.join(sorted(known))}")
+    file = os.environ.get("EICLIP_SETTINGS")
+    if file and not Path(file).is_file():
+        raise SettingsError(f"EICLIP_SETTINGS={file!r}: no such file")
+
+
 def load_settings(**given: Any) -> Settings:
     """Read the settings; `given` takes precedence over the environment and the file.
 
     Raises:
         SettingsError: a value is of the wrong type or out of range, or a name is unknown; says which and where from.
     """
+    _refuse_unknown_variables()
     try:
         settings = Settings(**given)
     except (ValidationError, ValueError) as error:

@@ -24,6 +24,8 @@ from eiclip.stage import MANIFEST
 
 SAMPLES_PER_SHARD = 2000
 JPEG_QUALITY = 92
+LONGEST_KEY = 90
+"""Tar headers have room for names of 100 characters, the ending included."""
 SPLITS = ("train", "validation", "test")
 
 
@@ -136,9 +138,10 @@ class _ShardWriter:
 
 
 def _key(image_id: str) -> str:
-    """A tar member's name: ids that WebDataset would cut at a dot, or that hold odd characters, are digested."""
+    """A tar member's name: ids that WebDataset would cut at a dot, long ones and odd ones are digested."""
     plain = image_id.replace("_", "").replace("-", "")
-    return image_id if plain.isascii() and plain.isalnum() else hashlib.sha256(image_id.encode()).hexdigest()[:24]
+    fits = plain.isascii() and plain.isalnum() and len(image_id) <= LONGEST_KEY
+    return image_id if fits else hashlib.sha256(image_id.encode()).hexdigest()[:24]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -177,14 +180,17 @@ def shard_paths(folder: Path, split: str) -> list[Path]:
     """The shards of a split, in order.
 
     Raises:
-        CorruptOutputError: there is none, or one is missing.
+        CorruptOutputError: there is none, or one is missing or of another size than its manifest says.
     """
-    paths = [folder / shard["name"] for shard in read_manifest(folder)["shards"] if shard["split"] == split]
-    missing = [path.name for path in paths if not path.is_file()]
-    if not paths or missing:
+    sizes = {folder / s["name"]: s["bytes"] for s in read_manifest(folder)["shards"] if s["split"] == split}
+    missing = [path.name for path in sizes if not path.is_file()]
+    # A tar cut between two samples reads as a shorter tar, without an error.
+    cut = [path.name for path, size in sizes.items() if path.is_file() and path.stat().st_size != size]
+    if not sizes or missing or cut:
         what = f"missing {', '.join(missing)}" if missing else f"no {split} shard"
+        what = f"{', '.join(cut)} not of the size its manifest says" if cut else what
         raise CorruptOutputError(f"{folder}: {what}; materialise the shards again")
-    return paths
+    return list(sizes)
 
 
 def read_samples(shards: Sequence[Path]) -> Iterator[Sample]:

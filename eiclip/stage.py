@@ -18,6 +18,9 @@ from eiclip.files import digest, sha256_file, write_json
 MANIFEST = "manifest.json"
 """A folder that holds this file is identified by it: it lists the folder's files with their checksums."""
 
+LOG_FILE = "training_log.parquet"
+"""A checkpoint folder's step log, outside its manifest."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -51,6 +54,7 @@ def make_once(output: Path, inputs: dict[str, Any], make: Callable[[], dict[str,
     Raises:
         CorruptOutputError: `make` returned without having written `output`.
     """
+    inputs = json.loads(json.dumps(inputs, default=str))  # as the record will hold them
     wanted = digest(inputs)
     record = _record(output)
     if output.exists() and record.is_file():

@@ -16,7 +16,7 @@ known AS (
         entity,
         product_count
     FROM counted
-    WHERE product_count >= $minimum
+    WHERE product_count >= $minimum AND entity <> '<unk>'  -- a brand of that name is as good as unknown
 ),
 unknown AS (
     SELECT

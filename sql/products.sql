@@ -6,7 +6,7 @@
 -- A product is wholly in one split: any row in the raw files' test part makes it a test product. The other draws are
 -- digests of the product's id, so that they depend on no other row and on no version of DuckDB's own hash.
 WITH first_rows AS (
-    SELECT *, split_part(locator, ' ', 2)::BIGINT AS place
+    SELECT *, row(source, split_part(locator, ' ', 2)::BIGINT) AS place
     FROM catalog
 ),
 merged AS (

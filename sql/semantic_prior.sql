@@ -4,7 +4,7 @@
 -- Parameters: $dataset.
 -- prior is P(z = g(a, b)) of the paper's equation 2: the share of the entity's tagged occurrences that are of this group.
 -- untagged_mentions counts training descriptions that contain the entity's words while the product is not tagged with
--- it: how confounded the words are, never part of the prior.
+-- it: how confounded the words are, never part of the prior. Entities of more than six words are not looked for.
 WITH tagged AS (
     SELECT product_id, entity_group, entity
     FROM tagged_entities

@@ -68,3 +68,22 @@ def test_wrong_settings_are_named(monkeypatch, name, value, named):
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=named):
         load_settings()
+
+
+def test_misspelt_variables_and_missing_files_are_not_ignored(monkeypatch):
+    monkeypatch.setenv("EICLIP_SEEED", "3")
+    with pytest.raises(SettingsError, match="EICLIP_SEEED: no such setting"):
+        load_settings()
+    monkeypatch.delenv("EICLIP_SEEED")
+    monkeypatch.setenv("EICLIP_SETTINGS", "/nonexistent.toml")
+    with pytest.raises(SettingsError, match="no such file"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("entry", "named"),
+    [({"metadata": "/x"}, "both `metadata` and `images`"), ({"training": {"epocs": 3}}, "unknown epocs")],
+)
+def test_half_a_dataset_is_refused(entry, named):
+    with pytest.raises(SettingsError, match=named):
+        load_settings(datasets={"shop": {"kind": "amazon", **entry}})

@@ -68,3 +68,9 @@ def test_pixels_are_decoded_and_resized_where_needed():
     assert sample(0).pixels(16).shape == (16, 16, 3)
     with pytest.raises(CorruptOutputError, match="p9_0"):
         Sample("p9_0", "p9", "", {}, b"no photo").pixels(32)
+
+
+def test_long_ids_fit_a_tar_header(tmp_path):
+    long = sample(3, image_id="x" * 120)
+    write_shards([("train", long)], tmp_path / "long", photo_size=32)
+    assert list(read_samples(shard_paths(tmp_path / "long", "train"))) == [long]

@@ -7,9 +7,12 @@ Shape suffixes: B batch, K entity groups, L tokens, D embedding width.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -23,7 +26,7 @@ from eiclip.model.losses import LossTerms, contrastive_loss
 from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.settings import TrainingSettings
-from eiclip.stage import MANIFEST
+from eiclip.stage import LOG_FILE, MANIFEST
 from eiclip.variants import Variant, get_variant
 
 ENTITIES_FILE = "entities.safetensors"
@@ -86,8 +89,14 @@ class EntityClip(nn.Module):
     def scale(self) -> Tensor:
         """The learned inverse temperature."""
         log_scale: Any = self.towers.logit_scale
-        scale: Tensor = log_scale.exp().clamp(max=MAXIMUM_SCALE)
+        scale: Tensor = log_scale.exp()
         return scale
+
+    @torch.no_grad()
+    def bound_scale(self) -> None:
+        """Keep the inverse temperature within CLIP's bound, after a step (a clamp in the loss ends its gradient)."""
+        log_scale: Any = self.towers.logit_scale
+        log_scale.clamp_(0, math.log(MAXIMUM_SCALE))
 
     def loss(self, image_BD: Tensor, text: TextParts) -> LossTerms:
         """L(E_I, E_D + E_A^) + L(E_I, E_D) + L(E_I, E_A^); rows 1 to 3: L(E_I, E_D) alone.
@@ -114,10 +123,10 @@ class EntityClip(nn.Module):
         return groups
 
 
-def save_checkpoint(model: EntityClip, folder: Path, extra: dict[str, Any]) -> None:
+def save_checkpoint(model: EntityClip, folder: Path, extra: dict[str, Any], log: pa.Table | None = None) -> None:
     """Write a checkpoint folder whole, with a manifest of its files' checksums; `extra` goes into `eiclip.json`.
 
-    Files in `extra["files"]` (name to path) are copied in beside the weights without being part of the manifest.
+    `log`, the step log, lies beside them and outside the manifest: it holds times, which differ between equal runs.
 
     Raises:
         NonFiniteError: a weight is NaN or infinite; nothing is written.
@@ -135,6 +144,8 @@ def save_checkpoint(model: EntityClip, folder: Path, extra: dict[str, Any]) -> N
         write_json(part / "eiclip.json", described)
         files = {file.name: sha256_file(file) for file in sorted(part.iterdir())}
         write_json(part / MANIFEST, files)
+        if log is not None:
+            pq.write_table(log, part / LOG_FILE)
 
 
 def load_checkpoint(folder: Path, device: str = "cpu") -> EntityClip:

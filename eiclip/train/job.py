@@ -36,8 +36,6 @@ class TrainJob(Section):
         return read_vocabulary(self.entity_groups, self.entity_vocabulary, self.semantic_prior)
 
 
-LOG_FILE = "training_log.parquet"
-
 LOG_SCHEMA = pa.schema(
     [
         ("dataset", pa.string()),

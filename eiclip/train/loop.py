@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -23,7 +22,7 @@ from eiclip.model.entity_clip import EntityClip, save_checkpoint
 from eiclip.model.losses import LossTerms
 from eiclip.model.towers import SMALL, load_towers, new_towers
 from eiclip.shards import Sample, read_manifest, shard_paths
-from eiclip.train.job import LOG_FILE, LOG_SCHEMA, TrainJob
+from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.loader import Loader
 from eiclip.train.schedule import schedule
 from eiclip.variants import get_variant
@@ -111,6 +110,7 @@ def _step(run: _Run, samples: list[Sample], epoch: int) -> None:
     loss.backward()
     rates = {group["name"]: group["lr"] for group in run.optimizer.param_groups}
     run.optimizer.step()
+    run.model.bound_scale()
     run.scheduler.step()
     run.pairs += len(samples)
     if run.step % run.job.training.log_every == 0 or run.step == run.steps - 1:
@@ -177,9 +177,7 @@ def _finish(run: _Run, progress: Progress) -> dict[str, Any]:
         validation = {name: round(value, 3) for name, value in split.recalls().items()}
     facts: dict[str, Any] = {"dataset": run.job.dataset, "steps": run.steps, "device": run.device}
     facts |= {"torch": torch.__version__, "seed": run.job.seed, "validation": validation}
-    save_checkpoint(run.model.cpu(), run.job.output, facts)
-    log = pa.Table.from_pylist(run.log, schema=LOG_SCHEMA)
-    pq.write_table(log, run.job.output / LOG_FILE)
+    save_checkpoint(run.model.cpu(), run.job.output, facts, pa.Table.from_pylist(run.log, schema=LOG_SCHEMA))
     facts |= {"seconds": round(seconds, 1), "pairs_per_second": round(run.pairs / seconds, 1)}
     progress(f"{run.job.dataset}/{run.job.variant}: validation {json.dumps(validation)}")
     return facts

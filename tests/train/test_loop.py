@@ -9,8 +9,9 @@ import pytest
 
 from eiclip.errors import NonFiniteError, SettingsError
 from eiclip.files import write_json
+from eiclip.stage import LOG_FILE
 from eiclip.train.__main__ import read_job
-from eiclip.train.job import LOG_FILE, LOG_SCHEMA
+from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import train
 
 
