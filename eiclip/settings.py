@@ -58,10 +58,6 @@ class DatasetSettings(Section):
         return self.folder is None and self.metadata is None
 
 
-FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))
-AMAZON = DatasetSettings(kind="amazon", entity_groups=("brand",))
-
-
 class TrainingSettings(Section):
     """How one variant is trained. The defaults are the paper's recipe (section 4.1)."""
 
@@ -86,6 +82,9 @@ class TrainingSettings(Section):
     """Scale the description and every entity embedding to length one before they are added."""
     log_every: int = Field(10, ge=1)
 
+
+FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))
+AMAZON = DatasetSettings(kind="amazon", entity_groups=("brand",))
 
 SMALL_RECIPE: dict[str, Any] = {
     "epochs": 3, "batch_size": 64, "tower_lr": 1e-3, "entity_lr": 3e-3, "gate_lr": 2e-2, "gate_freeze": 0.15,
