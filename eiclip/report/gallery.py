@@ -20,6 +20,7 @@ from eiclip.errors import CorruptOutputError
 from eiclip.report import queries
 from eiclip.report.headline import BASELINE, OURS
 from eiclip.report.theme import data_uri
+from eiclip.retrieval import TIE
 from eiclip.shards import Sample, read_samples, shard_paths
 from eiclip.variants import VARIANTS
 
@@ -143,7 +144,7 @@ def right_ranks(text_QD: np.ndarray, image_ND: np.ndarray, owner_N: np.ndarray) 
         scores_QN = text_QD[start : start + CHUNK] @ image_ND.T
         right_QN = np.arange(start, start + len(scores_QN))[:, None] == owner_N[None]
         best_Q1 = np.where(right_QN, scores_QN, -np.inf).max(axis=1, keepdims=True)
-        rank_Q = 1 + ((scores_QN >= best_Q1) & ~right_QN).sum(axis=1)
+        rank_Q = 1 + ((scores_QN >= best_Q1 - TIE) & ~right_QN).sum(axis=1)
         ranks[start : start + CHUNK] = np.where(right_QN.any(axis=1), rank_Q, 0)
     return ranks
 
