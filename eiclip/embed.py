@@ -13,10 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eiclip.devices import mixed_precision
-from eiclip.errors import NonFiniteError
 from eiclip.model.entity_clip import EntityClip
 from eiclip.model.towers import context_length, image_size, pixel_statistics, tokenize
-from eiclip.retrieval import full_ranks, recall_at
+from eiclip.retrieval import full_ranks, recall_at, require_finite
 from eiclip.shards import Sample, read_samples
 from eiclip.variants import compose_text
 
@@ -87,7 +86,9 @@ def embed_texts(model: EntityClip, samples: Sequence[Sample], device: str = "cpu
         with mixed_precision(device):
             text = model.encode_text(*text_inputs(model, samples[start : start + BATCH], device, left_out))
         parts.append(F.normalize(text.joint().float(), dim=-1).cpu())
-    return _finite(torch.cat(parts), "text")
+    text_BD = torch.cat(parts)
+    require_finite("text", text_BD)
+    return text_BD
 
 
 @torch.inference_mode()
@@ -102,14 +103,9 @@ def embed_images(model: EntityClip, samples: Sequence[Sample], device: str = "cp
         with mixed_precision(device):
             image_BD = model.encode_image(normalised_pixels(model, samples[start : start + BATCH], device))
         parts.append(F.normalize(image_BD.float(), dim=-1).cpu())
-    return _finite(torch.cat(parts), "image")
-
-
-def _finite(embeddings: Tensor, kind: str) -> Tensor:
-    bad = int((~torch.isfinite(embeddings)).any(dim=-1).sum())
-    if bad:
-        raise NonFiniteError(f"{bad} of {len(embeddings)} {kind} embeddings are not finite; train this variant again")
-    return embeddings
+    image_ND = torch.cat(parts)
+    require_finite("image", image_ND)
+    return image_ND
 
 
 def first_of_product(samples: Sequence[Sample]) -> list[Sample]:

@@ -19,8 +19,12 @@ TIE = 1e-6
 """Scores of unit vectors closer than this are equal: float32 scores one vector differently from column to column."""
 
 
-def _finite(name: str, embeddings: Tensor) -> None:
-    """Comparisons with NaN are false, which would rank a broken model first."""
+def require_finite(name: str, embeddings: Tensor) -> None:
+    """Refuse embeddings (N, D) with a NaN or an infinity: comparisons with NaN are false, and would rank it first.
+
+    Raises:
+        NonFiniteError: says how many of them are not finite.
+    """
     bad = int((~torch.isfinite(embeddings)).any(dim=-1).sum())
     if bad:
         raise NonFiniteError(f"{bad} of {len(embeddings)} {name} embeddings are not finite; train this variant again")
@@ -43,8 +47,8 @@ def full_ranks(query_QD: Tensor, candidate_ND: Tensor, query_owner_Q: Tensor, ca
         NonFiniteError: an embedding is NaN or infinite.
         ValueError: a query has no right candidate.
     """
-    _finite("query", query_QD)
-    _finite("candidate", candidate_ND)
+    require_finite("query", query_QD)
+    require_finite("candidate", candidate_ND)
     ranks = []
     for start in range(0, len(query_QD), CHUNK):
         scores_QN = query_QD[start : start + CHUNK] @ candidate_ND.T
@@ -67,8 +71,8 @@ def list_ranks(query_QD: Tensor, candidate_ND: Tensor, positive_Q: Tensor, negat
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
-    _finite("query", query_QD)
-    _finite("candidate", candidate_ND)
+    require_finite("query", query_QD)
+    require_finite("candidate", candidate_ND)
     ranks = torch.empty(len(query_QD), dtype=torch.int64)
     for number, negatives in enumerate(negatives_Q):
         rows_C = torch.from_numpy(np.concatenate([positive_Q[number : number + 1].numpy(), negatives]))
