@@ -80,7 +80,7 @@ def result(
     checks: Sequence[dg.AssetCheckResult] = (),
 ) -> dg.MaterializeResult:
     """The materialisation of an output: its facts, its place, and whether it was reused because nothing had changed."""
-    facts = {name: _readable(value) for name, value in made.facts.items()}
+    facts = {name: readable(value) for name, value in made.facts.items()}
     shared = {"reused": made.reused, "seconds_to_make": made.seconds, "path": dg.MetadataValue.path(str(output))}
     return dg.MaterializeResult(
         asset_key=key,
@@ -90,7 +90,8 @@ def result(
     )
 
 
-def _readable(value: Any) -> Any:
+def readable(value: Any) -> Any:
+    """A fact as Dagster's UI shows it best."""
     return dg.MetadataValue.json(value) if isinstance(value, (dict, list)) else value
 
 

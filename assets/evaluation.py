@@ -97,7 +97,7 @@ def metrics(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefin
     specs = [
         dg.AssetSpec(
             ranks_key,
-            deps=[lists, *embedded],
+            deps=[lists, [name, "product_groups"], *embedded],
             kinds={"pytorch", "parquet"},
             description="Rank of every test query under every variant, protocol and direction; ties count against "
             "the model.",
@@ -136,10 +136,12 @@ def metrics(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefin
 def _make_ranks(house: House, name: str) -> tuple[Made, Path]:
     lake = house.home.lake
     output, lists = lake.path("retrieval_ranks", name), lake.path("candidate_lists", name)
+    groups = lake.path("product_groups", name)
     files = {variant: lake.path("embeddings", name, variant) for variant in VARIANTS}
     inputs = {
         "code": source_version("eiclip.evaluate", "eiclip.retrieval"),
         "lists": content_of(lists),
+        "groups": content_of(groups),
         "embeddings": {variant: content_of(file) for variant, file in files.items()},
     }
 
@@ -147,8 +149,8 @@ def _make_ranks(house: House, name: str) -> tuple[Made, Path]:
         from eiclip.evaluate import ranks_table
 
         house.step_device()
-        drawn = pq.read_table(lists)
-        ranked = [ranks_table(pq.read_table(file), drawn) for file in files.values()]
+        drawn, duplicates = pq.read_table(lists), pq.read_table(groups)
+        ranked = [ranks_table(pq.read_table(file), drawn, duplicates) for file in files.values()]
         lake.write(pa.concat_tables(ranked), "retrieval_ranks", name)
         return {"shortfall": int(sum(drawn["shortfall"].to_pylist()))}
 

@@ -1,18 +1,25 @@
-"""Raw files, and the catalog and quarantine that are read from them."""
+"""Raw files, the records read from them, and their photos, examined in parts."""
 
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from assets.common import OWNERS, House, result, say, table_metadata
-from eiclip import catalog as catalog_module
+from assets.parts import Parted, parted_asset
 from eiclip.embedded import write_amazon, write_fashiongen
-from eiclip.files import source_version
+from eiclip.files import digest, source_version
+from eiclip.lake import count_rows
+from eiclip.locations import local_file, stamp
+from eiclip.photos import download_missing, list_parts, part_rows_of, write_photos
+from eiclip.readers import reviews as reviews_module
+from eiclip.records import write_records
 from eiclip.settings import DatasetSettings
-from eiclip.stage import Made, content_of, make_once
+from eiclip.stage import Made, content_of, make_once, remembered
+
+KINDS = {"fashiongen": "hdf5", "amazon": "json", "table": "parquet"}
 
 
 def write_embedded(house: House, name: str, dataset: DatasetSettings) -> dict[str, Any]:
@@ -38,17 +45,15 @@ def raw_files(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDef
     @dg.asset(
         key=[name, "raw_files"],
         group_name=f"{name}/ingestion",
-        kinds={"hdf5" if dataset.kind == "fashiongen" else "json", "file"},
+        kinds={KINDS[dataset.kind], "file"},
         owners=OWNERS,
         description="Raw files in the layout people hold them in: the user's own, or the embedded catalogue's, drawn.",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         if not dataset.embedded:
-            reader = house.home.reader(name, dataset)
-            place = dataset.folder or dataset.metadata
-            assert place is not None
-            made = Made(reader.fingerprint(), {"source": "files"}, reused=False, seconds=0.0)
-            return result(made, place)
+            place = dataset.folder or dataset.metadata or dataset.files
+            made = Made(raw_fingerprint(house, name, dataset), {"source": "files"}, reused=False, seconds=0.0)
+            return result(made, Path(str(place)))
         inputs = {
             "code": source_version("eiclip.embedded"),
             "seed": house.settings.seed,
@@ -67,64 +72,137 @@ def raw_fingerprint(house: House, name: str, dataset: DatasetSettings) -> str:
     return content_of(house.home.raw(name)) if dataset.embedded else house.home.reader(name, dataset).fingerprint()
 
 
-def catalog(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
-    """Catalog and quarantine: every raw row is in one of the two."""
-    key, quarantine_key = dg.AssetKey([name, "catalog"]), dg.AssetKey([name, "quarantine"])
-    shared: dict[str, Any] = {"group_name": f"{name}/ingestion", "owners": OWNERS, "deps": [[name, "raw_files"]]}
+def records(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
+    """Every raw row: usable, or with the reason why not."""
+    check = "rows_in_are_in_records"
+    key = dg.AssetKey([name, "records"])
 
-    @dg.multi_asset(
-        name=f"{name}__catalog",
-        specs=[
-            dg.AssetSpec(key, kinds={"parquet"}, description="One row per usable photo of a product.", **shared),
-            dg.AssetSpec(
-                quarantine_key,
-                kinds={"parquet"},
-                description="One row per raw row that could not be used: where it is, and why.",
-                **shared,
-            ),
-        ],
+    @dg.asset(
+        key=key,
+        deps=[[name, "raw_files"]],
+        group_name=f"{name}/ingestion",
+        kinds={"parquet"},
+        owners=OWNERS,
+        description="One row per raw row: text and tags where it is usable (`listings`), else the reason why not.",
         check_specs=[
             dg.AssetCheckSpec(
-                "rows_in_are_accepted_or_quarantined",
+                check,
                 asset=key,
                 blocking=True,
-                description="Raw rows = catalog rows + quarantine rows: nothing is dropped silently.",
+                description="There are as many records as raw rows, counted independently: nothing is dropped.",
             )
         ],
     )
-    def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        accepted, rejected = (house.home.lake.path(table, name) for table in ("catalog", "quarantine"))
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        output = house.home.lake.path("records", name)
         inputs = {
-            "code": source_version("eiclip.readers", "eiclip.catalog"),
+            "code": source_version("eiclip.readers", "eiclip.records"),
             "raw": raw_fingerprint(house, name, dataset),
-            "groups": dataset.entity_groups,
+            "settings": dataset.model_dump(include={"entity_groups", "columns", "subset", "download"}),
         }
-        if not rejected.is_file():  # the two are one output: with half of it gone, both are read again
-            accepted.unlink(missing_ok=True)
-        made = make_once(accepted, inputs, lambda: _write_catalog(house, name, dataset, accepted, rejected))
-        say(context, made, accepted)
-        tables = {table: table_metadata([table]) for table in (accepted, rejected)}
-        counted = sum(metadata["dagster/row_count"] for metadata in tables.values())
-        balanced = dg.AssetCheckResult(
-            check_name="rows_in_are_accepted_or_quarantined",
-            asset_key=key,
-            passed=counted == made.facts["rows_in"],
-            metadata={"rows_in": made.facts["rows_in"], "rows_out": counted},
-        )
-        yield result(made, accepted, key=key, metadata=tables[accepted], checks=[balanced])
-        yield result(made, rejected, key=quarantine_key, metadata=tables[rejected])
+
+        def make() -> dict[str, Any]:
+            counts = write_records(house.home.reader(name, dataset), name, output)
+            return {"rows_in": counts.rows_in, "usable": counts.usable, "rejected": counts.rejected}
+
+        made = make_once(output, inputs, make)
+        say(context, made, output)
         house.home.lake.refresh_catalogue()
+        rows = count_rows([output])
+        counted = {"rows_in": made.facts["rows_in"], "records": rows}
+        checked = dg.AssetCheckResult(check_name=check, passed=rows == made.facts["rows_in"], metadata=counted)
+        return result(made, output, metadata=table_metadata([output]), checks=[checked])
 
     return asset
 
 
-def _write_catalog(house: House, name: str, dataset: DatasetSettings, accepted: Path, rejected: Path) -> dict[str, Any]:
-    """Read all raw rows beside the lake, then rename both tables into it."""
-    house.home.root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".catalog-", dir=house.home.root) as scratch:
-        folder = Path(scratch) / name
-        counts = catalog_module.write_catalog(house.home.reader(name, dataset), name, folder)
-        for table, place in ((catalog_module.QUARANTINE_FILE, rejected), (catalog_module.CATALOG_FILE, accepted)):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            (folder / table).replace(place)
-    return {"rows_in": counts.rows_in, "accepted": counts.accepted, "quarantined": counts.quarantined}
+def photos(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
+    """The listings' photos, examined in parts."""
+    lake = house.home.lake
+    listed = [lake.path("records", name)]
+
+    def make(context: dg.OpExecutionContext, part: str) -> str:
+        made = _make_photos(house, name, dataset, part)
+        context.log.info(f"{part}: {made.facts} {'unchanged, reused' if made.reused else 'examined'}")
+        return made.content
+
+    def gather(context: dg.OpExecutionContext, parts: Mapping[str, str]) -> dg.Output[None]:
+        files = [lake.path("photos", name, part) for part in parts]
+        for stale in set(lake.files("photos", name)) - set(files):
+            stale.unlink()
+        lake.refresh_catalogue()
+        found = table_metadata(files) | {"parts": len(files)}
+        return dg.Output(None, metadata=found, data_version=dg.DataVersion(digest(dict(parts))))
+
+    return parted_asset(
+        [name, "photos"],
+        Parted(lambda: list_parts(listed, dataset.part_rows), make, gather),
+        upstream=[[name, "records"]],
+        group=f"{name}/ingestion",
+        kinds={"parquet"},
+        text="One row per listing: its photo decoded in full (size, digest, perceptual hash), or why it is unusable. "
+        "Photos given as URLs are fetched first.",
+    )
+
+
+def _make_photos(house: House, name: str, dataset: DatasetSettings, part: str) -> Made:
+    output = house.home.lake.path("photos", name, part)
+    rows = part_rows_of([house.home.lake.path("records", name)], part, dataset.part_rows)
+    refs = [row.photo for row in rows]
+    reader, failures = house.home.reader(name, dataset), {}
+    if dataset.download is not None:
+        failures = download_missing(rows, reader, house.home.downloads(name), dataset.download)
+        reader = house.home.reader(name, dataset)  # which looks into the folders anew
+    asked = digest([[row.source, row.place, row.photo] for row in rows])
+    seen = {"raw": raw_fingerprint(house, name, dataset), "rows": asked}
+    held = reader.photos_in_rows
+    photos = (
+        remembered(output.with_name(f"{part}.photos.json"), seen, lambda: reader.photos_fingerprint(refs))
+        if held
+        else reader.photos_fingerprint(refs)
+    )
+    inputs = {
+        "code": source_version("eiclip.photos", "eiclip.readers.photo_files", "eiclip.readers.photo_hash"),
+        "rows": asked,
+        "photos": photos,
+        "failures": failures,
+    }
+    return make_once(output, inputs, lambda: write_photos(rows, reader, name, output, failures))
+
+
+def reviews(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
+    """Reviews of a dataset's products; an empty table where it has none."""
+
+    @dg.asset(
+        key=[name, "reviews"],
+        deps=[[name, "raw_files"]],
+        group_name=f"{name}/ingestion",
+        kinds={"json", "parquet"},
+        owners=OWNERS,
+        description="One row per usable review (empty without a reviews file); the others are in review_rejections.",
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        output, rejected = (house.home.lake.path(table, name) for table in ("reviews", "review_rejections"))
+        inputs = {
+            "code": source_version("eiclip.readers.reviews"),
+            "raw": stamp(dataset.reviews) if dataset.reviews else "none",
+        }
+        if not rejected.is_file():  # the two are one output
+            output.unlink(missing_ok=True)
+        made = make_once(output, inputs, lambda: _write_reviews(house, name, dataset))
+        say(context, made, output)
+        house.home.lake.refresh_catalogue()
+        return result(made, output, metadata=table_metadata([output]))
+
+    return asset
+
+
+def _write_reviews(house: House, name: str, dataset: DatasetSettings) -> dict[str, Any]:
+    lake = house.home.lake
+    if dataset.reviews is None:
+        lake.write(reviews_module.SCHEMA.empty_table(), "reviews", name)
+        lake.write(reviews_module.REJECTED_SCHEMA.empty_table(), "review_rejections", name)
+        return {"rows_in": 0}
+    place = local_file(dataset.reviews, house.home.fetched(name))
+    counts = reviews_module.write_reviews(place, lake.path("reviews", name), lake.path("review_rejections", name), name)
+    return asdict(counts)

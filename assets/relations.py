@@ -1,16 +1,19 @@
 """The relations that DuckDB makes of a catalog: a table of queries, run in order as one step."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from assets.common import OWNERS, House, column_lineage, result, say, sql_description, table_metadata
-from eiclip.files import digest
-from eiclip.lake import read_sql
+from eiclip.files import digest, source_version
+from eiclip.lake import RECORDS, VIEWS, open_views, read_sql
 from eiclip.settings import DatasetSettings
 from eiclip.stage import Made, content_of, make_once
 
@@ -21,13 +24,35 @@ SPLIT_SEED = 0
 """Of splits and candidate lists: they stay the same whatever seed a training has."""
 
 
+REVIEW_CHARACTERS = 500
+"""Of each helpful review that is added to a description."""
+UNITS = {"fashiongen": "row", "amazon": "line", "table": "row"}
+DUPLICATES = {"distance": 0, "similarity": 0.6}
+GROUPS_TEXT = (
+    "One row per product of a group of known duplicates (connected by `duplicate_photos`): a group is wholly in "
+)
+GROUPS_TEXT += "one split."
+
+
 @dataclass(frozen=True)
 class Relation:
-    """`sql/<table>.sql`, the tables it reads and the parameters it takes."""
+    """`sql/<table>.sql`, the tables it reads and the parameters it takes; or what makes it in Python."""
 
     table: str
     sources: tuple[str, ...]
     parameters: dict[str, Any] = field(default_factory=dict)
+    make: Callable[[Mapping[str, Sequence[Path]]], pa.Table] | None = None
+
+    @property
+    def description(self) -> str:
+        """For the UI."""
+        return GROUPS_TEXT if self.make else sql_description(self.table)
+
+    @property
+    def code(self) -> str:
+        """What the relation comes to depends on this, beside its sources and parameters."""
+        views = [read_sql(f"views/{view}") for view in VIEWS if RECORDS in self.sources]
+        return digest([source_version("eiclip.duplicates") if self.make else read_sql(self.table), views])
 
 
 def relations(name: str, dataset: DatasetSettings) -> list[Relation]:
@@ -40,29 +65,52 @@ def relations(name: str, dataset: DatasetSettings) -> list[Relation]:
     }
     vocabulary = {"dataset": name, "groups": groups, "minimum": MINIMUM_PRODUCTS}
     lists = {"dataset": name, "seed": str(SPLIT_SEED), "negatives": NEGATIVES}
+    # An Amazon id is a product's; elsewhere rows of one id are its photos.
+    photos = {"one_row": dataset.kind == "amazon", "part_rows": dataset.part_rows}
+    helpful = {"count": dataset.helpful_reviews, "characters": REVIEW_CHARACTERS}
+    reviewed = ("review_stats", "helpful_reviews")
     return [
-        Relation("products", ("catalog",), draws),
-        Relation("images", ("catalog", "products")),
-        Relation("tagged_entities", ("catalog", "products"), {"groups": groups}),
+        Relation("brand_names", ("records",)),
+        Relation("review_stats", ("reviews",)),
+        Relation("helpful_reviews", ("reviews",), helpful),
+        Relation("duplicate_photos", ("records", "photos"), DUPLICATES),
+        Relation("product_groups", ("duplicate_photos",), make=functools.partial(_product_groups, name)),
+        Relation("products", ("records", "photos", "product_groups", *reviewed), draws),
+        Relation("images", ("records", "photos", "products"), photos),
+        Relation("quarantine", ("records", "photos", "images"), {"unit": UNITS[dataset.kind]}),
+        Relation("tagged_entities", ("records", "products"), {"groups": groups}),
         Relation("entity_vocabulary", ("tagged_entities",), vocabulary),
         Relation("product_entities", ("tagged_entities", "entity_vocabulary")),
         Relation("semantic_prior", ("tagged_entities", "products"), {"dataset": name}),
-        Relation("candidate_lists", ("products", "images"), lists),
+        Relation("candidate_lists", ("products", "images", "product_groups"), lists),
     ]
 
 
+def _product_groups(name: str, files: Mapping[str, Sequence[Path]]) -> pa.Table:
+    from eiclip.duplicates import product_groups
+
+    return product_groups(pq.read_table(files["duplicate_photos"][0]), name)
+
+
 def make_relation(house: House, name: str, relation: Relation) -> tuple[Made, Path]:
-    """Run one relation's query, unless its sources, text and parameters are as they were."""
+    """Make one relation, unless its sources, text and parameters are as they were."""
     lake = house.home.lake
     output = lake.path(relation.table, name)
-    files = {source: [lake.path(source, name)] for source in relation.sources}
+    files = {source: lake.files(source, name) for source in relation.sources}
     inputs = {
-        "sql": read_sql(relation.table),
+        "code": relation.code,
         "parameters": relation.parameters,
-        "sources": {source: content_of(paths[0]) for source, paths in files.items()},
+        "sources": {source: [content_of(path) for path in paths] for source, paths in files.items()},
     }
-    made = make_once(output, inputs, lambda: {"rows": lake.query(relation.table, output, files, relation.parameters)})
-    return made, output
+
+    def make() -> dict[str, Any]:
+        if relation.make is None:
+            return {"rows": lake.query(relation.table, output, files, relation.parameters)}
+        rows = relation.make(files)
+        lake.write(rows, relation.table, name)
+        return {"rows": rows.num_rows}
+
+    return make_once(output, inputs, make), output
 
 
 def build(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
@@ -73,8 +121,16 @@ def build(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinit
         name=f"{name}__relations",
         specs=[_spec(name, relation) for relation in entries],
         check_specs=[
-            _check(name, "products", "no_product_in_two_splits", "Every product, and every photo, is in one split."),
+            _check(
+                name,
+                "products",
+                "no_product_in_two_splits",
+                "Every product, and every group of duplicates, is in one split.",
+            ),
             _check(name, "entity_vocabulary", "entity_ids_are_dense", "Ids of a group run from 0 without a gap."),
+            _check(
+                name, "quarantine", "rows_in_are_used_or_quarantined", "Every raw row is in images or in quarantine."
+            ),
         ],
         can_subset=True,
     )
@@ -85,7 +141,7 @@ def build(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinit
                 continue
             made, output = make_relation(house, name, relation)
             say(context, made, output)
-            sources = {dg.AssetKey([name, s]): house.home.lake.path(s, name) for s in relation.sources}
+            sources = {dg.AssetKey([name, s]): house.home.lake.files(s, name)[0] for s in relation.sources}
             metadata = table_metadata([output]) | {"dagster/column_lineage": column_lineage([output], sources)}
             yield result(made, output, key=key, metadata=metadata, checks=_checks(house, name, relation, key))
         house.home.lake.refresh_catalogue()
@@ -100,8 +156,8 @@ def _spec(name: str, relation: Relation) -> dg.AssetSpec:
         group_name=f"{name}/relations",
         kinds={"duckdb", "parquet"},
         owners=OWNERS,
-        description=sql_description(relation.table),
-        code_version=digest(read_sql(relation.table)),
+        description=relation.description,
+        code_version=relation.code,
     )
 
 
@@ -109,14 +165,20 @@ def _check(name: str, table: str, check: str, description: str) -> dg.AssetCheck
     return dg.AssetCheckSpec(check, asset=[name, table], blocking=True, description=description)
 
 
+CHECKS = {
+    "products": ("no_product_in_two_splits", ("records", "product_groups")),
+    "entity_vocabulary": ("entity_ids_are_dense", ()),
+    "quarantine": ("rows_in_are_used_or_quarantined", ("records", "images")),
+}
+"""The check of a table, `sql/checks/<check>.sql`, and what else it reads."""
+
+
 def _checks(house: House, name: str, relation: Relation, key: dg.AssetKey) -> list[dg.AssetCheckResult]:
-    queries = {"products": "no_product_in_two_splits", "entity_vocabulary": "entity_ids_are_dense"}
-    if relation.table not in queries:
+    if relation.table not in CHECKS:
         return []
-    check = queries[relation.table]
+    check, others = CHECKS[relation.table]
     with duckdb.connect() as connection:
-        for table in ("catalog", relation.table):
-            connection.read_parquet(str(house.home.lake.path(table, name)), hive_partitioning=False).create_view(table)
+        open_views(connection, {t: house.home.lake.files(t, name) for t in (*others, relation.table)})
         offenders = connection.sql(read_sql(f"checks/{check}")).fetchall()
     examples = [", ".join(map(str, row)) for row in offenders[:5]]
     return [

@@ -1,18 +1,20 @@
-"""WebDataset shards of a dataset, and of the general corpus."""
+"""WebDataset shards of a dataset, part by part, and of the general corpus."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import duckdb
-import pyarrow.parquet as pq
 
-from assets.common import OWNERS, House, result, say
+from assets.common import OWNERS, House, readable, result, say
+from assets.parts import Parted, parted_asset
 from eiclip.embedded import write_general_corpus
-from eiclip.files import source_version
-from eiclip.lake import read_sql
+from eiclip.files import digest, source_version
+from eiclip.lake import open_views, read_sql
+from eiclip.readers import RawReader
 from eiclip.settings import DatasetSettings
-from eiclip.stage import content_of, make_once
+from eiclip.stage import Made, make_once
 
 if TYPE_CHECKING:
     from eiclip.shards import Sample
@@ -30,71 +32,104 @@ def photo_size(house: House) -> int:
     return configured_image_size(house.settings.model, str(house.settings.pretrained))
 
 
-def _samples(house: House, name: str, dataset: DatasetSettings) -> Iterator[tuple[str, "Sample"]]:
+def _tables(house: House, name: str) -> dict[str, list[Path]]:
+    return {table: [house.home.lake.path(table, name)] for table in SOURCES}
+
+
+def _part_names(house: House, name: str) -> list[str]:
+    """Parts with photos to train or test on."""
+    with duckdb.connect() as connection:
+        open_views(connection, _tables(house, name))
+        return [row[0] for row in connection.sql(read_sql("shard_parts")).fetchall()]
+
+
+def _part_rows(house: House, name: str, part: str) -> list[dict[str, Any]]:
+    with duckdb.connect() as connection:
+        open_views(connection, _tables(house, name))
+        rows: list[dict[str, Any]] = (
+            connection.sql(read_sql("shard_samples"), params={"part": part}).to_arrow_table().to_pylist()
+        )
+    return rows
+
+
+def _samples(reader: RawReader, rows: list[dict[str, Any]], size: int) -> Iterator[tuple[str, "Sample"]]:
     """Photos in the raw order, each with its product's text and tags."""
     from eiclip.shards import Sample, encode_photo
 
-    with duckdb.connect() as connection:
-        for table in SOURCES:
-            connection.read_parquet(str(house.home.lake.path(table, name)), hive_partitioning=False).create_view(table)
-        rows = connection.sql(read_sql("shard_samples")).to_arrow_table().to_pylist()
-    photos = house.home.reader(name, dataset).photos([row["photo"] for row in rows])
-    size = photo_size(house)
-    for row, photo in zip(rows, photos, strict=True):
+    for row, photo in zip(rows, reader.photos([row["photo"] for row in rows]), strict=True):
         entities = dict(zip(row["entity_groups"], row["entities"], strict=True))
         jpeg = encode_photo(photo, size)
         yield row["split"], Sample(row["image_id"], row["product_id"], row["description"], entities, jpeg)
 
 
 def build(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
-    """Shards of a dataset, checked against their manifest."""
-    check = "shards_match_manifest"
+    """Shards of a dataset, made part by part."""
+    folder = house.home.shards(name)
 
-    @dg.asset(
-        key=[name, "shards"],
-        deps=[[name, table] for table in SOURCES],
-        group_name=f"{name}/shards",
+    def make(context: dg.OpExecutionContext, part: str) -> str:
+        made = _make_part(house, name, dataset, part)
+        context.log.info(f"{part}: {'unchanged, reused' if made.reused else f'made in {made.seconds:.1f} s'}")
+        return made.content
+
+    def gather(context: dg.OpExecutionContext, parts: Mapping[str, str]) -> dg.Output[None]:
+        from eiclip.shards import merge_parts
+
+        inputs = {"code": source_version("eiclip.shards"), "parts": parts}
+        made = make_once(folder, inputs, lambda: _facts(merge_parts(folder, list(parts))) | {"parts": len(parts)})
+        rows = sum(made.facts["samples"].values())
+        facts = {key: readable(value) for key, value in made.facts.items()}
+        metadata = facts | {"dagster/row_count": rows, "path": dg.MetadataValue.path(str(folder))}
+        return dg.Output(None, metadata=metadata, data_version=dg.DataVersion(made.content))
+
+    return parted_asset(
+        [name, "shards"],
+        Parted(lambda: _part_names(house, name), make, gather),
+        upstream=[[name, table] for table in SOURCES],
+        group=f"{name}/shards",
         kinds={"webdataset", "file"},
-        owners=OWNERS,
-        description="WebDataset tars (photo, text, entities) by split, and a manifest of counts and checksums.",
-        check_specs=[
-            dg.AssetCheckSpec(
-                check,
-                asset=[name, "shards"],
-                blocking=True,
-                description="Every shard is there, with the size, checksum and number of photos its manifest says.",
-            )
-        ],
+        text="WebDataset tars (photo, text, entities) by part and split, and a manifest of counts and checksums.",
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from eiclip.shards import verify_shards
-
-        folder = house.home.shards(name)
-        inputs = {
-            "code": source_version("eiclip.shards"),
-            "sql": read_sql("shard_samples"),
-            "photo_size": photo_size(house),
-            "sources": {table: content_of(house.home.lake.path(table, name)) for table in SOURCES},
-        }
-        made = make_once(folder, inputs, lambda: _facts(_write(house, name, dataset)))
-        say(context, made, folder)
-        problems = verify_shards(folder)
-        rows = pq.read_metadata(house.home.lake.path("images", name)).num_rows
-        if sum(made.facts["samples"].values()) != rows:
-            problems.append(f"{sum(made.facts['samples'].values())} photos in the shards, {rows} in images")
-        checked = dg.AssetCheckResult(
-            check_name=check, passed=not problems, metadata={"problems": dg.MetadataValue.json(problems)}
-        )
-        return result(made, folder, checks=[checked], metadata={"dagster/row_count": rows})
-
-    return asset
 
 
-def _write(house: House, name: str, dataset: DatasetSettings) -> dict[str, Any]:
+def _make_part(house: House, name: str, dataset: DatasetSettings, part: str) -> Made:
     from eiclip.shards import write_shards
 
-    folder = house.home.shards(name)
-    return write_shards(_samples(house, name, dataset), folder, photo_size=photo_size(house))
+    output, size = house.home.shards(name) / part, photo_size(house)
+    rows = _part_rows(house, name, part)
+    inputs = {"code": source_version("eiclip.shards"), "photo_size": size, "rows": digest(rows)}
+
+    def make() -> dict[str, Any]:
+        reader = house.home.reader(name, dataset)
+        return _facts(write_shards(_samples(reader, rows, size), output, photo_size=size))
+
+    return make_once(output, inputs, make)
+
+
+def check(house: House, name: str) -> dg.AssetChecksDefinition:
+    """Blocking: nothing is trained on shards that are not what their manifest says."""
+
+    @dg.asset_check(
+        asset=[name, "shards"],
+        name="shards_match_manifest",
+        blocking=True,
+        additional_deps=[[name, "images"]],
+        description="Every shard is there, with the size, checksum and number of photos its manifest says, and every "
+        "photo of a product that is not excluded is in one.",
+    )
+    def shards_match_manifest() -> dg.AssetCheckResult:
+        from eiclip.shards import read_manifest, verify_shards
+
+        folder = house.home.shards(name)
+        problems = verify_shards(folder)
+        held = sum(read_manifest(folder)["samples"].values())
+        with duckdb.connect() as connection:
+            open_views(connection, _tables(house, name))
+            (wanted,) = connection.sql(read_sql("checks/images_to_shard")).fetchall()[0]
+        if held != wanted:
+            problems.append(f"{held} photos in the shards, {wanted} in images")
+        return dg.AssetCheckResult(passed=not problems, metadata={"problems": dg.MetadataValue.json(problems)})
+
+    return shards_match_manifest
 
 
 def _facts(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -81,28 +81,47 @@ class _Kind:
         return torch.tensor([numbers[product] for product in self.products], dtype=torch.int64)
 
 
-def ranks_table(embeddings: pa.Table, candidate_lists: pa.Table) -> pa.Table:
-    """Ranks of one variant under both protocols: dataset, variant, protocol, direction, query_id, product_id, rank.
+def ranks_table(embeddings: pa.Table, candidate_lists: pa.Table, product_groups: pa.Table | None = None) -> pa.Table:
+    """Ranks of one variant under every protocol: dataset, variant, protocol, direction, query_id, product_id, rank.
 
-    Full: every query against all items of the other kind; sample-100: against the lists drawn for it.
+    full: every query against all items of the other kind; sample100: against the lists drawn for it. Each has a twin,
+    `..._distinct`, in which known duplicates of the query's product are no candidates.
+
+    Args:
+        product_groups: product_id and group_id of known duplicates; None: there are none.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
     image, text = _Kind(embeddings, IMAGE), _Kind(embeddings, TEXT)
     numbers = {product: number for number, product in enumerate(text.products)}
-    image_owner_N, text_owner_P = image.owners(numbers), text.owners(numbers)
-    i2t_N = full_ranks(image.embeddings, text.embeddings, image_owner_N, text_owner_P)
-    t2i_P = full_ranks(text.embeddings, image.embeddings, text_owner_P, image_owner_N)
-    rows = [
-        ("full", "i2t", image.items, image.products, i2t_N),
-        ("full", "t2i", text.items, text.products, t2i_P),
-    ]
+    groups = _group_numbers(numbers, product_groups)
+    rows = []
+    for protocol, grouped in (("full", numbers), ("full_distinct", groups)):
+        for direction, queries, candidates in (("i2t", image, text), ("t2i", text, image)):
+            owners = [kind.owners(by) for by in (numbers, grouped) for kind in (queries, candidates)]
+            ranks = full_ranks(queries.embeddings, candidates.embeddings, *owners)
+            rows.append((protocol, direction, queries.items, queries.products, ranks))
     sampled = _Kind(embeddings, TEXT_SAMPLE100)
-    for direction, queries, candidates in (("i2t", image, sampled), ("t2i", sampled, image)):
-        rows.append(("sample100", direction, *_listed(direction, queries, candidates, candidate_lists)))
+    for protocol in ("sample100", "sample100_distinct"):
+        lists = candidate_lists.filter(pa.compute.equal(candidate_lists["protocol"], protocol))
+        for direction, queries, candidates in (("i2t", image, sampled), ("t2i", sampled, image)):
+            rows.append((protocol, direction, *_listed(direction, queries, candidates, lists)))
     first = {name: embeddings[name][0].as_py() for name in ("dataset", "variant")}
     return pa.concat_tables(_rank_rows(first, *row) for row in rows)
+
+
+def _group_numbers(numbers: dict[str, int], product_groups: pa.Table | None) -> dict[str, int]:
+    """A number per product that known duplicates share."""
+    if product_groups is None or not len(product_groups):
+        return numbers
+    members = [
+        (row["product_id"], row["group_id"]) for row in product_groups.to_pylist() if row["product_id"] in numbers
+    ]
+    first: dict[str, int] = {}
+    for product, group in members:
+        first.setdefault(group, numbers[product])
+    return numbers | {product: first[group] for product, group in members}
 
 
 def _listed(

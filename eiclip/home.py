@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from eiclip.lake import Lake
-from eiclip.readers import AmazonReader, FashionGenReader, RawReader
+from eiclip.locations import local_file, local_files, local_folder
+from eiclip.readers import AmazonReader, FashionGenReader, RawReader, TableReader
+from eiclip.readers.fashiongen import SPLITS
 from eiclip.settings import DatasetSettings
 
 
@@ -18,8 +20,16 @@ class Home:
         """Generated raw files of an embedded dataset (or of the `general` corpus)."""
         return self.root / "raw" / dataset
 
+    def fetched(self, dataset: str) -> Path:
+        """Copies of raw files that are given as URLs."""
+        return self.root / "fetched" / dataset
+
+    def downloads(self, dataset: str) -> Path:
+        """Photos fetched from the addresses that raw files hold."""
+        return self.root / "downloads" / dataset
+
     def shards(self, dataset: str) -> Path:
-        """WebDataset tars and their manifest."""
+        """WebDataset tars, a folder a part, and their manifest."""
         return self.root / "shards" / dataset
 
     @property
@@ -41,8 +51,30 @@ class Home:
         return self.root / "report.html"
 
     def reader(self, name: str, dataset: DatasetSettings) -> RawReader:
-        """The reader of a dataset's raw files, embedded or the user's own."""
+        """The reader of a dataset's raw files, embedded or the user's own; what is at a URL is fetched first."""
         if dataset.kind == "fashiongen":
-            return FashionGenReader(dataset.folder or self.raw(name), dataset.entity_groups)
-        metadata = dataset.metadata or self.raw(name) / "meta_Fashion.json.gz"
-        return AmazonReader(metadata, dataset.images or self.raw(name) / "images", dataset.entity_groups)
+            return self._fashiongen(name, dataset)
+        return self._amazon(name, dataset) if dataset.kind == "amazon" else self._table(name, dataset)
+
+    def _fashiongen(self, name: str, dataset: DatasetSettings) -> FashionGenReader:
+        if dataset.folder is None:
+            return FashionGenReader(self.raw(name), dataset.entity_groups)
+        files = [local_file(f"{dataset.folder.rstrip('/')}/{file}", self.fetched(name)) for file in SPLITS]
+        return FashionGenReader(files[0].parent, dataset.entity_groups)
+
+    def _amazon(self, name: str, dataset: DatasetSettings) -> AmazonReader:
+        metadata, images = self.raw(name) / "meta_Fashion.json.gz", self.raw(name) / "images"
+        if dataset.metadata is not None:
+            metadata = local_file(dataset.metadata, self.fetched(name))
+            images = self._images(name, dataset) or self.downloads(name)
+        downloads = self.downloads(name) if dataset.download is not None else None
+        return AmazonReader(metadata, images, dataset.entity_groups, downloads=downloads, subset=dataset.subset)
+
+    def _table(self, name: str, dataset: DatasetSettings) -> TableReader:
+        assert dataset.files is not None  # a setting that is checked
+        files = local_files(dataset.files, self.fetched(name))
+        images = self._images(name, dataset)
+        return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads=self.downloads(name))
+
+    def _images(self, name: str, dataset: DatasetSettings) -> Path | None:
+        return None if dataset.images is None else local_folder(dataset.images, self.fetched(name) / "images")

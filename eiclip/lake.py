@@ -18,6 +18,9 @@ from eiclip.files import whole_file
 
 SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 CATALOGUE = "eiclip.duckdb"
+RECORDS = "records"
+VIEWS = ("records", "listings")
+"""What `sql/views` makes of the files of records, in this order."""
 STORAGE_VERSION = "v1.0.0"
 """Oldest DuckDB whose command line opens the catalogue."""
 
@@ -31,6 +34,10 @@ class Lake:
     def path(self, table: str, dataset: str, part: str = "data") -> Path:
         """Where one part of a dataset's table lies."""
         return self.home / "lake" / table / f"dataset={dataset}" / f"{part}.parquet"
+
+    def files(self, table: str, dataset: str) -> list[Path]:
+        """The files of a dataset's table, in the order of their parts' names."""
+        return sorted(self.path(table, dataset).parent.glob("*.parquet"))
 
     def tables(self) -> list[str]:
         """Names of the tables that have at least one file."""
@@ -47,9 +54,7 @@ class Lake:
             EiclipError: DuckDB refused the query; names the query's file.
         """
         with duckdb.connect() as connection:
-            # Partitioned `dataset=` folders repeat a column that the files already hold.
-            for name, files in inputs.items():
-                connection.read_parquet([str(file) for file in files], hive_partitioning=False).create_view(name)
+            open_views(connection, inputs)
             try:
                 with whole_file(output) as temporary:
                     relation = connection.sql(read_sql(query), params=dict(parameters) or None)
@@ -75,22 +80,40 @@ class Lake:
                 connection.execute(f"ATTACH '{_quoted(temporary)}' AS catalogue (STORAGE_VERSION '{STORAGE_VERSION}')")
                 connection.execute("USE catalogue")
                 for table in self.tables():
-                    connection.execute(self._view(table))
+                    for statement in self._views(table):
+                        connection.execute(statement)
                 connection.execute("USE memory")
                 connection.execute("DETACH catalogue")
         return catalogue
 
-    def _view(self, table: str) -> str:
-        """The CREATE VIEW statement of one table; DuckDB takes no parameters there, so names are quoted by hand."""
+    def _views(self, table: str) -> list[str]:
+        """CREATE VIEW statements of one table; DuckDB takes no parameters there, so names are quoted by hand."""
         place = self.home / "lake" / table
         source = f"read_parquet('{_quoted(place / 'dataset=*' / '*.parquet')}', union_by_name = true"
+        if table == RECORDS:
+            rows = f"SELECT * FROM {source}, hive_partitioning = false, file_row_number = true)"  # noqa: S608
+            views = [f"CREATE VIEW {view} AS {read_sql(f'views/{view}')}" for view in VIEWS]
+            return [f"CREATE VIEW record_rows AS {rows}", *views]
         columns = "*"
         if table == "embeddings":
             schemas = [pq.read_schema(file) for file in place.glob("dataset=*/*.parquet")]
             widths = {schema.field("embedding").type.list_size for schema in schemas}
             if len(widths) == 1:  # one width everywhere: an array, for which DuckDB has distances
                 columns = f"* REPLACE (embedding::FLOAT[{widths.pop()}] AS embedding)"
-        return f"CREATE VIEW {table} AS SELECT {columns} FROM {source}, hive_partitioning = false)"  # noqa: S608
+        return [f"CREATE VIEW {table} AS SELECT {columns} FROM {source}, hive_partitioning = false)"]  # noqa: S608
+
+
+def open_views(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Sequence[Path]]) -> None:
+    """Make a view per table over its Parquet files; `records` brings `listings`, its usable rows."""
+    for name, files in tables.items():
+        paths = [str(file) for file in files]
+        if name == RECORDS:
+            connection.read_parquet(paths, hive_partitioning=False, file_row_number=True).create_view("record_rows")
+            for view in VIEWS:
+                connection.sql(read_sql(f"views/{view}")).create_view(view)
+        else:
+            # Partitioned `dataset=` folders repeat a column that the files already hold.
+            connection.read_parquet(paths, hive_partitioning=False).create_view(name)
 
 
 def _quoted(path: Path) -> str:

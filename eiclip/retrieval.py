@@ -30,7 +30,14 @@ def require_finite(name: str, embeddings: Tensor) -> None:
         raise NonFiniteError(f"{bad} of {len(embeddings)} {name} embeddings are not finite; train this variant again")
 
 
-def full_ranks(query_QD: Tensor, candidate_ND: Tensor, query_owner_Q: Tensor, candidate_owner_N: Tensor) -> Tensor:
+def full_ranks(
+    query_QD: Tensor,
+    candidate_ND: Tensor,
+    query_owner_Q: Tensor,
+    candidate_owner_N: Tensor,
+    query_group_Q: Tensor | None = None,
+    candidate_group_N: Tensor | None = None,
+) -> Tensor:
     """Rank of each query's best right candidate among all candidates.
 
     A candidate is right if it has the query's owner (product). The rank is 1 + the number of wrong candidates that
@@ -39,6 +46,8 @@ def full_ranks(query_QD: Tensor, candidate_ND: Tensor, query_owner_Q: Tensor, ca
     Args:
         query_QD, candidate_ND: embeddings; scores are their dot products (cosines, if they have length one).
         query_owner_Q, candidate_owner_N: integer owners; every query has at least one candidate.
+        query_group_Q, candidate_group_N: integer groups of owners (known duplicates); a candidate of the query's
+            group is never counted as wrong. Without them every owner is a group of its own.
 
     Returns:
         int64 ranks (Q,), 1 is best.
@@ -49,6 +58,8 @@ def full_ranks(query_QD: Tensor, candidate_ND: Tensor, query_owner_Q: Tensor, ca
     """
     require_finite("query", query_QD)
     require_finite("candidate", candidate_ND)
+    query_group_Q = query_owner_Q if query_group_Q is None else query_group_Q
+    candidate_group_N = candidate_owner_N if candidate_group_N is None else candidate_group_N
     ranks = []
     for start in range(0, len(query_QD), CHUNK):
         scores_QN = query_QD[start : start + CHUNK] @ candidate_ND.T
@@ -56,7 +67,8 @@ def full_ranks(query_QD: Tensor, candidate_ND: Tensor, query_owner_Q: Tensor, ca
         if not bool(right_QN.any(dim=1).all()):
             raise ValueError("a query has no right candidate: its product is not among the candidates' owners")
         best_Q1 = scores_QN.masked_fill(~right_QN, -torch.inf).amax(dim=1, keepdim=True)
-        ranks.append(1 + ((scores_QN >= best_Q1 - TIE) & ~right_QN).sum(dim=1))
+        wrong_QN = query_group_Q[start : start + CHUNK, None] != candidate_group_N[None]
+        ranks.append(1 + ((scores_QN >= best_Q1 - TIE) & wrong_QN).sum(dim=1))
     return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.int64)
 
 

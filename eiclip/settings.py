@@ -21,17 +21,65 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class DownloadSettings(Section):
+    """How photos are fetched from the URLs that the raw files hold."""
+
+    concurrency: int = Field(16, ge=1, le=256)
+    retries: int = Field(3, ge=0, le=10)
+    """Tries after the first, for what may pass: no answer, 429 and 5xx."""
+    timeout: float = Field(20.0, gt=0)
+    """Seconds a whole try may take."""
+    max_bytes: int = Field(20 * 2**20, gt=0)
+    allow_private: bool = False
+    """Fetch from loopback, private and link-local addresses too (a shop's own network)."""
+
+
+class ColumnSettings(Section):
+    """Which columns of a table (Parquet, CSV, JSONL) hold what. Only the id, a text and the photo are needed."""
+
+    product_id: str = "product_id"
+    title: str | None = None
+    description: tuple[str, ...] = ()
+    """Columns whose texts are joined, in this order."""
+    photo: str = "photo"
+    """A path below `images`, an http(s) URL, or the photo's bytes."""
+    split: str | None = None
+    """'train' or 'test'; without it products are drawn."""
+    category: str | None = None
+    subcategory: str | None = None
+    department: str | None = None
+    gender: str | None = None
+    pose: str | None = None
+    price: str | None = None
+    entities: dict[str, str] = {}
+    """Entity group -> column."""
+
+
 class DatasetSettings(Section):
     """One catalogue: which reader, where its raw files lie, and which tags are entities.
 
-    `folder` is for `fashiongen` (the two `.h5` files); `metadata` and `images` are for `amazon`. With none of them
-    the raw files are the embedded catalogue's, written under the home first.
+    `folder` is for `fashiongen` (the two `.h5` files), `metadata`, `images` and `reviews` for `amazon`, `files`,
+    `images` and `columns` for `table`. Each is a path or a URL that fsspec knows. With none of them the raw files are
+    the embedded catalogue's, written under the home first.
     """
 
-    kind: Literal["fashiongen", "amazon"]
-    folder: Path | None = None
-    metadata: Path | None = None
-    images: Path | None = None
+    kind: Literal["fashiongen", "amazon", "table"]
+    folder: str | None = None
+    metadata: str | None = None
+    images: str | None = None
+    reviews: str | None = None
+    """Reviews of the products: counts and mean ratings are joined to them."""
+    helpful_reviews: int = Field(0, ge=0, le=20)
+    """How many reviews' texts, the most helpful first, are added to a description."""
+    files: str | None = None
+    """The table: a file, or a pattern such as `exports/*.parquet`."""
+    columns: ColumnSettings = ColumnSettings()
+    download: DownloadSettings | None = None
+    """Set (even empty): photos that are not in `images` are fetched from their URLs."""
+    subset: Literal["all", "paper"] = "all"
+    """`paper`: the fashion products alone that have brand, photo and text, as in the paper's Amazon experiment."""
+    part_rows: int = Field(20_000, ge=1)
+    """Raw rows a part: photos are examined and shards made part by part."""
     entity_groups: tuple[str, ...] = ("brand",)
     negatives_group: str = "subcategory"
     """What sample-100's negatives share with the query; where it is an entity group, the model goes without it."""
@@ -45,8 +93,12 @@ class DatasetSettings(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> "DatasetSettings":
-        if self.kind == "amazon" and (self.metadata is None) != (self.images is None):
+        if self.kind == "amazon" and self.metadata and not self.images and self.download is None:
+            raise ValueError("an amazon dataset needs `images` (a folder of <id>.jpg), or `download` to fetch them")
+        if self.kind == "amazon" and self.images and not self.metadata:
             raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (embedded)")
+        if self.kind == "table" and not self.files:
+            raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
         unknown = set(self.training) - set(TrainingSettings.model_fields)
         if unknown:
             raise ValueError(f"training: unknown {', '.join(sorted(unknown))}")
@@ -55,7 +107,7 @@ class DatasetSettings(Section):
     @property
     def embedded(self) -> bool:
         """Whether the raw files are the generated ones."""
-        return self.folder is None and self.metadata is None
+        return self.folder is None and self.metadata is None and self.files is None
 
 
 class TrainingSettings(Section):
@@ -115,9 +167,9 @@ class Settings(BaseSettings):
 
     home: Path = Path("data")
     seed: int = Field(0, ge=0)
-    fashiongen_dir: Path | None = None
-    amazon_meta: Path | None = None
-    amazon_images: Path | None = None
+    fashiongen_dir: str | None = None
+    amazon_meta: str | None = None
+    amazon_images: str | None = None
     datasets: dict[str, DatasetSettings] = {}
     pretrained: str | None = None
     """`general`, a released tag of open_clip (`openai`), or a local file or folder of weights."""
@@ -158,11 +210,11 @@ def _default_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
     """The datasets named by the three environment variables."""
     datasets: dict[str, DatasetSettings] = {}
     if given.get("fashiongen_dir"):
-        datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": Path(given["fashiongen_dir"])})
+        datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": str(given["fashiongen_dir"])})
     if given.get("amazon_meta") or given.get("amazon_images"):
         if not (given.get("amazon_meta") and given.get("amazon_images")):
             raise ValueError("EICLIP_AMAZON_META and EICLIP_AMAZON_IMAGES go together: set both or neither")
-        places = {"metadata": Path(given["amazon_meta"]), "images": Path(given["amazon_images"])}
+        places = {"metadata": str(given["amazon_meta"]), "images": str(given["amazon_images"])}
         datasets["amazon"] = AMAZON.model_copy(update=places)
     return datasets
 

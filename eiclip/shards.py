@@ -7,6 +7,7 @@ entity *strings*: ids belong to a vocabulary, which may change without the photo
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ class Sample:
 
 def fit_square(photo: Image.Image, size: int) -> Image.Image:
     """The whole photo in a square of side `size`, bicubic, padded with white (a garment must not lose its hem)."""
+    if photo.size == (size, size):
+        return photo.convert("RGB")
     scale = size / max(photo.size)
     width, height = (max(1, round(side * scale)) for side in photo.size)
     resized = photo.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
@@ -87,6 +90,30 @@ def write_shards(samples: Iterable[tuple[str, Sample]], folder: Path, *, photo_s
         manifest = {"photo_size": photo_size, "samples": counts, "shards": shards}
         write_json(part / MANIFEST, manifest)
     return manifest
+
+
+def merge_parts(folder: Path, parts: Sequence[str]) -> dict[str, Any]:
+    """Put the parts below `folder` (each a folder written by `write_shards`) together: a manifest of all their shards.
+
+    Sub-folders that are no part are removed.
+
+    Raises:
+        CorruptOutputError: a part has no manifest, or parts differ in the size of their photos.
+    """
+    manifests = {part: read_manifest(folder / part) for part in parts}
+    sizes = {part: manifest["photo_size"] for part, manifest in manifests.items()}
+    if len(set(sizes.values())) > 1:
+        raise CorruptOutputError(f"{folder}: parts with photos of several sizes ({sizes}); make the shards again")
+    found = [(part, shard) for part, manifest in manifests.items() for shard in manifest["shards"]]
+    shards = [shard | {"name": f"{part}/{shard['name']}"} for part, shard in found]
+    counts = {split: sum(s["samples"] for s in shards if s["split"] == split) for split in SPLITS}
+    merged = {"photo_size": next(iter(sizes.values()), 0), "samples": counts, "shards": shards}
+    write_json(folder / MANIFEST, merged)
+    for stale in folder.iterdir():
+        if stale.is_dir() and stale.name not in manifests and not stale.name.startswith("."):
+            shutil.rmtree(stale)
+            stale.with_name(f"{stale.name}.made.json").unlink(missing_ok=True)
+    return merged
 
 
 class _ShardWriter:

@@ -84,3 +84,16 @@ def content_of(output: Path) -> str:
     if not (output.exists() and record.is_file()):
         raise CorruptOutputError(f"{output}: not made yet; materialise the asset that makes it first")
     return str(json.loads(record.read_text(encoding="utf-8"))["content"])
+
+
+def remembered(record: Path, key: Any, compute: Callable[[], str]) -> str:
+    """The value of `compute` for this JSON-able key, kept in the file `record`: computed again for another key."""
+    wanted = digest(key)
+    if record.is_file():
+        known: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))
+        if known["key"] == wanted:
+            return known["value"]
+    value = compute()
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_json(record, {"key": wanted, "value": value})
+    return value

@@ -4,11 +4,12 @@ import warnings
 
 import dagster as dg
 
-from assets import evaluation, raw, relations, report, shards, training
+from assets import evaluation, profile, raw, relations, report, shards, training
 from assets.common import STEPS_AT_ONCE, House, Recipe
 from eiclip.home import Home
 from eiclip.settings import Settings, load_settings
-from pipelines.jobs import full_eval
+from pipelines.jobs import full_eval, ingest
+from pipelines.sensors import raw_files_sensor
 
 # Dagster's own code uses what Dagster marks as preview or deprecated; nobody here can act on it.
 warnings.filterwarnings("ignore", module=r"dagster\..*")
@@ -35,8 +36,11 @@ def dataset_assets(house: House) -> list[dg.AssetsDefinition]:
     """Every asset that each dataset has."""
     found: list[dg.AssetsDefinition] = []
     for name, dataset in house.datasets().items():
-        found += [raw.raw_files(house, name, dataset), raw.catalog(house, name, dataset)]
+        found += [make(house, name, dataset) for make in (raw.raw_files, raw.records, raw.photos, raw.reviews)]
         found += [relations.build(house, name, dataset), shards.build(house, name, dataset)]
+        if profile.COMPOSITION in dataset.entity_groups:
+            found.append(profile.compositions(house, name))
+        found.append(profile.build(house, name, dataset))
         found += [*training.checkpoints(house, name, dataset), *evaluation.build(house, name, dataset)]
     return found
 
@@ -49,7 +53,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         shared.append(shards.general_corpus(house))
     return dg.Definitions(
         assets=[*dataset_assets(house), *shared],
-        jobs=[full_eval],
+        asset_checks=[shards.check(house, name) for name in house.datasets()],
+        jobs=[full_eval, ingest],
+        sensors=[raw_files_sensor(house)],
         executor=executor,
         resources={"pipes": dg.PipesSubprocessClient(), "recipe": Recipe()},
     )

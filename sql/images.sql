@@ -1,20 +1,35 @@
--- images: one row per accepted photo.
--- Columns: dataset, image_id, product_id, split, pose, photo (where the reader finds it), photo_width, photo_height,
---   photo_sha256, source, locator.
--- Source: catalog, products.
+-- images: one row per usable photo.
+-- Columns: dataset, image_id (`<product_id>_<n>`, n in the raw order), product_id, split, pose, photo (where the reader finds
+--   it), photo_width, photo_height, photo_sha256, phash (64-bit perceptual hash), source, place, part (of the dataset: its
+--   shards are made part by part).
+-- Source: listings, photos, products.
+-- Parameters: $one_row (whether a product has one row, so that later ones are duplicates), $part_rows.
+WITH numbered AS (
+    SELECT
+        listings.dataset,
+        listings.product_id,
+        listings.pose,
+        photos.photo,
+        photos.width AS photo_width,
+        photos.height AS photo_height,
+        photos.photo_sha256,
+        photos.phash,
+        listings.source,
+        listings.place,
+        row_number() OVER (PARTITION BY listings.product_id ORDER BY listings.source, listings.place) AS number
+    FROM listings
+    JOIN photos USING (source, place)
+    WHERE photos.reason IS NULL
+)
 SELECT
-    catalog.dataset,
-    catalog.image_id,
-    catalog.product_id,
+    numbered.dataset,
+    numbered.product_id || '_' || numbered.number AS image_id,
+    numbered.product_id,
     products.split,
-    catalog.pose,
-    catalog.photo,
-    catalog.photo_width,
-    catalog.photo_height,
-    catalog.photo_sha256,
-    catalog.source,
-    catalog.locator
-FROM catalog
-JOIN products USING (dataset, product_id)
+    numbered.* EXCLUDE (dataset, product_id, number),
+    regexp_replace(numbered.source, '[^A-Za-z0-9_]+', '-', 'g') || '-' || printf('%05d', numbered.place // $part_rows) AS part
+FROM numbered
+JOIN products USING (product_id)
+WHERE numbered.number = 1 OR NOT $one_row
 -- The raw order: photos are read back in it, and a file read in order is read fast.
-ORDER BY catalog.source, split_part(catalog.locator, ' ', 2)::BIGINT, catalog.image_id
+ORDER BY numbered.source, numbered.place

@@ -1,6 +1,7 @@
--- shard_samples: one row per photo, as it goes into the shards, in the raw order.
--- Columns: image_id, product_id, split, photo, description, entity_groups, entities (two lists in step).
--- Source: images, products, tagged_entities.
+-- shard_samples: one row per photo of a part, as it goes into the shards, in the raw order.
+-- Columns: image_id, product_id, split, photo, photo_sha256, description, entity_groups, entities (two lists in step).
+-- Source: images, products, tagged_entities; photos of excluded products stay outside.
+-- Parameters: $part.
 WITH tags AS (
     SELECT
         product_id,
@@ -14,10 +15,12 @@ SELECT
     images.product_id,
     images.split,
     images.photo,
+    images.photo_sha256,
     products.description,
     coalesce(tags.entity_groups, []) AS entity_groups,
     coalesce(tags.entities, []) AS entities
 FROM images
 JOIN products USING (dataset, product_id)
 LEFT JOIN tags USING (product_id)
-ORDER BY images.source, split_part(images.locator, ' ', 2)::BIGINT, images.image_id
+WHERE images.split <> 'excluded' AND images.part = $part
+ORDER BY images.source, images.place

@@ -154,14 +154,15 @@ def pixel_statistics(model: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 @functools.cache
-def _tokenizer() -> Any:
+def tokenizer() -> Any:
+    """CLIP's own byte-pair tokenizer, which every tower here reads."""
     logging.getLogger("open_clip").setLevel(logging.WARNING)
     return open_clip.SimpleTokenizer()
 
 
 @functools.lru_cache(maxsize=200_000)
 def _token_ids(text: str, length: int) -> Tensor:
-    tokens: Tensor = _tokenizer()(text, context_length=length)[0]
+    tokens: Tensor = tokenizer()(text, context_length=length)[0]
     return tokens
 
 

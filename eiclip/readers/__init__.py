@@ -1,7 +1,8 @@
 """Readers of raw product data: files in the layouts people hold -> rows and photos."""
 
 from eiclip.readers.amazon import AmazonReader
-from eiclip.readers.base import Accepted, RawReader, Rejected
+from eiclip.readers.base import Listing, RawReader, Rejected
 from eiclip.readers.fashiongen import FashionGenReader
+from eiclip.readers.table import TableReader
 
-__all__ = ["Accepted", "AmazonReader", "FashionGenReader", "RawReader", "Rejected"]
+__all__ = ["AmazonReader", "FashionGenReader", "Listing", "RawReader", "Rejected", "TableReader"]

@@ -1,89 +1,154 @@
-"""Amazon review data: a metadata file with one product a line, and a folder of photos named by product id."""
+"""Amazon review data: a metadata file with one product a line, and photos named by product id."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import duckdb
 from PIL import Image
 
 from eiclip.errors import RawDataError
 from eiclip.files import digest
-from eiclip.readers.amazon_records import AmazonProduct, UnusableRowError, parse_line, product_of
-from eiclip.readers.base import Accepted, Rejected, check_groups
+from eiclip.readers.amazon_duckdb import write_json_records
+from eiclip.readers.amazon_records import (
+    AmazonProduct,
+    UnusableRowError,
+    check_in_paper_subset,
+    parse_line,
+    product_of,
+)
+from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups
 from eiclip.readers.lines import MAX_LINE_BYTES, count_lines, numbered_lines
-from eiclip.readers.photo_files import PhotoFacts, PhotoFolder, UnusablePhotoError
+from eiclip.readers.photo_files import PhotoFolder
 from eiclip.readers.texts import normalise_entity
 
 GROUPS = ("brand", "category", "subcategory")
 
 
 class AmazonReader:
-    """Rows and photos of a metadata file (2014, 2018 or 2023 edition, gzipped or plain) and `images/<id>.jpg`."""
+    """Rows of a metadata file (2014, 2018 or 2023 edition, gzipped or plain) and photos `<images>/<id>.jpg`."""
 
-    def __init__(self, metadata: Path, images: Path, groups: Sequence[str] = ("brand",)) -> None:
-        """Raises SettingsError for a group that the metadata does not hold; files are looked at later."""
+    unit = "line"
+    photos_in_rows = False
+
+    def __init__(
+        self,
+        metadata: Path,
+        images: Path,
+        groups: Sequence[str] = ("brand",),
+        *,
+        downloads: Path | None = None,
+        subset: str = "all",
+    ) -> None:
+        """Raises SettingsError for a group that the metadata does not hold; files are looked at later.
+
+        Args:
+            downloads: where photos lie that `images` lacks; listings keep their addresses then.
+            subset: `paper` for fashion products with a brand alone.
+        """
         self.metadata = metadata
-        self.images = images
+        self.folders = [PhotoFolder(images)]
+        if downloads is not None and downloads != images:
+            self.folders.append(PhotoFolder(downloads))
         self.groups = check_groups(groups, GROUPS, "Amazon")
+        self.keep_urls = downloads is not None
+        self.subset = subset
         self._lines_read: int | None = None
 
     def fingerprint(self) -> str:
-        """Digest of the metadata file's and every photo's name, size and time, and of the groups.
+        """Digest of the metadata file's name, size and time, and of the groups.
 
-        Raises RawDataError where the file or the folder is missing.
+        Raises RawDataError where the file is missing.
         """
         try:
             stat = self.metadata.stat()
         except OSError as error:
             raise RawDataError(f"{self.metadata}: {error.strerror}; set the metadata to where it is") from error
-        facts = (self.metadata.name, stat.st_size, stat.st_mtime_ns)
-        return digest(["amazon", facts, list(PhotoFolder(self.images).listing()), self.groups])
+        return digest(["amazon", (self.metadata.name, stat.st_size, stat.st_mtime_ns), self.groups])
 
     def rows_in(self) -> int:
         """Number of lines, as counted by the last full pass, else by a pass of its own. Raises RawDataError."""
         return count_lines(self.metadata) if self._lines_read is None else self._lines_read
 
-    def rows(self) -> Iterator[Accepted | Rejected]:
+    def rows(self) -> Iterator[Listing | Rejected]:
         """Yield one item per line of the metadata, blank ones too. Raises RawDataError."""
-        photos = PhotoFolder(self.images)
-        accepted_ids: set[str] = set()  # a line whose first namesake was unusable gets its chance
         self._lines_read = None
         number = 0
         for number, line in numbered_lines(self.metadata):
-            yield self._row(f"line {number}", line, photos, accepted_ids)
+            yield self.row(number, line)
         self._lines_read = number
 
-    def _row(
-        self, locator: str, line: bytes | None, photos: PhotoFolder, accepted_ids: set[str]
-    ) -> Accepted | Rejected:
-        product_id: str | None = None
+    def write(self, dataset: str, output: Path) -> bool:
+        """Write the metadata's `records` to `output` the fast way; False where it has to be read line by line.
+
+        That is so for Python literals (2014), a file with blank lines, and one that DuckDB refuses as a whole.
+        Raises RawDataError: no such file.
+        """
+        if _first_line(self.metadata).startswith(b"{'"):
+            return False
+        with contextlib.suppress(duckdb.Error):
+            lines = write_json_records(
+                self.metadata,
+                dataset,
+                self.groups,
+                output,
+                urls=self.keep_urls,
+                subset=self.subset,
+                read_again=self._read_again,
+            )
+            self._lines_read = None
+            return lines == self.rows_in()
+        return False
+
+    def _read_again(self, numbers: Sequence[int]) -> Iterator[Listing | Rejected]:
+        wanted = set(numbers)
+        for number, line in numbered_lines(self.metadata):
+            if number in wanted:
+                yield self.row(number, line)
+
+    def row(self, number: int, line: bytes | None) -> Listing | Rejected:
+        """The listing of one line, or why there is none; `line` is None where it was too long to be read."""
         try:
             if line is None:
                 raise UnusableRowError(f"line too long: over {MAX_LINE_BYTES:,} bytes")
             product = product_of(parse_line(line))
-            product_id = product.product_id
-            if product_id in accepted_ids:
-                raise UnusableRowError(f"duplicate id: {product_id}", product_id)
-            photo, facts = photos.check(product_id)
+            if self.subset == "paper":
+                check_in_paper_subset(product)
+            return self._listing(number, product)
         except UnusableRowError as error:
-            return Rejected(self.metadata.name, locator, error.product_id, str(error))
-        except UnusablePhotoError as error:
-            return Rejected(self.metadata.name, locator, product_id, str(error))
-        accepted_ids.add(product_id)
-        return self._accepted(locator, product, photo, facts)
+            return Rejected(self.metadata.name, number, error.product_id, str(error))
 
-    def _accepted(self, locator: str, product: AmazonProduct, photo: str, facts: PhotoFacts) -> Accepted:
+    def _listing(self, number: int, product: AmazonProduct) -> Listing:
         named = {group: normalise_entity(getattr(product, group)) for group in self.groups}
-        return Accepted(
-            source=self.metadata.name, locator=locator, product_id=product.product_id,
-            image_id=f"{product.product_id}_1", photo=photo, source_split=None, title=product.title,
-            description=product.description, description_raw=product.description_raw, category=product.category,
-            subcategory=product.subcategory, pose="", department="", gender="", price=product.price,
+        return Listing(
+            source=self.metadata.name, place=number, product_id=product.product_id, photo=product.product_id,
+            title=product.title, description=product.description, description_raw=product.description_raw,
+            category=product.category, subcategory=product.subcategory, price=product.price,
+            brand_raw=product.brand_raw or None, photo_urls=product.photo_urls if self.keep_urls else (),
             entities={group: entity for group, entity in named.items() if entity},
-            photo_width=facts.width, photo_height=facts.height, photo_sha256=facts.sha256,
         )  # fmt: skip
 
-    def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
-        """Yield the RGB photos of `refs` ('images/<name>') in their order. Raises RawDataError."""
-        photos = PhotoFolder(self.images)
+    def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
+        """Facts of the photos of the product ids `refs`, in their order. Raises RawDataError: no such folder."""
         for ref in refs:
-            yield photos.load(ref)
+            yield from self._folder_of(ref).examine([ref])
+
+    def missing(self, refs: Sequence[str]) -> list[str]:
+        """The product ids of `refs` without a photo in the folder of photos. Raises RawDataError: no such folder."""
+        return [ref for ref in refs if ref not in self.folders[0].names]
+
+    def photos_fingerprint(self, refs: Sequence[str]) -> str:
+        """Digest of the names, sizes and times of the photos of the product ids `refs`. Raises RawDataError."""
+        return digest([folder.fingerprint(refs) for folder in self.folders])
+
+    def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
+        """Yield the RGB photos of `refs` ('<folder>/<name>') in their order. Raises RawDataError."""
+        for ref in refs:
+            yield next((folder for folder in self.folders if folder.has(ref)), self.folders[0]).load(ref)
+
+    def _folder_of(self, product_id: str) -> PhotoFolder:
+        return next((folder for folder in self.folders if product_id in folder.names), self.folders[0])
+
+
+def _first_line(metadata: Path) -> bytes:
+    return next((line for _, line in numbered_lines(metadata) if line is None or line.strip()), b"") or b""

@@ -12,6 +12,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from eiclip.readers.brands import normalise_brand
 from eiclip.readers.texts import clean_description, storable
 
 MAX_LITERAL_BYTES = 256 * 2**10  # Python's parser takes some hundred bytes of memory per byte
@@ -20,6 +21,7 @@ MAX_PARTS = 100
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ALT = re.compile(r"\balt\s*=\s*[\"']([^\"'<>]*)", re.IGNORECASE)
 _PRICE = re.compile(r"\s*\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s*(?:-\s*\$?\s*[\d.,]+\s*)?")
+_FASHION = re.compile(r"fashion|clothing|apparel", re.IGNORECASE)
 _SMALL_WORDS = {"a", "an", "and", "by", "de", "for", "in", "of", "on", "or", "the", "to", "with"}
 # Single words among the bullets that look like a category.
 _BULLETS = {"imported", "machine wash", "hand wash", "hand wash only", "dry clean only", "made in usa"}
@@ -41,10 +43,16 @@ class AmazonProduct:
     title: str
     description: str  # title first, then features and description, cleaned
     description_raw: str
-    brand: str
+    brand_raw: str  # from its field, else from what the edition has instead
     category: str
     subcategory: str
     price: float | None
+    photo_urls: tuple[str, ...]  # best first
+
+    @property
+    def brand(self) -> str:
+        """The brand's one name."""
+        return normalise_brand(self.brand_raw)
 
 
 def parse_line(line: bytes) -> dict[str, Any]:
@@ -86,28 +94,50 @@ def _literal(text: str) -> Any:
 def product_of(record: dict[str, Any]) -> AmazonProduct:
     """Return the product of a record. Raises UnusableRowError."""
     product_id = _product_id(record)
-    title_raw = _one(record.get("title"))
-    # Such titles are scraped scripts ("var aPageStart = (new Date()).getTime()"), not names.
-    title = "" if "getTime" in title_raw else clean_description(title_raw)
     parts = [*_texts(record.get("features")), *_texts(record.get("feature")), *_texts(record.get("description"))]
-    description = _joined([title, *(clean_description(part) for part in parts)])
+    title, description, raw = describe(_one(record.get("title")), parts)
     if not any(letter.isalnum() for letter in description):
         raise UnusableRowError("no title and no description", product_id)
-    categories = [clean_description(part) for part in _path(record)]
+    category, subcategory = category_names(record)
     return AmazonProduct(
         product_id=product_id,
         title=title,
         description=description,
-        description_raw=storable("\n".join([title_raw, *parts]))[:MAX_TEXT],
-        brand=_brand(record),
-        category=_main_category(record) or next(iter(categories), ""),
-        subcategory=_subcategory(categories),
+        description_raw=raw,
+        brand_raw=_brand(record),
+        category=category,
+        subcategory=subcategory,
         price=parse_price(record.get("price")),
+        photo_urls=_photo_urls(record),
     )
 
 
+def check_in_paper_subset(product: AmazonProduct) -> None:
+    """Raise UnusableRowError where the product is not of the paper's Amazon experiment: fashion, with a brand."""
+    if not product.brand:
+        raise UnusableRowError("outside the paper's subset: no brand", product.product_id)
+    if not _FASHION.search(product.category):
+        reason = f"outside the paper's subset: category {product.category[:60]!r} is not fashion"
+        raise UnusableRowError(reason, product.product_id)
+
+
+def describe(title_raw: str, parts: list[str]) -> tuple[str, str, str]:
+    """Return a product's title, its description (title first, then the parts) and both as they were written."""
+    # Such titles are scraped scripts ("var aPageStart = (new Date()).getTime()"), not names.
+    title = "" if "getTime" in title_raw else clean_description(title_raw)
+    description = joined_texts([title, *(clean_description(part) for part in parts)])
+    return title, description, storable("\n".join([title_raw, *parts]))[:MAX_TEXT]
+
+
+def category_names(record: dict[str, Any]) -> tuple[str, str]:
+    """Return a record's category and subcategory; '' where there is none."""
+    categories = [clean_description(part) for part in _path(record)]
+    return _main_category(record) or next(iter(categories), ""), _subcategory(categories)
+
+
 def _product_id(record: dict[str, Any]) -> str:
-    value = record.get("parent_asin", record.get("asin"))
+    value = record.get("parent_asin")
+    value = record.get("asin") if value is None else value
     if value is None or value == "":
         raise UnusableRowError("no id: neither 'asin' nor 'parent_asin'")
     product_id = _one(value).strip()
@@ -182,14 +212,29 @@ def parse_price(value: Any) -> float | None:
     return price if math.isfinite(price) and price > 0 else None
 
 
-def _joined(parts: list[str]) -> str:
-    """Join cleaned texts into one, each once, as sentences."""
+def joined_texts(parts: list[str]) -> str:
+    """Join cleaned texts into one, each once, as sentences.
+
+    >>> joined_texts(["Red dress", "", "Fits well!", "red dress", "Imported"])
+    'Red dress. Fits well! Imported'
+    """
     unique: dict[str, str] = {}
     for part in filter(None, parts):
-        unique.setdefault(part.casefold(), part)
+        unique.setdefault(part.lower(), part)
     texts = list(unique.values())
     ended = [text if text[-1] in ".!?:;," else f"{text}." for text in texts[:-1]]
     return " ".join([*ended, *texts[-1:]])[:MAX_TEXT]
+
+
+def _photo_urls(record: dict[str, Any]) -> tuple[str, ...]:
+    """The first photo's addresses, the largest first: editions differ in where they keep them."""
+    images = record.get("images")
+    if isinstance(images, list):  # 2023: a photo an entry; a mirror turns it round
+        images = images[0] if images else {}
+    sizes = [images.get(size) for size in ("hi_res", "large", "thumb")] if isinstance(images, dict) else []
+    found = [*sizes, *(record.get(name) for name in ("imageURLHighRes", "imageURL", "image", "imUrl"))]
+    urls = (_one(value).strip() for value in found)
+    return tuple(dict.fromkeys(url for url in urls if url.startswith(("http://", "https://"))))
 
 
 def _loaded(text: str) -> Any:

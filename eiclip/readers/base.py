@@ -1,11 +1,12 @@
-"""What every reader of raw files gives: rows that are usable, rows that are not and why, and photos.
+"""What every reader of raw files gives: listings (text and tags), what is wrong with the others, and photos.
 
-A reader yields exactly one `Accepted` or `Rejected` per raw row, in the order of the raw files, so that
-rows in = rows accepted + rows rejected can be checked by whoever stores them.
+A reader yields exactly one `Listing` or `Rejected` per raw row, in the order of the raw files, so that rows in =
+listings + rejections can be checked by whoever stores them. Photos are looked at in a second pass, in parts, since
+that is what takes long.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from PIL import Image
@@ -14,28 +15,26 @@ from eiclip.errors import SettingsError
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """A usable raw row: one photo of one product."""
+class Listing:
+    """The text and tags of a raw row: one photo of one product."""
 
     source: str  # file name of the raw file
-    locator: str  # place in it: 'row 17' (from 0) or 'line 203' (from 1)
+    place: int  # in it, in the reader's unit: rows from 0, lines from 1
     product_id: str
-    image_id: str  # unique in the dataset: '<product_id>_<n>'
-    photo: str  # how the reader finds the photo again: 'train.h5#17' or 'images/B00X.jpg'
-    source_split: str | None  # 'train' or 'test' as the raw files say, None where they do not
+    photo: str  # how the reader finds the photo: 'train.h5#17', a path or a URL, or an id that names a file
     title: str
     description: str
     description_raw: str
-    category: str
-    subcategory: str
-    pose: str
-    department: str
-    gender: str
-    price: float | None
-    entities: dict[str, str]  # entity group -> normalised entity; missing ones are absent
-    photo_width: int
-    photo_height: int
-    photo_sha256: str  # of the decoded pixels (HDF5 rows) or of the file's bytes (photo files)
+    source_split: str | None = None  # 'train' or 'test' as the raw files say, None where they do not
+    category: str = ""
+    subcategory: str = ""
+    pose: str = ""
+    department: str = ""
+    gender: str = ""
+    price: float | None = None
+    brand_raw: str | None = None  # as the raw file writes it, where it was normalised further
+    entities: dict[str, str] = field(default_factory=dict)  # entity group -> entity; missing ones are absent
+    photo_urls: tuple[str, ...] = ()  # where the photo can be had, best first
 
 
 @dataclass(frozen=True)
@@ -43,28 +42,63 @@ class Rejected:
     """A raw row that cannot be used. `reason` opens with its kind; what differs by row follows a colon."""
 
     source: str
-    locator: str
+    place: int
     product_id: str | None
     reason: str
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """What is kept of a usable photo."""
+
+    photo: str  # the reference that `photos` takes
+    width: int
+    height: int
+    sha256: str  # of the decoded RGB pixels (HDF5) or of the file's bytes
+    phash: int  # 64-bit perceptual hash, as a signed integer
+
+
+class UnusablePhotoError(Exception):
+    """A photo cannot be used; its text is the reason, ready for the quarantine."""
 
 
 class RawReader(Protocol):
     """Raw files of one dataset."""
 
+    unit: str
+    """What `Listing.place` counts: 'row' or 'line'."""
+    photos_in_rows: bool
+    """Whether photos lie in the raw files, so that their fingerprint, which reads them, holds as long as the files'."""
+
     def fingerprint(self) -> str:
         """Digest that changes when the raw files do (names, sizes, times). Raises RawDataError."""
         ...
 
-    def rows(self) -> Iterator[Accepted | Rejected]:
+    def rows_in(self) -> int:
+        """Count the raw rows, independently of what was yielded. Raises RawDataError."""
+        ...
+
+    def rows(self) -> Iterator[Listing | Rejected]:
         """Yield one item per raw row, in order. Raises RawDataError where a file is useless as a whole."""
         ...
 
-    def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
-        """Yield the RGB photos of `refs` (values of `Accepted.photo`) in their order. Raises RawDataError."""
+    def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
+        """Decode the photos of `refs` (values of `Listing.photo`) in full: facts or what is wrong, in their order.
+
+        Raises RawDataError where a raw file cannot be read.
+        """
         ...
 
-    def rows_in(self) -> int:
-        """Count the raw rows, independently of what was yielded. Raises RawDataError."""
+    def missing(self, refs: Sequence[str]) -> list[str]:
+        """Those of `refs` that are not at hand and would have to be downloaded. Raises RawDataError."""
+        ...
+
+    def photos_fingerprint(self, refs: Sequence[str]) -> str:
+        """Digest that changes when one of these photos may have changed. Raises RawDataError."""
+        ...
+
+    def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
+        """Yield the RGB photos of `refs` (values of `PhotoFacts.photo`) in their order. Raises RawDataError."""
         ...
 
 

@@ -4,10 +4,11 @@ Both files are checked in full before the first row is read: a pass over the pho
 second file should not wait for its end. h5py is not thread-safe: read from one thread.
 """
 
+import functools
 import hashlib
+import itertools
 import logging
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,30 @@ from PIL import Image
 
 from eiclip.errors import RawDataError
 from eiclip.files import digest
-from eiclip.readers.base import Accepted, Rejected, check_groups
+from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups
 from eiclip.readers.fashiongen_layout import TEXT_KEYS, FashionGenFile, open_fashiongen
-from eiclip.readers.hdf5 import read_rows, rows_per_slab, slabs
+from eiclip.readers.hdf5 import read_rows, rows_per_slab
+from eiclip.readers.photo_hash import perceptual_hash
 from eiclip.readers.texts import clean_description, normalise_entity, storable
 
 SPLITS = {"fashiongen_256_256_train.h5": "train", "fashiongen_256_256_validation.h5": "test"}
 GROUPS = ("brand", "category", "subcategory", "season", "composition", "department", "gender")
 
+TEXT_ROWS = 10_000
+"""Rows whose texts are read at a time (some 2 KB each)."""
+
 logger = logging.getLogger(__name__)
+
+# Photos of a product repeat its texts, and seasons or categories are few.
+_clean = functools.lru_cache(maxsize=50_000)(clean_description)
+_entity = functools.lru_cache(maxsize=50_000)(normalise_entity)
 
 
 class FashionGenReader:
     """Rows and photos of a folder that holds `fashiongen_256_256_train.h5` and `..._validation.h5`."""
+
+    unit = "row"
+    photos_in_rows = True
 
     def __init__(self, folder: Path, groups: Sequence[str] = ("brand", "subcategory", "season", "composition")) -> None:
         """Raises SettingsError for a group that Fashion-Gen has no column for; files are looked at later."""
@@ -56,56 +68,44 @@ class FashionGenReader:
                 total += file.count
         return total
 
-    def rows(self) -> Iterator[Accepted | Rejected]:
+    def rows(self) -> Iterator[Listing | Rejected]:
         """Yield the rows of the train file, then those of the validation file. Raises RawDataError."""
         for name in SPLITS:
             with open_fashiongen(self.folder / name) as file:
                 _warn_missing(name, file)
-        numbers: Counter[str] = Counter()  # photos seen per product, over both files
         for name in SPLITS:
             with open_fashiongen(self.folder / name) as file:
-                yield from self._file_rows(name, file, numbers)
+                yield from self._file_rows(name, file)
 
-    def _file_rows(self, name: str, file: FashionGenFile, numbers: Counter[str]) -> Iterator[Accepted | Rejected]:
-        for start, stop in slabs(file.images):
-            pixels = read_rows(file.images, start, stop)
+    def _file_rows(self, name: str, file: FashionGenFile) -> Iterator[Listing | Rejected]:
+        for start in range(0, file.count, TEXT_ROWS):
+            stop = min(start + TEXT_ROWS, file.count)
             ids = read_rows(file.product_ids, start, stop).reshape(-1)
             prices = file.prices if file.prices is None else read_rows(file.prices, start, stop).reshape(-1)
             texts = {field: _decoded(column, start, stop) for field, column in file.texts.items()}
             # A copy without subcategories has categories (checked on opening): candidates are drawn within them then.
             texts.setdefault("subcategory", texts.get("category", []))
             for offset in range(stop - start):
-                product_id = str(ids[offset])
-                numbers[product_id] += 1
                 cells = {field: column[offset] for field, column in texts.items()}
                 price = None if prices is None else _price(prices[offset])
-                yield self._row(name, start + offset, product_id, numbers[product_id], cells, price, pixels[offset])
-            del pixels  # else two slabs are held while the next one is read
+                yield self._row(name, start + offset, str(ids[offset]), cells, price)
 
     def _row(
-        self, name: str, row: int, product_id: str, number: int, cells: dict[str, str], price: float | None,
-        pixels: np.ndarray[Any, Any],
-    ) -> Accepted | Rejected:  # fmt: skip
-        locator = f"row {row}"
-        description = clean_description(cells["description"])
+        self, name: str, row: int, product_id: str, cells: dict[str, str], price: float | None
+    ) -> Listing | Rejected:
+        description = _clean(cells["description"])
         if not description:
-            return Rejected(name, locator, product_id, "no description")
-        if _is_blank(pixels):
-            colour = tuple(int(value) for value in pixels[0, 0])
-            return Rejected(name, locator, product_id, f"blank photo: every pixel is {colour}")
-        plain = {field: clean_description(cells.get(field, "")) for field in TEXT_KEYS}
-        return Accepted(
-            source=name, locator=locator, product_id=product_id, image_id=f"{product_id}_{number}",
-            photo=f"{name}#{row}", source_split=SPLITS[name], title=plain["title"], description=description,
-            description_raw=storable(cells["description"]), category=plain["category"],
-            subcategory=plain["subcategory"], pose=plain["pose"], department=plain["department"],
-            gender=plain["gender"], price=price, entities=self._entities(plain),
-            photo_width=pixels.shape[1], photo_height=pixels.shape[0],
-            photo_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+            return Rejected(name, row, product_id, "no description")
+        plain = {field: _clean(cells.get(field, "")) for field in TEXT_KEYS}
+        return Listing(
+            source=name, place=row, product_id=product_id, photo=f"{name}#{row}", source_split=SPLITS[name],
+            title=plain["title"], description=description, description_raw=storable(cells["description"]),
+            category=plain["category"], subcategory=plain["subcategory"], pose=plain["pose"],
+            department=plain["department"], gender=plain["gender"], price=price, entities=self._entities(plain),
         )  # fmt: skip
 
     def _entities(self, plain: dict[str, str]) -> dict[str, str]:
-        named = {group: normalise_entity(plain[group]) for group in self.groups}
+        named = {group: _entity(plain[group]) for group in self.groups}
         return {group: entity for group, entity in named.items() if entity}
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
@@ -113,20 +113,44 @@ class FashionGenReader:
 
         Raises RawDataError for a ref that is not one of this folder's.
         """
+        return (Image.fromarray(pixels) for pixels in self._pixels(refs))
+
+    def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
+        """Facts of the photos of `refs`, in their order; a photo of one colour is unusable. Raises RawDataError."""
+        for ref, pixels in zip(refs, self._pixels(refs), strict=True):
+            if _is_blank(pixels):
+                colour = tuple(int(value) for value in pixels[0, 0])
+                yield UnusablePhotoError(f"blank photo: every pixel is {colour}")
+                continue
+            sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
+            yield PhotoFacts(ref, pixels.shape[1], pixels.shape[0], sha256, perceptual_hash(Image.fromarray(pixels)))
+
+    def missing(self, refs: Sequence[str]) -> list[str]:
+        """None: photos lie in the rows."""
+        return []
+
+    def photos_fingerprint(self, refs: Sequence[str]) -> str:
+        """Digest of the pixels of `refs`: rows that a file has gained elsewhere do not change it. Raises RawDataError.
+
+        It reads every pixel; whoever asks remembers it for as long as `fingerprint` stays the same.
+        """
+        found = hashlib.sha256()
+        for pixels in self._pixels(refs):
+            found.update(pixels.data)  # contiguous rows of a slab
+        return found.hexdigest()[:16]
+
+    def _pixels(self, refs: Sequence[str]) -> Iterator[np.ndarray[Any, Any]]:
+        """Pixels of `refs`, uint8 (H, W, 3), valid until the next is asked for."""
         places = [_place(ref) for ref in refs]
-        begin = 0
-        while begin < len(places):
-            name = places[begin][0]
-            end = next((i for i in range(begin, len(places)) if places[i][0] != name), len(places))
+        for name, group in itertools.groupby(places, key=lambda place: place[0]):
             with open_fashiongen(self.folder / name) as file:
-                yield from _photos_of(file.images, [row for _, row in places[begin:end]])
-            begin = end
+                yield from _rows_of(file.images, [row for _, row in group])
 
 
-def _photos_of(images: h5py.Dataset, rows: Sequence[int]) -> Iterator[Image.Image]:
+def _rows_of(images: h5py.Dataset, rows: Sequence[int]) -> Iterator[np.ndarray[Any, Any]]:
     if rows and max(rows) >= images.shape[0]:
         where = f"{images.file.filename}: row {max(rows)}"
-        raise RawDataError(f"{where} is beyond the last, {images.shape[0] - 1}: the file changed, rebuild the catalog")
+        raise RawDataError(f"{where} is beyond the last, {images.shape[0] - 1}: the file changed, read it again")
     slab = rows_per_slab(images)
     begin = 0
     while begin < len(rows):
@@ -135,7 +159,8 @@ def _photos_of(images: h5py.Dataset, rows: Sequence[int]) -> Iterator[Image.Imag
             end += 1
         block = read_rows(images, rows[begin], rows[end - 1] + 1)
         for row in rows[begin:end]:
-            yield Image.fromarray(block[row - rows[begin]])
+            yield block[row - rows[begin]]
+        del block  # else two slabs are held while the next one is read
         begin = end
 
 

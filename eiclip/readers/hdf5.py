@@ -80,13 +80,6 @@ def _refused(file: h5py.File, key: str, what: str) -> RawDataError:
     return RawDataError(f"{file.filename}: '{key}' {what}; refused: use an ordinary copy with its data inside")
 
 
-def slabs(dataset: h5py.Dataset) -> Iterator[tuple[int, int]]:
-    """Yield (start, stop) row ranges that cover `dataset`, each fast to read and of bounded size."""
-    step = rows_per_slab(dataset)
-    for start in range(0, dataset.shape[0], step):
-        yield start, min(start + step, dataset.shape[0])
-
-
 def rows_per_slab(dataset: h5py.Dataset) -> int:
     """Rows to read at a time: whole chunks if they fit in memory.
 

@@ -7,32 +7,21 @@ against a cap before a pixel is decoded, and only names that a listing of the fo
 import hashlib
 import io
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
 from eiclip.errors import RawDataError
+from eiclip.files import digest
+from eiclip.readers.base import PhotoFacts, UnusablePhotoError
+from eiclip.readers.photo_hash import perceptual_hash
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")  # in order of preference
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 64 * 2**20
-
-
-class UnusablePhotoError(Exception):
-    """A photo cannot be used; its text is the reason, ready for the quarantine."""
-
-
-@dataclass(frozen=True)
-class PhotoFacts:
-    """What a catalog keeps of a photo."""
-
-    width: int
-    height: int
-    sha256: str  # of the file's bytes
 
 
 class PhotoFolder:
@@ -52,11 +41,22 @@ class PhotoFolder:
                 found[file.stem] = file.name
         return found
 
-    def listing(self) -> Iterator[tuple[str, int, int]]:
-        """Yield (name, size, time) of every photo, sorted by name. Raises RawDataError."""
-        for file in sorted(self._files()):
-            stat = file.stat()
-            yield file.name, stat.st_size, stat.st_mtime_ns
+    def fingerprint(self, stems: Sequence[str]) -> str:
+        """Digest of the names, sizes and times of these photos; a missing one counts as such. Raises RawDataError."""
+        facts: list[tuple[str, int, int]] = []
+        for stem in stems:
+            name = self.names.get(stem)
+            stat = None if name is None else (self.folder / name).stat()
+            facts.append((name or stem, stat.st_size if stat else -1, stat.st_mtime_ns if stat else -1))
+        return digest(facts)
+
+    def examine(self, stems: Iterable[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
+        """Facts of the photos of these stems, or what is wrong, in their order. Raises RawDataError: no folder."""
+        for stem in stems:
+            try:
+                yield self.check(stem)
+            except UnusablePhotoError as error:
+                yield error
 
     def _files(self) -> Iterator[Path]:
         try:
@@ -66,17 +66,18 @@ class PhotoFolder:
             way_out = "set the dataset's images to the folder of <id>.jpg"
             raise RawDataError(f"{self.folder}: cannot list the photos ({error.strerror}); {way_out}") from error
 
-    def check(self, stem: str) -> tuple[str, PhotoFacts]:
-        """Return the photo's reference and facts, having decoded it in full. Raises UnusablePhotoError."""
+    def check(self, stem: str) -> PhotoFacts:
+        """Return the facts of the photo of that stem, having decoded it in full. Raises UnusablePhotoError."""
         name = self.names.get(stem)
         if name is None:
             raise UnusablePhotoError(f"photo missing: {self.name}/{stem}.jpg")
         ref = f"{self.name}/{name}"
-        content = _content(self.folder / name, ref)
-        photo = decode_rgb(content, ref)
-        if all(low == high for low, high in photo.getextrema()):  # type: ignore[misc]
-            raise UnusablePhotoError(f"blank photo: {ref} is one colour, {photo.getpixel((0, 0))}")
-        return ref, PhotoFacts(photo.width, photo.height, hashlib.sha256(content).hexdigest())
+        return photo_facts(_content(self.folder / name, ref), ref)
+
+    def has(self, ref: str) -> bool:
+        """Whether `load` would find the file of this reference here."""
+        folder, _, name = ref.rpartition("/")
+        return folder == self.name and self.names.get(Path(name).stem) == name
 
     def load(self, ref: str) -> Image.Image:
         """Return the RGB photo of a reference that `check` gave. Raises RawDataError."""
@@ -88,6 +89,15 @@ class PhotoFolder:
         except UnusablePhotoError as error:
             way_out = "it changed after the catalog was made, rebuild the catalog"
             raise RawDataError(f"{self.folder / name}: {error}; {way_out}") from error
+
+
+def photo_facts(content: bytes, ref: str) -> PhotoFacts:
+    """Return the facts of a photo's bytes, having decoded it in full. Raises UnusablePhotoError."""
+    photo = decode_rgb(content, ref)
+    if all(low == high for low, high in photo.getextrema()):  # type: ignore[misc]
+        raise UnusablePhotoError(f"blank photo: {ref} is one colour, {photo.getpixel((0, 0))}")
+    sha256 = hashlib.sha256(content).hexdigest()
+    return PhotoFacts(ref, photo.width, photo.height, sha256, perceptual_hash(photo))
 
 
 def decode_rgb(content: bytes, ref: str) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Table 1 of the EI-CLIP paper as data, to stand beside this project's numbers.
+"""Figures of the EI-CLIP paper as data, to stand beside this project's numbers: Table 1 and the entity counts.
 
 CVPR 2022, doi 10.1109/CVPR52688.2022.01752. Recalls in percent over all candidates of the real Fashion-Gen, with
 OpenAI's CLIP ViT-B. The printed SumR is rounded to whole points.
@@ -27,6 +27,12 @@ TABLE_1: dict[int, PaperRow] = {
     4: PaperRow((25.2, 52.6, 64.8), (28.2, 56.6, 68.4), 296),
     5: PaperRow((25.7, 54.5, 66.8), (28.4, 57.1, 69.4), 302),
 }
+
+PAPER_ENTITIES: dict[str, dict[str, int]] = {
+    "fashiongen": {"brand": 570, "subcategory": 122, "season": 10, "composition": 16_844},
+    "amazon": {"brand": 184},
+}
+"""By kind of dataset: how many entities of each group the paper counts in the data it was run on."""
 
 NOTE = (
     "Lines marked “paper” are the paper’s Table 1, on the real Fashion-Gen with OpenAI’s ViT-B. Unless this run used "

@@ -1,7 +1,15 @@
--- Offenders: products with more than one split, or of the raw files' test part outside the test split.
-SELECT product_id, list(DISTINCT products.split) AS splits
+-- Offenders: products with more than one split, products of the raw files' test part outside the test split, and groups of
+-- known duplicates that straddle two splits (excluded is none).
+SELECT products.product_id AS offender, list(DISTINCT products.split) AS splits
 FROM products
-JOIN catalog USING (dataset, product_id)
-GROUP BY product_id
-HAVING count(DISTINCT products.split) > 1 OR bool_or(catalog.source_split = 'test' AND products.split <> 'test')
-ORDER BY product_id
+JOIN records USING (product_id)
+GROUP BY products.product_id
+HAVING count(DISTINCT products.split) > 1 OR bool_or(records.source_split = 'test' AND products.split <> 'test')
+UNION ALL
+SELECT product_groups.group_id, list(DISTINCT products.split)
+FROM product_groups
+JOIN products USING (product_id)
+WHERE products.split <> 'excluded'
+GROUP BY product_groups.group_id
+HAVING count(DISTINCT products.split) > 1
+ORDER BY offender

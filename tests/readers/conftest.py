@@ -30,23 +30,42 @@ def noise(seed, size=(8, 8)):
     return np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)
 
 
-def write_fashiongen(path, rows, drop=(), **replaced):
-    """Write rows (dicts of text fields, 'id', 'price', 'pixels') as one Fashion-Gen file."""
+def fashiongen_columns(rows, first=0):
+    """The datasets of rows (dicts of text fields, 'id', 'price', 'pixels'), the first of which has this number."""
+    numbered = list(enumerate(rows, first))
     columns = {
-        "input_image": np.array([row.get("pixels", noise(i)) for i, row in enumerate(rows)], np.uint8).reshape(
-            -1, 8, 8, 3
-        ),
-        "input_productID": np.array([[row.get("id", i)] for i, row in enumerate(rows)], np.int32).reshape(-1, 1),
+        "input_image": np.array([row.get("pixels", noise(i)) for i, row in numbered], np.uint8).reshape(-1, 8, 8, 3),
+        "input_productID": np.array([[row.get("id", i)] for i, row in numbered], np.int32).reshape(-1, 1),
         "input_msrpUSD": np.array([[row.get("price", 10)] for row in rows], np.float32).reshape(-1, 1),
     }
     for field in TEXT:
-        cells = [str(row.get(field, f"{field} {i}")).encode("latin-1") for i, row in enumerate(rows)]
+        cells = [str(row.get(field, f"{field} {i}")).encode("latin-1") for i, row in numbered]
         columns[f"input_{field}"] = np.array(cells, "S400").reshape(-1, 1)
-    columns.update(replaced)
+    return columns
+
+
+def write_fashiongen(path, rows, drop=(), **replaced):
+    """Write rows as one Fashion-Gen file."""
     with h5py.File(path, "w") as file:
-        for key, values in columns.items():
+        for key, values in (fashiongen_columns(rows) | replaced).items():
             if key not in drop:
                 file[key] = values
+
+
+def write_growing(path, rows):
+    """Write rows as a Fashion-Gen file that `grow` can add rows to."""
+    with h5py.File(path, "w") as file:
+        for key, values in fashiongen_columns(rows).items():
+            file.create_dataset(key, data=values, maxshape=(None, *values.shape[1:]), chunks=(2, *values.shape[1:]))
+
+
+def grow(path, rows):
+    """Append rows to a file of `write_growing`."""
+    with h5py.File(path, "a") as file:
+        count = len(file["input_image"])
+        for key, values in fashiongen_columns(rows, first=count).items():
+            file[key].resize(count + len(rows), axis=0)
+            file[key][count:] = values
 
 
 @pytest.fixture

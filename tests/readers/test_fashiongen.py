@@ -5,55 +5,91 @@ import os
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.readers import Accepted, FashionGenReader, Rejected
-from eiclip.readers.base import RawReader
+from eiclip.readers.base import Listing, PhotoFacts, RawReader, Rejected, UnusablePhotoError
+from eiclip.readers.fashiongen import FashionGenReader
+from eiclip.readers.photo_hash import perceptual_hash
 
-from .conftest import noise
+from .conftest import grow, noise, write_growing
 
 TRAIN = "fashiongen_256_256_train.h5"
 VALIDATION = "fashiongen_256_256_validation.h5"
 
 
-def test_a_row_becomes_one_photo_of_a_product(fashiongen):
+def test_a_row_becomes_a_listing(fashiongen):
     row = {
         "id": 7, "name": "Black Jeans", "brand": " Golden  Goose ", "category": "JEANS", "subcategory": "SKINNY JEANS",
         "season": "SS2017", "composition": "98% cotton, 2% elastane.", "department": "CLOTHING", "gender": "Women",
         "pose": "id_gridfs_1", "description": "Logo appliqu\u00e9.<br>Zip-fly\u00ef\u00bf\u00bd", "price": 99.5,
     }  # fmt: skip
-    accepted = next(FashionGenReader(fashiongen([row])).rows())
-    assert accepted == Accepted(
-        source=TRAIN, locator="row 0", product_id="7", image_id="7_1", photo=f"{TRAIN}#0", source_split="train",
+    listing = next(FashionGenReader(fashiongen([row])).rows())
+    assert listing == Listing(
+        source=TRAIN, place=0, product_id="7", photo=f"{TRAIN}#0", source_split="train",
         title="Black Jeans", description="Logo appliqu\u00e9. Zip-fly", description_raw=row["description"],
         category="JEANS", subcategory="SKINNY JEANS", pose="id_gridfs_1", department="CLOTHING", gender="Women",
-        price=99.5, photo_width=8, photo_height=8, photo_sha256=hashlib.sha256(noise(0).tobytes()).hexdigest(),
+        price=99.5,
         entities={"brand": "golden goose", "subcategory": "skinny jeans", "season": "ss2017",
                   "composition": "98% cotton, 2% elastane."},
     )  # fmt: skip
 
 
-def test_rows_come_in_order_with_running_numbers_and_splits(fashiongen):
+def test_rows_come_in_order_with_their_places_and_splits(fashiongen):
     reader: RawReader = FashionGenReader(fashiongen([{"id": 1}, {"id": 1}, {"id": 2}], [{"id": 3}, {"id": 1}]))
     rows = list(reader.rows())
-    assert [row.image_id for row in rows] == ["1_1", "1_2", "2_1", "3_1", "1_3"]
+    assert [(row.product_id, row.place) for row in rows] == [("1", 0), ("1", 1), ("2", 2), ("3", 0), ("1", 1)]
+    assert [row.photo for row in rows] == [f"{row.source}#{row.place}" for row in rows]
     assert [row.source_split for row in rows] == ["train"] * 3 + ["test"] * 2
     assert reader.rows_in() == 5
 
 
-def test_rows_without_text_or_picture_are_rejected(fashiongen):
+def test_rows_without_text_are_rejected(fashiongen):
+    rows = list(FashionGenReader(fashiongen([{"description": " <br> "}, {}])).rows())
+    assert rows[0] == Rejected(TRAIN, 0, "0", "no description")
+    assert isinstance(rows[1], Listing)
+
+
+def test_photos_are_examined_in_the_order_asked(fashiongen):
     blank = np.zeros((8, 8, 3), np.uint8)
     dotted = blank.copy()
     dotted[7, 7, 2] = 1
-    colour = blank + np.uint8([9, 8, 7])
-    rows = [{"description": " <br> "}, {"pixels": blank}, {"pixels": colour}, {"pixels": dotted}]
-    found = list(FashionGenReader(fashiongen(rows)).rows())
-    assert found[:3] == [
-        Rejected(TRAIN, "row 0", "0", "no description"),
-        Rejected(TRAIN, "row 1", "1", "blank photo: every pixel is (0, 0, 0)"),
-        Rejected(TRAIN, "row 2", "2", "blank photo: every pixel is (9, 8, 7)"),
+    rows = [{"pixels": blank}, {"pixels": blank + np.uint8([9, 8, 7])}, {"pixels": dotted}, {"description": ""}]
+    refs = [f"{TRAIN}#{place}" for place in (3, 1, 0, 2)] + [f"{VALIDATION}#0", f"{TRAIN}#3"]
+    found = list(FashionGenReader(fashiongen(rows)).examine(refs))
+    assert [str(facts) for facts in found if isinstance(facts, UnusablePhotoError)] == [
+        "blank photo: every pixel is (9, 8, 7)",
+        "blank photo: every pixel is (0, 0, 0)",
     ]
-    assert isinstance(found[3], Accepted)
+    assert [getattr(facts, "photo", None) for facts in found] == [refs[0], None, None, *refs[3:]]
+    whole = noise(3)
+    sha256 = hashlib.sha256(whole.tobytes()).hexdigest()
+    assert found[0] == found[5] == PhotoFacts(refs[0], 8, 8, sha256, perceptual_hash(Image.fromarray(whole)))
+
+
+def test_nothing_has_to_be_downloaded(fashiongen):
+    assert FashionGenReader(fashiongen()).missing([f"{TRAIN}#0"]) == []
+
+
+def test_rows_gained_elsewhere_leave_the_photos_fingerprint(tmp_path):
+    write_growing(tmp_path / TRAIN, [{} for _ in range(5)])
+    write_growing(tmp_path / VALIDATION, [{}])
+    reader = FashionGenReader(tmp_path)
+    refs = [f"{TRAIN}#{place}" for place in (1, 2, 4)]
+    whole, before, others = reader.fingerprint(), reader.photos_fingerprint(refs), reader.photos_fingerprint(refs[:2])
+    grow(tmp_path / TRAIN, [{}, {}, {}])
+    assert reader.rows_in() == 9
+    assert reader.fingerprint() != whole
+    assert reader.photos_fingerprint(refs) == before != others
+    with h5py.File(tmp_path / TRAIN, "a") as file:
+        file["input_image"][2, 3, 3] ^= 1
+    assert reader.photos_fingerprint(refs) != before
+
+
+def test_the_photos_fingerprint_follows_their_order(fashiongen):
+    reader = FashionGenReader(fashiongen())
+    refs = [f"{TRAIN}#{place}" for place in range(3)]
+    assert reader.photos_fingerprint(refs) != reader.photos_fingerprint(refs[::-1])
 
 
 @pytest.mark.parametrize("price", [0, -1, float("nan"), float("inf")])
@@ -159,16 +195,21 @@ def test_photos_and_rows_agree_whatever_the_chunks(fashiongen, chunks, monkeypat
         pixels = np.stack([noise(i) for i in range(11)])
         file.create_dataset("input_image", data=pixels, chunks=chunks, compression="gzip")
     reader = FashionGenReader(folder)
-    rows = list(reader.rows())
-    hashes = [hashlib.sha256(photo.tobytes()).hexdigest() for photo in reader.photos([row.photo for row in rows])]
-    assert hashes == [row.photo_sha256 for row in rows]
-    assert [row.locator for row in rows] == [*(f"row {i}" for i in range(11)), "row 0"]
+    refs = [row.photo for row in reader.rows()]
+    assert refs == [*(f"{TRAIN}#{i}" for i in range(11)), f"{VALIDATION}#0"]
+    hashes = [hashlib.sha256(photo.tobytes()).hexdigest() for photo in reader.photos(refs)]
+    assert hashes == [facts.sha256 for facts in reader.examine(refs)]
+    assert hashes == [hashlib.sha256(noise(i).tobytes()).hexdigest() for i in (*range(11), 0)]
 
 
 @pytest.mark.parametrize("ref", ["other.h5#1", f"{TRAIN}#-1", TRAIN, f"../{TRAIN}#1", f"{TRAIN}#99", f"{TRAIN}#"])
 def test_a_ref_of_another_place_is_an_error(fashiongen, ref):
+    reader = FashionGenReader(fashiongen())
+    for look in (reader.photos, reader.examine):
+        with pytest.raises(RawDataError):
+            list(look([ref]))
     with pytest.raises(RawDataError):
-        list(FashionGenReader(fashiongen()).photos([ref]))
+        reader.photos_fingerprint([ref])
 
 
 def test_an_unknown_group_is_an_error(tmp_path):
@@ -193,9 +234,10 @@ def test_real_products(real_products):
     reader = FashionGenReader(folder)
     rows = list(reader.rows())
     assert len(rows) == reader.rows_in() == 80
-    assert all(isinstance(row, Accepted) for row in rows)
-    assert len({row.image_id for row in rows}) == 80
+    assert all(isinstance(row, Listing) for row in rows)
+    assert len({row.photo for row in rows}) == 80
     assert {row.source_split for row in rows} == {"train", "test"}
     assert sum("brand" in row.entities for row in rows) > 60
-    photo = next(reader.photos([rows[3].photo]))
-    assert hashlib.sha256(photo.tobytes()).hexdigest() == rows[3].photo_sha256
+    (facts,) = reader.examine([rows[3].photo])
+    photo = next(reader.photos([facts.photo]))
+    assert hashlib.sha256(photo.tobytes()).hexdigest() == facts.sha256

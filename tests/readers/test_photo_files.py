@@ -1,4 +1,6 @@
+import hashlib
 import io
+import os
 import struct
 import zlib
 
@@ -8,7 +10,8 @@ from PIL import Image
 
 from eiclip.errors import RawDataError
 from eiclip.readers import photo_files
-from eiclip.readers.photo_files import PhotoFolder, UnusablePhotoError
+from eiclip.readers.base import PhotoFacts, UnusablePhotoError
+from eiclip.readers.photo_files import PhotoFolder
 
 from .conftest import noise, write_photo
 
@@ -23,10 +26,11 @@ def reason(folder, stem="a"):
 def test_a_photo_of_each_format_is_found_and_read(tmp_path, name):
     write_photo(tmp_path / name)
     folder = PhotoFolder(tmp_path)
-    ref, facts = folder.check("a")
-    assert ref == f"{tmp_path.name}/{name}"
+    facts = folder.check("a")
+    assert facts.photo == f"{tmp_path.name}/{name}"
     assert (facts.width, facts.height) == (10, 12)
-    assert folder.load(ref).mode == "RGB"
+    assert facts.sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+    assert folder.load(facts.photo).mode == "RGB"
 
 
 def test_the_preferred_extension_wins(tmp_path):
@@ -98,14 +102,14 @@ def test_a_turned_photo_is_set_upright_and_broken_exif_is_ignored(tmp_path):
     Image.fromarray(noise(0, (6, 12))).save(stream, format="JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     (tmp_path / "b.jpg").write_bytes(stream.getvalue())
     folder = PhotoFolder(tmp_path)
-    assert [(f.width, f.height) for _, f in map(folder.check, "ab")] == [(6, 12), (12, 6)]
+    assert [(f.width, f.height) for f in map(folder.check, "ab")] == [(6, 12), (12, 6)]
 
 
 def test_grey_and_cmyk_photos_become_rgb(tmp_path):
     Image.fromarray(noise(0)).convert("CMYK").save(tmp_path / "a.jpg")
     Image.fromarray(noise(0)).convert("L").save(tmp_path / "b.jpg")
     folder = PhotoFolder(tmp_path)
-    assert {folder.load(folder.check(stem)[0]).mode for stem in "ab"} == {"RGB"}
+    assert {folder.load(folder.check(stem).photo).mode for stem in "ab"} == {"RGB"}
 
 
 @pytest.mark.parametrize("ref", ["../x.jpg", "/etc/passwd", "{}/../x.jpg", "{}/..", "{}/", "x.jpg", "{}/gone.jpg"])
@@ -118,9 +122,44 @@ def test_a_folder_by_a_relative_path_has_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_photo(tmp_path / "a.jpg")
     folder = PhotoFolder(photo_files.Path())
-    assert folder.load(folder.check("a")[0]).size == (10, 12)
+    assert folder.load(folder.check("a").photo).size == (10, 12)
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(RawDataError, match="cannot list the photos"):
         PhotoFolder(tmp_path / "absent").names  # noqa: B018
+
+
+def test_photos_are_examined_in_the_order_asked_the_unusable_ones_too(tmp_path):
+    write_photo(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes(b"no photo")
+    found = list(PhotoFolder(tmp_path).examine(["b", "a", "c", "a"]))
+    assert [type(facts) for facts in found] == [UnusablePhotoError, PhotoFacts, UnusablePhotoError, PhotoFacts]
+    assert found[1] == found[3]
+    assert str(found[2]).startswith("photo missing")
+
+
+def test_photos_that_look_alike_have_close_hashes(tmp_path):
+    """A pHash is made to survive a smaller copy in another format; other photos differ in half of the bits."""
+    rng = np.random.default_rng(0)
+    for stem in "ab":
+        blocks = np.kron(rng.integers(0, 255, (8, 8)), np.ones((32, 32))).astype(np.uint8)
+        Image.fromarray(blocks).save(tmp_path / f"{stem}.png")
+        Image.fromarray(blocks).resize((128, 128)).save(tmp_path / f"{stem}_small.jpg", quality=80)
+    a, a_small, b = (facts.phash for facts in PhotoFolder(tmp_path).examine(["a", "a_small", "b"]))
+    mask = 2**64 - 1
+    assert ((a ^ a_small) & mask).bit_count() <= 4
+    assert ((a ^ b) & mask).bit_count() > 16
+    assert all(-(2**63) <= value < 2**63 for value in (a, a_small, b))
+
+
+def test_the_fingerprint_follows_the_photos_named_alone(tmp_path):
+    write_photo(tmp_path / "a.jpg")
+    before = PhotoFolder(tmp_path).fingerprint(["a", "gone"])
+    write_photo(tmp_path / "b.jpg")
+    assert PhotoFolder(tmp_path).fingerprint(["a", "gone"]) == before
+    os.utime(tmp_path / "a.jpg", (1, 1))
+    touched = PhotoFolder(tmp_path).fingerprint(["a", "gone"])
+    assert touched != before
+    write_photo(tmp_path / "gone.jpg")
+    assert PhotoFolder(tmp_path).fingerprint(["a", "gone"]) not in {before, touched}

@@ -1,0 +1,60 @@
+"""Assets that are made part by part: a step that lists the parts, a step a part, a step that puts them together.
+
+The steps are Dagster's own (dynamic outputs), so parts are made in parallel wherever its executor puts steps: in
+processes here, in pods elsewhere. Each part is made once (`eiclip.stage`), so a step that fails, or a part that is
+deleted, is the only one made again.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from assets.common import OWNERS
+
+
+@dataclass(frozen=True)
+class Parted:
+    """What an asset in parts does: list its parts, make one (returns its content digest), put all together."""
+
+    plan: Callable[[], Sequence[str]]
+    make: Callable[[dg.OpExecutionContext, str], str]
+    gather: Callable[[dg.OpExecutionContext, Mapping[str, str]], dg.Output[None]]
+
+
+def parted_asset(
+    key: Sequence[str], work: Parted, *, upstream: Sequence[Sequence[str]], group: str, kinds: set[str], text: str
+) -> dg.AssetsDefinition:
+    """The asset `key`, made in parts after everything `upstream`."""
+    prefix = "__".join(key)
+    after = {f"after_{number}": dg.In(dg.Nothing) for number in range(len(upstream))}
+
+    @dg.op(name=f"{prefix}__parts", ins=after, out=dg.DynamicOut(str), description=f"List the parts of {key[-1]}.")
+    def plan() -> Iterator[dg.DynamicOutput[str]]:
+        for part in work.plan():
+            yield dg.DynamicOutput(part, mapping_key=part.replace("-", "_"))
+
+    @dg.op(name=f"{prefix}__part", description=f"Make one part of {key[-1]}, unless it is as it would be.")
+    def make(context: dg.OpExecutionContext, part: str) -> tuple[str, str]:
+        return part, work.make(context, part)
+
+    @dg.op(name=f"{prefix}__gather", out=dg.Out(dg.Nothing), description=f"Put the parts of {key[-1]} together.")
+    def gather(context: dg.OpExecutionContext, parts: list[tuple[str, str]]) -> Any:
+        yield work.gather(context, dict(sorted(parts)))
+
+    @dg.graph_asset(
+        key=dg.AssetKey(key),
+        ins={
+            name: dg.AssetIn(key=dg.AssetKey(k), dagster_type=dg.Nothing)
+            for name, k in zip(after, upstream, strict=True)
+        },
+        group_name=group,
+        kinds=kinds,
+        owners=OWNERS,
+        description=text,
+    )
+    def asset(**upstream_done: Any) -> Any:
+        return gather(plan(**upstream_done).map(make).collect())
+
+    return asset

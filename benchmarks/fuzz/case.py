@@ -1,0 +1,58 @@
+"""What a case is: raw files with one mutation, and what is known about them without reading them back."""
+
+import random
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.strategies import SearchStrategy
+
+from eiclip.settings import DatasetSettings
+
+Plan = dict[str, Any]
+"""What Hypothesis drew: plain values that say in full what a mutation does, so that a failure can be told."""
+Place = tuple[str, int]
+"""Name of a raw file, and the row (from 0) or line (from 1) in it."""
+
+RAW, OUTSIDE, HOME = "raw", "outside", "home"
+"""Folders of a case: the dataset, what must not be opened, and what ingestion writes."""
+
+
+@dataclass
+class Case:
+    """Raw files that were written, and what has to become of their rows."""
+
+    dataset: DatasetSettings
+    rows: int | None = None  # raw rows, counted while they were written; None where only a reader can tell
+    untouched: dict[Place, str] = field(default_factory=dict)  # rows that must be used -> their product ids
+    key: str | None = None  # what a refusal has to name beside the file
+
+
+@dataclass(frozen=True)
+class FuzzClass:
+    """One kind of damage: what there is to draw, and how a drawn plan is carried out in a case's folder."""
+
+    name: str
+    plans: SearchStrategy[Plan]
+    write: Callable[[Path, Plan], Case]
+
+    def draw(self, count: int, number: int) -> list[Plan]:
+        """At most `count` plans, the same ones for the same `number`; fewer where there are no more."""
+        drawn: list[Plan] = []
+
+        @seed(zlib.crc32(f"{number}:{self.name}".encode()))
+        @settings(
+            max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        @given(self.plans)
+        def collect(plan: Plan) -> None:
+            drawn.append(plan)
+
+        state = random.getstate()  # Hypothesis seeds the global one
+        collect()
+        random.setstate(state)
+        return drawn

@@ -1,0 +1,5 @@
+"""Every class of bad input."""
+
+from benchmarks.fuzz import hdf5, hdf5_pointers
+
+CLASSES = [*hdf5.CLASSES, *hdf5_pointers.CLASSES]

@@ -1,0 +1,90 @@
+"""What a person wants to know of a dataset before training: lengths in tokens here, all else in `sql/profile_*.sql`."""
+
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eiclip.errors import WeightsError
+from eiclip.model.towers import CONFIG_FILE, SMALL, tokenizer
+
+LONGEST_WORD = 500
+"""Letters of a word that go through byte-pair merging at once: its time grows with their square."""
+BATCH = 50_000
+"""Descriptions in memory at a time."""
+WORDS_KEPT = 1_000_000
+TOKENS_SCHEMA = pa.schema([("dataset", pa.string()), ("product_id", pa.string()), ("tokens", pa.int32())])
+DEFAULT_CONTEXT = 77
+"""open_clip's own, where a model's configuration does not say."""
+
+
+def token_counts(descriptions: Sequence[str]) -> np.ndarray:
+    """Tokens of each description before any cut, start and end marks included: int32 of shape (N,).
+
+    They are counted as the models' own tokenizer would make them. Equal descriptions are counted once and words are
+    remembered, so that time goes to splitting text (about 40 µs for 60 words). Words of more than `LONGEST_WORD`
+    letters, of which no language has any, are counted in pieces.
+    """
+    counts = {text: _count(text) for text in set(descriptions)}
+    return np.fromiter((counts[text] for text in descriptions), np.int32, len(descriptions))
+
+
+def _count(text: str) -> int:
+    encoder = tokenizer()
+    # Plain text comes out of the cleaning as it went in, but for case and the white space that is split away anyway.
+    plain = text.isascii() and text.isprintable() and "&" not in text
+    clean = text.lower() if plain else encoder.clean_fn(text)
+    return 2 + sum(map(_pieces, encoder.pat.findall(clean)))
+
+
+@functools.lru_cache(maxsize=WORDS_KEPT)
+def _pieces(word: str) -> int:
+    encoder = tokenizer()
+    encoded = "".join(encoder.byte_encoder[byte] for byte in word.encode("utf-8"))
+    parts = (encoded[start : start + LONGEST_WORD] for start in range(0, len(encoded), LONGEST_WORD))
+    return sum(encoder.bpe(part).count(" ") + 1 for part in parts)
+
+
+def token_table(products: Path, dataset: str) -> pa.Table:
+    """One row per product of a `products` file: dataset, product_id, tokens of its description (none: its two marks).
+
+    Memory grows with the number of products, not with their texts.
+    """
+    batches = []
+    for batch in pq.ParquetFile(products).iter_batches(BATCH, columns=["product_id", "description"]):
+        ids = batch.column("product_id").cast(pa.string())
+        tokens = token_counts([text or "" for text in batch.column("description").to_pylist()])
+        names = pa.array([dataset] * len(ids), pa.string())
+        batches.append(pa.record_batch([names, ids, pa.array(tokens)], schema=TOKENS_SCHEMA))
+    return pa.Table.from_batches(batches, schema=TOKENS_SCHEMA)
+
+
+def configured_context_length(model_name: str, pretrained: str) -> int:
+    """Tokens that the text tower named by the settings takes, marks included, without loading its weights.
+
+    Raises:
+        WeightsError: the model's name is unknown, or the folder is not open_clip's.
+    """
+    return int(_configuration(model_name, pretrained)["text_cfg"].get("context_length", DEFAULT_CONTEXT))
+
+
+def _configuration(model_name: str, pretrained: str) -> dict[str, Any]:
+    if pretrained == "general":
+        return SMALL
+    if not Path(pretrained).is_dir():
+        known: dict[str, Any] | None = open_clip.get_model_config(model_name)
+        if known is None:
+            raise WeightsError(f"EICLIP_MODEL={model_name!r}: open_clip has no such model; see open_clip.list_models()")
+        return known
+    file = Path(pretrained) / CONFIG_FILE
+    try:
+        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["model_cfg"]
+        return config | {"text_cfg": dict(config["text_cfg"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: cannot read {CONFIG_FILE} in it ({error})") from error

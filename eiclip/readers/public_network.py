@@ -1,0 +1,134 @@
+"""HTTP connections to public addresses only.
+
+Where a photo lies is said by a file from the web, so an address could point into the network that we run in. What is
+checked is therefore not the URL but the address that a connection is about to be made to, at the moment it is made:
+a name that answers with another address the next time, a redirect and an odd spelling of an address all come past
+here. Connections kept open were checked when they were made.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+import httpcore
+import httpx
+
+CONNECT_SECONDS = 5.0
+"""Given to one of a host's addresses before the next is tried."""
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class PrivateAddressError(Exception):
+    """A host has no public address."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public Internet; an IPv6 one that holds an IPv4 one counts as that.
+
+    >>> is_public("8.8.8.8"), is_public("127.0.0.1"), is_public("::ffff:127.0.0.1")
+    (True, False, False)
+    """
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        within = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            within = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if within is not None:
+            ip = within
+        elif ip.is_site_local:  # the forerunner of private IPv6 addresses, which is_global does not know
+            return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+async def addresses_of(host: str, allow_private: bool) -> list[str]:
+    """Resolve a host name or address to those addresses that may be connected to, best first.
+
+    Raises OSError where it does not resolve, PrivateAddressError where no address is allowed.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # such as an empty label, or one over 63 letters
+        raise OSError("not a host name") from error
+    resolved = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    allowed = [address for address in resolved if allow_private or is_public(address)]
+    if not allowed:
+        raise PrivateAddressError(f"{host} has no public address ({', '.join(resolved[:3])})")
+    return allowed
+
+
+class CheckedNetwork(httpcore.AsyncNetworkBackend):
+    """Resolves a name once, checks what it gave, and connects to just that."""
+
+    def __init__(self, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first allowed address that answers. Raises PrivateAddressError, OSError, httpcore's errors."""
+        seconds = min(CONNECT_SECONDS, timeout or CONNECT_SECONDS)
+        options: Sequence[httpcore.SOCKET_OPTION] = tuple(socket_options or ())
+        failure: Exception = OSError(f"{host} has no address")
+        for address in await addresses_of(host, self._allow_private):
+            try:
+                return await self._network.connect_tcp(address, port, seconds, local_address, options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._network.sleep(seconds)
+
+
+class CheckedTransport(httpx.AsyncBaseTransport):
+    """What an httpx client sends its requests through, so that they go to allowed addresses and through no proxy.
+
+    Its errors are httpcore's own, OSError and PrivateAddressError.
+    """
+
+    def __init__(self, allow_private: bool, keep_open: int) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(),
+            max_connections=None,  # whoever asks bounds how much is asked at once
+            max_keepalive_connections=keep_open,
+            keepalive_expiry=5.0,
+            network_backend=CheckedNetwork(allow_private),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and return its response, of which the body is still to come."""
+        url = request.url
+        response = await self._pool.handle_async_request(
+            httpcore.Request(
+                request.method,
+                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._response.aiter_stream()
+
+    async def aclose(self) -> None:
+        await self._response.aclose()

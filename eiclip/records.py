@@ -1,0 +1,147 @@
+"""Raw rows -> the table `records`: every raw row is in it, usable or with the reason why not.
+
+Nothing is dropped in silence: the table's rows are counted against the reader's own, independent count. Rows are
+streamed, so memory does not grow with the dataset.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eiclip.errors import RawDataError
+from eiclip.files import whole_file
+from eiclip.lake import read_sql
+from eiclip.readers.base import Listing, RawReader, Rejected
+
+ROW_GROUP = 10_000
+SCHEMA = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("place", pa.int64()),  # empty: the row's number in the table, from 1 (`sql/views/listings.sql`)
+        pa.field("product_id", pa.string()),
+        pa.field("photo", pa.string()),
+        pa.field("photo_urls", pa.list_(pa.string())),
+        pa.field("source_split", pa.string()),
+        pa.field("title", pa.string()),
+        pa.field("description", pa.string()),
+        pa.field("description_raw", pa.string()),
+        pa.field("category", pa.string()),
+        pa.field("subcategory", pa.string()),
+        pa.field("pose", pa.string()),
+        pa.field("department", pa.string()),
+        pa.field("gender", pa.string()),
+        pa.field("price", pa.float64()),
+        pa.field("brand_raw", pa.string()),
+        pa.field("entities", pa.map_(pa.string(), pa.string())),
+        pa.field("reason", pa.string()),
+    ]
+)
+
+
+@runtime_checkable
+class WholeWriter(Protocol):
+    """A reader that has a faster way than row by row."""
+
+    def write(self, dataset: str, output: Path) -> bool:
+        """Write the records of all raw rows to `output`; False where they have to be read row by row."""
+        ...
+
+
+@dataclass(frozen=True)
+class RecordCounts:
+    """How many raw rows there were and where they went; rows_in = usable + rejected."""
+
+    rows_in: int
+    usable: int
+    rejected: int
+
+
+def write_records(reader: RawReader, dataset: str, output: Path) -> RecordCounts:
+    """Write every raw row of `reader` to `output`, whole or not at all; the fast way where the reader has one.
+
+    Raises RawDataError where a raw file is useless as a whole, nothing at all is usable, or the files changed
+    while they were read.
+    """
+    with whole_file(output) as temporary:
+        if not (isinstance(reader, WholeWriter) and reader.write(dataset, temporary)):
+            _write_rows(reader, dataset, temporary)
+        reasons = count_reasons(temporary)
+        rows, rejected = pq.read_metadata(temporary).num_rows, sum(reasons.values())
+        counts = RecordCounts(reader.rows_in(), rows - rejected, rejected)
+        _check(counts, dataset, [f"{number:,} as '{reason}'" for reason, number in list(reasons.items())[:3]])
+    return counts
+
+
+def count_reasons(records: Path) -> dict[str, int]:
+    """Rejected rows by the kind of their reason, the most frequent first."""
+    with duckdb.connect() as connection:
+        connection.read_parquet(str(records)).create_view("records")
+        return dict(connection.sql(read_sql("rejection_kinds")).fetchall())
+
+
+def _write_rows(reader: RawReader, dataset: str, output: Path) -> None:
+    with record_writer(output, dataset) as table:
+        for row in reader.rows():
+            table.add(row)
+
+
+def _check(counts: RecordCounts, dataset: str, common_reasons: list[str]) -> None:
+    if counts.rows_in != counts.usable + counts.rejected:
+        raise RawDataError(
+            f"{dataset}: {counts.rows_in:,} raw rows, but {counts.usable:,} usable and {counts.rejected:,} rejected: "
+            "the raw files changed while they were read; run again when nothing writes to them"
+        )
+    if counts.usable == 0:
+        listed = "; ".join(common_reasons) or "the files are empty"
+        raise RawDataError(
+            f"{dataset}: none of {counts.rows_in:,} raw rows can be used: {listed}; check that the dataset's kind "
+            "and paths are right"
+        )
+
+
+class RecordTable:
+    """Rows gathered to row groups of one Parquet file."""
+
+    def __init__(self, writer: pq.ParquetWriter, dataset: str) -> None:
+        self.count = 0
+        self._writer = writer
+        self._dataset = dataset
+        self._rows: list[Listing | Rejected] = []
+
+    def add(self, row: Listing | Rejected) -> None:
+        """Add one row."""
+        self.count += 1
+        self._rows.append(row)
+        if len(self._rows) == ROW_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added since the last row group."""
+        if self._rows:
+            columns = [pa.array(self._values(field.name), field.type) for field in SCHEMA]
+            self._writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+            self._rows.clear()
+
+    def _values(self, name: str) -> list[Any]:
+        if name == "dataset":
+            return [self._dataset] * len(self._rows)
+        values = [getattr(row, name, None) for row in self._rows]
+        if name == "entities":
+            return [value if value is None else list(value.items()) for value in values]
+        return values
+
+
+@contextlib.contextmanager
+def record_writer(path: Path, dataset: str) -> Iterator[RecordTable]:
+    """A Parquet file of records, to add rows to."""
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        table = RecordTable(writer, dataset)
+        yield table
+        table.flush()

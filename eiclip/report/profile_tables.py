@@ -1,0 +1,124 @@
+"""The data profile as tables of text, for Dagster's metadata and the report; None where a table is missing or empty."""
+
+import duckdb
+
+from eiclip.report.queries import select
+from eiclip.report.tables import Table, number
+
+SPLITS = """
+SELECT profile_splits.*, tokens_median, tokens_p95, tokens_max, cut, cut_share, duplicates
+FROM profile_splits
+LEFT JOIN profile_descriptions USING (dataset, split)
+WHERE dataset = $dataset
+ORDER BY list_position(['train', 'validation', 'test', 'excluded'], split)
+"""
+
+ENTITIES = """
+SELECT entity_group, tagged_products, coverage, entities, distinct_entities, unseen_in_test, paper_entities
+FROM profile_entities
+WHERE dataset = $dataset
+ORDER BY entity_group
+"""
+
+QUARANTINE = """
+SELECT kind, sum(rows)::BIGINT AS rows, count(DISTINCT source) AS files, min(example) AS example
+FROM profile_quarantine
+WHERE dataset = $dataset
+GROUP BY kind
+ORDER BY rows DESC, kind
+LIMIT $shown
+"""
+
+COMPOSITIONS = """
+SELECT compositions, parsed, unparsed, products_unparsed, incomplete, fibres
+FROM profile_compositions
+WHERE dataset = $dataset AND compositions > 0
+"""
+
+REASONS_SHOWN = 20
+FIBRES_SHOWN = 8
+
+
+def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """Products, photos and lengths of the descriptions of each split."""
+    rows = select(connection, SPLITS, dataset=dataset)
+    lines = [
+        (
+            row["split"],
+            f"{row['products']:,}",
+            _percent(row["share"]),
+            f"{row['images']:,}",
+            number(row["tokens_median"], 0),
+            number(row["tokens_p95"], 0),
+            number(row["tokens_max"], 0),
+            f"{number(row['cut'], 0)} ({_percent(row['cut_share'])})",
+            number(row["duplicates"], 0),
+        )
+        for row in rows
+    ]
+    header = ("Split", "Products", "Share", "Photos", "Tokens, median", "95 %", "most", "Cut", "Shared descriptions")
+    return Table("Splits and descriptions", header, (False,) + (True,) * 8, lines) if lines else None
+
+
+def entities(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """Coverage and vocabulary of each entity group beside the paper's."""
+    rows = select(connection, ENTITIES, dataset=dataset)
+    lines = [
+        (
+            row["entity_group"],
+            f"{row['tagged_products']:,}",
+            _percent(row["coverage"]),
+            f"{row['distinct_entities']:,}",
+            f"{row['entities']:,}",
+            number(row["paper_entities"], 0),
+            f"{row['unseen_in_test']:,}",
+        )
+        for row in rows
+    ]
+    header = ("Group", "Products tagged", "Share", "Entities", "with an embedding", "Paper", "Unseen in test")
+    return Table("Entity groups", header, (False,) + (True,) * 6, lines) if lines else None
+
+
+def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """Raw rows set aside, by kind of reason, over all files."""
+    rows = select(connection, QUARANTINE, dataset=dataset, shown=REASONS_SHOWN)
+    lines = [(row["kind"], f"{row['rows']:,}", f"{row['files']:,}", row["example"]) for row in rows]
+    header = ("Reason", "Rows", "Files", "For example")
+    return Table("Raw rows in quarantine", header, (False, True, True, False), lines) if lines else None
+
+
+def compositions(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """How many compositions could be taken apart, and the fibres most products are of."""
+    lines = [
+        (
+            f"{row['compositions']:,}",
+            f"{row['unparsed']:,}",
+            f"{row['products_unparsed']:,}",
+            f"{row['incomplete']:,}",
+            ", ".join(f"{entry['fibre']} ({entry['products']:,})" for entry in row["fibres"][:FIBRES_SHOWN]),
+        )
+        for row in select(connection, COMPOSITIONS, dataset=dataset)
+    ]
+    header = ("Compositions", "Not parsed", "their products", "Not adding up", "Most common fibres (products)")
+    return Table("Compositions", header, (True,) * 4 + (False,), lines) if lines else None
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def markdown(table: Table) -> str:
+    """A table as markdown, for Dagster's metadata; pipes, tags and line ends in cells cannot break it.
+
+    >>> print(markdown(Table("c", ("a", "n"), (False, True), [("x <b>", "1")])))
+    | a | n |
+    |:--|--:|
+    | x &lt;b> | 1 |
+    """
+    rule = "|" + "|".join("--:" if numeric else ":--" for numeric in table.numeric) + "|"
+    lines = [_line(table.header), rule, *map(_line, table.rows)]
+    return "\n".join(lines)
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |"

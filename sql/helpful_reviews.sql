@@ -1,0 +1,32 @@
+-- helpful_reviews: one row per product that somebody found a review of helpful.
+-- Columns: dataset, product_id, review_text (the texts of the most helpful reviews, the most helpful first).
+-- Source: reviews.
+-- Parameters: $count (reviews a product), $characters (of each text kept).
+WITH cleaned AS (
+    SELECT
+        * EXCLUDE (text),
+        -- Cut first, so that hostile lengths cost nothing; markup takes at most as much again.
+        trim(regexp_replace(
+            regexp_replace(left(text, 2 * $characters), '</?[a-zA-Z][^<>]*>|[\x00-\x20\x7f\x{a0}]', ' ', 'g'),
+            ' {2,}', ' ', 'g'
+        )) AS text
+    FROM reviews
+    WHERE helpful > 0
+),
+ranked AS (
+    SELECT
+        dataset,
+        product_id,
+        trim(left(text, $characters)) AS text,
+        row_number() OVER (
+            PARTITION BY dataset, product_id
+            ORDER BY helpful DESC, time DESC NULLS LAST, source, place
+        ) AS place
+    FROM cleaned
+    WHERE text <> ''
+)
+SELECT dataset, product_id, string_agg(text, ' ' ORDER BY place) AS review_text
+FROM ranked
+WHERE place <= $count
+GROUP BY dataset, product_id
+ORDER BY dataset, product_id

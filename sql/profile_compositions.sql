@@ -1,0 +1,35 @@
+-- profile_compositions: one row per dataset: how far its compositions could be taken apart.
+-- Columns: dataset, compositions (distinct strings), parsed, unparsed, products_unparsed, incomplete (parsed ones of
+--   which a component's shares are not all given or miss 100), fibres (the most common: fibre and products).
+-- Source: compositions, product_entities.
+-- Parameters: $dataset, $shown (fibres in the list).
+WITH used AS (
+    SELECT entity AS composition, count(*) AS products
+    FROM product_entities
+    WHERE entity_group = 'composition'
+    GROUP BY entity
+),
+strings AS (
+    SELECT composition, bool_or(parsed) AS is_parsed, coalesce(bool_and(complete), false) AS is_complete
+    FROM compositions
+    GROUP BY composition
+),
+fibres AS (
+    SELECT fibre, sum(products)::BIGINT AS products
+    FROM (SELECT DISTINCT composition, fibre FROM compositions WHERE fibre IS NOT NULL)
+    JOIN used USING (composition)
+    GROUP BY fibre
+    ORDER BY products DESC, fibre
+    LIMIT $shown
+)
+SELECT
+    $dataset AS dataset,
+    count(*) AS compositions,
+    count(*) FILTER (WHERE is_parsed) AS parsed,
+    count(*) FILTER (WHERE NOT is_parsed) AS unparsed,
+    coalesce(sum(used.products) FILTER (WHERE NOT is_parsed), 0)::BIGINT AS products_unparsed,
+    count(*) FILTER (WHERE is_parsed AND NOT is_complete) AS incomplete,
+    (SELECT coalesce(list({'fibre': fibre, 'products': products} ORDER BY products DESC, fibre), []) FROM fibres)
+        AS fibres
+FROM strings
+LEFT JOIN used USING (composition)

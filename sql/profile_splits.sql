@@ -1,0 +1,18 @@
+-- profile_splits: one row per split that holds products.
+-- Columns: dataset, split, products, images, share (of all products).
+-- Source: products, images.
+WITH photos AS (
+    SELECT dataset, product_id, count(*) AS images
+    FROM images
+    GROUP BY dataset, product_id
+)
+SELECT
+    products.dataset,
+    products.split,
+    count(*) AS products,
+    coalesce(sum(photos.images), 0)::BIGINT AS images,
+    count(*) / sum(count(*)) OVER (PARTITION BY products.dataset) AS share
+FROM products
+LEFT JOIN photos USING (dataset, product_id)
+GROUP BY products.dataset, products.split
+ORDER BY products.dataset, list_position(['train', 'validation', 'test', 'excluded'], products.split)

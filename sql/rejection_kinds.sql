@@ -1,0 +1,8 @@
+-- rejection_kinds: one row per kind of reason for which raw rows were rejected, with an example.
+-- Columns: example, rows.
+-- Source: records.
+SELECT min(reason) AS example, count(*) AS rows
+FROM records
+WHERE reason IS NOT NULL
+GROUP BY split_part(reason, ':', 1)
+ORDER BY rows DESC, example

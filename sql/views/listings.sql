@@ -1,0 +1,6 @@
+-- listings: one row per usable raw row: the text and tags of one photo of a product.
+-- Columns: those of records, without reason.
+-- Source: records.
+SELECT * EXCLUDE (reason)
+FROM records
+WHERE reason IS NULL

@@ -1,0 +1,97 @@
+"""The data profile as an asset: what it depends on, what it writes, and that nothing is made twice."""
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+import pytest
+
+from assets.common import House
+from assets.profile import build, compositions
+from eiclip.home import Home
+from eiclip.lake import CATALOGUE
+from eiclip.settings import AMAZON, FASHIONGEN, load_settings
+from eiclip.stage import make_once
+
+TABLES = {"splits", "entities", "confounded", "descriptions", "token_histogram", "photos", "quarantine", "tokens"}
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    for name in ("EICLIP_FASHIONGEN_DIR", "EICLIP_AMAZON_META", "EICLIP_AMAZON_IMAGES", "EICLIP_PRETRAINED"):
+        monkeypatch.delenv(name, raising=False)
+    return House(load_settings(home=tmp_path), Home(tmp_path))
+
+
+def fill(house, name, group):
+    """The tables that a profile is made of: four products, of which one is tagged; nothing in quarantine."""
+    products = [{"product_id": f"p{n}", "split": "train" if n else "validation", "description": f"Silk coat {n}."}
+                for n in range(4)]  # fmt: skip
+    entity = {"entity_group": group, "entity": "100% silk", "entity_id": 0}
+    prior = {"entity": "100% silk", "entity_group": group, "tagged_count": 1, "untagged_mentions": 2, "prior": 1.0}
+    tables = {
+        "products": products,
+        "images": [{"image_id": "p1_0", "product_id": "p1", "split": "train", "photo_width": 60, "photo_height": 80}],
+        "tagged_entities": [{"product_id": "p1", "split": "train"} | entity],
+        "product_entities": [{"product_id": "p1", "split": "train"} | entity],
+        "entity_vocabulary": [{"entity_group": group, "entity_id": 0, "entity": "<unk>", "product_count": 1}],
+        "semantic_prior": [prior],
+        "quarantine": [],
+    }
+    for table, rows in tables.items():
+        nothing = pa.schema([(column, pa.string()) for column in ("dataset", "source", "product_id", "reason")])
+        arrow = pa.Table.from_pylist([{"dataset": name} | row for row in rows], schema=None if rows else nothing)
+
+        def write(table=table, arrow=arrow):
+            house.home.lake.write(arrow, table, name)
+            return {}
+
+        make_once(house.home.lake.path(table, name), {"rows": arrow.to_pylist()}, write)
+
+
+def profiled(house, asset, *others):
+    key = asset.key
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize([*others, asset], instance=instance)
+        [event] = [e for e in done.get_asset_materialization_events() if e.asset_key == key]
+    return event.materialization.metadata
+
+
+def test_fashiongens_profile_waits_for_its_compositions_and_amazons_does_not(house):
+    upstream = {key.path[-1] for key in build(house, "fashiongen", FASHIONGEN).asset_deps[
+        dg.AssetKey(["fashiongen", "data_profile"])]}  # fmt: skip
+    assert upstream == {"products", "images", "product_entities", "entity_vocabulary", "semantic_prior", "quarantine",
+                        "compositions"}  # fmt: skip
+    spec = build(house, "amazon", AMAZON).get_asset_spec()
+    assert dg.AssetKey(["amazon", "compositions"]) not in {dep.asset_key for dep in spec.deps}
+    assert spec.group_name == "amazon/profile"
+    assert spec.owners == ["team:eiclip"]
+    assert "profile_entities`: one row per entity group" in spec.description
+
+
+def test_a_profile_is_made_once_and_lies_in_the_catalogue(house):
+    fill(house, "fashiongen", "composition")
+    asset, fibres = build(house, "fashiongen", FASHIONGEN), compositions(house, "fashiongen")
+    metadata = profiled(house, asset, fibres)
+    assert metadata["reused"].value is False
+    for shown in ("table_splits", "table_entities", "table_compositions"):
+        assert metadata[shown].value.startswith("|")
+    for plot in ("entity_plot", "confounded_plot", "token_plot", "photo_plot"):
+        assert "data:image/png" in metadata[plot].value
+    assert not {"quarantine_plot", "table_quarantine"} & set(metadata), "nothing was set aside"
+    with duckdb.connect(str(house.home.root / CATALOGUE), read_only=True) as connection:
+        views = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        assert {f"profile_{table}" for table in (*TABLES, "compositions")} <= views
+        paper = connection.execute("SELECT paper_entities FROM profile_entities").fetchall()
+        joined = connection.execute(
+            "FROM compositions JOIN tagged_entities ON entity = composition SELECT fibre, share"
+        )
+        assert joined.fetchall() == [("silk", 100.0)]
+    assert paper == [(16_844,)]
+    assert profiled(house, asset, fibres)["reused"].value is True
+
+
+def test_a_dataset_without_compositions_has_a_profile_too(house):
+    fill(house, "amazon", "brand")
+    metadata = profiled(house, build(house, "amazon", AMAZON))
+    assert "184" in metadata["table_entities"].value
+    assert "table_compositions" not in metadata

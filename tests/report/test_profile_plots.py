@@ -1,0 +1,106 @@
+"""The profile's plots and tables: pictures where there is something to see, None where not, names of any script."""
+
+import io
+
+import duckdb
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from eiclip.report import profile_plots, profile_tables
+from eiclip.report.theme import DARK
+
+TABLES = {
+    "profile_splits": [{"split": "test", "products": 10, "images": 20, "share": 1.0}],
+    "profile_descriptions": [{"split": "test", "descriptions": 10, "tokens_min": 3, "tokens_median": 20,
+                              "tokens_p95": 70, "tokens_max": 99000, "cut": 1, "cut_share": 0.1, "context_length": 64,
+                              "duplicates": 2}],
+    "profile_token_histogram": [{"tokens": 4 * n, "products": 30 - n} for n in range(30)]
+    + [{"tokens": 99000, "products": 1}],
+    "profile_entities": [{"entity_group": group, "tagged_products": 7, "coverage": 0.7, "entities": 0,
+                          "distinct_entities": 3, "unseen_in_test": 1, "paper_entities": paper}
+                         for group, paper in (("brand", 570), ("season", None))],
+    "profile_confounded": [{"entity": name, "entity_group": group, "tagged_count": 3, "untagged_mentions": 40 - n,
+                            "ratio": 9.0} for group in ("brand", "season")
+                           for n, name in enumerate(["a$b$c", "無印良品", "x" * 300, "two\nlines", "<b>", "sixth"])],
+    "profile_photos": [{"smaller_side": 64 * n, "photo_width": None, "photo_height": None, "images": n}
+                       for n in range(40)],
+    "profile_quarantine": [{"source": source, "kind": "photo | broken", "rows": 3, "example": "photo | broken: <b>\nx"}
+                           for source in ("a.h5", "b.h5")],
+    "profile_compositions": [{"compositions": 3, "parsed": 2, "unparsed": 1, "products_unparsed": 4, "incomplete": 0,
+                              "fibres": [{"fibre": "cotton", "products": 5}]}],
+}  # fmt: skip
+PLOTS = {
+    profile_plots.entity_plot: "profile_entities",
+    profile_plots.confounded_plot: "profile_confounded",
+    profile_plots.token_plot: "profile_token_histogram",
+    profile_plots.photo_plot: "profile_photos",
+    profile_plots.quarantine_plot: "profile_quarantine",
+}
+WRITTEN = (profile_tables.splits, profile_tables.entities, profile_tables.compositions, profile_tables.quarantine)
+
+
+def catalogue(**tables):
+    connection = duckdb.connect()
+    for name, rows in tables.items():
+        arrow = pa.Table.from_pylist([{"dataset": "d"} | row for row in rows])
+        connection.register(f"{name}_rows", arrow)
+        connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_rows")
+    return connection
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_plots_are_pictures_in_both_themes_and_alike_every_time(plot):
+    with catalogue(**TABLES) as connection:
+        picture = plot(connection, "d")
+        assert picture == plot(connection, "d")
+        assert picture != plot(connection, "d", DARK)
+    with Image.open(io.BytesIO(picture)) as image:
+        image.load()
+        assert image.width < 1000 < 4 * image.height
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 10
+
+
+@pytest.mark.parametrize("make", [*PLOTS, *WRITTEN])
+def test_nothing_to_show_is_none(make):
+    with duckdb.connect() as empty:
+        assert make(empty, "d") is None
+    with catalogue(**TABLES) as connection:
+        assert make(connection, "another dataset") is None
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(("plot", "table"), PLOTS.items())
+def test_one_row_is_enough(plot, table, count):
+    with catalogue(**{table: TABLES[table][:count]}) as connection:
+        assert plot(connection, "d")
+
+
+def test_zero_entities_of_every_group_can_be_drawn():
+    rows = [
+        row | {"distinct_entities": 0, "coverage": 0.0, "paper_entities": None} for row in TABLES["profile_entities"]
+    ]
+    kinds = pa.schema([("dataset", pa.string()), *((name, pa.string() if name == "entity_group" else pa.int64())
+                                                   for name in rows[0])])  # fmt: skip
+    with duckdb.connect() as connection:
+        connection.register(
+            "profile_entities", pa.Table.from_pylist([{"dataset": "d"} | r for r in rows], schema=kinds)
+        )
+        assert profile_plots.entity_plot(connection, "d")
+
+
+def test_tables_say_what_the_profile_holds():
+    with catalogue(**TABLES) as connection:
+        splits, entities, compositions, quarantine = (make(connection, "d") for make in WRITTEN)
+    assert splits.rows == [("test", "10", "100.0 %", "20", "20", "70", "99,000", "1 (10.0 %)", "2")]
+    assert entities.rows[0] == ("brand", "7", "70.0 %", "3", "0", "570", "1")
+    assert entities.rows[1][5] == "–"
+    assert compositions.rows == [("3", "1", "4", "0", "cotton (5)")]
+    assert quarantine.rows == [("photo | broken", "6", "2", "photo | broken: <b>\nx")]
+    assert profile_tables.markdown(quarantine).splitlines() == [
+        "| Reason | Rows | Files | For example |",
+        "|:--|--:|--:|:--|",
+        "| photo \\| broken | 6 | 2 | photo \\| broken: &lt;b> x |",
+    ]
+    for table in (splits, entities, compositions, quarantine):
+        assert {len(table.header), len(table.numeric)} == {len(table.rows[0])}
