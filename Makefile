@@ -5,7 +5,7 @@ PYTHON ?= python3
 PORT ?= 3000
 INSTALLED := .venv/.installed
 
-.PHONY: help install full_eval seed_study test check ui clean
+.PHONY: help install full_eval ingest seed_study test fuzz check ui clean
 
 help: ## list the commands
 	@grep -E '^[a-z_]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 full_eval: $(INSTALLED) ## raw files in, five models trained and compared, report out
 	source .envrc && dagster job execute -j full_eval
+
+ingest: $(INSTALLED) ## raw files in, shards and the data profile out: before any training
+	source .envrc && dagster job execute -j ingest
 
 seed_study: $(INSTALLED) ## the same over three seeds, with mean and spread
 	source .envrc && python -m benchmarks.seed_study
@@ -34,6 +37,9 @@ check: $(INSTALLED) ## formatting, lint and types
 test: $(INSTALLED) check ## lint, types and every test
 	source .envrc && dagster definitions validate -w workspace.yaml
 	.venv/bin/python -m pytest
+
+fuzz: $(INSTALLED) ## 500 broken and hostile raw files, one by one
+	.venv/bin/python -m benchmarks.fuzz
 
 clean: ## remove what was made (data/), keep .venv
 	rm -rf data

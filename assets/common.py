@@ -98,7 +98,8 @@ def readable(value: Any) -> Any:
 def say(context: dg.AssetExecutionContext, made: Made, output: Path) -> None:
     """One line in the run's log: what was made, or that it was reused."""
     what = "unchanged, reused" if made.reused else f"made in {made.seconds:.1f} s"
-    context.log.info(f"{output.name}: {what}")
+    name = output.parent.parent.name if output.name == "data.parquet" else output.name
+    context.log.info(f"{name}: {what}")
 
 
 def sql_description(query: str) -> str:

@@ -11,7 +11,7 @@ from assets.common import OWNERS, House, result, say, table_metadata
 from assets.parts import Parted, parted_asset
 from eiclip.embedded import write_amazon, write_fashiongen
 from eiclip.files import digest, source_version
-from eiclip.lake import count_rows
+from eiclip.lake import count_rows, read_sql
 from eiclip.locations import local_file, stamp
 from eiclip.photos import download_missing, list_parts, part_rows_of, write_photos
 from eiclip.readers import reviews as reviews_module
@@ -97,6 +97,7 @@ def records(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefin
         output = house.home.lake.path("records", name)
         inputs = {
             "code": source_version("eiclip.readers", "eiclip.records"),
+            "sql": [read_sql(query) for query in ("amazon_records", "mended_records")],
             "raw": raw_fingerprint(house, name, dataset),
             "settings": dataset.model_dump(include={"entity_groups", "columns", "subset", "download"}),
         }
@@ -185,6 +186,7 @@ def reviews(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefin
         output, rejected = (house.home.lake.path(table, name) for table in ("reviews", "review_rejections"))
         inputs = {
             "code": source_version("eiclip.readers.reviews"),
+            "sql": [read_sql(query) for query in ("review_lines", "mended_reviews")],
             "raw": stamp(dataset.reviews) if dataset.reviews else "none",
         }
         if not rejected.is_file():  # the two are one output

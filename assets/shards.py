@@ -12,6 +12,7 @@ from assets.parts import Parted, parted_asset
 from eiclip.embedded import write_general_corpus
 from eiclip.files import digest, source_version
 from eiclip.lake import open_views, read_sql
+from eiclip.published import publish_folder
 from eiclip.readers import RawReader
 from eiclip.settings import DatasetSettings
 from eiclip.stage import Made, make_once
@@ -76,6 +77,9 @@ def build(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinit
 
         inputs = {"code": source_version("eiclip.shards"), "parts": parts}
         made = make_once(folder, inputs, lambda: _facts(merge_parts(folder, list(parts))) | {"parts": len(parts)})
+        if dataset.publish is not None:
+            sent = publish_folder(folder, dataset.publish)
+            context.log.info(f"{dataset.publish}: {sent} shards sent, the others were there")
         rows = sum(made.facts["samples"].values())
         facts = {key: readable(value) for key, value in made.facts.items()}
         metadata = facts | {"dagster/row_count": rows, "path": dg.MetadataValue.path(str(folder))}

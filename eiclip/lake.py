@@ -5,6 +5,7 @@ nothing else: it is rebuilt beside its place and renamed into it, so that analys
 """
 
 import fcntl
+import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,8 @@ class Lake:
     def _views(self, table: str) -> list[str]:
         """CREATE VIEW statements of one table; DuckDB takes no parameters there, so names are quoted by hand."""
         place = self.home / "lake" / table
-        source = f"read_parquet('{_quoted(place / 'dataset=*' / '*.parquet')}', union_by_name = true"
+        pattern = _quoted(Path(glob.escape(str(place))) / "dataset=*" / "*.parquet")
+        source = f"read_parquet('{pattern}', union_by_name = true"
         if table == RECORDS:
             rows = f"SELECT * FROM {source}, hive_partitioning = false, file_row_number = true)"  # noqa: S608
             views = [f"CREATE VIEW {view} AS {read_sql(f'views/{view}')}" for view in VIEWS]
@@ -106,7 +108,7 @@ class Lake:
 def open_views(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Sequence[Path]]) -> None:
     """Make a view per table over its Parquet files; `records` brings `listings`, its usable rows."""
     for name, files in tables.items():
-        paths = [str(file) for file in files]
+        paths = [glob.escape(str(file)) for file in files]  # DuckDB takes names for patterns
         if name == RECORDS:
             connection.read_parquet(paths, hive_partitioning=False, file_row_number=True).create_view("record_rows")
             for view in VIEWS:

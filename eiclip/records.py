@@ -5,6 +5,7 @@ streamed, so memory does not grow with the dataset.
 """
 
 import contextlib
+import glob
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def write_records(reader: RawReader, dataset: str, output: Path) -> RecordCounts
 def count_reasons(records: Path) -> dict[str, int]:
     """Rejected rows by the kind of their reason, the most frequent first."""
     with duckdb.connect() as connection:
-        connection.read_parquet(str(records)).create_view("records")
+        connection.read_parquet(glob.escape(str(records))).create_view("records")
         return dict(connection.sql(read_sql("rejection_kinds")).fetchall())
 
 

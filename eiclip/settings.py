@@ -7,12 +7,16 @@ Order of precedence: environment variables (nested ones as `EICLIP_TRAINING__EPO
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from eiclip.errors import SettingsError
+
+
+Location = Annotated[str, BeforeValidator(os.fspath)]
+"""A path, or a URL that fsspec knows."""
 
 
 class Section(BaseModel):
@@ -64,18 +68,20 @@ class DatasetSettings(Section):
     """
 
     kind: Literal["fashiongen", "amazon", "table"]
-    folder: str | None = None
-    metadata: str | None = None
-    images: str | None = None
-    reviews: str | None = None
+    folder: Location | None = None
+    metadata: Location | None = None
+    images: Location | None = None
+    reviews: Location | None = None
     """Reviews of the products: counts and mean ratings are joined to them."""
     helpful_reviews: int = Field(0, ge=0, le=20)
     """How many reviews' texts, the most helpful first, are added to a description."""
-    files: str | None = None
+    files: Location | None = None
     """The table: a file, or a pattern such as `exports/*.parquet`."""
     columns: ColumnSettings = ColumnSettings()
     download: DownloadSettings | None = None
     """Set (even empty): photos that are not in `images` are fetched from their URLs."""
+    publish: Location | None = None
+    """Where the shards are published as well (`s3://bucket/shards`), whole: content first, the manifest last."""
     subset: Literal["all", "paper"] = "all"
     """`paper`: the fashion products alone that have brand, photo and text, as in the paper's Amazon experiment."""
     part_rows: int = Field(20_000, ge=1)
@@ -167,9 +173,9 @@ class Settings(BaseSettings):
 
     home: Path = Path("data")
     seed: int = Field(0, ge=0)
-    fashiongen_dir: str | None = None
-    amazon_meta: str | None = None
-    amazon_images: str | None = None
+    fashiongen_dir: Location | None = None
+    amazon_meta: Location | None = None
+    amazon_images: Location | None = None
     datasets: dict[str, DatasetSettings] = {}
     pretrained: str | None = None
     """`general`, a released tag of open_clip (`openai`), or a local file or folder of weights."""

@@ -13,6 +13,7 @@ from pipelines.sensors import raw_files_sensor
 
 # Dagster's own code uses what Dagster marks as preview or deprecated; nobody here can act on it.
 warnings.filterwarnings("ignore", module=r"dagster\..*")
+warnings.filterwarnings("ignore", category=dg.BetaWarning)  # data versions of outputs, and we want them
 
 # Steps are forked from a process that has imported everything once: a step costs a second instead of ten.
 executor = dg.multiprocess_executor.configured(

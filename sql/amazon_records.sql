@@ -35,7 +35,7 @@ WITH typed AS (
                 [imageURLHighRes, imageURL, image, imUrl],
                 lambda url: trim(CASE left(url, 1) WHEN '[' THEN try(url::JSON ->> '$[0]') ELSE url END, e' \t\r\n')
             )
-        ) END AS urls
+        ) ELSE [] END AS urls
     FROM lines
 ),
 -- A level of its own for what later levels use more than once: within a level it would be computed each time.

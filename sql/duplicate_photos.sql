@@ -1,80 +1,122 @@
--- duplicate_photos: one row per pair of products that show the same photo: known duplicates, such as sizes and colours of one
---   garment that are listed apart.
--- Columns: dataset, product_id, other_id (product_id < other_id), kind (same_photo: equal bytes or pixels; near_photo:
---   perceptual hashes within $distance bits, by the same brand, under titles that share $similarity of their words),
---   distance (bits), similarity (of the titles' words: shared / all).
+-- duplicate_photos: one row per pair of products found to be one listing in several sizes, colours or copies, by their photos.
+-- Columns: dataset, product_id, other_id (product_id < other_id), kind (same_photo: equal photo_sha256; near_photo: perceptual
+--   hashes within $distance bits, of one brand, under similar titles), distance (bits), similarity (0 to 1: weight of the
+--   words that both titles have over the weight of all their words; empty where no title has a word).
 -- Source: listings, photos.
--- Parameters: $distance (at most 3), $similarity.
--- Only what connects matters (product_groups), so of many products with one photo each is paired with the first alone: time
--- grows with the photos, not with their pairs. Two hashes within 3 bits agree in one of four 16-bit bands.
+-- Parameters: $distance (bits; hashes within 3 agree in one of four bands, so that up to 3 no pair is overlooked),
+--   $similarity.
+-- The hash is of brightness and composition: garments photographed in one way collide (every print on one blank shirt), so
+-- near photos need the words too. A rare word weighs more, since "Women T-Shirt Size XL" is shared by all; the brand's own
+-- words are left out, since the brand is the same already.
+-- Not all pairs of a set of like photos are here: what counts is which products hang together (`product_groups`), and time
+-- has to grow with the photos, not with their pairs. Equal photos are paired with the first product; of a larger bucket of
+-- hashes than 50, neighbours in the order of titles are compared, where sizes and colours of a listing lie side by side.
 WITH usable AS (
     SELECT
         listings.dataset,
         listings.product_id,
+        coalesce(nullif(listings.title, ''), listings.description, '') AS title,
+        coalesce(listings.entities['brand'], '') AS brand,
         photos.photo_sha256,
-        photos.phash,
-        coalesce(listings.entities['brand'], '') AS brand
+        photos.phash
     FROM listings
     JOIN photos USING (source, place)
     WHERE photos.reason IS NULL
 ),
-by_content AS (
-    SELECT product_id AS one, min(product_id) OVER (PARTITION BY photo_sha256) AS other, 'same_photo' AS kind, 0 AS distance
+same_photos AS (
+    SELECT least(product_id, first_id) AS product_id, greatest(product_id, first_id) AS other_id
     FROM usable
-    QUALIFY one <> other
+    JOIN (
+        SELECT photo_sha256, min(product_id) AS first_id
+        FROM usable
+        GROUP BY photo_sha256
+        -- What so many brands show is a placeholder ("no image available").
+        HAVING count(DISTINCT product_id) > 1 AND count(DISTINCT brand) <= 5
+    ) USING (photo_sha256)
+    WHERE product_id <> first_id
 ),
 hashes AS (
-    SELECT phash, brand, min(product_id) AS product_id
+    SELECT product_id, brand, phash, min(title) AS title
     FROM usable
-    GROUP BY phash, brand
-),
-by_hash AS (
-    SELECT usable.product_id AS one, hashes.product_id AS other, 'near_photo' AS kind, 0 AS distance
-    FROM usable
-    JOIN hashes USING (phash, brand)
-    WHERE one <> other
+    GROUP BY ALL
 ),
 bands AS (
-    SELECT product_id, phash, brand, band, (phash >> (16 * band)) & 65535 AS bits
-    FROM hashes, (SELECT unnest(range(4)) AS band)
+    SELECT
+        hash(brand, band, (phash >> (16 * band)) & 65535) AS bucket,
+        product_id,
+        brand,
+        phash,
+        row_number() OVER (PARTITION BY bucket ORDER BY title, product_id, phash) - 1 AS number
+    FROM hashes
+    CROSS JOIN range(4) AS bands(band)
 ),
-by_nearness AS (
-    SELECT a.product_id AS one, b.product_id AS other, 'near_photo' AS kind, bit_count(xor(a.phash, b.phash)) AS distance
-    FROM bands AS a
-    JOIN bands AS b ON a.brand = b.brand AND a.band = b.band AND a.bits = b.bits AND a.phash < b.phash
-    WHERE one <> other AND bit_count(xor(a.phash, b.phash)) <= $distance
+-- Neighbours up to 50 apart lie in one block of 50 or in two in a row.
+blocks AS (
+    SELECT bands.*, number // 50 + next AS block
+    FROM bands
+    CROSS JOIN range(2) AS blocks(next)
+),
+near_photos AS (
+    SELECT
+        least(one.product_id, other.product_id) AS product_id,
+        greatest(one.product_id, other.product_id) AS other_id,
+        min(bit_count(xor(one.phash, other.phash))) AS distance
+    FROM blocks AS one
+    JOIN bands AS other ON one.bucket = other.bucket AND one.block = other.number // 50
+        AND one.number < other.number AND other.number <= one.number + 50
+    WHERE one.product_id <> other.product_id AND one.brand = other.brand
+        AND bit_count(xor(one.phash, other.phash)) <= $distance
+    GROUP BY ALL
 ),
 pairs AS (
-    SELECT
-        least(one, other) AS product_id,
-        greatest(one, other) AS other_id,
-        max(kind) AS kind,  -- same_photo comes last in the alphabet
-        min(distance) AS distance
-    FROM (FROM by_content UNION ALL FROM by_hash UNION ALL FROM by_nearness)
-    GROUP BY ALL
+    SELECT product_id, other_id, bool_or(same) AS same, min(distance) AS distance
+    FROM (
+        SELECT product_id, other_id, true AS same, 0 AS distance FROM same_photos
+        UNION ALL
+        SELECT product_id, other_id, false, distance FROM near_photos
+    )
+    GROUP BY product_id, other_id
 ),
 titles AS (
     SELECT
-        dataset,
         product_id,
-        list_distinct(string_split(trim(regexp_replace(lower(title), '[^\p{L}\p{N}]+', ' ', 'g')), ' ')) AS words
-    FROM (
-        SELECT dataset, product_id, min_by(title, row(source, place)) AS title
-        FROM listings
-        SEMI JOIN (SELECT product_id FROM pairs UNION SELECT other_id FROM pairs) USING (product_id)
-        GROUP BY dataset, product_id
-    )
+        list_distinct(list_filter(
+            regexp_extract_all(lower(title), '[\p{L}\p{N}]+'),
+            lambda word: NOT list_contains(regexp_extract_all(lower(brand), '[\p{L}\p{N}]+'), word)
+        )) AS words
+    FROM (SELECT product_id, min(title) AS title, min(brand) AS brand FROM usable GROUP BY product_id)
 ),
-compared AS (
+weights AS (
+    SELECT word, ln(1 + (SELECT count(*) FROM titles) / count(*)) AS weight
+    FROM (SELECT unnest(words) AS word FROM titles)
+    GROUP BY word
+),
+weighed AS (
+    SELECT product_id, list({word: word, weight: weight}) AS words, sum(weight) AS weight
+    FROM (
+        SELECT product_id, unnest(words) AS word
+        FROM titles
+        SEMI JOIN (SELECT product_id FROM pairs UNION SELECT other_id FROM pairs) USING (product_id)
+    )
+    JOIN weights USING (word)
+    GROUP BY product_id
+),
+shared AS (
     SELECT
-        a.dataset,
         pairs.*,
-        len(list_intersect(a.words, b.words)) / len(list_distinct(list_concat(a.words, b.words))) AS similarity
+        one.weight + other.weight AS weight,
+        coalesce(list_sum(list_transform(list_intersect(one.words, other.words), lambda w: w.weight)), 0) AS both_weight
     FROM pairs
-    JOIN titles AS a ON a.product_id = pairs.product_id
-    JOIN titles AS b ON b.product_id = pairs.other_id
+    LEFT JOIN weighed AS one ON one.product_id = pairs.product_id
+    LEFT JOIN weighed AS other ON other.product_id = pairs.other_id
 )
-SELECT dataset, product_id, other_id, kind, distance::INTEGER AS distance, similarity
-FROM compared
-WHERE kind = 'same_photo' OR similarity >= $similarity
+SELECT
+    (SELECT any_value(dataset) FROM usable) AS dataset,
+    product_id,
+    other_id,
+    CASE WHEN same THEN 'same_photo' ELSE 'near_photo' END AS kind,
+    distance::INTEGER AS distance,
+    round(both_weight / (weight - both_weight), 6) AS similarity
+FROM shared
+WHERE same OR similarity >= $similarity
 ORDER BY product_id, other_id

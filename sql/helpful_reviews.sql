@@ -2,16 +2,26 @@
 -- Columns: dataset, product_id, review_text (the texts of the most helpful reviews, the most helpful first).
 -- Source: reviews.
 -- Parameters: $count (reviews a product), $characters (of each text kept).
-WITH cleaned AS (
+WITH unescaped AS (
     SELECT
-        * EXCLUDE (text),
-        -- Cut first, so that hostile lengths cost nothing; markup takes at most as much again.
-        trim(regexp_replace(
-            regexp_replace(left(text, 2 * $characters), '</?[a-zA-Z][^<>]*>|[\x00-\x20\x7f\x{a0}]', ' ', 'g'),
-            ' {2,}', ' ', 'g'
-        )) AS text
+        *,
+        -- Cut first, so that hostile lengths cost nothing; markup takes at most as much again. These are the references
+        -- that the shop's own reviews hold; `&amp;` last, so that none is made of what it leaves.
+        replace(replace(replace(replace(replace(replace(replace(
+            left(text, 2 * $characters),
+            '&#34;', '"'), '&quot;', '"'), '&#39;', chr(39)), '&lt;', '<'), '&gt;', '>'), '&nbsp;', ' '), '&amp;', '&'
+        ) AS plain
     FROM reviews
     WHERE helpful > 0
+),
+cleaned AS (
+    SELECT
+        * EXCLUDE (text, plain),
+        trim(regexp_replace(
+            regexp_replace(plain, '</?[a-zA-Z][^<>]*>|[\x00-\x20\x7f\x{a0}]', ' ', 'g'),
+            ' {2,}', ' ', 'g'
+        )) AS text
+    FROM unescaped
 ),
 ranked AS (
     SELECT

@@ -13,11 +13,13 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import known_implementations
+from PIL import Image
 
 from eiclip.errors import CorruptOutputError, EiclipError, RawDataError, SettingsError
 from eiclip.files import sha256_file, write_json
 from eiclip.locations import folder_stamp, is_url, local_file, local_files, local_folder, stamp
 from eiclip.published import fetch_folder, publish_folder
+from eiclip.shards import Sample, encode_photo, merge_parts, read_samples, shard_paths, verify_shards, write_shards
 
 
 class CountingHandler(http.server.SimpleHTTPRequestHandler):
@@ -336,6 +338,18 @@ def test_shards_come_back_as_they_were(place, tmp_path):
     assert publish_folder(made, place) == 0
     assert fetch_folder(place, tmp_path / "back") == 0, "what is here already is taken over"
     assert tree(tmp_path / "back") == tree(made)
+
+
+def test_real_shards_in_parts_are_whole_after_the_journey(place, tmp_path):
+    for number in range(2):
+        photo = encode_photo(Image.new("RGB", (9, 7), (number * 90, 40, 40)), 16)
+        sample = Sample(f"p{number}_0", f"p{number}", "A coat.", {"brand": "diesel"}, photo)
+        write_shards([("train", sample)], tmp_path / "made" / f"train-0000{number}", photo_size=16)
+    merge_parts(tmp_path / "made", ["train-00000", "train-00001"])
+    publish_folder(tmp_path / "made", place)
+    fetch_folder(place, tmp_path / "back")
+    assert verify_shards(tmp_path / "back") == []
+    assert [sample.image_id for sample in read_samples(shard_paths(tmp_path / "back", "train"))] == ["p0_0", "p1_0"]
 
 
 def test_growth_uploads_what_is_new_and_removes_what_is_gone(place, tmp_path):

@@ -30,7 +30,6 @@ from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.brands import normalise_brand
 from eiclip.readers.lines import MAX_LINE_BYTES
 from eiclip.readers.texts import clean_description, normalise_entity
-from eiclip.records import record_writer
 
 FIELDS = (
     "asin", "parent_asin", "title", "description", "feature", "features", "brand", "store", "details", "category",
@@ -139,7 +138,9 @@ def _described(title_raw: str, parts: Sequence[str | None]) -> dict[str, str]:
 
 def _brand_of(given: str | None) -> dict[str, str | bool | None]:
     raw = clean_description(given or "")
-    is_odd = _is_odd(given or "") or (bool(given) and not raw) or len(raw) > 100  # then another field may name the brand
+    is_odd = (
+        _is_odd(given or "") or (bool(given) and not raw) or len(raw) > 100
+    )  # then another field may name the brand
     return {"raw": raw or None, "name": normalise_brand(raw), "is_odd": is_odd}
 
 
@@ -203,6 +204,8 @@ def _replace(
     connection: duckdb.DuckDBPyConnection, dataset: str, output: Path, rows: Iterable[Listing | Rejected]
 ) -> None:
     """Put `rows` in the places of those that SQL could not read."""
+    from eiclip.records import record_writer  # which imports the readers
+
     with tempfile.TemporaryDirectory(dir=output.parent) as scratch:
         mended, merged = Path(scratch) / "mended", Path(scratch) / "merged"
         with record_writer(mended, dataset) as table:

@@ -22,7 +22,7 @@ def normalise_brand(text: str) -> str:
     brand = normalise_entity(text)
     around = _AROUND.match(brand)
     if around:
-        brand = next(filter(None, around.groups()))
+        brand = normalise_entity(next(filter(None, around.groups())))
     plain = "".join(c for c in unicodedata.normalize("NFKD", brand) if not unicodedata.combining(c))
     words = _SEPARATES.sub(" ", _JOINS.sub("", plain)).split()
     # Nothing but punctuation is left of a name such as "!!!": then it is its own name.

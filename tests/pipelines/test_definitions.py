@@ -9,8 +9,16 @@ from pipelines.definitions import build_definitions
 
 TABLES = {
     "raw_files",
-    "catalog",
+    "records",
+    "photos",
+    "reviews",
+    "brand_names",
+    "review_stats",
+    "helpful_reviews",
+    "duplicate_photos",
+    "product_groups",
     "quarantine",
+    "data_profile",
     "products",
     "images",
     "tagged_entities",
@@ -45,6 +53,7 @@ def keys_of(definitions):
 def test_embedded_graph_has_every_asset_of_both_datasets(tmp_path, monkeypatch):
     shared = {("general", "shards"), ("general", "pretrained"), ("results", "catalogue"), ("results", "report")}
     wanted = expected("fashiongen") | expected("amazon") | {dg.AssetKey(list(key)) for key in shared}
+    wanted.add(dg.AssetKey(["fashiongen", "compositions"]))  # which Amazon's metadata lacks
     assert keys_of(definitions(tmp_path, monkeypatch)) == wanted
 
 
@@ -61,10 +70,18 @@ def test_job_selects_everything(tmp_path, monkeypatch):
     assert set(job.asset_layer.selected_asset_keys) == keys_of(defs)
 
 
+def test_the_ingest_job_ends_with_shards_and_profile(tmp_path, monkeypatch):
+    job = definitions(tmp_path, monkeypatch).resolve_job_def("ingest")
+    keys = {key.path[-1] for key in job.asset_layer.selected_asset_keys}
+    assert {"raw_files", "photos", "shards", "data_profile", "quarantine"} <= keys
+    assert not {"retrieval_ranks", "report"} & keys
+
+
 @pytest.mark.parametrize(
     ("key", "check"),
     [
-        (["fashiongen", "catalog"], "rows_in_are_accepted_or_quarantined"),
+        (["fashiongen", "records"], "rows_in_are_in_records"),
+        (["fashiongen", "quarantine"], "rows_in_are_used_or_quarantined"),
         (["fashiongen", "products"], "no_product_in_two_splits"),
         (["fashiongen", "entity_vocabulary"], "entity_ids_are_dense"),
         (["fashiongen", "shards"], "shards_match_manifest"),

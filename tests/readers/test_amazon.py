@@ -8,67 +8,117 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.readers import Accepted, AmazonReader, Rejected
-from eiclip.readers.base import RawReader
+from eiclip.readers.amazon import AmazonReader
+from eiclip.readers.base import Listing, PhotoFacts, RawReader, Rejected, UnusablePhotoError
 
 from .conftest import write_photo
 
 DRESS = {"asin": "B1", "title": "Red Dress", "brand": "Diesel", "category": ["Clothing", "Dresses"], "price": "$5"}
 
 
-def test_a_line_becomes_a_product_with_its_photo(amazon):
+def test_a_line_becomes_a_listing_with_its_photo(amazon):
     metadata, images = amazon([DRESS], ["B1"])
     reader: RawReader = AmazonReader(metadata, images, groups=("brand", "subcategory"))
-    (row,) = reader.rows()
-    assert isinstance(row, Accepted)
-    assert (row.source, row.locator, row.image_id, row.photo) == ("meta.json.gz", "line 1", "B1_1", "images/B1.jpg")
-    assert row.entities == {"brand": "diesel", "subcategory": "dresses"}
-    assert (row.source_split, row.price, row.photo_width, row.photo_height) == (None, 5.0, 10, 12)
-    assert next(reader.photos([row.photo])).size == (10, 12)
+    assert list(reader.rows()) == [
+        Listing(
+            source="meta.json.gz", place=1, product_id="B1", photo="B1", title="Red Dress", description="Red Dress",
+            description_raw="Red Dress", category="Clothing", subcategory="Dresses", price=5.0, brand_raw="Diesel",
+            entities={"brand": "diesel", "subcategory": "dresses"},
+        )
+    ]  # fmt: skip
+    (facts,) = reader.examine(["B1"])
+    assert (facts.photo, facts.width, facts.height) == ("images/B1.jpg", 10, 12)
+    assert next(reader.photos([facts.photo])).size == (10, 12)
 
 
 def test_every_line_is_accounted_for(amazon):
-    second = DRESS | {"asin": "B2"}
-    lines = [DRESS, "", DRESS, second, "{", "[]", second | {"asin": "B3"}]
-    metadata, images = amazon(lines, ["B1", "B2"])
-    (images / "B3.jpg").write_bytes(b"no photo")
+    lines = [DRESS, "", DRESS, DRESS | {"asin": "B2"}, "{", "[]", DRESS | {"asin": "B3", "title": ""}]
+    metadata, images = amazon(lines)
     reader = AmazonReader(metadata, images)
     rows = list(reader.rows())
     assert [getattr(row, "reason", None) for row in rows] == [
         None,
         "blank line",
-        "duplicate id: B1",
+        None,
         None,
         "broken JSON: Expecting property name enclosed in double quotes at column 2",
         "not an object: list",
-        "unreadable photo: images/B3.jpg is not a JPEG, PNG or WEBP",
+        "no title and no description",
     ]
-    assert [row.locator for row in rows] == [f"line {i}" for i in range(1, 8)]
+    assert [row.place for row in rows] == list(range(1, 8))
     assert rows[6].product_id == "B3"
     assert reader.rows_in() == 7
 
 
-def test_a_missing_photo_leaves_a_later_namesake_its_chance(amazon):
-    metadata, images = amazon(["{", DRESS | {"title": ""}, DRESS, DRESS], ["B1"])
-    kinds = [type(row) for row in AmazonReader(metadata, images).rows()]
-    assert kinds == [Rejected, Rejected, Accepted, Rejected]
-    (images / "B1.jpg").unlink()
-    reasons = {row.reason for row in AmazonReader(metadata, images).rows()}
-    assert "photo missing: images/B1.jpg" in reasons
+def test_photos_are_examined_in_the_order_asked(amazon):
+    metadata, images = amazon([], ["B1", "B4"])
+    (images / "B3.jpg").write_bytes(b"no photo")
+    reader = AmazonReader(metadata, images)
+    found = list(reader.examine(["B4", "B3", "B2", "B1", "B4"]))
+    assert [getattr(facts, "photo", str(facts)) for facts in found] == [
+        "images/B4.jpg",
+        "unreadable photo: images/B3.jpg is not a JPEG, PNG or WEBP",
+        "photo missing: images/B2.jpg",
+        "images/B1.jpg",
+        "images/B4.jpg",
+    ]
+    assert [type(facts) for facts in found[1:3]] == [UnusablePhotoError] * 2
+    assert isinstance(found[0], PhotoFacts)
+    assert reader.missing(["B4", "B2", "B3"]) == ["B2"]
+
+
+def test_photos_missing_from_the_folder_are_found_among_the_downloads(amazon, tmp_path):
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    write_photo(downloads / "B1.png", seed=1, size=(5, 5))
+    write_photo(downloads / "B2.png", seed=2, size=(6, 6))
+    images_row = DRESS | {"imageURLHighRes": ["https://x/1.jpg", "https://x/2.jpg"], "imUrl": "ftp://x", "image": "q"}
+    metadata, images = amazon([images_row], ["B1"])
+    reader = AmazonReader(metadata, images, downloads=downloads)
+    assert [row.photo_urls for row in reader.rows()] == [("https://x/1.jpg",)]
+    assert [row.photo_urls for row in AmazonReader(metadata, images).rows()] == [()]
+    facts = list(reader.examine(["B1", "B2"]))
+    assert [found.photo for found in facts] == ["images/B1.jpg", "downloads/B2.png"], "the folder's own come first"
+    assert [photo.size for photo in reader.photos([found.photo for found in facts])] == [(10, 12), (6, 6)]
+    assert reader.missing(["B1", "B2"]) == ["B2"], "what lies among the downloads is asked for again: they are its state"
 
 
 def test_an_absent_brand_is_no_entity(amazon):
     metadata, images = amazon([DRESS | {"brand": brand, "asin": f"B{i}"} for i, brand in enumerate(("", "N/A", None))])
-    for stem in ("B0", "B1", "B2"):
-        write_photo(images / f"{stem}.jpg")
-    assert [row.entities for row in AmazonReader(metadata, images).rows()] == [{}, {}, {}]
+    rows = list(AmazonReader(metadata, images).rows())
+    assert [row.entities for row in rows] == [{}, {}, {}]
+    assert [row.brand_raw for row in rows] == [None, "N/A", None]
+
+
+def test_the_papers_subset_is_fashion_with_a_brand(amazon):
+    lines = [
+        DRESS,
+        DRESS | {"brand": "N/A"},
+        DRESS | {"category": ["Books", "Fashion"]},
+        DRESS | {"category": ["Books"], "main_cat": "AMAZON FASHION"},
+        {"asin": "B2", "title": "Hat"},
+        DRESS | {"category": []},
+        "{",
+    ]
+    metadata, images = amazon(lines)
+    rows = list(AmazonReader(metadata, images, subset="paper").rows())
+    assert [getattr(row, "reason", None) for row in rows[:-1]] == [
+        None,
+        "outside the paper's subset: no brand",
+        "outside the paper's subset: category 'Books' is not fashion",
+        None,
+        "outside the paper's subset: no brand",
+        "outside the paper's subset: category '' is not fashion",
+    ]
+    assert rows[-1].reason.startswith("broken JSON")
+    assert rows[4].product_id == "B2"
 
 
 def test_an_endless_line_is_one_rejected_row(amazon):
     metadata, images = amazon(["x" * 5_000_000, DRESS], ["B1"], name="meta.json")
     rows = list(AmazonReader(metadata, images).rows())
     assert rows[0].reason.startswith("line too long: over ")
-    assert isinstance(rows[1], Accepted)
+    assert isinstance(rows[1], Listing)
 
 
 def test_rows_can_be_counted_before_a_pass(amazon):
@@ -78,11 +128,12 @@ def test_rows_can_be_counted_before_a_pass(amazon):
 
 def test_a_missing_file_or_folder_is_an_error(amazon, tmp_path):
     metadata, images = amazon([DRESS])
-    for reader in (AmazonReader(tmp_path / "absent", images), AmazonReader(metadata, tmp_path / "absent")):
+    for look in (AmazonReader.fingerprint, AmazonReader.rows_in, lambda reader: list(reader.rows())):
         with pytest.raises(RawDataError, match="absent"):
-            list(reader.rows())
+            look(AmazonReader(tmp_path / "absent", images))
+    for name in ("examine", "missing", "photos_fingerprint"):
         with pytest.raises(RawDataError, match="absent"):
-            reader.fingerprint()
+            list(getattr(AmazonReader(metadata, tmp_path / "absent"), name)(["B1"]))
 
 
 def test_a_truncated_file_is_an_error(amazon):
@@ -97,16 +148,23 @@ def test_an_unknown_group_is_an_error(tmp_path):
         AmazonReader(tmp_path, tmp_path, groups=("season",))
 
 
-def test_the_fingerprint_follows_metadata_and_photos(amazon):
+def test_the_fingerprints_follow_the_metadata_and_the_photos_named(amazon):
     metadata, images = amazon([DRESS], ["B1"])
-    reader = AmazonReader(metadata, images)
-    before = reader.fingerprint()
-    assert reader.fingerprint() == before
+
+    def both():
+        reader = AmazonReader(metadata, images)
+        return reader.fingerprint(), reader.photos_fingerprint(["B1", "B2"])
+
+    rows, photos = both()
+    write_photo(images / "B3.jpg")
+    assert both() == (rows, photos), "nobody asked for it"
     write_photo(images / "B2.jpg")
-    with_photo = reader.fingerprint()
-    assert with_photo != before
+    assert both()[0] == rows
+    assert both()[1] != photos
+    photos = both()[1]
     metadata.write_bytes(gzip.compress(b"{}"))
-    assert reader.fingerprint() != with_photo
+    assert both()[0] != rows
+    assert both()[1] == photos
 
 
 WHOLE = [json.dumps(DRESS).encode(), repr(DRESS).encode(), json.dumps(DRESS | {"parent_asin": "B2"}).encode()]
@@ -127,15 +185,13 @@ def test_rows_in_are_rows_out_whatever_the_lines_hold(lines, packed):
     assume(packed or not content.startswith(b"\x1f\x8b"))  # a damaged gzip file is an error, not rows
     with tempfile.TemporaryDirectory() as name:
         metadata, images = Path(name) / "meta", Path(name) / "images"
-        images.mkdir()
-        write_photo(images / "B1.jpg")
         metadata.write_bytes(gzip.compress(content) if packed else content)
         reader = AmazonReader(metadata, images)
         rows = list(reader.rows())
         assert len(rows) == reader.rows_in() == AmazonReader(metadata, images).rows_in()
-        accepted = [row for row in rows if isinstance(row, Accepted)]
-        assert len({row.image_id for row in accepted}) == len(accepted)
+        assert [row.place for row in rows] == list(range(1, len(rows) + 1))
         assert all(row.reason for row in rows if isinstance(row, Rejected))
+        assert all(row.description and row.product_id for row in rows if isinstance(row, Listing))
 
 
 @pytest.mark.parametrize(("edition", "name"), [("2014", "json"), ("2018", "json"), ("2023", "jsonl")])
@@ -144,7 +200,10 @@ def test_real_products(real_products, edition, name):
     reader = AmazonReader(folder / f"meta_Tops.{name}.gz", folder / "images")
     rows = list(reader.rows())
     assert len(rows) == reader.rows_in() == 60
-    accepted = [row for row in rows if isinstance(row, Accepted)]
-    assert len(accepted) > 50
-    assert sum("brand" in row.entities for row in accepted) > 50
-    assert {photo.mode for photo in reader.photos([row.photo for row in accepted[:5]])} == {"RGB"}
+    listings = [row for row in rows if isinstance(row, Listing)]
+    assert len(listings) > 50
+    assert sum("brand" in row.entities for row in listings) > 50
+    facts = list(reader.examine([row.photo for row in listings]))
+    assert sum(isinstance(found, PhotoFacts) for found in facts) > 50
+    refs = [found.photo for found in facts if isinstance(found, PhotoFacts)]
+    assert {photo.mode for photo in reader.photos(refs[:5])} == {"RGB"}

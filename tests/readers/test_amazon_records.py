@@ -20,7 +20,9 @@ def test_the_2014_edition():
      'categories': [['Clothing', 'Women', 'Dresses'], ['Sale']], 'description': 'Red &amp; long'}""".replace(b"\n", b"")
     found = product_of(parse_line(line))
     assert (found.title, found.description) == ("Women's Dress", "Women's Dress. Red & long")
-    assert (found.brand, found.category, found.subcategory, found.price) == ("Diesel", "Clothing", "Dresses", 9.5)
+    assert (found.brand_raw, found.brand) == ("Diesel", "diesel")
+    assert (found.category, found.subcategory, found.price) == ("Clothing", "Dresses", 9.5)
+    assert found.photo_urls == ("http://x/y.jpg",)
 
 
 def test_the_2018_edition():
@@ -32,7 +34,7 @@ def test_the_2018_edition():
     assert found.description == "Dress. 100% Cotton. Imported. Fits well."
     assert found.description_raw == "Dress\n100% Cotton\ndress\nImported\nFits<br>well."
     assert (found.category, found.subcategory) == ("AMAZON FASHION", "Tops & Tees")
-    assert (found.brand, found.price) == ("Calvin Klein", 9.99)
+    assert (found.brand_raw, found.brand, found.price) == ("Calvin Klein", "calvin klein", 9.99)
 
 
 @pytest.mark.parametrize("details", [{"Brand": "Nike"}, json.dumps({"Brand": "Nike"}), "{'Brand': 'Nike'}"])
@@ -42,9 +44,9 @@ def test_the_2023_edition(details):
         "features": ["Light"], "main_category": "AMAZON FASHION", "categories": [], "images": {"hi_res": [None]},
     }  # fmt: skip
     found = product_of(record)
-    assert (found.product_id, found.brand, found.category, found.price) == ("B2", "Nike", "AMAZON FASHION", None)
+    assert (found.product_id, found.brand_raw, found.category, found.price) == ("B2", "Nike", "AMAZON FASHION", None)
     assert found.description == "Shoe. Light"
-    assert product_of(record | {"details": "no JSON"}).brand == "Shop"
+    assert product_of(record | {"details": "no JSON"}).brand_raw == "Shop"
 
 
 @pytest.mark.parametrize("value", ["['a', 'b']", '["a", "b"]', ["a", "b"], "a. b"])
@@ -100,7 +102,7 @@ def test_an_unusable_line_says_why(line, expected):
 def test_what_json_lets_through_is_made_harmless():
     line = b'{"asin": "B1", "asin": "B2", "price": NaN, "title": "a\\ud800b", "brand": "\\udc00X"}'
     found = product_of(parse_line(line))
-    assert (found.product_id, found.price, found.title, found.brand) == ("B2", None, "a b", "X")
+    assert (found.product_id, found.price, found.title, found.brand_raw) == ("B2", None, "a b", "X")
     found.description_raw.encode()
 
 
@@ -126,3 +128,21 @@ def test_deep_nesting_inside_a_record_is_harmless():
 )
 def test_prices(value, price):
     assert parse_price(value) == price
+
+
+@pytest.mark.parametrize(
+    ("fields", "urls"),
+    [
+        ({"imUrl": " https://x/a.jpg\n"}, ["https://x/a.jpg"]),
+        ({"imageURL": ["http://x/s"], "imageURLHighRes": ["http://x/l", "http://x/2"]}, ["http://x/l", "http://x/s"]),
+        ({"images": [{"thumb": "http://x/t", "large": "http://x/l", "hi_res": None}]}, ["http://x/l", "http://x/t"]),
+        ({"images": {"hi_res": ["http://x/h"], "large": [None]}, "imUrl": "http://x/h"}, ["http://x/h"]),
+        ({"imUrl": "file:///etc/passwd", "image": "//x/y.jpg", "images": [], "imageURL": 7}, []),
+    ],
+)
+def test_the_first_photos_addresses_the_largest_first(fields, urls):
+    assert product(**fields).photo_urls == tuple(urls)
+
+
+def test_an_empty_parent_id_leaves_the_product_its_own():
+    assert product_of({"parent_asin": None, "asin": "B1", "title": "T"}).product_id == "B1"

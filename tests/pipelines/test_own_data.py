@@ -1,0 +1,129 @@
+"""Ingestion of data that grows and of a catalogue of one's own, through settings alone."""
+
+import csv
+
+import dagster as dg
+import duckdb
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from eiclip.embedded import write_fashiongen
+from eiclip.settings import FASHIONGEN, load_settings
+from pipelines.definitions import build_definitions
+
+TRAIN = "fashiongen_256_256_train.h5"
+
+
+def ingest(settings):
+    job = build_definitions(settings).resolve_job_def("ingest")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance)
+        checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+    assert result.success
+    assert all(checks.values()), checks
+    return checks
+
+
+def query(settings, text):
+    with duckdb.connect(str(settings.home / "eiclip.duckdb"), read_only=True) as connection:
+        return connection.execute(text).fetchall()
+
+
+def times(folder, pattern):
+    return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in sorted(folder.glob(pattern))}
+
+
+@pytest.fixture
+def growing(tmp_path):
+    raw = tmp_path / "raw"
+    write_fashiongen(raw, seed=0, train_products=24, test_products=12, neutral_brands=False)
+    entry = FASHIONGEN.model_copy(update={"folder": str(raw), "part_rows": 16})
+    return load_settings(home=tmp_path / "home", datasets={"shop": entry}, pretrained="general"), raw / TRAIN
+
+
+def append(path, count):
+    """More rows at the end of every column: copies of the first under new ids, with other photos."""
+    with h5py.File(path) as file:
+        columns = {key: file[key][:] for key in file}
+    path.unlink()
+    with h5py.File(path, "w") as file:
+        for key, values in columns.items():
+            added = values[:count].copy()
+            if key == "input_productID":
+                added += 10_000_000
+            if key == "input_image":
+                added = 255 - added
+            file[key] = np.concatenate([values, added])
+
+
+def test_rows_that_a_file_gains_leave_the_old_parts_alone(growing):
+    settings, path = growing
+    ingest(settings)
+    photos, shards = settings.home / "lake/photos/dataset=shop", settings.home / "shards/shop"
+    before = times(photos, "*.parquet"), times(shards, "*/*.tar")
+    rows = query(settings, "SELECT count(*) FROM records")[0][0]
+    append(path, 20)
+    ingest(settings)
+    assert query(settings, "SELECT count(*) FROM records") == [(rows + 20,)]
+    after = times(photos, "*.parquet"), times(shards, "*/*.tar")
+    with h5py.File(path) as file:
+        full = (len(file["input_image"]) - 20) // 16  # parts that were full, and so cannot have changed
+    kept = [f"fashiongen_256_256_train-h5-{number:05d}" for number in range(full)]
+    assert full >= 1
+    for was, now in zip(before, after, strict=True):
+        assert len(now) > len(was)
+        for name, time in was.items():
+            if name.split("/")[0].removesuffix(".parquet") in kept or "validation" in name:
+                assert now[name] == time, name
+
+
+def test_a_part_that_is_lost_is_the_only_one_made_again(growing):
+    settings, _ = growing
+    ingest(settings)
+    shards = settings.home / "shards/shop"
+    before = times(shards, "*/*.tar")
+    lost = sorted({name.split("/")[0] for name in before})[0]
+    for file in (shards / lost).iterdir():
+        file.unlink()
+    (shards / lost).rmdir()
+    ingest(settings)
+    after = times(shards, "*/*.tar")
+    assert after.keys() == before.keys()
+    assert {name.split("/")[0] for name in after if after[name] != before[name]} == {lost}
+
+
+def test_a_catalogue_of_ones_own_goes_all_the_way(tmp_path):
+    draw = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    with (tmp_path / "shop.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["sku", "name", "details", "maker", "season", "picture"])
+        for number in range(60):
+            Image.fromarray(draw.integers(0, 255, (40, 30, 3), np.uint8)).save(tmp_path / f"photos/{number}.png")
+            maker = ("Diesel", "Golden Goose", "")[number % 3]
+            table.writerow(
+                [f"p/{number}", f"Coat {number}", "Wool.<br>Warm &amp; soft", maker, "FW26", f"{number}.png"]
+            )
+        table.writerow(["p/gone", "No photo", "", "Diesel", "FW26", "gone.png"])
+        table.writerow(["p/out", "Another's photo", "", "Diesel", "FW26", "../shop.csv"])
+    entry = {
+        "kind": "table", "files": str(tmp_path / "shop.csv"), "images": str(tmp_path / "photos"),
+        "entity_groups": ["brand", "season"],
+        "columns": {"product_id": "sku", "title": "name", "description": ["details"], "photo": "picture",
+                    "entities": {"brand": "maker", "season": "season"}},
+    }  # fmt: skip
+    settings = load_settings(home=tmp_path / "home", datasets={"shop": entry}, pretrained="general")
+    ingest(settings)
+    assert query(settings, "SELECT count(*) FROM images") == [(60,)]
+    assert query(settings, "SELECT count(DISTINCT product_id) FROM products") == [(60,)]
+    (description,) = query(settings, "SELECT DISTINCT description FROM products WHERE title = 'Coat 7'")[0]
+    assert description == "Coat 7. Wool. Warm & soft"
+    reasons = query(settings, "SELECT locator, reason FROM quarantine ORDER BY ALL")
+    assert reasons == [
+        ("row 60", "photo missing: photos/gone.png"),
+        ("row 61", "photo outside the folder: ../shop.csv"),
+    ]
+    coverage = dict(query(settings, "SELECT entity_group, tagged_products FROM profile_entities"))
+    assert coverage == {"brand": 40, "season": 60}
