@@ -54,7 +54,8 @@ class Lake:
         Raises:
             EiclipError: DuckDB refused the query; names the query's file.
         """
-        with duckdb.connect() as connection:
+        # What does not fit in memory goes beside the lake, not into whatever folder the process runs in.
+        with duckdb.connect(config={"temp_directory": str(self.home / ".duckdb")}) as connection:
             open_views(connection, inputs)
             try:
                 with whole_file(output) as temporary:

@@ -11,7 +11,8 @@ full_eval = dg.define_asset_job(
 
 ingest = dg.define_asset_job(
     "ingest",
-    selection='+key:"*/shards" or +key:"*/data_profile"',
+    selection='(+key:"*/shards" or +key:"*/data_profile" or key:"*/brand_names" or key:"*/candidate_lists")'
+    ' and not key:"general/*"',
     description="From raw files to shards and the data profile: what a new catalogue is looked at with, before any "
     "training.",
 )

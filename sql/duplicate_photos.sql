@@ -36,17 +36,18 @@ same_photos AS (
     WHERE product_id <> first_id
 ),
 hashes AS (
-    SELECT product_id, brand, phash, min(title) AS title
-    FROM usable
-    GROUP BY ALL
+    SELECT
+        row_number() OVER (ORDER BY title, product_id, phash, photo_sha256) AS id,
+        *,
+        hash(brand) AS brand_key
+    FROM (SELECT product_id, brand, phash, photo_sha256, min(title) AS title FROM usable GROUP BY ALL)
 ),
 bands AS (
     SELECT
-        hash(brand, band, (phash >> (16 * band)) & 65535) AS bucket,
-        product_id,
-        brand,
+        id,
         phash,
-        row_number() OVER (PARTITION BY bucket ORDER BY title, product_id, phash) - 1 AS number
+        hash(brand_key, band, (phash >> (16 * band)) & 65535) AS bucket,
+        row_number() OVER (PARTITION BY bucket ORDER BY id) - 1 AS number
     FROM hashes
     CROSS JOIN range(4) AS bands(band)
 ),
@@ -56,24 +57,30 @@ blocks AS (
     FROM bands
     CROSS JOIN range(2) AS blocks(next)
 ),
+neighbours AS (
+    SELECT DISTINCT one.id AS one_id, other.id AS other_id
+    FROM blocks AS one
+    JOIN bands AS other ON one.bucket = other.bucket AND one.block = other.number // 50
+        AND one.number < other.number AND other.number <= one.number + 50
+    WHERE bit_count(xor(one.phash, other.phash)) <= $distance
+),
 near_photos AS (
     SELECT
         least(one.product_id, other.product_id) AS product_id,
         greatest(one.product_id, other.product_id) AS other_id,
-        min(bit_count(xor(one.phash, other.phash))) AS distance
-    FROM blocks AS one
-    JOIN bands AS other ON one.bucket = other.bucket AND one.block = other.number // 50
-        AND one.number < other.number AND other.number <= one.number + 50
+        one.photo_sha256 = other.photo_sha256 AS same,
+        bit_count(xor(one.phash, other.phash)) AS distance
+    FROM neighbours
+    JOIN hashes AS one ON one.id = neighbours.one_id
+    JOIN hashes AS other ON other.id = neighbours.other_id
     WHERE one.product_id <> other.product_id AND one.brand = other.brand
-        AND bit_count(xor(one.phash, other.phash)) <= $distance
-    GROUP BY ALL
 ),
 pairs AS (
     SELECT product_id, other_id, bool_or(same) AS same, min(distance) AS distance
     FROM (
         SELECT product_id, other_id, true AS same, 0 AS distance FROM same_photos
         UNION ALL
-        SELECT product_id, other_id, false, distance FROM near_photos
+        SELECT product_id, other_id, same, distance FROM near_photos
     )
     GROUP BY product_id, other_id
 ),

@@ -15,45 +15,48 @@ counted AS (
     FROM tagged
     GROUP BY ALL
 ),
-entities AS (
-    SELECT
-        entity,
-        trim(regexp_replace(lower(entity), '[^\p{L}\p{N}]+', ' ', 'g')) AS phrase,
-        len(string_split(phrase, ' ')) AS words
+phrases AS (
+    SELECT entity, trim(regexp_replace(lower(entity), '[^\p{L}\p{N}]+', ' ', 'g')) AS phrase
     FROM counted
     GROUP BY entity
 ),
+entity_words AS (
+    SELECT entity, phrase, unnest(string_split(phrase, ' ')) AS word
+    FROM phrases
+    WHERE phrase <> '' AND len(string_split(phrase, ' ')) <= 6
+),
+-- An entity is looked for where its most telling word stands, the one that fewest entities have (the longest of those):
+-- one join by word grows with the text, where looking each entity up in each description grows with the product of both.
+telling AS (
+    SELECT entity, ' ' || phrase || ' ' AS phrase, arg_min(word, row(sharing, -length(word), word)) AS word, count(*) AS words
+    FROM (SELECT *, count(*) OVER (PARTITION BY word) AS sharing FROM entity_words)
+    GROUP BY ALL
+),
+-- Through one list, since DuckDB then takes them for few, as they are, and keeps them in memory instead of the words.
+entities AS (
+    SELECT unnest(list(telling), recursive := true)
+    FROM telling
+),
 descriptions AS (
-    SELECT
-        product_id,
-        string_split(trim(regexp_replace(lower(description), '[^\p{L}\p{N}]+', ' ', 'g')), ' ') AS words
+    SELECT product_id, trim(regexp_replace(lower(description), '[^\p{L}\p{N}]+', ' ', 'g')) AS text
     FROM products
     WHERE split = 'train'
 ),
--- Every run of words of a description that is as long as some entity: joining these to the entities grows with the
--- text, where looking each entity up in each description grows with the product of both.
-lengths AS (
-    SELECT DISTINCT words AS length FROM entities WHERE words <= 6
+description_words AS (
+    SELECT product_id, ' ' || text || ' ' AS text, unnest(string_split(text, ' ')) AS word
+    FROM descriptions
 ),
-runs AS (
-    SELECT DISTINCT
-        product_id,
-        array_to_string(list_slice(words, start, start + length - 1), ' ') AS phrase
-    FROM (
-        SELECT product_id, words, length, unnest(range(1, len(words) - length + 2)) AS start
-        FROM descriptions, lengths
-    )
+mentions AS (
+    SELECT description_words.product_id, entities.entity
+    FROM description_words
+    JOIN entities USING (word)
+    WHERE entities.words = 1 OR contains(description_words.text, entities.phrase)
 ),
 mentioned AS (
-    SELECT entities.entity, count(*) AS untagged_mentions
-    FROM runs
-    JOIN entities USING (phrase)
-    WHERE entities.phrase <> ''
-        AND NOT EXISTS (
-            FROM tagged
-            WHERE tagged.product_id = runs.product_id AND tagged.entity = entities.entity
-        )
-    GROUP BY entities.entity
+    SELECT entity, count(DISTINCT product_id) AS untagged_mentions
+    FROM mentions
+    ANTI JOIN tagged USING (product_id, entity)
+    GROUP BY entity
 )
 SELECT
     $dataset AS dataset,

@@ -2,22 +2,32 @@
 -- Columns: dataset, product_id, split, entity_group, entity.
 -- Source: listings, products. Of several rows of a product the first that has an entity of the group speaks for it.
 -- Parameters: $groups, the entity groups of the dataset.
-WITH tags AS (
-    SELECT product_id, source, place, unnest(map_entries(entities), recursive := true)
+WITH counted AS (
+    SELECT product_id, count(*) AS row_count
     FROM listings
+    GROUP BY product_id
 ),
 wanted AS (
-    SELECT product_id, source, place, key AS entity_group, value AS entity
-    FROM tags
+    SELECT products.dataset, product_id, products.split, counted.row_count
+    FROM products
+    JOIN counted USING (product_id)
+),
+tags AS (
+    SELECT dataset, product_id, split, row_count, source, place, key AS entity_group, value AS entity
+    FROM (
+        SELECT wanted.*, source, place, unnest(map_entries(entities), recursive := true)
+        FROM listings
+        JOIN wanted USING (product_id)
+    )
     WHERE value <> '' AND key IN (SELECT unnest($groups))
 )
-SELECT
-    products.dataset,
-    wanted.product_id,
-    products.split,
-    wanted.entity_group,
-    min_by(wanted.entity, row(wanted.source, wanted.place)) AS entity
-FROM wanted
-JOIN products USING (product_id)
-GROUP BY ALL
-ORDER BY wanted.product_id, wanted.entity_group
+-- Most products of most catalogues have one row, whose entities need no choice.
+SELECT dataset, product_id, split, entity_group, entity
+FROM tags
+WHERE row_count = 1
+UNION ALL
+SELECT dataset, product_id, split, entity_group, min_by(entity, row(source, place)) AS entity
+FROM tags
+WHERE row_count > 1
+GROUP BY dataset, product_id, split, entity_group
+ORDER BY product_id, entity_group

@@ -5,7 +5,9 @@ import pyarrow as pa
 import pytest
 
 from eiclip.errors import EiclipError
-from eiclip.lake import Lake, connect
+from eiclip.lake import Lake, connect, open_views
+from eiclip.readers.base import Listing, Rejected
+from eiclip.records import record_writer
 
 
 @pytest.fixture
@@ -63,3 +65,36 @@ def test_embeddings_of_one_width_are_arrays(lake):
 def test_no_catalogue_says_how_to_get_one(tmp_path):
     with pytest.raises(EiclipError, match="make full_eval"):
         connect(tmp_path)
+
+
+def write_rows(path, dataset, places):
+    """Records of which every third is rejected; a place of None is left to the row's order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with record_writer(path, dataset) as table:
+        for number, place in enumerate(places):
+            bad = Rejected("raw", place, None, "blank line")
+            table.add(bad if number % 3 == 2 else Listing("raw", place, f"p{number}", "x", "", "A coat.", ""))
+
+
+def test_places_left_to_the_order_of_rows_are_filled_in(lake):
+    write_rows(lake.path("records", "a"), "a", [0, 1, 7])
+    write_rows(lake.path("records", "b"), "b", [None] * 4)
+    lake.refresh_catalogue()
+    query = "SELECT dataset, list(place ORDER BY place) FROM {} GROUP BY dataset ORDER BY dataset"
+    with connect(lake.home) as catalogue, duckdb.connect() as connection:
+        files = [file for dataset in "ab" for file in lake.files("records", dataset)]
+        open_views(connection, {"records": files})
+        for asked in (catalogue, connection):
+            assert asked.sql(query.format("records")).fetchall() == [("a", [0, 1, 7]), ("b", [1, 2, 3, 4])]
+            assert asked.sql(query.format("listings")).fetchall() == [("a", [0, 1]), ("b", [1, 2, 4])]
+            assert "file_row_number" not in asked.table("listings").columns
+
+
+def test_a_table_in_parts_is_read_as_one(lake):
+    for part in ("raw-00001", "raw-00000"):
+        lake.write(pa.table({"dataset": ["a"], "source": [part]}), "photos", "a", part)
+    assert [file.stem for file in lake.files("photos", "a")] == ["raw-00000", "raw-00001"]
+    assert lake.files("photos", "b") == []
+    lake.refresh_catalogue()
+    with connect(lake.home) as connection:
+        assert connection.sql("SELECT count(*) FROM photos").fetchall() == [(2,)]

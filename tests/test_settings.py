@@ -3,7 +3,7 @@
 import pytest
 
 from eiclip.errors import SettingsError
-from eiclip.settings import SMALL_RECIPE, TrainingSettings, load_settings
+from eiclip.settings import SMALL_RECIPE, DownloadSettings, TrainingSettings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -82,8 +82,44 @@ def test_misspelt_variables_and_missing_files_are_not_ignored(monkeypatch):
 
 @pytest.mark.parametrize(
     ("entry", "named"),
-    [({"metadata": "/x"}, "both `metadata` and `images`"), ({"training": {"epocs": 3}}, "unknown epocs")],
+    [
+        ({"kind": "amazon", "metadata": "/x"}, "needs `images`"),
+        ({"kind": "amazon", "images": "/x"}, "both `metadata` and `images`"),
+        ({"kind": "table"}, "needs `files`"),
+        ({"kind": "amazon", "training": {"epocs": 3}}, "unknown epocs"),
+        ({"kind": "amazon", "subset": "papers"}, "subset"),
+        ({"kind": "amazon", "part_rows": 0}, "part_rows"),
+        ({"kind": "amazon", "download": {"concurency": 3}}, "download.concurency"),
+        ({"kind": "table", "files": "x.csv", "columns": {"colour": "c"}}, "columns.colour"),
+        ({"kind": "csv", "files": "x.csv"}, "kind"),
+    ],
 )
 def test_half_a_dataset_is_refused(entry, named):
     with pytest.raises(SettingsError, match=named):
-        load_settings(datasets={"shop": {"kind": "amazon", **entry}})
+        load_settings(datasets={"shop": entry})
+
+
+@pytest.mark.parametrize(
+    ("entry", "embedded"),
+    [
+        ({"kind": "amazon"}, True),
+        ({"kind": "fashiongen", "folder": "/x"}, False),
+        ({"kind": "amazon", "metadata": "/x", "images": "/y"}, False),
+        ({"kind": "amazon", "metadata": "/x", "download": {}}, False),
+        ({"kind": "table", "files": "/x/*.parquet"}, False),
+    ],
+)
+def test_a_dataset_without_files_is_the_embedded_one(entry, embedded):
+    settings = load_settings(datasets={"shop": entry})
+    assert settings.datasets["shop"].embedded == embedded
+    assert settings.pretrained == ("general" if embedded else "openai")
+
+
+def test_an_empty_download_section_is_enough(monkeypatch, tmp_path):
+    table = '[datasets.shop]\nkind = "amazon"\nmetadata = "m.json.gz"\nsubset = "paper"\n[datasets.shop.download]\n'
+    (tmp_path / "mine.toml").write_text(table)
+    monkeypatch.setenv("EICLIP_SETTINGS", str(tmp_path / "mine.toml"))
+    shop = load_settings().datasets["shop"]
+    assert shop.download == DownloadSettings()
+    assert not shop.download.allow_private
+    assert (shop.subset, shop.part_rows) == ("paper", 20_000)

@@ -5,7 +5,17 @@ import pytest
 from PIL import Image
 
 from eiclip.errors import CorruptOutputError
-from eiclip.shards import Sample, encode_photo, fit_square, read_samples, shard_paths, verify_shards, write_shards
+from eiclip.shards import (
+    Sample,
+    encode_photo,
+    fit_square,
+    merge_parts,
+    read_manifest,
+    read_samples,
+    shard_paths,
+    verify_shards,
+    write_shards,
+)
 
 
 def sample(number, **given):
@@ -74,3 +84,84 @@ def test_long_ids_fit_a_tar_header(tmp_path):
     long = sample(3, image_id="x" * 120)
     write_shards([("train", long)], tmp_path / "long", photo_size=32)
     assert list(read_samples(shard_paths(tmp_path / "long", "train"))) == [long]
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """A folder of three parts, in which splits are mixed and one part has no training photos."""
+    folder = tmp_path / "parted"
+    write_shards([("train", sample(0)), ("test", sample(1))], folder / "raw-00000", photo_size=32)
+    write_shards([("test", sample(2))], folder / "raw-00001", photo_size=32)
+    write_shards([("train", sample(3)), ("validation", sample(4))], folder / "raw-00002", photo_size=32)
+    merge_parts(folder, ["raw-00000", "raw-00001", "raw-00002"])
+    return folder
+
+
+def test_parts_are_read_as_one(parts):
+    manifest = read_manifest(parts)
+    assert manifest["samples"] == {"train": 2, "validation": 1, "test": 2}
+    assert manifest["photo_size"] == 32
+    assert [path.relative_to(parts).as_posix() for path in shard_paths(parts, "train")] == [
+        "raw-00000/train-000000.tar",
+        "raw-00002/train-000000.tar",
+    ]
+    assert list(read_samples(shard_paths(parts, "train"))) == [sample(0), sample(3)]
+    assert list(read_samples(shard_paths(parts, "test"))) == [sample(1), sample(2)]
+    assert verify_shards(parts) == []
+
+
+def test_damage_within_a_part_is_found_and_named(parts):
+    (parts / "raw-00001" / "test-000000.tar").unlink()
+    shard = parts / "raw-00002" / "train-000000.tar"
+    shard.write_bytes(shard.read_bytes()[:-512])
+    problems = [problem.split(":")[0] for problem in verify_shards(parts)]
+    assert problems == ["raw-00001/test-000000.tar", "raw-00002/train-000000.tar"]
+    with pytest.raises(CorruptOutputError, match=r"missing test-000000\.tar"):
+        shard_paths(parts, "test")
+    with pytest.raises(CorruptOutputError, match=r"train-000000\.tar not of the size"):
+        shard_paths(parts, "train")
+
+
+def test_parts_that_are_no_more_are_removed(parts):
+    (parts / "raw-00001.made.json").write_text("{}")
+    (parts / "raw-00000.made.json").write_text("{}")
+    (parts / ".raw-00003.part").mkdir()  # being written at this moment
+    merge_parts(parts, ["raw-00000", "raw-00002"])
+    names = {path.name for path in parts.iterdir()}
+    assert names == {"manifest.json", "raw-00000", "raw-00000.made.json", "raw-00002", ".raw-00003.part"}
+    assert list(read_samples(shard_paths(parts, "test"))) == [sample(1)]
+
+
+def test_a_part_made_again_leaves_the_others_as_they_were(parts):
+    names = ["raw-00000", "raw-00001", "raw-00002"]
+    before = {name: (parts / name).stat().st_ino for name in names}
+    manifest = read_manifest(parts)
+    write_shards([("test", sample(2))], parts / "raw-00001", photo_size=32)
+    assert merge_parts(parts, names) == manifest, "equal samples give equal bytes, whoever makes them"
+    after = {name: (parts / name).stat().st_ino for name in names}
+    assert [after[name] == before[name] for name in names] == [True, False, True]
+    write_shards([("test", sample(5))], parts / "raw-00001", photo_size=32)
+    merged = merge_parts(parts, names)
+    changed = [a["name"] for a, b in zip(merged["shards"], manifest["shards"], strict=True) if a != b]
+    assert changed == ["raw-00001/test-000000.tar"]
+
+
+def test_parts_of_several_photo_sizes_are_refused(parts):
+    write_shards([("train", sample(0))], parts / "raw-00003", photo_size=48)
+    names = [path.name for path in parts.iterdir() if path.is_dir()]
+    before = read_manifest(parts)
+    with pytest.raises(CorruptOutputError, match="photos of several sizes"):
+        merge_parts(parts, names)
+    assert read_manifest(parts) == before
+    assert (parts / "raw-00003").is_dir()
+
+
+def test_a_part_without_a_manifest_is_named(parts):
+    (parts / "raw-00001" / "manifest.json").unlink()
+    with pytest.raises(CorruptOutputError, match="raw-00001"):
+        merge_parts(parts, ["raw-00000", "raw-00001"])
+
+
+def test_no_parts_are_no_samples(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert merge_parts(tmp_path / "empty", [])["samples"] == {"train": 0, "validation": 0, "test": 0}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eiclip.files import whole_folder, write_json, write_text
-from eiclip.stage import MANIFEST, content_digest, make_once
+from eiclip.stage import MANIFEST, content_digest, make_once, remembered
 
 
 def fill(folder, **contents):
@@ -87,3 +87,27 @@ def test_inputs_may_hold_what_their_digest_takes(tmp_path):
     made = make_once(output, {"raw": Path("/data/raw")}, lambda: write_text(output, "rows") or {})
     assert not made.reused
     assert make_once(output, {"raw": Path("/data/raw")}, dict).reused
+
+
+def test_what_took_long_is_remembered_for_as_long_as_its_key_holds(tmp_path):
+    record, calls = tmp_path / "part" / "photos.json", []
+
+    def compute(value):
+        return lambda: calls.append(value) or value
+
+    assert remembered(record, {"raw": "1", "rows": [1, 2]}, compute("a")) == "a"
+    assert remembered(record, {"rows": [1, 2], "raw": "1"}, compute("b")) == "a"
+    assert remembered(record, {"raw": "2", "rows": [1, 2]}, compute("c")) == "c"
+    assert remembered(record, {"raw": "1", "rows": [1, 2]}, compute("d")) == "d", "one value is kept, not a history"
+    record.unlink()
+    assert remembered(record, {"raw": "1", "rows": [1, 2]}, compute("e")) == "e"
+    assert calls == ["a", "c", "d", "e"]
+
+
+def test_a_failure_to_compute_is_not_remembered(tmp_path):
+    def fail():
+        raise OSError("no such disk")
+
+    with pytest.raises(OSError, match="no such disk"):
+        remembered(tmp_path / "photos.json", 1, fail)
+    assert remembered(tmp_path / "photos.json", 1, lambda: "a") == "a"

@@ -17,7 +17,6 @@ from benchmarks.fuzz.datasets import make_folders
 from benchmarks.fuzz.host import MEBIBYTES, SECONDS, Host, Outcome
 from benchmarks.fuzz.judge import faults, quarantined
 
-
 HEADER = "class                  cases passed accepted refused quarantined worst s    MiB"
 
 

@@ -14,12 +14,11 @@ import h5py
 import numpy as np
 from PIL import Image
 
+from benchmarks.fuzz.case import OUTSIDE, RAW, Case, Place
 from eiclip.readers.fashiongen import SPLITS
 from eiclip.settings import ColumnSettings, DatasetSettings
 
-from benchmarks.fuzz.case import OUTSIDE, RAW, Case, Place
-
-SECRET = "sesame-7f3a91"  # noqa: S105 - what must show nowhere
+SECRET = "sesame-7f3a91"
 SIDE = 16
 TRAIN, VALIDATION = SPLITS
 ROWS = {TRAIN: 6, VALIDATION: 3}

@@ -1,6 +1,7 @@
 """Damage to HDF5 files: what is in them is missing, of another type or shape, cut short or flipped."""
 
 import functools
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _wrong_shape(root: Path, plan: Plan) -> Case:
 
 _SIDES = st.sampled_from((0, 1, 2, 3, 4, SIDE, 255, 1024, 1025, 4096))
 _COUNTS = st.sampled_from((0, 1, ROWS[VALIDATION], ROWS[TRAIN], ROWS[TRAIN] + 1, 100))
-_SHAPES = st.one_of(
+_SHAPES: st.SearchStrategy[Any] = st.one_of(
     st.just("null"), st.just([]), st.lists(_COUNTS, min_size=1, max_size=3),
     st.tuples(_COUNTS, _SIDES, _SIDES, st.sampled_from((1, 2, 3, 4))).map(list),
     st.tuples(_COUNTS, st.just(1), st.just(1)).map(list),
@@ -117,8 +118,13 @@ def _terabytes(root: Path, plan: Plan) -> Case:
     with h5py.File(root / RAW / plan["file"], "r+") as file:
         for key in keys:
             shape, kind = (count, *file[key].shape[1:]), file[key].dtype
+            if plan["smallest"]:
+                shape, kind = (
+                    ((count, 1, 1, 3), kind) if kind == "uint8" else (shape, "S1" if kind.kind == "S" else "u1")
+                )
             del file[key]
-            file.create_dataset(key, shape, kind, **plan["layout"])
+            layout = {"chunks": (1,) * len(shape)} if "tiny" in plan["layout"] else plan["layout"]
+            file.create_dataset(key, shape, kind, **layout)
     case.untouched = {}
     case.rows = sum(ROWS.values()) - ROWS[plan["file"]] + count if plan["all"] else case.rows
     case.key = "input_" if plan["all"] else plan["key"]
@@ -134,30 +140,47 @@ def _chunked(root: Path, plan: Plan) -> Case:
     write_hdf5(root / RAW / TRAIN, {name: data for name, data in columns(count, 10).items() if name != key})
     with h5py.File(root / RAW / TRAIN, "r+") as file:
         options = {"chunks": (span, *values.shape[1:]), "maxshape": (None, *values.shape[1:])}
-        found = file.create_dataset(key, values.shape, values.dtype, compression="gzip", **options)
-        found.id.write_direct_chunk((0,) * values.ndim, _deflated(plan["holds_mib"]) + plan["tail"], plan["skipped"])
+        if plan["twice"]:
+            found = _packed_twice(file, key, values, options["chunks"])
+        else:
+            found = file.create_dataset(key, values.shape, values.dtype, compression="gzip", **options)
+        content = _deflated(plan["holds_mib"]) + plan["tail"]
+        found.id.write_direct_chunk(
+            (0,) * values.ndim, zlib.compress(content) if plan["twice"] else content, plan["skipped"]
+        )
     case.untouched, case.key = {}, key
     return case
+
+
+def _packed_twice(file: h5py.File, key: str, values: Any, chunks: tuple[int, ...]) -> h5py.Dataset:
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_chunk(chunks)
+    plan.set_deflate(9)
+    plan.set_deflate(9)
+    space = h5py.h5s.create_simple(values.shape, (h5py.h5s.UNLIMITED, *values.shape[1:]))
+    kind = h5py.h5t.py_create(values.dtype, logical=True)
+    h5py.h5d.create(file.id, key.encode(), kind, space, plan)
+    return file[key]
 
 
 @functools.cache
 def _deflated(mebibytes: int) -> bytes:
     """A zlib stream of zeros, a thousandth of their size, made without holding them; its checksum is wrong."""
-    import zlib
-
     packer = zlib.compressobj(9, wbits=-15)
     block = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
     return b"\x78\xda" + block * mebibytes + b"\x03\x00" + b"\0" * 4
 
 
 _BIG_COUNTS = st.one_of(
-    st.integers(3, 2000), st.integers(10_000, 20_000), st.integers(10**6, 10**9), st.integers(10**9, 2**50)
+    st.integers(3, 20_000), st.sampled_from((100_000, 5_000_000)), st.integers(10**6, 10**9), st.integers(10**9, 2**50)
 )
+_SPARSE: tuple[Plan, ...] = ({}, {"chunks": True}, {"chunks": True, "compression": "gzip"}, {"tiny": True})
 _KEY = st.sampled_from(KEYS)
 _TARGET = {"file": FILES, "key": _KEY}
 
 CLASSES = [
-    FuzzClass("truncated HDF5", st.fixed_dictionaries({"file": FILES, "kept": FRACTIONS, "layout": LAYOUTS}), _truncated),
+    FuzzClass("truncated HDF5", st.fixed_dictionaries({"file": FILES, "kept": FRACTIONS, "layout": LAYOUTS}),
+    _truncated),
     FuzzClass(
         "flipped HDF5",
         st.fixed_dictionaries({"file": FILES, "early": st.booleans(), "flips": FLIPS, "layout": LAYOUTS}), _flipped,
@@ -171,22 +194,25 @@ CLASSES = [
     ),
     FuzzClass(
         "wrong type",
-        st.fixed_dictionaries(_TARGET | {"type": st.sampled_from(sorted(_TYPES)), "chunked": st.booleans()}), _wrong_type,
+        st.fixed_dictionaries(_TARGET | {"type": st.sampled_from(sorted(_TYPES)), "chunked": st.booleans()}),
+        _wrong_type,
     ),
     FuzzClass("wrong shape", st.fixed_dictionaries(_TARGET | {"shape": _SHAPES}), _wrong_shape),
     FuzzClass(
         "declared terabytes",
         st.fixed_dictionaries(_TARGET | {
-            "rows": _BIG_COUNTS, "all": st.booleans(),
-            "layout": st.sampled_from(({}, {"chunks": True}, {"chunks": True, "compression": "gzip"})),
+            "rows": _BIG_COUNTS, "all": st.booleans(), "smallest": st.booleans(),
+            "layout": st.sampled_from(_SPARSE),
         }), _terabytes,
     ),
     FuzzClass(
         "hostile chunk",
         st.fixed_dictionaries({
             "key": st.sampled_from(("input_image", "input_description", "input_productID")),
-            "chunk_mib": st.sampled_from((0, 1, 64, 255, 257, 1000)), "holds_mib": st.sampled_from((0, 1, 64, 600, 2500)),
-            "tail": st.binary(max_size=8), "skipped": st.sampled_from((0, 1)),
+            "chunk_mib": st.sampled_from((0, 1, 64, 255, 257, 1000)), "holds_mib": st.sampled_from((0, 1, 64, 600,
+            2500)),
+            "tail": st.binary(max_size=8), "skipped": st.sampled_from((0, 0, 0, 1)),
+            "twice": st.sampled_from((False, False, False, True)),
         }), _chunked,
     ),
 ]  # fmt: skip

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eiclip.settings import DatasetSettings
-
 from benchmarks.fuzz.case import HOME, OUTSIDE
+from eiclip.settings import DatasetSettings
 
 SECONDS = 10.0
 MEBIBYTES = 1024

@@ -13,14 +13,14 @@ import h5py
 import numpy as np
 
 from eiclip.errors import RawDataError
+from eiclip.readers.hdf5_chunks import MAX_INFLATION, check_inflation, fault_of_chunks
 
 SLAB_BYTES = 8 * 2**20  # one read of a dataset laid out by rows
 WIDE_SLAB_BYTES = (
     256 * 2**20
 )  # one read where a chunk spans so many rows that small reads would unpack it over and over
 MAX_CHUNK_BYTES = 256 * 2**20  # HDF5 unpacks whole chunks
-MAX_INFLATION = 1100  # deflate, the strongest filter in use, tops out at 1,032 to 1
-HARMLESS_BYTES = 16 * 2**20  # whatever its ratio
+HARMLESS_BYTES = 2**18  # whatever its ratio: rows of a few bytes that nobody wrote are rows to go through all the same
 _GET_AGAIN = "fetch the file again from where it came, or compare its checksum"
 # h5py reports damage found while reading as any of these.
 _H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
@@ -74,6 +74,9 @@ def _check_storage(file: h5py.File, key: str, dataset: h5py.Dataset) -> None:
     chunk_bytes = int(np.prod(dataset.chunks or (0,), dtype=np.float64)) * dataset.dtype.itemsize
     if chunk_bytes > MAX_CHUNK_BYTES:
         raise _refused(file, key, f"has chunks of {chunk_bytes:,} bytes; h5repack it with chunks of a few MB")
+    fault = fault_of_chunks(dataset)
+    if fault is not None:
+        raise _refused(file, key, fault)
 
 
 def _refused(file: h5py.File, key: str, what: str) -> RawDataError:
@@ -97,6 +100,7 @@ def rows_per_slab(dataset: h5py.Dataset) -> int:
 def read_rows(dataset: h5py.Dataset, start: int, stop: int) -> np.ndarray[Any, Any]:
     """Read rows [start, stop). Raises RawDataError naming file and key where they cannot be read."""
     try:
+        check_inflation(dataset, start, stop)
         return np.asarray(dataset[start:stop])
     except _H5_ERRORS as error:
         where = f"{dataset.file.filename}: '{dataset.name.lstrip('/')}' rows {start} to {stop - 1}"

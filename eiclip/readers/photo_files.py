@@ -6,6 +6,7 @@ against a cap before a pixel is decoded, and only names that a listing of the fo
 
 import hashlib
 import io
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -61,10 +62,15 @@ class PhotoFolder:
     def _files(self) -> Iterator[Path]:
         try:
             # is_file keeps pipes and devices out, which would hang the reader.
-            yield from (f for f in self.folder.iterdir() if _rank(f.name) < len(EXTENSIONS) and f.is_file())
+            named = (file for file in self.folder.iterdir() if _rank(file.name) < len(EXTENSIONS))
+            yield from (file for file in named if file.is_file() and not self._leads_out(file))
         except OSError as error:
             way_out = "set the dataset's images to the folder of <id>.jpg"
             raise RawDataError(f"{self.folder}: cannot list the photos ({error.strerror}); {way_out}") from error
+
+    def _leads_out(self, file: Path) -> bool:
+        """Whether a file is a link to a place outside the folder: an archive could bring one along."""
+        return file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(self.folder))
 
     def check(self, stem: str) -> PhotoFacts:
         """Return the facts of the photo of that stem, having decoded it in full. Raises UnusablePhotoError."""

@@ -1,5 +1,10 @@
 """The asset graph: what a code location of some settings holds."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
@@ -7,6 +12,7 @@ from eiclip.settings import AMAZON, load_settings
 from eiclip.variants import VARIANTS
 from pipelines.definitions import build_definitions
 
+ROOT = Path(__file__).parents[2]
 TABLES = {
     "raw_files",
     "records",
@@ -48,6 +54,14 @@ def definitions(tmp_path, monkeypatch, **given):
 
 def keys_of(definitions):
     return set(definitions.resolve_asset_graph().get_all_asset_keys())
+
+
+def test_the_code_location_loads_without_torch(tmp_path):
+    """It loads in the UI's servers and in the process that hands out steps: they stay quick and small."""
+    script = "import sys, pipelines.definitions; sys.exit(' '.join({'torch', 'matplotlib'} & set(sys.modules)) or 0)"
+    run = subprocess.run([sys.executable, "-c", script], env=os.environ | {"EICLIP_HOME": str(tmp_path)}, text=True,
+                         capture_output=True, cwd=ROOT)  # fmt: skip
+    assert run.returncode == 0, run.stderr[-500:]
 
 
 def test_embedded_graph_has_every_asset_of_both_datasets(tmp_path, monkeypatch):

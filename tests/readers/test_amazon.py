@@ -80,7 +80,9 @@ def test_photos_missing_from_the_folder_are_found_among_the_downloads(amazon, tm
     facts = list(reader.examine(["B1", "B2"]))
     assert [found.photo for found in facts] == ["images/B1.jpg", "downloads/B2.png"], "the folder's own come first"
     assert [photo.size for photo in reader.photos([found.photo for found in facts])] == [(10, 12), (6, 6)]
-    assert reader.missing(["B1", "B2"]) == ["B2"], "what lies among the downloads is asked for again: they are its state"
+    assert reader.missing(["B1", "B2"]) == ["B2"], (
+        "what lies among the downloads is asked for again: they are its state"
+    )
 
 
 def test_an_absent_brand_is_no_entity(amazon):

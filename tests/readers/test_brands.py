@@ -38,7 +38,9 @@ def test_a_placeholder_is_no_brand(written):
     assert normalise_brand(written) == ""
 
 
-@pytest.mark.parametrize(("one", "other"), [("Gap", "Gap Kids"), ("Boss", "Hugo Boss"), ("A+", "A"), ("Visit", "Store")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("Gap", "Gap Kids"), ("Boss", "Hugo Boss"), ("A+", "A"), ("Visit", "Store")]
+)
 def test_other_names_stay_other_brands(one, other):
     assert normalise_brand(one) != normalise_brand(other)
 

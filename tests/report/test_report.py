@@ -7,7 +7,9 @@ import pytest
 
 from eiclip.errors import EiclipError
 from eiclip.lake import connect
-from eiclip.report import leaderboard_markdown, plots, write_report
+from eiclip.report import plots
+from eiclip.report.tables import leaderboard_markdown
+from eiclip.report.write import write_report
 from eiclip.report.write import SECTIONS
 
 PLOTS = (plots.recall_plot, plots.gate_plot, plots.gate_history_plot, plots.loss_plot, plots.usefulness_plot)

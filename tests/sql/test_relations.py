@@ -1,88 +1,9 @@
-"""The SQL relations on small catalogs whose answers can be counted by hand."""
+"""The SQL relations on small records whose answers can be counted by hand."""
 
-import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from eiclip.catalog import CATALOG_SCHEMA
-from eiclip.lake import Lake, read_sql
-
-GROUPS = ["brand", "composition", "subcategory"]
-
-
-def photo(product, number=0, **given):
-    row = dict.fromkeys((field.name for field in CATALOG_SCHEMA), "")
-    row |= {"dataset": "d", "source": "train.h5", "product_id": product, "image_id": f"{product}_{number}"}
-    row |= {"source_split": "train", "price": None, "photo_width": 1, "photo_height": 1, "description": "A coat."}
-    row |= {"entities": {}, "subcategory": "coats"} | given
-    return row | {"entities": list(row["entities"].items())}
-
-
-class Relations:
-    """Runs queries over a catalog in a lake of its own."""
-
-    def __init__(self, home, photos):
-        self.lake = Lake(home)
-        rows = [row | {"locator": f"row {place}"} for place, row in enumerate(photos)]
-        self.lake.write(pa.Table.from_pylist(rows, schema=CATALOG_SCHEMA), "catalog", "d")
-
-    def run(self, table, *sources, **parameters):
-        output = self.lake.path(table, "d")
-        self.lake.query(table, output, {source: [self.lake.path(source, "d")] for source in sources}, parameters)
-        return pq.read_table(output).to_pylist()
-
-    def products(self, seed="0", test_share=0.3, validation_share=0.2):
-        draws = {"seed": seed, "test_share": test_share, "validation_share": validation_share}
-        return self.run("products", "catalog", **draws)
-
-    def entities(self, minimum=2):
-        self.products(validation_share=0.0)
-        self.run("tagged_entities", "catalog", "products", groups=GROUPS)
-        return self.run("entity_vocabulary", "tagged_entities", dataset="d", groups=GROUPS, minimum=minimum)
-
-    def offenders(self, check, **tables):
-        with duckdb.connect() as connection:
-            for name, rows in tables.items():
-                connection.register(name, pa.Table.from_pylist(rows))
-            return connection.sql(read_sql(f"checks/{check}")).fetchall()
-
-
-@pytest.fixture
-def relations(tmp_path):
-    return lambda photos: Relations(tmp_path, photos)
-
-
-def splits(rows):
-    return {row["product_id"]: row["split"] for row in rows}
-
-
-def test_a_product_seen_in_the_test_file_is_wholly_test(relations):
-    made = relations([photo("a"), photo("a", 1, source_split="test"), photo("b")])
-    assert splits(made.products(validation_share=0.0)) == {"a": "test", "b": "train"}
-    made.run("images", "catalog", "products")
-    images = pq.read_table(made.lake.path("images", "d")).to_pylist()
-    assert [(row["image_id"], row["split"]) for row in images] == [("a_0", "test"), ("a_1", "test"), ("b_0", "train")]
-
-
-def test_shares_are_drawn_by_product_and_do_not_depend_on_other_rows(relations):
-    many = [photo(f"p{number}", source_split=None) for number in range(600)]
-    some = splits(relations(many[::2]).products())
-    drawn = splits(relations(many).products())
-    assert {product: drawn[product] for product in some} == some
-    counts = {split: list(drawn.values()).count(split) / 600 for split in ("test", "validation", "train")}
-    assert counts == {
-        "test": pytest.approx(0.3, abs=0.06),
-        "validation": pytest.approx(0.7 * 0.2, abs=0.05),
-        "train": pytest.approx(0.7 * 0.8, abs=0.06),
-    }
-    assert splits(relations(many).products(seed="1")) != drawn
-
-
-def test_the_first_row_speaks_for_the_product(relations):
-    rows = [photo("a", description="first"), photo("a", 1, description="second")]
-    product = relations(rows).products()[0]
-    assert (product["description"], product["image_count"], product["description_count"]) == ("first", 2, 2)
+from .conftest import GROUPS, duplicates, photo
 
 
 def test_vocabulary_is_dense_and_rare_entities_train_unknown(relations):
@@ -136,9 +57,8 @@ def lists(relations):
     photos = [photo(f"c{n}", m, source_split="test") for n in range(130) for m in range(2)]
     photos += [photo(f"b{n}", source_split="test", subcategory="bags") for n in range(20)]
     made = relations(photos)
-    made.products()
-    made.run("images", "catalog", "products")
-    return made.run("candidate_lists", "products", "images", dataset="d", seed="0", negatives=100), made
+    made.images()
+    return made.lists(), made
 
 
 def test_candidates_are_100_other_products_of_the_subcategory(lists):
@@ -156,9 +76,9 @@ def test_candidates_are_100_other_products_of_the_subcategory(lists):
 
 def test_candidates_are_drawn_alike_every_time_and_differ_by_query(lists):
     rows, made = lists
-    again = made.run("candidate_lists", "products", "images", dataset="d", seed="0", negatives=100)
+    again = made.lists()
     assert again == rows
-    other = made.run("candidate_lists", "products", "images", dataset="d", seed="1", negatives=100)
+    other = made.lists(seed="1")
     assert other != rows
     coats = [tuple(row["negative_ids"]) for row in rows if row["direction"] == "i2t" and row["query_id"][0] == "c"]
     assert len(set(coats)) == len(coats)
@@ -187,15 +107,49 @@ def test_the_check_finds_ids_with_gaps(relations, ids, names):
     assert len(relations([photo("a")]).offenders("entity_ids_are_dense", entity_vocabulary=rows)) == 1
 
 
-def test_the_check_finds_a_product_in_two_splits(relations):
-    products = [{"dataset": "d", "product_id": "a", "split": split} for split in ("train", "test")]
-    catalog = [{"dataset": "d", "product_id": "a", "source_split": "train"}]
-    assert relations([photo("a")]).offenders("no_product_in_two_splits", products=products, catalog=catalog)
-    leaked = [{"dataset": "d", "product_id": "a", "split": "train"}]
-    in_test_file = [catalog[0] | {"source_split": "test"}]
-    assert relations([photo("a")]).offenders("no_product_in_two_splits", products=leaked, catalog=in_test_file)
-
-
 def test_the_check_counts_embeddings_that_are_broken(relations):
     rows = [{"embedding": e} for e in ([0.6, 0.8], [float("nan"), 0.0], [2.0, 0.0], [float("inf"), 0.0])]
     assert relations([photo("a")]).offenders("embeddings_are_finite", embeddings=rows) == [(3,)]
+
+
+def test_brand_names_show_what_each_way_of_writing_came_to(relations):
+    written = [("Levi's", "levis"), ("LEVIS", "levis"), ("Levi's", "levis"), ("N/A", None), (None, None)]
+    rows = [
+        photo(f"p{n}", brand_raw=raw, entities={"brand": brand} if brand else {})
+        for n, (raw, brand) in enumerate(written)
+    ]
+    rows += [photo("bad", brand_raw="Gone", reason="no description")]
+    found = [(row["brand_raw"], row["brand"], row["rows"]) for row in relations(rows).run("brand_names", "records")]
+    assert found == [("Levi's", "levis", 2), ("LEVIS", "levis", 1), ("N/A", "", 1)]
+
+
+def test_the_first_row_with_an_entity_speaks_for_the_product(relations):
+    rows = [photo("a", entities={"season": "ss2017"}), photo("a", 1, entities={"brand": "acne", "colour": "red"})]
+    rows += [
+        photo("a", 2, entities={"brand": "diesel", "composition": ""}),
+        photo("b", entities={"brand": "x"}, reason="y"),
+    ]
+    made = relations(rows)
+    made.products(validation_share=0.0)
+    tagged = made.run("tagged_entities", "records", "products", groups=GROUPS)
+    assert [(row["product_id"], row["entity_group"], row["entity"]) for row in tagged] == [("a", "brand", "acne")]
+
+
+def test_samples_of_a_part_are_in_the_raw_order_without_excluded_products(relations):
+    rows = [
+        photo("b", entities={"brand": "acne", "subcategory": "coats"}),
+        photo("a"),
+        photo("b", 1),
+        photo("t", source_split="test"),
+    ]
+    made = relations(rows, product_groups=duplicates("at"))
+    made.images(part_rows=2)
+    made.run("tagged_entities", "records", "products", groups=GROUPS)
+    sources = ("images", "products", "tagged_entities")
+    assert [row["part"] for row in made.run("shard_parts", "images")] == ["train-h5-00000", "train-h5-00001"]
+    first, second = (made.run("shard_samples", *sources, part=f"train-h5-0000{n}") for n in range(2))
+    assert [row["image_id"] for row in first] == ["b_1"]
+    assert [(row["image_id"], row["split"]) for row in second] == [("b_2", "train"), ("t_1", "test")]
+    assert (first[0]["entity_groups"], first[0]["entities"]) == (["brand", "subcategory"], ["acne", "coats"])
+    assert (second[1]["entity_groups"], second[1]["entities"]) == ([], [])
+    assert made.offenders_of("images_to_shard", "images") == [(3,)]
