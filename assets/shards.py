@@ -55,11 +55,10 @@ def _part_rows(house: House, name: str, part: str) -> list[dict[str, Any]]:
 
 def _samples(reader: RawReader, rows: list[dict[str, Any]], size: int) -> Iterator[tuple[str, "Sample"]]:
     """Photos in the raw order, each with its product's text and tags."""
-    from eiclip.shards import Sample, encode_photo
+    from eiclip.shards import Sample, encode_photos
 
-    for row, photo in zip(rows, reader.photos([row["photo"] for row in rows]), strict=True):
+    for row, jpeg in zip(rows, encode_photos(reader, [row["photo"] for row in rows], size), strict=True):
         entities = dict(zip(row["entity_groups"], row["entities"], strict=True))
-        jpeg = encode_photo(photo, size)
         yield row["split"], Sample(row["image_id"], row["product_id"], row["description"], entities, jpeg)
 
 

@@ -5,14 +5,13 @@ entity *strings*: ids belong to a vocabulary, which may change without the photo
 """
 
 import hashlib
-import io
 import json
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 import simplejpeg
@@ -21,6 +20,7 @@ from PIL import Image
 
 from eiclip.errors import CorruptOutputError
 from eiclip.files import sha256_file, whole_folder, write_json
+from eiclip.readers.base import RawReader
 from eiclip.stage import MANIFEST
 
 SAMPLES_PER_SHARD = 2000
@@ -68,11 +68,30 @@ def fit_square(photo: Image.Image, size: int) -> Image.Image:
     return square
 
 
-def encode_photo(photo: Image.Image, size: int) -> bytes:
-    """JPEG bytes of the photo at training resolution."""
-    pixels = np.ascontiguousarray(np.asarray(fit_square(photo, size)))
-    encoded: bytes = simplejpeg.encode_jpeg(pixels, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="444")
+def encode_photo(photo: Image.Image | np.ndarray, size: int) -> bytes:
+    """JPEG bytes of the photo (an image, or pixels: uint8 (H, W, 3), RGB) at training resolution."""
+    if isinstance(photo, np.ndarray) and photo.shape[:2] != (size, size):
+        photo = Image.fromarray(photo)
+    pixels = photo if isinstance(photo, np.ndarray) else np.asarray(fit_square(photo, size))
+    encoded: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(pixels), quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="444"
+    )
     return encoded
+
+
+@runtime_checkable
+class PixelReader(Protocol):
+    """A reader whose photos are pixels as they lie in the raw file: they need not become images first."""
+
+    def pixels(self, refs: Sequence[str]) -> Iterator[np.ndarray]:
+        """Yield the photos of `refs` in their order, uint8 (H, W, 3), each valid until the next is asked for."""
+        ...
+
+
+def encode_photos(reader: RawReader, refs: Sequence[str], size: int) -> Iterator[bytes]:
+    """JPEG bytes at training resolution of the photos of `refs`, in their order. Raises RawDataError."""
+    photos: Iterator[Any] = reader.pixels(refs) if isinstance(reader, PixelReader) else reader.photos(refs)
+    return (encode_photo(photo, size) for photo in photos)
 
 
 def write_shards(samples: Iterable[tuple[str, Sample]], folder: Path, *, photo_size: int) -> dict[str, Any]:
@@ -122,12 +141,13 @@ class _ShardWriter:
     def __init__(self, folder: Path, split: str) -> None:
         self.folder, self.split = folder, split
         self.shards: list[dict[str, Any]] = []
-        self.tar: tarfile.TarFile | None = None
+        self.tar: IO[bytes] | None = None
+        self.sha256 = hashlib.sha256()
         self.samples = 0
 
     def add(self, sample: Sample) -> None:
         if self.tar is None:
-            self.tar = tarfile.open(self._path(), "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed in _finish
+            self.tar, self.sha256 = self._path().open("wb"), hashlib.sha256()
         key = _key(sample.image_id)
         text = {
             "image_id": sample.image_id,
@@ -150,17 +170,27 @@ class _ShardWriter:
         return self.folder / f"{self.split}-{len(self.shards):06d}.tar"
 
     def _member(self, name: str, content: bytes) -> None:
-        assert self.tar is not None
+        # The header alone is tarfile's: its `addfile` copies every content through a buffer, and the digest would
+        # take a second pass over the file.
         header = tarfile.TarInfo(name)
         header.size = len(content)
-        self.tar.addfile(header, io.BytesIO(content))
+        self._write(header.tobuf(tarfile.USTAR_FORMAT))
+        self._write(content)
+        self._write(bytes(-len(content) % tarfile.BLOCKSIZE))
+
+    def _write(self, piece: bytes) -> None:
+        assert self.tar is not None
+        self.tar.write(piece)
+        self.sha256.update(piece)
 
     def _finish(self) -> None:
         assert self.tar is not None
+        end = self.tar.tell() + 2 * tarfile.BLOCKSIZE  # two empty blocks, then up to a whole record
+        self._write(bytes(2 * tarfile.BLOCKSIZE + -end % tarfile.RECORDSIZE))
+        size, path = self.tar.tell(), self._path()
         self.tar.close()
-        path = self._path()
-        shard = {"name": path.name, "split": self.split, "samples": self.samples, "bytes": path.stat().st_size}
-        self.shards.append(shard | {"sha256": sha256_file(path)})
+        shard = {"name": path.name, "split": self.split, "samples": self.samples, "bytes": size}
+        self.shards.append(shard | {"sha256": self.sha256.hexdigest()})
         self.tar, self.samples = None, 0
 
 

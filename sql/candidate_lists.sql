@@ -34,83 +34,67 @@ queries AS (
     WHERE direction = 't2i'
     GROUP BY product_id
 ),
+-- So many more than are wanted that, with the known duplicates left out, enough remain.
+spare AS (
+    SELECT coalesce(max(items), 0) AS items
+    FROM (SELECT count(*) AS items FROM items GROUP BY direction, group_id)
+),
 from_peers AS (
     SELECT
         queries.direction,
         queries.query_id,
-        items.item_id,
-        items.group_id <> queries.group_id AS is_distinct,
-        row_number() OVER draw AS place,
-        count(*) FILTER (WHERE is_distinct) OVER draw AS distinct_place
+        min_by(
+            {'item_id': items.item_id, 'is_distinct': items.group_id <> queries.group_id},
+            md5_number_lower($seed || ':' || queries.query_id || ':' || items.item_id),
+            $negatives + (SELECT items FROM spare)
+        ) AS drawn
     FROM queries
     JOIN items ON items.direction = queries.direction AND items.peers = queries.peers
         AND items.product_id <> queries.product_id
-    WINDOW draw AS (
-        PARTITION BY queries.direction, queries.query_id
-        ORDER BY md5_number_lower($seed || ':' || queries.query_id || ':' || items.item_id), items.item_id
-        ROWS UNBOUNDED PRECEDING
-    )
-    QUALIFY place <= $negatives OR (is_distinct AND distinct_place <= $negatives)
-),
-listed_peers AS (
-    SELECT 'sample100' AS protocol, direction, query_id, item_id, place
-    FROM from_peers
-    WHERE place <= $negatives
-    UNION ALL
-    SELECT 'sample100_distinct', direction, query_id, item_id, distinct_place
-    FROM from_peers
-    WHERE is_distinct AND distinct_place <= $negatives
+    GROUP BY queries.direction, queries.query_id
 ),
 asked AS (
-    SELECT protocol, queries.*
-    FROM queries, (SELECT unnest(['sample100', 'sample100_distinct']) AS protocol)
-),
-found AS (
-    SELECT protocol, direction, query_id, product_id, peers, group_id, count(listed_peers.item_id) AS count
-    FROM asked
-    LEFT JOIN listed_peers USING (protocol, direction, query_id)
-    GROUP BY ALL
+    SELECT
+        protocol,
+        queries.*,
+        list_transform(
+            list_filter(
+                coalesce(from_peers.drawn, []), lambda one: protocol = 'sample100' OR one.is_distinct
+            )[:$negatives],
+            lambda one: one.item_id
+        ) AS peer_ids
+    FROM queries
+    CROSS JOIN (SELECT unnest(['sample100', 'sample100_distinct']) AS protocol)
+    LEFT JOIN from_peers USING (direction, query_id)
 ),
 from_others AS (
     SELECT
-        found.protocol,
-        found.direction,
-        found.query_id,
-        items.item_id,
-        found.count + row_number() OVER (
-            PARTITION BY found.protocol, found.direction, found.query_id
-            ORDER BY md5_number_lower($seed || ':' || found.query_id || ':' || items.item_id), items.item_id
-        ) AS place
-    FROM found
-    JOIN items ON items.direction = found.direction AND items.peers IS DISTINCT FROM found.peers
-        AND items.product_id <> found.product_id
-        AND (found.protocol = 'sample100' OR items.group_id <> found.group_id)
-    WHERE found.count < $negatives
-    QUALIFY place <= $negatives
+        asked.protocol,
+        asked.direction,
+        asked.query_id,
+        min_by(
+            items.item_id, md5_number_lower($seed || ':' || asked.query_id || ':' || items.item_id), $negatives
+        ) AS drawn
+    FROM asked
+    JOIN items ON items.direction = asked.direction AND items.peers IS DISTINCT FROM asked.peers
+        AND items.product_id <> asked.product_id
+        AND (asked.protocol = 'sample100' OR items.group_id <> asked.group_id)
+    WHERE len(asked.peer_ids) < $negatives
+    GROUP BY asked.protocol, asked.direction, asked.query_id
 ),
-drawn AS (
-    SELECT
-        protocol,
-        direction,
-        query_id,
-        list(item_id ORDER BY place) AS negative_ids,
-        count(*) FILTER (WHERE outside) AS shortfall
-    FROM (
-        SELECT *, false AS outside FROM listed_peers
-        UNION ALL
-        SELECT *, true FROM from_others
-    )
-    GROUP BY protocol, direction, query_id
+filled AS (
+    SELECT asked.*, coalesce(from_others.drawn, [])[:$negatives - len(asked.peer_ids)] AS other_ids
+    FROM asked
+    LEFT JOIN from_others USING (protocol, direction, query_id)
 )
 SELECT
     $dataset AS dataset,
-    asked.protocol,
-    asked.direction,
-    asked.query_id,
-    asked.product_id,
-    asked.positive_id,
-    coalesce(drawn.negative_ids, []) AS negative_ids,
-    coalesce(drawn.shortfall, 0) AS shortfall
-FROM asked
-LEFT JOIN drawn USING (protocol, direction, query_id)
-ORDER BY asked.protocol, asked.direction, asked.query_id
+    protocol,
+    direction,
+    query_id,
+    product_id,
+    positive_id,
+    list_concat(peer_ids, other_ids) AS negative_ids,
+    len(other_ids) AS shortfall
+FROM filled
+ORDER BY protocol, direction, query_id

@@ -10,7 +10,8 @@
 -- words are left out, since the brand is the same already.
 -- Not all pairs of a set of like photos are here: what counts is which products hang together (`product_groups`), and time
 -- has to grow with the photos, not with their pairs. Equal photos are paired with the first product; of a larger bucket of
--- hashes than 50, neighbours in the order of titles are compared, where sizes and colours of a listing lie side by side.
+-- hashes than 50, neighbours in the order of titles are compared, where sizes and colours of a listing lie side by side: up
+-- to 50 no pair is overlooked, beyond that one whose titles begin differently may be.
 WITH usable AS (
     SELECT
         listings.dataset,
@@ -38,15 +39,16 @@ same_photos AS (
 hashes AS (
     SELECT
         row_number() OVER (ORDER BY title, product_id, phash, photo_sha256) AS id,
-        *,
-        hash(brand) AS brand_key
+        dense_rank() OVER (ORDER BY product_id) AS product_number,
+        *
     FROM (SELECT product_id, brand, phash, photo_sha256, min(title) AS title FROM usable GROUP BY ALL)
 ),
 bands AS (
     SELECT
         id,
+        product_number,
         phash,
-        hash(brand_key, band, (phash >> (16 * band)) & 65535) AS bucket,
+        hash(brand, band, (phash >> (16 * band)) & 65535) AS bucket,
         row_number() OVER (PARTITION BY bucket ORDER BY id) - 1 AS number
     FROM hashes
     CROSS JOIN range(4) AS bands(band)
@@ -57,12 +59,14 @@ blocks AS (
     FROM bands
     CROSS JOIN range(2) AS blocks(next)
 ),
+-- Product numbers here, and no condition between two rows of hashes below: DuckDB would take it for a join of its own and
+-- compare every row with every other.
 neighbours AS (
     SELECT DISTINCT one.id AS one_id, other.id AS other_id
     FROM blocks AS one
     JOIN bands AS other ON one.bucket = other.bucket AND one.block = other.number // 50
         AND one.number < other.number AND other.number <= one.number + 50
-    WHERE bit_count(xor(one.phash, other.phash)) <= $distance
+    WHERE one.product_number <> other.product_number AND bit_count(xor(one.phash, other.phash)) <= $distance
 ),
 near_photos AS (
     SELECT
@@ -73,14 +77,13 @@ near_photos AS (
     FROM neighbours
     JOIN hashes AS one ON one.id = neighbours.one_id
     JOIN hashes AS other ON other.id = neighbours.other_id
-    WHERE one.product_id <> other.product_id AND one.brand = other.brand
 ),
 pairs AS (
-    SELECT product_id, other_id, bool_or(same) AS same, min(distance) AS distance
+    SELECT product_id, other_id, bool_or(paired) AS paired, bool_or(same) AS same, min(distance) AS distance
     FROM (
-        SELECT product_id, other_id, true AS same, 0 AS distance FROM same_photos
+        SELECT product_id, other_id, true AS paired, true AS same, 0 AS distance FROM same_photos
         UNION ALL
-        SELECT product_id, other_id, same, distance FROM near_photos
+        SELECT product_id, other_id, false, same, distance FROM near_photos
     )
     GROUP BY product_id, other_id
 ),
@@ -111,7 +114,7 @@ weighed AS (
 shared AS (
     SELECT
         pairs.*,
-        one.weight + other.weight AS weight,
+        coalesce(one.weight, 0) + coalesce(other.weight, 0) AS weight,
         coalesce(list_sum(list_transform(list_intersect(one.words, other.words), lambda w: w.weight)), 0) AS both_weight
     FROM pairs
     LEFT JOIN weighed AS one ON one.product_id = pairs.product_id
@@ -123,7 +126,7 @@ SELECT
     other_id,
     CASE WHEN same THEN 'same_photo' ELSE 'near_photo' END AS kind,
     distance::INTEGER AS distance,
-    round(both_weight / (weight - both_weight), 6) AS similarity
+    round(both_weight / nullif(weight - both_weight, 0), 6) AS similarity
 FROM shared
-WHERE same OR similarity >= $similarity
+WHERE paired OR similarity >= $similarity
 ORDER BY product_id, other_id

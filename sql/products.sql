@@ -7,37 +7,35 @@
 -- Parameters: $seed, $test_share (only where the raw files draw no line), $validation_share.
 -- A product is wholly in one split, and so is a group of known duplicates: draws are digests of the group's id, so that
 -- they depend on no other row and on no version of DuckDB's own hash. Where the raw files draw the line, any row in their
--- test part makes a test product; what lies on the other side and duplicates one is excluded from training.
-WITH files AS (
-    SELECT source, row_number() OVER (ORDER BY source) AS file
-    FROM (SELECT DISTINCT source FROM listings)
-),
--- The raw order as one number: rows are grouped, joined and sorted by it at a fraction of what (source, place) takes.
-usable AS (
+-- test part, its photo usable or not, makes a test product; what lies on the other side and duplicates one is excluded
+-- from training.
+WITH seen AS (
     SELECT
         listings.product_id,
-        (files.file << 44) + listings.place AS raw_place,
+        listings.source,
+        listings.place,
         listings.source_split,
-        listings.description
+        listings.description,
+        photos.reason IS NULL AS is_usable
     FROM listings
-    JOIN files USING (source)
     JOIN photos USING (source, place)
-    WHERE photos.reason IS NULL
 ),
 merged AS (
     SELECT
         product_id,
-        min(raw_place) AS first_place,
-        count(*) AS image_count,
+        min(row(source, place)) FILTER (is_usable) AS first_row,
+        count(*) FILTER (is_usable) AS image_count,
         coalesce(bool_or(source_split = 'test'), false) AS is_test,
         count(source_split) > 0 AS is_split
-    FROM usable
+    FROM seen
     GROUP BY product_id
+    HAVING bool_or(is_usable)
 ),
 several AS (
     SELECT product_id, count(DISTINCT description) AS description_count
-    FROM usable
+    FROM seen
     SEMI JOIN (FROM merged WHERE image_count > 1) USING (product_id)
+    WHERE is_usable
     GROUP BY product_id
 ),
 grouped AS (
@@ -79,9 +77,9 @@ SELECT
     review_stats.review_count,
     review_stats.mean_rating
 FROM listings
-JOIN files USING (source)
-JOIN drawn ON drawn.first_place = (files.file << 44) + listings.place
+JOIN drawn ON drawn.product_id = listings.product_id
+    AND drawn.first_row = row(listings.source, listings.place)
 LEFT JOIN several ON several.product_id = drawn.product_id
 LEFT JOIN review_stats ON review_stats.product_id = drawn.product_id
 LEFT JOIN helpful_reviews ON helpful_reviews.product_id = drawn.product_id
-ORDER BY drawn.first_place
+ORDER BY listings.source, listings.place

@@ -12,13 +12,15 @@ from eiclip.errors import NonFiniteError
 from eiclip.retrieval import full_ranks, list_ranks, recall_at
 
 
-def brute_force(queries, candidates, query_owners, candidate_owners):
-    """The definition, one pair at a time."""
+def brute_force(queries, candidates, query_owners, candidate_owners, groups=None):
+    """The definition, one pair at a time; `groups` gives the group of an owner that has duplicates."""
+    groups = groups or {}
     ranks = []
     for query, owner in zip(queries, query_owners, strict=True):
         scores = [float(sum(a * b for a, b in zip(query, candidate, strict=True))) for candidate in candidates]
         best = max(score for score, other in zip(scores, candidate_owners, strict=True) if other == owner)
-        wrong = [score for score, other in zip(scores, candidate_owners, strict=True) if other != owner]
+        group = groups.get(owner, owner)
+        wrong = [s for s, other in zip(scores, candidate_owners, strict=True) if groups.get(other, other) != group]
         ranks.append(1 + sum(score >= best for score in wrong))
     return ranks
 
@@ -43,6 +45,24 @@ def test_full_ranks_are_the_definition(case, chunk):
         patch.setattr(retrieval, "CHUNK", chunk)
         ranks = full_ranks(*as_floats, torch.tensor(query_owners), torch.tensor(candidate_owners))
     assert ranks.tolist() == brute_force(*case)
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases(), st.lists(st.integers(0, 2), min_size=6, max_size=6), st.integers(1, 3))
+def test_candidates_of_the_querys_group_are_neither_right_nor_wrong(case, drawn, chunk):
+    queries, candidates, query_owners, candidate_owners = case
+    groups = dict(enumerate(drawn))
+    query_QD, candidate_ND = (torch.tensor(rows, dtype=torch.float32) for rows in (queries, candidates))
+    owners = torch.tensor(query_owners), torch.tensor(candidate_owners)
+    grouped = [torch.tensor([groups[owner] for owner in side]) for side in (query_owners, candidate_owners)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrieval, "CHUNK", chunk)
+        ranks = full_ranks(query_QD, candidate_ND, *owners, *grouped)
+        plain = full_ranks(query_QD, candidate_ND, *owners)
+        alone = full_ranks(query_QD, candidate_ND, *owners, *owners)
+    assert ranks.tolist() == brute_force(*case, groups)
+    assert bool((ranks <= plain).all())
+    assert alone.tolist() == plain.tolist()
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,4 +1,4 @@
-"""Bad input, drawn by Hypothesis: whatever a raw file holds, ingestion ends in time, in little memory, and loses no row.
+"""Bad input, drawn by Hypothesis: whatever a raw file holds, ingestion ends in time and memory and loses no row.
 
 Every case is a small good dataset with one mutation. It is ingested in a process of its own, and passes where
 

@@ -1,6 +1,5 @@
 """HDF5 files that point elsewhere: links, external storage and virtual datasets would read other files."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +47,7 @@ def _stored_elsewhere(root: Path, plan: Plan) -> Case:
         size = h5py.h5f.UNLIMITED if plan["endless"] else good.nbytes + plan["more"]
         file.create_dataset(key, good.shape, good.dtype, external=[(target, plan["offset"], size)])
 
-    before = os.getcwd()
-    try:
-        return replaced(root, plan, make)
-    finally:
-        os.chdir(before)
+    return replaced(root, plan, make)
 
 
 def _virtual(root: Path, plan: Plan) -> Case:

@@ -196,8 +196,8 @@ def _code(root: Path, plan: Plan) -> Case:
 
 _CODE = st.sampled_from(
     ("open(@, 'w')", "__import__('os').system('touch ' + @)", "(lambda: open(@, 'w'))()", "[open(@, 'w') for _ in 'a']",
-     "f'{open(@, \"w\")}'", "(x := open(@, 'w'))", "exec('1')", "{'asin': open(@, 'w')}", "{**{'a': 1}}", "{open(@,
-     'w'): 1}",
+     "f'{open(@, \"w\")}'", "(x := open(@, 'w'))", "exec('1')", "{'asin': open(@, 'w')}", "{**{'a': 1}}",
+        "{open(@, 'w'): 1}",
      "'a' * 10**9", "10**10**10", "2**2**30", "1 if open(@, 'w') else 2", "print", "...", "b'bytes'", "{1, 2}", "set()",
      "1+2j", "'a' 'b'", "'%s' % open(@, 'w')", "''.__class__", "{'a': 1}['a']", "await x", "'\\N{DASH}'", "'\\x'",
      "u'u'",

@@ -113,11 +113,11 @@ class FashionGenReader:
 
         Raises RawDataError for a ref that is not one of this folder's.
         """
-        return (Image.fromarray(pixels) for pixels in self._pixels(refs))
+        return (Image.fromarray(pixels) for pixels in self.pixels(refs))
 
     def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
         """Facts of the photos of `refs`, in their order; a photo of one colour is unusable. Raises RawDataError."""
-        for ref, pixels in zip(refs, self._pixels(refs), strict=True):
+        for ref, pixels in zip(refs, self.pixels(refs), strict=True):
             if _is_blank(pixels):
                 colour = tuple(int(value) for value in pixels[0, 0])
                 yield UnusablePhotoError(f"blank photo: every pixel is {colour}")
@@ -135,12 +135,12 @@ class FashionGenReader:
         It reads every pixel; whoever asks remembers it for as long as `fingerprint` stays the same.
         """
         found = hashlib.sha256()
-        for pixels in self._pixels(refs):
+        for pixels in self.pixels(refs):
             found.update(pixels.data)  # contiguous rows of a slab
         return found.hexdigest()[:16]
 
-    def _pixels(self, refs: Sequence[str]) -> Iterator[np.ndarray[Any, Any]]:
-        """Pixels of `refs`, uint8 (H, W, 3), valid until the next is asked for."""
+    def pixels(self, refs: Sequence[str]) -> Iterator[np.ndarray[Any, Any]]:
+        """Pixels of `refs` in their order, uint8 (H, W, 3), valid until the next is asked for. Raises RawDataError."""
         places = [_place(ref) for ref in refs]
         for name, group in itertools.groupby(places, key=lambda place: place[0]):
             with open_fashiongen(self.folder / name) as file:

@@ -1,0 +1,1 @@
+"""What ingestion must reach, measured beside what it is compared with: `python -m benchmarks.ingest`."""
