@@ -32,8 +32,9 @@ def parted_asset(
 
     @dg.op(name=f"{prefix}__parts", ins=after, out=dg.DynamicOut(str), description=f"List the parts of {key[-1]}.")
     def plan() -> Iterator[dg.DynamicOutput[str]]:
-        for part in work.plan():
-            yield dg.DynamicOutput(part, mapping_key=part.replace("-", "_"))
+        for number, part in enumerate(work.plan()):
+            # Dagster's keys know no hyphen; the number keeps apart what differs by one alone.
+            yield dg.DynamicOutput(part, mapping_key=f"{part.replace('-', '_')}__{number}")
 
     @dg.op(name=f"{prefix}__part", description=f"Make one part of {key[-1]}, unless it is as it would be.")
     def make(context: dg.OpExecutionContext, part: str) -> tuple[str, str]:

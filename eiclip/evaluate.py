@@ -135,12 +135,19 @@ def _listed(
     return [entry["query_id"] for entry in lists], [entry["product_id"] for entry in lists], ranks
 
 
+RANKS_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("dataset", "variant", "protocol", "direction", "query_id", "product_id")]
+    + [("rank", pa.int64())]
+)
+
+
 def _rank_rows(
     first: dict[str, str], protocol: str, direction: str, queries: list[str], products: list[str], ranks: Tensor
 ) -> pa.Table:
     constants = first | {"protocol": protocol, "direction": direction}
     columns: dict[str, Any] = {name: [value] * len(queries) for name, value in constants.items()}
-    return pa.table(columns | {"query_id": queries, "product_id": products, "rank": ranks.numpy()})
+    columns |= {"query_id": queries, "product_id": products, "rank": ranks.numpy()}
+    return pa.table(columns, schema=RANKS_SCHEMA)
 
 
 GATES_SCHEMA = pa.schema(

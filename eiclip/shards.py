@@ -28,6 +28,7 @@ JPEG_QUALITY = 92
 LONGEST_KEY = 90
 """Tar headers have room for names of 100 characters, the ending included."""
 SPLITS = ("train", "validation", "test")
+_BLANK = tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)
 
 
 @dataclass(frozen=True)
@@ -170,11 +171,8 @@ class _ShardWriter:
         return self.folder / f"{self.split}-{len(self.shards):06d}.tar"
 
     def _member(self, name: str, content: bytes) -> None:
-        # The header alone is tarfile's: its `addfile` copies every content through a buffer, and the digest would
-        # take a second pass over the file.
-        header = tarfile.TarInfo(name)
-        header.size = len(content)
-        self._write(header.tobuf(tarfile.USTAR_FORMAT))
+        # Not `tarfile.addfile`, which takes a third of the time of encoding the photo; nor another pass for the digest.
+        self._write(_header(name, len(content)))
         self._write(content)
         self._write(bytes(-len(content) % tarfile.BLOCKSIZE))
 
@@ -192,6 +190,12 @@ class _ShardWriter:
         shard = {"name": path.name, "split": self.split, "samples": self.samples, "bytes": size}
         self.shards.append(shard | {"sha256": self.sha256.hexdigest()})
         self.tar, self.samples = None, 0
+
+
+def _header(name: str, size: int) -> bytes:
+    """The block that `tarfile` would write for a member of this name (ASCII, at most 100 characters) and size."""
+    sized = b"%b%b%011o\0%b" % (name.encode("ascii").ljust(100, b"\0"), _BLANK[100:124], size, _BLANK[136:])
+    return b"%b%06o%b" % (sized[:148], sum(sized) - sum(sized[148:156]) + 8 * ord(" "), b"\0 " + sized[156:])
 
 
 def _key(image_id: str) -> str:

@@ -187,7 +187,7 @@ def test_ranks_are_the_definition_under_every_protocol(embeddings, protocol):
             score = {name: float(vectors[kind][name] @ vectors[query_kind][query]) for name in candidates}
             own = {name for name in candidates if name.split("_")[0] == product}
             best = max(score[name] for name in own)
-            left_out = {product} if protocol == "full" else mates(product)
+            left_out = mates(product) if protocol.endswith("_distinct") else {product}
             wrong = [name for name in candidates - own if name.split("_")[0] not in left_out]
             assert rank == 1 + sum(score[name] >= best for name in wrong)
 
@@ -199,7 +199,7 @@ def listed(protocol, direction, query):
 
 
 def mates(product):
-    """Of `full_distinct`; in a list there is none to leave out."""
+    """The product and its known duplicates."""
     return {product} | {other for other, group in TWINS.items() if group == TWINS.get(product)}
 
 

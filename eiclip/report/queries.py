@@ -131,6 +131,34 @@ LEFT JOIN (
 ORDER BY entity_group
 """
 
+DUPLICATES = """
+SELECT
+    count(DISTINCT group_id) AS groups,
+    count(*) AS members,
+    count(*) FILTER (WHERE split = 'test') AS tested,
+    count(*) FILTER (WHERE split = 'excluded') AS excluded
+FROM product_groups
+JOIN products USING (dataset, product_id)
+WHERE dataset = $dataset
+HAVING count(*) > 0
+"""
+
+DUPLICATES_EFFECT = """
+SELECT
+    paper_row,
+    variant,
+    max(sum_r) FILTER (WHERE protocol = 'full') AS whole,
+    max(sum_r) FILTER (WHERE protocol = 'full_distinct') AS whole_distinct,
+    max(sum_r) FILTER (WHERE protocol = 'sample100') AS sampled,
+    max(sum_r) FILTER (WHERE protocol = 'sample100_distinct') AS sampled_distinct
+FROM leaderboard
+WHERE dataset = $dataset
+    AND EXISTS (FROM product_groups WHERE product_groups.dataset = $dataset)
+GROUP BY paper_row, variant
+HAVING count(*) FILTER (WHERE protocol LIKE '%_distinct') > 0
+ORDER BY paper_row NULLS LAST, variant
+"""
+
 QUARANTINE = """
 SELECT split_part(reason, ':', 1) AS kind, count(*) AS rows, min(reason) AS example
 FROM quarantine

@@ -194,6 +194,24 @@ def entity_coverage(connection: duckdb.DuckDBPyConnection, dataset: str) -> Tabl
     return Table("Entity groups", header, (False, True, True, True), lines) if lines else None
 
 
+def duplicates(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """How many products are known to be duplicates of others, and what became of them; None where there are none."""
+    rows = select(connection, queries.DUPLICATES, dataset=dataset)
+    lines = [tuple(f"{row[name]:,}" for name in ("groups", "members", "tested", "excluded")) for row in rows]
+    header = ("Groups", "Products in them", "Of them in test", "Excluded from training")
+    return Table("Known duplicates", header, (True,) * 4, lines) if lines else None
+
+
+def duplicates_effect(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """SumR of each row with known duplicates of the right product among the candidates, and without them."""
+    rows = select(connection, queries.DUPLICATES_EFFECT, dataset=dataset)
+    names = ("whole", "whole_distinct", "sampled", "sampled_distinct")
+    lines = [(variant_title(row["variant"]), *(number(row[name]) for name in names)) for row in rows]
+    header = ("Model", "All candidates", "without duplicates", "Sample-100", "without duplicates")
+    caption = "SumR with and without known duplicates of the right product among the candidates"
+    return Table(caption, header, (False,) + (True,) * 4, lines) if lines else None
+
+
 def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Raw rows set aside, by reason (what follows a reason's colon differs by row: one is shown)."""
     rows = select(connection, queries.QUARANTINE, dataset=dataset, shown=REASONS_SHOWN)

@@ -103,6 +103,8 @@ def _part(connection: duckdb.DuckDBPyConnection, home: Path, name: str, anchor: 
         "confounded": tables.confounded(connection, name),
         "splits": tables.splits(connection, name),
         "entities": tables.entity_coverage(connection, name),
+        "duplicates": tables.duplicates(connection, name),
+        "duplicates_effect": tables.duplicates_effect(connection, name),
         "quarantine": tables.quarantine(connection, name),
     }
     shown = gallery(connection, home, name)

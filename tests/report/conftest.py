@@ -23,6 +23,8 @@ GROUPS = {"brand": (BRANDS, 0.66), "composition": (["cotton", "silk", "denim", "
 RECALLS = {"clip_pretrained": 9.9, "clip_description": 13.7, "clip_entities_text": 14.7, "eiclip_equal": 27.5,
            "eiclip": 27.1}  # fmt: skip
 WIDTH = 16
+PROTOCOLS = {"full": 1.0, "full_distinct": 1.1, "sample100": 1.6, "sample100_distinct": 1.7}
+"""How much easier each is than the first."""
 
 
 def recalls(first: float) -> dict[str, float]:
@@ -45,7 +47,7 @@ class FakeHome:
     def results(self, dataset: str, firsts: dict[str, float] = RECALLS, queries: int = 800) -> None:
         """Metrics and leaderboard as if row by row recall@1 were `firsts`."""
         metrics, board = [], []
-        for protocol, factor in (("full", 1.0), ("sample100", 1.6)):
+        for protocol, factor in PROTOCOLS.items():
             for name, first in firsts.items():
                 ways = {"i2t": recalls(first * factor), "t2i": recalls(first * factor * 0.98)}
                 shared = {"variant": name, "protocol": protocol}
@@ -158,6 +160,13 @@ class FakeHome:
         ]
         self.table("embeddings", dataset, listed, part=variant, schema=schema)
 
+    def duplicates(self, dataset: str) -> None:
+        """Two groups of known duplicates: two test products, and a test product with two of train."""
+        groups = {"p0": "p0", "p1": "p0", "p2": "p2", "x1": "p2", "x2": "p2"}
+        self.table("product_groups", dataset, [{"product_id": p, "group_id": group} for p, group in groups.items()])
+        excluded = [{"product_id": p, "split": "excluded", "image_count": 1} for p in ("x1", "x2")]
+        self.table("products", dataset, excluded, part="more")
+
     def whole(self, dataset: str) -> None:
         """Everything a finished run leaves."""
         draw = np.random.default_rng(4)
@@ -166,6 +175,7 @@ class FakeHome:
                              for name, first in RECALLS.items()})  # fmt: skip
         self.learned(dataset)
         self.data(dataset)
+        self.duplicates(dataset)
 
     def refresh(self) -> Path:
         """Make the catalogue; returns the home."""

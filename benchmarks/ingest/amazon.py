@@ -1,0 +1,135 @@
+"""Amazon metadata of 2018 to products, vocabulary and prior: the library's queries against DuckDB, polars and pandas."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from benchmarks.ingest.measure import GIB, Work, interleaved, line, median, say
+from benchmarks.ingest.polars_peer import ingest_with_polars
+from benchmarks.ingest.raw import amazon_file
+from eiclip.lake import Lake
+from eiclip.readers import AmazonReader
+from eiclip.readers.lines import count_lines
+from eiclip.records import write_records
+
+NAME = "amazon"
+GROUPS = ["brand", "category", "subcategory"]
+DRAWS = {"seed": "0", "test_share": 0.1, "validation_share": 0.1}
+MINIMUM = 2
+PANDAS_LINES = 100_000
+QUERIES = {
+    "products": (("records", "photos", "product_groups", "review_stats", "helpful_reviews"), DRAWS),
+    "tagged_entities": (("records", "products"), {"groups": GROUPS}),
+    "entity_vocabulary": (("tagged_entities",), {"dataset": NAME, "groups": GROUPS, "minimum": MINIMUM}),
+    "semantic_prior": (("tagged_entities", "products"), {"dataset": NAME}),
+}
+"""As `assets/relations.py` runs them."""
+BARE_SCAN = """
+    SELECT count(asin), sum(strlen(title)), sum(len(description)), sum(len(feature)), count(brand),
+        sum(len(category)), count(main_cat), count(price)
+    FROM read_json($file, format = 'newline_delimited', columns = {
+        asin: 'VARCHAR', title: 'VARCHAR', description: 'VARCHAR[]', feature: 'VARCHAR[]', brand: 'VARCHAR',
+        category: 'VARCHAR[]', main_cat: 'VARCHAR', price: 'VARCHAR'})"""
+USABLE_PHOTOS = """
+    SELECT 'amazon' AS dataset, $source AS source, range + 1 AS place, 'images/' || range AS photo, 256::INT AS width,
+        256::INT AS height, md5(range::VARCHAR) AS photo_sha256, hash(range)::BIT::BIGINT AS phash, NULL::VARCHAR AS reason
+    FROM range($lines)"""
+
+
+def ingest(metadata: str, home: str, lines: int) -> Work:
+    """Ours: records, products, tagged_entities, entity_vocabulary and semantic_prior, as they are made for real.
+
+    Not timed: every line has a usable photo, none is a known duplicate, and there are no reviews.
+    """
+    file, lake = Path(metadata), Lake(Path(home))
+    _write_photos(lake, file.name, lines)
+    _write_empty(lake)
+    reader = AmazonReader(file, file.parent, GROUPS)
+
+    def work() -> dict[str, float]:
+        write_records(reader, NAME, lake.path("records", NAME))
+        rows = {
+            query: lake.query(query, lake.path(query, NAME), {s: lake.files(s, NAME) for s in sources}, parameters)
+            for query, (sources, parameters) in QUERIES.items()
+        }
+        return {query: float(count) for query, count in rows.items()}
+
+    return work
+
+
+def _write_photos(lake: Lake, source: str, lines: int) -> None:
+    output = lake.path("photos", NAME)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        photos = connection.sql(USABLE_PHOTOS, params={"source": source, "lines": lines})
+        photos.write_parquet(str(output), compression="zstd")
+
+
+def _write_empty(lake: Lake) -> None:
+    texts = {"product_groups": ["dataset", "product_id", "group_id"], "helpful_reviews": ["product_id", "review_text"]}
+    for table, columns in texts.items():
+        lake.write(pa.schema([(column, pa.string()) for column in columns]).empty_table(), table, NAME)
+    stats = [("product_id", pa.string()), ("review_count", pa.int64()), ("mean_rating", pa.float64())]
+    lake.write(pa.schema(stats).empty_table(), "review_stats", NAME)
+
+
+def scan_bare(metadata: str) -> Work:
+    """DuckDB reads the needed fields and does nothing with them."""
+
+    def work() -> None:
+        with duckdb.connect() as connection:
+            connection.execute(BARE_SCAN, {"file": metadata}).fetchall()
+
+    return work
+
+
+def read_with_pandas(metadata: str) -> Work:
+    """pandas reads the lines and does nothing with them."""
+    import pandas
+
+    def work() -> None:
+        pandas.read_json(metadata, lines=True, nrows=PANDAS_LINES)
+
+    return work
+
+
+def count(metadata: str) -> Work:
+    """The independent count of the lines, which is part of ours."""
+
+    def work() -> None:
+        count_lines(Path(metadata))
+
+    return work
+
+
+def measure(work: Path, lines: int, rounds: int) -> None:
+    """Print the figures of Amazon metadata."""
+    file = str(amazon_file(work / "meta_Tops.json.gz", lines))
+    runs = interleaved(
+        {
+            "bare": (scan_bare, [(file,)]),
+            "ours": (ingest, [(file, str(work / "home"), lines)]),
+            "polars": (ingest_with_polars, [(file, str(work / "polars"))]),
+            "pandas": (read_with_pandas, [(file,)]),
+            "count": (count, [(file,)]),
+        },
+        rounds,
+    )
+    wall = {name: median([run.wall for run in found]) for name, found in runs.items()}
+    wall["pandas"] *= max(1.0, lines / PANDAS_LINES)
+    cpu = {name: median([run.cpu for run in found]) for name, found in runs.items()}
+    peak = {name: max(run.peak for run in found) / GIB for name, found in runs.items()}
+    without = (wall["ours"] - wall["count"]) / wall["bare"]
+    seconds: Callable[[str], str] = lambda name: f"s; CPU s {cpu['ours']:.1f} and {cpu[name]:.1f}"  # noqa: E731
+    counted = f"; {wall['count']:.2f} s of ours count lines: without them the ratio is {without:.2f}"
+    name = f"Amazon 2018, {lines:,} lines"
+    say(line(f"{name} / bare scan", wall["ours"], wall["bare"], 3, at_most=True, note=seconds("bare") + counted))
+    say(line(f"{name}, times pandas' reading", wall["ours"], wall["pandas"], 15, at_most=False, speed=True,
+             note=f"s; pandas read {min(lines, PANDAS_LINES):,} lines, scaled by the line"))  # fmt: skip
+    facts = [runs[side][-1].facts for side in ("ours", "polars")]
+    rows = "; rows " + ", ".join(f"{table} {facts[0][table]:.0f} and {facts[1][table]:.0f}" for table in facts[1])
+    say(line(f"{name}, times polars", wall["ours"], wall["polars"], 1, at_most=False, speed=True,
+             note=f"{seconds('polars')}; GiB {peak['ours']:.2f} and {peak['polars']:.2f}{rows}"))  # fmt: skip
+    say(line(f"{name}, peak memory", peak["ours"], 4.0, 1, at_most=True, note="GiB; peer: 4 GiB"))
