@@ -13,7 +13,9 @@ from eiclip.lake import CATALOGUE, connect
 from eiclip.stage import content_of, make_once
 from eiclip.variants import VARIANTS
 
-RESULT_TABLES = ("leaderboard", "retrieval_ranks", "gate_weights", "entity_shuffles", "semantic_prior", "quarantine")
+RESULT_TABLES = (
+    "leaderboard", "retrieval_ranks", "gate_weights", "entity_shuffles", "semantic_prior", "quarantine", "product_groups",
+)  # fmt: skip
 CATALOGUE_KEY = dg.AssetKey(["results", "catalogue"])
 
 

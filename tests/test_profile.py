@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eiclip.errors import WeightsError
-from eiclip.model.towers import CONFIG_FILE, SMALL, _tokenizer, new_towers, tokenize
+from eiclip.model.towers import CONFIG_FILE, SMALL, new_towers, tokenize, tokenizer
 from eiclip.profile import LONGEST_WORD, TOKENS_SCHEMA, configured_context_length, token_counts, token_table
 
 TEXTS = ["", "A coat.", "Skinny-fit jeans in black & navy.", "Logo appliqué — 'tonal'", "&amp;lt;b&amp;gt; 100% silk!",
@@ -21,7 +21,7 @@ TEXTS = ["", "A coat.", "Skinny-fit jeans in black & navy.", "Logo appliqué —
 
 @given(st.lists(st.text(max_size=60) | st.text(string.printable, max_size=60) | st.sampled_from(TEXTS), max_size=6))
 def test_counts_are_those_of_the_models_tokenizer(texts):
-    assert token_counts(texts).tolist() == [len(_tokenizer().encode(text)) + 2 for text in texts]
+    assert token_counts(texts).tolist() == [len(tokenizer().encode(text)) + 2 for text in texts]
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -1,8 +1,8 @@
 """Measure ingestion against its goals; every figure is one JSON line.
 
-    python -m benchmarks.ingest                    # all figures, some 15 minutes on 2 cores
-    python -m benchmarks.ingest --quick            # the same on little data, to see that it runs
-    python -m benchmarks.ingest --only amazon --lines 500000
+python -m benchmarks.ingest                    # all figures, some 15 minutes on 2 cores
+python -m benchmarks.ingest --quick            # the same on little data, to see that it runs
+python -m benchmarks.ingest --only amazon --lines 500000
 """
 
 import argparse

@@ -1,7 +1,8 @@
-"""Amazon metadata of 2018 to products, vocabulary and prior: the library's queries against DuckDB, polars and pandas."""
+"""Amazon metadata of 2018 to products, vocabulary and prior, against DuckDB's bare scan, polars and pandas."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -19,7 +20,7 @@ GROUPS = ["brand", "category", "subcategory"]
 DRAWS = {"seed": "0", "test_share": 0.1, "validation_share": 0.1}
 MINIMUM = 2
 PANDAS_LINES = 100_000
-QUERIES = {
+QUERIES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "products": (("records", "photos", "product_groups", "review_stats", "helpful_reviews"), DRAWS),
     "tagged_entities": (("records", "products"), {"groups": GROUPS}),
     "entity_vocabulary": (("tagged_entities",), {"dataset": NAME, "groups": GROUPS, "minimum": MINIMUM}),
@@ -34,7 +35,7 @@ BARE_SCAN = """
         category: 'VARCHAR[]', main_cat: 'VARCHAR', price: 'VARCHAR'})"""
 USABLE_PHOTOS = """
     SELECT 'amazon' AS dataset, $source AS source, range + 1 AS place, 'images/' || range AS photo, 256::INT AS width,
-        256::INT AS height, md5(range::VARCHAR) AS photo_sha256, hash(range)::BIT::BIGINT AS phash, NULL::VARCHAR AS reason
+        256::INT AS height, md5(range::VARCHAR) AS photo_sha256, range AS phash, NULL::VARCHAR AS reason
     FROM range($lines)"""
 
 
@@ -44,8 +45,8 @@ def ingest(metadata: str, home: str, lines: int) -> Work:
     Not timed: every line has a usable photo, none is a known duplicate, and there are no reviews.
     """
     file, lake = Path(metadata), Lake(Path(home))
-    _write_photos(lake, file.name, lines)
-    _write_empty(lake)
+    write_usable_photos(lake, file.name, lines)
+    write_empty(lake)
     reader = AmazonReader(file, file.parent, GROUPS)
 
     def work() -> dict[str, float]:
@@ -59,7 +60,7 @@ def ingest(metadata: str, home: str, lines: int) -> Work:
     return work
 
 
-def _write_photos(lake: Lake, source: str, lines: int) -> None:
+def write_usable_photos(lake: Lake, source: str, lines: int) -> None:
     output = lake.path("photos", NAME)
     output.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
@@ -67,7 +68,7 @@ def _write_photos(lake: Lake, source: str, lines: int) -> None:
         photos.write_parquet(str(output), compression="zstd")
 
 
-def _write_empty(lake: Lake) -> None:
+def write_empty(lake: Lake) -> None:
     texts = {"product_groups": ["dataset", "product_id", "group_id"], "helpful_reviews": ["product_id", "review_text"]}
     for table, columns in texts.items():
         lake.write(pa.schema([(column, pa.string()) for column in columns]).empty_table(), table, NAME)

@@ -25,7 +25,7 @@ def numbered_lines(path: Path, cap: int = MAX_LINE_BYTES) -> Iterator[tuple[int,
     Raises RawDataError where the file is missing, truncated or damaged.
     """
     if not path.is_file():
-        raise RawDataError(f"{path}: no such file; put it there, or set the dataset's metadata to where it is")
+        raise _missing(path)
     number = 0
     try:
         with _opened(path) as stream:
@@ -38,17 +38,31 @@ def numbered_lines(path: Path, cap: int = MAX_LINE_BYTES) -> Iterator[tuple[int,
                     content = line.rstrip(b"\r\n")
                     yield number, content.removeprefix(_BOM) if number == 1 else content
     except (EOFError, zlib.error, OSError) as error:
-        raise RawDataError(
-            f"{path}: damaged or cut short after line {number} ({error}); fetch it again from where it came"
-        ) from error
+        raise _damaged(path, number, error) from error
 
 
 def count_lines(path: Path) -> int:
-    """Count the lines as `numbered_lines` numbers them. Raises RawDataError."""
-    number = 0
-    for number, _ in numbered_lines(path):  # noqa: B007 - the last number is the count
-        pass
-    return number
+    """Count the lines as `numbered_lines` numbers them, without holding or splitting them. Raises RawDataError."""
+    if not path.is_file():
+        raise _missing(path)
+    ends, last = 0, b"\n"
+    try:
+        with _opened(path) as stream:
+            while piece := stream.read(_PIECE):
+                ends, last = ends + piece.count(b"\n"), piece[-1:]
+    except (EOFError, zlib.error, OSError) as error:
+        raise _damaged(path, ends, error) from error
+    return ends + (last != b"\n")
+
+
+def _missing(path: Path) -> RawDataError:
+    return RawDataError(f"{path}: no such file; put it there, or set the dataset's metadata to where it is")
+
+
+def _damaged(path: Path, number: int, error: Exception) -> RawDataError:
+    return RawDataError(
+        f"{path}: damaged or cut short after line {number} ({error}); fetch it again from where it came"
+    )
 
 
 def _opened(path: Path) -> IO[bytes]:

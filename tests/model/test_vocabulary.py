@@ -9,7 +9,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eiclip.catalog import CATALOG_SCHEMA
 from eiclip.errors import CorruptOutputError
 from eiclip.lake import Lake
 from eiclip.model.vocabulary import MISSING_ID, UNKNOWN, UNKNOWN_ID, Vocabulary, read_vocabulary
@@ -82,23 +81,28 @@ def test_a_group_without_rows_is_an_error(tmp_path):
         read_vocabulary(GROUPS, *write(tmp_path, [("subcategory", 0, UNKNOWN)]))
 
 
-def product(number, split, entities):
-    row = dict.fromkeys((field.name for field in CATALOG_SCHEMA), "")
-    row |= {"dataset": "d", "locator": f"row {number}", "product_id": f"p{number}", "image_id": f"p{number}_0"}
-    row |= {"source_split": split, "price": None, "photo_width": 1, "photo_height": 1}
-    return row | {"entities": list(entities.items())}
-
-
-def test_from_the_relations_of_a_catalog(tmp_path):
+def test_from_the_relations_of_a_catalogue(tmp_path):
     """Denim tagged three times as subcategory and once as composition in training; test products count for nothing."""
     tags = [{"subcategory": "denim"}] * 3 + [{"composition": "denim", "subcategory": "coats"}, {"subcategory": "coats"}]
-    rows = [product(number, "train", entities) for number, entities in enumerate(tags)]
-    rows += [product(number, "test", {"composition": "denim", "subcategory": "seen in test"}) for number in (10, 11)]
+    tags += [{"composition": "denim", "subcategory": "seen in test"}] * 2
+    products = [
+        {
+            "dataset": "d",
+            "product_id": f"p{number}",
+            "split": "train" if number < 5 else "test",
+            "description": "A coat.",
+        }
+        for number in range(len(tags))
+    ]
+    tagged = [
+        {name: product[name] for name in ("dataset", "product_id", "split")} | {"entity_group": group, "entity": entity}
+        for product, entities in zip(products, tags, strict=True)
+        for group, entity in entities.items()
+    ]
     lake = Lake(tmp_path)
-    lake.write(pa.Table.from_pylist(rows, schema=CATALOG_SCHEMA), "catalog", "d")
+    lake.write(pa.Table.from_pylist(products), "products", "d")
+    lake.write(pa.Table.from_pylist(tagged), "tagged_entities", "d")
     for table, sources, parameters in (
-        ("products", ["catalog"], {"seed": "0", "test_share": 0.0, "validation_share": 0.0}),
-        ("tagged_entities", ["catalog", "products"], {"groups": list(GROUPS)}),
         ("entity_vocabulary", ["tagged_entities"], {"dataset": "d", "groups": list(GROUPS), "minimum": 1}),
         ("semantic_prior", ["tagged_entities", "products"], {"dataset": "d"}),
     ):

@@ -5,14 +5,16 @@ from html.parser import HTMLParser
 
 import pytest
 
+from eiclip.duplicates import SCHEMA
 from eiclip.errors import EiclipError
 from eiclip.lake import connect
-from eiclip.report import plots
+from eiclip.report import plots, tables
 from eiclip.report.tables import leaderboard_markdown
-from eiclip.report.write import write_report
-from eiclip.report.write import SECTIONS
+from eiclip.report.write import SECTIONS, write_report
 
 PLOTS = (plots.recall_plot, plots.gate_plot, plots.gate_history_plot, plots.loss_plot, plots.usefulness_plot)
+
+PROTOCOLS = ("full", "full_distinct", "sample100", "sample100_distinct")
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,31 @@ def test_plots(whole_home):
     with connect(whole_home) as connection:
         assert plots.usefulness_plot(connection, "fashiongen").startswith(b"\x89PNG")
         assert all(plot(connection, "none such") is None for plot in PLOTS)
+
+
+def test_known_duplicates_and_the_recalls_both_ways(made, whole_home):
+    with connect(whole_home) as connection:
+        counted = tables.duplicates(connection, "fashiongen")
+        effect = tables.duplicates_effect(connection, "fashiongen")
+        boards = [tables.leaderboard(connection, "fashiongen", protocol) for protocol in PROTOCOLS]
+    assert counted.rows == [("2", "5", "3", "2")]
+    assert [row[0] for row in effect.rows] == [line.title for line in boards[0]]
+    for place, board in enumerate(boards, start=1):
+        assert [row[place] for row in effect.rows] == [line.cells[-1].text for line in board]
+    assert counted.caption in made[0]
+    assert effect.caption in made[0]
+
+
+@pytest.mark.parametrize("made_empty", [False, True])
+def test_a_home_without_known_duplicates_says_so(fake, made_empty):
+    fake.results("toys")
+    fake.data("toys")
+    if made_empty:
+        fake.lake.write(SCHEMA.empty_table(), "product_groups", "toys")
+    write_report(fake.refresh(), fake.root / "report.html", datasets=["toys"], about={})
+    page = (fake.root / "report.html").read_text(encoding="utf-8")
+    assert "No duplicates are known." in page
+    assert "SumR with and without" not in page
 
 
 def test_leaderboard_markdown(fake):
