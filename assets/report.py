@@ -14,8 +14,14 @@ from eiclip.stage import content_of, make_once
 from eiclip.variants import VARIANTS
 
 RESULT_TABLES = (
-    "leaderboard", "retrieval_ranks", "gate_weights", "entity_shuffles", "semantic_prior", "quarantine", "product_groups",
-)  # fmt: skip
+    "leaderboard",
+    "retrieval_ranks",
+    "gate_weights",
+    "entity_shuffles",
+    "semantic_prior",
+    "quarantine",
+    "product_groups",
+)
 CATALOGUE_KEY = dg.AssetKey(["results", "catalogue"])
 
 
