@@ -68,6 +68,8 @@ class Home:
             metadata = local_file(dataset.metadata, self.fetched(name))
             images = self._images(name, dataset) or self.downloads(name)
         downloads = self.downloads(name) if dataset.download is not None else None
+        if downloads is not None:
+            downloads.mkdir(parents=True, exist_ok=True)  # a folder to list, before the first photo is there
         return AmazonReader(metadata, images, dataset.entity_groups, downloads=downloads, subset=dataset.subset)
 
     def _table(self, name: str, dataset: DatasetSettings) -> TableReader:

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import re
 import resource
 import statistics
@@ -54,6 +55,7 @@ def run_apart(prepare: Prepare, arguments: Sequence[tuple[Any, ...]]) -> Run:
 
 
 def _child(barrier: Barrier, queue: Any, prepare: Prepare, arguments: tuple[Any, ...]) -> None:
+    os.dup2(2, 1)  # DuckDB's bar of progress is not to stand among the lines
     found = None
     try:
         work = prepare(*arguments)

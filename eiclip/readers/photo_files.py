@@ -72,10 +72,16 @@ class PhotoFolder:
         """Whether a file is a link to a place outside the folder: an archive could bring one along."""
         return file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(self.folder))
 
+    def _candidates(self, stem: str) -> Iterator[Path]:
+        return (self.folder / f"{stem}{extension}" for extension in EXTENSIONS)
+
     def check(self, stem: str) -> PhotoFacts:
         """Return the facts of the photo of that stem, having decoded it in full. Raises UnusablePhotoError."""
         name = self.names.get(stem)
         if name is None:
+            linked = next((file for file in self._candidates(stem) if file.is_symlink()), None)
+            if linked is not None:
+                raise UnusablePhotoError(f"photo outside the folder: {self.name}/{linked.name} is a link to elsewhere")
             raise UnusablePhotoError(f"photo missing: {self.name}/{stem}.jpg")
         ref = f"{self.name}/{name}"
         return photo_facts(_content(self.folder / name, ref), ref)

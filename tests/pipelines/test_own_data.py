@@ -1,6 +1,12 @@
 """Ingestion of data that grows and of a catalogue of one's own, through settings alone."""
 
 import csv
+import gzip
+import http.server
+import io
+import json
+import threading
+from typing import ClassVar
 
 import dagster as dg
 import duckdb
@@ -127,3 +133,73 @@ def test_a_catalogue_of_ones_own_goes_all_the_way(tmp_path):
     ]
     coverage = dict(query(settings, "SELECT entity_group, tagged_products FROM profile_entities"))
     assert coverage == {"brand": 40, "season": 60}
+
+
+class Photos(http.server.BaseHTTPRequestHandler):
+    """Serves a photo for every path but /gone; counts what it is asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        if self.path.startswith("/gone"):
+            self.send_error(404)
+            return
+        stream = io.BytesIO()
+        number = int(self.path.strip("/").split(".")[0])
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (32, 32, 3), np.uint8)).save(stream, "JPEG")
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(stream.getvalue())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Photos) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_amazon_photos_are_downloaded_and_reviews_joined(tmp_path, server):
+    lines = [
+        {
+            "parent_asin": f"B{number:03d}", "title": f"Shirt {number}", "features": ["Cotton"], "description": [],
+            "store": "Visit the Levi's Store" if number % 2 else "LEVIS", "categories": ["Clothing", "Shirts"],
+            "main_category": "AMAZON FASHION", "price": 5,
+            "images": [{"large": f"{server}/{'gone' if number == 7 else number}.jpg", "variant": "MAIN"}],
+        }
+        for number in range(40)
+    ]  # fmt: skip
+    with gzip.open(tmp_path / "meta.jsonl.gz", "wt") as stream:
+        stream.writelines(json.dumps(line) + "\n" for line in lines)
+    reviews = [
+        {"parent_asin": "B001", "rating": rating, "text": text, "title": "t", "timestamp": 1_600_000_000_000,
+         "helpful_vote": votes}
+        for rating, text, votes in ((5.0, "Fits well", 3), (2.0, "Shrank", 0))
+    ]  # fmt: skip
+    (tmp_path / "reviews.jsonl").write_text("".join(json.dumps(line) + "\n" for line in reviews))
+    entry = {
+        "kind": "amazon", "metadata": str(tmp_path / "meta.jsonl.gz"), "reviews": str(tmp_path / "reviews.jsonl"),
+        "helpful_reviews": 1, "download": {"allow_private": True, "retries": 0}, "subset": "paper",
+    }  # fmt: skip
+    settings = load_settings(home=tmp_path / "home", datasets={"tops": entry}, pretrained="general")
+    Photos.asked.clear()
+    ingest(settings)
+    assert query(settings, "SELECT count(*) FROM images") == [(39,)]
+    [(place, reason)] = query(settings, "SELECT locator, reason FROM quarantine")
+    assert (place, reason.split(" from ")[0]) == ("line 8", "photo not downloaded: HTTP 404")
+    assert query(settings, "SELECT DISTINCT entity FROM tagged_entities") == [("levis",)]
+    assert query(settings, "SELECT brand_raw, brand FROM brand_names ORDER BY ALL") == [
+        ("LEVIS", "levis"),
+        ("Visit the Levi's Store", "levis"),
+    ]
+    found = query(settings, "SELECT review_count, mean_rating, description FROM products WHERE product_id = 'B001'")
+    assert found == [(2, 3.5, "Shirt 1. Cotton. Fits well")]
+    asked = len(Photos.asked)
+    assert asked == 40
+    ingest(settings)
+    assert len(Photos.asked) == asked, "what is there, and what is gone for good, is not asked for again"

@@ -1,0 +1,17 @@
+"""The benchmarks run; what they measure is not a test's business."""
+
+import json
+import subprocess
+import sys
+
+NAMES = ("HDF5 to shards", "peak memory of shards", "/ bare scan", "times pandas", "times polars", "growth of semantic_prior")
+
+
+def test_the_ingest_benchmark_prints_a_line_a_figure(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.ingest", "--quick", "--folder", tmp_path]
+    small = ["--photos", "40", "--lines", "2000", "--products", "500", "1000"]
+    done = subprocess.run([*command, *small], check=True, capture_output=True, text=True)
+    figures = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert all({"name", "ours", "peer", "ratio", "goal", "met"} <= set(figure) for figure in figures)
+    assert [name for name in NAMES if not any(name in figure["name"] for figure in figures)] == []
+    assert list(tmp_path.iterdir()) == []
