@@ -14,7 +14,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from eiclip.errors import SettingsError
 
-
 Location = Annotated[str, BeforeValidator(os.fspath)]
 """A path, or a URL that fsspec knows."""
 

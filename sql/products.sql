@@ -64,8 +64,11 @@ SELECT
         ELSE 'train'
     END AS split,
     listings.title,
-    CASE WHEN helpful_reviews.review_text IS NULL THEN listings.description
-        ELSE listings.description || '. ' || helpful_reviews.review_text END AS description,
+    CASE
+        WHEN helpful_reviews.review_text IS NULL THEN listings.description
+        WHEN regexp_matches(listings.description, '[.!?:;,]$') THEN listings.description || ' ' || helpful_reviews.review_text
+        ELSE listings.description || '. ' || helpful_reviews.review_text
+    END AS description,
     listings.description_raw,
     listings.category,
     listings.subcategory,

@@ -4,7 +4,14 @@ import json
 import subprocess
 import sys
 
-NAMES = ("HDF5 to shards", "peak memory of shards", "/ bare scan", "times pandas", "times polars", "growth of semantic_prior")
+NAMES = (
+    "HDF5 to shards",
+    "peak memory of shards",
+    "/ bare scan",
+    "times pandas",
+    "times polars",
+    "growth of semantic_prior",
+)
 
 
 def test_the_ingest_benchmark_prints_a_line_a_figure(tmp_path):

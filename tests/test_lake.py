@@ -7,7 +7,7 @@ import pytest
 from eiclip.errors import EiclipError
 from eiclip.lake import Lake, connect, open_views
 from eiclip.readers.base import Listing, Rejected
-from eiclip.records import record_writer
+from eiclip.readers.record_table import record_writer
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from eiclip.photos import PhotoRow, download_missing, list_parts, part_rows_of, 
 from eiclip.readers.amazon import AmazonReader
 from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.fashiongen import FashionGenReader
-from eiclip.records import record_writer, write_records
+from eiclip.readers.record_table import record_writer
+from eiclip.records import write_records
 from eiclip.settings import DownloadSettings
 
 from .readers.bad_server import BadServer, photo, status

@@ -7,11 +7,12 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip import records
 from eiclip.errors import RawDataError
 from eiclip.lake import open_views
+from eiclip.readers import record_table
 from eiclip.readers.base import Listing, Rejected
-from eiclip.records import SCHEMA, RecordCounts, count_reasons, write_records
+from eiclip.readers.record_table import SCHEMA
+from eiclip.records import RecordCounts, count_reasons, write_records
 
 ROW = Listing(
     source="raw.h5", place=0, product_id="1", photo="raw.h5#0", source_split="train", title="t", description="d",
@@ -85,7 +86,7 @@ def test_the_usable_rows_are_the_listings(tmp_path):
 
 
 def test_rows_go_out_in_row_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "ROW_GROUP", 2)
+    monkeypatch.setattr(record_table, "ROW_GROUP", 2)
     rows = [replace(ROW, place=place) for place in range(5)]
     write_records(ListReader(rows), "shop", tmp_path / "out.parquet")
     file = pq.ParquetFile(tmp_path / "out.parquet")
@@ -118,7 +119,7 @@ class WholeReader(ListReader):
         self.able = able
 
     def write(self, dataset, output):
-        with records.record_writer(output, dataset) as table:
+        with record_table.record_writer(output, dataset) as table:
             table.add(replace(ROW, title="fast"))
         return self.able
 

@@ -5,6 +5,7 @@ many times faster, and hands the others back. Names, categories and prices repea
 """
 
 import contextlib
+import glob
 import json
 import re
 import tempfile
@@ -29,6 +30,7 @@ from eiclip.readers.amazon_records import (
 from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.brands import normalise_brand
 from eiclip.readers.lines import MAX_LINE_BYTES
+from eiclip.readers.record_table import record_writer
 from eiclip.readers.texts import clean_description, normalise_entity
 
 FIELDS = (
@@ -57,7 +59,7 @@ _PLAIN_NUMBER = re.compile(r"\d{1,17}")  # spelled the same as a text
 def open_lines(connection: duckdb.DuckDBPyConnection, metadata: Path) -> None:
     """Make the view `lines`: a row per line that is not blank, all NULL where DuckDB cannot read it."""
     connection.read_json(
-        str(metadata),
+        glob.escape(str(metadata)),  # DuckDB takes names for patterns
         columns=dict.fromkeys(FIELDS, _TEXT),
         format="newline_delimited",
         ignore_errors=True,
@@ -188,12 +190,15 @@ def write_json_records(
         "dataset": dataset, "source": metadata.name, "groups": list(groups), "urls": urls,
         "paper": subset == "paper", "max_text": MAX_TEXT, "max_parts": MAX_PARTS,
     }  # fmt: skip
-    with duckdb.connect() as connection:
+    spill: dict[str, Any] = {
+        "temp_directory": str(output.parent / ".duckdb")
+    }  # not the folder that the process happens to run in
+    with duckdb.connect(config=spill) as connection:
         open_lines(connection, metadata)
         add_functions(connection)
         connection.sql(read_sql("amazon_records"), params=parameters).write_parquet(str(output), compression="zstd")
-    with duckdb.connect() as connection:
-        connection.read_parquet(str(output), file_row_number=True).create_view("records")
+    with duckdb.connect(config=spill) as connection:
+        connection.read_parquet(glob.escape(str(output)), file_row_number=True).create_view("records")
         again = connection.sql("SELECT file_row_number + 1 FROM records WHERE reason = 'retry'").fetchall()
         if again:
             _replace(connection, dataset, output, read_again([number for (number,) in again]))
@@ -204,13 +209,11 @@ def _replace(
     connection: duckdb.DuckDBPyConnection, dataset: str, output: Path, rows: Iterable[Listing | Rejected]
 ) -> None:
     """Put `rows` in the places of those that SQL could not read."""
-    from eiclip.records import record_writer  # which imports the readers
-
     with tempfile.TemporaryDirectory(dir=output.parent) as scratch:
         mended, merged = Path(scratch) / "mended", Path(scratch) / "merged"
         with record_writer(mended, dataset) as table:
             for row in rows:
                 table.add(row)
-        connection.read_parquet(str(mended)).create_view("mended")
+        connection.read_parquet(glob.escape(str(mended))).create_view("mended")
         connection.sql(read_sql("mended_records")).write_parquet(str(merged), compression="zstd")
         merged.replace(output)

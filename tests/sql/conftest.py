@@ -7,7 +7,7 @@ import pytest
 
 from eiclip.lake import Lake, open_views, read_sql
 from eiclip.photos import SCHEMA as PHOTO_SCHEMA
-from eiclip.records import SCHEMA as RECORD_SCHEMA
+from eiclip.readers.record_table import SCHEMA as RECORD_SCHEMA
 
 GROUPS = ["brand", "composition", "subcategory"]
 EMPTY = {

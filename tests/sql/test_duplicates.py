@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eiclip import photos, records
+from eiclip import photos
 from eiclip.duplicates import product_groups
 from eiclip.lake import Lake, open_views, read_sql
+from eiclip.readers import record_table
 from eiclip.readers.reviews import SCHEMA as REVIEWS
 
 BLOCK = 50
@@ -39,7 +40,7 @@ def raw(rows):
     listed = [row | {"entities": [("brand", row["brand"])] if row["brand"] else []} for row in given]
     return {
         name: pa.Table.from_pylist([{column: row.get(column) for column in schema.names} for row in table], schema)
-        for name, table, schema in (("records", listed, records.SCHEMA), ("photos", given, photos.SCHEMA))
+        for name, table, schema in (("records", listed, record_table.SCHEMA), ("photos", given, photos.SCHEMA))
     }
 
 
