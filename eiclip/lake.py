@@ -55,7 +55,9 @@ class Lake:
             EiclipError: DuckDB refused the query; names the query's file.
         """
         # What does not fit in memory goes beside the lake, not into whatever folder the process runs in.
-        with duckdb.connect(config={"temp_directory": str(self.home / ".duckdb")}) as connection:
+        with duckdb.connect(
+            config={"temp_directory": str(self.home / ".duckdb"), "enable_progress_bar": "false"}
+        ) as connection:
             open_views(connection, inputs)
             try:
                 with whole_file(output) as temporary:

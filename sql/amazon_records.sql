@@ -70,17 +70,21 @@ judged AS (
 unique_texts AS (
     SELECT
         *,
-        NOT coalesce(regexp_full_match(product_id, '[A-Za-z0-9][A-Za-z0-9._-]{0,63}'), false)
-            OR regexp_full_match(product_id, 'true|false|[0-9]{18,}|[0-9]+[.eE][0-9.eE+-]*')
+        CASE WHEN coalesce(regexp_full_match(product_id, '[A-Z][A-Z0-9]{9}'), false) THEN false  -- nearly every id
+            ELSE NOT coalesce(regexp_full_match(product_id, '[A-Za-z0-9][A-Za-z0-9._-]{0,63}'), false)
+                OR regexp_full_match(product_id, 'true|false|[0-9]{18,}|[0-9]+[.eE][0-9.eE+-]*') END
             OR brand.is_odd OR path.is_odd
-            OR coalesce(regexp_full_match(price, '[0-9.]+[eE][0-9+-]+'), false)
+            OR CASE WHEN contains(price, 'e') OR contains(price, 'E')
+                THEN regexp_full_match(price, '[0-9.]+[eE][0-9+-]+') ELSE false END
             OR len(parts) > $max_parts
             OR strlen(raw) + len(parts) > $max_text
             -- A number, which is a title but no description.
             OR CASE WHEN regexp_matches(marks, '[-0-9]') THEN regexp_matches(raw, '(?:^|\n)-?[0-9][0-9.eE+-]*(?:\n|$)')
                 ELSE false END
-            -- A list in a list, or a truth value.
-            OR CASE WHEN contains(raw, '[') OR contains(raw, '{') THEN regexp_matches(raw, '(?:^|\n)[\[{]') ELSE false END
+            -- A list in a list, or a truth value; "[Red] Dress" is neither.
+            OR CASE WHEN contains(raw, '[') OR contains(raw, '{') THEN regexp_matches(
+                raw, '(?:^|\n)(?:\[\s*(?:["''\[\]{}0-9-]|true|false|null|NaN|Inf)|\{\s*["''}])'
+            ) ELSE false END
             OR list_has_any(lowered, ['true', 'false'])
             AS is_odd,
         CASE WHEN len(list_distinct(lowered)) = len(lowered) THEN pieces
