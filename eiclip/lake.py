@@ -55,9 +55,8 @@ class Lake:
             EiclipError: DuckDB refused the query; names the query's file.
         """
         # What does not fit in memory goes beside the lake, not into whatever folder the process runs in.
-        with duckdb.connect(
-            config={"temp_directory": str(self.home / ".duckdb"), "enable_progress_bar": "false"}
-        ) as connection:
+        with duckdb.connect(config={"temp_directory": str(self.home / ".duckdb")}) as connection:
+            connection.execute("SET enable_progress_bar = false").fetchall()  # it is drawn into logs
             open_views(connection, inputs)
             try:
                 with whole_file(output) as temporary:
