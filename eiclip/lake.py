@@ -4,6 +4,8 @@ Every table is `HOME/lake/<table>/dataset=<name>/<part>.parquet`. `HOME/eiclip.d
 nothing else: it is rebuilt beside its place and renamed into it, so that analysts can keep it open during a run.
 """
 
+from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
+
 import fcntl
 import glob
 from collections.abc import Mapping, Sequence

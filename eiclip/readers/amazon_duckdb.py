@@ -4,6 +4,8 @@ The line reader (`AmazonReader.rows`) says what a line means; `sql/amazon_record
 many times faster, and hands the others back. Names, categories and prices repeat: what they come to is kept by value.
 """
 
+from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
+
 import contextlib
 import glob
 import json

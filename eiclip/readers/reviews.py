@@ -4,6 +4,8 @@
 hands the others back; a file of Python literals, or one that DuckDB cannot read, is read line by line.
 """
 
+from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
+
 import contextlib
 import datetime
 import re
@@ -92,7 +94,7 @@ def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> Rev
     return counts
 
 
-def _write_json(path: Path, dataset: str, output: Path, rejections: "_Writer", rows_in: int) -> bool:
+def _write_json(path: Path, dataset: str, output: Path, rejections: _Writer, rows_in: int) -> bool:
     """Write the reviews of JSON lines with DuckDB; False where the file has to be read line by line."""
     # DuckDB would take such a name for a pattern.
     if not _opens_like_json(path) or any(mark in str(path) for mark in "*?["):
@@ -115,7 +117,7 @@ def _write_json(path: Path, dataset: str, output: Path, rejections: "_Writer", r
 
 
 def _write_lines(
-    path: Path, dataset: str, output: Path, rejections: "_Writer", only: Collection[int] | None = None
+    path: Path, dataset: str, output: Path, rejections: _Writer, only: Collection[int] | None = None
 ) -> None:
     """Write the reviews of a file (or of the lines `only`, numbers from 1) line by line."""
     with _Writer(output, SCHEMA) as accepted:
