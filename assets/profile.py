@@ -1,7 +1,5 @@
 """The data profile: what a person wants to see of a dataset before training, as tables, and as plots in the UI."""
 
-from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
