@@ -86,6 +86,7 @@ class AmazonReader:
         """
         if _first_line(self.metadata).startswith(b"{'"):
             return False
+        self._lines_read = None
         with contextlib.suppress(duckdb.Error):
             lines = write_json_records(
                 self.metadata,
@@ -96,15 +97,17 @@ class AmazonReader:
                 subset=self.subset,
                 read_again=self._read_again,
             )
-            self._lines_read = count_lines(self.metadata)  # not what DuckDB counted
+            if self._lines_read is None:
+                self._lines_read = count_lines(self.metadata)  # not what DuckDB counted
             return lines == self._lines_read
         return False
 
     def _read_again(self, numbers: Sequence[int]) -> Iterator[Listing | Rejected]:
-        wanted = set(numbers)
+        wanted, number = set(numbers), 0
         for number, line in numbered_lines(self.metadata):
             if number in wanted:
                 yield self.row(number, line)
+        self._lines_read = number
 
     def row(self, number: int, line: bytes | None) -> Listing | Rejected:
         """The listing of one line, or why there is none; `line` is None where it was too long to be read."""
