@@ -16,13 +16,11 @@ import pyarrow.parquet as pq
 
 from eiclip.files import whole_file
 from eiclip.lake import RECORDS, open_views, read_sql
-from eiclip.readers.base import PhotoFacts, RawReader, UnusablePhotoError
+from eiclip.readers.base import DOWNLOAD_PREFIX, PhotoFacts, RawReader, UnusablePhotoError
 from eiclip.readers.download import Wanted, download_photos
 from eiclip.settings import DownloadSettings
 
 BATCH = 2_000
-DOWNLOAD_PREFIX = "url:"
-"""How a reference that is nothing but a download begins; the rest names the file."""
 SCHEMA = pa.schema(
     [
         pa.field("dataset", pa.string(), nullable=False),

@@ -8,7 +8,6 @@ import duckdb
 import pyarrow as pa
 
 from benchmarks.ingest.measure import GIB, Work, interleaved, line, median, say
-from benchmarks.ingest.polars_peer import ingest_with_polars
 from benchmarks.ingest.raw import amazon_file
 from eiclip.lake import Lake
 from eiclip.readers import AmazonReader
@@ -94,6 +93,15 @@ def read_with_pandas(metadata: str) -> Work:
         pandas.read_json(metadata, lines=True, nrows=PANDAS_LINES)
 
     return work
+
+
+def ingest_with_polars(metadata: str, output: str) -> Work:
+    """The same tables made by polars, which only this side's process loads."""
+    from benchmarks.ingest.polars_peer import ingest
+
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda: ingest(metadata, folder)
 
 
 def count(metadata: str) -> Work:

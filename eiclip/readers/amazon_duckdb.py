@@ -31,7 +31,7 @@ from eiclip.readers.amazon_records import (
 )
 from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.brands import normalise_brand
-from eiclip.readers.lines import MAX_LINE_BYTES
+from eiclip.readers.lines import MAX_LINE_BYTES, is_gzip
 from eiclip.readers.record_table import record_writer
 from eiclip.readers.texts import clean_description, normalise_entity
 
@@ -66,13 +66,8 @@ def open_lines(connection: duckdb.DuckDBPyConnection, metadata: Path) -> None:
         format="newline_delimited",
         ignore_errors=True,
         maximum_object_size=MAX_LINE_BYTES,
-        compression="gzip" if _is_gzip(metadata) else "none",
+        compression="gzip" if is_gzip(metadata) else "none",
     ).create_view("lines")
-
-
-def _is_gzip(metadata: Path) -> bool:
-    with metadata.open("rb") as stream:
-        return stream.read(2) == b"\x1f\x8b"
 
 
 def add_functions(connection: duckdb.DuckDBPyConnection) -> None:

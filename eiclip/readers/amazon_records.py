@@ -18,7 +18,7 @@ from eiclip.readers.texts import clean_description, storable
 MAX_LITERAL_BYTES = 256 * 2**10  # Python's parser takes some hundred bytes of memory per byte
 MAX_TEXT = 20_000  # characters of one text kept; the text tower reads 77 tokens
 MAX_PARTS = 100
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+PRODUCT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ALT = re.compile(r"\balt\s*=\s*[\"']([^\"'<>]*)", re.IGNORECASE)
 _PRICE = re.compile(r"\s*\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s*(?:-\s*\$?\s*[\d.,]+\s*)?")
 _FASHION = re.compile(r"fashion|clothing|apparel", re.IGNORECASE)
@@ -141,7 +141,7 @@ def _product_id(record: dict[str, Any]) -> str:
     if value is None or value == "":
         raise UnusableRowError("no id: neither 'asin' nor 'parent_asin'")
     product_id = _one(value).strip()
-    if not _ID.fullmatch(product_id):
+    if not PRODUCT_ID.fullmatch(product_id):
         shown = ascii(value)[:60] if isinstance(value, str) else type(value).__name__
         raise UnusableRowError(f"bad id: {shown} (letters, digits, '.', '_' and '-' only, at most 64)", shown)
     return product_id

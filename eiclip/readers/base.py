@@ -13,6 +13,9 @@ from PIL import Image
 
 from eiclip.errors import SettingsError
 
+DOWNLOAD_PREFIX = "url:"
+"""How a photo's reference begins that is nothing but a download; the rest names the file."""
+
 
 @dataclass(frozen=True)
 class Listing:

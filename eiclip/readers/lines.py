@@ -41,6 +41,12 @@ def numbered_lines(path: Path, cap: int = MAX_LINE_BYTES) -> Iterator[tuple[int,
         raise _damaged(path, number, error) from error
 
 
+def is_gzip(path: Path) -> bool:
+    """Whether a file is gzipped, by its first bytes: names are often wrong. Raises OSError."""
+    with path.open("rb") as stream:
+        return stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+
+
 def count_lines(path: Path) -> int:
     """Count the lines as `numbered_lines` numbers them, without holding or splitting them. Raises RawDataError."""
     if not path.is_file():
@@ -66,8 +72,7 @@ def _damaged(path: Path, number: int, error: Exception) -> RawDataError:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    with path.open("rb") as stream:
-        gzipped = stream.read(2) == _GZIP_MAGIC
+    gzipped = is_gzip(path)
     # The extra buffer makes readline several times faster than GzipFile's own.
     return io.BufferedReader(gzip.GzipFile(path), _PIECE) if gzipped else path.open("rb")
 

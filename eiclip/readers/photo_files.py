@@ -84,7 +84,7 @@ class PhotoFolder:
                 raise UnusablePhotoError(f"photo outside the folder: {self.name}/{linked.name} is a link to elsewhere")
             raise UnusablePhotoError(f"photo missing: {self.name}/{stem}.jpg")
         ref = f"{self.name}/{name}"
-        return photo_facts(_content(self.folder / name, ref), ref)
+        return photo_facts(photo_bytes(self.folder / name, ref), ref)
 
     def has(self, ref: str) -> bool:
         """Whether `load` would find the file of this reference here."""
@@ -97,7 +97,7 @@ class PhotoFolder:
         if folder != self.name or name in {"", ".", ".."} or "\0" in name:
             raise RawDataError(f"photo {ref!r} is not of the form '{self.name}/<name>'; rebuild the catalog")
         try:
-            return decode_rgb(_content(self.folder / name, ref), ref)
+            return decode_rgb(photo_bytes(self.folder / name, ref), ref)
         except UnusablePhotoError as error:
             way_out = "it changed after the catalog was made, rebuild the catalog"
             raise RawDataError(f"{self.folder / name}: {error}; {way_out}") from error
@@ -146,7 +146,8 @@ def _rgb(photo: Image.Image) -> Image.Image:
     return photo.convert("RGB")
 
 
-def _content(path: Path, ref: str) -> bytes:
+def photo_bytes(path: Path, ref: str) -> bytes:
+    """Return a photo file's bytes, up to the cap. Raises UnusablePhotoError."""
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)

@@ -15,7 +15,7 @@ SCHEMA = pa.schema(
     [
         pa.field("dataset", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
-        pa.field("place", pa.int64()),  # empty: the row's number in the table, from 1 (`sql/views/listings.sql`)
+        pa.field("place", pa.int64()),  # empty: the row's number in the table, from 1 (`sql/views/records.sql`)
         pa.field("product_id", pa.string()),
         pa.field("photo", pa.string()),
         pa.field("photo_urls", pa.list_(pa.string())),

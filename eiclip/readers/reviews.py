@@ -8,6 +8,7 @@ from __future__ import annotations  # DuckDB's types in them would be reported a
 
 import contextlib
 import datetime
+import glob
 import re
 import tempfile
 from collections.abc import Collection
@@ -22,8 +23,8 @@ import pyarrow.parquet as pq
 from eiclip.errors import RawDataError
 from eiclip.files import whole_file
 from eiclip.lake import count_rows, read_sql
-from eiclip.readers.amazon_records import UnusableRowError, parse_line
-from eiclip.readers.lines import MAX_LINE_BYTES, count_lines, numbered_lines
+from eiclip.readers.amazon_records import PRODUCT_ID, UnusableRowError, parse_line
+from eiclip.readers.lines import MAX_LINE_BYTES, count_lines, is_gzip, numbered_lines
 from eiclip.readers.texts import storable
 
 SCHEMA = pa.schema(
@@ -48,7 +49,6 @@ _ROW_GROUP = 10_000
 _MOST_RETRIES = 0.1  # share of lines; beyond it, reading every line once is quicker
 _END_OF_TIME = 4_102_444_800  # seconds, the year 2100: what lies outside is no time of a review
 _EPOCH = datetime.datetime(1970, 1, 1)  # UTC, without saying so, as everywhere in the lake
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NUMBER = re.compile(r"[0-9]{1,4}(\.[0-9]{1,20})?")
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _COUNT = re.compile(r"[0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}")
@@ -156,9 +156,8 @@ def _opens_like_json(path: Path) -> bool:
 
 
 def _read_json(connection: duckdb.DuckDBPyConnection, path: Path, dataset: str, output: Path) -> None:
-    with path.open("rb") as stream:
-        compression = "gzip" if stream.read(2) == b"\x1f\x8b" else "uncompressed"
-    options = {"path": str(path), "cap": MAX_LINE_BYTES, "compression": compression}
+    compression = "gzip" if is_gzip(path) else "uncompressed"
+    options = {"path": glob.escape(str(path)), "cap": MAX_LINE_BYTES, "compression": compression}
     connection.sql(
         "FROM read_ndjson_objects($path, ignore_errors = true, maximum_object_size = $cap, compression = $compression)",
         params=options,
@@ -227,7 +226,7 @@ def _product_id(record: dict[str, Any]) -> str:
     value = record.get("asin") if record.get("parent_asin") in (None, "") else record["parent_asin"]
     if value is None or value == "":
         raise UnusableRowError("no id: neither 'asin' nor 'parent_asin'")
-    if not isinstance(value, str) or not _ID.fullmatch(value.strip()):
+    if not isinstance(value, str) or not PRODUCT_ID.fullmatch(value.strip()):
         seen = ascii(value)[:60] if isinstance(value, str) else type(value).__name__
         raise UnusableRowError(f"bad id: {seen} (letters, digits, '.', '_' and '-' only, at most 64)", seen)
     return value.strip()

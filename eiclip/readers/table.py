@@ -15,7 +15,7 @@ from PIL import Image
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.files import digest
 from eiclip.readers.amazon_records import MAX_PARTS, MAX_TEXT, UnusableRowError, joined_texts, parse_price
-from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError
+from eiclip.readers.base import DOWNLOAD_PREFIX, Listing, PhotoFacts, Rejected, UnusablePhotoError
 from eiclip.readers.photo_files import decode_rgb, photo_facts
 from eiclip.readers.table_files import Table, is_parquet, open_table
 from eiclip.readers.table_parquet import ParquetTable
@@ -100,7 +100,7 @@ class TableReader:
 
     def missing(self, refs: Sequence[str]) -> list[str]:
         """Those of `refs` that are downloads."""
-        return [ref for ref in refs if ref.startswith("url:")]
+        return [ref for ref in refs if ref.startswith(DOWNLOAD_PREFIX)]
 
     def photos_fingerprint(self, refs: Sequence[str]) -> str:
         """Digest of the files' sizes and times, and of the bytes that Parquet holds. Raises RawDataError."""

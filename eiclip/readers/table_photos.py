@@ -15,15 +15,15 @@ from typing import Any
 from eiclip.errors import RawDataError
 from eiclip.files import digest
 from eiclip.readers.amazon_records import UnusableRowError
-from eiclip.readers.base import UnusablePhotoError
-from eiclip.readers.photo_files import EXTENSIONS, MAX_FILE_BYTES, _content
+from eiclip.readers.base import DOWNLOAD_PREFIX, UnusablePhotoError
+from eiclip.readers.photo_files import EXTENSIONS, MAX_FILE_BYTES, photo_bytes
 from eiclip.readers.table_parquet import EmbeddedPhoto, ParquetTable
 from eiclip.readers.texts import storable
 
 MAX_PATH = 1024  # characters
 MAX_URL = 2048
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
-_DOWNLOAD = re.compile(r"url:([0-9a-f]{32})")
+_DOWNLOAD = re.compile(rf"{DOWNLOAD_PREFIX}([0-9a-f]{{32}})")
 _ROW = re.compile(r"(.+)#([0-9]{1,18})", re.DOTALL)
 _NO_BYTES = "text cannot hold a photo's bytes (base64): write photos to files, or use Parquet"
 
@@ -61,7 +61,7 @@ def _url_ref(url: str) -> str:
         raise UnusableRowError(f"bad photo: {url[:60]!a} is neither http nor https")
     if len(url) > MAX_URL or any(letter.isspace() or not letter.isprintable() for letter in url):
         raise UnusableRowError(f"bad photo: {url[:60]!a} has spaces or control characters, or is too long")
-    return f"url:{hashlib.sha256(url.encode()).hexdigest()[:32]}"
+    return f"{DOWNLOAD_PREFIX}{hashlib.sha256(url.encode()).hexdigest()[:32]}"
 
 
 def _path_ref(path: str, sources: Container[str]) -> str:
@@ -71,7 +71,7 @@ def _path_ref(path: str, sources: Container[str]) -> str:
         raise UnusableRowError(f"bad photo: {path[:60]!a} has control characters")
     row = _ROW.fullmatch(path)
     # A file may be named as the other references are.
-    return f"./{path}" if path.startswith("url:") or (row and row.group(1) in sources) else path
+    return f"./{path}" if path.startswith(DOWNLOAD_PREFIX) or (row and row.group(1) in sources) else path
 
 
 class TablePhotos:
@@ -131,7 +131,7 @@ class TablePhotos:
 
     def _file_content(self, ref: str) -> bytes | UnusablePhotoError:
         try:
-            return _content(self._file(ref), ref)
+            return photo_bytes(self._file(ref), ref)
         except UnusablePhotoError as error:
             return error
 
