@@ -5,10 +5,14 @@ PYTHON ?= python3
 PORT ?= 3000
 INSTALLED := .venv/.installed
 
-.PHONY: help install full_eval ingest seed_study test fuzz check ui clean
+# The questions that have a job of their own: docs/ablations.md.
+STUDIES := seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
+	ablation_ambiguity
+
+.PHONY: help install full_eval ingest $(STUDIES) catalogue_study test fuzz check ui clean
 
 help: ## list the commands
-	@grep -E '^[a-z_]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z_]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 21
 
 install: $(INSTALLED) ## install everything into .venv
 
@@ -23,8 +27,18 @@ full_eval: $(INSTALLED) ## raw files in, five models trained and compared, repor
 ingest: $(INSTALLED) ## raw files in, shards and the data profile out: before any training
 	source .envrc && dagster job execute -j ingest
 
-seed_study: $(INSTALLED) ## the same over three seeds, with mean and spread
-	source .envrc && python -m benchmarks.seed_study
+seed_study: ## rows 2 to 5 with three training seeds: mean and spread
+ablation_entities: ## each entity group alone, as text and as entity
+ablation_batch_size: ## rows 3 and 5 at batch 16 to 128
+ablation_losses: ## row 5 without each term of its loss
+ablation_prior: ## row 5 without the mixture of entities of several groups
+ablation_budget: ## rows 3, 4 and 5 against training steps
+ablation_ambiguity: ## made-up brand names against the real, ambiguous ones
+$(STUDIES): $(INSTALLED)
+	source .envrc && dagster job execute -j $@
+
+catalogue_study: $(INSTALLED) ## full_eval over three catalogues drawn anew, and the goals as JSON lines
+	source .envrc && python -m benchmarks.catalogue_study
 
 ui: $(INSTALLED) ## serve the Dagster UI on 127.0.0.1 (PORT=3000)
 	source .envrc && dagster dev --host 127.0.0.1 --port $(PORT)

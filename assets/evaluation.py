@@ -1,6 +1,6 @@
-"""Embeddings per variant, ranks and metrics over them, gate weights, and what each entity group is worth."""
+"""Embeddings per variant, ranks and metrics over them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,10 @@ from eiclip.settings import DatasetSettings
 from eiclip.stage import Made, content_of, make_once
 from eiclip.variants import VARIANTS, Variant
 
-WITH_ENTITIES = [variant for variant in VARIANTS.values() if variant.has_entities]
-
 
 def evaluation_code() -> str:
     """Version of the code that decides what an evaluation comes to."""
-    return source_version("eiclip.model", "eiclip.embed", "eiclip.evaluate", "eiclip.retrieval")
+    return source_version("eiclip.model", "eiclip.embed", "eiclip.evaluate")
 
 
 def embeddings(house: House, name: str, dataset: DatasetSettings, variant: Variant) -> dg.AssetsDefinition:
@@ -97,7 +95,7 @@ def metrics(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefin
     specs = [
         dg.AssetSpec(
             ranks_key,
-            deps=[lists, [name, "product_groups"], *embedded],
+            deps=[lists, [name, "product_groups"], [name, "products"], *embedded],
             kinds={"pytorch", "parquet"},
             description="Rank of every test query under every variant, protocol and direction; ties count against "
             "the model.",
@@ -136,21 +134,28 @@ def metrics(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefin
 def _make_ranks(house: House, name: str) -> tuple[Made, Path]:
     lake = house.home.lake
     output, lists = lake.path("retrieval_ranks", name), lake.path("candidate_lists", name)
-    groups = lake.path("product_groups", name)
+    groups, products = lake.path("product_groups", name), lake.path("products", name)
     files = {variant: lake.path("embeddings", name, variant) for variant in VARIANTS}
     inputs = {
-        "code": source_version("eiclip.evaluate", "eiclip.retrieval"),
+        "code": source_version("eiclip.evaluate", "eiclip.ranks", "eiclip.retrieval", "eiclip.scores"),
         "lists": content_of(lists),
         "groups": content_of(groups),
+        "products": content_of(products),
         "embeddings": {variant: content_of(file) for variant, file in files.items()},
     }
 
     def make() -> dict[str, Any]:
-        from eiclip.evaluate import ranks_table
+        from eiclip.ranks import ranks_table
 
-        house.step_device()
-        drawn, duplicates = pq.read_table(lists), pq.read_table(groups)
-        ranked = [ranks_table(pq.read_table(file), drawn, duplicates) for file in files.values()]
+        device = house.step_device()
+        drawn = pq.read_table(lists)
+        tested = pq.read_table(products, columns=["product_id", "description"], filters=[("split", "=", "test")])
+        given: dict[str, Any] = {
+            "descriptions": dict(zip(*tested.to_pydict().values(), strict=True)),
+            "product_groups": pq.read_table(groups),
+            "device": device,
+        }
+        ranked = [ranks_table(pq.read_table(file), drawn, **given) for file in files.values()]
         lake.write(pa.concat_tables(ranked), "retrieval_ranks", name)
         return {"shortfall": int(sum(drawn["shortfall"].to_pylist()))}
 
@@ -166,80 +171,8 @@ def _leaderboards(house: House, name: str) -> dict[str, Any]:
     return {f"table_{protocol}": dg.MetadataValue.md(table) for protocol, table in tables.items()}
 
 
-def gates(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
-    """Gate weights, what shuffling a group costs, and the step logs, as tables."""
-    group: dict[str, Any] = {"group_name": f"{name}/evaluation", "owners": OWNERS, "kinds": {"pytorch", "parquet"}}
-    weights_key, shuffles_key = dg.AssetKey([name, "gate_weights"]), dg.AssetKey([name, "entity_shuffles"])
-    trained = [[name, "checkpoint", variant.name] for variant in WITH_ENTITIES]
-    embedded = [[name, "embeddings", variant.name] for variant in WITH_ENTITIES]
-
-    @dg.multi_asset(
-        name=f"{name}__gates",
-        specs=[
-            dg.AssetSpec(
-                weights_key, deps=trained, description="w_k of every entity, for rows 4 (constant) and 5.", **group
-            ),
-            dg.AssetSpec(
-                shuffles_key,
-                deps=[*trained, *embedded],
-                description="Recall@1 lost when one group's entities change places between the test products.",
-                **group,
-            ),
-        ],
-    )
-    def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        makers: list[tuple[dg.AssetKey, Callable[[], pa.Table]]] = [
-            (weights_key, lambda: _gate_weights(house, name)),
-            (shuffles_key, lambda: _entity_shuffles(house, name)),
-        ]
-        for key, make in makers:
-            made, output = _make_from_models(house, name, key.path[-1], make)
-            say(context, made, output)
-            yield result(made, output, key=key, metadata=table_metadata([output]))
-        house.home.lake.refresh_catalogue()
-
-    return asset
-
-
-def _make_from_models(house: House, name: str, table: str, make: Callable[[], pa.Table]) -> tuple[Made, Path]:
-    output = house.home.lake.path(table, name)
-    checkpoints = {v.name: content_of(house.home.checkpoint(name, v.name)) for v in WITH_ENTITIES}
-    shards, seed = content_of(house.home.shards(name)), house.settings.seed
-    inputs = {"code": evaluation_code(), "checkpoints": checkpoints, "shards": shards, "seed": seed}
-
-    def write() -> dict[str, Any]:
-        house.home.lake.write(make(), table, name)
-        return {}
-
-    return make_once(output, inputs, write), output
-
-
-def _gate_weights(house: House, name: str) -> pa.Table:
-    from eiclip.evaluate import gate_weights
-    from eiclip.model.entity_clip import load_checkpoint
-
-    models = [load_checkpoint(house.home.checkpoint(name, variant.name)) for variant in WITH_ENTITIES]
-    return pa.concat_tables(gate_weights(model, name) for model in models)
-
-
-def _entity_shuffles(house: House, name: str) -> pa.Table:
-    from eiclip.evaluate import entity_shuffles
-    from eiclip.model.entity_clip import load_checkpoint
-    from eiclip.shards import read_samples, shard_paths
-
-    device = house.step_device()
-    samples = list(read_samples(shard_paths(house.home.shards(name), "test")))
-    tables = []
-    for variant in WITH_ENTITIES:
-        model = load_checkpoint(house.home.checkpoint(name, variant.name), device)
-        table = pq.read_table(house.home.lake.path("embeddings", name, variant.name))
-        seed = house.settings.seed
-        tables.append(entity_shuffles(model, table, samples, seed=seed, device=device))
-    return pa.concat_tables(tables)
-
-
 def build(house: House, name: str, dataset: DatasetSettings) -> Sequence[dg.AssetsDefinition]:
     """All evaluation assets of a dataset."""
     variants = VARIANTS.values()
     each = [embeddings(house, name, dataset, variant) for variant in variants]
-    return [*each, metrics(house, name, dataset), gates(house, name, dataset)]
+    return [*each, metrics(house, name, dataset)]

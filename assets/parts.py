@@ -5,6 +5,7 @@ processes here, in pods elsewhere. Each part is made once (`eiclip.stage`), so a
 deleted, is the only one made again.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,15 @@ from assets.common import OWNERS
 
 @dataclass(frozen=True)
 class Parted:
-    """What an asset in parts does: list its parts, make one (returns its content digest), put all together."""
+    """What an asset in parts does: list its parts, make one (returns its content digest), put all together.
 
-    plan: Callable[[], Sequence[str]]
+    Each finds the `resources` of the code location in its context.
+    """
+
+    plan: Callable[[dg.OpExecutionContext], Sequence[str]]
     make: Callable[[dg.OpExecutionContext, str], str]
     gather: Callable[[dg.OpExecutionContext, Mapping[str, str]], dg.Output[None]]
+    resources: frozenset[str] = frozenset()
 
 
 def parted_asset(
@@ -30,17 +35,30 @@ def parted_asset(
     prefix = "__".join(key)
     after = {f"after_{number}": dg.In(dg.Nothing) for number in range(len(upstream))}
 
-    @dg.op(name=f"{prefix}__parts", ins=after, out=dg.DynamicOut(str), description=f"List the parts of {key[-1]}.")
-    def plan() -> Iterator[dg.DynamicOutput[str]]:
-        for number, part in enumerate(work.plan()):
-            # Dagster's keys know no hyphen; the number keeps apart what differs by one alone.
-            yield dg.DynamicOutput(part, mapping_key=f"{part.replace('-', '_')}__{number}")
+    needs: dict[str, Any] = {"required_resource_keys": work.resources}
 
-    @dg.op(name=f"{prefix}__part", description=f"Make one part of {key[-1]}, unless it is as it would be.")
-    def make(context: dg.OpExecutionContext, part: str) -> tuple[str, str]:
-        return part, work.make(context, part)
+    @dg.op(
+        name=f"{prefix}__parts",
+        ins=after,
+        out=dg.DynamicOut(str),
+        description=f"List the parts of {key[-1]}.",
+        **needs,
+    )
+    def plan(context: dg.OpExecutionContext) -> Iterator[dg.DynamicOutput[str]]:
+        for number, part in enumerate(work.plan(context)):
+            # Dagster's keys know letters, digits and the underscore; the number keeps apart what differs in others.
+            yield dg.DynamicOutput(part, mapping_key=f"{re.sub(r'[^A-Za-z0-9]+', '_', part)}__{number}")
 
-    @dg.op(name=f"{prefix}__gather", out=dg.Out(dg.Nothing), description=f"Put the parts of {key[-1]} together.")
+    @dg.op(name=f"{prefix}__part", description=f"Make one part of {key[-1]}, unless it is as it would be.", **needs)
+    def make(context: dg.OpExecutionContext, part: str) -> dg.Output[tuple[str, str]]:
+        return dg.Output((part, work.make(context, part)))  # a step that used Pipes must say so
+
+    @dg.op(
+        name=f"{prefix}__gather",
+        out=dg.Out(dg.Nothing),
+        description=f"Put the parts of {key[-1]} together.",
+        **needs,
+    )
     def gather(context: dg.OpExecutionContext, parts: list[tuple[str, str]]) -> Any:
         yield work.gather(context, dict(sorted(parts)))
 

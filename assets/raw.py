@@ -26,15 +26,10 @@ def write_embedded(house: House, name: str, dataset: DatasetSettings) -> dict[st
     """Write the embedded catalogue's raw files of a dataset."""
     folder, sizes, seed = house.home.raw(name), house.settings.embedded, house.settings.seed
     if dataset.kind == "fashiongen":
-        write_fashiongen(
-            folder,
-            seed=seed,
-            train_products=sizes.fashiongen_train,
-            test_products=sizes.fashiongen_test,
-            neutral_brands=sizes.neutral_brands,
-        )
+        train, test = sizes.fashiongen_train, sizes.fashiongen_test
+        write_fashiongen(folder, seed=seed, train_products=train, test_products=test)
     else:
-        write_amazon(folder, seed=seed, products=sizes.amazon, neutral_brands=sizes.neutral_brands)
+        write_amazon(folder, seed=seed, products=sizes.amazon)
     files = [file for file in folder.rglob("*") if file.is_file()]
     return {"files": len(files), "bytes": sum(file.stat().st_size for file in files), "source": "embedded catalogue"}
 
@@ -137,7 +132,7 @@ def photos(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefini
 
     return parted_asset(
         [name, "photos"],
-        Parted(lambda: list_parts(listed, dataset.part_rows), make, gather),
+        Parted(lambda _: list_parts(listed, dataset.part_rows), make, gather),
         upstream=[[name, "records"]],
         group=f"{name}/ingestion",
         kinds={"parquet"},

@@ -20,6 +20,8 @@ from eiclip.stage import Made, content_of, make_once
 MINIMUM_PRODUCTS = 2
 """An entity of fewer training products has no embedding of its own: it trains `<unk>`."""
 NEGATIVES = 100
+DRAWS, DRAW_QUERIES = 5, 1000
+"""Sample-100 as others report it: so many times so many queries."""
 SPLIT_SEED = 0
 """Of splits and candidate lists: they stay the same whatever seed a training has."""
 
@@ -64,7 +66,9 @@ def relations(name: str, dataset: DatasetSettings) -> list[Relation]:
         "validation_share": dataset.validation_share,
     }
     vocabulary = {"dataset": name, "groups": groups, "minimum": MINIMUM_PRODUCTS}
-    lists = {"dataset": name, "seed": str(SPLIT_SEED), "negatives": NEGATIVES}
+    seeded = {"dataset": name, "seed": str(SPLIT_SEED)}
+    lists = seeded | {"negatives": NEGATIVES, "draws": DRAWS, "draw_queries": DRAW_QUERIES}
+    rules = seeded | {"negatives_group": dataset.negatives_group}
     # An Amazon id is a product's; elsewhere rows of one id are its photos.
     photos = {"one_row": dataset.kind == "amazon", "part_rows": dataset.part_rows}
     helpful = {"count": dataset.helpful_reviews, "characters": REVIEW_CHARACTERS}
@@ -83,6 +87,7 @@ def relations(name: str, dataset: DatasetSettings) -> list[Relation]:
         Relation("product_entities", ("tagged_entities", "entity_vocabulary")),
         Relation("semantic_prior", ("tagged_entities", "products"), {"dataset": name}),
         Relation("candidate_lists", ("products", "images", "product_groups"), lists),
+        Relation("protocols", ("candidate_lists", "products", "images"), rules),
     ]
 
 

@@ -1,27 +1,67 @@
 """The DuckDB catalogue and the HTML report: what people open."""
 
-import os
-import platform
-import time
-from typing import Any
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from assets.ablations import ablation_keys
 from assets.common import OWNERS, House, Recipe, result, say
+from assets.history import seconds_since_start
 from eiclip.files import source_version
-from eiclip.lake import CATALOGUE, connect
-from eiclip.stage import content_of, make_once
-from eiclip.variants import VARIANTS
+from eiclip.history import installed_versions
+from eiclip.lake import CATALOGUE, connect, read_sql
+from eiclip.stage import Made, content_digest, content_of, make_once
 
-RESULT_TABLES = (
+if TYPE_CHECKING:
+    from eiclip.report.about import About
+
+RESULTS = (
+    "retrieval_metrics",
     "leaderboard",
     "retrieval_ranks",
+    "metric_intervals",
+    "row_comparisons",
+    "recall_breakdowns",
     "gate_weights",
+    "gate_report",
     "entity_shuffles",
+    "interventions",
+    "intervention_summary",
+    "protocols",
     "semantic_prior",
-    "quarantine",
+    "entity_vocabulary",
+    "product_entities",
+    "products",
     "product_groups",
+    "quarantine",
+    "runs",
 )
+"""Assets that the report shows and that every run makes."""
+
+PROFILE = (
+    "splits",
+    "descriptions",
+    "entities",
+    "confounded",
+    "token_histogram",
+    "photos",
+    "quarantine",
+    "compositions",
+)
+RESULT_TABLES = (
+    *RESULTS,
+    *(f"profile_{name}" for name in PROFILE),
+    "embeddings",
+    "training_log",
+    "run_metrics",
+    "ablation_results",
+    "seed_study_summary",
+)
+"""Tables that the report reads; what is not there it does without."""
+
 CATALOGUE_KEY = dg.AssetKey(["results", "catalogue"])
 
 
@@ -30,7 +70,7 @@ def catalogue(house: House) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=CATALOGUE_KEY,
-        deps=[[name, table] for name in house.datasets() for table in RESULT_TABLES],
+        deps=[[name, table] for name in house.datasets() for table in (*RESULTS, "data_profile")],
         group_name="results",
         kinds={"duckdb"},
         owners=OWNERS,
@@ -50,45 +90,73 @@ def catalogue(house: House) -> dg.AssetsDefinition:
 
 
 def report(house: House) -> dg.AssetsDefinition:
-    """The HTML page, and its plots as metadata."""
+    """The HTML page, and the same content as metadata."""
 
     @dg.asset(
         key=["results", "report"],
-        deps=[CATALOGUE_KEY],
+        deps=[CATALOGUE_KEY, *ablation_keys(house)],
         group_name="results",
         kinds={"html"},
         owners=OWNERS,
-        description="One self-contained HTML page: the five rows beside the paper's, gates, losses, queries won and "
-        "lost.",
+        description="One self-contained HTML page: row 5 against row 3 with its interval, tables beside the paper's, "
+        "where it wins, gates, interventions, ablations, queries won and lost, the data, and how it was made.",
     )
     def asset(context: dg.AssetExecutionContext, recipe: Recipe) -> dg.MaterializeResult:
-        output, names = house.home.report, list(house.datasets())
-        lake = house.home.lake
-        files = [lake.path(table, name) for name in names for table in RESULT_TABLES]
-        about = _about(house, recipe)
-        inputs = {"code": source_version("eiclip.report"), "about": about, "tables": _contents(house, files)}
-
-        def make() -> dict[str, Any]:
-            from eiclip.report.write import write_report
-
-            return write_report(house.home.root, output, datasets=names, about=about)
-
-        made = make_once(output, inputs, make)
-        say(context, made, output)
-        context.log.info(_summary(house, _job_seconds(context)))
-        return result(made, output, metadata=_plots(house))
+        seconds = seconds_since_start(context)
+        made, shown = make_report(house, _about(house, recipe), seconds)
+        say(context, made, house.home.report)
+        context.log.info(_summary(house, made, seconds_since_start(context)))
+        metadata = {name: dg.MetadataValue.md(text) for name, text in shown.items()}
+        return result(made, house.home.report, metadata=metadata)
 
     return asset
 
 
-def _job_seconds(context: dg.AssetExecutionContext) -> float:
-    """Seconds since the run began; this step is its last."""
-    record = context.instance.get_run_record_by_id(context.run.run_id)
-    return time.time() - (record.start_time if record and record.start_time else time.time())
+def make_report(house: House, about: "About", seconds: float) -> tuple[Made, dict[str, str]]:
+    """Write the page, unless all it is made from is as it was; returns the same content as markdown by title.
+
+    Args:
+        house: settings and home.
+        about: what the run was.
+        seconds: from the run's start to here; a page that is not made again keeps those of the run that made it.
+    """
+    output, beside = house.home.report, house.home.report.with_suffix(".json")
+    if not beside.is_file():
+        output.unlink(missing_ok=True)  # both are made together
+    inputs = {
+        "code": [
+            source_version("eiclip.report", "eiclip.variants", "eiclip.ablations.trials"),
+            read_sql("run_summary"),
+        ],
+        "about": dataclasses.asdict(about),
+        "tables": _contents(house),
+    }
+
+    def make() -> dict[str, Any]:
+        from eiclip.report.write import write_report
+
+        facts = {**about.facts, "job seconds until this report": f"{seconds:.0f}"}
+        told = dataclasses.replace(about, facts=facts)
+        return write_report(house.home.root, output, datasets=list(house.datasets()), about=told, metadata=beside)
+
+    made = make_once(output, inputs, make)
+    return made, json.loads(beside.read_text(encoding="utf-8"))
 
 
-def _summary(house: House, seconds: float) -> str:
-    """What a person on a terminal wants to read last: the leaderboards, where the report lies, how long it took."""
+def _contents(house: House) -> dict[str, str]:
+    """Digests of every file that the report reads: of what it is made, where it has a record, else its own."""
+    lake = house.home.lake
+    files = [file for name in house.datasets() for table in RESULT_TABLES for file in lake.files(table, name)]
+    files += [house.home.shards(name) for name in house.datasets()]
+    return {str(file.relative_to(house.home.root)): _content(file) for file in files if file.exists()}
+
+
+def _content(file: Path) -> str:
+    return content_of(file) if file.with_name(f"{file.name}.made.json").is_file() else content_digest(file)
+
+
+def _summary(house: House, made: Made, seconds: float) -> str:
+    """What a person on a terminal wants to read last: leaderboards, headlines, where all lies, how long it took."""
     from eiclip.report.tables import leaderboard_markdown
 
     lines = [""]
@@ -96,56 +164,25 @@ def _summary(house: House, seconds: float) -> str:
         for name in house.datasets():
             for protocol in ("full", "sample100"):
                 lines += [f"{name}, {protocol}:", leaderboard_markdown(connection, name, protocol), ""]
+    lines += [f"{name}: {sentence}" for name, sentence in made.facts["headline"].items() if sentence]
     lines += [f"report: {house.home.report}", f"DuckDB: {house.home.root / CATALOGUE}", f"job seconds: {seconds:.0f}"]
     return "\n".join(lines)
 
 
-def _contents(house: House, files: list[Any]) -> dict[str, str]:
-    checkpoints = [house.home.checkpoint(name, variant) for name in house.datasets() for variant in VARIANTS]
-    return {
-        str(file.relative_to(house.home.root)): content_of(file)
-        for file in [*files, *checkpoints]
-        if file.with_name(f"{file.name}.made.json").is_file()
-    }
-
-
-def _plots(house: House) -> dict[str, Any]:
-    from eiclip.report.plots import (
-        as_markdown_image,
-        gate_history_plot,
-        gate_plot,
-        loss_plot,
-        recall_plot,
-        usefulness_plot,
-    )
-
-    metadata = {}
-    with connect(house.home.root) as connection:
-        for name in house.datasets():
-            for plot in (recall_plot, gate_plot, gate_history_plot, usefulness_plot, loss_plot):
-                picture = plot(connection, name)
-                if picture is not None:
-                    title = f"{name}_{plot.__name__}"
-                    metadata[title] = dg.MetadataValue.md(as_markdown_image(picture, title))
-    return metadata
-
-
-def _about(house: House, recipe: Recipe) -> dict[str, str]:
-    """Configuration, versions, seed and hardware, as the report's last table."""
-    import torch
+def _about(house: House, recipe: Recipe) -> "About":
+    """Configuration, versions, seed and hardware, as the report's last section shows them."""
+    from eiclip.report.about import About, hardware, without_secrets
 
     settings = house.settings
-    training = settings.training.model_dump() | recipe.training
     sources = {
-        f"data: {name}": "embedded catalogue" if entry.embedded else "files given in the settings"
+        f"data of {name}": "embedded catalogue" if entry.embedded else "files given in the settings"
         for name, entry in house.datasets().items()
     }
-    return {
-        "seed": str(settings.seed),
-        "pretrained": str(settings.pretrained),
-        **sources,
-        **{f"training: {name}": str(value) for name, value in training.items()},
-        "device": house.step_device(),
-        "processor": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": f"Python {platform.python_version()}, torch {torch.__version__}",
+    trained = {
+        name: settings.training.model_dump(mode="json") | entry.training | recipe.training
+        for name, entry in house.datasets().items()
     }
+    whole = {"settings": settings.model_dump(mode="json"), "training as run, by dataset": trained}
+    facts = {"seed": str(settings.seed), "towers start from": without_secrets(str(settings.pretrained)), **sources}
+    text = without_secrets(json.dumps(whole, indent=2, ensure_ascii=False))
+    return About(facts | hardware(house.step_device()), installed_versions(), text)

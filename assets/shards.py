@@ -86,7 +86,7 @@ def build(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinit
 
     return parted_asset(
         [name, "shards"],
-        Parted(lambda: _part_names(house, name), make, gather),
+        Parted(lambda _: _part_names(house, name), make, gather),
         upstream=[[name, table] for table in SOURCES],
         group=f"{name}/shards",
         kinds={"webdataset", "file"},

@@ -22,7 +22,7 @@ TABLES = ("entity_vocabulary", "semantic_prior")
 
 def training_code() -> str:
     """Version of the code that decides what a training comes to."""
-    return source_version("eiclip.model", "eiclip.train", "eiclip.embed", "eiclip.retrieval")
+    return source_version("eiclip.model", "eiclip.train", "eiclip.embed")
 
 
 def trainer_command(job: Path) -> list[str]:
@@ -32,10 +32,12 @@ def trainer_command(job: Path) -> list[str]:
 
 
 def run_job(
-    context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient, house: House, job: TrainJob
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    pipes: dg.PipesSubprocessClient,
+    job: TrainJob,
+    path: Path,
 ) -> dict[str, Any]:
-    """Run a training in a process of its own; its log and its facts come back through Pipes."""
-    path = house.home.job(job.dataset, job.variant)
+    """Run a training in a process of its own, from the job file `path`; its log and its facts come through Pipes."""
     write_json(path, job.model_dump(mode="json"))
     threads = {"OMP_NUM_THREADS": str(job.threads), "TORCH_CPP_LOG_LEVEL": "ERROR"}
     invocation = pipes.run(command=trainer_command(path), context=context, env=dict(os.environ) | threads)
@@ -46,13 +48,23 @@ def run_job(
     return facts
 
 
-def _save_untrained(
-    context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient, house: House, job: TrainJob
-) -> dict[str, Any]:
-    """Row 1 takes no steps: it is saved here, with no process of its own."""
-    from eiclip.train.loop import train
+def training_inputs(job: TrainJob) -> dict[str, Any]:
+    """What a training comes to depends on this: equal inputs give equal weights, wherever they and the job lie."""
+    places = {"output", "shards", "initial", "entity_vocabulary", "semantic_prior"}
+    tables = {"entity_vocabulary": job.entity_vocabulary, "semantic_prior": job.semantic_prior}
+    return {
+        "code": training_code(),
+        "pretrained": content_of(job.initial) if job.initial else None,
+        "shards": content_of(job.shards),
+        "tables": {table: content_of(path) for table, path in tables.items() if path},
+        "job": job.model_dump(mode="json", exclude={*places, "threads"}),
+    }
 
-    return train(job, context.log.info)
+
+def recipe_of(house: House, dataset: DatasetSettings, recipe: Recipe) -> TrainingSettings:
+    """How a dataset's rows are trained: the settings, what its own entry changes, what the run's configuration does."""
+    merged = house.settings.training.model_dump() | dataset.training | recipe.training
+    return TrainingSettings.model_validate(merged)
 
 
 def pretrained(house: House) -> dg.AssetsDefinition:
@@ -91,13 +103,8 @@ def _pretrain(context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient
         threads=os.cpu_count() or 1,
         training=training,
     )
-    inputs = {
-        "code": training_code(),
-        "shards": content_of(shards),
-        "seed": job.seed,
-        "training": training.model_dump(),
-    }
-    return make_once(folder, inputs, lambda: run_job(context, pipes, house, job))
+    path = house.home.job(GENERAL, job.variant)
+    return make_once(folder, training_inputs(job), lambda: run_job(context, pipes, job, path))
 
 
 def _fetch(house: House, folder: Path) -> Made:
@@ -152,17 +159,16 @@ def checkpoint(house: House, name: str, dataset: DatasetSettings, variant: Varia
     def asset(
         context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient, recipe: Recipe
     ) -> dg.MaterializeResult:
-        merged = house.settings.training.model_dump() | dataset.training | recipe.training
-        job = variant_job(house, name, dataset, variant, TrainingSettings.model_validate(merged))
-        inputs = {
-            "code": training_code(),
-            "pretrained": content_of(house.home.pretrained),
-            "shards": content_of(job.shards),
-            "tables": {table: content_of(house.home.lake.path(table, name)) for table in TABLES},
-            "job": job.model_dump(mode="json", exclude={"threads"}),
-        }
-        run = run_job if variant.trained else _save_untrained
-        made = make_once(job.output, inputs, lambda: run(context, pipes, house, job))
+        job = variant_job(house, name, dataset, variant, recipe_of(house, dataset, recipe))
+
+        def make() -> dict[str, Any]:
+            if variant.trained:
+                return run_job(context, pipes, job, house.home.job(name, variant.name))
+            from eiclip.train.loop import train  # row 1 takes no steps: it is saved here, with no process of its own
+
+            return train(job, context.log.info)
+
+        made = make_once(job.output, training_inputs(job), make)
         say(context, made, job.output)
         _publish_log(house, name, variant)
         return result(made, job.output)

@@ -1,33 +1,46 @@
-"""Exact ranks, with ties against the model, and the recalls they give.
+"""Exact ranks for any number of items, with ties against the model, and the measures they give.
 
-Shape suffixes: Q queries, N candidates, C candidates of one query, D embedding width.
+Shape suffixes: Q queries, N candidates, B queries of one chunk, C candidates of one list, P pairs of a query and a
+candidate, K best right candidates of a query, D embedding width, 2 begin and end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from eiclip import scores
 from eiclip.errors import NonFiniteError
-
-CHUNK = 1024
-"""Queries ranked at a time: bounds the score matrix at CHUNK x N."""
-
+from eiclip.scores import DEPTH, Candidates, Count, Sizes, full_precision, limits, pair_scores
 
 TIE = 1e-6
-"""Scores of unit vectors closer than this are equal: float32 scores one vector differently from column to column."""
+"""Scores of unit vectors closer than this are equal: one vector's embedding may differ from batch to batch."""
+MEMORY = 256 * 2**20
+"""Bytes for chunks of embeddings and scores, unless told otherwise."""
+LIST_NUMBERS = 2**21
+"""Numbers of the listed embeddings in one chunk: they are to stay in the cache."""
 
 
-def require_finite(name: str, embeddings: Tensor) -> None:
-    """Refuse embeddings (N, D) with a NaN or an infinity: comparisons with NaN are false, and would rank it first.
+class Ranked(NamedTuple):
+    """Of each query: the rank of its best right candidate (1 is best), and nDCG@10 over all its right candidates."""
+
+    rank_Q: Tensor
+    ndcg10_Q: Tensor
+
+
+def require_finite(name: str, embedding_ND: Tensor) -> None:
+    """Refuse embeddings with a NaN or an infinity: comparisons with NaN are false, and would rank it first.
 
     Raises:
         NonFiniteError: says how many of them are not finite.
     """
-    bad = int((~torch.isfinite(embeddings)).any(dim=-1).sum())
+    if bool(torch.isfinite(embedding_ND.sum(dim=-1)).all()):
+        return
+    bad = sum(int((~torch.isfinite(chunk_BD)).any(dim=-1).sum()) for chunk_BD in embedding_ND.split(1024))
     if bad:
-        raise NonFiniteError(f"{bad} of {len(embeddings)} {name} embeddings are not finite; train this variant again")
+        raise NonFiniteError(f"{bad} of {len(embedding_ND)} {name} embeddings are not finite; train this variant again")
 
 
 def full_ranks(
@@ -37,60 +50,211 @@ def full_ranks(
     candidate_owner_N: Tensor,
     query_group_Q: Tensor | None = None,
     candidate_group_N: Tensor | None = None,
+    *,
+    memory: int = MEMORY,
 ) -> Tensor:
-    """Rank of each query's best right candidate among all candidates.
+    """Rank of each query's best right candidate among all candidates: `rank_Q` of `ranked`, in somewhat less time."""
+    layout = Layout.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N)
+    return 1 + _wrong_above_right(query_QD, candidate_ND, layout, 1, memory)[:, 0]
 
-    A candidate is right if it has the query's owner (product). The rank is 1 + the number of wrong candidates that
-    score at least as high: ties count against the model, so that a constant model ranks last and not first.
+
+def ranked(
+    query_QD: Tensor,
+    candidate_ND: Tensor,
+    query_owner_Q: Tensor,
+    candidate_owner_N: Tensor,
+    query_group_Q: Tensor | None = None,
+    candidate_group_N: Tensor | None = None,
+    *,
+    memory: int = MEMORY,
+) -> Ranked:
+    """Rank of each query's best right candidate among all candidates, and nDCG@10 over all its right candidates.
+
+    A candidate is right if it has the query's owner (product), and wrong if it is of another group. The rank is 1 + the
+    number of wrong candidates that score at least as high (less `TIE`): ties count against the model, so that a
+    constant model ranks last and not first. For nDCG the j-th best right candidate stands at j + the number of wrong
+    candidates that score at least as high as it.
 
     Args:
-        query_QD, candidate_ND: embeddings; scores are their dot products (cosines, if they have length one).
+        query_QD, candidate_ND: embeddings on one device; scores are their dot products (cosines, if of length one).
         query_owner_Q, candidate_owner_N: integer owners; every query has at least one candidate.
-        query_group_Q, candidate_group_N: integer groups of owners (known duplicates); a candidate of the query's
-            group is never counted as wrong. Without them every owner is a group of its own.
+        query_group_Q, candidate_group_N: integer groups of owners (known duplicates); other owners of the query's group
+            are neither right nor wrong. Without them every owner is a group of its own.
+        memory: bytes that chunks may take; what is kept per query and candidate (some 400 bytes each) comes on top.
 
     Returns:
-        int64 ranks (Q,), 1 is best.
+        int64 ranks and float64 nDCG@10 (0 to 1), on the embeddings' device.
 
     Raises:
-        NonFiniteError: an embedding is NaN or infinite.
-        ValueError: a query has no right candidate.
+        NonFiniteError: an embedding is NaN or infinite, or a score of right candidates is.
+        ValueError: a query has no right candidate, or an owner is in two groups.
     """
+    layout = Layout.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N)
+    right_Q = torch.from_numpy(layout.right_Q2[:, 1] - layout.right_Q2[:, 0]).to(query_QD.device)
+    depth = min(DEPTH, int(right_Q.max())) if len(right_Q) else 1
+    wrong_QK = _wrong_above_right(query_QD, candidate_ND, layout, depth, memory)
+    place_K = torch.arange(1, depth + 1, device=query_QD.device)
+    is_right_QK = place_K <= right_Q[:, None]
+    gain_QK, ideal_QK = (ndcg_of_rank(place) * is_right_QK for place in (wrong_QK + place_K, place_K))
+    return Ranked(1 + wrong_QK[:, 0], gain_QK.sum(dim=1) / ideal_QK.sum(dim=1))
+
+
+class Layout(NamedTuple):
+    """An order in which candidates of a group, and of an owner, stand together, and each query's ranges in it."""
+
+    order_N: np.ndarray
+    right_Q2: np.ndarray
+    group_Q2: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        query_owner_Q: Tensor,
+        candidate_owner_N: Tensor,
+        query_group_Q: Tensor | None,
+        candidate_group_N: Tensor | None,
+    ) -> "Layout":
+        """From owners and groups as `ranked` takes them.
+
+        Raises:
+            ValueError: a query has no right candidate, or an owner is in two groups.
+        """
+        owner_Q, owner_N = query_owner_Q.cpu().numpy(), candidate_owner_N.cpu().numpy()
+        group_Q = owner_Q if query_group_Q is None else query_group_Q.cpu().numpy()
+        group_N = owner_N if candidate_group_N is None else candidate_group_N.cpu().numpy()
+        order_N = np.lexsort((owner_N, group_N))
+        owner_N, group_N = owner_N[order_N], group_N[order_N]
+        begins = np.flatnonzero(np.diff(owner_N, prepend=owner_N[:1] - 1) | np.diff(group_N, prepend=group_N[:1] - 1))
+        run_Q = _runs_of(owner_Q, owner_N[begins])
+        right_Q2 = np.stack([begins[run_Q], np.append(begins[1:], len(owner_N))[run_Q]], axis=1)
+        if (group_N[right_Q2[:, 0]] != group_Q).any():
+            raise ValueError("an owner's queries and candidates are in different groups: groups are of whole owners")
+        group_Q2 = np.stack([np.searchsorted(group_N, group_Q, side) for side in ("left", "right")], axis=1)
+        return cls(order_N, right_Q2, group_Q2)
+
+
+def _runs_of(owner_Q: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """Where each query's owner is among `owners`."""
+    order = np.argsort(owners)
+    ordered = owners[order]
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(twice):
+        raise ValueError(f"owner {twice[0]} has candidates in two groups: groups are of whole owners")
+    place_Q = np.searchsorted(ordered, owner_Q)
+    found_Q = place_Q < len(ordered)
+    found_Q[found_Q] = ordered[place_Q[found_Q]] == owner_Q[found_Q]
+    if not found_Q.all():
+        query = int(np.argmin(found_Q))
+        raise ValueError(
+            f"query {query} has no right candidate: its owner, {owner_Q[query]}, is not among the candidates' owners"
+        )
+    return order[place_Q]
+
+
+def _wrong_above_right(query_QD: Tensor, candidate_ND: Tensor, layout: Layout, depth: int, memory: int) -> Tensor:
+    """How many wrong candidates score at least as high as each of a query's best right ones (Q, depth)."""
+    _require_finite(query_QD, candidate_ND)
+    device = query_QD.device
+    if not len(query_QD):
+        return torch.zeros(0, depth, dtype=torch.int64, device=device)
+    right_Q2, group_Q2 = (torch.from_numpy(bounds).to(device) for bounds in (layout.right_Q2, layout.group_Q2))
+    candidates, sizes = Candidates(candidate_ND, layout.order_N), Sizes.of(memory, candidate_ND)
+    with full_precision():
+        best_QK = scores.best_scores(query_QD, candidates, right_Q2, depth, sizes)
+        if not bool(torch.isfinite(best_QK[:, 0]).all()):
+            raise NonFiniteError("scores of right candidates are not finite: the embeddings are too large")
+        threshold_QK = torch.where(best_QK == -torch.inf, torch.inf, best_QK - TIE)
+        return Count(query_QD, candidates, threshold_QK, group_Q2, sizes).run()
+
+
+def _require_finite(query_QD: Tensor, candidate_ND: Tensor) -> None:
     require_finite("query", query_QD)
     require_finite("candidate", candidate_ND)
-    query_group_Q = query_owner_Q if query_group_Q is None else query_group_Q
-    candidate_group_N = candidate_owner_N if candidate_group_N is None else candidate_group_N
-    ranks = []
-    for start in range(0, len(query_QD), CHUNK):
-        scores_QN = query_QD[start : start + CHUNK] @ candidate_ND.T
-        right_QN = query_owner_Q[start : start + CHUNK, None] == candidate_owner_N[None]
-        if not bool(right_QN.any(dim=1).all()):
-            raise ValueError("a query has no right candidate: its product is not among the candidates' owners")
-        best_Q1 = scores_QN.masked_fill(~right_QN, -torch.inf).amax(dim=1, keepdim=True)
-        wrong_QN = query_group_Q[start : start + CHUNK, None] != candidate_group_N[None]
-        ranks.append(1 + ((scores_QN >= best_Q1 - TIE) & wrong_QN).sum(dim=1))
-    return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.int64)
 
 
-def list_ranks(query_QD: Tensor, candidate_ND: Tensor, positive_Q: Tensor, negatives_Q: Sequence[np.ndarray]) -> Tensor:
-    """Rank of each query's positive among the negatives drawn for it (sample-100); ties count against the model.
+def list_ranks(
+    query_QD: Tensor,
+    candidate_ND: Tensor,
+    positive_Q: Tensor,
+    negatives_Q: Sequence[np.ndarray],
+    query_group_Q: Tensor | None = None,
+    candidate_group_N: Tensor | None = None,
+    *,
+    memory: int = MEMORY,
+) -> Tensor:
+    """Rank of each query's best right candidate in the list drawn for it (sample-100); ties count against the model.
 
     Args:
-        query_QD, candidate_ND: embeddings.
+        query_QD, candidate_ND: embeddings on one device.
         positive_Q: row of the positive in `candidate_ND`.
         negatives_Q: for each query the rows of its negatives.
+        query_group_Q, candidate_group_N: integer groups (of identical texts); listed candidates of the query's group
+            are right too. Without them the positive alone is.
+        memory: bytes that chunks may take; a single list is never divided.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
-    require_finite("query", query_QD)
-    require_finite("candidate", candidate_ND)
-    ranks = torch.empty(len(query_QD), dtype=torch.int64)
-    for number, negatives in enumerate(negatives_Q):
-        rows_C = torch.from_numpy(np.concatenate([positive_Q[number : number + 1].numpy(), negatives]))
-        scores_C = candidate_ND[rows_C] @ query_QD[number]
-        ranks[number] = 1 + (scores_C[1:] >= scores_C[0] - TIE).sum()
-    return ranks
+    _require_finite(query_QD, candidate_ND)
+    device = query_QD.device
+    rank_Q = torch.ones(len(query_QD), dtype=torch.int64, device=device)
+    groups = None
+    if query_group_Q is not None and candidate_group_N is not None:
+        groups = query_group_Q.to(device), candidate_group_N.to(device)
+    most = min(LIST_NUMBERS, memory // 48) // max(query_QD.shape[1], 1)
+    with full_precision():
+        rounding_Q = scores.rounding(query_QD, candidate_ND) if len(query_QD) else rank_Q
+        for number_B, row_BC in _padded_lists(positive_Q.cpu().numpy(), negatives_Q, most):
+            numbers, rows = torch.from_numpy(number_B).to(device), torch.from_numpy(row_BC).to(device)
+            right_BC = torch.arange(rows.shape[1], device=device) == torch.zeros_like(rows[:, :1])
+            if groups is not None:
+                right_BC |= (groups[1][rows] == groups[0][numbers, None]) & (rows >= 0)
+            query_BD = query_QD[numbers]
+            rank_Q[numbers] += _wrong_listed(query_BD, candidate_ND, rows, right_BC, rounding_Q[numbers])
+    return rank_Q
+
+
+def _padded_lists(
+    positive_Q: np.ndarray, negatives_Q: Sequence[np.ndarray], most: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Queries (B,) and their candidates' rows (B, C), the positive first, -1 behind the last; at most `most` rows."""
+    length_Q = np.array([len(negatives) for negatives in negatives_Q], dtype=np.int64)
+    left = np.argsort(length_Q, kind="stable")  # lists of like lengths together: little is padding
+    while len(left):
+        sizes = np.arange(1, len(left) + 1) * (1 + length_Q[left])
+        number_B, left = np.split(left, [max(int(np.searchsorted(sizes, most, "right")), 1)])
+        column = np.arange(length_Q[number_B[-1]])
+        row_BC = np.full((len(number_B), 1 + len(column)), -1)
+        row_BC[:, 0] = positive_Q[number_B]
+        row_BC[:, 1:][column < length_Q[number_B, None]] = np.concatenate([negatives_Q[number] for number in number_B])
+        yield number_B, row_BC
+
+
+def _wrong_listed(
+    query_BD: Tensor, candidate_ND: Tensor, row_BC: Tensor, right_BC: Tensor, rounding_B: Tensor
+) -> Tensor:
+    """How many listed candidates that are not right score at least as high as the best right one (B,)."""
+    candidate_BCD = candidate_ND[row_BC.clamp(min=0)]
+    list_P, place_P = right_BC.nonzero(as_tuple=True)
+    right_P = pair_scores(query_BD[list_P], candidate_BCD[list_P, place_P])
+    best_B = torch.full((len(query_BD),), -torch.inf, dtype=torch.float64, device=query_BD.device)
+    threshold_B1 = best_B.scatter_reduce_(0, list_P, right_P, "amax")[:, None] - TIE
+    low_B1, high_B1 = limits(threshold_B1, rounding_B)
+    wrong_BC = ~right_BC & (row_BC >= 0)
+    scores_BC = (candidate_BCD.float() * query_BD.float()[:, None]).sum(dim=-1)
+    sure_BC = (scores_BC >= high_B1) & high_B1.isfinite() & wrong_BC
+    list_P, place_P = (~(scores_BC < low_B1) & ~sure_BC & wrong_BC).nonzero(as_tuple=True)
+    exact_P = pair_scores(query_BD[list_P], candidate_BCD[list_P, place_P])
+    return sure_BC.sum(dim=1).index_add_(0, list_P, (exact_P >= threshold_B1[list_P, 0]).long())
+
+
+def ndcg_of_rank(rank: Tensor) -> Tensor:
+    """nDCG@10 of a query with one right candidate, at `rank`.
+
+    >>> ndcg_of_rank(torch.tensor([1, 3, 11])).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    return torch.where(rank <= DEPTH, 1 / torch.log2(1 + rank.double()), 0.0)
 
 
 def recall_at(ranks: Tensor, k: int) -> float:

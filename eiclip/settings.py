@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from eiclip.errors import SettingsError
@@ -115,6 +115,11 @@ class DatasetSettings(Section):
         return self.folder is None and self.metadata is None and self.files is None
 
 
+LossTerm = Literal["joint", "description", "entities"]
+LOSS_TERMS: tuple[LossTerm, ...] = ("joint", "description", "entities")
+"""L(E_I, E_D + E_A^), L(E_I, E_D) and L(E_I, E_A^)."""
+
+
 class TrainingSettings(Section):
     """How one variant is trained. The defaults are the paper's recipe (section 4.1)."""
 
@@ -137,7 +142,19 @@ class TrainingSettings(Section):
     """Row 4: the weight every entity group has; None: one over the number of groups."""
     unit_norm: bool = True
     """Scale the description and every entity embedding to length one before they are added."""
+    loss_terms: tuple[LossTerm, ...] = LOSS_TERMS
+    """Rows 4 and 5: the terms whose sum is minimised. The others have one term, L(E_I, E_D), whatever stands here."""
+    prior_mixture: bool = True
+    """Rows 4 and 5: an entity of several groups is mixed from all their encoders, weighted by the semantic prior;
+    False: from its own group's alone."""
     log_every: int = Field(10, ge=1)
+
+    @field_validator("loss_terms")
+    @classmethod
+    def _in_order(cls, terms: tuple[LossTerm, ...]) -> tuple[LossTerm, ...]:
+        if not terms or len(set(terms)) < len(terms):
+            raise ValueError(f"name at least one of {', '.join(LOSS_TERMS)}, and none twice")
+        return tuple(term for term in LOSS_TERMS if term in terms)  # equal sums are equal settings
 
 
 FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))
@@ -161,8 +178,6 @@ class EmbeddedSettings(Section):
     amazon: int = Field(2200, ge=20)
     general_images: int = Field(6000, ge=64)
     pretraining_epochs: int = Field(8, ge=1)
-    neutral_brands: bool = False
-    """Made-up brand names in place of the real, ambiguous ones: the control of the causal claim."""
 
 
 class Settings(BaseSettings):

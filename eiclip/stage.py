@@ -46,6 +46,22 @@ def content_digest(output: Path) -> str:
     return digest({str(file.relative_to(output)): sha256_file(file) for file in files})
 
 
+def made_before(output: Path, inputs: dict[str, Any]) -> Made | None:
+    """The record of `output` if it is there and was made from these inputs; else None."""
+    record = _record(output)
+    if not (output.exists() and record.is_file()):
+        return None
+    known = json.loads(record.read_text(encoding="utf-8"))
+    if known["inputs_digest"] != digest(_as_recorded(inputs)):
+        return None
+    return Made(known["content"], known["facts"], reused=True, seconds=known["seconds"])
+
+
+def _as_recorded(inputs: dict[str, Any]) -> Any:
+    """Inputs as their record holds them."""
+    return json.loads(json.dumps(inputs, default=str))
+
+
 def make_once(output: Path, inputs: dict[str, Any], make: Callable[[], dict[str, Any]]) -> Made:
     """Return the record of `output`, calling `make` first if it is missing or its inputs have changed.
 
@@ -54,13 +70,10 @@ def make_once(output: Path, inputs: dict[str, Any], make: Callable[[], dict[str,
     Raises:
         CorruptOutputError: `make` returned without having written `output`.
     """
-    inputs = json.loads(json.dumps(inputs, default=str))  # as the record will hold them
+    if made := made_before(output, inputs):
+        return made
+    inputs, record = _as_recorded(inputs), _record(output)
     wanted = digest(inputs)
-    record = _record(output)
-    if output.exists() and record.is_file():
-        known = json.loads(record.read_text(encoding="utf-8"))
-        if known["inputs_digest"] == wanted:
-            return Made(known["content"], known["facts"], reused=True, seconds=known["seconds"])
     record.unlink(missing_ok=True)
     start = time.perf_counter()
     facts = make()

@@ -4,11 +4,24 @@ import warnings
 
 import dagster as dg
 
-from assets import evaluation, profile, raw, relations, report, shards, training
+from assets import (
+    ablations,
+    cards,
+    evaluation,
+    gates,
+    history,
+    profile,
+    raw,
+    relations,
+    report,
+    shards,
+    training,
+    uncertainty,
+)
 from assets.common import STEPS_AT_ONCE, House, Recipe
 from eiclip.home import Home
 from eiclip.settings import Settings, load_settings
-from pipelines.jobs import full_eval, ingest
+from pipelines.jobs import ablation_jobs, full_eval, ingest
 from pipelines.sensors import raw_files_sensor
 
 # Dagster's own code uses what Dagster marks as preview or deprecated; nobody here can act on it.
@@ -43,6 +56,11 @@ def dataset_assets(house: House) -> list[dg.AssetsDefinition]:
             found.append(profile.compositions(house, name))
         found.append(profile.build(house, name, dataset))
         found += [*training.checkpoints(house, name, dataset), *evaluation.build(house, name, dataset)]
+        found += ablations.build(house, name, dataset)
+        found.append(gates.build(house, name, dataset))
+        found.append(history.runs(house, name, dataset))
+        found += uncertainty.build(house, name, dataset)
+        found.append(cards.build(house, name, dataset))
     return found
 
 
@@ -55,7 +73,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[*dataset_assets(house), *shared],
         asset_checks=[shards.check(house, name) for name in house.datasets()],
-        jobs=[full_eval, ingest],
+        jobs=[full_eval, ingest, *ablation_jobs],
         sensors=[raw_files_sensor(house)],
         executor=executor,
         resources={"pipes": dg.PipesSubprocessClient(), "recipe": Recipe()},

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.ablations import ablation_keys
 from assets.common import House
 from eiclip.errors import EiclipError
 from eiclip.files import digest
@@ -78,7 +79,7 @@ def raw_files_sensor(house: House) -> dg.SensorDefinition:
         request = dg.RunRequest(
             run_key=f"raw-files-{cursor.requests}-" + "-".join(changed.values()),
             tags={DATASETS_TAG: ",".join(changed)[:255]},
-            asset_selection=_all_but(context.repository_def, set(unsettled)),
+            asset_selection=_all_but(context.repository_def, set(unsettled), set(ablation_keys(house))),
         )
         return dg.SensorResult(run_requests=[request], cursor=cursor.write())
 
@@ -125,12 +126,14 @@ def _nothing(datasets: Mapping[str, DatasetSettings]) -> str:
     return "raw files are as they were" if datasets else "no dataset has raw files of its own (all are embedded)"
 
 
-def _all_but(repository: dg.RepositoryDefinition | None, unsettled: set[str]) -> list[dg.AssetKey] | None:
-    """Every asset but those of datasets that cannot be run now; None for all.
+def _all_but(
+    repository: dg.RepositoryDefinition | None, unsettled: set[str], outside: set[dg.AssetKey]
+) -> list[dg.AssetKey] | None:
+    """Every asset of the job (some are `outside` it) but those of datasets that cannot be run now; None for all.
 
     Unchanged datasets stay in: their assets are reused at once, and the report needs them.
     """
     if not unsettled or repository is None:
         return None
-    keys = repository.asset_graph.get_all_asset_keys()
+    keys = repository.asset_graph.get_all_asset_keys() - outside
     return sorted(key for key in keys if key.path[0] not in unsettled)

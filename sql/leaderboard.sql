@@ -1,6 +1,6 @@
 -- leaderboard: one row per protocol and variant, both directions side by side, as the paper's Table 1.
 -- Columns: dataset, protocol, paper_row (the paper's row number), variant, i2t_r1, i2t_r5, i2t_r10, t2i_r1, t2i_r5, t2i_r10,
---   sum_r (the sum of the six).
+--   sum_r (the sum of the six), i2t_mrr, t2i_mrr, i2t_ndcg10, t2i_ndcg10.
 -- Source: retrieval_metrics.
 -- Parameters: $variants, in the paper's order.
 SELECT
@@ -14,7 +14,11 @@ SELECT
     max(r1) FILTER (WHERE direction = 't2i') AS t2i_r1,
     max(r5) FILTER (WHERE direction = 't2i') AS t2i_r5,
     max(r10) FILTER (WHERE direction = 't2i') AS t2i_r10,
-    sum(r1 + r5 + r10) AS sum_r
+    sum(r1 + r5 + r10) AS sum_r,
+    max(mrr) FILTER (WHERE direction = 'i2t') AS i2t_mrr,
+    max(mrr) FILTER (WHERE direction = 't2i') AS t2i_mrr,
+    max(ndcg10) FILTER (WHERE direction = 'i2t') AS i2t_ndcg10,
+    max(ndcg10) FILTER (WHERE direction = 't2i') AS t2i_ndcg10
 FROM retrieval_metrics
 GROUP BY dataset, protocol, variant
 ORDER BY dataset, protocol, paper_row

@@ -1,12 +1,10 @@
-"""Tables about a variant: embeddings, ranks under every protocol, gates, and what a group is worth."""
+"""Tables about a variant: embeddings, and ranks under every protocol."""
 
-import itertools
 import tarfile
 
 import duckdb
 import numpy as np
 import open_clip
-import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -14,12 +12,11 @@ from torch.nn import functional as F
 
 from eiclip.embed import embed_texts, normalised_pixels
 from eiclip.errors import CorruptOutputError, NonFiniteError
-from eiclip.evaluate import embeddings_table, entity_shuffles, gate_weights, ranks_table
-from eiclip.lake import Lake, read_sql
+from eiclip.evaluate import embeddings_table
+from eiclip.lake import read_sql
 from eiclip.model.entity_clip import EntityClip, load_checkpoint, save_checkpoint
 from eiclip.model.towers import SMALL, new_towers
 from eiclip.model.vocabulary import Vocabulary
-from eiclip.retrieval import recall_at
 from eiclip.settings import TrainingSettings
 from eiclip.shards import Sample, encode_photo, shard_paths, write_shards
 from eiclip.variants import get_variant
@@ -136,156 +133,8 @@ def test_a_checkpoint_gives_the_same_embeddings_and_open_clip_loads_its_towers(m
     assert torch.allclose(of_kind(embeddings, "text")[1], joint, atol=1e-5)
 
 
-TWINS = {"p0": "p0", "p1": "p0", "p4": "p4", "far": "p4"}
-"""Known duplicates by group; one of them is not in the test split."""
-LISTS = {"sample100": (1, 2, 4), "sample100_distinct": (2, 3, 4)}
-"""Negatives of product n: those so many places on; the latter never reach from p0 to p1 or back."""
-
-
-def lists():
-    """Sample-100's lists, three negatives each."""
-    rows = []
-    for (protocol, steps), n in itertools.product(LISTS.items(), range(PRODUCTS)):
-        others = [f"p{(n + step) % PRODUCTS}" for step in steps]
-        shared = {"protocol": protocol, "product_id": f"p{n}", "shortfall": 0}
-        for m in range(2):
-            rows.append(
-                shared | {"direction": "i2t", "query_id": f"p{n}_{m}", "positive_id": f"p{n}", "negative_ids": others}
-            )
-        photos = [f"{other}_1" for other in others]
-        rows.append(
-            shared | {"direction": "t2i", "query_id": f"p{n}", "positive_id": f"p{n}_1", "negative_ids": photos}
-        )
-    return pa.Table.from_pylist(rows)
-
-
-def twins():
-    return pa.table({"product_id": list(TWINS), "group_id": list(TWINS.values())})
-
-
-def by_query(table, protocol, direction):
-    rows = table.to_pylist()
-    return {
-        row["query_id"]: row["rank"] for row in rows if (row["protocol"], row["direction"]) == (protocol, direction)
-    }
-
-
-@pytest.mark.parametrize("protocol", ["full", "full_distinct", *LISTS])
-def test_ranks_are_the_definition_under_every_protocol(embeddings, protocol):
-    table = ranks_table(embeddings, lists(), twins())
-    vectors = {kind: dict(zip(*of_kind(embeddings, kind), strict=True)) for kind in ("image", "text", "text_sample100")}
-    text = "text" if protocol.startswith("full") else "text_sample100"
-    for direction, query_kind, kind in (("i2t", "image", text), ("t2i", text, "image")):
-        found = by_query(table, protocol, direction)
-        assert sorted(found) == sorted(vectors[query_kind])
-        for query, rank in found.items():
-            product = query.split("_")[0]
-            candidates = set(vectors[kind])
-            if protocol in LISTS:
-                entry = listed(protocol, direction, query)
-                candidates = {entry["positive_id"], *entry["negative_ids"]}
-            score = {name: float(vectors[kind][name] @ vectors[query_kind][query]) for name in candidates}
-            own = {name for name in candidates if name.split("_")[0] == product}
-            best = max(score[name] for name in own)
-            left_out = mates(product) if protocol.endswith("_distinct") else {product}
-            wrong = [name for name in candidates - own if name.split("_")[0] not in left_out]
-            assert rank == 1 + sum(score[name] >= best for name in wrong)
-
-
-def listed(protocol, direction, query):
-    key = (protocol, direction, query)
-    [entry] = [row for row in lists().to_pylist() if (row["protocol"], row["direction"], row["query_id"]) == key]
-    return entry
-
-
-def mates(product):
-    """The product and its known duplicates."""
-    return {product} | {other for other, group in TWINS.items() if group == TWINS.get(product)}
-
-
-def test_without_known_duplicates_the_distinct_ranks_are_the_plain_ones(embeddings):
-    plain = lists().filter(pa.compute.equal(lists()["protocol"], "sample100"))
-    again = plain.set_column(
-        plain.column_names.index("protocol"), "protocol", pa.array(["sample100_distinct"] * len(plain))
-    )
-    both = pa.concat_tables([plain, again])
-    table = ranks_table(embeddings, both)
-    assert table.equals(ranks_table(embeddings, both, twins().slice(0, 0)))
-    for direction, protocol in itertools.product(("i2t", "t2i"), ("full", "sample100")):
-        assert by_query(table, protocol, direction) == by_query(table, f"{protocol}_distinct", direction)
-
-
-def test_duplicates_of_products_that_are_not_tested_change_nothing(embeddings):
-    elsewhere = pa.table({"product_id": ["p3", "x", "y"], "group_id": ["p3", "p3", "x"]})
-    assert ranks_table(embeddings, lists(), elsewhere).equals(ranks_table(embeddings, lists()))
-
-
-def test_a_twin_that_scores_alike_costs_a_place_only_where_it_is_a_candidate():
-    """Two products with one photo and one text: no model can tell them apart."""
-    vectors = {"a": [1.0, 0.0], "b": [1.0, 0.0], "c": [0.0, 1.0]}
-    rows = [{"dataset": "d", "variant": "v", "kind": kind, "item_id": name, "product_id": name, "embedding": vector}
-            for kind in ("image", "text", "text_sample100") for name, vector in vectors.items()]  # fmt: skip
-    schema = pa.schema([(name, pa.string()) for name in ("dataset", "variant", "kind", "item_id", "product_id")]
-                       + [("embedding", pa.list_(pa.float32(), 2))])  # fmt: skip
-    groups = pa.table({"product_id": ["a", "b"], "group_id": ["a", "a"]})
-    table = ranks_table(pa.Table.from_pylist(rows, schema), lists().slice(0, 0), groups)
-    for direction in ("i2t", "t2i"):
-        assert by_query(table, "full", direction) == {"a": 2, "b": 2, "c": 1}
-        assert by_query(table, "full_distinct", direction) == {"a": 1, "b": 1, "c": 1}
-
-
-def test_metrics_of_the_ranks_are_the_recalls(embeddings, tmp_path):
-    lake = Lake(tmp_path)
-    ranks = ranks_table(embeddings, lists())
-    place = lake.write(ranks, "retrieval_ranks", "shop")
-    output = lake.path("retrieval_metrics", "shop")
-    assert lake.query("retrieval_metrics", output, {"retrieval_ranks": [place]}, {}) == 8
-    for row in duckdb.read_parquet(str(output)).to_arrow_table().to_pylist():
-        found = torch.tensor(list(by_query(ranks, row["protocol"], row["direction"]).values()))
-        assert row["queries"] == len(found)
-        assert [row["r1"], row["r5"], row["r10"]] == pytest.approx([recall_at(found, k) for k in (1, 5, 10)])
-        assert row["median_rank"] == np.median(found.numpy())
-
-
-@pytest.mark.parametrize("products", [5, 7, 10, 19, 29, 101])
-@pytest.mark.parametrize("width", [128, 512])
-def test_a_collapsed_model_ranks_last(products, width):
-    """Every embedding is the same unit vector: rounding in the products must not place the right one first."""
-    vector = F.normalize(torch.randn(width, generator=torch.Generator().manual_seed(products)), dim=0)
-    names = [f"p{number}" for number in range(products)]
-    kinds = ["image"] * products + ["text"] * products + ["text_sample100"] * products
-    flat = pa.array(vector.repeat(3 * products).numpy())
-    columns = {"dataset": ["d"] * len(kinds), "variant": ["v"] * len(kinds), "kind": kinds}
-    columns |= {"item_id": names * 3, "product_id": names * 3}
-    table = pa.table(columns | {"embedding": pa.FixedSizeListArray.from_arrays(flat, width)})
-    entries = [
-        {"protocol": protocol, "direction": way, "query_id": name, "product_id": name, "positive_id": name}
-        | {"negative_ids": [other for other in names if other != name]}
-        for protocol in LISTS
-        for way in ("i2t", "t2i")
-        for name in names
-    ]
-    ranks = ranks_table(table, pa.Table.from_pylist(entries))
-    assert set(ranks["rank"].to_pylist()) == {products}
-
-
-def test_new_gates_weigh_every_entity_alike(model):
-    rows = gate_weights(model, "shop").to_pylist()
-    assert [(row["entity_group"], row["entity_id"], row["entity"]) for row in rows] == [
-        (group, number, name) for group, names in VOCABULARY.names.items() for number, name in enumerate(names)
-    ]
-    assert {row["weight"] for row in rows} == {0.5}
-
-
-def test_shuffling_a_group_that_all_share_costs_nothing(model, embeddings):
-    rows = entity_shuffles(model, embeddings, samples(), seed=0).to_pylist()
-    assert [(row["entity_group"], row["direction"]) for row in rows] == [
-        (group, way) for group in VOCABULARY.groups for way in ("i2t", "t2i")
-    ]
-    ranks = ranks_table(embeddings, lists())
-    for row in rows:
-        full = torch.tensor(list(by_query(ranks, "full", row["direction"]).values()))
-        assert row["r1"] == pytest.approx(recall_at(full, 1))
-        assert row["r1_lost"] == row["r1"] - row["r1_shuffled"]
-        assert row["entity_group"] == "brand" or row["r1_lost"] == 0
-    assert entity_shuffles(model, embeddings, samples(), seed=0).to_pylist() == rows
+def test_a_product_is_the_mean_of_its_photos(embeddings):
+    names, means = of_kind(embeddings, "product")
+    photos = of_kind(embeddings, "image")[1].reshape(PRODUCTS, 2, -1)
+    assert names == [f"p{n}" for n in range(PRODUCTS)]
+    assert torch.allclose(means, F.normalize(photos.mean(1), dim=-1), atol=1e-6)

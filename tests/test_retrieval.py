@@ -1,106 +1,161 @@
 """Ranks against a brute-force oracle and against ranx; ties, several right items, broken embeddings."""
 
+import math
+
 import numpy as np
 import pytest
 import ranx
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import torch.nn.functional as F
 
-from eiclip import retrieval
+from eiclip import scores
 from eiclip.errors import NonFiniteError
-from eiclip.retrieval import full_ranks, list_ranks, recall_at
+from eiclip.retrieval import TIE, full_ranks, list_ranks, ndcg_of_rank, ranked, recall_at
 
 
-def brute_force(queries, candidates, query_owners, candidate_owners, groups=None):
-    """The definition, one pair at a time; `groups` gives the group of an owner that has duplicates."""
-    groups = groups or {}
-    ranks = []
-    for query, owner in zip(queries, query_owners, strict=True):
-        scores = [float(sum(a * b for a, b in zip(query, candidate, strict=True))) for candidate in candidates]
-        best = max(score for score, other in zip(scores, candidate_owners, strict=True) if other == owner)
-        group = groups.get(owner, owner)
-        wrong = [s for s, other in zip(scores, candidate_owners, strict=True) if groups.get(other, other) != group]
-        ranks.append(1 + sum(score >= best for score in wrong))
-    return ranks
+def brute_force(queries, candidates, query_owners, candidate_owners, query_groups=None, candidate_groups=None):
+    """The definition in float64, one query at a time: ranks and nDCG@10."""
+    query_groups = query_owners if query_groups is None else query_groups
+    candidate_groups = candidate_owners if candidate_groups is None else candidate_groups
+    ranks, ndcgs = [], []
+    for query, owner, group in zip(queries.double().numpy(), query_owners, query_groups, strict=True):
+        scored = candidates.double().numpy() @ query
+        wrong = scored[candidate_groups != group]
+        right = sorted(scored[candidate_owners == owner], reverse=True)
+        places = [int((wrong >= score - TIE).sum()) + number for number, score in enumerate(right, start=1)]
+        ideal = sum(1 / math.log2(1 + place) for place in range(1, min(10, len(right)) + 1))
+        ranks.append(places[0])
+        ndcgs.append(sum(1 / math.log2(1 + place) for place in places if place <= 10) / ideal)
+    return ranks, ndcgs
 
 
-@st.composite
-def cases(draw):
-    """Small integer embeddings: many ties, exact arithmetic; several candidates an owner."""
-    owners, width = draw(st.integers(1, 6)), draw(st.integers(1, 3))
-    rows = st.lists(st.integers(-2, 2), min_size=width, max_size=width)
-    candidate_owners = list(range(owners)) + draw(st.lists(st.integers(0, owners - 1), max_size=6))
-    query_owners = draw(st.lists(st.integers(0, owners - 1), min_size=1, max_size=8))
-    candidates = [draw(rows) for _ in candidate_owners]
-    return [draw(rows) for _ in query_owners], candidates, query_owners, candidate_owners
+def embeddings_of(kind, random, rows, width):
+    """Embeddings with ties and duplicates, near ones on either side of TIE, or of any length."""
+    if kind == "integers":
+        return torch.tensor(random.integers(-2, 3, (rows, width)), dtype=torch.float32)
+    if kind == "duplicates":
+        shapes = random.standard_normal((4, width))[random.integers(0, 4, rows)]
+        jitter = random.choice([0, 1e-8, 1e-3], (rows, 1)) * random.standard_normal((rows, width))
+        return F.normalize(torch.tensor(shapes + jitter, dtype=torch.float64), dim=1)
+    return torch.tensor(random.standard_normal((rows, width)) * 10.0 ** random.integers(-3, 4), dtype=torch.float32)
 
 
-@settings(max_examples=300, deadline=None)
-@given(cases(), st.integers(1, 3))
-def test_full_ranks_are_the_definition(case, chunk):
-    queries, candidates, query_owners, candidate_owners = case
-    as_floats = (torch.tensor(rows, dtype=torch.float32) for rows in (queries, candidates))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retrieval, "CHUNK", chunk)
-        ranks = full_ranks(*as_floats, torch.tensor(query_owners), torch.tensor(candidate_owners))
-    assert ranks.tolist() == brute_force(*case)
+def random_case(seed):
+    """Queries, candidates, owners and groups; several candidates an owner, several owners a group."""
+    random = np.random.default_rng(seed)
+    kind = ("integers", "duplicates", "any length")[seed % 3]
+    queries, candidates, width = random.integers((1, 1, 1), (12, 40, 6))
+    candidate_owners = random.integers(0, random.integers(1, 13), candidates)
+    query_owners = random.choice(candidate_owners, queries)
+    groups = random.integers(0, 5, 12) if seed % 2 else np.arange(12)
+    # Seeds of both sides are one, so that queries are duplicates of candidates too.
+    sides = [embeddings_of(kind, np.random.default_rng(seed), rows, width) for rows in (queries, candidates)]
+    return *sides, query_owners, candidate_owners, groups[query_owners], groups[candidate_owners]
 
 
-@settings(max_examples=300, deadline=None)
-@given(cases(), st.lists(st.integers(0, 2), min_size=6, max_size=6), st.integers(1, 3))
-def test_candidates_of_the_querys_group_are_neither_right_nor_wrong(case, drawn, chunk):
-    queries, candidates, query_owners, candidate_owners = case
-    groups = dict(enumerate(drawn))
-    query_QD, candidate_ND = (torch.tensor(rows, dtype=torch.float32) for rows in (queries, candidates))
-    owners = torch.tensor(query_owners), torch.tensor(candidate_owners)
-    grouped = [torch.tensor([groups[owner] for owner in side]) for side in (query_owners, candidate_owners)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retrieval, "CHUNK", chunk)
-        ranks = full_ranks(query_QD, candidate_ND, *owners, *grouped)
-        plain = full_ranks(query_QD, candidate_ND, *owners)
-        alone = full_ranks(query_QD, candidate_ND, *owners, *owners)
-    assert ranks.tolist() == brute_force(*case, groups)
-    assert bool((ranks <= plain).all())
-    assert alone.tolist() == plain.tolist()
+@pytest.mark.parametrize("counter", [scores.count_in_numpy, scores.count_in_torch])
+@pytest.mark.parametrize("part", range(4))
+def test_ranks_are_the_definition_in_1000_random_cases(part, counter, monkeypatch):
+    monkeypatch.setattr(scores, "counter", lambda _: counter)
+    for seed in range(part, 1000, 4):
+        case = random_case(seed)
+        ranks, ndcgs = brute_force(*case)
+        tensors = [*case[:2], *(torch.from_numpy(numbers) for numbers in case[2:])]
+        memory = (512, 2048, 2**20)[seed // 4 % 3]  # from chunks of a few rows to one chunk
+        found = ranked(*tensors, memory=memory)
+        assert found.rank_Q.tolist() == ranks, seed
+        assert found.ndcg10_Q.tolist() == pytest.approx(ndcgs), seed
+        assert full_ranks(*tensors, memory=memory).tolist() == ranks, seed
 
 
-@settings(max_examples=100, deadline=None)
-@given(cases(), st.randoms(use_true_random=False))
-def test_list_ranks_are_the_definition_on_the_list(case, random):
-    queries, candidates, query_owners, candidate_owners = case
-    positives = [candidate_owners.index(owner) for owner in query_owners]
-    wrong = [[i for i, other in enumerate(candidate_owners) if other != owner] for owner in query_owners]
-    negatives = [random.sample(rows, random.randint(0, len(rows))) for rows in wrong]
-    query_QD, candidate_ND = (torch.tensor(rows, dtype=torch.float32) for rows in (queries, candidates))
-    arrays = [np.array(rows, dtype=np.int64) for rows in negatives]
-    ranks = list_ranks(query_QD, candidate_ND, torch.tensor(positives), arrays)
-    for number, (positive, rows) in enumerate(zip(positives, negatives, strict=True)):
-        kept = [positive, *rows]
-        owners = [0] + [1] * len(rows)
-        oracle = brute_force([queries[number]], [candidates[i] for i in kept], [0], owners)
-        assert ranks[number] == oracle[0]
+def test_each_row_a_chunk_of_its_own():
+    case = random_case(1)
+    tensors = [*case[:2], *(torch.from_numpy(numbers) for numbers in case[2:])]
+    assert ranked(*tensors, memory=0).rank_Q.tolist() == brute_force(*case)[0]
 
 
-@pytest.mark.parametrize("k", [1, 5, 10])
-def test_recall_agrees_with_ranx_where_nothing_ties(k):
+def test_candidates_of_the_querys_group_are_neither_right_nor_wrong():
+    query_QD, candidate_ND = torch.tensor([[1.0, 0]]), torch.tensor([[0.5, 0], [0.9, 0], [0.8, 0]])
+    owners, groups = (torch.tensor([0]), torch.tensor([0, 1, 2])), (torch.tensor([7]), torch.tensor([7, 7, 8]))
+    assert full_ranks(query_QD, candidate_ND, *owners).tolist() == [3]
+    assert full_ranks(query_QD, candidate_ND, *owners, *groups).tolist() == [2]
+    assert full_ranks(query_QD, candidate_ND, *owners, *owners).tolist() == [3]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_measures_agree_with_ranx_where_nothing_ties(several):
     generator = torch.Generator().manual_seed(3)
-    query_QD, candidate_ND = (torch.randn(rows, 8, generator=generator) for rows in (40, 60))
-    owners = torch.arange(60) % 40
-    ranks = full_ranks(query_QD, candidate_ND, torch.arange(40), owners)
-    scores = query_QD @ candidate_ND.T
-    relevant = {f"q{q}": {f"c{c}": 1 for c in range(60) if owners[c] == q} for q in range(40)}
-    ranked = {f"q{q}": {f"c{c}": float(scores[q, c]) for c in range(60)} for q in range(40)}
+    query_QD, candidate_ND = (torch.randn(rows, 8, generator=generator) for rows in (40, 200))
+    owners = torch.arange(200) % 40 if several else torch.arange(200)
+    score_QN = query_QD.double() @ candidate_ND.double().T
+    found = ranked(query_QD, candidate_ND, torch.arange(40), owners)
+    relevant = {f"q{q}": {f"c{c}": 1 for c in range(200) if owners[c] == q} for q in range(40)}
+    run = {f"q{q}": {f"c{c}": float(score_QN[q, c]) for c in range(200)} for q in range(40)}
+    names = ["mrr", "ndcg@10", "hit_rate@1", "hit_rate@5", "hit_rate@10"] + ([] if several else ["recall@10"])
+    theirs = ranx.evaluate(ranx.Qrels(relevant), ranx.Run(run), names)
+    assert float((1 / found.rank_Q).mean()) == pytest.approx(theirs["mrr"])
+    assert float(found.ndcg10_Q.mean()) == pytest.approx(theirs["ndcg@10"])
     # With several right photos a hit is any of them in the first k: ranx calls that the hit rate.
-    theirs = ranx.evaluate(ranx.Qrels(relevant), ranx.Run(ranked), f"hit_rate@{k}")
-    assert recall_at(ranks, k) == pytest.approx(100 * theirs)
+    for k in (1, 5, 10):
+        assert recall_at(found.rank_Q, k) == pytest.approx(100 * theirs[f"hit_rate@{k}"])
+    if not several:
+        assert recall_at(found.rank_Q, 10) == pytest.approx(100 * theirs["recall@10"])
+        assert ndcg_of_rank(found.rank_Q).tolist() == pytest.approx(found.ndcg10_Q.tolist())
 
 
 def test_a_constant_model_ranks_last():
-    same = torch.ones(50, 4)
-    ranks = full_ranks(same, same, torch.arange(50), torch.arange(50))
-    assert ranks.tolist() == [50] * 50
-    assert recall_at(ranks, 10) == 0
+    same, numbers = torch.ones(50, 4), torch.arange(50)
+    found = ranked(same, same, numbers, numbers)
+    assert found.rank_Q.tolist() == [50] * 50
+    assert found.ndcg10_Q.tolist() == [0] * 50
+    assert recall_at(found.rank_Q, 10) == 0
+    negatives = [np.delete(np.arange(50), number) for number in range(50)]
+    assert list_ranks(same, same, numbers, negatives).tolist() == [50] * 50
+
+
+def test_near_ties_are_decided_as_float64_decides():
+    generator = torch.Generator().manual_seed(0)
+    query_QD = 10 * F.normalize(torch.randn(20, 512, generator=generator), dim=1)
+    # 30 wrong ones a query at scores within 10 TIEs of the right one's: a float32 score of 100 is off by more.
+    near = query_QD[:, None].double() * (1 + 1e-8 * torch.randn(20, 31, 1, generator=generator))
+    near += 1e-5 * torch.randn(near.shape, generator=generator)
+    candidate_ND = near.float().reshape(-1, 512)
+    owners = torch.arange(20 * 31)
+    expected, _ = brute_force(query_QD, candidate_ND, owners[:20].numpy() * 31, owners.numpy())
+    score_QN = query_QD @ candidate_ND.T
+    plain = 1 + (score_QN >= score_QN.gather(1, owners[:20, None] * 31) - TIE).sum(dim=1) - 1
+    assert plain.tolist() != expected, "the case is one that float32 gets wrong"
+    assert full_ranks(query_QD, candidate_ND, owners[:20] * 31, owners).tolist() == expected
+    others = [np.delete(owners.numpy(), number * 31) for number in range(20)]
+    assert list_ranks(query_QD, candidate_ND, owners[:20] * 31, others).tolist() == expected
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e25])
+def test_scores_beyond_float32_are_compared_in_float64(scale):
+    case = random_case(2)
+    queries, candidates = (side * scale for side in case[:2])
+    expected, _ = brute_force(queries, candidates, *case[2:])
+    tensors = [torch.from_numpy(numbers) for numbers in case[2:]]
+    assert full_ranks(queries, candidates, *tensors).tolist() == expected
+
+
+@pytest.mark.parametrize("memory", [64, 2**28])
+@pytest.mark.parametrize("kind", ["integers", "duplicates", "any length"])
+def test_list_ranks_are_the_definition_on_the_list(kind, memory):
+    random = np.random.default_rng(5)
+    query_QD, candidate_ND = (embeddings_of(kind, np.random.default_rng(6), rows, 4) for rows in (60, 30))
+    positives, texts = random.integers(0, 30, 60), random.integers(0, 12, 30)
+    wrong = [np.delete(np.arange(30), positive) for positive in positives]
+    negatives = [random.permutation(rows)[: random.integers(0, 30)] for rows in wrong]
+    given = query_QD, candidate_ND, torch.from_numpy(positives), negatives
+    strict = list_ranks(*given, memory=memory)
+    equal = list_ranks(*given, torch.from_numpy(texts[positives]), torch.from_numpy(texts), memory=memory)
+    for number, (positive, rows) in enumerate(zip(positives, negatives, strict=True)):
+        listed = np.array([positive, *rows])
+        sides = query_QD[number : number + 1], candidate_ND[listed]
+        own = np.array([0] + [1] * len(rows))
+        assert strict[number] == brute_force(*sides, own[:1], own)[0][0]
+        assert equal[number] == brute_force(*sides, texts[[positive]], texts[listed])[0][0]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -108,12 +163,38 @@ def test_a_constant_model_ranks_last():
 def test_broken_embeddings_are_an_error(value, side):
     embeddings = [torch.ones(3, 2), torch.ones(3, 2)]
     embeddings[side][1, 1] = value
-    with pytest.raises(NonFiniteError, match="1 of 3"):
-        full_ranks(*embeddings, torch.arange(3), torch.arange(3))
+    for ranks in (full_ranks, ranked):
+        with pytest.raises(NonFiniteError, match="1 of 3"):
+            ranks(*embeddings, torch.arange(3), torch.arange(3))
     with pytest.raises(NonFiniteError, match="1 of 3"):
         list_ranks(*embeddings, torch.arange(3), [np.array([0])] * 3)
 
 
+def test_scores_beyond_float64_are_an_error():
+    large = torch.full((2, 2), 1e200, dtype=torch.float64)
+    with pytest.raises(NonFiniteError, match="too large"):
+        full_ranks(large, large, torch.arange(2), torch.arange(2))
+
+
 def test_a_query_without_a_right_candidate_is_an_error():
+    for owners in (torch.arange(2), torch.tensor([6, 8])):
+        with pytest.raises(ValueError, match=r"query 0 has no right candidate: its owner, 7,"):
+            full_ranks(torch.ones(1, 2), torch.ones(2, 2), torch.tensor([7]), owners)
     with pytest.raises(ValueError, match="no right candidate"):
-        full_ranks(torch.ones(1, 2), torch.ones(2, 2), torch.tensor([7]), torch.arange(2))
+        full_ranks(torch.ones(1, 2), torch.ones(0, 2), torch.tensor([7]), torch.arange(0))
+
+
+def test_groups_are_of_whole_owners():
+    embeddings, owners = (torch.ones(1, 2), torch.ones(2, 2)), (torch.tensor([3]), torch.tensor([3, 3]))
+    with pytest.raises(ValueError, match="owner 3 has candidates in two groups"):
+        full_ranks(*embeddings, *owners, torch.tensor([0]), torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="in different groups"):
+        full_ranks(*embeddings, *owners, torch.tensor([1]), torch.tensor([0, 0]))
+
+
+def test_no_queries_have_no_ranks():
+    none = torch.arange(0)
+    for rows in (0, 3):
+        found = ranked(torch.ones(0, 2), torch.ones(rows, 2), none, torch.arange(rows))
+        assert (found.rank_Q.tolist(), found.ndcg10_Q.tolist()) == ([], [])
+        assert list_ranks(torch.ones(0, 2), torch.ones(rows, 2), none, []).tolist() == []

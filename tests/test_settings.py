@@ -70,6 +70,18 @@ def test_wrong_settings_are_named(monkeypatch, name, value, named):
         load_settings()
 
 
+def test_loss_terms_are_in_one_order_whatever_order_they_are_given_in(monkeypatch):
+    monkeypatch.setenv("EICLIP_TRAINING__LOSS_TERMS", '["entities", "joint"]')
+    assert load_settings().training.loss_terms == ("joint", "entities")
+
+
+@pytest.mark.parametrize("value", ["[]", '["joint", "joint"]', '["join"]'])
+def test_loss_terms_are_some_of_the_three_and_none_twice(monkeypatch, value):
+    monkeypatch.setenv("EICLIP_TRAINING__LOSS_TERMS", value)
+    with pytest.raises(SettingsError, match=r"training\.loss_terms[\s\S]*joint"):
+        load_settings()
+
+
 def test_misspelt_variables_and_missing_files_are_not_ignored(monkeypatch):
     monkeypatch.setenv("EICLIP_SEEED", "3")
     with pytest.raises(SettingsError, match="EICLIP_SEEED: no such setting"):

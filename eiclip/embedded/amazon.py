@@ -10,7 +10,7 @@ import simplejpeg
 
 from eiclip.embedded.brands import AMAZON_ONLY_BRANDS, AMAZON_SHARED
 from eiclip.embedded.draws import generator, require_count
-from eiclip.embedded.products import House, Product, draw_products, shown_brand, spread, take_photo
+from eiclip.embedded.products import House, Product, draw_products, spread, take_photo
 from eiclip.embedded.texts import amazon_description, amazon_title
 from eiclip.files import whole_file, whole_folder
 
@@ -40,7 +40,7 @@ def _dirt(seed: int, count: int) -> dict[int, str]:
     return {place: DIRT[k % len(DIRT)] for k, place in enumerate(places)}
 
 
-def _record(seed: int, product: Product, neutral: bool) -> dict[str, Any]:
+def _record(seed: int, product: Product) -> dict[str, Any]:
     rng = generator(seed, "text of amazon", product.index)
     asin = _asin(product.index)
     urls = [_ADDRESS.format(asin)]
@@ -53,7 +53,7 @@ def _record(seed: int, product: Product, neutral: bool) -> dict[str, Any]:
         "title": title,
         "also_buy": [],
         "tech2": "",
-        "brand": shown_brand(product, neutral),
+        "brand": product.brand,
         "feature": [],
         "rank": [],
         "also_view": [],
@@ -84,11 +84,10 @@ def _write_photo(path: Path, seed: int, product: Product) -> None:
     path.write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=90))
 
 
-def write_amazon(folder: Path, *, seed: int, products: int = 2200, neutral_brands: bool = False) -> None:
+def write_amazon(folder: Path, *, seed: int, products: int = 2200) -> None:
     """Write `meta_Fashion.json.gz` and `images/<asin>.jpg` into `folder`, each whole or not at all.
 
-    The photos come into place before the list that names them. About 1 % of the rows is dirty on purpose, and with
-    `neutral_brands` the brand names, and nothing else, are replaced by made-up ones.
+    The photos come into place before the list that names them. About 1 % of the rows is dirty on purpose.
     """
     require_count("products", products)
     dirt = _dirt(seed, products)
@@ -96,7 +95,7 @@ def write_amazon(folder: Path, *, seed: int, products: int = 2200, neutral_brand
     with whole_file(folder / "meta_Fashion.json.gz") as listing, whole_folder(folder / "images") as images:
         for product in draw_products(seed, AMAZON_HOUSE, products):
             fault = dirt.get(product.index)
-            lines += _lines(_record(seed, product, neutral_brands), fault)
+            lines += _lines(_record(seed, product), fault)
             if fault != "no photo":
                 _write_photo(images / f"{_asin(product.index)}.jpg", seed, product)
         # mtime 0: equal contents are equal bytes.

@@ -2,8 +2,8 @@
 
 Most names are made of general words on purpose: a pretrained model knows what a goose or a coach looks like, and the
 project is about unlearning that. Signatures are a fixed function of a brand's place in the table, not of the seed: two
-catalogues share their brands as the real ones do. The neutral names are the control for it: equal pictures and draws,
-but names that mean nothing to anybody.
+catalogues share their brands as the real ones do. (The control for it, names that mean nothing to anybody, is made of
+any dataset: `eiclip.ablations.neutral`.)
 """
 
 from dataclasses import dataclass
@@ -36,9 +36,6 @@ AMAZON_SHARED = (
 )  # fmt: skip
 ALL_BRANDS = FASHION_BRANDS + RARE_BRANDS + AMAZON_ONLY_BRANDS
 
-_STARTS = ("vor", "quim", "zel", "brax", "plon", "dru", "yev", "tasc", "fyr", "glon", "hux", "krev")
-_ENDS = ("lane", "bex", "dith", "mora", "nuv", "pelt", "sark", "tiv")
-
 MARK_SHAPES = ("disc", "square", "triangle", "bar", "cross", "diamond", "ring", "pole", "chevron")
 TRIM_STYLES = ("edge", "double", "tab")
 
@@ -52,13 +49,6 @@ class Signature:
     spot: str
     trim: str
     trim_colour: Colour
-
-
-def neutral_name(brand: str) -> str:
-    """The made-up name that stands for a brand in the neutral catalogue."""
-    index = ALL_BRANDS.index(brand)
-    start, end = index % len(_STARTS), (index // len(_STARTS) + index) % len(_ENDS)
-    return (_STARTS[start] + _ENDS[end]).capitalize()
 
 
 def signature(brand: str) -> Signature:

@@ -11,7 +11,7 @@ import numpy as np
 from eiclip.embedded.brands import RARE_BRANDS
 from eiclip.embedded.draws import chance, generator, require_count
 from eiclip.embedded.fabrics import PHOTO_SIZE
-from eiclip.embedded.products import House, Product, draw_products, shown_brand, spread, take_photo
+from eiclip.embedded.products import House, Product, draw_products, spread, take_photo
 from eiclip.embedded.texts import describe, product_name
 from eiclip.files import whole_file
 
@@ -55,12 +55,12 @@ def _rows(seed: int, house: House, count: int) -> list[_Row]:
     return rows
 
 
-def _texts(row: _Row, neutral: bool) -> dict[str, str]:
+def _texts(row: _Row) -> dict[str, str]:
     product = row.product
     name = product_name(product)
     return {
         "input_name": name,
-        "input_brand": shown_brand(product, neutral),
+        "input_brand": product.brand,
         "input_category": product.category,
         "input_subcategory": product.subcategory,
         "input_season": product.season,
@@ -73,8 +73,8 @@ def _texts(row: _Row, neutral: bool) -> dict[str, str]:
     }
 
 
-def _write_columns(h5: h5py.File, rows: list[_Row], house: House, neutral: bool) -> None:
-    texts = [_texts(row, neutral) for row in rows]
+def _write_columns(h5: h5py.File, rows: list[_Row], house: House) -> None:
+    texts = [_texts(row) for row in rows]
     for key in texts[0]:
         width = _TEXT_WIDTH.get(key, _OTHER_WIDTH)
         cells = [text[key].encode("latin-1", "replace")[:width] for text in texts]
@@ -86,7 +86,7 @@ def _write_columns(h5: h5py.File, rows: list[_Row], house: House, neutral: bool)
     h5.create_dataset("index_2", data=np.arange(len(rows), dtype=np.int64))
 
 
-def _write_file(path: Path, seed: int, house: House, count: int, neutral: bool) -> None:
+def _write_file(path: Path, seed: int, house: House, count: int) -> None:
     rows = _rows(seed, house, count)
     side = PHOTO_SIZE
     with h5py.File(path, "w") as h5:
@@ -95,7 +95,7 @@ def _write_file(path: Path, seed: int, house: House, count: int, neutral: bool) 
         )
         for place, row in enumerate(rows):
             images[place] = np.asarray(take_photo(seed, house, row.product, row.pose))
-        _write_columns(h5, rows, house, neutral)
+        _write_columns(h5, rows, house)
 
 
 @contextlib.contextmanager
@@ -108,16 +108,13 @@ def _both_files(folder: Path) -> Iterator[tuple[Path, Path]]:
         yield train, validation
 
 
-def write_fashiongen(
-    folder: Path, *, seed: int, train_products: int = 3400, test_products: int = 800, neutral_brands: bool = False
-) -> None:
+def write_fashiongen(folder: Path, *, seed: int, train_products: int = 3400, test_products: int = 800) -> None:
     """Write `fashiongen_256_256_train.h5` and `..._validation.h5` into `folder`, whole or not at all.
 
-    Equal arguments give equal contents. With `neutral_brands` the brand names, and nothing else, are replaced by
-    made-up ones.
+    Equal arguments give equal contents.
     """
     require_count("train_products", train_products)
     require_count("test_products", test_products)
     with _both_files(folder) as (train, validation):
-        _write_file(train, seed, House("train"), train_products, neutral_brands)
-        _write_file(validation, seed, House("validation"), test_products, neutral_brands)
+        _write_file(train, seed, House("train"), train_products)
+        _write_file(validation, seed, House("validation"), test_products)

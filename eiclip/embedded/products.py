@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from eiclip.embedded.brands import FASHION_BRANDS, neutral_name, preferred_colours, signature
+from eiclip.embedded.brands import FASHION_BRANDS, preferred_colours, signature
 from eiclip.embedded.compositions import draw_composition
 from eiclip.embedded.draws import chance, generator, pick, pick_weighted, zipf_weights
 from eiclip.embedded.fabrics import PATTERNS
@@ -139,11 +139,6 @@ def take_photo(seed: int, house: House, product: Product, pose: int) -> Image.Im
     """The product's photo number `pose` (from 0); the third is a close-up."""
     rng = generator(seed, f"photo of {house.purpose}", product.index, pose)
     return draw_photo(product.look, rng, close_up=pose == 2)
-
-
-def shown_brand(product: Product, neutral: bool) -> str:
-    """The brand as written in the raw files."""
-    return neutral_name(product.brand) if neutral and product.brand else product.brand
 
 
 def spread(rng: np.random.Generator, count: int, among: int) -> Sequence[int]:

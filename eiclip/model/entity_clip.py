@@ -25,7 +25,7 @@ from eiclip.model.entities import EntityFusion, FusedEntities
 from eiclip.model.losses import LossTerms, contrastive_loss
 from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
 from eiclip.model.vocabulary import Vocabulary
-from eiclip.settings import TrainingSettings
+from eiclip.settings import LossTerm, TrainingSettings
 from eiclip.stage import LOG_FILE, MANIFEST
 from eiclip.variants import Variant, get_variant
 
@@ -52,7 +52,8 @@ class EntityClip(nn.Module):
         towers: an open_clip model with a `config` attribute.
         variant: the row of Table 1.
         vocabulary: the dataset's entities; used by every variant's caller, trained on by rows 4 and 5.
-        training: row 4's weight and whether embeddings are scaled to length one before the sum.
+        training: row 4's weight, whether embeddings are scaled to length one before the sum, whether entities of
+            several groups are mixed, and which terms the loss has.
     """
 
     def __init__(self, towers: nn.Module, variant: Variant, vocabulary: Vocabulary, training: TrainingSettings) -> None:
@@ -64,7 +65,7 @@ class EntityClip(nn.Module):
         self.fusion: EntityFusion | None = None
         if variant.gates != "none":
             self.fusion = EntityFusion(
-                vocabulary,
+                vocabulary if training.prior_mixture else vocabulary.unmixed(),
                 embedding_width(towers),
                 gates=variant.gates,
                 equal_weight=training.equal_weight,
@@ -98,15 +99,19 @@ class EntityClip(nn.Module):
         log_scale: Any = self.towers.logit_scale
         log_scale.clamp_(0, math.log(MAXIMUM_SCALE))
 
+    @property
+    def loss_terms(self) -> tuple[LossTerm, ...]:
+        """The terms of the loss that are minimised: those of the settings; for rows 1 to 3 L(E_I, E_D) alone."""
+        return ("description",) if self.fusion is None else self.training_settings.loss_terms
+
     def loss(self, image_BD: Tensor, text: TextParts) -> LossTerms:
-        """L(E_I, E_D + E_A^) + L(E_I, E_D) + L(E_I, E_A^); rows 1 to 3: L(E_I, E_D) alone.
+        """L(E_I, E_D + E_A^), L(E_I, E_D) and L(E_I, E_A^), those too that are not minimised: the log shows them.
 
         Each tower's output is used once and shared by the three terms.
         """
-        zero = image_BD.new_zeros(())
         description = contrastive_loss(image_BD, text.description_BD, self.scale)
         if text.entities is None:
-            return LossTerms(zero, description, zero)
+            return LossTerms(description, description, image_BD.new_zeros(()))
         joint = contrastive_loss(image_BD, text.joint(), self.scale)
         entities = contrastive_loss(image_BD, text.entities.sum_BD, self.scale, keep_B=text.entities.present_B)
         return LossTerms(joint, description, entities)

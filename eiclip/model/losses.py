@@ -3,11 +3,16 @@
 Shape suffixes: B batch, D embedding width.
 """
 
+import functools
+import operator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from eiclip.settings import LossTerm
 
 
 def contrastive_loss(image_BD: Tensor, text_BD: Tensor, scale: Tensor, keep_B: Tensor | None = None) -> Tensor:
@@ -29,7 +34,7 @@ def contrastive_loss(image_BD: Tensor, text_BD: Tensor, scale: Tensor, keep_B: T
 
 
 class LossTerms(NamedTuple):
-    """The terms whose sum is minimised; the last two are 0 for rows without entity encoders."""
+    """The terms of the loss; without entity encoders the first two are the same and the third is 0."""
 
     joint: Tensor
     """L(E_I, E_D + E_A^)."""
@@ -38,6 +43,7 @@ class LossTerms(NamedTuple):
     entities: Tensor
     """L(E_I, E_A^), over the products that have an entity."""
 
-    def total(self) -> Tensor:
-        """The sum of the three."""
-        return self.joint + self.description + self.entities
+    def total(self, names: Sequence[LossTerm]) -> Tensor:
+        """The sum of the named terms: what is minimised."""
+        chosen: list[Tensor] = [getattr(self, name) for name in names]
+        return functools.reduce(operator.add, chosen)

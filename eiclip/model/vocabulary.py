@@ -69,6 +69,10 @@ class Vocabulary:
                 priors_VK[number, column] = prior
         return ids_VK, priors_VK
 
+    def unmixed(self) -> "Vocabulary":
+        """The same entities, each of its own group alone."""
+        return Vocabulary(self.names, {})
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-able form, for the checkpoint's folder."""
         return {"names": self.names, "priors": self.priors}
@@ -82,15 +86,25 @@ class Vocabulary:
 def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> Vocabulary:
     """Read the `entity_vocabulary` and `semantic_prior` tables of a dataset (Parquet files).
 
+    Args:
+        groups: the entity groups to read, in the order of the model's K axis; rows of others are left out, and an
+            entity's priors are shared out among the groups that remain.
+
     Raises:
-        CorruptOutputError: ids are not dense from 0 within a group.
+        CorruptOutputError: ids are not dense from 0 within a group, or a group has no rows.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    def rows(file: Path, *columns: str) -> list[dict[str, Any]]:
+        table = pq.read_table(file, columns=["entity_group", *columns])
+        kept = table.filter(pc.is_in(table["entity_group"], value_set=pa.array(groups, pa.string())))
+        found: list[dict[str, Any]] = kept.sort_by([(name, "ascending") for name in table.column_names]).to_pylist()
+        return found
+
     names: dict[str, list[str]] = {group: [] for group in groups}
-    for row in (
-        pq.read_table(vocabulary).sort_by([("entity_group", "ascending"), ("entity_id", "ascending")]).to_pylist()
-    ):
+    for row in rows(vocabulary, "entity_id", "entity"):
         known = names[row["entity_group"]]
         if row["entity_id"] != len(known):
             raise CorruptOutputError(
@@ -99,7 +113,13 @@ def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> V
             )
         known.append(row["entity"])
     priors: dict[str, dict[str, float]] = {}
-    for row in pq.read_table(prior).to_pylist():
+    for row in rows(prior, "entity", "prior"):
         if 0 < row["prior"] < 1:
             priors.setdefault(row["entity"], {})[row["entity_group"]] = row["prior"]
-    return Vocabulary(names, priors)
+    return Vocabulary(names, {entity: _of_one(shares) for entity, shares in priors.items() if len(shares) > 1})
+
+
+def _of_one(shares: dict[str, float]) -> dict[str, float]:
+    """Shares that sum to one."""
+    whole = sum(shares.values())
+    return {group: share / whole for group, share in shares.items()}

@@ -14,13 +14,14 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import torch
 from PIL import Image
 
 from eiclip.errors import CorruptOutputError
 from eiclip.report import queries
 from eiclip.report.headline import BASELINE, OURS
 from eiclip.report.theme import data_uri
-from eiclip.retrieval import TIE
+from eiclip.retrieval import full_ranks
 from eiclip.shards import Sample, read_samples, shard_paths
 from eiclip.variants import VARIANTS
 
@@ -28,7 +29,6 @@ TOP = 5
 WON, LOST = 6, 4
 THUMBNAIL = 128
 """Longest side of a photo in the report: it is to stay small enough to be mailed."""
-CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _ranking(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str) 
     (image_ids, image_products, image_ND), (_, products, text_QD) = images, texts
     numbers = {product: number for number, product in enumerate(products)}
     owner_N = np.array([numbers.get(product, -1) for product in image_products])
-    return _Ranking(products, image_ids, owner_N, text_QD, image_ND, right_ranks(text_QD, image_ND, owner_N))
+    return _Ranking(products, image_ids, owner_N, text_QD, image_ND, ranks(text_QD, image_ND, owner_N))
 
 
 def _embeddings(
@@ -127,26 +127,24 @@ def _embeddings(
     if not table.num_rows:
         return None
     flat = pa.concat_arrays([chunk.flatten() for chunk in table["embedding"].chunks]).to_numpy(zero_copy_only=False)
-    matrix = flat.astype(np.float32, copy=False).reshape(table.num_rows, -1)
+    matrix = np.array(flat, dtype=np.float32).reshape(table.num_rows, -1)
     return table["item_id"].to_pylist(), table["product_id"].to_pylist(), matrix
 
 
-def right_ranks(text_QD: np.ndarray, image_ND: np.ndarray, owner_N: np.ndarray) -> np.ndarray:
-    """Rank of each text's best right photo, ties against the model; 0 for a text that has no photo.
+def ranks(text_QD: np.ndarray, image_ND: np.ndarray, owner_N: np.ndarray) -> np.ndarray:
+    """The evaluation's rank of each text's best right photo; 0 for a text that has no photo.
 
     Args:
         text_QD: embeddings of the texts.
         image_ND: embeddings of the photos.
         owner_N: which text each photo belongs to; -1: to none.
     """
-    ranks = np.zeros(len(text_QD), dtype=np.int64)
-    for start in range(0, len(text_QD), CHUNK):
-        scores_QN = text_QD[start : start + CHUNK] @ image_ND.T
-        right_QN = np.arange(start, start + len(scores_QN))[:, None] == owner_N[None]
-        best_Q1 = np.where(right_QN, scores_QN, -np.inf).max(axis=1, keepdims=True)
-        rank_Q = 1 + ((scores_QN >= best_Q1 - TIE) & ~right_QN).sum(axis=1)
-        ranks[start : start + CHUNK] = np.where(right_QN.any(axis=1), rank_Q, 0)
-    return ranks
+    asked_Q = np.intersect1d(owner_N, np.arange(len(text_QD)))
+    found_Q = np.zeros(len(text_QD), dtype=np.int64)
+    if len(asked_Q):
+        given = (torch.from_numpy(array) for array in (text_QD[asked_Q], image_ND, asked_Q, owner_N))
+        found_Q[asked_Q] = full_ranks(*given).numpy()
+    return found_Q
 
 
 def _chosen(behind_Q: np.ndarray, ahead_Q: np.ndarray) -> list[int]:

@@ -1,6 +1,11 @@
-"""What the numbers say, in sentences computed from them: also where row 5 does not win, or not beyond chance."""
+"""What the numbers say, in sentences computed from them: also where row 5 does not win, or not beyond chance.
+
+The verdict rests on the 95 % intervals of `row_comparisons` (bootstrap over products). Where that table is not made
+yet it falls back on the recalls alone and a sign test over the texts.
+"""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,47 +13,68 @@ import duckdb
 from scipy.stats import binomtest
 
 from eiclip.report import queries
+from eiclip.report.paper import TABLE_1, paper_row
 from eiclip.report.queries import select
+from eiclip.variants import VARIANTS
 
 BASELINE, EQUAL, OURS = "clip_entities_text", "eiclip_equal", "eiclip"
 WAYS = {"i2t": "from photo to text", "t2i": "from text to photo"}
-MEASURES = ("i2t_r1", "t2i_r1", "sum_r")
+MEASURES = {
+    "i2t_r1": "recall@1 from photo to text",
+    "t2i_r1": "recall@1 from text to photo",
+    "sum_r": "SumR",
+}
+"""What the verdict is about, by column of the leaderboard."""
 CHANCE = 0.05
 """A difference that chance gives more often than this is not called one."""
+ROW_3, ROW_5 = "CLIP with the entities as text (row 3)", "EI-CLIP (row 5)"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measure of a comparison, as text; `state`: `ahead`, `behind`, or `open` where the interval has zero."""
+
+    measure: str
+    state: str
+    change: str
+    interval: str
+    values: str
+    chance: str
+    paper: str = ""
+
+    def phrase(self) -> str:
+        """The figure within a sentence."""
+        return f"{self.measure} {self.values}, {self.change} ({', '.join(filter(None, [self.interval, self.chance]))})"
 
 
 @dataclass(frozen=True)
 class Headline:
-    """The outcome (`wins`, `close`, `mixed` or `loses`), the sentence that says it, and sentences that qualify it."""
+    """The outcome (`wins`, `close`, `mixed` or `loses`), who is ahead in what, its figures, and what qualifies it."""
 
     outcome: str
+    verdict: str
     sentence: str
+    """The verdict with its numbers."""
+    figures: tuple[Figure, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
 def headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
     """Row 5 against rows 3 and 4 over all candidates; None where row 3 or row 5 has no numbers yet."""
-    found = select(connection, queries.LEADERBOARD, dataset=dataset, protocol="full")
-    rows = {row["variant"]: row for row in found if all(row[name] is not None for name in MEASURES)}
-    if BASELINE not in rows or OURS not in rows:
-        return None
-    metrics = select(connection, queries.METRICS, dataset=dataset, protocol="full")
-    counts = {row["direction"]: row["queries"] for row in metrics if row["variant"] == OURS}
-    outcome = compare(rows[OURS], rows[BASELINE])
-    if outcome != "loses" and len(_close(rows[OURS], rows[BASELINE], counts)) == len(WAYS):
-        outcome = "close"
-    remarks = [
-        _paired_test(connection, dataset),
-        _within_error_of_baseline(rows[OURS], rows[BASELINE], counts),
-        _against_equal_gates(rows[OURS], rows[EQUAL], counts) if EQUAL in rows else "",
-    ]
-    return Headline(outcome, _sentence(outcome, rows[OURS], rows[BASELINE]), tuple(filter(None, remarks)))
+    found = figures(connection, dataset, OURS, BASELINE)
+    if not found:
+        return _without_intervals(connection, dataset)
+    verdict = _verdict(found, ROW_5, ROW_3)
+    remarks = (_against_equal_gates(figures(connection, dataset, OURS, EQUAL)), _basis(connection, dataset))
+    sentence = f"{verdict}. {_phrases(found)}."
+    return Headline(_outcome(found), verdict, sentence, found, tuple(filter(None, remarks)))
 
 
-def compare(ours: dict[str, Any], baseline: dict[str, Any]) -> str:
-    """`wins` if R@1 both ways and SumR are all higher, `loses` if none is, else `mixed`."""
-    higher = [ours[name] > baseline[name] for name in MEASURES]
-    return "wins" if all(higher) else "mixed" if any(higher) else "loses"
+def comparison(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str, baseline: str) -> str | None:
+    """One variant against another over all candidates, in a sentence; None where the two are not compared."""
+    found = figures(connection, dataset, variant, baseline)
+    titles = [f"{VARIANTS[name].title} (row {VARIANTS[name].row})" for name in (variant, baseline)]
+    return f"{_verdict(found, *titles)}. {_phrases(found)}." if found else None
 
 
 def relative(new: float, old: float) -> str:
@@ -59,80 +85,150 @@ def relative(new: float, old: float) -> str:
     """
     if old == 0:
         return "from none" if new else "±0 %"
-    change = 100 * (new - old) / old
-    return f"{'−' if change < 0 else '+'}{abs(change):.1f} %"
+    return signed(100 * (new - old) / old, " %")
 
 
-def standard_error(percent: float, queries_count: int) -> float:
-    """One standard error, in points, of a recall measured on that many queries.
+def signed(value: float, unit: str = "") -> str:
+    """A change with its sign.
 
-    >>> round(standard_error(50, 100), 1)
-    5.0
+    >>> signed(1.25), signed(-0.04), signed(-3, " %")
+    ('+1.2', '±0.0', '−3.0 %')
     """
-    return math.sqrt(percent * (100 - percent) / queries_count)
+    text = f"{abs(value):.1f}"
+    sign = "±" if text == "0.0" else "−" if value < 0 else "+"
+    return f"{sign}{text}{unit}"
 
 
-def _sentence(outcome: str, ours: dict[str, Any], baseline: dict[str, Any]) -> str:
+def probability(p: float) -> str:
+    """A p-value in words.
+
+    >>> probability(0.00009), probability(0.0123), probability(0.6)
+    ('p < 0.001', 'p = 0.012', 'p = 0.60')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < CHANCE else f"p = {p:.2f}"
+
+
+def figures(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str, baseline: str) -> tuple[Figure, ...]:
+    """The three measures of one variant against another; none unless all three are there."""
+    rows = select(connection, queries.COMPARISONS, dataset=dataset, variant=variant, baseline=baseline)
+    found = {"sum_r" if r["measure"] == "sum_r" else f"{r['direction']}_{r['measure']}": r for r in rows}
+    if not all(name in found for name in MEASURES):
+        return ()
+    printed = _printed(dataset) if (variant, baseline) == (OURS, BASELINE) else {}
+    return tuple(_figure(name, found[name], printed.get(name, "")) for name in MEASURES)
+
+
+def _figure(name: str, row: Mapping[str, Any], printed: str) -> Figure:
+    state = "ahead" if row["low"] > 0 else "behind" if row["high"] < 0 else "open"
+    percents = [row[name] for name in ("relative", "relative_low", "relative_high")]
+    if all(value is not None and math.isfinite(value) for value in percents):
+        (change, low, high), unit = percents, " %"
+    else:  # there are no percents of a row that finds nothing
+        change, low, high, unit = row["difference"], row["low"], row["high"], " points"
+    interval = f"95 % interval {signed(low)} to {signed(high)}{unit}"
+    values = f"{row['value']:.1f} against {row['baseline_value']:.1f}"
+    chance = "" if row["p_value"] is None else probability(row["p_value"])
+    return Figure(MEASURES[name], state, signed(change, unit), interval, values, chance, printed)
+
+
+def _printed(dataset: str) -> dict[str, str]:
+    """What the paper's Table 1 says of row 5 against row 3, where it says anything."""
+    if paper_row(dataset, "full", 5) is None:
+        return {}
+    places = {"i2t_r1": 0, "t2i_r1": 3, "sum_r": 6}
+    return {name: relative(TABLE_1[5].numbers()[n], TABLE_1[3].numbers()[n]) for name, n in places.items()}
+
+
+def _outcome(found: Sequence[Figure]) -> str:
+    states = {figure.state for figure in found}
+    if len(states) == 1:
+        return {"ahead": "wins", "behind": "loses", "open": "close"}[states.pop()]
+    return "loses" if "ahead" not in states else "mixed"
+
+
+def _verdict(found: Sequence[Figure], one: str, other: str) -> str:
+    """Who is ahead, in which measures, and where that cannot be told."""
+    named = {
+        state: " and ".join(figure.measure for figure in found if figure.state == state)
+        for state in ("ahead", "behind", "open")
+    }
+    ahead, behind, unknown = (named[state] for state in ("ahead", "behind", "open"))
+    untold = f"; in {unknown} the interval has zero in it" if unknown else ""
+    if ahead and behind:
+        return f"{one} beats {other} in {ahead} and does worse in {behind}{untold}"
+    if ahead or behind:
+        verb = "beats" if ahead else "does worse than"
+        return f"{one} {verb} {other}" + (f" in {ahead or behind}{untold}" if unknown else "")
+    return f"{one} and {other} cannot be told apart: every interval has zero in it"
+
+
+def _phrases(found: Sequence[Figure]) -> str:
+    text = "; ".join(figure.phrase() for figure in found)
+    return text[0].upper() + text[1:]
+
+
+def _against_equal_gates(found: Sequence[Figure]) -> str:
+    if not found:
+        return ""
+    if _outcome(found) == "close":
+        opening = "This run cannot tell learned gates (row 5) from equal ones (row 4): every interval has zero in it"
+    else:
+        opening = _verdict(found, "EI-CLIP with learned gates (row 5)", "EI-CLIP with equal gates (row 4)")
+    return f"{opening}. {_phrases(found)}."
+
+
+def _basis(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
+    """What the intervals are of, and what they leave out."""
+    row = select(connection, queries.COMPARISONS, dataset=dataset, variant=OURS, baseline=BASELINE)[0]
+    return (
+        f"All {row['products']:,} test products are candidates. Intervals: {row['resamples']:,} bootstrap draws of "
+        f"products; p: rows exchanged product by product at random. They say how far other test products would move "
+        f"the numbers, not how far another training would: that is what the seeds are for."
+    )
+
+
+def _without_intervals(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
+    """The verdict on recalls alone, as good as it gets before `row_comparisons` is made."""
+    found = select(connection, queries.LEADERBOARD, dataset=dataset, protocol="full")
+    rows = {row["variant"]: row for row in found if all(row[name] is not None for name in MEASURES)}
+    if BASELINE not in rows or OURS not in rows:
+        return None
+    ours, baseline = rows[OURS], rows[BASELINE]
+    outcome = _compared(ours, baseline)
+    test, p = _sign_test(connection, dataset)
+    if outcome != "loses" and p is not None and p >= CHANCE:
+        outcome = "close"
     opening = {
-        "wins": "EI-CLIP (row 5) beats CLIP with the entities as text (row 3)",
-        "close": "EI-CLIP (row 5) and CLIP with the entities as text (row 3) are too close to call",
-        "mixed": "EI-CLIP (row 5) beats CLIP with the entities as text (row 3) on some measures only",
-        "loses": "EI-CLIP (row 5) does not beat CLIP with the entities as text (row 3)",
+        "wins": f"{ROW_5} has higher recalls than {ROW_3}",
+        "close": f"{ROW_5} and {ROW_3} are too close to call",
+        "mixed": f"{ROW_5} has higher recalls than {ROW_3} on some measures only",
+        "loses": f"{ROW_5} does not beat {ROW_3}",
     }[outcome]
-    pairs = {name: (ours[name], baseline[name]) for name in MEASURES}
-    parts = {name: f"{new:.1f} against {old:.1f} ({relative(new, old)})" for name, (new, old) in pairs.items()}
-    return (
-        f"{opening}: recall@1 {parts['i2t_r1']} {WAYS['i2t']}, {parts['t2i_r1']} {WAYS['t2i']}; SumR {parts['sum_r']}."
-    )
+    parts = [f"{title} {_against(ours[name], baseline[name])}" for name, title in MEASURES.items()]
+    remarks = ("There are no intervals yet: materialise row_comparisons.", test)
+    return Headline(outcome, opening, f"{opening}: {'; '.join(parts)}.", (), tuple(filter(None, remarks)))
 
 
-def _close(one: dict[str, Any], other: dict[str, Any], counts: dict[str, int]) -> dict[str, float]:
-    """Directions in which two rows' recall@1 lie within one standard error, and how much that is in points."""
-    close = {}
-    for way in WAYS:
-        if counts.get(way):
-            new, old = one[f"{way}_r1"], other[f"{way}_r1"]
-            error = standard_error((new + old) / 2, counts[way])
-            if abs(new - old) <= error:
-                close[way] = error
-    return close
+def _against(new: float, old: float) -> str:
+    return f"{new:.1f} against {old:.1f} ({relative(new, old)})"
 
 
-def _errors(close: dict[str, float]) -> str:
-    return " and ".join(f"{WAYS[way]} (one is {error:.1f} points)" for way, error in close.items())
+def _compared(ours: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+    """`wins` if R@1 both ways and SumR are all higher, `loses` if none is, else `mixed`."""
+    higher = [ours[name] > baseline[name] for name in MEASURES]
+    return "wins" if all(higher) else "mixed" if any(higher) else "loses"
 
 
-def _within_error_of_baseline(ours: dict[str, Any], baseline: dict[str, Any], counts: dict[str, int]) -> str:
-    close = _close(ours, baseline, counts)
-    return (
-        f"Rows 3 and 5 lie within one standard error of recall@1 {_errors(close)}: read that as a tie." if close else ""
-    )
-
-
-def _against_equal_gates(ours: dict[str, Any], equal: dict[str, Any], counts: dict[str, int]) -> str:
-    close = _close(ours, equal, counts)
-    numbers = "; ".join(f"{equal[f'{way}_r1']:.1f} and {ours[f'{way}_r1']:.1f} {name}" for way, name in WAYS.items())
-    if len(close) == len(WAYS):
-        return (
-            f"Rows 4 (equal gates) and 5 (learned gates) lie close together, within one standard error of recall@1 "
-            f"{_errors(close)}: {numbers}. This run cannot tell learned gates from equal ones."
-        )
-    outcome = compare(ours, equal)
-    verdict = {"wins": "is ahead of", "mixed": "is ahead on some measures only of", "loses": "does not beat"}[outcome]
-    partly = f" They lie within one standard error {_errors(close)}." if close else ""
-    return f"Row 5 (learned gates) {verdict} row 4 (equal gates): recall@1 of rows 4 and 5 is {numbers}.{partly}"
-
-
-def _paired_test(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
+def _sign_test(connection: duckdb.DuckDBPyConnection, dataset: str) -> tuple[str, float | None]:
     """An exact sign test over the texts, each a different product (photos of one product are not independent)."""
     found = select(connection, queries.PAIRED_FIRST_PLACES, dataset=dataset, one=OURS, other=BASELINE)
     if not found or not found[0]["only_one"] + found[0]["only_other"]:
-        return ""
+        return "", None
     ours, theirs, total = (found[0][name] for name in ("only_one", "only_other", "queries"))
     p = float(binomtest(ours, ours + theirs, 0.5).pvalue)
-    probability = "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < CHANCE else f"p = {p:.2f}"
     verdict = "a difference larger than chance explains" if p < CHANCE else "chance alone could explain the difference"
-    return (
+    sentence = (
         f"Of {total:,} texts, row 5 alone puts a right photo first for {ours:,}, row 3 alone for {theirs:,}: "
-        f"{verdict} (exact sign test, {probability})."
+        f"{verdict} (exact sign test, {probability(p)})."
     )
+    return sentence, p

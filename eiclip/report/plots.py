@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from eiclip.report import queries
-from eiclip.report.headline import WAYS, standard_error
+from eiclip.report.headline import WAYS
 from eiclip.report.queries import select
-from eiclip.report.tables import variant_title
+from eiclip.report.tables import intervals, variant_title
 from eiclip.report.theme import LIGHT, Theme, as_markdown_image, figure, png, themed
 from eiclip.variants import VARIANTS
 
@@ -25,8 +25,9 @@ SMOOTHED = 31
 
 
 def recall_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
-    """Recall@1, 5 and 10 of the five rows side by side, both ways, all candidates; whiskers are standard errors."""
+    """Recall@1, 5 and 10 of the five rows side by side, both ways, all candidates; whiskers are 95 % intervals."""
     rows = select(connection, queries.METRICS, dataset=dataset, protocol="full")
+    ends = intervals(connection, dataset, "full")
     present = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]
     if not present:
         return None
@@ -34,13 +35,21 @@ def recall_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Them
         made, panels = figure(5.6, len(WAYS))
         for axes, (way, title) in zip(panels, WAYS.items(), strict=True):
             by_variant = {row["variant"]: row for row in rows if row["direction"] == way}
-            _recall_bars(axes, by_variant, present, theme)
+            known = {(name, measure.removeprefix(f"{way}_")): both for (name, measure), both in ends.items()
+                     if measure.startswith(f"{way}_")}  # fmt: skip
+            _recall_bars(axes, by_variant, present, known, theme)
             axes.set_title(f"Recall {title}, %")
         made.legend(*_compact_legend(panels[0]), loc="outside upper left", ncols=2)
         return png(made)
 
 
-def _recall_bars(axes: Axes, rows: Mapping[str, Any], present: Sequence[str], theme: Theme) -> None:
+def _recall_bars(
+    axes: Axes,
+    rows: Mapping[str, Any],
+    present: Sequence[str],
+    ends: Mapping[tuple[str, str], tuple[float, float]],
+    theme: Theme,
+) -> None:
     measures = ("r1", "r5", "r10")
     width = 0.8 / len(present)
     for place, name in enumerate(present):
@@ -48,10 +57,13 @@ def _recall_bars(axes: Axes, rows: Mapping[str, Any], present: Sequence[str], th
             continue
         values = [rows[name][measure] for measure in measures]
         x = np.arange(len(measures)) - 0.4 + width * (place + 0.5)
-        errors = [standard_error(value, rows[name]["queries"]) for value in values]
         colour = theme.rows[VARIANTS[name].row - 1]
         axes.bar(x, values, width * 0.9, color=colour, label=f"{VARIANTS[name].row} {VARIANTS[name].title}")
-        axes.errorbar(x, values, errors, fmt="none", ecolor=theme.text, elinewidth=0.8)
+        whiskers = [
+            (at, *ends[name, measure]) for at, measure in zip(x, measures, strict=True) if (name, measure) in ends
+        ]
+        for at, low, high in whiskers:
+            axes.plot([at, at], [low, high], color=theme.text, linewidth=0.8)
     axes.set_xticks(range(len(measures)), ["R@1", "R@5", "R@10"])
     axes.grid(axis="y")
     axes.set_ylim(bottom=0)

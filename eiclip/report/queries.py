@@ -15,10 +15,78 @@ ORDER BY paper_row NULLS LAST, variant
 """
 
 METRICS = """
-SELECT variant, protocol, direction, r1, r5, r10, queries
+SELECT variant, direction, r1, r5, r10
 FROM retrieval_metrics
 WHERE dataset = $dataset AND protocol = $protocol
 ORDER BY variant, direction
+"""
+
+COMPARISONS = """
+SELECT
+    direction, measure, value, baseline_value, difference, low, high, relative, relative_low, relative_high, p_value,
+    queries, products, resamples
+FROM row_comparisons
+WHERE dataset = $dataset AND protocol = 'full' AND variant = $variant AND baseline = $baseline
+    AND ((measure = 'r1' AND direction IN ('i2t', 't2i')) OR measure = 'sum_r')
+ORDER BY measure, direction
+"""
+
+INTERVALS = """
+SELECT variant, direction, measure, value, low, high
+FROM metric_intervals
+WHERE dataset = $dataset AND protocol = $protocol
+ORDER BY variant, direction, measure
+"""
+
+SUM_INTERVALS = """
+SELECT variant, protocol, low, high
+FROM metric_intervals
+WHERE dataset = $dataset AND measure = 'sum_r'
+ORDER BY variant, protocol
+"""
+
+SUMS = """
+SELECT paper_row, variant, protocol, sum_r
+FROM leaderboard
+WHERE dataset = $dataset
+ORDER BY paper_row NULLS LAST, variant, protocol
+"""
+
+QUALITY = """
+SELECT paper_row, variant, i2t_mrr, i2t_ndcg10, t2i_mrr, t2i_ndcg10
+FROM leaderboard
+WHERE dataset = $dataset AND protocol = $protocol
+ORDER BY paper_row NULLS LAST, variant
+"""
+
+TEXT_EQUAL = """
+SELECT
+    paper_row, variant, i2t_r1, t2i_r1, sum_r,
+    max(text_equal_r1) FILTER (WHERE direction = 'i2t') AS i2t_equal,
+    max(text_equal_r1) FILTER (WHERE direction = 't2i') AS t2i_equal,
+    sum(text_equal_r1 + text_equal_r5 + text_equal_r10) AS sum_equal
+FROM leaderboard
+JOIN retrieval_metrics USING (dataset, protocol, variant)
+WHERE dataset = $dataset AND protocol = $protocol
+GROUP BY paper_row, variant, i2t_r1, t2i_r1, sum_r
+ORDER BY paper_row NULLS LAST, variant
+"""
+
+PROTOCOLS = """
+SELECT protocol, rule, level, candidates, queries, draws, seed, with_shortfall, negatives_short
+FROM protocols
+WHERE dataset = $dataset
+ORDER BY protocol
+"""
+
+NEWEST_RUN = """
+SELECT
+    run_id, strftime(finished_at, '%Y-%m-%d %H:%M UTC') AS finished_at, seed, config_hash, data_fingerprint,
+    code_version, device, seconds, versions
+FROM runs
+WHERE dataset = $dataset
+ORDER BY runs.finished_at DESC, run_id
+LIMIT 1
 """
 
 PAIRED_FIRST_PLACES = """
@@ -31,6 +99,13 @@ JOIN retrieval_ranks AS other USING (dataset, protocol, direction, query_id)
 WHERE dataset = $dataset AND protocol = 'full' AND direction = 't2i'
     AND one.variant = $one AND other.variant = $other
 HAVING count(*) > 0
+"""
+
+GROUPS = """
+SELECT DISTINCT entity_group
+FROM entity_vocabulary
+WHERE dataset = $dataset
+ORDER BY entity_group
 """
 
 GATES = """
@@ -62,6 +137,19 @@ SELECT
 FROM known
 GROUP BY entity_group
 ORDER BY entity_group
+"""
+
+STATES = """
+SELECT facet, value, products, r1
+FROM recall_breakdowns
+WHERE dataset = $dataset AND variant = $variant AND direction = 't2i' AND facet LIKE '% state'
+ORDER BY facet, value
+"""
+
+CUT_SHARE = """
+SELECT cut_share, context_length
+FROM profile_descriptions
+WHERE dataset = $dataset AND split = 'test'
 """
 
 SHUFFLES = """
@@ -143,22 +231,6 @@ WHERE dataset = $dataset
 HAVING count(*) > 0
 """
 
-DUPLICATES_EFFECT = """
-SELECT
-    paper_row,
-    variant,
-    max(sum_r) FILTER (WHERE protocol = 'full') AS whole,
-    max(sum_r) FILTER (WHERE protocol = 'full_distinct') AS whole_distinct,
-    max(sum_r) FILTER (WHERE protocol = 'sample100') AS sampled,
-    max(sum_r) FILTER (WHERE protocol = 'sample100_distinct') AS sampled_distinct
-FROM leaderboard
-WHERE dataset = $dataset
-    AND EXISTS (FROM product_groups WHERE product_groups.dataset = $dataset)
-GROUP BY paper_row, variant
-HAVING count(*) FILTER (WHERE protocol LIKE '%_distinct') > 0
-ORDER BY paper_row NULLS LAST, variant
-"""
-
 QUARANTINE = """
 SELECT split_part(reason, ':', 1) AS kind, count(*) AS rows, min(reason) AS example
 FROM quarantine
@@ -177,10 +249,13 @@ ORDER BY item_id
 
 
 def select(connection: duckdb.DuckDBPyConnection, query: str, **parameters: Any) -> list[dict[str, Any]]:
-    """Rows of a query as dictionaries; none where a view it reads, or the files under that view, are not there yet."""
+    """Rows of a query as dictionaries; none where a view, a column of it or its files are not there (yet).
+
+    A column is missing where a table was made by an older version: what reads it waits for the table to be made again.
+    """
     try:
         result = connection.execute(query, parameters)
-    except (duckdb.CatalogException, duckdb.IOException):
+    except (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException):
         return []
     names = [column[0] for column in result.description or ()]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,6 +1,6 @@
 """The report's tables as data: every cell is text ready to show, so that HTML and markdown only lay it out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import duckdb
 
 from eiclip.report import queries
 from eiclip.report.headline import WAYS
-from eiclip.report.paper import paper_row
+from eiclip.report.paper import paper_row, peers
 from eiclip.report.queries import select
 from eiclip.variants import VARIANTS
 
@@ -24,15 +24,19 @@ REASONS_SHOWN = 20
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of the leaderboard; `best` where no row has a higher one."""
+    """A number of the leaderboard and its 95 % interval, where known; `best` where no row has a higher number."""
 
     text: str
     best: bool = False
+    interval: str = ""
 
 
 @dataclass(frozen=True)
 class LeaderboardLine:
-    """One row of the leaderboard, and what the paper printed for it (empty where nothing compares)."""
+    """One row of the leaderboard, and what the paper printed for it (empty where nothing compares).
+
+    A peer, which has no row in the paper's Table 1, has neither row nor variant.
+    """
 
     row: str
     variant: str
@@ -43,7 +47,10 @@ class LeaderboardLine:
 
 @dataclass(frozen=True)
 class Table:
-    """A plain table: `numeric` says which columns are numbers and stand to the right."""
+    """A plain table: `numeric` says which columns are numbers and stand to the right.
+
+    What follows the first line end of a number is set smaller, below it.
+    """
 
     caption: str
     header: tuple[str, ...]
@@ -61,15 +68,60 @@ def number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
 
+def interval(low: float | None, high: float | None) -> str:
+    """A 95 % interval; empty where there is none.
+
+    >>> interval(17.94, 22.6), interval(None, None)
+    ('[17.9, 22.6]', '')
+    """
+    return "" if low is None or high is None else f"[{number(low)}, {number(high)}]"
+
+
 def leaderboard(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str) -> list[LeaderboardLine]:
     """The rows there are, in the paper's order; none where the table is missing."""
     rows = select(connection, queries.LEADERBOARD, dataset=dataset, protocol=protocol)
     best = {name: max((row[name] for row in rows if row[name] is not None), default=None) for name in MEASURES}
-    return [_line(row, best, dataset, protocol) for row in rows]
+    known = intervals(connection, dataset, protocol)
+    return [_line(row, best, known, dataset, protocol) for row in rows]
 
 
-def _line(row: dict[str, Any], best: dict[str, float | None], dataset: str, protocol: str) -> LeaderboardLine:
-    cells = tuple(Cell(number(row[name]), row[name] is not None and row[name] == best[name]) for name in MEASURES)
+def intervals(
+    connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """Low and high end by variant and by the leaderboard's name of a measure (`i2t_r1`, `sum_r`)."""
+    rows = select(connection, queries.INTERVALS, dataset=dataset, protocol=protocol)
+    return {
+        (row["variant"], row["measure"] if row["direction"] == "both" else f"{row['direction']}_{row['measure']}"): (
+            row["low"],
+            row["high"],
+        )
+        for row in rows
+    }
+
+
+def peer_lines(dataset: str, protocol: str) -> list[LeaderboardLine]:
+    """Other methods' printed numbers, to stand below a leaderboard."""
+    return [
+        LeaderboardLine("", "", title, tuple(Cell(number(value)) for value in printed.numbers()))
+        for title, printed in peers(dataset, protocol).items()
+    ]
+
+
+def _line(
+    row: dict[str, Any],
+    best: dict[str, float | None],
+    known: Mapping[tuple[str, str], tuple[float, float]],
+    dataset: str,
+    protocol: str,
+) -> LeaderboardLine:
+    cells = tuple(
+        Cell(
+            number(row[name]),
+            row[name] is not None and row[name] == best[name],
+            interval(*known.get((row["variant"], name), (None, None))),
+        )
+        for name in MEASURES
+    )
     printed = paper_row(dataset, protocol, row["paper_row"])
     paper = tuple(number(value, 0 if name == "sum_r" else 1) for name, value in _paired(printed))
     label = "–" if row["paper_row"] is None else str(row["paper_row"])
@@ -85,12 +137,23 @@ def leaderboard_markdown(connection: duckdb.DuckDBPyConnection, dataset: str, pr
     lines = leaderboard(connection, dataset, protocol)
     if not lines:
         return f"No `{protocol}` leaderboard of `{dataset}` yet: materialise `leaderboard`."
+    return board_markdown(lines)
+
+
+def board_markdown(lines: Sequence[LeaderboardLine], *, with_intervals: bool = False) -> str:
+    """Lines of a leaderboard as a markdown table."""
     rows = [("row", "model", *HEADINGS), ("--:", ":--", *["--:"] * len(HEADINGS))]
     for line in lines:
-        cells = [f"**{cell.text}**" if cell.best else cell.text for cell in line.cells]
-        rows.append((line.row, line.title.replace("|", "\\|"), *cells))
+        rows.append((line.row, line.title.replace("|", "\\|"), *(_marked(cell, with_intervals) for cell in line.cells)))
+        if line.paper and with_intervals:
+            rows.append(("", "*paper*", *line.paper))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("| " + " | ".join(_fit(row, widths)) + " |" for row in rows) + "\n"
+
+
+def _marked(cell: Cell, with_intervals: bool) -> str:
+    text = f"**{cell.text}**" if cell.best else cell.text
+    return f"{text} {cell.interval}".rstrip() if with_intervals else text
 
 
 def _fit(row: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -200,16 +263,6 @@ def duplicates(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | N
     lines = [tuple(f"{row[name]:,}" for name in ("groups", "members", "tested", "excluded")) for row in rows]
     header = ("Groups", "Products in them", "Of them in test", "Excluded from training")
     return Table("Known duplicates", header, (True,) * 4, lines) if lines else None
-
-
-def duplicates_effect(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
-    """SumR of each row with known duplicates of the right product among the candidates, and without them."""
-    rows = select(connection, queries.DUPLICATES_EFFECT, dataset=dataset)
-    names = ("whole", "whole_distinct", "sampled", "sampled_distinct")
-    lines = [(variant_title(row["variant"]), *(number(row[name]) for name in names)) for row in rows]
-    header = ("Model", "All candidates", "without duplicates", "Sample-100", "without duplicates")
-    caption = "SumR with and without known duplicates of the right product among the candidates"
-    return Table(caption, header, (False,) + (True,) * 4, lines) if lines else None
 
 
 def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:

@@ -1,41 +1,27 @@
 """Gathers a home's results and lays them out as one HTML page that needs no network and no JavaScript."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from eiclip.files import write_text
+from eiclip.files import write_json, write_text
 from eiclip.lake import connect
-from eiclip.report import paper, plots, tables
-from eiclip.report.gallery import LOST, TOP, WON, Gallery, gallery
+from eiclip.report import tables
+from eiclip.report.about import About
+from eiclip.report.about_section import about_blocks
+from eiclip.report.document import Block, Section
+from eiclip.report.gallery import LOST, TOP, WON, Gallery
 from eiclip.report.headline import Headline, headline
-from eiclip.report.theme import DARK, LIGHT, Theme, data_uri
+from eiclip.report.markdown import as_markdown
+from eiclip.report.sections import sections
+from eiclip.report.source import Source
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-Plot = Callable[[duckdb.DuckDBPyConnection, str, Theme], bytes | None]
-
-SECTIONS = {
-    "rows": "The five rows",
-    "gates": "What the gates learned",
-    "usefulness": "What each entity group is worth",
-    "training": "Training",
-    "gallery": "Queries that changed",
-    "confounded": "Confounded entities",
-    "data": "Data",
-}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A plot in both themes, as data URIs."""
-
-    light: str
-    dark: str
+NO_BREAK = "\u00a0"
 
 
 @dataclass(frozen=True)
@@ -45,21 +31,27 @@ class DatasetPart:
     name: str
     anchor: str
     headline: Headline | None
-    boards: dict[str, list[tables.LeaderboardLine]]
-    pictures: dict[str, Picture | None]
-    tables: dict[str, tables.Table | None]
-    gallery: Gallery | str
-    missing: dict[str, str]
-    """By section: what to materialise, where the section has nothing to show."""
+    sections: Sequence[Section]
 
 
-def write_report(home: Path, output: Path, *, datasets: Sequence[str], about: Mapping[str, str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Report:
+    """All that the page says."""
+
+    parts: Sequence[DatasetPart]
+    about: Sequence[Block]
+
+
+def write_report(
+    home: Path, output: Path, *, datasets: Sequence[str], about: About, metadata: Path | None = None
+) -> dict[str, Any]:
     """Write the report of a home's datasets to `output`, whole or not at all.
 
     Args:
         home: an EICLIP_HOME with a catalogue.
         datasets: which datasets, in this order.
         about: what the run was: settings, versions, seed, hardware, run time.
+        metadata: where to write the same content as JSON, markdown by title, for Dagster's UI.
 
     Returns:
         Facts: `bytes`, and by dataset `sections` (filled ones), `missing`, `headline` and `gallery` (won, lost).
@@ -67,84 +59,68 @@ def write_report(home: Path, output: Path, *, datasets: Sequence[str], about: Ma
     Raises:
         EiclipError: the home has no catalogue yet.
     """
+    report = gather(home, datasets, about)
+    if metadata is not None:
+        write_json(metadata, as_metadata(report))
+    write_text(output, render(report))
+    return {"bytes": output.stat().st_size} | _facts(report.parts)
+
+
+def gather(home: Path, datasets: Sequence[str], about: About) -> Report:
+    """Everything there is to say, before it is laid out."""
+    parts = []
     with connect(home) as connection:
-        parts = [_part(connection, home, name, f"d{place}") for place, name in enumerate(datasets, start=1)]
-    write_text(output, render(parts, about))
-    return {"bytes": output.stat().st_size} | _facts(parts)
+        for place, name in enumerate(datasets, start=1):
+            found = headline(connection, name)
+            parts.append(DatasetPart(name, f"d{place}", found, sections(found, Source(connection, name, home))))
+        return Report(parts, about_blocks(connection, datasets, about))
 
 
-def render(parts: Sequence[DatasetPart], about: Mapping[str, str]) -> str:
+def render(report: Report) -> str:
     """The page as HTML; every value is escaped by the template."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters |= {"kind": lambda block: type(block).__name__, "unbroken": unbroken}
     template = environment.get_template("report.html")
-    limits = {"won": WON, "lost": LOST, "top": TOP}
     return template.render(
-        parts=parts, about=about, sections=SECTIONS, headings=tables.HEADINGS, paper_note=paper.NOTE, limits=limits
+        parts=report.parts,
+        about=report.about,
+        headings=tables.HEADINGS,
+        limits={"won": WON, "lost": LOST, "top": TOP},
     )
 
 
-def _part(connection: duckdb.DuckDBPyConnection, home: Path, name: str, anchor: str) -> DatasetPart:
-    boards = {protocol: tables.leaderboard(connection, name, protocol) for protocol in ("full", "sample100")}
-    made: dict[str, Plot] = {
-        "recall": plots.recall_plot,
-        "gates": plots.gate_plot,
-        "gate_history": plots.gate_history_plot,
-        "usefulness": plots.usefulness_plot,
-        "loss": plots.loss_plot,
-    }
-    pictures = {key: _picture(plot, connection, name) for key, plot in made.items()}
-    texts = {
-        "gates": tables.gate_extremes(connection, name),
-        "usefulness": tables.shuffles(connection, name),
-        "training": tables.trainings(connection, name),
-        "confounded": tables.confounded(connection, name),
-        "splits": tables.splits(connection, name),
-        "entities": tables.entity_coverage(connection, name),
-        "duplicates": tables.duplicates(connection, name),
-        "duplicates_effect": tables.duplicates_effect(connection, name),
-        "quarantine": tables.quarantine(connection, name),
-    }
-    shown = gallery(connection, home, name)
-    missing = _missing(boards, pictures, texts, shown)
-    return DatasetPart(name, anchor, headline(connection, name), boards, pictures, texts, shown, missing)
+def unbroken(text: str) -> str:
+    """Text with no line break between a number and its unit, or what it numbers.
+
+    >>> unbroken("+5 % (row 5), p < 0.1").split(" ")
+    ['+5\\xa0%', '(row\\xa05),', 'p\\xa0<\\xa00.1']
+    """
+    return re.sub(
+        r"(?<=\d) (?=%)|(?<=\b[Rr]ow) (?=\d)|(?<=\b[Rr]ows) (?=\d)|(?<=\bp) (?=[<=])|(?<=\bp.[<=]) ", NO_BREAK, text
+    )
 
 
-def _picture(plot: Plot, connection: duckdb.DuckDBPyConnection, dataset: str) -> Picture | None:
-    made = [plot(connection, dataset, theme) for theme in (LIGHT, DARK)]
-    light, dark = (data_uri(image, "image/png") if image else "" for image in made)
-    return Picture(light, dark) if light else None
-
-
-def _missing(
-    boards: Mapping[str, object], pictures: Mapping[str, object], texts: Mapping[str, object], shown: Gallery | str
-) -> dict[str, str]:
-    """What each empty section waits for."""
-    waits = {
-        "rows": (any(boards.values()), "retrieval_metrics and leaderboard"),
-        "gates": (pictures["gates"] or pictures["gate_history"], "gate_weights (row 5, EI-CLIP)"),
-        "usefulness": (pictures["usefulness"], "entity_shuffles (row 5, EI-CLIP)"),
-        "training": (pictures["loss"], "training_log: train at least one variant"),
-        "confounded": (
-            texts["confounded"],
-            "semantic_prior (or no description mentions an entity it is not tagged with)",
-        ),
-        "data": (texts["splits"], "catalog and products"),
-    }
-    told = {section: f"Materialise {names}." for section, (filled, names) in waits.items() if not filled}
-    return told | ({"gallery": shown} if isinstance(shown, str) else {})
+def as_metadata(report: Report) -> dict[str, str]:
+    """The same content for Dagster's UI: markdown by dataset and section, with plots in the light theme."""
+    found = {}
+    for part in report.parts:
+        for section in part.sections:
+            found[f"{part.name}_{section.key}"] = as_markdown(section)
+    return found
 
 
 def _facts(parts: Sequence[DatasetPart]) -> dict[str, Any]:
     return {
-        "sections": {part.name: [name for name in SECTIONS if name not in part.missing] for part in parts},
-        "missing": {part.name: part.missing for part in parts},
+        "sections": {part.name: [s.key for s in part.sections if not s.missing] for part in parts},
+        "missing": {part.name: {s.key: s.missing for s in part.sections if s.missing} for part in parts},
         "headline": {part.name: part.headline.sentence if part.headline else None for part in parts},
-        "gallery": {part.name: _gallery_sizes(part.gallery) for part in parts},
+        "gallery": {part.name: _gallery_sizes(part.sections) for part in parts},
     }
 
 
-def _gallery_sizes(shown: Gallery | str) -> dict[str, int]:
-    return {"won": 0, "lost": 0} if isinstance(shown, str) else {"won": len(shown.won), "lost": len(shown.lost)}
+def _gallery_sizes(sections: Sequence[Section]) -> Mapping[str, int]:
+    shown = [block for section in sections for block in section.blocks if isinstance(block, Gallery)]
+    return {"won": sum(len(found.won) for found in shown), "lost": sum(len(found.lost) for found in shown)}

@@ -99,7 +99,7 @@ def _step(run: _Run, samples: list[Sample], epoch: int) -> None:
         image_BD = run.model.encode_image(normalised_pixels(run.model, samples, run.device))
         text = run.model.encode_text(*text_inputs(run.model, samples, run.device))
         terms = run.model.loss(image_BD, text)
-    loss = terms.total()
+    loss = terms.total(run.model.loss_terms)
     if not math.isfinite(loss.item()):
         raise NonFiniteError(
             f"{run.job.dataset}/{run.job.variant}: loss is {loss.item()} at step {run.step} of {run.steps} "
@@ -132,7 +132,7 @@ def _log_row(
         "variant": run.job.variant,
         "step": run.step,
         "epoch": epoch,
-        "loss": terms.total().item(),
+        "loss": terms.total(run.model.loss_terms).item(),
         "loss_joint": terms.joint.item(),
         "loss_description": terms.description.item(),
         "loss_entities": terms.entities.item(),

@@ -12,7 +12,7 @@ class Work:
     def __init__(self, parts=("raw-h5-00000", "raw-h5-00001"), broken=()):
         self.parts, self.broken, self.calls = parts, broken, []
 
-    def plan(self):
+    def plan(self, context):
         self.calls.append("plan")
         return self.parts
 
@@ -26,8 +26,8 @@ class Work:
         self.calls.append(dict(parts))
         return dg.Output(None, metadata={"parts": len(parts)}, data_version=dg.DataVersion("+".join(parts.values())))
 
-    def asset(self):
-        work = Parted(self.plan, self.make, self.gather)
+    def asset(self, resources=()):
+        work = Parted(self.plan, self.make, self.gather, frozenset(resources))
         return parted_asset(["d", "photos"], work, upstream=[["d", "records"]], group="g", kinds=set(), text="Photos.")
 
 
@@ -61,6 +61,26 @@ def test_a_part_that_fails_keeps_them_from_being_put_together():
     assert not result.success
     assert {"raw-h5-00000", "raw-h5-00001"} <= set(work.calls[1:])
     assert not any(isinstance(call, dict) for call in work.calls)
+
+
+def test_every_step_finds_the_resources_it_asks_for():
+    work, seen = Work(), []
+    for name in ("plan", "make", "gather"):
+        step = getattr(work, name)
+        setattr(
+            work,
+            name,
+            lambda context, *given, step=step: (seen.append(context.resources.oven), step(context, *given))[1],
+        )
+    oven = dg.ResourceDefinition.hardcoded_resource("hot")
+    assert dg.materialize([upstream, work.asset({"oven"})], resources={"oven": oven}).success
+    assert seen == ["hot"] * 4
+
+
+def test_parts_may_be_named_in_words():
+    work = Work(("row 5, batch 16", "row 5, batch-16", "größe: 3/4"))
+    assert dg.materialize([upstream, work.asset()]).success
+    assert sorted(work.calls[-1]) == sorted(work.parts)
 
 
 @pytest.mark.parametrize("parts", [(), ("one",)])

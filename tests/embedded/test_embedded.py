@@ -252,26 +252,6 @@ def test_a_signature_is_seen_at_64_pixels(products):
     assert 15 < changed.sum() < 64 * 64 * 0.15
 
 
-def test_neutral_names_change_the_names_alone(fashion, shop, tmp_path):
-    write_fashiongen(tmp_path, seed=3, train_products=60, test_products=12, neutral_brands=True)
-    named = columns(fashion / "fashiongen_256_256_train.h5")
-    neutral = columns(tmp_path / "fashiongen_256_256_train.h5")
-    assert {key for key in named if not (named[key] == neutral[key]).all()} == {"input_brand"}
-    pairs = set(zip(named["input_brand"][:, 0].tolist(), neutral["input_brand"][:, 0].tolist(), strict=True))
-    assert len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
-    write_amazon(tmp_path / "shop", seed=3, products=40, neutral_brands=True)
-    assert (tmp_path / "shop/meta_Fashion.json.gz").read_bytes() != (shop / "meta_Fashion.json.gz").read_bytes()
-    for photo in (shop / "images").iterdir():
-        assert (tmp_path / "shop/images" / photo.name).read_bytes() == photo.read_bytes()
-
-
-def test_neutral_names_mean_nothing():
-    names = [brands.neutral_name(name) for name in brands.ALL_BRANDS]
-    assert len(set(names)) == len(names)
-    language = " ".join(caption for scene in SCENES.values() for caption in scene.captions).lower().split()
-    assert not {name.lower() for name in names} & set(language)
-
-
 def test_amazon_rows_are_those_of_2018_and_some_are_dirty(shop):
     lines = gzip.decompress((shop / "meta_Fashion.json.gz").read_bytes()).decode().splitlines()
     records, broken = [], 0

@@ -16,17 +16,51 @@ TOKENS = tokenize(["a red coat", "blue jeans with pockets", "bag"], 64)
 IDS = torch.tensor([[1, 1], [0, -1], [-1, -1]])
 
 
-def build(name):
+def build(name, vocabulary=VOCABULARY, **training):
     torch.manual_seed(0)
-    return EntityClip(new_towers(SMALL, 0), get_variant(name), VOCABULARY, TrainingSettings())
+    return EntityClip(new_towers(SMALL, 0), get_variant(name), vocabulary, TrainingSettings(**training))
+
+
+def some_loss(model):
+    return model.loss(torch.randn(3, 128), model.encode_text(TOKENS, IDS))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_loss_terms_of_each_row(name):
     model = build(name)
-    terms = model.loss(torch.randn(3, 128), model.encode_text(TOKENS, IDS))
+    terms = some_loss(model)
     has = model.variant.has_entities
-    assert [bool(term > 0) for term in terms] == [has, True, has]
+    assert [bool(term > 0) for term in terms] == [True, True, has]
+    assert terms.total(model.loss_terms) == (sum(terms) if has else terms.description)
+
+
+@pytest.mark.parametrize("name", ["clip_description", "clip_entities_text"])
+def test_rows_without_entity_encoders_have_one_term_whatever_the_settings_say(name):
+    model = build(name, loss_terms=("entities",))
+    assert model.loss_terms == ("description",)
+    terms = some_loss(model)
+    assert terms.joint == terms.description, "their text is their description's embedding"
+
+
+def test_a_term_that_is_off_is_known_and_passes_no_gradient():
+    model = build("eiclip", loss_terms=("description",))
+    terms = some_loss(model)
+    assert terms.entities > 0
+    terms.total(model.loss_terms).backward()
+    assert all(parameter.grad is None for parameter in model.fusion.parameters())
+
+
+def test_without_the_mixture_an_entity_is_of_its_own_group_alone():
+    vocabulary = Vocabulary(
+        {"brand": ["<unk>", "top"], "subcategory": ["<unk>", "top"]},
+        {"top": {"brand": 0.25, "subcategory": 0.75}},
+    )
+    mixed, own = (build("eiclip", vocabulary, prior_mixture=mixture) for mixture in (True, False))
+    assert own.vocabulary == vocabulary, "the checkpoint keeps what the tables say"
+    one = torch.tensor([1])
+    for group, encoder in enumerate(own.fusion.encoders):
+        assert torch.allclose(own.fusion.entity(group, one), F.normalize(encoder(one), dim=-1))
+        assert not torch.allclose(mixed.fusion.entity(group, one), own.fusion.entity(group, one))
 
 
 def test_a_product_without_entities_falls_back_to_its_description():
@@ -45,13 +79,18 @@ def test_parameters_are_in_three_groups_once_each():
     assert sorted(grouped) == sorted(id(parameter) for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", ["clip_description", "eiclip_equal", "eiclip"])
+@pytest.mark.parametrize(
+    ("name", "training"),
+    [("clip_description", {}), ("eiclip_equal", {}), ("eiclip", {}),
+     ("eiclip", {"loss_terms": ("joint",), "prior_mixture": False})],
+)  # fmt: skip
 @torch.inference_mode()
-def test_checkpoint_round_trip(name, tmp_path):
-    model = build(name).eval()
+def test_checkpoint_round_trip(name, training, tmp_path):
+    model = build(name, **training).eval()
     save_checkpoint(model, tmp_path / name, {"seed": 0})
     again = load_checkpoint(tmp_path / name)
     assert again.variant == model.variant
+    assert again.training_settings == model.training_settings
     assert again.vocabulary == VOCABULARY
     assert torch.equal(again.encode_text(TOKENS, IDS).joint(), model.encode_text(TOKENS, IDS).joint())
 

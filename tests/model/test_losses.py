@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from eiclip.model.losses import LossTerms, contrastive_loss
+from eiclip.settings import LOSS_TERMS
 
 
 @pytest.fixture
@@ -34,5 +35,8 @@ def test_too_few_pairs_cost_nothing_but_keep_the_graph(pairs):
     assert not image.grad.any()
 
 
-def test_total_is_the_sum_of_the_three():
-    assert LossTerms(*torch.tensor([1.0, 2.0, 4.0])).total() == 7
+@pytest.mark.parametrize(
+    ("names", "total"), [(LOSS_TERMS, 7), (("joint",), 1), (("description", "entities"), 6), (("entities",), 4)]
+)
+def test_total_is_the_sum_of_the_named_terms(names, total):
+    assert LossTerms(*torch.tensor([1.0, 2.0, 4.0])).total(names) == total

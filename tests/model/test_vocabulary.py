@@ -69,6 +69,31 @@ def test_rows_are_read_whatever_their_order_and_groups_in_the_models(tmp_path):
     assert read.groups == GROUPS
 
 
+@pytest.mark.parametrize(
+    ("groups", "shares"),
+    [
+        (("brand", "subcategory"), {"brand": 0.25, "subcategory": 0.75}),
+        (("composition", "brand"), {"composition": 0.8, "brand": 0.2}),
+        (("subcategory",), None),
+        (("season", "brand"), None),
+    ],
+)
+def test_some_groups_alone_share_the_priors_of_all_out_among_them(tmp_path, groups, shares):
+    rows = [(g, n, name) for g in ("brand", "subcategory", "composition") for n, name in enumerate([UNKNOWN, "top"])]
+    rows += [("season", 0, UNKNOWN), ("season", 1, "fw2016")]
+    prior = [("top", "brand", 0.125), ("top", "subcategory", 0.375), ("top", "composition", 0.5)]
+    read = read_vocabulary(groups, *write(tmp_path, rows, prior))
+    assert read.groups == groups
+    assert read.priors == ({"top": pytest.approx(shares)} if shares else {})
+    for group in groups:
+        assert torch.allclose(read.mixture(group)[1].sum(dim=1), torch.ones(2))
+
+
+def test_unmixed_entities_are_the_same_entities():
+    assert VOCABULARY.unmixed().names == VOCABULARY.names
+    assert VOCABULARY.unmixed().mixture("subcategory")[1].tolist() == [[1, 0]] * 3
+
+
 @pytest.mark.parametrize("ids", [[0, 2], [1, 2], [0, 1, 1]])
 def test_ids_with_gaps_are_an_error_that_names_the_table(tmp_path, ids):
     rows = [("subcategory", number, UNKNOWN) for number in ids] + [("composition", 0, UNKNOWN)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from eiclip.ablations.trials import ABLATIONS
 from eiclip.settings import AMAZON, load_settings
 from eiclip.variants import VARIANTS
 from pipelines.definitions import build_definitions
@@ -38,7 +39,25 @@ TABLES = {
     "leaderboard",
     "gate_weights",
     "entity_shuffles",
+    "protocols",
+    "query_facets",
+    "metric_intervals",
+    "row_comparisons",
+    "recall_breakdowns",
+    "gate_report",
+    "gate_history",
+    "interventions",
+    "intervention_summary",
+    "runs",
+    "model_cards",
 }
+OF_SEVERAL_GROUPS = {name for name, ablation in ABLATIONS.items() if ablation.several_groups}
+"""Ablations that a dataset of a single entity group has no use for."""
+
+
+def ablations(dataset):
+    left_out = OF_SEVERAL_GROUPS if dataset == "amazon" else set()
+    return {dg.AssetKey([dataset, name]) for name in ABLATIONS if name not in left_out}
 
 
 def expected(dataset):
@@ -67,6 +86,7 @@ def test_the_code_location_loads_without_torch(tmp_path):
 def test_embedded_graph_has_every_asset_of_both_datasets(tmp_path, monkeypatch):
     shared = {("general", "shards"), ("general", "pretrained"), ("results", "catalogue"), ("results", "report")}
     wanted = expected("fashiongen") | expected("amazon") | {dg.AssetKey(list(key)) for key in shared}
+    wanted |= ablations("fashiongen") | ablations("amazon")
     wanted.add(dg.AssetKey(["fashiongen", "compositions"]))  # which Amazon's metadata lacks
     assert keys_of(definitions(tmp_path, monkeypatch)) == wanted
 
@@ -78,10 +98,23 @@ def test_a_catalogue_of_ones_own_is_one_more_entry(tmp_path, monkeypatch):
     assert dg.AssetKey(["general", "shards"]) not in keys, "released weights by default: nothing to pretrain"
 
 
-def test_job_selects_everything(tmp_path, monkeypatch):
+def test_full_eval_selects_everything_but_the_ablations(tmp_path, monkeypatch):
     defs = definitions(tmp_path, monkeypatch)
     job = defs.resolve_job_def("full_eval")
-    assert set(job.asset_layer.selected_asset_keys) == keys_of(defs)
+    apart = ablations("fashiongen") | ablations("amazon")
+    assert set(job.asset_layer.selected_asset_keys) == keys_of(defs) - apart
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_an_ablation_is_a_job_that_ends_in_the_report(tmp_path, monkeypatch, name):
+    defs = definitions(tmp_path, monkeypatch)
+    keys = set(defs.resolve_job_def(name).asset_layer.selected_asset_keys)
+    chosen = {key for key in ablations("fashiongen") | ablations("amazon") if key.path[-1] == name}
+    others = (ablations("fashiongen") | ablations("amazon")) - chosen
+    report = defs.resolve_asset_graph().get(dg.AssetKey(["results", "report"]))
+    assert chosen | {dg.AssetKey(["results", "report"]), dg.AssetKey(["fashiongen", "shards"])} <= keys
+    assert not keys & others
+    assert chosen <= report.parent_keys, "the report is made after it"
 
 
 def test_the_ingest_job_ends_with_shards_and_profile(tmp_path, monkeypatch):

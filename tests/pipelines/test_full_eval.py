@@ -1,14 +1,26 @@
 """The whole job, small, in one process (its trainers are real processes), and what a second run of it does."""
 
+import ast
+import re
+import shutil
+from pathlib import Path
+
 import dagster as dg
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from eiclip.history import Run, keep_run
+from eiclip.lake import Lake, connect
+from eiclip.ranks import PROTOCOLS
 from eiclip.settings import FASHIONGEN, load_settings
 from eiclip.variants import VARIANTS
 from pipelines.definitions import build_definitions
 
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ("queries.md", "uncertainty.md", "interventions.md")
+PROTOCOL_NAMES = [protocol.name for protocol in PROTOCOLS]
 SIZES = {"fashiongen_train": 120, "fashiongen_test": 40, "general_images": 128, "pretraining_epochs": 1}
 
 
@@ -56,20 +68,21 @@ def test_everything_is_made(settings, first):
 
 def test_leaderboard_has_five_rows_under_every_protocol(settings, first):
     rows = query(settings, "SELECT protocol, paper_row, variant FROM leaderboard ORDER BY ALL")
-    protocols = ("full", "full_distinct", "sample100", "sample100_distinct")
-    assert rows == [(p, v.row, v.name) for p in protocols for v in VARIANTS.values()]
+    assert rows == [(p, v.row, v.name) for p in sorted(PROTOCOL_NAMES) for v in VARIANTS.values()]
 
 
 def test_ranks_cover_every_query_once(settings, first):
     photos = query(settings, "SELECT count(*) FROM images WHERE split = 'test'")[0][0]
     products = query(settings, "SELECT count(*) FROM products WHERE split = 'test'")[0][0]
     text = """
-        SELECT DISTINCT direction, count(*), count(DISTINCT query_id)
-        FROM retrieval_ranks GROUP BY direction, variant, protocol"""
-    assert sorted(query(settings, text)) == [
-        ("i2t", photos, photos),
-        ("t2i", products, products),
-    ]
+        SELECT DISTINCT protocol, direction, count(*), count(DISTINCT query_id)
+        FROM retrieval_ranks GROUP BY direction, variant, protocol, draw"""
+    queries = {"i2t": photos, "t2i": products}
+    assert sorted(query(settings, text)) == sorted(
+        (name, way, asked, asked)
+        for name in PROTOCOL_NAMES
+        for way, asked in (dict.fromkeys(queries, products) if name.endswith("_product") else queries).items()
+    )
 
 
 def test_metrics_are_the_ranks(settings, first):
@@ -80,7 +93,7 @@ def test_metrics_are_the_ranks(settings, first):
             SELECT dataset, variant, protocol, direction, 100.0 * count(*) FILTER (WHERE rank <= 5) / count(*) AS again
             FROM retrieval_ranks GROUP BY ALL
         ) USING (dataset, variant, protocol, direction) WHERE abs(r5 - again) < 1e-9""",
-    ) == [(40,)]
+    ) == [(2 * 5 * len(PROTOCOLS),)]
 
 
 def test_gates_and_embeddings_are_in_range(settings, first):
@@ -93,6 +106,58 @@ def test_gates_and_embeddings_are_in_range(settings, first):
 def test_nothing_is_lost(settings, first):
     found = query(settings, "SELECT (SELECT count(*) FROM images) + (SELECT count(*) FROM quarantine)")
     assert found[0][0] == first["fashiongen/records"]["rows_in"].value
+
+
+def test_the_run_is_kept_with_its_hashes(settings, first):
+    [(run_id, config_hash, fingerprint)] = query(settings, "SELECT run_id, config_hash, data_fingerprint FROM runs")
+    assert first["fashiongen/runs"]["run_id"].value == run_id
+    assert len(config_hash) == len(fingerprint) == 16
+    for kept, present in (("run_ranks", "retrieval_ranks"), ("run_metrics", "retrieval_metrics")):
+        counts = f"SELECT (SELECT count(*) FROM {kept} WHERE run_id = '{run_id}'), (SELECT count(*) FROM {present})"
+        [(ours, theirs)] = query(settings, counts)
+        assert ours == theirs > 0
+
+
+@pytest.fixture(scope="module")
+def two_runs(settings, first, tmp_path_factory):
+    """A catalogue as after a second run with other weights: two results are kept."""
+    home = tmp_path_factory.mktemp("two_runs")
+    shutil.copytree(settings.home / "lake", home / "lake")
+    lake = Lake(home)
+    ranks = pq.read_table(lake.path("retrieval_ranks", "fashiongen"))
+    worse = pa.compute.add(ranks["rank"], 1)
+    lake.write(ranks.set_column(ranks.column_names.index("rank"), "rank", worse), "retrieval_ranks", "fashiongen")
+    sources = {"retrieval_ranks": lake.files("retrieval_ranks", "fashiongen")}
+    lake.query("retrieval_metrics", lake.path("retrieval_metrics", "fashiongen"), sources, {})
+    keep_run(lake, Run("second", "fashiongen", 0, {}, {}, "code", "cpu", 1.0))
+    lake.refresh_catalogue()
+    with connect(home) as connection:
+        yield connection
+
+
+def blocks(page, language):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("page", "number"), [(page, number) for page in PAGES for number in range(len(blocks(page, "sql")))]
+)
+def test_documented_queries_answer(two_runs, page, number):
+    text = blocks(page, "sql")[number]
+    result = two_runs.execute(text)
+    names, rows = [column[0] for column in result.description], result.fetchall()
+    assert len(set(names)) == len(names)
+    assert rows, text
+
+
+def test_documented_search_by_words_answers(settings, first, monkeypatch, capsys):
+    monkeypatch.setenv("EICLIP_HOME", str(settings.home))
+    [code] = blocks("queries.md", "python")
+    exec(compile(code, "docs/queries.md", "exec"), {})
+    found = ast.literal_eval(capsys.readouterr().out)
+    assert len(found) == 5
+    assert [row[2] for row in found] == sorted((row[2] for row in found), reverse=True)
 
 
 def test_second_run_reuses_everything(settings, first):

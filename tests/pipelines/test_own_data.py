@@ -44,7 +44,7 @@ def times(folder, pattern):
 @pytest.fixture
 def growing(tmp_path):
     raw = tmp_path / "raw"
-    write_fashiongen(raw, seed=0, train_products=24, test_products=12, neutral_brands=False)
+    write_fashiongen(raw, seed=0, train_products=24, test_products=12)
     entry = FASHIONGEN.model_copy(update={"folder": str(raw), "part_rows": 16})
     return load_settings(home=tmp_path / "home", datasets={"shop": entry}, pretrained="general"), raw / TRAIN
 

@@ -25,8 +25,9 @@ def watch(tmp_path):
     def start(**datasets):
         settings = load_settings(home=tmp_path / "home", datasets=datasets)
         sensor = raw_files_sensor(House(settings, Home(settings.home)))
-        keys = [[name, table] for name in datasets for table in ("products", "shards")] + [["results", "report"]]
-        job = dg.define_asset_job("full_eval", selection="*")
+        tables = ("products", "shards", "ablation_budget")
+        keys = [[name, table] for name in datasets for table in tables] + [["results", "report"]]
+        job = dg.define_asset_job("full_eval", selection='* and not key:"*/ablation_budget"')
         definitions = dg.Definitions([dg.AssetSpec(key) for key in keys], jobs=[job], sensors=[sensor])
         memory = {"cursor": None}
 

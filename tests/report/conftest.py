@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
 
+from eiclip.ablations.results import RESULTS_SCHEMA
+from eiclip.history import SCHEMA as RUN_SCHEMA
 from eiclip.lake import Lake
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.train.job import LOG_SCHEMA
+from eiclip.uncertainty import PAIRS
 from eiclip.variants import VARIANTS
 
 BRANDS = ["diesel", "golden goose", "<script>alert(1)</script>", "off-white", "acne studios", "a$b$c", "rick owens"]
@@ -23,13 +27,32 @@ GROUPS = {"brand": (BRANDS, 0.66), "composition": (["cotton", "silk", "denim", "
 RECALLS = {"clip_pretrained": 9.9, "clip_description": 13.7, "clip_entities_text": 14.7, "eiclip_equal": 27.5,
            "eiclip": 27.1}  # fmt: skip
 WIDTH = 16
-PROTOCOLS = {"full": 1.0, "full_distinct": 1.1, "sample100": 1.6, "sample100_distinct": 1.7}
+PROTOCOLS = {"full": 1.0, "full_distinct": 1.1, "full_product": 1.2, "sample100": 1.6, "sample100_distinct": 1.7,
+             "sample100_product": 1.8, "sample100_5x1000": 1.6}  # fmt: skip
 """How much easier each is than the first."""
 
 
 def recalls(first: float) -> dict[str, float]:
-    """Recalls that grow with k as they do."""
-    return {"r1": first, "r5": min(100, 2.2 * first + 4), "r10": min(100, 2.7 * first + 8)}
+    """Recalls that grow with k as they do, and what else is measured."""
+    return {"r1": first, "r5": min(100, 2.2 * first + 4), "r10": min(100, 2.7 * first + 8), "mrr": 1.6 * first,
+            "ndcg10": 1.9 * first}  # fmt: skip
+
+
+def both_ways(first: float) -> dict[str, dict[str, float]]:
+    """Recalls of both directions."""
+    return {"i2t": recalls(first), "t2i": recalls(first * 0.98)}
+
+
+def side_by_side(ways: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Recalls of both directions as the leaderboard has them, with their sum."""
+    flat = {f"{way}_{name}": value for way, values in ways.items() for name, value in values.items()}
+    return flat | {"sum_r": sum(value for name, value in flat.items() if name.split("_")[1] in ("r1", "r5", "r10"))}
+
+
+def named(measure: str) -> dict[str, str]:
+    """Direction and measure of a leaderboard's column."""
+    way, _, name = measure.partition("_")
+    return {"direction": "both", "measure": measure} if measure == "sum_r" else {"direction": way, "measure": name}
 
 
 class FakeHome:
@@ -49,14 +72,113 @@ class FakeHome:
         metrics, board = [], []
         for protocol, factor in PROTOCOLS.items():
             for name, first in firsts.items():
-                ways = {"i2t": recalls(first * factor), "t2i": recalls(first * factor * 0.98)}
+                ways = both_ways(first * factor)
                 shared = {"variant": name, "protocol": protocol}
-                metrics += [shared | {"direction": way, "queries": queries, "median_rank": 7.0} | values
-                            for way, values in ways.items()]  # fmt: skip
-                flat = {f"{way}_{k}": value for way, values in ways.items() for k, value in values.items()}
-                board.append(shared | {"paper_row": VARIANTS[name].row} | flat | {"sum_r": sum(flat.values())})
+                rest = {"queries": queries, "median_rank": 7.0}
+                rest |= {f"text_equal_{k}": min(100.0, ways["i2t"][k] + 1) for k in ("r1", "r5", "r10")}
+                metrics += [shared | {"direction": way} | rest | values for way, values in ways.items()]
+                board.append(shared | {"paper_row": VARIANTS[name].row} | side_by_side(ways))
         self.table("retrieval_metrics", dataset, metrics)
         self.table("leaderboard", dataset, board)
+
+    def sure(self, dataset: str, firsts: dict[str, float] = RECALLS, width: float = 3.0) -> None:
+        """Intervals and comparisons around `results` of the same recalls: `width` points to either side."""
+        intervals, comparisons = [], []
+        counts = {"queries": 800, "products": 400, "resamples": 2000}
+        for protocol, factor in PROTOCOLS.items():
+            boards = {name: side_by_side(both_ways(first * factor)) for name, first in firsts.items()}
+            for name, board in boards.items():
+                intervals += [{"variant": name, "protocol": protocol, **named(measure), "value": value,
+                               "low": value - width, "high": value + width} | counts
+                              for measure, value in board.items()]  # fmt: skip
+            if protocol == "full":
+                comparisons += [self._compared(pair, measure, boards, width) | counts for pair in PAIRS
+                                if set(pair) <= set(boards) for measure in boards[pair[0]]]  # fmt: skip
+        self.table("metric_intervals", dataset, intervals)
+        if comparisons:
+            self.table("row_comparisons", dataset, comparisons)
+
+    def _compared(self, pair: tuple[str, str], measure: str, boards: dict[str, Any], width: float) -> dict[str, Any]:
+        value, base = (boards[name][measure] for name in pair)
+        ends = {"difference": value - base, "low": value - base - width, "high": value - base + width}
+        percents = {f"relative{end}": 100 * ends[name] / base
+                    for end, name in (("", "difference"), ("_low", "low"), ("_high", "high"))}  # fmt: skip
+        sign = ends["low"] > 0 or ends["high"] < 0
+        return {"protocol": "full", **named(measure), "variant": pair[0], "baseline": pair[1], "value": value,
+                "baseline_value": base, "p_value": 0.0001 if sign else 0.42} | ends | percents  # fmt: skip
+
+    def studied(self, dataset: str) -> None:
+        """Protocols, breakdowns, interventions, an ablation, and a kept run: a row or two each."""
+        self.table("protocols", dataset, [
+            {"protocol": name, "rule": f"Rule of {name}: <b>&", "level": "image", "candidates": "all", "queries": 1200,
+             "draws": 0, "seed": 7 if name.startswith("sample") else None, "with_shortfall": 3, "negatives_short": 9}
+            for name in PROTOCOLS
+        ])  # fmt: skip
+        gains = {"gain_r1": 5.0, "gain_low": 1.0, "gain_high": 9.0, "p_value": 0.01}
+        nothing = dict.fromkeys(gains)
+        places = [("brand confounded", "0 %"), ("brand confounded", "10 to 50 %"), ("meanings", "one")]
+        places += [("brand state", "known"), ("brand state", "unseen"), ("season state", "missing")]
+        places += [("brand", brand) for brand in BRANDS]
+        self.table("recall_breakdowns", dataset, [
+            {"protocol": "full", "direction": way, "facet": facet, "value": value, "variant": variant, "products": 44,
+             "queries": 50, "r1": 21.0, "r10": 50.0, "mrr": 30.0} | (gains if variant == "eiclip" else nothing)
+            for facet, value in places for variant in RECALLS for way in ("i2t", "t2i")
+        ])  # fmt: skip
+        self._changed(dataset)
+        self.table("ablation_results", dataset, [
+            {"ablation": "ablation_batch_size", "trial": f"row {VARIANTS[name].row}, batch {size}",
+             "setting": "batch_size", "value": str(size), "x": float(size), "variant": name,
+             "row": VARIANTS[name].row, "seed": 0, "subset": "all", "epochs": 3, "steps": 200, "seconds": 30.0,
+             "products": 400, "sum_r": sum_r, "sum_r_low": sum_r - 9, "sum_r_high": sum_r + 9,
+             "reference": f"row 3, batch {size}" if name == "eiclip" else None}
+            | dict.fromkeys(("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10", "i2t_mrr", "t2i_mrr"), 30.0)
+            | dict(zip(("sum_r_gain", "gain_low", "gain_high"), (70.0, 60.0, 80.0) if name == "eiclip" else [None] * 3,
+                       strict=True))
+            for size in (16, 32) for name, sum_r in (("clip_entities_text", 190.0), ("eiclip", 260.0))
+        ], schema=RESULTS_SCHEMA, part="ablation_batch_size")  # fmt: skip
+        for number in range(2):
+            self.kept_run(dataset, f"run-{number}", number)
+
+    def kept_run(self, dataset: str, run_id: str, day: int) -> None:
+        """A kept run and its metrics."""
+        row = {"run_id": run_id, "finished_at": datetime(2026, 1, 1 + day, tzinfo=UTC), "seed": 0, "device": "cpu",
+               "config_hash": "c0ffee", "data_fingerprint": "da7a", "code_version": "abc", "result_hash": run_id,
+               "versions": '{"numpy": "2.0"}', "settings": "{}", "seconds": 400.0}  # fmt: skip
+        self.table("runs", dataset, [row], part=run_id, schema=RUN_SCHEMA)
+        self.table("run_metrics", dataset, [
+            {"run_id": run_id, "variant": name, "protocol": "full", "direction": way} | recalls(first)
+            for name, first in RECALLS.items() for way in ("i2t", "t2i")
+        ], part=run_id)  # fmt: skip
+
+    def _changed(self, dataset: str) -> None:
+        """Interventions on p0 and p1, their summary, and the gates' report."""
+        shares = {"share_before": 0.9, "share_after": 0.3, "replacement_share_before": 0.0,
+                  "replacement_share_after": 0.4}  # fmt: skip
+        kinds = [
+            (variant, kind, group)
+            for variant in ("clip_entities_text", "eiclip")
+            for group in GROUPS
+            for kind in ("removed", "swapped", "as_text")
+            if (variant, kind) != ("clip_entities_text", "as_text")
+        ]
+        self.table("interventions", dataset, [
+            {"variant": variant, "intervention": kind, "entity_group": group, "product_id": f"p{n}", "entity": "diesel",
+             "replacement": "coach" if kind == "swapped" else None, "gate_weight": 0.5, "rank_before": 2 + n,
+             "rank_after": 30, "top_before": "p0-0", "top_after": "p1-0"} | shares
+            for variant, kind, group in kinds for n in range(2)
+        ])  # fmt: skip
+        self.table("intervention_summary", dataset, [
+            {"variant": variant, "intervention": kind, "entity_group": group, "queries": 400, "r1_before": 20.0,
+             "r1_after": 11.0, "mean_rank_change": 9.0, "mean_log2_rank_change": 1.0, "median_rank_before": 7.0,
+             "median_rank_after": 14.0, "worse_share": 0.6, "mean_gate": 0.5, "gate_correlation": 0.4} | shares
+            for variant, kind, group in kinds
+        ])  # fmt: skip
+        self.table("gate_report", dataset, [
+            {"variant": "eiclip", "entity_group": group, "entities": len(names), "training_products": 400,
+             "mean_weight": mean, "lowest": 0.1, "lower_quartile": 0.3, "median": mean, "upper_quartile": 0.7,
+             "highest": 0.9, "r1_lost_removed": 20 * mean**2, "r1_lost_shuffled": 30 * mean**2}
+            for group, (names, mean) in GROUPS.items()
+        ])  # fmt: skip
 
     def ranks(self, dataset: str, by_variant: dict[str, list[int]]) -> None:
         """Ranks of texts 0, 1, ... over all candidates."""
@@ -167,10 +289,30 @@ class FakeHome:
         excluded = [{"product_id": p, "split": "excluded", "image_count": 1} for p in ("x1", "x2")]
         self.table("products", dataset, excluded, part="more")
 
+    def profiled(self, dataset: str) -> None:
+        """The data profile, a row each."""
+        self.table("profile_splits", dataset, [{"split": "test", "products": 60, "images": 120, "share": 1.0}])
+        self.table("profile_entities", dataset, [
+            {"entity_group": group, "tagged_products": 60, "coverage": 1.0, "entities": len(names),
+             "distinct_entities": len(names), "unseen_in_test": 0, "paper_entities": None}
+            for group, (names, _) in GROUPS.items()
+        ], schema=pa.schema([(name, pa.string()) for name in ("dataset", "entity_group")]
+                            + [("coverage", pa.float64())]
+                            + [(name, pa.int64()) for name in ("tagged_products", "entities", "distinct_entities",
+                                                               "unseen_in_test", "paper_entities")]))  # fmt: skip
+        self.table("profile_descriptions", dataset, [
+            {"split": "test", "descriptions": 60, "tokens_median": 20, "tokens_p95": 60, "tokens_max": 90, "cut": 3,
+             "cut_share": 0.05, "context_length": 64, "duplicates": 0}
+        ])  # fmt: skip
+        self.table("profile_token_histogram", dataset, [{"tokens": 4 * n, "products": 9 - n} for n in range(9)])
+
     def whole(self, dataset: str) -> None:
         """Everything a finished run leaves."""
         draw = np.random.default_rng(4)
         self.results(dataset)
+        self.sure(dataset)
+        self.studied(dataset)
+        self.profiled(dataset)
         self.ranks(dataset, {name: [int(rank) for rank in draw.geometric(0.15 + 0.01 * first, 400)]
                              for name, first in RECALLS.items()})  # fmt: skip
         self.learned(dataset)

@@ -4,26 +4,30 @@ import io
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from eiclip.lake import connect
-from eiclip.report.gallery import TOP, _thumbnail, gallery, right_ranks
-from eiclip.retrieval import full_ranks
+from eiclip.report.gallery import TOP, _thumbnail, gallery, ranks
 from eiclip.shards import Sample
 
 
-def test_ranks_are_those_of_the_evaluation():
+def test_texts_without_a_photo_have_no_rank_and_the_others_keep_theirs():
     draw = np.random.default_rng(0)
-    text_QD, image_ND = draw.normal(size=(30, 8)).round(1), draw.normal(size=(70, 8)).round(1)
-    owner_N = np.concatenate([np.arange(30), draw.integers(0, 30, 40)])
-    expected = full_ranks(*map(torch.from_numpy, (text_QD, image_ND, np.arange(30), owner_N)))
-    assert right_ranks(text_QD, image_ND, owner_N).tolist() == expected.tolist()
+    text_QD, image_ND = (draw.normal(size=size).astype(np.float32) for size in ((30, 8), (70, 8)))
+    owner_N = draw.integers(-1, 25, 70)
+    asked = sorted(set(owner_N) - {-1})
+    scores_QN = text_QD @ image_ND.T
+    expected = [0] * 30
+    for query in asked:
+        right = owner_N == query
+        expected[query] = 1 + int((scores_QN[query][~right] >= scores_QN[query][right].max()).sum())
+    assert ranks(text_QD, image_ND, owner_N).tolist() == expected
 
 
-def test_ties_count_against_the_model_and_no_photo_is_no_rank():
-    constant = np.ones((2, 3))
-    assert right_ranks(constant, np.ones((4, 3)), np.array([0, -1, -1, -1])).tolist() == [4, 0]
+def test_ties_count_against_the_model_and_there_may_be_no_photo_at_all():
+    constant, photos = np.ones((2, 3), np.float32), np.ones((4, 3), np.float32)
+    assert ranks(constant, photos, np.array([0, -1, -1, -1])).tolist() == [4, 0]
+    assert ranks(constant, photos, np.full(4, -1)).tolist() == [0, 0]
 
 
 def test_rule_of_choice(whole_home):

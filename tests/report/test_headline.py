@@ -1,87 +1,154 @@
-"""The sentence at the top is arithmetic: row 5 winning, losing, tying, and lying beside row 4."""
+"""The sentence at the top is arithmetic on intervals: row 5 winning, losing, tying, and beside row 4."""
 
 import pytest
 
 from eiclip.lake import connect
-from eiclip.report.headline import headline
+from eiclip.report.headline import comparison, headline
+
+NAMES = {"row3": "clip_entities_text", "row4": "eiclip_equal", "row5": "eiclip"}
 
 
-def told(fake, **firsts):
-    names = {"row3": "clip_entities_text", "row4": "eiclip_equal", "row5": "eiclip"}
-    fake.results("toys", {names[row]: first for row, first in firsts.items()})
+def told(fake, dataset="toys", width=3.0, **firsts):
+    recalls = {NAMES[row]: first for row, first in firsts.items()}
+    fake.results(dataset, recalls)
+    if width:
+        fake.sure(dataset, recalls, width)
     with connect(fake.refresh()) as connection:
-        return headline(connection, "toys")
+        return headline(connection, dataset)
 
 
 def test_row_5_wins(fake):
     found = told(fake, row3=20.0, row4=10.0, row5=25.0)
     assert found.outcome == "wins"
-    assert "recall@1 25.0 against 20.0 (+25.0 %) from photo to text" in found.sentence
+    assert found.verdict == "EI-CLIP (row 5) beats CLIP with the entities as text (row 3)"
     # R@1, R@5 and R@10 are 25, 59 and 75.5 or, times 0.98, 24.5, 57.9 and 74.15 ...
-    assert "SumR 316.1 against 257.6 (+22.7 %)" in found.sentence
-    assert found.remarks == (
-        "Row 5 (learned gates) is ahead of row 4 (equal gates): recall@1 of rows 4 and 5 is 10.0 and 25.0 from photo "
-        "to text; 9.8 and 24.5 from text to photo.",
+    assert found.sentence == (
+        "EI-CLIP (row 5) beats CLIP with the entities as text (row 3). "
+        "Recall@1 from photo to text 25.0 against 20.0, +25.0 % (95 % interval +10.0 to +40.0 %, p < 0.001); "
+        "recall@1 from text to photo 24.5 against 19.6, +25.0 % (95 % interval +9.7 to +40.3 %, p < 0.001); "
+        "SumR 316.1 against 257.6, +22.7 % (95 % interval +21.5 to +23.8 %, p < 0.001)."
     )
+    assert [figure.state for figure in found.figures] == ["ahead"] * 3
+    assert found.figures[0].paper == "", "the paper printed nothing of this dataset"
+    equal, basis = found.remarks
+    assert equal.startswith("EI-CLIP with learned gates (row 5) beats EI-CLIP with equal gates (row 4). Recall@1")
+    assert "25.0 against 10.0, +150.0 %" in equal
+    assert basis.startswith("All 400 test products are candidates. Intervals: 2,000 bootstrap draws of products")
+
+
+def test_the_paper_stands_beside_its_own_dataset(fake):
+    found = told(fake, "fashiongen", row3=20.0, row5=25.0)
+    assert [figure.paper for figure in found.figures] == ["+10.3 %", "+10.5 %", "+6.0 %"]
 
 
 def test_row_5_loses(fake):
     found = told(fake, row3=25.0, row5=20.0)
     assert found.outcome == "loses"
-    assert found.sentence.startswith("EI-CLIP (row 5) does not beat CLIP")
-    assert "(−20.0 %) from photo to text" in found.sentence
-    assert found.remarks == ()
+    assert found.verdict == "EI-CLIP (row 5) does worse than CLIP with the entities as text (row 3)"
+    assert "−20.0 % (95 % interval −32.0 to −8.0 %, p < 0.001)" in found.sentence
 
 
-def test_equal_rows_are_no_win(fake):
-    assert told(fake, row3=25.0, row5=25.0).outcome == "loses"
-
-
-def test_ahead_by_less_than_a_standard_error_is_too_close(fake):
-    found = told(fake, row3=25.0, row5=26.0)
+@pytest.mark.parametrize("row5", [19.5, 20.0, 20.5])
+def test_intervals_with_zero_in_them_are_no_verdict(fake, row5):
+    found = told(fake, row3=20.0, row5=row5, width=20.0)
     assert found.outcome == "close"
-    assert "too close to call" in found.sentence
-    assert "read that as a tie" in found.remarks[0]
+    assert found.verdict.endswith("cannot be told apart: every interval has zero in it")
+    assert "p = 0.42" in found.sentence
 
 
-@pytest.mark.parametrize(("row4", "close"), [(25.5, True), (24.0, True), (20.0, False)])
+def test_ahead_in_some_measures_only(fake):
+    found = told(fake, row3=20.0, row5=21.0)
+    # one point of R@1 either way is less than the interval's three; eleven of SumR are more
+    assert found.outcome == "mixed"
+    assert found.verdict == (
+        "EI-CLIP (row 5) beats CLIP with the entities as text (row 3) in SumR; in recall@1 from photo to text and "
+        "recall@1 from text to photo the interval has zero in it"
+    )
+    behind = told(fake, row3=21.0, row5=20.0)
+    assert behind.outcome == "loses"
+    assert behind.verdict.startswith("EI-CLIP (row 5) does worse than CLIP with the entities as text (row 3) in SumR;")
+
+
+def compared(fake, changes):
+    """Comparisons of rows 5 and 3 with these differences in points, all within one point."""
+    rows = [
+        {"protocol": "full", "direction": way, "measure": name, "variant": "eiclip", "baseline": "clip_entities_text",
+         "value": 20.0 + change, "baseline_value": base, "difference": change, "low": change - 1, "high": change + 1,
+         "p_value": 0.012, "queries": 9, "products": 9, "resamples": 9}
+        | {f"relative{end}": None if base == 0 else 100 * (change + shift) / base
+           for end, shift in (("", 0), ("_low", -1), ("_high", 1))}
+        for (way, name, base), change in zip((("i2t", "r1", 20.0), ("t2i", "r1", 0.0), ("both", "sum_r", 20.0)),
+                                             changes, strict=True)
+    ]  # fmt: skip
+    fake.table("row_comparisons", "toys", rows)
+    with connect(fake.refresh()) as connection:
+        return headline(connection, "toys")
+
+
+def test_ahead_in_one_and_behind_in_another(fake):
+    found = compared(fake, (5.0, -5.0, 0.5))
+    assert found.outcome == "mixed"
+    assert (
+        "beats CLIP with the entities as text (row 3) in recall@1 from photo to text and does worse in recall@1 "
+        in (found.verdict)
+    )
+    assert found.verdict.endswith("; in SumR the interval has zero in it")
+
+
+def test_no_percents_of_nothing(fake):
+    found = compared(fake, (5.0, 5.0, 5.0))
+    assert found.figures[1].change == "+5.0 points"
+    assert found.figures[1].interval == "95 % interval +4.0 to +6.0 points"
+
+
+@pytest.mark.parametrize(("row4", "close"), [(25.2, True), (20.0, False)])
 def test_rows_4_and_5(fake, row4, close):
     found = told(fake, row3=10.0, row4=row4, row5=25.0)
-    # one standard error: sqrt(0.25 * 0.75 / 800) = 1.5 points
-    assert ("cannot tell learned gates from equal ones" in found.remarks[-1]) == close
+    assert found.remarks[0].startswith("This run cannot tell learned gates (row 5) from equal ones (row 4)") == close
 
 
-def test_mixed(fake):
-    fake.table("leaderboard", "toys", [
-        {"protocol": "full", "paper_row": 3, "variant": "clip_entities_text", **recall(20.0, 30.0)},
-        {"protocol": "full", "paper_row": 5, "variant": "eiclip", **recall(25.0, 20.0)},
-    ])  # fmt: skip
-    with connect(fake.refresh()) as connection:
-        found = headline(connection, "toys")
-    assert found.outcome == "mixed"
-    assert "on some measures only" in found.sentence
-
-
-def recall(i2t, t2i):
-    others = dict.fromkeys(("i2t_r5", "i2t_r10", "t2i_r5", "t2i_r10"), 50.0)
-    return {"i2t_r1": i2t, "t2i_r1": t2i, "sum_r": 200.0 + i2t + t2i} | others
+def test_any_two_rows_in_a_sentence(fake):
+    told(fake, row3=20.0, row4=25.0, row5=25.0)
+    with connect(fake.root) as connection:
+        said = comparison(connection, "toys", "eiclip_equal", "clip_entities_text")
+        assert comparison(connection, "toys", "clip_entities_text", "eiclip") is None
+    assert said.startswith(
+        "EI-CLIP, every gate equal (row 4) beats CLIP fine-tuned, entities as text (row 3). Recall@1"
+    )
 
 
 def test_no_verdict_without_both_rows(fake):
     assert told(fake, row5=25.0) is None
 
 
-def test_sign_test_counts_first_places_of_one_row_only(fake):
-    fake.ranks("toys", {"eiclip": [1] * 12 + [3] * 2 + [1] * 6, "clip_entities_text": [2] * 12 + [1] * 2 + [1] * 6})
-    found = told(fake, row3=40.0, row5=90.0)
-    assert found.remarks[0] == (
-        "Of 20 texts, row 5 alone puts a right photo first for 12, row 3 alone for 2: a difference larger than chance "
-        "explains (exact sign test, p = 0.013)."
-    )
+class TestBeforeThereAreIntervals:
+    def test_recalls_alone(self, fake):
+        found = told(fake, width=0, row3=20.0, row5=25.0)
+        assert found.outcome == "wins"
+        assert found.figures == ()
+        assert found.sentence.startswith(
+            "EI-CLIP (row 5) has higher recalls than CLIP with the entities as text (row 3):"
+        )
+        assert "recall@1 from photo to text 25.0 against 20.0 (+25.0 %)" in found.sentence
+        assert found.remarks == ("There are no intervals yet: materialise row_comparisons.",)
 
+    def test_equal_rows_are_no_win(self, fake):
+        found = told(fake, width=0, row3=25.0, row5=25.0)
+        assert found.outcome == "loses"
+        assert found.sentence.startswith("EI-CLIP (row 5) does not beat")
 
-def test_sign_test_admits_chance(fake):
-    fake.ranks("toys", {"eiclip": [1, 1, 3, 1], "clip_entities_text": [2, 2, 1, 1]})
-    assert (
-        "chance alone could explain the difference (exact sign test, p = 1.00)" in told(fake, row3=1, row5=9).remarks[0]
-    )
+    def test_sign_test_counts_first_places_of_one_row_only(self, fake):
+        fake.ranks("toys", {"eiclip": [1] * 12 + [3] * 2 + [1] * 6, "clip_entities_text": [2] * 12 + [1] * 2 + [1] * 6})
+        found = told(fake, width=0, row3=40.0, row5=90.0)
+        assert found.outcome == "wins"
+        assert found.remarks[1] == (
+            "Of 20 texts, row 5 alone puts a right photo first for 12, row 3 alone for 2: a difference larger than "
+            "chance explains (exact sign test, p = 0.013)."
+        )
+
+    def test_sign_test_admits_chance(self, fake):
+        fake.ranks("toys", {"eiclip": [1, 1, 3, 1], "clip_entities_text": [2, 2, 1, 1]})
+        found = told(fake, width=0, row3=1, row5=9)
+        assert found.outcome == "close"
+        assert "too close to call" in found.sentence
+        assert "chance alone could explain the difference (exact sign test, p = 1.00)" in found.remarks[1]

@@ -1,5 +1,6 @@
 """The page: everything escaped, nothing from elsewhere, the same from the same home, useful when half is missing."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -8,63 +9,88 @@ import pytest
 from eiclip.duplicates import SCHEMA
 from eiclip.errors import EiclipError
 from eiclip.lake import connect
-from eiclip.report import plots, tables
+from eiclip.report import plots, readings, tables
+from eiclip.report.about import About
+from eiclip.report.sections import SECTIONS
+from eiclip.report.source import Source
 from eiclip.report.tables import leaderboard_markdown
-from eiclip.report.write import SECTIONS, write_report
+from eiclip.report.write import NO_BREAK, write_report
 
 PLOTS = (plots.recall_plot, plots.gate_plot, plots.gate_history_plot, plots.loss_plot, plots.usefulness_plot)
-
-PROTOCOLS = ("full", "full_distinct", "sample100", "sample100_distinct")
+ABOUT = About({"seed": "<b>0</b>"}, {"numpy": "2.0 <script>"}, '{"seed": "$x$ <script>alert(3)</script>"}')
+EVERY_SECTION = ["verdict", *SECTIONS]
 
 
 @pytest.fixture(scope="module")
 def made(whole_home, tmp_path_factory):
-    output = tmp_path_factory.mktemp("report") / "report.html"
-    facts = write_report(whole_home, output, datasets=["fashiongen"], about={"seed": "<b>0</b>"})
-    return output.read_text(encoding="utf-8"), facts
+    folder = tmp_path_factory.mktemp("report")
+    facts = write_report(
+        whole_home, folder / "report.html", datasets=["fashiongen"], about=ABOUT, metadata=folder / "report.json"
+    )
+    metadata = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return (folder / "report.html").read_text(encoding="utf-8"), facts, metadata
 
 
 class Page(HTMLParser):
-    """Tags and attributes of a page, with a check that every element is closed in its turn."""
+    """Tags and attributes of a page, with a check that every element is closed in its turn; texts by nearest id."""
 
     EMPTY = frozenset({"meta", "img", "source", "br", "link"})
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.open = [], []
+        self.tags, self.open, self.texts, self.place = [], [], {}, ""
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        self.place = dict(attrs).get("id", self.place)
         if tag not in self.EMPTY:
             self.open.append(tag)
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
+    def handle_data(self, data):
+        self.texts[self.place] = (self.texts.get(self.place, "") + " " + data).replace(NO_BREAK, " ")
+
+    def said(self, place):
+        """The text below an id, with single spaces."""
+        return " ".join(self.texts[place].split())
+
+
+def page_of(fake, *datasets):
+    """The page of a home and its facts."""
+    output = fake.root / "report.html"
+    facts = write_report(fake.refresh(), output, datasets=datasets, about=About())
+    return Page(output.read_text(encoding="utf-8")), facts
+
 
 def test_facts(made):
-    page, facts = made
+    page, facts, _ = made
     assert facts["bytes"] == len(page.encode()) < 5_000_000
-    assert facts["sections"] == {"fashiongen": list(SECTIONS)}
+    assert facts["sections"] == {"fashiongen": EVERY_SECTION}
     assert facts["missing"] == {"fashiongen": {}}
     assert facts["gallery"]["fashiongen"]["won"] > 0
     assert facts["headline"]["fashiongen"].startswith("EI-CLIP (row 5) beats")
 
 
 def test_everything_is_escaped(made):
-    page, _ = made
+    page, _, metadata = made
     tags = {tag for tag, _ in Page(page).tags}
     assert "script" not in tags
-    assert "b" not in tags
+    assert not any(name.startswith("on") for _, attributes in Page(page).tags for name in attributes)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "&lt;b&gt;0&lt;/b&gt;" in page
+    assert "a$b$c" in page
+    assert "<b>lapel" not in page
+    assert not [name for name, text in metadata.items() if re.search(r"<(script|b)\b", text)]
 
 
 def test_nothing_from_elsewhere(made):
-    page, _ = made
+    page, _, _ = made
     assert "http:" not in page
     assert "https:" not in page
+    assert "url(" not in page
     for _, attributes in Page(page).tags:
         for name in ("src", "srcset", "href"):
             assert attributes.get(name, "#").startswith(("data:image/", "#"))
@@ -76,38 +102,114 @@ def test_well_formed_links_lead_somewhere_and_images_are_described(made):
     ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {a["href"][1:] for tag, a in parsed.tags if tag == "a"} <= set(ids)
-    assert all(a["alt"] for tag, a in parsed.tags if tag == "img")
+    assert all(a["alt"].strip() for tag, a in parsed.tags if tag == "img")
+    assert {f"d1-{key}" for key in EVERY_SECTION} <= {a["href"][1:] for tag, a in parsed.tags if tag == "a"}
 
 
-def test_plots_in_both_themes_and_the_paper_beside(made):
-    page, _ = made
-    pictures = re.findall(r'"data:image/png;base64,([^"]+)"', page)
-    assert len(set(pictures)) == 2 * len(PLOTS)
+def test_plots_are_in_both_themes_with_their_size(made):
+    pictures = [a for tag, a in Page(made[0]).tags if tag == "img" and a["src"].startswith("data:image/png")]
+    dark = [a["srcset"] for tag, a in Page(made[0]).tags if tag == "source"]
+    assert len(pictures) == len(dark) >= 15
+    assert len({a["src"] for a in pictures} | set(dark)) == 2 * len(pictures)
+    assert all(700 < int(a["width"]) < 1100 and int(a["height"]) > 200 for a in pictures)
+
+
+def test_the_headline_stands_first_with_its_figures(made):
+    parsed = Page(made[0])
+    said = parsed.said("short")
+    assert "EI-CLIP (row 5) beats CLIP with the entities as text (row 3)" in said
+    assert "+84.4 %" in said
+    assert "paper: +10.3 %" in said
+    assert list(parsed.texts).index("short") < list(parsed.texts).index("d1-verdict")
+    assert "Intervals: 2,000 bootstrap draws" in parsed.said("d1-verdict")
+
+
+def test_leaderboards_with_intervals_paper_and_peers(made):
+    page, _, metadata = made
+    said = Page(page).said("d1-rows")
+    assert "27.1 [24.1, 30.1]" in said
     assert page.count('<tr class="paper">') == 5
+    assert page.count('<tr class="peer">') == 2
+    assert "Kaleido-BERT (CVPR 2021) 28.0 60.1 68.4 33.9 60.6 68.6 319.5" in said
+    assert "which nobody has checked" in said
+    assert "All, no known duplicates" in said
+    assert "Sample-100, 5 × 1,000" in said
+    assert "Rule of sample100_5x1000: <b>&" in said
+    assert "27.1 [24.1, 30.1]" in metadata["fashiongen_rows"]
+
+
+def test_what_has_been_run_is_shown_and_what_has_not_has_its_command(made):
+    said = Page(made[0]).said("d1-ablations")
+    assert "Does row 5's lead over row 3 depend on the batch size? (the paper’s figure 5)" in said
+    assert "dagster job execute -j ablation_losses" in said
+    assert "dagster job execute -j ablation_batch_size" not in said
+
+
+def test_how_it_was_made(made):
+    said = Page(made[0]).said("about")
+    assert "This run What Value seed <b>0</b>" in said
+    assert "numpy 2.0 <script>" in said
+    assert "Every setting" in said
+    assert "<script>alert(3)</script>" in said
+    assert "What fashiongen run run-1 finished 2026-01-02 00:00 UTC" in said
+    assert "Kept runs of fashiongen, newest first" in said
+    assert said.index("run-1 2026-01-02") < said.index("run-0 2026-01-01")
+    assert "trainings of fashiongen" in said
+
+
+def test_the_same_content_for_dagster(made):
+    metadata = made[2]
+    assert list(metadata) == [f"fashiongen_{key}" for key in EVERY_SECTION]
+    assert metadata["fashiongen_verdict"].startswith("## Does EI-CLIP beat")
+    assert metadata["fashiongen_ablations"].count("![") == 1
+    assert "Won by row 5" in metadata["fashiongen_gallery"]
+    assert "data:image/jpeg" not in metadata["fashiongen_gallery"], "photos would not fit"
+    assert sum(map(len, metadata.values())) < 1_500_000
 
 
 def test_same_home_same_bytes(made, whole_home, tmp_path):
-    write_report(whole_home, tmp_path / "again.html", datasets=["fashiongen"], about={"seed": "<b>0</b>"})
+    write_report(whole_home, tmp_path / "again.html", datasets=["fashiongen"], about=ABOUT)
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == made[0]
 
 
 def test_a_partial_run_says_what_to_materialise(fake):
     fake.results("toys")
-    facts = write_report(fake.refresh(), fake.root / "report.html", datasets=["toys", "other"], about={})
-    assert facts["sections"] == {"toys": ["rows"], "other": []}
-    page = (fake.root / "report.html").read_text(encoding="utf-8")
-    assert "Materialise gate_weights" in page
-    assert 'class="paper"' not in page
-    assert "Materialise the embeddings of clip_entities_text and eiclip." in page
-    assert "No verdict yet." in page
-    assert Page(page).open == []
+    parsed, facts = page_of(fake, "toys", "other")
+    assert facts["sections"] == {"toys": ["verdict", "rows", "ablations"], "other": ["ablations"]}
+    assert "Materialise gate_weights and gate_report" in parsed.said("d1-gates")
+    assert "materialise row_comparisons" in parsed.said("d1-verdict")
+    assert "Materialise the embeddings of clip_entities_text and eiclip." in parsed.said("d1-gallery")
+    assert "materialise leaderboard" in parsed.said("d2-verdict")
+    assert "No verdict yet." in parsed.said("short")
+    assert "None has been run on this catalogue yet:" in parsed.said("d1-ablations")
+    assert "Nothing was recorded." in parsed.said("about")
+    assert "paper" not in {a.get("class") for tag, a in parsed.tags if tag == "tr"}
+    assert parsed.open == []
+
+
+TABLES = ("metric_intervals", "row_comparisons", "recall_breakdowns", "interventions", "runs", "protocols",
+          "gate_report", "ablation_results", "run_metrics", "training_log")  # fmt: skip
+
+
+@pytest.mark.parametrize("gone", TABLES)
+def test_any_table_may_be_missing(fake, gone, monkeypatch):
+    monkeypatch.setattr(Source, "picture", lambda *given: None)  # plots are tried without their tables one by one
+    fake.results("toys")
+    fake.sure("toys")
+    fake.studied("toys")
+    fake.learned("toys")
+    for file in fake.lake.files(gone, "toys"):
+        file.unlink()
+    parsed, facts = page_of(fake, "toys")
+    assert parsed.open == []
+    assert set(facts["sections"]["toys"]) >= {"verdict", "rows", "ablations"}
 
 
 def test_embeddings_without_shards(fake):
     fake.data("toys")
     for tar in (fake.root / "shards" / "toys").glob("*.tar"):
         tar.unlink()
-    facts = write_report(fake.refresh(), fake.root / "report.html", datasets=["toys"], about={})
+    _, facts = page_of(fake, "toys")
     assert facts["missing"]["toys"]["gallery"] == "The photos are not there: materialise the shards."
 
 
@@ -115,13 +217,22 @@ def test_view_whose_files_are_gone(fake):
     fake.results("toys")
     fake.refresh()
     fake.lake.path("retrieval_metrics", "toys").unlink()
-    facts = write_report(fake.root, fake.root / "report.html", datasets=["toys"], about={})
-    assert facts["sections"] == {"toys": ["rows"]}
+    facts = write_report(fake.root, fake.root / "report.html", datasets=["toys"], about=About())
+    assert "rows" in facts["sections"]["toys"]
+
+
+def test_tables_of_an_older_form(fake):
+    rows = [{"protocol": "full", "paper_row": row, "variant": name, "sum_r": 200.0}
+            | dict.fromkeys(("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"), 30.0)
+            for row, name in ((3, "clip_entities_text"), (5, "eiclip"))]  # fmt: skip
+    fake.table("leaderboard", "toys", rows)
+    _, facts = page_of(fake, "toys")
+    assert "rows" in facts["sections"]["toys"]
 
 
 def test_no_catalogue(tmp_path):
     with pytest.raises(EiclipError, match="no catalogue yet"):
-        write_report(tmp_path, tmp_path / "report.html", datasets=["toys"], about={})
+        write_report(tmp_path, tmp_path / "report.html", datasets=["toys"], about=About())
     assert not (tmp_path / "report.html").exists()
 
 
@@ -131,17 +242,31 @@ def test_plots(whole_home):
         assert all(plot(connection, "none such") is None for plot in PLOTS)
 
 
-def test_known_duplicates_and_the_recalls_both_ways(made, whole_home):
+def test_readings_without_duplicates_only_where_some_are_known(made, whole_home, fake):
     with connect(whole_home) as connection:
         counted = tables.duplicates(connection, "fashiongen")
-        effect = tables.duplicates_effect(connection, "fashiongen")
-        boards = [tables.leaderboard(connection, "fashiongen", protocol) for protocol in PROTOCOLS]
+        whole = readings.sums_table(connection, "fashiongen")
+        board = tables.leaderboard(connection, "fashiongen", "full_distinct")
     assert counted.rows == [("2", "5", "3", "2")]
-    assert [row[0] for row in effect.rows] == [line.title for line in boards[0]]
-    for place, board in enumerate(boards, start=1):
-        assert [row[place] for row in effect.rows] == [line.cells[-1].text for line in board]
     assert counted.caption in made[0]
-    assert effect.caption in made[0]
+    assert whole.header[1:4] == ("All candidates", "All, no known duplicates", "All, product level")
+    assert [row[2].split("\n")[0] for row in whole.rows] == [line.cells[-1].text for line in board]
+    fake.results("toys")
+    with connect(fake.refresh()) as connection:
+        assert not any("duplicates" in name for name in readings.sums_table(connection, "toys").header)
+
+
+def test_readings_hold_what_their_tables_hold(whole_home):
+    with connect(whole_home) as connection:
+        quality = readings.quality_table(connection, "fashiongen")
+        equal = readings.text_equal_table(connection, "fashiongen")
+        rules = readings.protocols_table(connection, "fashiongen")
+    assert quality.rows[4][:2] == ("5 EI-CLIP", "43.4\n[40.4, 46.4]")
+    assert equal.rows[4][1:3] == ("27.1", "28.1")
+    assert [row[0] for row in rules.rows] == list(readings.PROTOCOL_TITLES)
+    assert rules.rows[0][2:] == ("1,200", "–", "3", "9")
+    for table in (quality, equal, rules):
+        assert {len(table.header), len(table.numeric)} == {len(table.rows[0])}
 
 
 @pytest.mark.parametrize("made_empty", [False, True])
@@ -150,10 +275,8 @@ def test_a_home_without_known_duplicates_says_so(fake, made_empty):
     fake.data("toys")
     if made_empty:
         fake.lake.write(SCHEMA.empty_table(), "product_groups", "toys")
-    write_report(fake.refresh(), fake.root / "report.html", datasets=["toys"], about={})
-    page = (fake.root / "report.html").read_text(encoding="utf-8")
-    assert "No duplicates are known." in page
-    assert "SumR with and without" not in page
+    parsed, _ = page_of(fake, "toys")
+    assert "No duplicates are known." in parsed.said("d1-data")
 
 
 def test_leaderboard_markdown(fake):

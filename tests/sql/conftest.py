@@ -67,7 +67,8 @@ class Relations:
 
     def lists(self, seed="0"):
         sources = ("products", "images", "product_groups")
-        rows = self.run("candidate_lists", *sources, dataset="d", seed=seed, negatives=100)
+        draws = {"negatives": 100, "draws": 5, "draw_queries": 1000}
+        rows = self.run("candidate_lists", *sources, dataset="d", seed=seed, **draws)
         return [row for row in rows if row["protocol"] == "sample100"]
 
     def offenders_of(self, check, *tables):

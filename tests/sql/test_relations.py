@@ -87,7 +87,17 @@ def test_candidates_are_drawn_alike_every_time_and_differ_by_query(lists):
 def test_leaderboard_is_in_the_papers_order(relations):
     made = relations([photo("a")])
     metrics = [
-        {"dataset": "d", "variant": v, "protocol": "full", "direction": w, "r1": 1.0, "r5": 2.0, "r10": r}
+        {
+            "dataset": "d",
+            "variant": v,
+            "protocol": "full",
+            "direction": w,
+            "r1": 1.0,
+            "r5": 2.0,
+            "r10": r,
+            "mrr": 1.5,
+            "ndcg10": 1.2,
+        }
         for v, r in (("eiclip", 4.0), ("clip_pretrained", 3.0))
         for w in ("i2t", "t2i")
     ]

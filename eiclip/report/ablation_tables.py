@@ -1,0 +1,61 @@
+"""The ablations' tables."""
+
+import duckdb
+
+from eiclip.report.ablation_queries import SUMMARY, results
+from eiclip.report.ablation_verdicts import signed, verdict
+from eiclip.report.queries import select
+from eiclip.report.tables import HEADINGS, MEASURES, Table, interval, number, variant_title
+
+__all__ = ["ablation_table", "seed_table", "verdict"]
+
+CAPTIONS = {
+    "ablation_entities": ("Entities", "gain: over the description alone"),
+    "ablation_batch_size": ("Batch size", "gain: over row 3 at the same batch size"),
+    "ablation_losses": ("Loss", "gain: over the loss with all three terms"),
+    "ablation_prior": ("Entities of several groups", "gain: over the prior-weighted mixture"),
+    "ablation_budget": ("Epochs", "gain: over row 3 after as many steps"),
+    "ablation_ambiguity": ("Brand names", "gain: of row 5 over row 3, and of neutral names over real ones"),
+    "seed_study": ("Seed", "gain: over row 3 of the same seed"),
+}
+"""What varies, and what the gain is measured against."""
+
+
+def ablation_table(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) -> Table | None:
+    """Every trial of an ablation with its recalls, SumR and gain; None where it has not been run."""
+    rows = results(connection, dataset, ablation)
+    if not rows:
+        return None
+    varied, against = CAPTIONS[ablation]
+    several = len({row["subset"] for row in rows}) > 1
+    lines = [
+        (
+            str(row["row"]),
+            row["value"] + (f" ({row['subset']}, {row['products']:,} products)" if several else ""),
+            f"{row['steps']:,}",
+            *(number(row[name]) for name in ("i2t_r1", "t2i_r1", "i2t_mrr", "t2i_mrr")),
+            f"{number(row['sum_r'])}\n{interval(row['sum_r_low'], row['sum_r_high'])}",
+            f"{signed(row['sum_r_gain'])}\n{interval(row['gain_low'], row['gain_high'])}".strip(),
+        )
+        for row in rows
+    ]
+    header = ("Row", varied, "Steps", "I2T R@1", "T2I R@1", "I2T MRR", "T2I MRR", "SumR", "Gain")
+    caption = f"Test split, all candidates, percent, with 95 % intervals over products; {against}"
+    return Table(caption, header, (True, False) + (True,) * 7, lines)
+
+
+def seed_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """Mean and standard deviation over the training seeds; None where the seed study has not been run."""
+    rows = select(connection, SUMMARY, dataset=dataset)
+    lines = [
+        (
+            str(row["row"]),
+            variant_title(row["variant"]),
+            str(row["seeds"]),
+            *(f"{number(row[name])} ± {number(row[f'{name}_spread'])}" for name in MEASURES),
+        )
+        for row in rows
+    ]
+    header = ("Row", "Model", "Seeds", *HEADINGS)
+    caption = "Mean ± standard deviation over training seeds, on the same products"
+    return Table(caption, header, (True, False) + (True,) * 8, lines) if lines else None

@@ -1,0 +1,50 @@
+-- intervention_summary: one row per variant, intervention and entity group, over the sampled test products.
+-- Columns: dataset, variant, intervention (removed | swapped | as_text), entity_group, queries, r1_before, r1_after (percent),
+--   mean_rank_change (after - before: above 0 is worse), mean_log2_rank_change (of after / before: 1 is twice as far down),
+--   median_rank_before, median_rank_after, worse_share (of the queries), share_before, share_after (of the ten best photos,
+--   those whose product carries the entity), replacement_share_before, replacement_share_after (null but for swapped),
+--   mean_gate, gate_correlation (both null for row 3, which has no gates).
+-- Source: interventions.
+-- gate_correlation is Spearman's, between an entity's gate and the log2 rank change, with ties at their mean rank: does what
+-- the gate lets through more matter more? Null for fewer than 10 queries, and where all gates or all changes are one.
+WITH changed AS (
+    SELECT *, log2(rank_after / rank_before) AS change
+    FROM interventions
+),
+placed AS (
+    SELECT
+        *,
+        rank() OVER by_gate + (count(*) OVER same_gate - 1) / 2 AS gate_place,
+        rank() OVER by_change + (count(*) OVER same_change - 1) / 2 AS change_place
+    FROM changed
+    WINDOW
+        by_gate AS (PARTITION BY dataset, variant, intervention, entity_group ORDER BY gate_weight),
+        same_gate AS (PARTITION BY dataset, variant, intervention, entity_group, gate_weight),
+        by_change AS (PARTITION BY dataset, variant, intervention, entity_group ORDER BY change),
+        same_change AS (PARTITION BY dataset, variant, intervention, entity_group, change)
+)
+SELECT
+    dataset,
+    variant,
+    intervention,
+    entity_group,
+    count(*) AS queries,
+    100 * avg((rank_before <= 1)::INTEGER) AS r1_before,
+    100 * avg((rank_after <= 1)::INTEGER) AS r1_after,
+    avg(rank_after - rank_before) AS mean_rank_change,
+    avg(change) AS mean_log2_rank_change,
+    median(rank_before) AS median_rank_before,
+    median(rank_after) AS median_rank_after,
+    avg((rank_after > rank_before)::INTEGER) AS worse_share,
+    avg(share_before) AS share_before,
+    avg(share_after) AS share_after,
+    avg(replacement_share_before) AS replacement_share_before,
+    avg(replacement_share_after) AS replacement_share_after,
+    avg(gate_weight) AS mean_gate,
+    CASE
+        WHEN count(gate_weight) >= 10 AND min(gate_weight) < max(gate_weight) AND min(change) < max(change)
+            THEN corr(gate_place, change_place)
+    END AS gate_correlation
+FROM placed
+GROUP BY dataset, variant, intervention, entity_group
+ORDER BY dataset, variant, list_position(['removed', 'swapped', 'as_text'], intervention), entity_group

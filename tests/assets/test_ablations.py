@@ -1,0 +1,307 @@
+"""The ablations' assets on a handful of products: what is trained, what is not trained again, and what stays."""
+
+import json
+import shutil
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from assets import ablations, training
+from assets.common import House, Recipe
+from eiclip.ablations.ranks import RANKS_SCHEMA
+from eiclip.ablations.trials import ABLATIONS
+from eiclip.errors import NonFiniteError
+from eiclip.files import digest, whole_folder, write_json
+from eiclip.home import Home
+from eiclip.lake import connect
+from eiclip.model.towers import SMALL, new_towers, save_towers
+from eiclip.settings import AMAZON, FASHIONGEN, DatasetSettings, load_settings
+from eiclip.shards import Sample, encode_photo, merge_parts, write_shards
+from eiclip.stage import LOG_FILE, MANIFEST, make_once
+from eiclip.train.job import LOG_SCHEMA
+from eiclip.train.loop import train
+from eiclip.variants import get_variant
+from pipelines.definitions import build_definitions
+
+SHOP = DatasetSettings(kind="fashiongen", entity_groups=("brand", "season"))
+BRANDS, SEASONS = ["diesel", "coach", "top"], ["fw2015", "top"]
+
+
+def product(number, split):
+    colour = np.random.default_rng(number).integers(0, 255, 3)
+    jpeg = encode_photo(Image.fromarray(np.full((64, 64, 3), colour, dtype=np.uint8)), 64)
+    entities = {"brand": BRANDS[number % 3], "season": SEASONS[number % 2]}
+    return split, Sample(f"p{number}_0", f"p{number}", f"Item {number} in {colour}", entities, jpeg)
+
+
+def tables(samples):
+    """The relations that training and ablations read, as they would be."""
+    tagged = [
+        {"dataset": "shop", "product_id": s.product_id, "split": split, "entity_group": group, "entity": entity}
+        for split, s in samples
+        for group, entity in s.entities.items()
+    ]
+    vocabulary = [
+        {"dataset": "shop", "entity_group": group, "entity_id": n, "entity": entity, "product_count": 5}
+        for group, names in (("brand", BRANDS), ("season", SEASONS))
+        for n, entity in enumerate(["<unk>", *names])
+    ]
+    prior = [("top", "brand", 0.4), ("top", "season", 0.6), ("diesel", "brand", 1.0), ("coach", "brand", 1.0)]
+    return {
+        "tagged_entities": tagged,
+        "product_entities": [row | {"entity_id": 1} for row in tagged],
+        "entity_vocabulary": vocabulary,
+        "semantic_prior": [{"dataset": "shop", "entity": e, "entity_group": g, "prior": p} for e, g, p in prior],
+        "products": [
+            {"dataset": "shop", "product_id": s.product_id, "split": split, "description": s.description}
+            for split, s in samples
+        ],
+    }
+
+
+def fill(home):
+    """Everything upstream of the ablations, with the records that say it was made."""
+    splits = ["train"] * 20 + ["validation"] * 4 + ["test"] * 8
+    samples = [product(number, split) for number, split in enumerate(splits)]
+
+    def shards():
+        write_shards(samples, home.shards("shop") / "part", photo_size=64)
+        return merge_parts(home.shards("shop"), ["part"])["samples"]
+
+    def towers():
+        with whole_folder(home.pretrained) as part:
+            save_towers(new_towers(SMALL, 0), part)
+            write_json(part / MANIFEST, {})
+        return {}
+
+    make_once(home.shards("shop"), {}, shards)
+    make_once(home.pretrained, {}, towers)
+    for table, rows in tables(samples).items():
+        rows = pa.Table.from_pylist(rows)
+        make_once(home.lake.path(table, "shop"), {}, lambda t=table, r=rows: {"at": str(home.lake.write(r, t, "shop"))})
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    root = tmp_path_factory.mktemp("filled")
+    fill(Home(root))
+    return root
+
+
+def no_training(job):
+    """A checkpoint of a training that took no time: a step log alone, and the seed to draw ranks with."""
+    with whole_folder(job.output) as part:
+        pq.write_table(pa.Table.from_pylist([], schema=LOG_SCHEMA), part / LOG_FILE)
+        write_json(part / MANIFEST, {"job": digest(job.model_dump(mode="json", exclude={"output"}))})
+    return {"steps": 2 * job.training.epochs, "seconds": 0.1}
+
+
+def drawn_ranks(checkpoint, shards, device):
+    """Ranks of the test products that depend on the checkpoint."""
+    draw = np.random.default_rng(int(json.loads((checkpoint / MANIFEST).read_text())["job"], 16))
+    rows = [
+        {"direction": way, "query_id": f"p{n}", "product_id": f"p{n}", "rank": int(draw.integers(1, 9))}
+        for way in ("i2t", "t2i")
+        for n in range(24, 32)
+    ]
+    return pa.Table.from_pylist(rows, schema=RANKS_SCHEMA)
+
+
+class Shop:
+    """A home, and the trainings that were asked for in it: they take place in this process, or not `really`."""
+
+    def __init__(self, root, monkeypatch, *, really):
+        given = {"training": {"epochs": 1, "batch_size": 10}, "pretrained": "general", "datasets": {"shop": SHOP}}
+        settings = load_settings(home=root, **given)
+        self.house, self.trained, self.really = House(settings, Home(settings.home)), [], really
+        if not really:
+            monkeypatch.setattr("eiclip.ablations.ranks.rank_checkpoint", drawn_ranks)
+        for module in (ablations, training):
+            monkeypatch.setattr(module, "run_job", self.run_job)
+
+    def run_job(self, context, pipes, job, path):
+        write_json(path, job.model_dump(mode="json"))
+        self.trained.append(job)
+        return train(job, context.log.info) if self.really else no_training(job)
+
+    def ablation(self, name, recipe=None):
+        """Materialise an ablation; returns its metadata."""
+        keys = ablations.ablation_keys(self.house)
+        built = ablations.build(self.house, "shop", SHOP)
+        [asset] = [asset for key, asset in zip(keys, built, strict=True) if key.path[-1] == name]
+        result = self.materialize(asset, recipe)
+        [event] = result.get_asset_materialization_events()
+        return event.materialization.metadata
+
+    def materialize(self, asset, recipe=None):
+        pipes = dg.PipesSubprocessClient()
+        resources = {"pipes": pipes, "recipe": Recipe(training=recipe or {})}
+        return dg.materialize([asset], resources=resources)
+
+    def row(self, variant):
+        """Train a row as full_eval does."""
+        self.materialize(training.checkpoint(self.house, "shop", SHOP, get_variant(variant)))
+
+    def results(self, name):
+        return pq.read_table(self.house.home.lake.path("ablation_results", "shop", name)).to_pylist()
+
+    @property
+    def folders(self):
+        return [path for path in (self.house.home.root / "ablations" / "shop").iterdir() if path.name != "neutral"]
+
+
+@pytest.fixture
+def home(filled, tmp_path):
+    shutil.copytree(filled, tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def shop(home, monkeypatch):
+    monkeypatch.setattr(ablations, "_shown", lambda *_: {})  # plots take longer than all the rest
+    return Shop(home, monkeypatch, really=False)
+
+
+def test_an_ablation_is_a_table_and_is_shown(home, monkeypatch):
+    shop = Shop(home, monkeypatch, really=False)
+    metadata = shop.ablation("ablation_losses")
+    assert {"verdict", "table", "plot", "trials", "dagster/row_count"} <= set(metadata)
+    assert metadata["trained_here"].value == 4
+    rows = shop.results("ablation_losses")
+    assert [row["value"] for row in rows] == ["all three", "without joint", "without description", "without entities"]
+    assert {(row["products"], row["epochs"], row["steps"], row["x"]) for row in rows} == {(8, 1, 2, None)}
+    with connect(shop.house.home.root) as connection:
+        assert connection.execute("SELECT count(*) FROM ablation_results").fetchall() == [(4,)]
+
+
+def test_of_a_trial_ranks_log_and_job_stay_and_the_weights_go(home, monkeypatch):
+    shop = Shop(home, monkeypatch, really=True)
+    shop.ablation("ablation_prior")
+    assert len(shop.folders) == 2
+    for folder in shop.folders:
+        assert {path.name for path in folder.iterdir()} == {
+            ".lock", "job.json", "ranks.parquet", "ranks.parquet.made.json", LOG_FILE,
+        }  # fmt: skip
+    job = shop.trained[-1]
+    again = train(job.model_copy(update={"output": shop.house.home.root / "by_hand"}))
+    assert again["steps"] == 2, "the job that stays trains the trial again"
+
+
+def test_nothing_is_trained_again_where_nothing_has_changed(shop):
+    shop.ablation("ablation_losses")
+    before = shop.results("ablation_losses")
+    shop.trained.clear()
+    shop.ablation("ablation_losses")
+    assert shop.trained == []
+    assert shop.results("ablation_losses") == before
+
+
+def test_a_row_that_full_eval_has_trained_is_not_trained_again(shop):
+    shop.row("eiclip")
+    shop.trained.clear()
+    metadata = shop.ablation("ablation_losses")
+    assert metadata["trained_here"].value == len(shop.trained) == 3
+    assert all(job.training.loss_terms != ("joint", "description", "entities") for job in shop.trained)
+
+
+def test_a_row_trained_otherwise_is_not_taken_for_the_trial(shop):
+    shop.row("eiclip")
+    shop.trained.clear()
+    metadata = shop.ablation("ablation_losses", {"epochs": 2})
+    assert metadata["trained_here"].value == 4
+    assert {job.training.epochs for job in shop.trained} == {2}, "the run's configuration holds for the trials"
+
+
+def test_ablations_share_their_trials(shop):
+    shop.ablation("ablation_losses")
+    shop.trained.clear()
+    shop.ablation("ablation_prior")
+    [job] = shop.trained
+    assert not job.training.prior_mixture
+    rows = shop.results("ablation_prior")
+    assert [(row["subset"], row["value"]) for row in rows] == [
+        (subset, value) for subset in ("all", "several meanings") for value in ("mixture", "own group alone")
+    ]
+    assert rows[2]["products"] < rows[0]["products"] == 8
+
+
+def test_each_group_alone_is_trained_alone(shop):
+    shop.ablation("ablation_entities")
+    assert {job.entity_groups for job in shop.trained} == {("brand",), ("season",), ("brand", "season")}
+
+
+def test_with_neutral_names_row_5_is_trained_on_the_same(shop):
+    """But for the brand that shared its name with a season, which no longer does."""
+    shop.ablation("ablation_ambiguity")
+    neutral = shop.house.home.root / "ablations" / "shop" / "neutral"
+    jobs = [job for job in shop.trained if job.shards == neutral / "shards"]
+    assert [(job.variant, job.training.epochs) for job in jobs] == [
+        ("clip_entities_text", 4), ("clip_entities_text", 1), ("eiclip", 1),
+    ]  # fmt: skip
+    real, made_up = (job.vocabulary() for job in (shop.trained[0], jobs[0]))
+    assert real.priors.keys() == {"top"}
+    assert made_up.priors == {}
+    assert made_up.names["season"] == real.names["season"]
+    assert not set(made_up.names["brand"][1:]) & set(real.names["brand"])
+    assert len(shop.results("ablation_ambiguity")) == 7
+
+
+def test_the_seeds_are_summed_up(shop):
+    shop.ablation("seed_study")
+    assert {job.seed for job in shop.trained} == {0, 1, 2}
+    summary = pq.read_table(shop.house.home.lake.path("seed_study_summary", "shop")).to_pylist()
+    assert [(row["row"], row["seeds"]) for row in summary] == [(2, 3), (3, 3), (4, 3), (5, 3)]
+    assert all(row["reference"] == f"row 3, seed {row['seed']}" for row in shop.results("seed_study") if row["row"] > 3)
+
+
+def test_a_training_that_fails_leaves_no_weights_and_is_tried_again(shop, monkeypatch):
+    def broken(context, pipes, job, path):
+        job.output.mkdir(parents=True)
+        raise NonFiniteError("loss is nan")
+
+    with monkeypatch.context() as changed:
+        changed.setattr(ablations, "run_job", broken)
+        with pytest.raises(NonFiniteError):
+            shop.ablation("ablation_losses")
+    assert not any((folder / "weights").exists() for folder in shop.folders)
+    shop.ablation("ablation_losses")
+    assert len(shop.trained) == 4
+
+
+def definitions(tmp_path, **given):
+    return build_definitions(load_settings(home=tmp_path, pretrained="general", **given))
+
+
+def selected(definitions, job):
+    return {tuple(key.path) for key in definitions.resolve_job_def(job).asset_layer.selected_asset_keys}
+
+
+def test_ablations_are_outside_full_eval_and_each_is_a_job(tmp_path):
+    defs = definitions(tmp_path)
+    asked = {(dataset, name) for dataset in ("fashiongen", "amazon") for name in ABLATIONS}
+    asked -= {("amazon", "ablation_entities"), ("amazon", "ablation_prior")}
+    assert {key for key in selected(defs, "ingest") | selected(defs, "full_eval") if key[-1] in ABLATIONS} == set()
+    for name in ABLATIONS:
+        keys = selected(defs, name)
+        assert {key for key in keys if key[-1] in ABLATIONS} == {key for key in asked if key[-1] == name}
+        assert {("results", "catalogue"), ("results", "report"), ("general", "pretrained")} <= keys
+        assert ("fashiongen", "checkpoint", "eiclip") in keys
+        assert ("fashiongen", "leaderboard") not in keys
+
+
+def test_ablations_that_cannot_be_asked_are_not_there(tmp_path):
+    one, other = AMAZON, FASHIONGEN.model_copy(update={"entity_groups": ("season", "subcategory")})
+    house = House(load_settings(home=tmp_path, datasets={"one": one, "other": other}), Home(tmp_path))
+    assert {key.path[-1] for key in ablations.ablation_keys(house) if key.path[0] == "one"} == set(ABLATIONS) - {
+        "ablation_entities", "ablation_prior",
+    }  # fmt: skip
+    assert {key.path[-1] for key in ablations.ablation_keys(house) if key.path[0] == "other"} == set(ABLATIONS) - {
+        "ablation_ambiguity"
+    }
+    assert selected(definitions(tmp_path, datasets={"other": other}), "ablation_ambiguity") == {
+        ("results", "catalogue"), ("results", "report"),
+    }  # fmt: skip

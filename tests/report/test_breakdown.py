@@ -1,0 +1,178 @@
+"""Plots, tables and the sentence about where row 5 wins: what they show, and that they do without what is missing."""
+
+import io
+
+import duckdb
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from eiclip.breakdowns import BREAKDOWNS
+from eiclip.report.breakdown import (
+    brand_plot,
+    comparison_plot,
+    comparisons_table,
+    facet_plot,
+    facet_table,
+    where_it_wins,
+)
+from eiclip.report.theme import DARK
+from eiclip.uncertainty import COMPARISONS, PAIRS
+
+ODD = ["a$b$c", "無印良品", "x" * 90, "<script>", "two\nlines"]
+PLOTS = (comparison_plot, facet_plot, brand_plot)
+EVERYTHING = (*PLOTS, comparisons_table, facet_table, where_it_wins)
+
+
+def comparison(pair, direction, measure, difference=5.0, width=2.0, p=0.0001):
+    return {
+        "protocol": "full", "variant": pair[0], "baseline": pair[1], "direction": direction, "measure": measure,
+        "difference": difference, "low": difference - width, "high": difference + width, "p_value": p, "products": 700,
+    }  # fmt: skip
+
+
+def comparisons(pairs=PAIRS):
+    figures = (("i2t", "r1"), ("t2i", "r1"), ("both", "sum_r"), ("i2t", "mrr"))
+    return [comparison(pair, *figure) for pair in pairs for figure in figures]
+
+
+def gain(facet, value, gained, products=50, width=4.0, direction="t2i", baseline=10.0):
+    """Rows 3 and 5 of one value; without a width there is no interval."""
+    shared = {"protocol": "full", "direction": direction, "facet": facet, "value": value}
+    shared |= {"products": products, "queries": products}
+    ends = {} if width is None else {"gain_low": gained - width, "gain_high": gained + width, "p_value": 0.012}
+    ours = {"variant": "eiclip", "r1": baseline + gained, "gain_r1": gained} | ends
+    return [shared | {"variant": "clip_entities_text", "r1": baseline}, shared | ours]
+
+
+def breakdowns(brands=(), slope=0.0):
+    """Every facet, and these brands: the gain of each grows with its place by `slope`."""
+    rows = gain("brand confounded", "0 %", 11.4, 431) + gain("brand confounded", "10 to 50 %", -6.8, 12)
+    rows += gain("brand state", "known", 9.0) + gain("brand state", "unseen", 0.0, 4, None)
+    rows += gain("season state", "missing", 0.0, 9, None) + gain("meanings", "one", 3.0)
+    rows += gain("subcategory", "coats", 1.0) + gain("subcategory", "jeans", 2.0, 60)
+    for place, name in enumerate(brands):
+        for way in ("t2i", "i2t"):
+            rows += gain("brand", name, slope * place, 100 - place, direction=way)
+    return rows
+
+
+def priors(brands):
+    """Brands whose words are used untagged ever more often, the first never."""
+    return [{"entity": name, "entity_group": "brand", "tagged_count": 100, "untagged_mentions": place}
+            for place, name in enumerate(brands)]  # fmt: skip
+
+
+def catalogue(compared=(), broken_down=(), prior=()):
+    connection = duckdb.connect()
+    tables = {"row_comparisons": (compared, COMPARISONS), "recall_breakdowns": (broken_down, BREAKDOWNS)}
+    for name, (rows, schema) in tables.items():
+        if rows:
+            arrow = pa.Table.from_pylist([{"dataset": "d"} | row for row in rows], schema=schema)
+            connection.register("rows", arrow)
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM rows")
+    if prior:
+        connection.register("rows", pa.Table.from_pylist([{"dataset": "d"} | row for row in prior]))
+        connection.execute("CREATE TABLE semantic_prior AS SELECT * FROM rows")
+    return connection
+
+
+@pytest.fixture
+def whole():
+    brands = [*ODD, *(f"brand {n}" for n in range(20))]
+    with catalogue(comparisons(), breakdowns(brands), priors(brands)) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_plots_are_pictures_in_both_themes_and_alike_every_time(plot, whole):
+    picture = plot(whole, "d")
+    assert picture == plot(whole, "d")
+    assert picture != plot(whole, "d", DARK)
+    with Image.open(io.BytesIO(picture)) as image:
+        assert image.width < 1000
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 10
+
+
+@pytest.mark.parametrize("make", EVERYTHING)
+def test_nothing_to_show_is_none(make, whole):
+    with duckdb.connect() as empty:
+        assert make(empty, "d") is None
+    assert make(whole, "another dataset") is None
+
+
+@pytest.mark.parametrize("pairs", [PAIRS[:1], PAIRS[4:5]])
+def test_a_partial_run_compares_the_rows_it_has(pairs):
+    with catalogue(comparisons(pairs)) as connection:
+        assert comparison_plot(connection, "d")
+        assert len(comparisons_table(connection, "d").rows) == 1
+    with catalogue([comparison(PAIRS[0], "t2i", "r1")]) as connection:  # one direction, thus no SumR
+        assert comparison_plot(connection, "d")
+        assert comparisons_table(connection, "d").rows[0][1:] == ("–", "–", "+5.0 [+3.0, +7.0]", "< 0.001", "–", "–")
+
+
+def test_comparisons_stand_in_order_of_importance():
+    rows = [comparison(pair, way, "r1", -0.04, 1.0, 0.5) for pair in PAIRS for way in ("t2i", "i2t")]
+    with catalogue(rows[::-1]) as connection:
+        table = comparisons_table(connection, "d")
+    assert table.rows[0][0] == "EI-CLIP (5) − entities as text (3)"
+    assert [row[0][-2] for row in table.rows] == ["3", "4", "2", "3", "2", "1"]
+    assert table.rows[0][1:3] == ("±0.0 [−1.0, +1.0]", "0.50")
+
+
+def test_kinds_of_products_with_intervals_where_there_are_any(whole):
+    rows = {row[:2]: row[2:] for row in facet_table(whole, "d").rows}
+    assert rows["brand confounded", "0 %"] == ("431", "10.0", "21.4", "+11.4 [+7.4, +15.4]", "0.012")
+    assert rows["brand state", "unseen"] == ("4", "10.0", "10.0", "±0.0", "–")
+    facets = list(dict.fromkeys(facet for facet, _ in rows))
+    assert facets == ["brand confounded", "brand state", "season state", "meanings", "subcategory", "brand"]
+    assert [value for facet, value in rows if facet == "subcategory"] == ["jeans", "coats"]
+    assert sum(facet == "brand" for facet, _ in rows) == 12
+
+
+def test_kinds_that_no_product_tells_apart_are_drawn_without_a_line():
+    with catalogue(broken_down=gain("season state", "missing", 0.0, 9, None)) as connection:
+        assert facet_plot(connection, "d")
+    with catalogue(broken_down=gain("season state", "missing", 0.0, 4, None)) as connection:
+        assert facet_plot(connection, "d") is None
+
+
+def test_brands_without_a_prior_are_drawn_too():
+    with catalogue(broken_down=breakdowns(ODD), prior=priors(["diesel"])) as connection:
+        assert brand_plot(connection, "d")
+
+
+@pytest.mark.parametrize(
+    ("slope", "verdict"),
+    [
+        (0.5, ": confounded brands gain more here."),
+        (-0.5, ": confounded brands gain less here."),
+        (0.0, None),
+    ],
+)
+def test_the_sentence_says_what_the_correlation_says(slope, verdict):
+    brands = [f"brand {n:02}" for n in range(30)]
+    with catalogue(broken_down=breakdowns(brands, slope), prior=priors(brands)) as connection:
+        sentence = where_it_wins(connection, "d")
+    assert "+11.4 (+7.4 to +15.4, 431 products) where texts never use the brand’s words untagged" in sentence
+    assert "−6.8 (−10.8 to −2.8, 12 products) where 10 to 50 % of uses are untagged" in sentence
+    assert ("Over the 30 brands" in sentence) == (verdict is not None)
+    assert sentence.endswith(verdict or "untagged.")
+
+
+def test_the_sentence_admits_that_an_interval_has_zero_in_it():
+    brands = [f"brand {n:02}" for n in range(30)]
+    rows = breakdowns()
+    for place, name in enumerate(brands):
+        rows += gain("brand", name, float((7 * place) % 11))
+    with catalogue(broken_down=rows, prior=priors(brands)) as connection:
+        assert "has zero in it, so this run does not show" in where_it_wins(connection, "d")
+
+
+@pytest.mark.parametrize(("brands", "confounded"), [(7, 7), (30, 4)])
+def test_no_correlation_over_a_handful_of_brands(brands, confounded):
+    names = [f"brand {n:02}" for n in range(brands)]
+    prior = [row | {"untagged_mentions": max(0, row["untagged_mentions"] - (brands - confounded) + 1)}
+             for row in priors(names)]  # fmt: skip
+    with catalogue(broken_down=breakdowns(names, 0.5), prior=prior) as connection:
+        assert "Spearman" not in where_it_wins(connection, "d")

@@ -1,0 +1,121 @@
+"""Model cards: the code in them runs, the figures are the catalogue's, and what is not known is not told."""
+
+import re
+
+import duckdb
+import pytest
+import torch
+
+from eiclip.errors import CorruptOutputError
+from eiclip.lake import connect
+from eiclip.model.entity_clip import EntityClip, save_checkpoint
+from eiclip.model.towers import SMALL, new_towers
+from eiclip.model.vocabulary import Vocabulary
+from eiclip.report.model_card import Origin, model_card
+from eiclip.report.model_card_texts import WHAT, start_of
+from eiclip.settings import TrainingSettings
+from eiclip.variants import VARIANTS, get_variant
+
+HOSTILE = "a|b <script>"
+VOCABULARY = Vocabulary({"brand": ["<unk>", "diesel"], HOSTILE: ["<unk>", "fw2016"]}, {})
+DRAWN = Origin("general", embedded=True)
+
+
+def checkpoint(folder, variant):
+    torch.manual_seed(0)
+    model = EntityClip(new_towers(SMALL, 0), get_variant(variant), VOCABULARY, TrainingSettings())
+    extra = {"dataset": "fashiongen", "steps": 219, "device": "cpu", "seed": 3, "torch": "2.0"}
+    save_checkpoint(model, folder, extra | {"validation": {"i2t_r1": 33.7, "t2i_r1": 31.5, "sum_r": 357.9}})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    return {name: checkpoint(root / name, name) for name in ("clip_pretrained", "clip_entities_text", "eiclip")}
+
+
+def card(home, folders, variant, origin=DRAWN):
+    with connect(home) as connection:
+        return model_card(connection, folders[variant], "fashiongen", variant, origin)
+
+
+def code_of(text):
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(("variant", "blocks"), [("clip_pretrained", 1), ("clip_entities_text", 2), ("eiclip", 2)])
+def test_the_code_of_a_card_runs_where_the_card_lies(whole_home, folders, variant, blocks, monkeypatch, capsys):
+    code = code_of(card(whole_home, folders, variant))
+    assert len(code) == blocks
+    monkeypatch.chdir(folders[variant])
+    for block in code:
+        exec(compile(block, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert printed.startswith("tensor([[")
+    if blocks > 1:
+        assert f"{{'brand': 'diesel'}} torch.Size([1, {SMALL['embed_dim']}])" in printed
+
+
+def test_figures_are_the_catalogues(whole_home, folders):
+    text = card(whole_home, folders, "eiclip")
+    assert text.startswith("# EI-CLIP (row 5), trained for `fashiongen`\n")
+    assert "| 5 | EI-CLIP | 27.1 [24.1, 30.1] |" in re.sub(" +", " ", text)
+    assert "EI-CLIP (row 5) beats CLIP fine-tuned, entities as text (row 3). Recall@1" in text
+    assert "| seed | 3 |" in text
+    assert "SumR 357.9" in text
+    assert "| test | 60 | 120 |" in text
+    assert "Fingerprint of the data: `da7a`." in text
+    assert "| run | run-1 |" in text
+    assert "| numpy | 2.0 |" in text
+    assert "## Gates by group" in text
+
+
+def test_limits_are_measured(whole_home, folders):
+    limits = card(whole_home, folders, "eiclip").split("## Known limits")[1].split("## Licence")[0]
+    assert "it knows nothing of real photos" in limits
+    assert "recall@1 from photo to text from 24.1 to 30.1" in limits
+    assert "It makes nothing of `season`" in limits
+    assert "It makes nothing of `brand`" not in limits
+    assert "`brand` that training saw too rarely or never: recall@1 from text to photo 21.0 over 44" in limits
+    assert "One training with one seed" in limits
+
+
+def test_names_cannot_break_the_card(whole_home, folders):
+    text = card(whole_home, folders, "eiclip")
+    assert "a\\|b &lt;script> (1)" in text
+    assert "<script>" not in text.replace("&lt;script>", "")
+
+
+def test_nothing_is_made_up_where_nothing_is_known(fake, folders):
+    with duckdb.connect() as connection:
+        text = model_card(connection, folders["eiclip"], "fashiongen", "eiclip", DRAWN)
+    assert "Nothing has been measured yet" in text
+    assert "there are no intervals yet" in text
+    assert "## Training data" not in text
+    assert "## Gates" not in text
+    assert "None" not in text
+
+
+def test_every_row_has_its_words():
+    assert list(WHAT) == list(VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "embedded", "said"),
+    [
+        ("general", True, "no one else’s weights"),
+        ("openai", False, "released weights (`openai` of open_clip)"),
+        ("/home/someone/weights.safetensors", False, "local weights (`weights.safetensors`)"),
+    ],
+)
+def test_where_the_weights_come_from(pretrained, embedded, said):
+    told = start_of(pretrained, embedded=embedded)
+    assert said in told
+    assert "/home/" not in told
+    assert ("drawn by this project" in told) == embedded
+
+
+def test_a_folder_that_is_no_checkpoint(whole_home, tmp_path):
+    with connect(whole_home) as connection, pytest.raises(CorruptOutputError, match=r"eiclip.json.*materialise"):
+        model_card(connection, tmp_path, "fashiongen", "eiclip", DRAWN)

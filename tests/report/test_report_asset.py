@@ -1,0 +1,91 @@
+"""The report and the cards as steps of a run: made once, made again when something they read has changed."""
+
+import json
+
+import pytest
+
+from assets.cards import CARD, make_cards
+from assets.common import House, Recipe
+from assets.report import RESULTS, _about, _summary, make_report
+from eiclip.home import Home
+from eiclip.model.entity_clip import EntityClip, save_checkpoint
+from eiclip.model.towers import SMALL, new_towers
+from eiclip.model.vocabulary import Vocabulary
+from eiclip.report.source import Source
+from eiclip.settings import FASHIONGEN, TrainingSettings, load_settings
+from eiclip.stage import make_once
+from eiclip.variants import VARIANTS, get_variant
+from pipelines.definitions import build_definitions
+
+SECRET = "s3://key:secret@bucket/shards"
+
+
+@pytest.fixture
+def house(fake, monkeypatch):
+    monkeypatch.setattr(Source, "picture", lambda *given: None)  # plots have tests of their own
+    fake.results("fashiongen")
+    fake.sure("fashiongen")
+    fake.studied("fashiongen")
+    fake.data("fashiongen")
+    fake.refresh()
+    dataset = FASHIONGEN.model_copy(update={"publish": SECRET})
+    return House(load_settings(home=fake.root, datasets={"fashiongen": dataset}), Home(fake.root))
+
+
+def test_the_report_is_made_once(house, fake):
+    about = _about(house, Recipe(training={"epochs": 2}))
+    first, shown = make_report(house, about, 12.3)
+    again, shown_again = make_report(house, about, 45.6)
+    assert (first.reused, again.reused) == (False, True)
+    assert shown == shown_again
+    assert "fashiongen_verdict" in shown
+    page = house.home.report.read_text(encoding="utf-8")
+    assert "job seconds until this report" in page
+    assert ">12<" in page
+    fake.kept_run("fashiongen", "run-9", 9)
+    fake.refresh()
+    assert not make_report(house, about, 1.0)[0].reused
+    house.home.report.with_suffix(".json").unlink()
+    assert not make_report(house, about, 1.0)[0].reused
+
+
+def test_what_a_run_was_is_told_without_its_secrets(house):
+    about = _about(house, Recipe(training={"epochs": 2}))
+    assert {"seed", "device", "processor", "memory", "data of fashiongen"} <= set(about.facts)
+    assert {"python", "torch", "open_clip_torch", "duckdb", "dagster", "numpy"} <= set(about.versions)
+    settings = json.loads(about.settings)
+    assert settings["training as run, by dataset"]["fashiongen"]["epochs"] == 2
+    assert settings["settings"]["datasets"]["fashiongen"]["publish"] == "s3://bucket/shards"
+    assert "secret" not in about.settings
+
+
+def test_the_terminal_is_told_the_headline(house):
+    made, _ = make_report(house, _about(house, Recipe()), 1.0)
+    lines = _summary(house, made, 7.0).splitlines()
+    assert "fashiongen: EI-CLIP (row 5) beats CLIP with the entities as text (row 3). Recall@1" in "\n".join(lines)
+    assert lines[-1] == "job seconds: 7"
+
+
+def test_every_result_that_the_catalogue_waits_for_is_an_asset(house):
+    keys = build_definitions(house.settings).resolve_asset_graph().get_all_asset_keys()
+    made = {key.path[-1] for key in keys if key.path[0] == "fashiongen"}
+    assert set(RESULTS) <= made
+
+
+def test_cards_lie_beside_every_model_and_come_back(house, fake):
+    vocabulary = Vocabulary({"brand": ["<unk>", "diesel"]}, {})
+    for name in VARIANTS:
+        folder = house.home.checkpoint("fashiongen", name)
+        model = EntityClip(new_towers(SMALL, 0), get_variant(name), vocabulary, TrainingSettings())
+        make_once(folder, {}, lambda m=model, f=folder: save_checkpoint(m, f, {"dataset": "fashiongen"}) or {})
+    dataset = house.datasets()["fashiongen"]
+    made, output = make_cards(house, "fashiongen", dataset)
+    assert list(json.loads(output.read_text())) == list(VARIANTS)
+    assert made.facts["cards"] == [f"models/fashiongen/{name}/{CARD}" for name in VARIANTS]
+    assert make_cards(house, "fashiongen", dataset)[0].reused
+    card = house.home.checkpoint("fashiongen", "eiclip") / CARD
+    text = card.read_text(encoding="utf-8")
+    assert str(fake.root) not in text
+    card.unlink()
+    assert not make_cards(house, "fashiongen", dataset)[0].reused
+    assert card.read_text(encoding="utf-8") == text
