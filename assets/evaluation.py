@@ -20,7 +20,7 @@ from eiclip.variants import VARIANTS, Variant
 
 def evaluation_code() -> str:
     """Version of the code that decides what an evaluation comes to."""
-    return source_version("eiclip.model", "eiclip.embed", "eiclip.evaluate")
+    return source_version("eiclip.model", "eiclip.embed", "eiclip.embeddings")
 
 
 def embeddings(house: House, name: str, dataset: DatasetSettings, variant: Variant) -> dg.AssetsDefinition:
@@ -54,7 +54,7 @@ def embeddings(house: House, name: str, dataset: DatasetSettings, variant: Varia
         }
 
         def make() -> dict[str, Any]:
-            from eiclip.evaluate import embeddings_table
+            from eiclip.embeddings import embeddings_table
             from eiclip.model.entity_clip import load_checkpoint
             from eiclip.shards import shard_paths
 
@@ -137,7 +137,7 @@ def _make_ranks(house: House, name: str) -> tuple[Made, Path]:
     groups, products = lake.path("product_groups", name), lake.path("products", name)
     files = {variant: lake.path("embeddings", name, variant) for variant in VARIANTS}
     inputs = {
-        "code": source_version("eiclip.evaluate", "eiclip.ranks", "eiclip.retrieval", "eiclip.scores"),
+        "code": source_version("eiclip.embeddings", "eiclip.ranks", "eiclip.retrieval", "eiclip.scores"),
         "lists": content_of(lists),
         "groups": content_of(groups),
         "products": content_of(products),

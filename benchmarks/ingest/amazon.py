@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from benchmarks.ingest.measure import GIB, Work, interleaved, line, median, say
+from benchmarks.measure import GIB, Work, interleaved, line, median, say
 from benchmarks.ingest.raw import amazon_file
 from eiclip.lake import Lake
 from eiclip.readers import AmazonReader

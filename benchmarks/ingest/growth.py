@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from benchmarks.ingest.amazon import GROUPS, NAME, QUERIES, write_empty, write_usable_photos
-from benchmarks.ingest.measure import GIB, Work, line, run_apart, say
+from benchmarks.measure import GIB, Work, line, run_apart, say
 from eiclip.lake import Lake
 
 SIZES = (200_000, 2_000_000, 10_000_000)

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import simplejpeg
 
-from benchmarks.ingest.measure import GIB, Work, interleaved, line, median, run_apart, say
+from benchmarks.measure import GIB, Work, interleaved, line, median, run_apart, say
 from benchmarks.ingest.raw import fashiongen_file, repeated_file
 from eiclip.photos import PhotoRow, write_photos
 from eiclip.readers import FashionGenReader

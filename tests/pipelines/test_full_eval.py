@@ -151,6 +151,13 @@ def test_documented_queries_answer(two_runs, page, number):
     assert rows, text
 
 
+def test_the_readmes_queries_run(two_runs):
+    texts = blocks("../README.md", "sql")
+    assert len(texts) >= 3
+    for text in texts:
+        assert two_runs.execute(text).description
+
+
 def test_documented_search_by_words_answers(settings, first, monkeypatch, capsys):
     monkeypatch.setenv("EICLIP_HOME", str(settings.home))
     [code] = blocks("queries.md", "python")

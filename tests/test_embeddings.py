@@ -11,8 +11,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from eiclip.embed import embed_texts, normalised_pixels
+from eiclip.embeddings import embeddings_table
 from eiclip.errors import CorruptOutputError, NonFiniteError
-from eiclip.evaluate import embeddings_table
 from eiclip.lake import read_sql
 from eiclip.model.entity_clip import EntityClip, load_checkpoint, save_checkpoint
 from eiclip.model.towers import SMALL, new_towers

@@ -74,7 +74,16 @@ def _cpu() -> float:
 
 def peak_memory() -> int:
     """Most bytes this process had in memory so far (not `ru_maxrss`, which a new process inherits)."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return _status("VmHWM")
+
+
+def memory_now() -> int:
+    """Bytes this process has in memory."""
+    return _status("VmRSS")
+
+
+def _status(name: str) -> int:
+    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) * 1024
 
