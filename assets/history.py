@@ -56,7 +56,7 @@ def _run(house: House, name: str, dataset: DatasetSettings, context: dg.AssetExe
     }
     data = {table: content_of(house.home.lake.path(table, name)) for table in DATA}
     return Run(
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         dataset=name,
         seed=house.settings.seed,
         settings=settings,
@@ -77,7 +77,7 @@ def _described(house: House, name: str, variant: str) -> dict[str, Any]:
 
 def seconds_since_start(context: dg.AssetExecutionContext) -> float:
     """Seconds since the run began."""
-    record = context.instance.get_run_record_by_id(context.run_id)
+    record = context.instance.get_run_record_by_id(context.run.run_id)
     return time.time() - (record.start_time if record and record.start_time else time.time())
 
 

@@ -215,10 +215,10 @@ def count_in_numpy(scores_BC: Tensor, low_BK: Tensor, high_BK: Tensor, skip_B2: 
         for level, (low, high) in enumerate(zip(lows, highs, strict=True)):
             if low == np.inf:
                 break
-            possible = np.count_nonzero(np.greater_equal(score_C, low, out=above_C))
+            possible = int(np.count_nonzero(np.greater_equal(score_C, low, out=above_C)))
             if not possible:
                 continue
-            sure = np.count_nonzero(np.greater_equal(score_C, high, out=above_C))
+            sure = int(np.count_nonzero(np.greater_equal(score_C, high, out=above_C)))
             count_BK[row, level:] = sure
             if possible > sure:
                 found += possible - sure

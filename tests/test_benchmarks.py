@@ -1,6 +1,7 @@
 """The benchmarks run; what they measure is not a test's business."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -15,3 +16,14 @@ def test_the_ingest_benchmark_prints_a_line_a_figure(tmp_path):
     assert all({"name", "ours", "peer", "ratio", "goal", "met"} <= set(figure) for figure in figures)
     assert [name for name in NAMES if not any(name in figure["name"] for figure in figures)] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_retrieval_benchmark_prints_a_line_a_figure(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.retrieval", "--quick", "--home", tmp_path]
+    done = subprocess.run([*command, "--only", "faiss", "memory", "report"], check=True, capture_output=True, text=True)
+    *figures, skipped = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all({"name", "ours", "peer", "ratio", "goal", "met"} <= set(figure) for figure in figures)
+    assert ["faiss" in figures[0]["name"], "peak memory" in figures[1]["name"]] == [True, True]
+    first = re.search(r"right at the first place (\d+) and (\d+)", figures[0]["note"])
+    assert first[1] == first[2], "faiss and we find the same"
+    assert "full_eval" in skipped["skipped"]

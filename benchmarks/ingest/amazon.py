@@ -7,8 +7,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from benchmarks.measure import GIB, Work, interleaved, line, median, say
 from benchmarks.ingest.raw import amazon_file
+from benchmarks.measure import GIB, Work, interleaved, line, median, say
 from eiclip.lake import Lake
 from eiclip.readers import AmazonReader
 from eiclip.readers.lines import count_lines

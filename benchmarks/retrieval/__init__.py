@@ -1,1 +1,1 @@
-"""What ranking and the report must reach, measured beside what it is compared with: `python -m benchmarks.retrieval`."""
+"""What ranking and the report must reach, beside what they are compared with: `python -m benchmarks.retrieval`."""

@@ -6,7 +6,7 @@ import numpy as np
 
 WIDTH = 512
 NOISE = 8.0
-"""Length of what is added to a text of length one to make its photos: some 4 in 10 photos find theirs in the first ten."""
+"""Length of what is added to a text of length one to make its photos: four in ten have their text in the top ten."""
 ROWS = 4096
 
 

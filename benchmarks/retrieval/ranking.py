@@ -36,13 +36,13 @@ def measure(figures: list[str], photos: int, products: int, rounds: int, threads
 
 
 def _say_times(name: str, ours: list[Run], peer: list[Run]) -> None:
-    seconds = [median([run.wall for run in runs]) for runs in (ours, peer)]
+    seconds, peer_seconds = (median([run.wall for run in runs]) for runs in (ours, peer))
     found = [runs[0].facts["first"] for runs in (ours, peer)]
     note = f"{BOTH}; CPU seconds {median([run.cpu for run in ours])} and {median([run.cpu for run in peer])}"
     if not np.isnan(found[1]):
         note += f"; queries right at the first place {found[0]:.0f} and {found[1]:.0f}"
     naive = name == "naive"
-    say(line(TITLES[name], *seconds, GOALS[name], at_most=not naive, speed=naive, note=note))
+    say(line(TITLES[name], seconds, peer_seconds, GOALS[name], at_most=not naive, speed=naive, note=note))
 
 
 def _prepared(side: Side, photos: int, products: int, threads: int) -> Work:
@@ -105,7 +105,7 @@ def rank(sides: Sides) -> dict[str, float]:
     """As `eiclip.retrieval` does."""
     from eiclip.retrieval import ranked
 
-    found = [ranked(*_tensors(given)) for given in sides.directions()]  # type: ignore[call-arg]
+    found = [ranked(*_tensors(given)) for given in sides.directions()]
     return {"first": float(sum(int((one.rank_Q == 1).sum()) for one in found))}
 
 

@@ -19,7 +19,8 @@ def measure(home: Path, rounds: int) -> None:
         return
     runs = interleaved({"ours": (prepare, [(str(home), datasets)])}, rounds)["ours"]
     note = f"{', '.join(datasets)}; peer: the goal"
-    say(line("report (s)", median([run.wall for run in runs]), SECONDS, 1.0, at_most=True, note=note))
+    seconds, cpu = (median([getattr(run, name) for run in runs]) for name in ("wall", "cpu"))
+    say(line("report (s)", seconds, SECONDS, 1.0, at_most=True, note=f"{note}; CPU seconds {cpu}"))
     size = median([run.facts["bytes"] / 1e6 for run in runs])
     say(line("report's size (MB)", size, MEGABYTES, 1.0, at_most=True, note=note))
 
