@@ -9,6 +9,7 @@ Shape suffixes: Q queries, N candidates, B queries and C candidates of one block
 thresholds of a query, highest first, D embedding width, 2 begin and end.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -21,8 +22,10 @@ DEPTH = 10
 """Places that measures look at (nDCG@10): of a query's lower thresholds, counts beyond it are not told apart."""
 UNSURE_SHARE = 256
 """One in so many pairs may be scored alone in float64; beyond that a product of the whole block takes less time."""
-MOST_QUERIES, MOST_EXACT, MOST_BAND = 2048, 256, 64
-"""Queries of one float32 block, of one float64 block, and of one block of nearby ranges: more would not be faster."""
+MOST_QUERIES, MOST_EXACT = 2048, 512
+"""Queries of one float32 block, and of one float64 block: more would not be faster."""
+BAND = 64
+"""Queries of one block with nearby ranges, if there are as many queries as candidates: its scores stay a square."""
 UNIT_ROUNDOFF = 2.0**-24
 
 
@@ -87,7 +90,8 @@ def rounding(query_QD: Tensor, candidate_ND: Tensor) -> Tensor:
     norms; 2^-100 for products that underflow.
     """
     error = (query_QD.shape[1] + 8) * UNIT_ROUNDOFF
-    size_Q = _norms(query_QD) * _norms(candidate_ND).max()
+    with threads(1):
+        size_Q = _norms(query_QD) * _norms(candidate_ND).max()
     error_Q = size_Q * (error / (1 - 2 * error) if error < 0.25 else torch.inf) + 2.0**-100
     return torch.where(size_Q < 1e38, error_Q, torch.inf)
 
@@ -106,7 +110,7 @@ def limits(threshold_QK: Tensor, rounding_Q: Tensor) -> tuple[Tensor, Tensor]:
 
 def pair_scores(query_PD: Tensor, candidate_PD: Tensor) -> Tensor:
     """float64 scores of pairs (P,)."""
-    return (query_PD.double() * candidate_PD.double()).sum(dim=-1)
+    return (query_PD.double() * candidate_PD).sum(dim=-1)
 
 
 def best_scores(query_QD: Tensor, candidates: Candidates, range_Q2: Tensor, depth: int, sizes: Sizes) -> Tensor:
@@ -115,17 +119,23 @@ def best_scores(query_QD: Tensor, candidates: Candidates, range_Q2: Tensor, dept
     Queries are taken in the order of their ranges, so that those of one block cover few candidates.
     """
     best_QK = torch.full((len(query_QD), depth), -torch.inf, dtype=torch.float64, device=query_QD.device)
-    order_Q = range_Q2[:, 0].argsort(stable=True)
-    for chosen_B in order_Q.split(min(MOST_BAND, sizes.exact_queries)):
-        query_BD, range_B2 = query_QD[chosen_B].double(), range_Q2[chosen_B]
-        best_BK = best_QK[chosen_B]
-        for columns in spans(int(range_B2[:, 0].min()), int(range_B2[:, 1].max()), sizes.exact_candidates):
-            scores_BC = query_BD @ candidates[columns].double().T
-            scores_BC.masked_fill_(~_within(range_B2, columns), -torch.inf)
-            highest = scores_BC.topk(min(depth, scores_BC.shape[1]), dim=1).values
-            best_BK = torch.cat([best_BK, highest], dim=1).topk(depth, dim=1).values
-        best_QK[chosen_B] = best_BK
+    queries = math.ceil(BAND * math.sqrt(len(query_QD) / len(candidates)))
+    pairs = int((range_Q2[:, 1] - range_Q2[:, 0]).sum())
+    with threads(1 if pairs < BAND * (len(query_QD) + len(candidates)) else torch.get_num_threads()):
+        for chosen_B in range_Q2[:, 0].argsort(stable=True).split(min(queries, sizes.exact_queries)):
+            best_QK[chosen_B] = _best_of_block(query_QD[chosen_B], candidates, range_Q2[chosen_B], depth, sizes)
     return best_QK
+
+
+def _best_of_block(query_BD: Tensor, candidates: Candidates, range_B2: Tensor, depth: int, sizes: Sizes) -> Tensor:
+    query_BD = query_BD.double()
+    best_BK = torch.full((len(query_BD), depth), -torch.inf, dtype=torch.float64, device=query_BD.device)
+    for columns in spans(int(range_B2[:, 0].min()), int(range_B2[:, 1].max()), sizes.exact_candidates):
+        scores_BC = query_BD @ candidates[columns].double().T
+        scores_BC.masked_fill_(~_within(range_B2, columns), -torch.inf)
+        highest = scores_BC.topk(min(depth, scores_BC.shape[1]), dim=1).values
+        best_BK = torch.cat([best_BK, highest], dim=1).topk(depth, dim=1).values
+    return best_BK
 
 
 def _within(range_B2: Tensor, columns: slice) -> Tensor:
@@ -173,12 +183,17 @@ class Count:
         if counted is None:
             return False
         self.count_QK[rows] += counted.count_BK
-        for row_P, level_P, column_P in zip(*(each.split(self.sizes.pairs) for each in counted.unsure), strict=True):
-            row_P, column_P = row_P + rows.start, column_P + columns.start
+        row_P, level_P, column_P = counted.unsure
+        with threads(1):
+            self._decide_pairs(row_P + rows.start, level_P, column_P + columns.start)
+        return True
+
+    def _decide_pairs(self, *pairs: Tensor) -> None:
+        """Count pairs, given as query, level and candidate (P,), by float64 scores."""
+        for row_P, level_P, column_P in zip(*(each.split(self.sizes.pairs) for each in pairs), strict=True):
             exact_P = pair_scores(self.query_QD[row_P], self.candidates[column_P])
             higher_P = (exact_P >= self.threshold_QK[row_P, level_P]).long()
             self.count_QK.index_put_((row_P, level_P), higher_P, accumulate=True)
-        return True
 
     def _decide(self, rows: slice, columns: slice) -> None:
         """Count a block by float64 scores."""
@@ -253,6 +268,17 @@ def count_in_torch(scores_BC: Tensor, low_BK: Tensor, high_BK: Tensor, skip_B2: 
         unsure.append((row_P, torch.full_like(row_P, level), column_P))
     row_P, level_P, column_P = (torch.cat(each) for each in zip(*unsure, strict=True))
     return Counted(count_BK, (row_P, level_P, column_P))
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """So many CPU threads for a while: sharing out small operations takes longer than they do, if other work runs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
