@@ -15,7 +15,8 @@ def lake(tmp_path):
     lake = Lake(tmp_path / "it's home")
     for dataset in ("a", "b"):
         rows = {"dataset": [dataset] * 3, "variant": ["v"] * 3, "protocol": ["full"] * 3, "direction": ["i2t"] * 3}
-        lake.write(pa.table(rows | {"query_id": list("xyz"), "rank": [1, 4, 11]}), "retrieval_ranks", dataset)
+        rows |= {"query_id": list("xyz"), "rank": [1, 4, 11], "rank_text_equal": [1, 1, 11], "ndcg10": [1.0, 0.4, 0.0]}
+        lake.write(pa.table(rows), "retrieval_ranks", dataset)
     return lake
 
 

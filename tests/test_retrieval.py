@@ -129,13 +129,14 @@ def test_near_ties_are_decided_as_float64_decides():
     assert list_ranks(query_QD, candidate_ND, owners[:20] * 31, others).tolist() == expected
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e25])
+@pytest.mark.parametrize("scale", [1e-30, 1e20, 1e25])
 def test_scores_beyond_float32_are_compared_in_float64(scale):
-    case = random_case(2)
-    queries, candidates = (side * scale for side in case[:2])
-    expected, _ = brute_force(queries, candidates, *case[2:])
-    tensors = [torch.from_numpy(numbers) for numbers in case[2:]]
-    assert full_ranks(queries, candidates, *tensors).tolist() == expected
+    sides = [scale * embeddings_of("integers", np.random.default_rng(0), rows, 3) for rows in (20, 30)]
+    owners = np.arange(20), np.arange(30)
+    expected, _ = brute_force(*sides, *owners)
+    tensors = [torch.from_numpy(numbers) for numbers in owners]
+    assert full_ranks(*sides, *tensors).tolist() == expected
+    assert list_ranks(*sides, tensors[0], [np.delete(owners[1], number) for number in owners[0]]).tolist() == expected
 
 
 @pytest.mark.parametrize("memory", [64, 2**28])

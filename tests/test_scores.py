@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from eiclip import scores
-from eiclip.retrieval import list_ranks, ranked
+from eiclip.retrieval import TIE, full_ranks, list_ranks, ranked
 
 ROWS_KEPT = 400
 """Bytes kept for each query and candidate."""
@@ -104,6 +104,23 @@ def test_float32_scores_are_within_the_rounding(width, dtype):
     off_QN = (query_QD.float() @ candidate_ND.float().T).double() - query_QD.double() @ candidate_ND.double().T
     assert bool((off_QN.abs() <= bound_Q[:, None]).all())
     assert float((bound_Q / query_QD.double().norm(dim=1)).max()) < 1.1 * (width + 8) * 2**-24
+
+
+def test_few_near_ties_are_decided_pair_by_pair(monkeypatch):
+    query_QD, candidate_ND = embeddings(200, 300, 32)
+    random = np.random.default_rng(0)
+    right_Q = torch.from_numpy(random.permutation(300)[:200])
+    # A wrong one scores as the right one does, but for several TIEs more or less: float32 leaves it open.
+    candidate_ND[right_Q.roll(100)] = candidate_ND[right_Q] + 5e-6 * torch.from_numpy(random.choice([-1, 1], (200, 1)))
+    score_QN = query_QD.double() @ candidate_ND.double().T
+    owner_N = torch.full((300,), -1).index_copy_(0, right_Q, torch.arange(200))
+    wrong_QN = owner_N != torch.arange(200)[:, None]
+    expected = 1 + ((score_QN >= score_QN.gather(1, right_Q[:, None]) - TIE) & wrong_QN).sum(dim=1)
+    monkeypatch.setattr(scores.Count, "_decide", lambda *_: pytest.fail("whole blocks would take long"))
+    found = full_ranks(query_QD, candidate_ND, torch.arange(200), owner_N, memory=2**16)
+    assert torch.equal(found, expected)
+    sizes = scores.Sizes.of(2**16, candidate_ND)
+    assert (sizes.queries < 100, sizes.candidates < 150) == (True, True), "several chunks either way"
 
 
 def test_a_collapsed_model_is_decided_in_whole_blocks(monkeypatch):
