@@ -109,9 +109,10 @@ def test_float32_scores_are_within_the_rounding(width, dtype):
 def test_few_near_ties_are_decided_pair_by_pair(monkeypatch):
     query_QD, candidate_ND = embeddings(200, 300, 32)
     random = np.random.default_rng(0)
-    right_Q = torch.from_numpy(random.permutation(300)[:200])
-    # A wrong one scores as the right one does, but for several TIEs more or less: float32 leaves it open.
-    candidate_ND[right_Q.roll(100)] = candidate_ND[right_Q] + 5e-6 * torch.from_numpy(random.choice([-1, 1], (200, 1)))
+    right_Q, other_M = torch.from_numpy(random.permutation(300)[:230]).split([200, 30])
+    # A wrong one scores as the right one does, but for a TIE or two more or less: float32 leaves it open.
+    near_M = torch.from_numpy(random.permutation(200)[:30])
+    candidate_ND[other_M] = candidate_ND[right_Q[near_M]] + 2e-6 * torch.from_numpy(random.choice([-1, 1], (30, 1)))
     score_QN = query_QD.double() @ candidate_ND.double().T
     owner_N = torch.full((300,), -1).index_copy_(0, right_Q, torch.arange(200))
     wrong_QN = owner_N != torch.arange(200)[:, None]
