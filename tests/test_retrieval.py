@@ -131,7 +131,7 @@ def test_near_ties_are_decided_as_float64_decides():
 
 @pytest.mark.parametrize("scale", [1e-30, 1e20, 1e25])
 def test_scores_beyond_float32_are_compared_in_float64(scale):
-    sides = [scale * embeddings_of("integers", np.random.default_rng(0), rows, 3) for rows in (20, 30)]
+    sides = [scale * (3 + embeddings_of("integers", np.random.default_rng(0), rows, 3)) for rows in (20, 30)]
     owners = np.arange(20), np.arange(30)
     expected, _ = brute_force(*sides, *owners)
     tensors = [torch.from_numpy(numbers) for numbers in owners]
