@@ -52,8 +52,9 @@ test: $(INSTALLED) check ## lint, types and every test
 	source .envrc && dagster definitions validate -w workspace.yaml
 	.venv/bin/python -m pytest
 
-fuzz: $(INSTALLED) ## 500 broken and hostile raw files, one by one
+fuzz: $(INSTALLED) ## 500 broken and hostile raw files, one by one; properties on examples never tried
 	.venv/bin/python -m benchmarks.fuzz
+	.venv/bin/python -m pytest -m hypothesis --hypothesis-profile=default
 
 clean: ## remove what was made (data/), keep .venv
 	rm -rf data
