@@ -16,7 +16,6 @@ from torch import Tensor
 from eiclip.embed import EmbeddedSplit, embed_texts, first_of_product
 from eiclip.errors import CorruptOutputError
 from eiclip.model.entity_clip import EntityClip
-from eiclip.retrieval import full_ranks, recall_at
 from eiclip.shards import Sample
 
 GATES_SCHEMA = pa.schema(
@@ -143,8 +142,5 @@ def _shuffled(products: list[Sample], group: str, seed: int) -> list[Sample]:
 
 
 def _recalls_at_1(split: EmbeddedSplit, text_PD: Tensor) -> dict[str, float]:
-    image_owner_N, text_owner_P = split.owners()
-    return {
-        "i2t": recall_at(full_ranks(split.image_ND, text_PD, image_owner_N, text_owner_P), 1),
-        "t2i": recall_at(full_ranks(text_PD, split.image_ND, text_owner_P, image_owner_N), 1),
-    }
+    recalls = replace(split, text_PD=text_PD).recalls()
+    return {way: recalls[f"{way}_r1"] for way in ("i2t", "t2i")}

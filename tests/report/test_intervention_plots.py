@@ -1,6 +1,5 @@
 """Plots, tables and sentences of interventions and gates: from rows made by hand."""
 
-import io
 import itertools
 import re
 from pathlib import Path
@@ -8,13 +7,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from PIL import Image
 from scipy.stats import spearmanr
 
 from eiclip.interventions import SCHEMA
 from eiclip.report import intervention_plots as plots
 from eiclip.report import intervention_tables as tables
-from eiclip.report.theme import DARK
 
 GROUPS = ["brand", "a$b$c " * 9, "無印<b>\nx"]
 """Entity groups, two of names that try to break a page."""
@@ -89,15 +86,9 @@ def catalogue(dataset="d", **given):
 
 
 @pytest.mark.parametrize("plot", PLOTS)
-def test_plots_are_pictures_in_both_themes_and_alike_every_time(plot):
+def test_plots_are_pictures_in_both_themes_and_alike_every_time(plot, assert_picture):
     with catalogue(**TABLES) as connection:
-        picture = plot(connection, "d")
-        assert picture == plot(connection, "d")
-        assert picture != plot(connection, "d", DARK)
-    with Image.open(io.BytesIO(picture)) as image:
-        image.load()
-        assert image.width < 1000 < 4 * image.height
-        assert len(image.convert("RGB").getcolors(1 << 24)) > 10
+        assert_picture(plot, connection)
 
 
 @pytest.mark.parametrize("make", [*PLOTS, *WRITTEN])

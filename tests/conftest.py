@@ -1,0 +1,45 @@
+"""A shop small enough to embed in every test that needs one."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from eiclip.model.entity_clip import EntityClip
+from eiclip.model.towers import SMALL, new_towers
+from eiclip.model.vocabulary import Vocabulary
+from eiclip.settings import TrainingSettings
+from eiclip.shards import Sample, encode_photo
+from eiclip.variants import get_variant
+
+
+class SmallShop:
+    """Six products of two photos each, their vocabulary, and untrained models of it."""
+
+    products = 6
+    vocabulary = Vocabulary({"brand": ["<unk>", "b0", "b1", "b2"], "season": ["<unk>", "fw2016"]}, {})
+
+    def samples(self) -> Iterator[Sample]:
+        """Two photos of each product; every product is of one season, the last has no brand."""
+        for number in range(self.products):
+            entities = {"season": "fw2016"} | ({"brand": f"b{number % 3}"} if number < self.products - 1 else {})
+            for place in range(2):
+                name, photo = f"p{number}", self._photo(10 * number + place)
+                yield Sample(f"{name}_{place}", name, f"item number {number}", entities, photo)
+
+    def _photo(self, number: int) -> bytes:
+        pixels = np.random.default_rng(number).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        return encode_photo(Image.fromarray(pixels), 64)
+
+    def model(self, variant: str = "eiclip") -> EntityClip:
+        """An untrained model, the same every time."""
+        torch.manual_seed(0)
+        return EntityClip(new_towers(SMALL, 0), get_variant(variant), self.vocabulary, TrainingSettings()).eval()
+
+
+@pytest.fixture(scope="session")
+def shop() -> SmallShop:
+    """The small shop."""
+    return SmallShop()
