@@ -148,6 +148,19 @@ def spans(begin: int, end: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, end)) for start in range(begin, end, step))
 
 
+def stride(columns: int) -> int:
+    """Numbers from one row of a block to the next: whole cache lines of 16 floats, and an odd number of them.
+
+    Products into rows that begin anywhere, or a power of two apart, take a quarter to a half longer on a CPU.
+    """
+    return (math.ceil(columns / 16) | 1) * 16
+
+
+def block(memory: Tensor, rows: int, columns: int) -> Tensor:
+    """A block (rows, columns) of flat memory, which holds at least `rows * stride(columns)` numbers."""
+    return memory[: rows * stride(columns)].view(rows, -1)[:, :columns]
+
+
 class Count:
     """Counts, for every query and threshold, the candidates outside the query's range that score at least as high."""
 
@@ -163,7 +176,7 @@ class Count:
     def run(self) -> Tensor:
         """The counts (Q, K); from `DEPTH` on those of all but the first threshold may be too low."""
         rows, columns = min(self.sizes.queries, len(self.query_QD)), min(self.sizes.candidates, len(self.candidates))
-        scores = torch.empty(rows * columns, device=self.query_QD.device)
+        scores = torch.empty(rows * stride(columns), device=self.query_QD.device)
         for column_span in spans(0, len(self.candidates), columns):
             candidate_CD = self.candidates[column_span].float()
             for row_span in spans(0, len(self.query_QD), rows):
@@ -173,10 +186,9 @@ class Count:
 
     def _screen(self, rows: slice, columns: slice, candidate_CD: Tensor, scores: Tensor) -> bool:
         """Count a block by float32 scores; False where they leave too much open, and nothing has been counted."""
-        shape = (rows.stop - rows.start, len(candidate_CD))
-        scores_BC = scores[: shape[0] * shape[1]].view(shape)
+        scores_BC = block(scores, rows.stop - rows.start, len(candidate_CD))
         torch.mm(self.query_QD[rows].float(), candidate_CD.T, out=scores_BC)
-        skip_B2 = (self.skip_Q2[rows] - columns.start).clamp(0, shape[1])
+        skip_B2 = (self.skip_Q2[rows] - columns.start).clamp(0, len(candidate_CD))
         counted = counter(scores)(
             scores_BC, self.low_QK[rows], self.high_QK[rows], skip_B2, scores_BC.numel() // UNSURE_SHARE
         )

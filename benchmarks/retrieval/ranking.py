@@ -110,20 +110,19 @@ def rank(sides: Sides) -> dict[str, float]:
 
 
 def multiply(sides: Sides) -> dict[str, float]:
-    """Products in chunks as large as ours, into memory that is there."""
+    """Products in chunks as large as ours and laid out like them, into memory that is there."""
     import torch
 
     from eiclip.retrieval import MEMORY
-    from eiclip.scores import Sizes
+    from eiclip.scores import Sizes, block, stride
 
     for given in sides.directions():
         query_QD, candidate_ND, *_ = _tensors(given)
         sizes = Sizes.of(MEMORY, candidate_ND)
-        scores = torch.empty(min(sizes.queries, len(query_QD)) * min(sizes.candidates, len(candidate_ND)))
+        scores = torch.empty(min(sizes.queries, len(query_QD)) * stride(min(sizes.candidates, len(candidate_ND))))
         for candidate_CD in candidate_ND.split(sizes.candidates):
             for query_BD in query_QD.split(sizes.queries):
-                shape = len(query_BD), len(candidate_CD)
-                torch.mm(query_BD, candidate_CD.T, out=scores[: shape[0] * shape[1]].view(shape))
+                torch.mm(query_BD, candidate_CD.T, out=block(scores, len(query_BD), len(candidate_CD)))
     return {"first": float("nan")}
 
 
