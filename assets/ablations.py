@@ -21,9 +21,10 @@ from eiclip.ablations.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Ablation, 
 from eiclip.errors import CorruptOutputError
 from eiclip.files import digest, source_version, whole_file
 from eiclip.lake import connect, open_views, read_sql
-from eiclip.settings import DatasetSettings, TrainingSettings
+from eiclip.settings import DatasetSettings
 from eiclip.stage import LOG_FILE, Made, content_of, made_before, make_once
 from eiclip.train.job import TrainJob
+from eiclip.training_settings import TrainingSettings
 
 RESULTS, SUMMARY, SEED_STUDY = "ablation_results", "seed_study_summary", "seed_study"
 RANKS_FILE, JOB_FILE, WEIGHTS = "ranks.parquet", "job.json", "weights"

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from assets.common import OWNERS, House, Recipe, result, say
 from assets.shards import GENERAL
 from eiclip.files import sha256_file, source_version, whole_folder, write_json
-from eiclip.settings import DatasetSettings, TrainingSettings
+from eiclip.settings import DatasetSettings
 from eiclip.stage import LOG_FILE, MANIFEST, Made, content_of, make_once
 from eiclip.train.job import TrainJob
+from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS, Variant
 
 PRETRAINED = dg.AssetKey(["general", "pretrained"])

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eiclip.devices import mixed_precision
-from eiclip.model.entity_clip import EntityClip
+from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.towers import context_length, image_size, pixel_statistics, tokenize
 from eiclip.retrieval import full_ranks, recall_at, require_finite
 from eiclip.shards import Sample, read_samples
@@ -48,7 +48,7 @@ class EmbeddedSplit:
         return values | {"sum_r": sum(values.values())}
 
 
-def variant_text(model: EntityClip, sample: Sample, left_out: str = "") -> str:
+def variant_text(model: EntityClipModel, sample: Sample, left_out: str = "") -> str:
     """The text that the model's variant reads of a product: row 3 reads the entities too."""
     if not model.variant.entities_as_text:
         return sample.description
@@ -58,7 +58,7 @@ def variant_text(model: EntityClip, sample: Sample, left_out: str = "") -> str:
     )
 
 
-def normalised_pixels(model: EntityClip, samples: Sequence[Sample], device: str) -> Tensor:
+def normalised_pixels(model: EntityClipModel, samples: Sequence[Sample], device: str) -> Tensor:
     """Photos of samples as the image tower wants them: float (B, 3, H, W)."""
     size = image_size(model.towers)
     pixels_BHWC = torch.from_numpy(np.stack([sample.pixels(size) for sample in samples])).to(device)
@@ -66,7 +66,9 @@ def normalised_pixels(model: EntityClip, samples: Sequence[Sample], device: str)
     return (pixels_BHWC.permute(0, 3, 1, 2).float() / 255 - mean) / deviation
 
 
-def text_inputs(model: EntityClip, samples: Sequence[Sample], device: str, left_out: str = "") -> tuple[Tensor, Tensor]:
+def text_inputs(
+    model: EntityClipModel, samples: Sequence[Sample], device: str, left_out: str = ""
+) -> tuple[Tensor, Tensor]:
     """Token ids (B, L) and entity ids (B, K) of samples."""
     texts = [variant_text(model, sample, left_out) for sample in samples]
     tokens_BL = tokenize(texts, context_length(model.towers))
@@ -75,7 +77,7 @@ def text_inputs(model: EntityClip, samples: Sequence[Sample], device: str, left_
 
 
 @torch.inference_mode()
-def embed_texts(model: EntityClip, samples: Sequence[Sample], device: str = "cpu", left_out: str = "") -> Tensor:
+def embed_texts(model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu", left_out: str = "") -> Tensor:
     """Unit-length E_T (B, D) of samples' texts and entities, on the CPU.
 
     Raises:
@@ -92,7 +94,7 @@ def embed_texts(model: EntityClip, samples: Sequence[Sample], device: str = "cpu
 
 
 @torch.inference_mode()
-def embed_images(model: EntityClip, samples: Sequence[Sample], device: str = "cpu") -> Tensor:
+def embed_images(model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu") -> Tensor:
     """Unit-length E_I (B, D) of samples' photos, on the CPU.
 
     Raises:
@@ -113,7 +115,7 @@ def first_of_product(samples: Sequence[Sample]) -> list[Sample]:
     return list({sample.product_id: sample for sample in reversed(samples)}.values())[::-1]
 
 
-def embed_split(model: EntityClip, shards: Sequence[Path], device: str = "cpu") -> EmbeddedSplit:
+def embed_split(model: EntityClipModel, shards: Sequence[Path], device: str = "cpu") -> EmbeddedSplit:
     """Embed a split's photos and, once a product, its text."""
     samples = list(read_samples(shards))
     products = first_of_product(samples)

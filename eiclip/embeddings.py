@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eiclip.embed import embed_images, embed_texts, first_of_product
-from eiclip.model.entity_clip import EntityClip
+from eiclip.model.entity_clip import EntityClipModel
 from eiclip.shards import read_samples
 
 IMAGE, PRODUCT, TEXT, TEXT_SAMPLE100 = "image", "product", "text", "text_sample100"
@@ -21,7 +21,7 @@ sample-100's negatives share."""
 
 
 def embeddings_table(
-    model: EntityClip, dataset: str, shards: Sequence[Path], *, left_out: str, device: str = "cpu"
+    model: EntityClipModel, dataset: str, shards: Sequence[Path], *, left_out: str, device: str = "cpu"
 ) -> pa.Table:
     """Embeddings of the photos and texts of a split: dataset, variant, kind, item_id, product_id, embedding.
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from eiclip.embed import EmbeddedSplit, embed_texts, first_of_product
 from eiclip.errors import CorruptOutputError
-from eiclip.model.entity_clip import EntityClip
+from eiclip.model.entity_clip import EntityClipModel
 from eiclip.shards import Sample
 
 GATES_SCHEMA = pa.schema(
@@ -45,7 +45,7 @@ SHUFFLES_SCHEMA = pa.schema(
 
 
 @torch.inference_mode()
-def group_weights(model: EntityClip, group: str) -> Tensor:
+def group_weights(model: EntityClipModel, group: str) -> Tensor:
     """w_k (V,) of every entity of a group, in the order of the vocabulary's ids, on the CPU.
 
     Raises:
@@ -59,7 +59,7 @@ def group_weights(model: EntityClip, group: str) -> Tensor:
     return model.fusion.weight(number, model.fusion.entity(number, ids_V)).float().cpu()
 
 
-def gate_weights(model: EntityClip, dataset: str) -> pa.Table:
+def gate_weights(model: EntityClipModel, dataset: str) -> pa.Table:
     """w_k of every entity of the vocabulary: dataset, variant, entity_group, entity_id, entity, weight."""
     rows: list[dict[str, Any]] = []
     for group in model.vocabulary.groups:
@@ -103,7 +103,7 @@ def _matrix(rows: pa.Table) -> Tensor:
 
 
 def entity_shuffles(
-    model: EntityClip, embeddings: pa.Table, samples: Iterable[Sample], *, seed: int, device: str = "cpu"
+    model: EntityClipModel, embeddings: pa.Table, samples: Iterable[Sample], *, seed: int, device: str = "cpu"
 ) -> pa.Table:
     """Recall@1 over all candidates, and what is left of it without one group: shuffled among products, and removed.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from eiclip.embed import EmbeddedSplit, embed_texts
 from eiclip.gates import group_weights, products_of, require_same_products, stored_split
-from eiclip.model.entity_clip import EntityClip
+from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.vocabulary import UNKNOWN
 from eiclip.retrieval import full_ranks
 from eiclip.shards import Sample
@@ -55,7 +55,7 @@ class Intervention:
 
 
 def interventions_table(
-    model: EntityClip,
+    model: EntityClipModel,
     embeddings: pa.Table,
     samples: Iterable[Sample],
     vocabulary: pa.Table,
@@ -105,7 +105,7 @@ def _lot(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
-def training_counts(model: EntityClip, vocabulary: pa.Table) -> dict[str, dict[str, int]]:
+def training_counts(model: EntityClipModel, vocabulary: pa.Table) -> dict[str, dict[str, int]]:
     """Training products by group and known entity, in the order of the model's ids; `<unk>` is none."""
     known = {
         (row["entity_group"], row["entity"]): row["product_count"]
@@ -118,7 +118,7 @@ def training_counts(model: EntityClip, vocabulary: pa.Table) -> dict[str, dict[s
 
 
 def interventions(
-    model: EntityClip, products: Iterable[Sample], counts: Mapping[str, Mapping[str, int]], *, seed: int
+    model: EntityClipModel, products: Iterable[Sample], counts: Mapping[str, Mapping[str, int]], *, seed: int
 ) -> list[Intervention]:
     """Every intervention on the products, by kind, then group, then product.
 
@@ -176,7 +176,7 @@ class _Pool:
 
 
 def _rows(
-    model: EntityClip, split: EmbeddedSplit, products: list[Sample], made: list[Intervention], after_QD: Tensor
+    model: EntityClipModel, split: EmbeddedSplit, products: list[Sample], made: list[Intervention], after_QD: Tensor
 ) -> list[dict[str, Any]]:
     owner = {product: number for number, product in enumerate(split.product_ids)}
     asked = sorted({owner[entry.after.product_id] for entry in made})
@@ -201,7 +201,7 @@ def _rows(
     return rows
 
 
-def _weights(model: EntityClip) -> dict[str, list[float]]:
+def _weights(model: EntityClipModel) -> dict[str, list[float]]:
     """Gate weights by group and entity id; none for row 3."""
     if not model.variant.has_entities:
         return {}

@@ -9,19 +9,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from eiclip.errors import SettingsError
+from eiclip.training_settings import HardwareSettings, Section, TrainingSettings
 
 Location = Annotated[str, BeforeValidator(os.fspath)]
 """A path, or a URL that fsspec knows."""
-
-
-class Section(BaseModel):
-    """A group of settings: unknown names are refused, values cannot change once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DownloadSettings(Section):
@@ -54,7 +49,7 @@ class ColumnSettings(Section):
     gender: str | None = None
     pose: str | None = None
     price: str | None = None
-    entities: dict[str, str] = {}
+    entities: dict[str, str] = Field(default_factory=dict)
     """Entity group -> column."""
 
 
@@ -93,7 +88,7 @@ class DatasetSettings(Section):
     validation_share: float = Field(0.1, gt=0, lt=1)
     """Share of the remaining products held out for choosing settings."""
 
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
     """What this catalogue's training does otherwise than the `training` section (a small one wants more epochs)."""
 
     @model_validator(mode="after")
@@ -113,48 +108,6 @@ class DatasetSettings(Section):
     def embedded(self) -> bool:
         """Whether the raw files are the generated ones."""
         return self.folder is None and self.metadata is None and self.files is None
-
-
-LossTerm = Literal["joint", "description", "entities"]
-LOSS_TERMS: tuple[LossTerm, ...] = ("joint", "description", "entities")
-"""L(E_I, E_D + E_A^), L(E_I, E_D) and L(E_I, E_A^)."""
-
-
-class TrainingSettings(Section):
-    """How one variant is trained. The defaults are the paper's recipe (section 4.1)."""
-
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(128, ge=2)
-    tower_lr: float = Field(5e-5, ge=0)
-    """Learning rate of the two CLIP towers."""
-    entity_lr: float = Field(1e-3, ge=0)
-    """Learning rate of the entity encoders, which start from scratch (about 20 times the towers')."""
-    gate_lr: float = Field(5e-3, ge=0)
-    """Learning rate of the gates once they are released."""
-    gate_freeze: float = Field(0.15, ge=0, le=1)
-    """Share of the steps in which the gates stay as they began: earlier, they close on entities without a meaning."""
-    weight_decay: float = Field(1e-4, ge=0)
-    warmup_steps: int = Field(1000, ge=0)
-    """Linear warm-up; at most a tenth of all steps is used for it."""
-    entities_first: bool = True
-    """Row 3: entities before the description in its text (after it, they fall off the end of the context)."""
-    equal_weight: float | None = Field(1.0, gt=0)
-    """Row 4: the weight every entity group has; None: one over the number of groups."""
-    unit_norm: bool = True
-    """Scale the description and every entity embedding to length one before they are added."""
-    loss_terms: tuple[LossTerm, ...] = LOSS_TERMS
-    """Rows 4 and 5: the terms whose sum is minimised. The others have one term, L(E_I, E_D), whatever stands here."""
-    prior_mixture: bool = True
-    """Rows 4 and 5: an entity of several groups is mixed from all their encoders, weighted by the semantic prior;
-    False: from its own group's alone."""
-    log_every: int = Field(10, ge=1)
-
-    @field_validator("loss_terms")
-    @classmethod
-    def _in_order(cls, terms: tuple[LossTerm, ...]) -> tuple[LossTerm, ...]:
-        if not terms or len(set(terms)) < len(terms):
-            raise ValueError(f"name at least one of {', '.join(LOSS_TERMS)}, and none twice")
-        return tuple(term for term in LOSS_TERMS if term in terms)  # equal sums are equal settings
 
 
 FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))
@@ -196,6 +149,7 @@ class Settings(BaseSettings):
     model: str = "ViT-B-32"
     """open_clip's name of the towers; not used with `general` or a folder, which bring their own."""
     training: TrainingSettings = TrainingSettings()
+    hardware: HardwareSettings = HardwareSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
     settings: Path | None = None
     """Where the TOML file lies (only from the environment)."""

@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from eiclip.model.entity_clip import EntityClip
+from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.towers import SMALL, new_towers
 from eiclip.model.vocabulary import Vocabulary
-from eiclip.settings import TrainingSettings
 from eiclip.shards import Sample, encode_photo
+from eiclip.training_settings import TrainingSettings
 from eiclip.variants import get_variant
 
 
@@ -33,10 +33,10 @@ class SmallShop:
         pixels = np.random.default_rng(number).integers(0, 255, (64, 64, 3), dtype=np.uint8)
         return encode_photo(Image.fromarray(pixels), 64)
 
-    def model(self, variant: str = "eiclip") -> EntityClip:
+    def model(self, variant: str = "eiclip") -> EntityClipModel:
         """An untrained model, the same every time."""
         torch.manual_seed(0)
-        return EntityClip(new_towers(SMALL, 0), get_variant(variant), self.vocabulary, TrainingSettings()).eval()
+        return EntityClipModel(new_towers(SMALL, 0), get_variant(variant), self.vocabulary, TrainingSettings()).eval()
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ from torch import nn
 from eiclip.embed import embed_texts
 from eiclip.errors import CorruptOutputError, NonFiniteError
 from eiclip.interventions import KINDS, SCHEMA, interventions, interventions_table, sampled, training_counts, written
-from eiclip.model.entity_clip import EntityClip
+from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.towers import SMALL, embedding_width, new_towers
 from eiclip.model.vocabulary import Vocabulary
-from eiclip.settings import TrainingSettings
 from eiclip.shards import Sample
+from eiclip.training_settings import TrainingSettings
 from eiclip.variants import compose_text, get_variant
 
 BRANDS = ["b0", "b1", "b2"]
@@ -48,7 +48,7 @@ def photos_of(made):
 def build(variant="eiclip", **training):
     torch.manual_seed(0)
     settings = TrainingSettings(**training)
-    return EntityClip(new_towers(SMALL, 0), get_variant(variant), VOCABULARY, settings).eval()
+    return EntityClipModel(new_towers(SMALL, 0), get_variant(variant), VOCABULARY, settings).eval()
 
 
 class Weights(nn.Module):

@@ -3,7 +3,8 @@
 import pytest
 
 from eiclip.errors import SettingsError
-from eiclip.settings import SMALL_RECIPE, DownloadSettings, TrainingSettings, load_settings
+from eiclip.settings import SMALL_RECIPE, DownloadSettings, load_settings
+from eiclip.training_settings import TrainingSettings
 
 
 @pytest.fixture(autouse=True)

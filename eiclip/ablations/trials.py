@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from eiclip.settings import LOSS_TERMS, TrainingSettings
+from eiclip.training_settings import LOSS_TERMS, TrainingSettings
 from eiclip.variants import VARIANTS
 
 BRAND = "brand"

@@ -1,4 +1,4 @@
-"""EntityClip: the towers and the entities of one variant together, its loss, and its checkpoint folder.
+"""EntityClipModel: the towers and the entities of one variant together, its loss, and its checkpoint folder.
 
 A checkpoint folder is open_clip's own (see `towers`) with three files more: `eiclip.json` (variant and settings),
 `vocabulary.json`, and `entities.safetensors` (encoders and gates, where the variant has them).
@@ -25,8 +25,8 @@ from eiclip.model.entities import EntityFusion, FusedEntities
 from eiclip.model.losses import LossTerms, contrastive_loss
 from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
 from eiclip.model.vocabulary import Vocabulary
-from eiclip.settings import LossTerm, TrainingSettings
 from eiclip.stage import LOG_FILE, MANIFEST
+from eiclip.training_settings import LossTerm, TrainingSettings
 from eiclip.variants import Variant, get_variant
 
 ENTITIES_FILE = "entities.safetensors"
@@ -45,7 +45,7 @@ class TextParts(NamedTuple):
         return self.description_BD if self.entities is None else self.description_BD + self.entities.sum_BD
 
 
-class EntityClip(nn.Module):
+class EntityClipModel(nn.Module):
     """One variant's model.
 
     Args:
@@ -128,7 +128,7 @@ class EntityClip(nn.Module):
         return groups
 
 
-def save_checkpoint(model: EntityClip, folder: Path, extra: dict[str, Any], log: pa.Table | None = None) -> None:
+def save_checkpoint(model: EntityClipModel, folder: Path, extra: dict[str, Any], log: pa.Table | None = None) -> None:
     """Write a checkpoint folder whole, with a manifest of its files' checksums; `extra` goes into `eiclip.json`.
 
     `log`, the step log, lies beside them and outside the manifest: it holds times, which differ between equal runs.
@@ -153,7 +153,7 @@ def save_checkpoint(model: EntityClip, folder: Path, extra: dict[str, Any], log:
             pq.write_table(log, part / LOG_FILE)
 
 
-def load_checkpoint(folder: Path, device: str = "cpu") -> EntityClip:
+def load_checkpoint(folder: Path, device: str = "cpu") -> EntityClipModel:
     """Load a checkpoint folder for inference; nothing in it is unpickled.
 
     Raises:
@@ -163,7 +163,7 @@ def load_checkpoint(folder: Path, device: str = "cpu") -> EntityClip:
         described = json.loads((folder / "eiclip.json").read_text(encoding="utf-8"))
         vocabulary = Vocabulary.from_json(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
         training = TrainingSettings(**described["training"])
-        model = EntityClip(load_towers(folder), get_variant(described["variant"]), vocabulary, training)
+        model = EntityClipModel(load_towers(folder), get_variant(described["variant"]), vocabulary, training)
         if model.fusion is not None:
             model.fusion.load_state_dict(load_file(folder / ENTITIES_FILE))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:

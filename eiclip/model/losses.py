@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from eiclip.settings import LossTerm
+from eiclip.training_settings import LossTerm
 
 
 def contrastive_loss(image_BD: Tensor, text_BD: Tensor, scale: Tensor, keep_B: Tensor | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from eiclip.settings import Section, TrainingSettings
+from eiclip.training_settings import HardwareSettings, Section, TrainingSettings
 
 if TYPE_CHECKING:  # a job is read by processes that do without torch
     from eiclip.model.vocabulary import Vocabulary
@@ -26,6 +26,7 @@ class TrainJob(Section):
     seed: int = 0
     threads: int = 1
     training: TrainingSettings = TrainingSettings()
+    hardware: HardwareSettings = HardwareSettings()
 
     def vocabulary(self) -> "Vocabulary":
         """The dataset's vocabulary; empty where there are no entities (pretraining)."""

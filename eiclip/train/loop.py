@@ -18,7 +18,7 @@ from torch import Tensor
 from eiclip.devices import mixed_precision, pick_device, use_threads
 from eiclip.embed import embed_split, normalised_pixels, text_inputs
 from eiclip.errors import NonFiniteError
-from eiclip.model.entity_clip import EntityClip, save_checkpoint
+from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.losses import LossTerms
 from eiclip.model.towers import SMALL, load_towers, new_towers
 from eiclip.shards import Sample, read_manifest, shard_paths
@@ -41,7 +41,7 @@ class _Run:
     """What the loop carries from step to step."""
 
     job: TrainJob
-    model: EntityClip
+    model: EntityClipModel
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LambdaLR
     device: str
@@ -80,13 +80,13 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
     return _finish(run, progress)
 
 
-def _build(job: TrainJob) -> EntityClip:
+def _build(job: TrainJob) -> EntityClipModel:
     towers = new_towers(SMALL, job.seed) if job.initial is None else load_towers(job.initial)
     torch.manual_seed(job.seed)
-    return EntityClip(towers, get_variant(job.variant), job.vocabulary(), job.training)
+    return EntityClipModel(towers, get_variant(job.variant), job.vocabulary(), job.training)
 
 
-def _start(job: TrainJob, model: EntityClip, device: str, steps: int) -> _Run:
+def _start(job: TrainJob, model: EntityClipModel, device: str, steps: int) -> _Run:
     # Decoupled decay (AdamW): Adam's own would shrink every token that a batch lacks by a whole learning rate a step.
     optimizer = torch.optim.AdamW(
         model.parameter_groups(job.training), weight_decay=job.training.weight_decay, fused=True

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from eiclip.ablations.trials import ABLATIONS, Base, Trial, budget_epochs
-from eiclip.settings import AMAZON, FASHIONGEN, TrainingSettings
+from eiclip.settings import AMAZON, FASHIONGEN
+from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS
 
 GROUPS = ("brand", "subcategory", "season", "composition")

@@ -5,10 +5,10 @@ import torch
 from torch.nn import functional as F
 
 from eiclip.errors import NonFiniteError, WeightsError
-from eiclip.model.entity_clip import EntityClip, load_checkpoint, save_checkpoint
+from eiclip.model.entity_clip import EntityClipModel, load_checkpoint, save_checkpoint
 from eiclip.model.towers import SMALL, new_towers, tokenize
 from eiclip.model.vocabulary import Vocabulary
-from eiclip.settings import TrainingSettings
+from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS, get_variant
 
 VOCABULARY = Vocabulary({"brand": ["<unk>", "diesel"], "season": ["<unk>", "fw2016"]}, {})
@@ -18,7 +18,7 @@ IDS = torch.tensor([[1, 1], [0, -1], [-1, -1]])
 
 def build(name, vocabulary=VOCABULARY, **training):
     torch.manual_seed(0)
-    return EntityClip(new_towers(SMALL, 0), get_variant(name), vocabulary, TrainingSettings(**training))
+    return EntityClipModel(new_towers(SMALL, 0), get_variant(name), vocabulary, TrainingSettings(**training))
 
 
 def some_loss(model):

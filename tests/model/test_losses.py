@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from eiclip.model.losses import LossTerms, contrastive_loss
-from eiclip.settings import LOSS_TERMS
+from eiclip.training_settings import LOSS_TERMS
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from eiclip.report.ablation_plots import PLOTS
 from eiclip.report.ablation_tables import ablation_table, seed_table, verdict
 from eiclip.report.ablation_verdicts import VERDICTS
 from eiclip.report.theme import DARK, LIGHT
-from eiclip.settings import TrainingSettings
+from eiclip.training_settings import TrainingSettings
 
 PRODUCTS = 400
 BASE = Base(("brand", "season"), TrainingSettings(epochs=3, batch_size=64), 0)

@@ -8,12 +8,12 @@ import torch
 
 from eiclip.errors import CorruptOutputError
 from eiclip.lake import connect
-from eiclip.model.entity_clip import EntityClip, save_checkpoint
+from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.towers import SMALL, new_towers
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.report.model_card import Origin, model_card
 from eiclip.report.model_card_texts import WHAT, start_of
-from eiclip.settings import TrainingSettings
+from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS, get_variant
 
 HOSTILE = "a|b <script>"
@@ -23,7 +23,7 @@ DRAWN = Origin("general", embedded=True)
 
 def checkpoint(folder, variant):
     torch.manual_seed(0)
-    model = EntityClip(new_towers(SMALL, 0), get_variant(variant), VOCABULARY, TrainingSettings())
+    model = EntityClipModel(new_towers(SMALL, 0), get_variant(variant), VOCABULARY, TrainingSettings())
     extra = {"dataset": "fashiongen", "steps": 219, "device": "cpu", "seed": 3, "torch": "2.0"}
     save_checkpoint(model, folder, extra | {"validation": {"i2t_r1": 33.7, "t2i_r1": 31.5, "sum_r": 357.9}})
     return folder

@@ -8,12 +8,13 @@ from assets.cards import CARD, make_cards
 from assets.common import House, Recipe
 from assets.report import RESULTS, _about, _summary, make_report
 from eiclip.home import Home
-from eiclip.model.entity_clip import EntityClip, save_checkpoint
+from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.towers import SMALL, new_towers
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.report.source import Source
-from eiclip.settings import FASHIONGEN, TrainingSettings, load_settings
+from eiclip.settings import FASHIONGEN, load_settings
 from eiclip.stage import make_once
+from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS, get_variant
 from pipelines.definitions import build_definitions
 
@@ -76,7 +77,7 @@ def test_cards_lie_beside_every_model_and_come_back(house, fake):
     vocabulary = Vocabulary({"brand": ["<unk>", "diesel"]}, {})
     for name in VARIANTS:
         folder = house.home.checkpoint("fashiongen", name)
-        model = EntityClip(new_towers(SMALL, 0), get_variant(name), vocabulary, TrainingSettings())
+        model = EntityClipModel(new_towers(SMALL, 0), get_variant(name), vocabulary, TrainingSettings())
         make_once(folder, {}, lambda m=model, f=folder: save_checkpoint(m, f, {"dataset": "fashiongen"}) or {})
     dataset = house.datasets()["fashiongen"]
     made, output = make_cards(house, "fashiongen", dataset)
