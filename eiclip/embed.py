@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from eiclip.devices import mixed_precision
 from eiclip.model.entity_clip import EntityClipModel
-from eiclip.model.towers import context_length, image_size, pixel_statistics, tokenize
+from eiclip.model.inputs import ModelInputs, normalise
+from eiclip.model.towers import image_size
 from eiclip.retrieval import full_ranks, recall_at, require_finite
 from eiclip.shards import Sample, read_samples
-from eiclip.variants import compose_text
 
 BATCH = 128
 
@@ -48,32 +48,11 @@ class EmbeddedSplit:
         return values | {"sum_r": sum(values.values())}
 
 
-def variant_text(model: EntityClipModel, sample: Sample, left_out: str = "") -> str:
-    """The text that the model's variant reads of a product: row 3 reads the entities too."""
-    if not model.variant.entities_as_text:
-        return sample.description
-    first = model.training_settings.entities_first
-    return compose_text(
-        sample.description, sample.entities, model.vocabulary.groups, entities_first=first, left_out=left_out
-    )
-
-
 def normalised_pixels(model: EntityClipModel, samples: Sequence[Sample], device: str) -> Tensor:
     """Photos of samples as the image tower wants them: float (B, 3, H, W)."""
     size = image_size(model.towers)
-    pixels_BHWC = torch.from_numpy(np.stack([sample.pixels(size) for sample in samples])).to(device)
-    mean, deviation = (statistic.to(device) for statistic in pixel_statistics(model.towers))
-    return (pixels_BHWC.permute(0, 3, 1, 2).float() / 255 - mean) / deviation
-
-
-def text_inputs(
-    model: EntityClipModel, samples: Sequence[Sample], device: str, left_out: str = ""
-) -> tuple[Tensor, Tensor]:
-    """Token ids (B, L) and entity ids (B, K) of samples."""
-    texts = [variant_text(model, sample, left_out) for sample in samples]
-    tokens_BL = tokenize(texts, context_length(model.towers))
-    ids_BK = torch.tensor([model.vocabulary.encode(sample.entities, left_out) for sample in samples])
-    return tokens_BL.to(device), ids_BK.reshape(len(samples), -1).to(device)
+    pixels_BHWC = torch.from_numpy(np.stack([sample.pixels(size) for sample in samples]))
+    return normalise(model, pixels_BHWC.to(device))
 
 
 @torch.inference_mode()
@@ -83,10 +62,11 @@ def embed_texts(model: EntityClipModel, samples: Sequence[Sample], device: str =
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
-    parts = []
+    parts, inputs = [], ModelInputs.of(model)
     for start in range(0, len(samples), BATCH):
         with mixed_precision(device):
-            text = model.encode_text(*text_inputs(model, samples[start : start + BATCH], device, left_out))
+            tokens_BL, ids_BK = inputs.of_texts(samples[start : start + BATCH], left_out)
+            text = model.encode_text(tokens_BL.to(device), ids_BK.to(device))
         parts.append(F.normalize(text.joint().float(), dim=-1).cpu())
     text_BD = torch.cat(parts)
     require_finite("text", text_BD)

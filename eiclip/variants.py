@@ -1,5 +1,6 @@
 """The five rows of the paper's Table 1 as data: what text a variant reads, and what it does with entities."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,7 +48,7 @@ def get_variant(name: str) -> Variant:
 
 
 def compose_text(
-    description: str, entities: dict[str, str], groups: tuple[str, ...], *, entities_first: bool, left_out: str = ""
+    description: str, entities: Mapping[str, str], groups: tuple[str, ...], *, entities_first: bool, left_out: str = ""
 ) -> str:
     """Row 3's text: the entities of `groups`, in their order, glued to the description.
 

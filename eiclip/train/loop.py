@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from eiclip.devices import mixed_precision, pick_device, use_threads
-from eiclip.embed import embed_split, normalised_pixels, text_inputs
+from eiclip.embed import embed_split, normalised_pixels
 from eiclip.errors import NonFiniteError
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
+from eiclip.model.inputs import ModelInputs
 from eiclip.model.losses import LossTerms
 from eiclip.model.towers import SMALL, load_towers, new_towers
 from eiclip.shards import Sample, read_manifest, shard_paths
@@ -97,7 +98,8 @@ def _start(job: TrainJob, model: EntityClipModel, device: str, steps: int) -> _R
 def _step(run: _Run, samples: list[Sample], epoch: int) -> None:
     with mixed_precision(run.device):
         image_BD = run.model.encode_image(normalised_pixels(run.model, samples, run.device))
-        text = run.model.encode_text(*text_inputs(run.model, samples, run.device))
+        tokens_BL, ids_BK = ModelInputs.of(run.model).of_texts(samples)
+        text = run.model.encode_text(tokens_BL.to(run.device), ids_BK.to(run.device))
         terms = run.model.loss(image_BD, text)
     loss = terms.total(run.model.loss_terms)
     if not math.isfinite(loss.item()):

@@ -1,0 +1,63 @@
+"""What a model reads of a product: its text as ids, its entities as ids, its photo as normalised pixels.
+
+Shape suffixes: B batch, H height, W width, C channels, L tokens, K entity groups.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eiclip.model.entity_clip import EntityClipModel
+from eiclip.model.towers import context_length, image_size, pixel_statistics, tokenize
+from eiclip.model.vocabulary import Vocabulary
+from eiclip.shards import Sample
+from eiclip.variants import Variant, compose_text
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """What a model's inputs are made by, without the model: light enough for the processes that decode photos."""
+
+    variant: Variant
+    vocabulary: Vocabulary
+    entities_first: bool
+    photo_size: int
+    """Side of the square photos, in pixels."""
+    context_length: int
+
+    @classmethod
+    def of(cls, model: EntityClipModel) -> "ModelInputs":
+        """Those of a model."""
+        first = model.training_settings.entities_first
+        towers = model.towers
+        return cls(model.variant, model.vocabulary, first, image_size(towers), context_length(towers))
+
+    def text(self, description: str, entities: Mapping[str, str], left_out: str = "") -> str:
+        """The text that the variant reads: row 3's has the entities too, but for those of the group `left_out`."""
+        if not self.variant.entities_as_text:
+            return description
+        groups = self.vocabulary.groups
+        return compose_text(description, entities, groups, entities_first=self.entities_first, left_out=left_out)
+
+    def token_ids(self, texts: Sequence[str]) -> Tensor:
+        """Token ids (B, L), cut to the longest of the texts."""
+        return tokenize(list(texts), self.context_length)
+
+    def entity_ids(self, entities: Sequence[Mapping[str, str]], left_out: str = "") -> Tensor:
+        """Entity ids (B, K): -1 where one is missing or its group `left_out`, 0 where training never saw it."""
+        ids_BK = torch.tensor([self.vocabulary.encode(tags, left_out) for tags in entities], dtype=torch.int64)
+        return ids_BK.reshape(len(entities), -1)
+
+    def of_texts(self, samples: Sequence[Sample], left_out: str = "") -> tuple[Tensor, Tensor]:
+        """Token ids (B, L) and entity ids (B, K) of samples."""
+        texts = [self.text(sample.description, sample.entities, left_out) for sample in samples]
+        return self.token_ids(texts), self.entity_ids([sample.entities for sample in samples], left_out)
+
+
+def normalise(model: EntityClipModel, pixels_BHWC: Tensor) -> Tensor:
+    """Photos as the image tower wants them, float (B, C, H, W), of uint8 RGB pixels on the model's device."""
+    mean_C, deviation_C = (statistic.flatten().to(pixels_BHWC.device) for statistic in pixel_statistics(model.towers))
+    scaled_BHWC = (pixels_BHWC.float() - 255 * mean_C) / (255 * deviation_C)
+    return scaled_BHWC.permute(0, 3, 1, 2)
