@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from assets.common import House, Recipe, table_metadata
 from assets.neutral import Neutral
 from assets.parts import Parted, parted_asset
-from assets.training import PRETRAINED, TABLES, recipe_of, run_job, training_inputs
+from assets.training import PRETRAINED, TABLES, recipe_of, run_job
 from eiclip.ablations.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Ablation, Base, Trial
 from eiclip.errors import CorruptOutputError
 from eiclip.files import digest, source_version, whole_file
@@ -24,6 +24,7 @@ from eiclip.lake import connect, open_views, read_sql
 from eiclip.settings import DatasetSettings
 from eiclip.stage import LOG_FILE, Made, content_of, made_before, make_once
 from eiclip.train.job import TrainJob
+from eiclip.train.key import training_inputs
 from eiclip.training_settings import TrainingSettings
 
 RESULTS, SUMMARY, SEED_STUDY = "ablation_results", "seed_study_summary", "seed_study"
@@ -141,6 +142,7 @@ class _Study:
             seed=trial.seed,
             threads=self.house.threads,
             training=self.training(trial),
+            hardware=self.house.settings.hardware,
             **tables,
         )
 

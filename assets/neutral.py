@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from assets.common import House
+from assets.shards import WRITERS
 from eiclip.files import source_version, whole_file
 from eiclip.lake import read_sql
 from eiclip.stage import content_of, make_once
@@ -54,7 +55,7 @@ class Neutral:
         self._once(self.shards, self.house.home.shards(self.name), self._rename_shards)
 
     def _once(self, output: Path, source: Path, make: Callable[[], dict[str, Any]]) -> None:
-        code = source_version("eiclip.ablations.neutral", "eiclip.shards")
+        code = source_version("eiclip.ablations.neutral", *WRITERS)
         make_once(output, {"code": code, "names": self.names, "source": content_of(source)}, make)
 
     def _rename(self, table: str) -> dict[str, Any]:

@@ -10,10 +10,13 @@ import pyarrow.parquet as pq
 
 from assets.common import OWNERS, House, Recipe, result, say
 from assets.shards import GENERAL
+from assets.trainer_client import TrainerFailedError
 from eiclip.files import sha256_file, source_version, whole_folder, write_json
+from eiclip.model.sources import local_weights
 from eiclip.settings import DatasetSettings
-from eiclip.stage import LOG_FILE, MANIFEST, Made, content_of, make_once
+from eiclip.stage import LOG_FILE, MANIFEST, Made, make_once
 from eiclip.train.job import TrainJob
+from eiclip.train.key import training_inputs
 from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS, Variant
 
@@ -21,15 +24,39 @@ PRETRAINED = dg.AssetKey(["general", "pretrained"])
 TABLES = ("entity_vocabulary", "semantic_prior")
 
 
-def training_code() -> str:
-    """Version of the code that decides what a training comes to."""
-    return source_version("eiclip.model", "eiclip.train", "eiclip.embed")
+def gpu_pool() -> str | None:
+    """The pool of steps that train: on a GPU one at a time (`dagster.yaml` says how many), on CPUs as many as steps.
+
+    EICLIP_DEVICE decides, as it does in the trainer; where it is not set, a driver's device file (torch is not loaded
+    here).
+    """
+    device = os.environ.get("EICLIP_DEVICE") or ("cuda" if Path("/dev/nvidiactl").exists() else "cpu")
+    return "gpu" if device.startswith("cuda") else None
 
 
-def trainer_command(job: Path) -> list[str]:
-    """torchrun on one process, behind a launcher that ties its life to the step's."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
-    return [sys.executable, "-m", "pipelines.launch", *torchrun, "-m", "pipelines.trainer", str(job)]
+def trainer_step() -> dict[str, Any]:
+    """What a step that runs a trainer is made with, an asset or an op: its pool, and when it is tried again.
+
+    Another try can mend what killed a trainer (memory, a lost node): it goes on from the last saved state.
+    """
+    return {"pool": gpu_pool(), "retry_policy": dg.RetryPolicy(max_retries=2, delay=1)}
+
+
+def trainer_command(job: TrainJob, path: Path) -> list[str]:
+    """torchrun, behind a launcher that ties its life to that of this process."""
+    launcher = [sys.executable, "-m", "pipelines.launch", str(os.getpid())]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes(job))]
+    return [*launcher, *torchrun, "-m", "pipelines.trainer", str(path)]
+
+
+def processes(job: TrainJob) -> int:
+    """How many processes train a job: what its settings say, else one for each GPU, else one."""
+    device = os.environ.get("EICLIP_DEVICE") or "cuda"
+    if job.hardware.processes or device != "cuda":
+        return job.hardware.processes or 1
+    import torch
+
+    return max(1, torch.cuda.device_count())
 
 
 def run_job(
@@ -38,28 +65,27 @@ def run_job(
     job: TrainJob,
     path: Path,
 ) -> dict[str, Any]:
-    """Run a training in a process of its own, from the job file `path`; its log and its facts come through Pipes."""
+    """Run a training in a process of its own, from the job file `path`; its log and its facts come through Pipes.
+
+    Raises:
+        dg.Failure: the trainer refused its job, and says why (another try would end the same), or it ended without a
+            word (a retry policy may try again).
+    """
     write_json(path, job.model_dump(mode="json"))
     threads = {"OMP_NUM_THREADS": str(job.threads), "TORCH_CPP_LOG_LEVEL": "ERROR"}
-    invocation = pipes.run(command=trainer_command(path), context=context, env=dict(os.environ) | threads)
-    messages = invocation.get_custom_messages()
-    if not messages:
-        raise dg.Failure(f"{job.dataset}/{job.variant}: the trainer ended without its facts; see its output above")
-    facts: dict[str, Any] = messages[-1]
+    try:
+        messages = pipes.run(command=trainer_command(job, path), context=context, env=threads).get_custom_messages()
+    except TrainerFailedError as error:
+        messages = error.messages
+    facts: dict[str, Any] = messages[-1] if messages else {}
+    if "error" in facts:
+        raise dg.Failure(facts["error"], allow_retries=False)
+    if not facts:
+        raise dg.Failure(
+            f"{job.dataset}/{job.variant}: the trainer was killed, or failed where no error was foreseen: see its "
+            "output. What it had saved is kept, and the next try goes on from there"
+        )
     return facts
-
-
-def training_inputs(job: TrainJob) -> dict[str, Any]:
-    """What a training comes to depends on this: equal inputs give equal weights, wherever they and the job lie."""
-    places = {"output", "shards", "initial", "entity_vocabulary", "semantic_prior"}
-    tables = {"entity_vocabulary": job.entity_vocabulary, "semantic_prior": job.semantic_prior}
-    return {
-        "code": training_code(),
-        "pretrained": content_of(job.initial) if job.initial else None,
-        "shards": content_of(job.shards),
-        "tables": {table: content_of(path) for table, path in tables.items() if path},
-        "job": job.model_dump(mode="json", exclude={*places, "threads"}),
-    }
 
 
 def recipe_of(house: House, dataset: DatasetSettings, recipe: Recipe) -> TrainingSettings:
@@ -79,6 +105,7 @@ def pretrained(house: House) -> dg.AssetsDefinition:
         kinds={"pytorch", "safetensors"},
         owners=OWNERS,
         description="CLIP's towers before any product was seen (EICLIP_PRETRAINED): every variant starts from them.",
+        **(trainer_step() if general else {}),
     )
     def asset(context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient) -> dg.MaterializeResult:
         folder = house.home.pretrained
@@ -103,6 +130,7 @@ def _pretrain(context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient
         seed=house.settings.seed,
         threads=os.cpu_count() or 1,
         training=training,
+        hardware=house.settings.hardware,
     )
     path = house.home.job(GENERAL, job.variant)
     return make_once(folder, training_inputs(job), lambda: run_job(context, pipes, job, path))
@@ -110,13 +138,13 @@ def _pretrain(context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient
 
 def _fetch(house: House, folder: Path) -> Made:
     name, pretrained = house.settings.model, str(house.settings.pretrained)
-    local = Path(pretrained)
-    inputs = {"model": name, "pretrained": pretrained}
-    if local.is_file():
-        inputs["sha256"] = sha256_file(local)
+    local = local_weights(pretrained)
+    code = source_version("eiclip.model.pretrained", "eiclip.model.towers")
+    inputs = {"code": code, "model": name, "pretrained": pretrained, "files": local.digests() if local else {}}
 
     def make() -> dict[str, Any]:
-        from eiclip.model.towers import resolve_towers, save_towers
+        from eiclip.model.pretrained import resolve_towers
+        from eiclip.model.towers import save_towers
 
         with whole_folder(folder) as part:
             save_towers(resolve_towers(name, pretrained), part)
@@ -142,6 +170,7 @@ def variant_job(
         seed=house.settings.seed,
         threads=house.threads,
         training=training,
+        hardware=house.settings.hardware,
     )
 
 
@@ -156,6 +185,7 @@ def checkpoint(house: House, name: str, dataset: DatasetSettings, variant: Varia
         owners=OWNERS,
         description=f"Row {variant.row}: {variant.title}. Towers in open_clip's own form, entity encoders and gates "
         "beside them.",
+        **(trainer_step() if variant.trained else {}),
     )
     def asset(
         context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient, recipe: Recipe

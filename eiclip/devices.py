@@ -3,6 +3,7 @@
 import contextlib
 import os
 from contextlib import AbstractContextManager
+from typing import Literal
 
 import torch
 
@@ -17,8 +18,14 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(max(1, count))
 
 
-def mixed_precision(device: str) -> AbstractContextManager[None]:
-    """bf16 autocast on a GPU; on the CPU full precision, so that results repeat."""
-    if device.startswith("cuda"):
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return contextlib.nullcontext()
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+def mixed_precision(device: str, precision: Precision = "auto") -> AbstractContextManager[None]:
+    """Autocast to a precision; auto: bf16 on a GPU, on the CPU full precision, so that results repeat."""
+    if precision == "auto":
+        precision = "bf16" if device.startswith("cuda") else "fp32"
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    return torch.autocast(torch.device(device).type, dtype=dtype)

@@ -97,7 +97,11 @@ def first_of_product(samples: Sequence[Sample]) -> list[Sample]:
 
 def embed_split(model: EntityClipModel, shards: Sequence[Path], device: str = "cpu") -> EmbeddedSplit:
     """Embed a split's photos and, once a product, its text."""
-    samples = list(read_samples(shards))
+    return embed_samples(model, list(read_samples(shards)), device)
+
+
+def embed_samples(model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu") -> EmbeddedSplit:
+    """Embed photos and, once a product, its text."""
     products = first_of_product(samples)
     return EmbeddedSplit(
         image_ids=[sample.image_id for sample in samples],

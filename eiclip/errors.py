@@ -23,3 +23,7 @@ class WeightsError(EiclipError):
 
 class NonFiniteError(EiclipError):
     """A loss, an embedding or a score is NaN or infinite."""
+
+
+class LockedError(EiclipError):
+    """Another process is writing the same output."""

@@ -32,6 +32,12 @@ def _temporary_beside(path: Path) -> Path:
     return path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
 
 
+def remove_parts(path: Path) -> None:
+    """Remove what writers of `path` that were killed have left beside it; not while another one is writing."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write; on success sync it and rename it to `path`, on failure remove it."""

@@ -167,14 +167,15 @@ def _read(path: Path) -> bytes:
 
 
 def _listed(content: bytes, where: object) -> dict[str, dict[str, Any]]:
-    """The files that a manifest lists, by name."""
+    """The files that a manifest lists, by name: shards, and the index of each that has one."""
     try:
-        shards = {str(shard["name"]): shard for shard in json.loads(content)["shards"]}
+        listed = [file for shard in json.loads(content)["shards"] for file in (shard, shard.get("index")) if file]
+        shards = {str(file["name"]): file for file in listed}
         for name, shard in shards.items():
             safe_name(name, str(where))
             if not (isinstance(shard["bytes"], int) and isinstance(shard["sha256"], str)):
                 raise ValueError(f"{name}: no size or no checksum")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptOutputError(f"{where}: no manifest of shards ({error!r}); materialise the shards again") from error
     return shards
 

@@ -19,6 +19,7 @@ from assets import (
     uncertainty,
 )
 from assets.common import STEPS_AT_ONCE, House, Recipe
+from assets.trainer_client import TrainerClient
 from eiclip.home import Home
 from eiclip.settings import Settings, load_settings
 from pipelines.jobs import ablation_jobs, full_eval, ingest
@@ -35,6 +36,7 @@ executor = dg.multiprocess_executor.configured(
         "start_method": {
             "forkserver": {
                 "preload_modules": [
+                    "pipelines.preloaded",
                     "pipelines.definitions",
                     "eiclip.ranks",
                     "eiclip.interventions",
@@ -78,7 +80,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         jobs=[full_eval, ingest, *ablation_jobs],
         sensors=[raw_files_sensor(house)],
         executor=executor,
-        resources={"pipes": dg.PipesSubprocessClient(), "recipe": Recipe()},
+        resources={"pipes": TrainerClient(), "recipe": Recipe()},
     )
 
 

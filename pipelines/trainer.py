@@ -2,31 +2,65 @@
 
     python -m torch.distributed.run --standalone --nproc-per-node 1 -m pipelines.trainer JOB.json
 
-Outside a Dagster step it trains just the same and writes its progress to standard error.
+Outside a Dagster step it trains just the same and writes its progress to standard error. It exits with 128 + N where
+signal N has stopped it (its state is saved), with 1 on an error; what the error says goes to standard error and, as the
+message {"error": ...}, through Pipes.
 """
 
+import contextlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
+from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dagster_pipes
 
-from eiclip.train.__main__ import read_job, show_progress
-from eiclip.train.loop import train
+from eiclip.errors import EiclipError
+from eiclip.lifeline import die_with_parent
 
 logger = logging.getLogger("eiclip")
 
 
 def main() -> None:
     """Train the job named on the command line."""
-    show_progress()
-    job = read_job(Path(sys.argv[1]))
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun is the parent: without it, nobody waits for this process
+        die_with_parent()
+    with _pipes() as pipes:
+        status = _train(Path(sys.argv[1]), pipes)
+    sys.exit(status)
+
+
+@contextlib.contextmanager
+def _pipes() -> Iterator[PipesContext | None]:
+    """The way back to the step; None in all processes but the first, and where there is no step."""
     if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ or os.environ.get("RANK", "0") != "0":
-        train(job, logger.info)
+        yield None
         return
     with open_dagster_pipes() as pipes:
-        pipes.report_custom_message(train(job, pipes.log.info))
+        yield pipes
+
+
+def _train(path: Path, pipes: PipesContext | None) -> int:
+    """Train and report; the exit status."""
+    from eiclip.train.__main__ import read_job, show_progress  # torch takes seconds: first, the lifeline
+    from eiclip.train.loop import train
+    from eiclip.train.stopping import StoppedError
+
+    show_progress()
+    try:
+        facts = train(read_job(path), pipes.log.info if pipes else logger.info)
+    except StoppedError as stopped:
+        logger.warning("%s", stopped)
+        return 128 + stopped.number
+    except EiclipError as error:
+        logger.error("error: %s", error)
+        if pipes:
+            pipes.report_custom_message({"error": str(error)})
+        return 1
+    if pipes:
+        pipes.report_custom_message(facts)
+    return 0
 
 
 if __name__ == "__main__":

@@ -20,6 +20,11 @@ class EntityEncoder(nn.Module):
         self.table = nn.Embedding(entities, width)
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
 
+    def sparse_table(self) -> nn.Parameter:
+        """The table (V, D), which from now on has gradients for the rows a batch used alone."""
+        self.table.sparse = True
+        return self.table.weight
+
     def forward(self, ids_B: Tensor) -> Tensor:
         """Embeddings (B, D) of entity ids (B,) in 0..V-1."""
         output: Tensor = self.mlp(self.table(ids_B))

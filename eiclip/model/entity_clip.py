@@ -8,6 +8,7 @@ Shape suffixes: B batch, K entity groups, L tokens, D embedding width.
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 from eiclip.errors import NonFiniteError, WeightsError
 from eiclip.files import sha256_file, whole_folder, write_json
 from eiclip.model.entities import EntityFusion, FusedEntities
-from eiclip.model.losses import LossTerms, contrastive_loss
+from eiclip.model.losses import LossTerms, Pairs, contrastive_loss, unit
 from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.stage import LOG_FILE, MANIFEST
@@ -30,6 +31,9 @@ from eiclip.training_settings import LossTerm, TrainingSettings
 from eiclip.variants import Variant, get_variant
 
 ENTITIES_FILE = "entities.safetensors"
+Gather = Callable[[Tensor], Tensor]
+"""Rows of all processes, through which gradients flow back."""
+
 MAXIMUM_SCALE = 100.0
 """CLIP's bound on the learned inverse temperature."""
 
@@ -77,14 +81,16 @@ class EntityClipModel(nn.Module):
         output: Tensor = self.towers.encode_image(pixels_BCHW)  # type: ignore[operator]
         return output
 
+    def encode_description(self, tokens_BL: Tensor) -> Tensor:
+        """E_D (B, D) of token ids, scaled as it is summed."""
+        description_BD = encode_text(self.towers, tokens_BL)
+        scaled = self.fusion is not None and self.training_settings.unit_norm
+        return F.normalize(description_BD, dim=-1) if scaled else description_BD
+
     def encode_text(self, tokens_BL: Tensor, ids_BK: Tensor) -> TextParts:
         """E_D and E_A^ of token ids and entity ids (-1: missing); rows 1 to 3 have no E_A^."""
-        description_BD = encode_text(self.towers, tokens_BL)
-        if self.fusion is None:
-            return TextParts(description_BD, None)
-        if self.training_settings.unit_norm:
-            description_BD = F.normalize(description_BD, dim=-1)
-        return TextParts(description_BD, self.fusion(ids_BK))
+        entities = None if self.fusion is None else self.fusion(ids_BK)
+        return TextParts(self.encode_description(tokens_BL), entities)
 
     @property
     def scale(self) -> Tensor:
@@ -104,17 +110,37 @@ class EntityClipModel(nn.Module):
         """The terms of the loss that are minimised: those of the settings; for rows 1 to 3 L(E_I, E_D) alone."""
         return ("description",) if self.fusion is None else self.training_settings.loss_terms
 
-    def loss(self, image_BD: Tensor, text: TextParts) -> LossTerms:
+    def loss(
+        self, image_BD: Tensor, text: TextParts, scale: Tensor, gather: Gather | None = None, first: int = 0
+    ) -> LossTerms:
         """L(E_I, E_D + E_A^), L(E_I, E_D) and L(E_I, E_A^), those too that are not minimised: the log shows them.
 
-        Each tower's output is used once and shared by the three terms.
+        Each embedding is scaled and gathered once and shared by the terms.
+
+        Args:
+            image_BD: E_I of this process's pairs.
+            text: their texts and entities.
+            scale: the inverse temperature, from `scale`.
+            gather: rows of all processes (G, D) from this one's (B, D); None: it is alone.
+            first: row of this process's first pair among everyone's.
         """
-        description = contrastive_loss(image_BD, text.description_BD, self.scale)
+        own = [unit(image_BD), unit(text.description_BD)]
+        keep_G = None
+        if text.entities is not None:
+            own += [unit(text.joint()), unit(text.entities.sum_BD)]
+            keep_G = text.entities.present_B
+        everyone = own if gather is None else [gather(embedding_BD) for embedding_BD in own]
+        if gather is not None and keep_G is not None:
+            keep_G = gather(keep_G[:, None].float())[:, 0] > 0
+
+        def term(text: int, keep_G: Tensor | None = None) -> Tensor:
+            candidates = None if gather is None else Pairs(everyone[0], everyone[text])
+            return contrastive_loss(Pairs(own[0], own[text]), scale, candidates, first, keep_G)
+
         if text.entities is None:
-            return LossTerms(description, description, image_BD.new_zeros(()))
-        joint = contrastive_loss(image_BD, text.joint(), self.scale)
-        entities = contrastive_loss(image_BD, text.entities.sum_BD, self.scale, keep_B=text.entities.present_B)
-        return LossTerms(joint, description, entities)
+            description = term(1)
+            return LossTerms(description, description, description.new_zeros(()))
+        return LossTerms(term(2), term(1), term(3, keep_G))
 
     def parameter_groups(self, training: TrainingSettings) -> list[dict[str, Any]]:
         """Optimizer groups `towers`, `entities`, `gates`, each with its own learning rate."""
@@ -166,6 +192,6 @@ def load_checkpoint(folder: Path, device: str = "cpu") -> EntityClipModel:
         model = EntityClipModel(load_towers(folder), get_variant(described["variant"]), vocabulary, training)
         if model.fusion is not None:
             model.fusion.load_state_dict(load_file(folder / ENTITIES_FILE))
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{folder}: not a whole checkpoint ({error}); materialise it again") from error
     return model.eval().to(device)

@@ -56,8 +56,22 @@ class ModelInputs:
         return self.token_ids(texts), self.entity_ids([sample.entities for sample in samples], left_out)
 
 
+BLOCK = 2**17
+"""Numbers that a CPU normalises at a time: they stay in its cache between one pass over them and the next."""
+
+
 def normalise(model: EntityClipModel, pixels_BHWC: Tensor) -> Tensor:
-    """Photos as the image tower wants them, float (B, C, H, W), of uint8 RGB pixels on the model's device."""
+    """Photos as the image tower wants them, float (B, C, H, W), of uint8 RGB pixels on the model's device.
+
+    They lie in memory as they came, channels innermost. R is a row of all its channels: over an inner dimension of
+    three the same arithmetic takes five times as long.
+    """
     mean_C, deviation_C = (statistic.flatten().to(pixels_BHWC.device) for statistic in pixel_statistics(model.towers))
-    scaled_BHWC = (pixels_BHWC.float() - 255 * mean_C) / (255 * deviation_C)
-    return scaled_BHWC.permute(0, 3, 1, 2)
+    width = pixels_BHWC.shape[2]
+    scale_R, shift_R = (1 / (255 * deviation_C)).repeat(width), (-mean_C / deviation_C).repeat(width)
+    pixels_BHR = pixels_BHWC.flatten(2)
+    scaled_BHR = torch.empty(pixels_BHR.shape, device=pixels_BHR.device)
+    at_once = max(1, BLOCK // max(1, pixels_BHR[0].numel())) if pixels_BHR.device.type == "cpu" else len(pixels_BHR)
+    for photos, scaled in zip(pixels_BHR.split(at_once), scaled_BHR.split(at_once), strict=True):
+        torch.addcmul(shift_R, scaled.copy_(photos), scale_R, out=scaled)
+    return scaled_BHR.view(pixels_BHWC.shape).permute(0, 3, 1, 2)

@@ -1,6 +1,9 @@
 """CLIP's symmetric cross entropy, and EI-CLIP's three terms of it (section 3.3, "Training").
 
-Shape suffixes: B batch, D embedding width.
+Under data parallelism a process has B pairs of a global batch of G: its pairs are the queries, everybody's the
+candidates. The mean over processes of what each one gets here is the loss of the global batch, and so is the gradient.
+
+Shape suffixes: B own pairs, G pairs of the global batch, D embedding width.
 """
 
 import functools
@@ -14,23 +17,48 @@ from torch.nn import functional as F
 
 from eiclip.training_settings import LossTerm
 
+NO_CANDIDATE = -1e4
+"""Score of what is no candidate: its share of the softmax is 0 in every precision."""
 
-def contrastive_loss(image_BD: Tensor, text_BD: Tensor, scale: Tensor, keep_B: Tensor | None = None) -> Tensor:
-    """L(E_I, E_T): mean of image-to-text and text-to-image cross entropy over the batch's pairs, on cosines.
+
+class Pairs(NamedTuple):
+    """Image and text embeddings of the same products, row by row, of length one."""
+
+    image_BD: Tensor
+    text_BD: Tensor
+
+
+def unit(embedding_BD: Tensor) -> Tensor:
+    """Embeddings scaled to length one, in full precision whatever the towers ran in."""
+    return F.normalize(embedding_BD.float(), dim=-1)
+
+
+def contrastive_loss(
+    own: Pairs, scale: Tensor, everyone: Pairs | None = None, first: int = 0, keep_G: Tensor | None = None
+) -> Tensor:
+    """L(E_I, E_T): mean of image-to-text and text-to-image cross entropy over the pairs, on cosines.
 
     Args:
-        image_BD: image embeddings, of any length.
-        text_BD: text embeddings, of any length; row i belongs to image i.
+        own: this process's pairs, the queries.
         scale: the learned inverse temperature.
-        keep_B: pairs that take part; others are neither query nor candidate. Fewer than two: the loss is 0.
+        everyone: the pairs of all processes, the candidates; None: its own are all there are.
+        first: row of this process's first pair among everyone's.
+        keep_G: pairs that take part; others are neither query nor candidate. With fewer than two the loss is 0.
     """
-    if keep_B is not None:
-        image_BD, text_BD = image_BD[keep_B], text_BD[keep_B]
-    if len(image_BD) < 2:
-        return (image_BD.sum() + text_BD.sum()) * 0.0  # keeps the graph, so that every parameter has a gradient
-    logits_BB = scale * F.normalize(image_BD, dim=-1) @ F.normalize(text_BD, dim=-1).T
-    own_B = torch.arange(len(logits_BB), device=logits_BB.device)
-    return (F.cross_entropy(logits_BB, own_B) + F.cross_entropy(logits_BB.T, own_B)) / 2
+    everyone = everyone or own
+    count = len(own.image_BD)
+    logits_BG = scale * own.image_BD @ everyone.text_BD.T
+    # Alone, what texts score for images is what images score for texts.
+    other_BG = logits_BG.T if everyone is own else scale * own.text_BD @ everyone.image_BD.T
+    own_B = torch.arange(first, first + count, device=logits_BG.device)
+    if keep_G is None:
+        return (F.cross_entropy(logits_BG, own_B) + F.cross_entropy(other_BG, own_B)) / 2
+    logits_BG, other_BG = (logits.masked_fill(~keep_G, NO_CANDIDATE) for logits in (logits_BG, other_BG))
+    target_B = own_B.masked_fill(~keep_G[first : first + count], -100)  # rows that cross_entropy ignores
+    total = F.cross_entropy(logits_BG, target_B, reduction="sum") + F.cross_entropy(other_BG, target_B, reduction="sum")
+    # Each process divides by the global count, and the mean over processes by their number.
+    processes = len(everyone.image_BD) / count
+    return total * processes / (2 * keep_G.sum().clamp(min=1))
 
 
 class LossTerms(NamedTuple):

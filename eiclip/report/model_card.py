@@ -100,9 +100,7 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 def _loading(row: Variant, folder: Path) -> list[str]:
     """Code that can be run as it stands, in the folder of the card."""
-    context = _read(folder / "open_clip_config.json")["model_cfg"]["text_cfg"].get("context_length", 77)
-    towers = LOAD_TOWERS.replace("CONTEXT", str(context))
-    parts = ["## How to load it", "The two towers, with open_clip alone:", f"```python\n{towers}```"]
+    parts = ["## How to load it", "The two towers, with open_clip alone:", f"```python\n{LOAD_TOWERS}```"]
     if (row.has_entities or row.entities_as_text) and _read(folder / "vocabulary.json")["names"]:
         told = "entity encoders and gates" if row.has_entities else "entities written before the text"
         parts += [f"The whole model, with {told}, by this project’s package (`eiclip`):", f"```python\n{LOAD_MODEL}```"]
@@ -131,7 +129,9 @@ def _training(row: Variant, described: Mapping[str, Any]) -> list[str]:
 
 
 def _told(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name.replace('_', ' ')} {_told(part)}" for name, part in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else "none" if value is None else str(value)
 
 
 def _results(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str) -> list[str]:

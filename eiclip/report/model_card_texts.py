@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from eiclip.model.sources import HUB
+
 WHAT = {
     "clip_pretrained": "The two towers that all other rows of this run start from, with no training on products: the "
     "lower end of the comparison.",
@@ -20,30 +22,24 @@ import open_clip
 import torch
 from PIL import Image
 
-folder = "."  # where this file lies
-model, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
-tokens = open_clip.SimpleTokenizer(context_length=CONTEXT)(["a red wool coat", "white sneakers"])
+folder = "local-dir:."  # where this file lies
+model, _, preprocess = open_clip.create_model_and_transforms(folder)
+tokens = open_clip.get_tokenizer(folder)(["a red wool coat", "white sneakers"])
 photo = preprocess(Image.new("RGB", (256, 256), "red")).unsqueeze(0)  # Image.open("photo.jpg")
 with torch.inference_mode():
     image = model.eval().encode_image(photo, normalize=True)
     text = model.encode_text(tokens, normalize=True)
 print(image @ text.T)
 """
-"""CONTEXT stands for the text tower's length."""
 
 LOAD_MODEL = """\
-from pathlib import Path
+from eiclip import EntityClip
 
-from eiclip.embed import embed_texts
-from eiclip.model.entity_clip import load_checkpoint
-from eiclip.shards import Sample
-
-folder = "."  # where this file lies
-model = load_checkpoint(Path(folder))
-group = model.vocabulary.groups[0]
-tags = {group: model.vocabulary.names[group][1]}  # an unknown tag is read as <unk>, a missing one not at all
-products = [Sample("photo-1", "product-1", "a red wool coat", tags)]  # `embed_images` wants `jpeg` as well
-print(tags, embed_texts(model, products).shape)  # length one, ready for dot products with embedded photos
+model = EntityClip.from_folder(".")  # where this file lies
+group = model.groups[0]
+tags = {group: "some name of it"}  # an unknown tag is read as <unk>, a missing one not at all
+texts = model.encode_text(["a red wool coat"], [tags])
+print(model.unknown([tags]), texts.shape)  # length one, ready for dot products with `model.encode_image(photos)`
 """
 
 NOTHING_MEASURED = "Nothing has been measured yet: materialise leaderboard, then this card."
@@ -59,10 +55,11 @@ def start_of(pretrained: str, *, embedded: bool) -> str:
             "are in this model."
         )
     else:
-        local = Path(pretrained).is_absolute() or Path(pretrained).exists()
-        name = (
-            f"local weights (`{Path(pretrained).name}`)" if local else f"released weights (`{pretrained}` of open_clip)"
-        )
+        name = f"released weights (`{pretrained}` of open_clip)"
+        if pretrained.startswith(HUB):
+            name = f"the hub repository `{pretrained.removeprefix(HUB)}`"
+        elif Path(pretrained).is_absolute() or Path(pretrained).exists():
+            name = f"local weights (`{Path(pretrained).name}`)"
         weights = (
             f"The towers started from {name}: this model is derived from them, and their licence and their card say "
             "what may be done with it."

@@ -1,57 +1,219 @@
-"""Shards to batches, in an order that is a function of (seed, epoch)."""
+"""Shards to batches, in an order that is a function of (seed, epoch) and the place in it alone.
 
-import random
+Neither the number of worker processes nor that of ranks changes a batch, and an epoch can be entered at any step.
+Shape suffixes: B batch, H height, W width, C channels, L tokens, K entity groups, N samples.
+"""
+
+import atexit
+import os
+import signal
+import weakref
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
-from eiclip.shards import Sample, read_manifest, read_samples, shard_paths
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
 
-BUFFER = 8192
-"""Samples among which the order is shuffled (JPEG bytes: some 20 MB of small photos, 200 MB of large ones)."""
+from eiclip.errors import SettingsError
+from eiclip.lifeline import die_with_parent
+from eiclip.model.inputs import ModelInputs
+from eiclip.shards import CheckedShard, Finding, sound_shards
+from eiclip.train.photos import Photos, Task, seeded
+from eiclip.train.texts import Texts
+from eiclip.training_settings import AugmentSettings, HardwareSettings
+
+WINDOW = 16_384
+"""Samples among which the order is shuffled: as many whole shards as reach this number."""
+GRACE = 10
+"""Seconds that a worker process goes on after SIGTERM."""
+
+
+class Batch(NamedTuple):
+    """What a step learns from."""
+
+    pixels_BHWC: Tensor
+    """uint8 RGB."""
+    tokens_BL: Tensor
+    """int64, cut to the longest text of the batch."""
+    ids_BK: Tensor
+    """int64 entity ids: -1 missing, 0 unknown."""
+
+
+def epoch_order(shard_sizes: Sequence[int], seed: int, epoch: int, window: int = WINDOW) -> np.ndarray:
+    """The samples' numbers (N,) in the order of an epoch.
+
+    Shards come in random order; as many as reach `window` samples are shuffled together, then the next ones. So an
+    epoch reads few shards at a time, and a catalogue sorted by brand still comes mixed.
+    """
+    random = np.random.default_rng(seeded(seed, epoch))
+    begins = np.concatenate([[0], np.cumsum(shard_sizes, dtype=np.int64)])
+    order: list[np.ndarray] = []
+    waiting: list[np.ndarray] = []
+    for shard in random.permutation(len(shard_sizes)):
+        waiting.append(np.arange(begins[shard], begins[shard + 1]))
+        if sum(map(len, waiting)) >= window:
+            order.append(random.permutation(np.concatenate(waiting)))
+            waiting = []
+    return np.concatenate([*order, *([random.permutation(np.concatenate(waiting))] if waiting else [])])
 
 
 class Loader:
-    """Batches of the training split.
+    """Batches of the training split: this rank's share of each.
 
     Args:
-        shards: folder of shards.
-        batch_size: samples a batch; fewer if the split has fewer. The last, shorter batch of an epoch is left out.
-        seed: of the order.
+        shards: folder of shards; its training split is compared with the manifest before anything else.
+        inputs: what the model reads of a sample.
+        batch_size: samples a batch of all ranks together; fewer if the split has fewer. The last, shorter batch of an
+            epoch is left out.
+        seed: of the order and the augmentation.
+        rank: which of `ranks` equal slices of every batch is wanted.
+        ranks: trainer processes that share each batch.
+        hardware: worker processes, prefetching, and what to do about damaged samples.
+        augment: random crops and colours; None: photos as they are.
+        device: of the model; on a GPU batches lie in pinned memory.
+
+    Raises:
+        SettingsError: a batch cannot be shared out evenly among the ranks.
+        CorruptOutputError: samples are not as the manifest says and are not to be left out, or none is left.
     """
 
-    def __init__(self, shards: Path, batch_size: int, seed: int) -> None:
-        self.paths = shard_paths(shards, "train")
-        self.samples = int(read_manifest(shards)["samples"]["train"])
-        self.batch_size = min(batch_size, self.samples)
-        self.seed = seed
+    def __init__(
+        self,
+        shards: Path,
+        inputs: ModelInputs,
+        *,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        hardware: HardwareSettings = HardwareSettings(),  # noqa: B008 - frozen
+        augment: AugmentSettings | None = None,
+        device: str = "cpu",
+    ) -> None:
+        checked = sound_shards(shards, "train", hardware.corrupt_samples)
+        self.quarantined: list[Finding] = [finding for shard in checked for finding in shard.findings]
+        self.shard_sizes = [len(shard.index) for shard in checked]
+        self.samples = sum(self.shard_sizes)
+        self.batch_size = _shared_out(batch_size, self.samples, ranks)
+        self.steps = self.samples // self.batch_size
+        self.seed, self.rank, self.ranks = seed, rank, ranks
+        index = pa.concat_tables([shard.index for shard in checked])
+        self._texts = Texts(index, inputs)
+        self._photos = _photos(checked, index, inputs.photo_size, seed, augment)
+        self._hardware, self._pinned = hardware, device.startswith("cuda")
+        self._workers = _workers(hardware, ranks, device)
+        self._pool: list[DataLoader[Tensor]] = []
+        self._tasks = _Tasks()
 
-    @property
-    def steps(self) -> int:
-        """Batches an epoch."""
-        return self.samples // self.batch_size
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """This rank's share of the batches `start` to the last of an epoch.
 
-    def epoch(self, number: int) -> Iterator[list[Sample]]:
-        """The batches of one epoch."""
-        generator = random.Random(f"{self.seed}/{number}")
-        paths = self.paths.copy()
-        generator.shuffle(paths)
-        batch: list[Sample] = []
-        for sample in _shuffled(paths, generator):
-            batch.append(sample)
-            if len(batch) == self.batch_size:
-                yield batch
-                batch = []
+        Raises:
+            CorruptOutputError: a photo cannot be read or decoded.
+        """
+        tasks = self._epoch_tasks(number, start)
+        for task, pixels_BHWC in zip(tasks, self._pixels(tasks), strict=True):
+            tokens_BL, ids_BK = self._texts.of(task.samples_B)
+            if self._pinned:
+                tokens_BL, ids_BK = tokens_BL.pin_memory(), ids_BK.pin_memory()
+            yield Batch(pixels_BHWC, tokens_BL, ids_BK)
+
+    def _epoch_tasks(self, number: int, start: int) -> list[Task]:
+        order_N = epoch_order(self.shard_sizes, self.seed, number)
+        share = self.batch_size // self.ranks
+        places = (step * self.batch_size + self.rank * share for step in range(start, self.steps))
+        return [Task(number, place, order_N[place : place + share]) for place in places]
+
+    def _pixels(self, tasks: list[Task]) -> Iterator[Tensor]:
+        if self._workers:
+            self._tasks[:] = tasks
+            if not self._pool:
+                self._start()
+            return iter(self._pool[0])
+        return map(self._photos.__getitem__, tasks) if self._photos.augment else _one_ahead(self._photos, tasks)
+
+    def close(self) -> None:
+        """End the worker processes, if there are any; the next epoch starts others."""
+        self._pool.clear()
+
+    def _start(self) -> None:
+        """Start worker processes. They end with this loader, and before the process that has them looks for them."""
+        pool = DataLoader(
+            self._photos,
+            batch_size=None,  # a task is a whole batch
+            sampler=self._tasks,
+            num_workers=self._workers,
+            prefetch_factor=self._hardware.prefetch,
+            persistent_workers=True,
+            pin_memory=self._pinned,
+            worker_init_fn=_live_as_long_as_the_trainer,
+            generator=torch.Generator().manual_seed(0),  # not the trainer's own, which would move on
+        )
+        self._pool.append(pool)
+        weakref.finalize(self, self._pool.clear)
+        atexit.register(self._pool.clear)
 
 
-def _shuffled(paths: Sequence[Path], generator: random.Random) -> Iterator[Sample]:
-    """Samples through a buffer: each new one takes the place of a random one, which leaves."""
-    buffer: list[Sample] = []
-    for sample in read_samples(paths):
-        if len(buffer) < BUFFER:
-            buffer.append(sample)
-            continue
-        place = generator.randrange(BUFFER)
-        buffer[place], leaving = sample, buffer[place]
-        yield leaving
-    generator.shuffle(buffer)
-    yield from buffer
+class _Tasks(list[Task]):
+    """Tasks of the epoch under way, as a sampler that DataLoader takes."""
+
+
+def _shared_out(batch_size: int, samples: int, ranks: int) -> int:
+    """Size of the batches of all ranks together."""
+    if batch_size % ranks:
+        raise SettingsError(
+            f"batch_size {batch_size} cannot be shared out evenly among {ranks} processes; choose a multiple of {ranks}"
+        )
+    cut = min(batch_size, samples) // ranks * ranks
+    if cut == 0:
+        raise SettingsError(
+            f"{samples} training samples are too few for {ranks} processes; lower EICLIP_HARDWARE__PROCESSES"
+        )
+    return cut
+
+
+def _workers(hardware: HardwareSettings, ranks: int, device: str) -> int:
+    """Worker processes of this trainer."""
+    if hardware.workers is not None:
+        return hardware.workers
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", ranks))  # torchrun's: the others are on other machines
+    return max(1, len(os.sched_getaffinity(0)) // here) if device.startswith("cuda") else 0
+
+
+def _live_as_long_as_the_trainer(_: int) -> None:
+    """Signals that end the trainer go to the whole group, and it may need batches until it has saved its state."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
+
+
+def _one_ahead(photos: Photos, tasks: list[Task]) -> Iterator[Tensor]:
+    """The tasks' photos, the next ones decoded in a thread meanwhile: decoding leaves the interpreter free."""
+    with ThreadPoolExecutor(1, "photos") as pool:
+        coming: Future[Tensor] | None = None
+        for task in tasks:
+            current, coming = coming, pool.submit(photos.__getitem__, task)
+            if current is not None:
+                yield current.result()
+        if coming is not None:
+            yield coming.result()
+
+
+def _photos(
+    checked: Sequence[CheckedShard], index: pa.Table, size: int, seed: int, augment: AugmentSettings | None
+) -> Photos:
+    return Photos(
+        paths=[shard.path for shard in checked],
+        shard_N=np.repeat(np.arange(len(checked), dtype=np.int32), [len(shard.index) for shard in checked]),
+        offset_N=index["jpeg_offset"].to_numpy(),
+        bytes_N=index["jpeg_bytes"].to_numpy(),
+        image_id_N=index["image_id"],
+        size=size,
+        seed=seed,
+        augment=augment,
+    )

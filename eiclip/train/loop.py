@@ -1,13 +1,17 @@
 """The training loop: one variant, from towers and shards to a checkpoint folder and a step log.
 
-Shape suffixes: B batch, K entity groups.
+Killed, it goes on from its last saved state and ends with the same bytes; several processes share each batch.
+
+Shape suffixes: B own share of the batch, K entity groups.
 """
 
+import contextlib
+import hashlib
 import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,171 +19,237 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from eiclip.devices import mixed_precision, pick_device, use_threads
-from eiclip.embed import embed_split, normalised_pixels
+from eiclip.devices import mixed_precision, use_threads
+from eiclip.embed import embed_split
 from eiclip.errors import NonFiniteError
+from eiclip.files import remove_parts
+from eiclip.lock import held
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.losses import LossTerms
 from eiclip.model.towers import SMALL, load_towers, new_towers
-from eiclip.shards import Sample, read_manifest, shard_paths
+from eiclip.shards import read_manifest, shard_paths
+from eiclip.train.encoder import Encoder
 from eiclip.train.job import LOG_SCHEMA, TrainJob
-from eiclip.train.loader import Loader
-from eiclip.train.schedule import schedule
+from eiclip.train.key import training_key
+from eiclip.train.loader import Batch, Loader
+from eiclip.train.log import batch_means, closed_gates, epoch_sentence, step_row
+from eiclip.train.optimizers import Optimizers
+from eiclip.train.state import State, States
+from eiclip.train.stopping import Stop, StoppedError, stop_on_signal
+from eiclip.train.world import World, joined
 from eiclip.variants import get_variant
 
 logger = logging.getLogger(__name__)
-
-CLOSED = 0.04
-"""A mean gate under this is a gate that has collapsed."""
 
 Progress = Callable[[str], None]
 """Told now and then, in a sentence, how far the training is."""
 
 
 @dataclass
-class _Run:
+class Run:
     """What the loop carries from step to step."""
 
     job: TrainJob
+    world: World
     model: EntityClipModel
-    optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LambdaLR
-    device: str
+    encoder: Encoder
+    optimizers: Optimizers
+    loader: Loader
     steps: int
+    progress: Progress
+    states: States | None = None
     started: float = field(default_factory=time.perf_counter)
     step: int = 0
     pairs: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def name(self) -> str:
+        return f"{self.job.dataset}/{self.job.variant}"
+
+    @property
+    def seconds(self) -> float:
+        """Of training, those of runs that were killed included."""
+        return time.perf_counter() - self.started
+
 
 def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
     """Train a variant (an untrained one is only saved) and write its checkpoint folder.
 
+    Under torchrun each process takes its share of every batch, and the first one writes.
+
     Returns:
-        Facts: steps, seconds, pairs a second, recalls on the validation split.
+        Facts: steps, seconds, pairs a second, recalls on the validation split; empty in all processes but the first.
 
     Raises:
+        LockedError: another trainer writes the same checkpoint folder.
+        StoppedError: asked to stop by a signal; its state is saved.
         NonFiniteError: a loss, a weight or an embedding became NaN or infinite; nothing is written.
         WeightsError, CorruptOutputError: what it starts from cannot be read.
     """
-    use_threads(job.threads)
-    device = pick_device()
-    model = _build(job).to(device)
-    loader = Loader(job.shards, job.training.batch_size, job.seed)
-    epochs = job.training.epochs if model.variant.trained else 0
-    run = _start(job, model, device, epochs * loader.steps)
-    progress(
-        f"{job.dataset}/{job.variant}: {loader.samples} photos, {run.steps} steps of {loader.batch_size} on {device}"
-    )
-    for epoch in range(epochs):
-        model.train()
-        for samples in loader.epoch(epoch):
-            _step(run, samples, epoch)
-        progress(_sentence(run, epoch))
-        _warn_of_closed_gates(run, progress)
-    return _finish(run, progress)
+    with joined() as world, held(job.output) if world.first else contextlib.nullcontext():
+        use_threads(job.threads // world.size)
+        run = start(job, world, progress if world.first else _quiet)
+        if run.steps:
+            _train(run)
+        return _finish(run) if world.first else {}
 
 
-def _build(job: TrainJob) -> EntityClipModel:
+def _quiet(sentence: str) -> None:
+    """The progress of all processes but the first."""
+
+
+def start(job: TrainJob, world: World, progress: Progress) -> Run:
+    """Everything a training needs, before its first step."""
     towers = new_towers(SMALL, job.seed) if job.initial is None else load_towers(job.initial)
     torch.manual_seed(job.seed)
-    return EntityClipModel(towers, get_variant(job.variant), job.vocabulary(), job.training)
-
-
-def _start(job: TrainJob, model: EntityClipModel, device: str, steps: int) -> _Run:
-    # Decoupled decay (AdamW): Adam's own would shrink every token that a batch lacks by a whole learning rate a step.
-    optimizer = torch.optim.AdamW(
-        model.parameter_groups(job.training), weight_decay=job.training.weight_decay, fused=True
+    model = EntityClipModel(towers, get_variant(job.variant), job.vocabulary(), job.training).to(world.device)
+    loader = Loader(
+        job.shards,
+        ModelInputs.of(model),
+        batch_size=job.training.batch_size,
+        seed=job.seed,
+        rank=world.rank,
+        ranks=world.size,
+        hardware=job.hardware,
+        augment=job.training.augment,
+        device=world.device,
     )
-    return _Run(job, model, optimizer, schedule(optimizer, job.training, max(1, steps)), device, steps)
+    steps = job.training.epochs * loader.steps if model.variant.trained else 0
+    encoder = Encoder(model, job.hardware)
+    optimizers = Optimizers(model, job.training, job.hardware, steps, world.device)
+    run = Run(job, world, model, encoder, optimizers, loader, steps, progress)
+    together = f", {world.size} processes" if world.size > 1 else ""
+    progress(f"{run.name}: {loader.samples} photos, {steps} steps of {loader.batch_size} on {world.device}{together}")
+    for sample in loader.quarantined:
+        progress(f"WARNING {run.name}: trained without a damaged sample: {sample}")
+    return run
 
 
-def _step(run: _Run, samples: list[Sample], epoch: int) -> None:
-    with mixed_precision(run.device):
-        image_BD = run.model.encode_image(normalised_pixels(run.model, samples, run.device))
-        tokens_BL, ids_BK = ModelInputs.of(run.model).of_texts(samples)
-        text = run.model.encode_text(tokens_BL.to(run.device), ids_BK.to(run.device))
-        terms = run.model.loss(image_BD, text)
-    loss = terms.total(run.model.loss_terms)
-    if not math.isfinite(loss.item()):
+def _train(run: Run) -> None:
+    run.states = States(run.job.output, training_key(run.job))
+    if run.world.first:
+        remove_parts(run.job.output)
+    run.started = time.perf_counter()
+    _resume(run)
+    run.model.train()
+    with stop_on_signal() as stop:
+        for epoch, batch in _batches(run):
+            _step(run, batch, epoch)
+            _save_or_stop(run, stop)
+            if run.step % run.loader.steps == 0:
+                _say(run)
+
+
+def _batches(run: Run) -> Iterator[tuple[int, Batch]]:
+    """Epoch and batch, from the step that the run has come to."""
+    done = run.step
+    for epoch in range(done // run.loader.steps, run.job.training.epochs):
+        for batch in run.loader.epoch(epoch, start=max(0, done - epoch * run.loader.steps)):
+            yield epoch, batch
+
+
+def forward(run: Run, batch: Batch) -> tuple[LossTerms, Tensor | None]:
+    """The terms of the loss over the global batch, and the weights (B, K) of this share's entities."""
+    pixels_BHWC, tokens_BL, ids_BK = (part.to(run.world.device, non_blocking=True) for part in batch)
+    with mixed_precision(run.world.device, run.job.hardware.precision):
+        encoded = run.encoder(pixels_BHWC, tokens_BL, ids_BK)
+    gather = run.world.gather if run.world.size > 1 else None
+    first = run.world.rank * len(pixels_BHWC)
+    terms = run.model.loss(encoded.image_BD, encoded.text, encoded.scale, gather, first)
+    return terms, None if encoded.text.entities is None else encoded.text.entities.weight_BK
+
+
+def _step(run: Run, batch: Batch, epoch: int) -> None:
+    _seed_step(run)
+    terms, weight_BK = forward(run, batch)
+    rates = run.optimizers.rates
+    run.optimizers.step(terms.total(run.model.loss_terms), run.world)
+    run.model.bound_scale()
+    run.pairs += run.loader.batch_size
+    run.step += 1
+    if (run.step - 1) % run.job.training.log_every == 0 or run.step == run.steps:
+        _log(run, epoch, terms, weight_BK, rates)
+
+
+def _seed_step(run: Run) -> None:
+    """Whatever a step draws at random is a function of (seed, step, process): a resumed run draws the same."""
+    text = f"{run.job.seed}/{run.step}/{run.world.rank}"
+    torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]))
+
+
+def _save_or_stop(run: Run, stop: Stop) -> None:
+    stopped = run.world.any(stop.number is not None)
+    due = run.step % run.job.hardware.checkpoint_every == 0 and run.step < run.steps
+    if (stopped or due) and run.world.first:
+        _save(run)
+    if stopped:
+        raise StoppedError(
+            f"{run.name}: stopped by a signal after step {run.step} of {run.steps}; its state is saved and the same "
+            "job goes on from there",
+            stop.number or 15,
+        )
+
+
+def _log(run: Run, epoch: int, terms: LossTerms, weight_BK: Tensor | None, rates: dict[str, float]) -> None:
+    means = batch_means(run.world, terms, weight_BK)
+    row = step_row(run.model, means, rates)
+    if not math.isfinite(row["loss"]):
         raise NonFiniteError(
-            f"{run.job.dataset}/{run.job.variant}: loss is {loss.item()} at step {run.step} of {run.steps} "
-            f"(terms {[round(term.item(), 3) for term in terms]}); lower the learning rates (tower_lr "
+            f"{run.name}: loss is {row['loss']} at step {run.step - 1} of {run.steps} (terms "
+            f"{[round(mean, 3) for mean in means[:3]]}); lower the learning rates (tower_lr "
             f"{run.job.training.tower_lr}, entity_lr {run.job.training.entity_lr})"
         )
-    run.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    rates = {group["name"]: group["lr"] for group in run.optimizer.param_groups}
-    run.optimizer.step()
-    run.model.bound_scale()
-    run.scheduler.step()
-    run.pairs += len(samples)
-    if run.step % run.job.training.log_every == 0 or run.step == run.steps - 1:
-        weight_BK = None if text.entities is None else text.entities.weight_BK.detach()
-        run.log.append(_log_row(run, epoch, terms, rates, weight_BK))
-    run.step += 1
+    place = {"dataset": run.job.dataset, "variant": run.job.variant, "step": run.step - 1, "epoch": epoch}
+    run.log.append(place | row | {"pairs_per_second": run.pairs / run.seconds, "seconds": run.seconds})
 
 
-def _log_row(
-    run: _Run, epoch: int, terms: LossTerms, rates: dict[str, float], weight_BK: Tensor | None
-) -> dict[str, Any]:
-    seconds = time.perf_counter() - run.started
-    gates = {}
-    if weight_BK is not None:
-        mean_K = weight_BK.sum(0) / (weight_BK > 0).sum(0).clamp(min=1)
-        gates = dict(zip(run.model.vocabulary.groups, mean_K.tolist(), strict=True))
-    return {
-        "dataset": run.job.dataset,
-        "variant": run.job.variant,
-        "step": run.step,
-        "epoch": epoch,
-        "loss": terms.total(run.model.loss_terms).item(),
-        "loss_joint": terms.joint.item(),
-        "loss_description": terms.description.item(),
-        "loss_entities": terms.entities.item(),
-        "lr_towers": rates["towers"],
-        "lr_entities": rates.get("entities", 0.0),
-        "lr_gates": rates.get("gates", 0.0),
-        "temperature": (1 / run.model.scale).item(),
-        "gates": list(gates.items()),
-        "pairs_per_second": run.pairs / seconds,
-        "seconds": seconds,
-    }
+def _say(run: Run) -> None:
+    run.progress(epoch_sentence(run.log[-1], run.steps, run.job.training.epochs))
+    if warning := closed_gates(run.model, run.log[-1]):
+        run.progress(warning)
 
 
-def _sentence(run: _Run, epoch: int) -> str:
-    row = run.log[-1]
-    gates = ", ".join(f"{group} {weight:.2f}" for group, weight in row["gates"])
-    left = (run.steps - run.step) * (time.perf_counter() - run.started) / max(1, run.step)
-    return (
-        f"{run.job.dataset}/{run.job.variant}: epoch {epoch + 1} of {run.job.training.epochs}, step {run.step} of "
-        f"{run.steps}, loss {row['loss']:.3f}, {row['pairs_per_second']:.0f} pairs/s, {left:.0f} s to go"
-        + (f", mean gates {gates}" if gates else "")
-    )
+def _log_table(run: Run) -> pa.Table:
+    return pa.Table.from_pylist(run.log, schema=LOG_SCHEMA)
 
 
-def _warn_of_closed_gates(run: _Run, progress: Progress) -> None:
-    if run.model.variant.gates != "learned":
+def _save(run: Run) -> None:
+    assert run.states is not None
+    kept = run.optimizers
+    log = _log_table(run)
+    weights = run.model.state_dict()
+    run.states.save(State(run.step, run.pairs, run.seconds, weights, kept.tensors(), kept.numbers(), log))
+
+
+def _resume(run: Run) -> None:
+    """Go on from the last saved state, if there is one: every process reads it."""
+    assert run.states is not None
+    known = run.states.last()
+    if known is None:
         return
-    weights = [weight for _, weight in run.log[-1]["gates"]]
-    if weights and max(weights) < CLOSED:
-        progress(
-            f"WARNING {run.job.dataset}/{run.job.variant}: every gate is under {CLOSED}: they closed before the "
-            "entities meant anything; raise gate_freeze or lower gate_lr"
-        )
+    run.model.load_state_dict(known.weights)
+    run.optimizers.restore(known.moments, known.numbers)
+    run.step, run.pairs, run.log = known.step, known.pairs, known.log.to_pylist()
+    run.started -= known.seconds
+    run.progress(f"{run.name}: goes on after step {run.step} of {run.steps}")
 
 
-def _finish(run: _Run, progress: Progress) -> dict[str, Any]:
-    seconds = time.perf_counter() - run.started
+def _finish(run: Run) -> dict[str, Any]:
+    job, seconds, device = run.job, run.seconds, run.world.device
     run.model.eval()
     validation = {}
-    if read_manifest(run.job.shards)["samples"]["validation"]:
-        split = embed_split(run.model, shard_paths(run.job.shards, "validation"), run.device)
+    if read_manifest(job.shards)["samples"]["validation"]:
+        split = embed_split(run.model, shard_paths(job.shards, "validation"), device)
         validation = {name: round(value, 3) for name, value in split.recalls().items()}
-    facts: dict[str, Any] = {"dataset": run.job.dataset, "steps": run.steps, "device": run.device}
-    facts |= {"torch": torch.__version__, "seed": run.job.seed, "validation": validation}
-    save_checkpoint(run.model.cpu(), run.job.output, facts, pa.Table.from_pylist(run.log, schema=LOG_SCHEMA))
+    facts: dict[str, Any] = {"dataset": job.dataset, "steps": run.steps, "device": device.split(":")[0]}
+    facts |= {"torch": torch.__version__, "seed": job.seed, "validation": validation}
+    if run.loader.quarantined:
+        facts["quarantined"] = [str(sample) for sample in run.loader.quarantined]
+    save_checkpoint(run.model.cpu(), job.output, facts, _log_table(run))
+    if run.states is not None:
+        run.states.clear()
     facts |= {"seconds": round(seconds, 1), "pairs_per_second": round(run.pairs / seconds, 1)}
-    progress(f"{run.job.dataset}/{run.job.variant}: validation {json.dumps(validation)}")
+    run.progress(f"{run.name}: validation {json.dumps(validation)}")
     return facts

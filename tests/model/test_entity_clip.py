@@ -22,7 +22,7 @@ def build(name, vocabulary=VOCABULARY, **training):
 
 
 def some_loss(model):
-    return model.loss(torch.randn(3, 128), model.encode_text(TOKENS, IDS))
+    return model.loss(torch.randn(3, 128), model.encode_text(TOKENS, IDS), model.scale)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

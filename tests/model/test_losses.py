@@ -3,9 +3,8 @@
 import open_clip
 import pytest
 import torch
-from torch.nn import functional as F
 
-from eiclip.model.losses import LossTerms, contrastive_loss
+from eiclip.model.losses import LossTerms, Pairs, contrastive_loss, unit
 from eiclip.training_settings import LOSS_TERMS
 
 
@@ -15,24 +14,35 @@ def pairs():
     return torch.randn(7, 5, generator=generator), torch.randn(7, 5, generator=generator)
 
 
-def test_equals_open_clips_loss_on_unit_vectors(pairs):
-    image, text = (F.normalize(side, dim=-1) for side in pairs)
-    theirs = open_clip.ClipLoss()(image, text, torch.tensor(9.0))
-    assert torch.allclose(contrastive_loss(*pairs, torch.tensor(9.0)), theirs)
+def test_equals_open_clips_loss(pairs):
+    own = Pairs(*map(unit, pairs))
+    assert torch.allclose(contrastive_loss(own, torch.tensor(9.0)), open_clip.ClipLoss()(*own, torch.tensor(9.0)))
 
 
 def test_left_out_pairs_are_neither_query_nor_candidate(pairs):
     keep = torch.tensor([True, False, True, True, False, True, True])
-    some = contrastive_loss(pairs[0][keep], pairs[1][keep], torch.tensor(3.0))
-    assert torch.equal(contrastive_loss(*pairs, torch.tensor(3.0), keep_B=keep), some)
+    some = contrastive_loss(Pairs(*(unit(side[keep]) for side in pairs)), torch.tensor(3.0))
+    assert torch.allclose(contrastive_loss(Pairs(*map(unit, pairs)), torch.tensor(3.0), keep_G=keep), some)
 
 
-def test_too_few_pairs_cost_nothing_but_keep_the_graph(pairs):
+@pytest.mark.parametrize("kept", [0, 1])
+def test_too_few_pairs_cost_nothing_but_keep_the_graph(pairs, kept):
     image = pairs[0].requires_grad_()
-    loss = contrastive_loss(image, pairs[1], torch.tensor(3.0), keep_B=torch.zeros(7, dtype=torch.bool))
+    own, keep = Pairs(unit(image), unit(pairs[1])), torch.arange(7) < kept
+    loss = contrastive_loss(own, torch.tensor(3.0), keep_G=keep)
     loss.backward()
     assert loss.item() == 0
     assert not image.grad.any()
+
+
+@pytest.mark.parametrize("keep", [None, torch.arange(7) % 3 > 0])
+def test_processes_with_a_share_of_the_queries_each_have_the_global_loss_in_the_mean(pairs, keep):
+    everyone, scale = Pairs(*map(unit, pairs)), torch.tensor(9.0)
+    queries, candidates = Pairs(*(side[:6] for side in everyone)), None if keep is None else keep[:6]
+    whole = contrastive_loss(queries, scale, keep_G=candidates)
+    shares = [Pairs(*(side[first : first + 2] for side in queries)) for first in (0, 2, 4)]
+    own = [contrastive_loss(share, scale, queries, 2 * i, candidates) for i, share in enumerate(shares)]
+    assert torch.allclose(torch.stack(own).mean(), whole)
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,25 @@
 """open_clip's towers: the cut and grouped text encoding is exact, what we save open_clip loads."""
 
+import numpy as np
 import open_clip
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from eiclip.errors import WeightsError
 from eiclip.model.towers import (
     SMALL,
     WEIGHTS_FILE,
-    configured_image_size,
     encode_text,
     image_size,
-    load_released,
     load_towers,
     new_towers,
+    pixel_statistics,
     save_towers,
     tokenize,
 )
+from eiclip.shards import fit_square
 
 TEXTS = ["coat", "a long sleeve denim jacket in black with silver tone hardware", "bag", "golden goose", "x " * 90, ""]
 
@@ -64,7 +66,32 @@ def test_open_clip_loads_what_is_saved(towers, tmp_path):
     pixels = torch.randn(2, 3, 64, 64)
     for loaded in (open_clip.create_model(f"local-dir:{tmp_path}").eval(), load_towers(tmp_path).eval()):
         assert torch.equal(loaded.encode_image(pixels), towers.encode_image(pixels))
-    assert configured_image_size("ignored", str(tmp_path)) == image_size(towers) == 64
+    assert image_size(towers) == 64
+
+
+def test_open_clip_prepares_photos_as_the_shards_do(towers, tmp_path):
+    save_towers(towers, tmp_path)
+    _, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tmp_path}")
+    mean, deviation = pixel_statistics(towers)
+    for width, height in ((64, 64), (300, 200), (97, 233), (20, 31)):
+        pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        photo = Image.fromarray(pixels)
+        fitted = torch.from_numpy(np.array(fit_square(photo, 64))).permute(2, 0, 1) / 255
+        assert torch.allclose(preprocess(photo), (fitted - mean) / deviation, atol=1e-6), (width, height)
+
+
+def test_open_clip_tokenizes_as_training_does(towers, tmp_path):
+    save_towers(towers, tmp_path)
+    theirs = open_clip.get_tokenizer(f"local-dir:{tmp_path}")(TEXTS)
+    assert torch.equal(theirs, F.pad(tokenize(TEXTS, 64), (0, 64 - int((theirs != 0).sum(1).max()))))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("changed", [{"no_causal_mask": True}, {"pool_type": "last"}, {"pool_type": "first"}])
+def test_text_is_cut_only_where_that_is_exact(changed):
+    towers = new_towers(SMALL | {"text_cfg": SMALL["text_cfg"] | changed}, 0).eval()
+    theirs = towers.encode_text(open_clip.SimpleTokenizer()(TEXTS[:4], context_length=64))
+    assert torch.allclose(encode_text(towers, tokenize(TEXTS[:4], 64)), theirs, atol=1e-5)
 
 
 def test_truncated_weights_are_a_clear_error(towers, tmp_path):
@@ -75,15 +102,9 @@ def test_truncated_weights_are_a_clear_error(towers, tmp_path):
         load_towers(tmp_path)
 
 
-def test_unknown_names_say_what_there_is():
-    with pytest.raises(WeightsError, match=r"neither `general`.*openai"):
-        load_released("ViT-B-32", "no-such-tag")
-    with pytest.raises(WeightsError, match="EICLIP_MODEL='ViT-Q'"):
-        load_released("ViT-Q", "openai")
-    assert configured_image_size("ViT-B-16", "openai") == 224
-
-
-def test_a_file_of_another_model_is_a_clear_error(towers, tmp_path):
+def test_a_home_holds_safetensors_only(towers, tmp_path):
     save_towers(towers, tmp_path)
-    with pytest.raises(WeightsError, match="EICLIP_PRETRAINED=general"):
-        load_released("ViT-B-32", str(tmp_path / WEIGHTS_FILE))
+    torch.save(towers.state_dict(), tmp_path / "open_clip_pytorch_model.bin")
+    (tmp_path / WEIGHTS_FILE).unlink()
+    with pytest.raises(WeightsError, match=f"no {WEIGHTS_FILE} in it"):
+        load_towers(tmp_path)

@@ -54,7 +54,7 @@ def test_the_code_of_a_card_runs_where_the_card_lies(whole_home, folders, varian
     printed = capsys.readouterr().out
     assert printed.startswith("tensor([[")
     if blocks > 1:
-        assert f"{{'brand': 'diesel'}} torch.Size([1, {SMALL['embed_dim']}])" in printed
+        assert f"[{{'brand': 'some name of it'}}] (1, {SMALL['embed_dim']})" in printed
 
 
 def test_figures_are_the_catalogues(whole_home, folders):
@@ -106,6 +106,7 @@ def test_every_row_has_its_words():
     [
         ("general", True, "no one else’s weights"),
         ("openai", False, "released weights (`openai` of open_clip)"),
+        ("hf-hub:shop/clip", False, "the hub repository `shop/clip`"),
         ("/home/someone/weights.safetensors", False, "local weights (`weights.safetensors`)"),
     ],
 )

@@ -1,5 +1,7 @@
 """A handful of products as shards, and the tables their training needs."""
 
+import socket
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,3 +43,10 @@ def job(tmp_path):
         output=tmp_path / "model",
         training=TrainingSettings(epochs=4, batch_size=8, tower_lr=1e-3, warmup_steps=2, log_every=1),
     )
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]

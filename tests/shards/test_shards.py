@@ -1,5 +1,11 @@
-"""Shards: what goes in comes out, equal samples give equal bytes, and damage is found."""
+"""Shards: what goes in comes out, equal samples give equal bytes, and parts are put together."""
 
+import argparse
+import io
+import json
+import tarfile
+
+import duckdb
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,9 +13,10 @@ from PIL import Image
 from eiclip.errors import CorruptOutputError
 from eiclip.shards import (
     Sample,
-    encode_photo,
     fit_square,
+    index_of_tar,
     merge_parts,
+    read_index,
     read_manifest,
     read_samples,
     shard_paths,
@@ -18,47 +25,65 @@ from eiclip.shards import (
 )
 
 
-def sample(number, **given):
-    pixels = np.random.default_rng(number).integers(0, 255, (40, 30, 3), dtype=np.uint8)
-    jpeg = encode_photo(Image.fromarray(pixels), 32)
-    fields = {"image_id": f"p{number}_0", "product_id": f"p{number}", "description": f"Veste appliquée {number}"}
-    return Sample(**(fields | given), entities={"brand": "acne studios"}, jpeg=jpeg)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    samples = [("train", sample(0)), ("test", sample(1)), ("train", sample(2, image_id="a.b/../c_0"))]
-    write_shards(samples, tmp_path / "shards", photo_size=32)
-    return tmp_path / "shards"
-
-
-def test_round_trip_by_split(folder):
+def test_round_trip_by_split(folder, sample):
     assert list(read_samples(shard_paths(folder, "train"))) == [sample(0), sample(2, image_id="a.b/../c_0")]
     assert list(read_samples(shard_paths(folder, "test"))) == [sample(1)]
     assert verify_shards(folder) == []
 
 
-def test_equal_samples_give_equal_bytes(folder, tmp_path):
+def test_equal_samples_give_equal_bytes(folder, tmp_path, sample):
     write_shards([("test", sample(1))], tmp_path / "again", photo_size=32)
-    assert (tmp_path / "again" / "test-000000.tar").read_bytes() == (folder / "test-000000.tar").read_bytes()
+    for name in ("test-000000.tar", "test-000000.parquet"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
-@pytest.mark.parametrize("place", np.random.default_rng(0).integers(0, 10_240, 20).tolist())
-def test_any_flipped_byte_is_found_and_named(folder, place):
-    shard = folder / "train-000000.tar"
-    content = bytearray(shard.read_bytes())
-    content[place % len(content)] ^= 0xFF
-    shard.write_bytes(content)
-    assert verify_shards(folder) == ["train-000000.tar: checksum differs from the manifest"]
+def test_a_plain_image_caption_tar_is_read_too(tmp_path, sample):
+    with tarfile.open(tmp_path / "plain.tar", "w") as tar:
+        for name, content in (("7.jpg", sample(0).jpeg), ("7.txt", "Une veste à pois".encode())):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    assert list(read_samples([tmp_path / "plain.tar"])) == [Sample("7", "7", "Une veste à pois", {}, sample(0).jpeg)]
 
 
-def test_missing_and_cut_shards_are_found(folder):
-    (folder / "test-000000.tar").unlink()
-    shard = folder / "train-000000.tar"
-    shard.write_bytes(shard.read_bytes()[:-512])
-    assert [problem.split(":")[0] for problem in verify_shards(folder)] == ["test-000000.tar", "train-000000.tar"]
-    with pytest.raises(CorruptOutputError, match="missing test-000000.tar"):
-        shard_paths(folder, "test")
+def test_tarfile_reads_what_it_would_have_written(folder, sample):
+    with tarfile.open(folder / "test-000000.tar") as tar:
+        found = {member.name: tar.extractfile(member).read() for member in tar}
+        assert all(member.tobuf(tarfile.USTAR_FORMAT) == raw for member, raw in headers(folder, tar))
+    assert list(found) == ["p1_0.jpg", "p1_0.txt", "p1_0.json"]
+    assert found["p1_0.jpg"] == sample(1).jpeg
+    assert found["p1_0.txt"].decode() == sample(1).description
+    assert json.loads(found["p1_0.json"]) == {
+        "image_id": "p1_0",
+        "product_id": "p1",
+        "entities": {"brand": "acne studios"},
+    }
+
+
+def headers(folder, tar):
+    content = (folder / "test-000000.tar").read_bytes()
+    return [(member, content[member.offset : member.offset + 512]) for member in tar.getmembers()]
+
+
+def test_open_clips_own_training_program_reads_them_as_they_lie(folder, sample):
+    data = pytest.importorskip("open_clip_train.data")
+    given = {"train_data": None, "val_data": str(folder / "train-000000.tar"), "val_num_samples": 2, "batch_size": 2}
+    arguments = argparse.Namespace(**given, workers=0, seed=0)
+    read = data.get_wds_dataset(arguments, np.asarray, is_train=False, tokenizer=lambda text: [text])
+    ((photos, texts),) = read.dataloader
+    assert list(texts) == [sample(0).description, sample(2).description]
+    assert np.array_equal(photos, [sample(0).pixels(32), sample(2).pixels(32)])
+
+
+def test_an_index_says_what_the_tar_does(folder, sample):
+    (shard,) = [shard for shard in read_manifest(folder)["shards"] if shard["split"] == "train"]
+    index = read_index(folder, shard)
+    assert index.equals(index_of_tar(folder / shard["name"]))
+    content = (folder / shard["name"]).read_bytes()
+    for row, wanted in zip(index.to_pylist(), [sample(0), sample(2, image_id="a.b/../c_0")], strict=True):
+        jpeg = content[row["jpeg_offset"] : row["jpeg_offset"] + row["jpeg_bytes"]]
+        assert Sample(row["image_id"], row["product_id"], row["description"], dict(row["entities"]), jpeg) == wanted
+    assert duckdb.sql(f"SELECT entities['brand'] FROM '{folder}/*.parquet'").fetchall() == [("acne studios",)] * 3
 
 
 def test_no_shards_of_a_split_is_an_error(folder):
@@ -73,21 +98,21 @@ def test_the_whole_photo_is_kept_in_a_white_square():
     assert (square[:, :11] == 255).all()
 
 
-def test_pixels_are_decoded_and_resized_where_needed():
+def test_pixels_are_decoded_and_resized_where_needed(sample):
     assert sample(0).pixels(32).shape == (32, 32, 3)
     assert sample(0).pixels(16).shape == (16, 16, 3)
     with pytest.raises(CorruptOutputError, match="p9_0"):
         Sample("p9_0", "p9", "", {}, b"no photo").pixels(32)
 
 
-def test_long_ids_fit_a_tar_header(tmp_path):
+def test_long_ids_fit_a_tar_header(tmp_path, sample):
     long = sample(3, image_id="x" * 120)
     write_shards([("train", long)], tmp_path / "long", photo_size=32)
     assert list(read_samples(shard_paths(tmp_path / "long", "train"))) == [long]
 
 
 @pytest.fixture
-def parts(tmp_path):
+def parts(tmp_path, sample):
     """A folder of three parts, in which splits are mixed and one part has no training photos."""
     folder = tmp_path / "parted"
     write_shards([("train", sample(0)), ("test", sample(1))], folder / "raw-00000", photo_size=32)
@@ -97,7 +122,7 @@ def parts(tmp_path):
     return folder
 
 
-def test_parts_are_read_as_one(parts):
+def test_parts_are_read_as_one(parts, sample):
     manifest = read_manifest(parts)
     assert manifest["samples"] == {"train": 2, "validation": 1, "test": 2}
     assert manifest["photo_size"] == 32
@@ -122,7 +147,7 @@ def test_damage_within_a_part_is_found_and_named(parts):
         shard_paths(parts, "train")
 
 
-def test_parts_that_are_no_more_are_removed(parts):
+def test_parts_that_are_no_more_are_removed(parts, sample):
     (parts / "raw-00001.made.json").write_text("{}")
     (parts / "raw-00000.made.json").write_text("{}")
     (parts / ".raw-00003.part").mkdir()  # being written at this moment
@@ -132,7 +157,7 @@ def test_parts_that_are_no_more_are_removed(parts):
     assert list(read_samples(shard_paths(parts, "test"))) == [sample(1)]
 
 
-def test_a_part_made_again_leaves_the_others_as_they_were(parts):
+def test_a_part_made_again_leaves_the_others_as_they_were(parts, sample):
     names = ["raw-00000", "raw-00001", "raw-00002"]
     before = {name: (parts / name).stat().st_ino for name in names}
     manifest = read_manifest(parts)
@@ -146,7 +171,7 @@ def test_a_part_made_again_leaves_the_others_as_they_were(parts):
     assert changed == ["raw-00001/test-000000.tar"]
 
 
-def test_parts_of_several_photo_sizes_are_refused(parts):
+def test_parts_of_several_photo_sizes_are_refused(parts, sample):
     write_shards([("train", sample(0))], parts / "raw-00003", photo_size=48)
     names = [path.name for path in parts.iterdir() if path.is_dir()]
     before = read_manifest(parts)

@@ -1,0 +1,204 @@
+"""EntityClip: a trained checkpoint folder as a shop serves it, photos and texts in, embeddings out.
+
+    model = EntityClip.from_folder("data/models/fashiongen/eiclip")
+    images = model.encode_image(["shoe.jpg", "coat.png"])
+    texts = model.encode_text(["a leather sneaker"], [{"brand": "golden goose"}])
+    similarities = texts @ images.T
+
+Embeddings are NumPy arrays, float32, of length one, so that a dot product is a cosine. They are computed by the code
+that fills the table `embeddings`, from inputs prepared as the catalogue's are.
+
+Shape suffixes: N items, K entity groups, D embedding width.
+"""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, ImageOps
+
+from eiclip.devices import pick_device
+from eiclip.embed import embed_images, embed_texts
+from eiclip.errors import RawDataError, SettingsError
+from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
+from eiclip.model.inputs import ModelInputs
+from eiclip.model.towers import embedding_width, image_size
+from eiclip.model.vocabulary import UNKNOWN_ID
+from eiclip.readers.amazon_records import MAX_TEXT
+from eiclip.readers.base import UnusablePhotoError
+from eiclip.readers.photo_files import decode_rgb, photo_bytes
+from eiclip.readers.texts import clean_description, normalise_entity
+from eiclip.shards import Sample, encode_photo
+
+Photo = Image.Image | Path | str | bytes | np.ndarray
+"""An image of Pillow, a file's path, a file's bytes (JPEG, PNG, WEBP), or RGB pixels: uint8 (H, W, 3)."""
+Entities = Mapping[str, str | None]
+"""Entity by group (`{"brand": "diesel"}`); groups may be absent, None or a placeholder such as "n/a"."""
+
+
+class EntityClip:
+    """A variant's model behind plain inputs: any of the five rows.
+
+    Everything takes one item or several: one counts as a list of one. Rows 1 and 2 read no entities, row 3 reads them
+    as words of the text, rows 4 and 5 by their encoders.
+    """
+
+    def __init__(self, model: EntityClipModel, device: str | None = None) -> None:
+        self.device = device or pick_device()
+        self.model = model.eval().to(self.device)
+        self._inputs = ModelInputs.of(self.model)
+
+    @classmethod
+    def from_folder(cls, folder: Path | str, device: str | None = None) -> Self:
+        """The model of a checkpoint folder; nothing in it is unpickled.
+
+        Args:
+            folder: `<home>/models/<dataset>/<variant>`, wherever it was copied to.
+            device: `cpu`, `cuda`, `cuda:1`; None: a GPU where there is one.
+
+        Raises:
+            WeightsError: a file is missing, damaged or of another shape.
+        """
+        return cls(load_checkpoint(Path(folder)), device)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The entity groups that the model was trained with."""
+        return self.model.vocabulary.groups
+
+    @property
+    def width(self) -> int:
+        """D, the width of the embeddings."""
+        return embedding_width(self.model.towers)
+
+    def encode_image(self, photos: Photo | Iterable[Photo]) -> np.ndarray:
+        """Unit-length embeddings (N, D) of photos, prepared as the shards' are: whole, on white, through JPEG.
+
+        A JPEG of the model's own size, as shards hold, is taken as it is.
+
+        Raises:
+            RawDataError: an item is no photo that can be read; says which, counted from 0.
+        """
+        one = isinstance(photos, Image.Image | Path | str | bytes) or (
+            isinstance(photos, np.ndarray) and photos.ndim == 3
+        )
+        listed: Iterable[object] = [photos] if one else photos  # type: ignore[assignment]
+        size = image_size(self.model.towers)
+        samples = [Sample(str(n), str(n), "", {}, _jpeg(photo, n, size)) for n, photo in enumerate(listed)]
+        return embed_images(self.model, samples, self.device).numpy() if samples else self._none()
+
+    def encode_text(
+        self, texts: str | Sequence[str], entities: Entities | Sequence[Entities] | None = None
+    ) -> np.ndarray:
+        """Unit-length embeddings (N, D) of texts with their entities; what exceeds the model's context is cut.
+
+        Texts are cleaned as descriptions of the catalogue are (markup, broken characters), entities put into the form
+        they are counted by (lower case, single spaces); one that training did not see is read as `<unk>`.
+
+        Raises:
+            SettingsError: a group the model does not have, or entities that are not as many as texts.
+            RawDataError: an item is not a text.
+        """
+        listed = [texts] if isinstance(texts, str) else list(texts)
+        tags = [{} for _ in listed] if entities is None else self._normalised(entities)
+        if len(tags) != len(listed):
+            raise SettingsError(f"{len(listed)} texts with {len(tags)} entities: give one mapping for each text")
+        samples = [
+            Sample(str(n), str(n), _text(text, n), own) for n, (text, own) in enumerate(zip(listed, tags, strict=True))
+        ]
+        return embed_texts(self.model, samples, self.device).numpy() if samples else self._none()
+
+    @torch.inference_mode()
+    def gates(self, entities: Entities | Sequence[Entities]) -> list[dict[str, float]]:
+        """Weight of each entity in the sum that a text becomes, by group, for each item; absent groups are left out.
+
+        A gate reads its entity alone: the text does not change it. Row 4's weights are all the same.
+
+        Raises:
+            SettingsError: a group the model does not have, or the model has no gates (rows 1 to 3).
+        """
+        if self.model.fusion is None:
+            raise SettingsError(f"{self.model.variant.name} has no gates: rows 4 and 5 do (eiclip_equal, eiclip)")
+        tags = self._normalised(entities)
+        if not tags:
+            return []
+        weight_NK = self.model.fusion(self._inputs.entity_ids(tags).to(self.device)).weight_BK.tolist()
+        return [
+            {group: weight for group, weight in zip(self.groups, row, strict=True) if group in own}
+            for row, own in zip(weight_NK, tags, strict=True)
+        ]
+
+    def unknown(self, entities: Entities | Sequence[Entities]) -> list[dict[str, str]]:
+        """For each item the entities, in their normalised form, that are read as `<unk>`.
+
+        Raises:
+            SettingsError: a group the model does not have.
+        """
+        encode = self.model.vocabulary.encode
+        return [
+            {group: own[group] for group, known in zip(self.groups, encode(own), strict=True) if known == UNKNOWN_ID}
+            for own in self._normalised(entities)
+        ]
+
+    def _normalised(self, entities: Entities | Sequence[Entities]) -> list[dict[str, str]]:
+        """Entities of each item as training has them; those that say nothing are left out."""
+        found = []
+        for number, own in enumerate([entities] if isinstance(entities, Mapping) else entities):
+            if odd := [group for group in own if group not in self.groups]:
+                there = ", ".join(self.groups) or "none"
+                raise SettingsError(f"item {number}: no entity group {odd[0]!r}; the model's groups are: {there}")
+            if wrong := [group for group, value in own.items() if not isinstance(value, str | None)]:
+                raise RawDataError(f"item {number}: its {wrong[0]} is {own[wrong[0]]!r}, not a text")
+            names = {group: normalise_entity(value[:MAX_TEXT]) for group, value in own.items() if value}
+            found.append({group: name for group, name in names.items() if name})
+        return found
+
+    def _none(self) -> np.ndarray:
+        return np.zeros((0, self.width), dtype=np.float32)
+
+
+def _text(text: object, number: int) -> str:
+    if not isinstance(text, str):
+        raise RawDataError(f"text {number}: {text!r} is not a text")
+    return clean_description(text[:MAX_TEXT])
+
+
+def _jpeg(photo: object, number: int, size: int) -> bytes:
+    """A photo as a shard would hold it."""
+    try:
+        if isinstance(photo, str | Path):
+            photo = photo_bytes(Path(photo), str(photo))
+        if isinstance(photo, bytes):
+            decoded = decode_rgb(photo, f"its {len(photo):,} bytes")
+            return photo if _is_of_a_shard(photo, size) else encode_photo(decoded, size)
+        if isinstance(photo, Image.Image):
+            return encode_photo(_on_white(photo), size)
+    except (UnusablePhotoError, OSError, ValueError) as error:
+        raise RawDataError(f"photo {number}: {error}") from error
+    pixels = photo.shape[2:] if isinstance(photo, np.ndarray) and photo.dtype == np.uint8 and photo.size else ()
+    if pixels == (3,):
+        return encode_photo(np.ascontiguousarray(photo), size)
+    told = f"{photo.dtype} {photo.shape}" if isinstance(photo, np.ndarray) else type(photo).__name__
+    raise RawDataError(
+        f"photo {number}: {told} is no photo: give an image of Pillow, a path, the bytes of a JPEG, PNG or WEBP, or "
+        "RGB pixels as uint8 (H, W, 3)"
+    )
+
+
+def _is_of_a_shard(content: bytes, size: int) -> bool:
+    """Whether the bytes of a sound photo can stand as they are: an RGB JPEG of the right size, not to be turned."""
+    with Image.open(io.BytesIO(content)) as photo:
+        upright = photo.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        return (photo.format, photo.mode, photo.size, upright) == ("JPEG", "RGB", (size, size), True)
+
+
+def _on_white(photo: Image.Image) -> Image.Image:
+    """Upright RGB, transparent parts on white, as the catalogue's photos are."""
+    upright = ImageOps.exif_transpose(photo)
+    if not upright.has_transparency_data:
+        return upright.convert("RGB")
+    cut_out = upright.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", cut_out.size, "white"), cut_out).convert("RGB")

@@ -1,0 +1,176 @@
+"""Towers from outside, as `EICLIP_PRETRAINED` names them: local weights, a hub repository, or a released tag.
+
+Whatever its form, a source comes down to a configuration as `open_clip_config.json` has it and one file of weights.
+"""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
+from torch import nn
+
+from eiclip.errors import WeightsError
+from eiclip.model.sources import (
+    CONFIG_FILE,
+    HUB,
+    PICKLE_FILE,
+    WEIGHTS_FILE,
+    local_weights,
+    read_config,
+    require_usable,
+    short,
+    square_size,
+)
+from eiclip.model.towers import context_length, embedding_width, encode_text, image_size, tokenize
+from eiclip.model.weights_file import check_weights, weights_name
+
+OTHERS = (
+    "Other choices: EICLIP_PRETRAINED=/path/to/weights.safetensors, a folder that open_clip saved or a local copy of a "
+    "hub repository, hf-hub:org/name to download one, a released tag, or EICLIP_PRETRAINED=general for the small model "
+    "this project pretrains itself, with no download"
+)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Towers from outside: how they are built, and how their weights are had (a download only when asked for)."""
+
+    config: dict[str, Any]
+    """As in `open_clip_config.json`: `model_cfg`, `preprocess_cfg`."""
+    weights: Callable[[], Path]
+
+
+def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
+    """Load the towers that the settings name: a local file or folder, a hub repository, or a released tag.
+
+    Args:
+        model_name: open_clip's name of the architecture, for tags, and for files without a configuration beside them.
+        pretrained: a released tag of that model, a path, or `hf-hub:org/name`.
+
+    Raises:
+        WeightsError: the name is unknown, the model cannot be used here, the file is damaged, of another model or
+            holds more than tensors, or the download failed; says what else there is.
+    """
+    source, name = _source(model_name, pretrained), f"EICLIP_PRETRAINED={pretrained!r}"
+    file = source.weights()
+    check_weights(file)
+    try:
+        model = _build(source.config, file)
+        _try_out(model)
+    except Exception as error:  # open_clip and timm let whatever they meet pass through
+        raise WeightsError(
+            f"{name}: the weights do not fit their configuration ({short(error)}). A file without {CONFIG_FILE} "
+            f"beside it is read as EICLIP_MODEL={model_name!r}. {OTHERS}"
+        ) from error
+    return model
+
+
+def _build(config: dict[str, Any], weights: Path) -> nn.Module:
+    """The towers of a configuration and a file of weights, put side by side as open_clip wants them."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+        (Path(folder) / weights_name(weights)).symlink_to(weights.absolute())
+        model: nn.Module = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True, weights_only=True)
+    model.config = config["model_cfg"]
+    return model
+
+
+@torch.inference_mode()
+def _try_out(model: nn.Module) -> None:
+    """A photo and a text through the towers: one finite embedding each, of the same width."""
+    model.eval()  # some image towers learn even from a photo that is only looked at
+    photo_BD = model.encode_image(torch.zeros(1, 3, image_size(model), image_size(model)))  # type: ignore[operator]
+    text_BD = encode_text(model, tokenize(["a photo"], context_length(model)))
+    for kind, output in (("image", photo_BD), ("text", text_BD)):
+        shape = tuple(getattr(output, "shape", ()))
+        if shape != (1, embedding_width(model)) or not bool(torch.isfinite(output).all()):
+            raise ValueError(f"the {kind} tower gives {shape}, or what is not finite, for one {kind}")
+    model.train()
+
+
+def configured_image_size(model_name: str, pretrained: str) -> int:
+    """Side of the photos that the towers named by the settings take, without loading their weights.
+
+    Raises:
+        WeightsError: as `resolve_towers`, as far as the configuration says.
+    """
+    return square_size(_source(model_name, pretrained).config["model_cfg"])
+
+
+def _source(model_name: str, pretrained: str) -> _Source:
+    local = None if pretrained in _tags(model_name) else local_weights(pretrained)
+    if local is not None:
+        config = read_config(local.config) if local.config else _of_file(model_name)
+        source = _Source(config, lambda: local.weights)
+    elif pretrained.startswith(HUB):
+        config = read_config(_from_hub(pretrained, CONFIG_FILE))
+        source = _Source(config, lambda: _from_hub(pretrained, WEIGHTS_FILE, PICKLE_FILE))
+    else:
+        source = _released(model_name, pretrained)
+    require_usable(source.config["model_cfg"], f"EICLIP_PRETRAINED={pretrained!r}")
+    return source
+
+
+def _tags(model_name: str) -> list[str]:
+    tags: list[str] = open_clip.list_pretrained_tags_by_model(model_name)
+    return tags
+
+
+def _named_config(model_name: str) -> dict[str, Any]:
+    config: dict[str, Any] | None = open_clip.get_model_config(model_name)
+    if config is None:
+        raise WeightsError(f"EICLIP_MODEL={model_name!r}: open_clip has no such model; see open_clip.list_models()")
+    return config
+
+
+def _of_file(model_name: str) -> dict[str, Any]:
+    """The configuration of bare weights. Pixels are normalised as by the model's released weights, if they agree."""
+    released = [open_clip.get_pretrained_cfg(model_name, tag) for tag in _tags(model_name)]
+    ways = [{name: list(tag[name]) for name in ("mean", "std")} for tag in released]
+    agreed = ways[0] if ways and all(way == ways[0] for way in ways) else {}
+    return {"model_cfg": _named_config(model_name), "preprocess_cfg": agreed}
+
+
+def _released(model_name: str, tag: str) -> _Source:
+    config = _named_config(model_name)
+    if tag not in _tags(model_name):
+        raise WeightsError(
+            f"EICLIP_PRETRAINED={tag!r}: neither `general`, nor a local file or folder, nor a hub repository "
+            f"(`hf-hub:org/name`), nor a released tag of {model_name} ({', '.join(_tags(model_name))})"
+        )
+    released = open_clip.get_pretrained_cfg(model_name, tag)
+    if released.get("quick_gelu"):  # trained with another GELU than open_clip's configuration of that name says
+        config["quick_gelu"] = True
+    told = f"EICLIP_PRETRAINED={tag!r}: could not download the released weights of {model_name}"
+    return _Source(
+        {"model_cfg": config, "preprocess_cfg": {"mean": list(released["mean"]), "std": list(released["std"])}},
+        lambda: _downloaded(told, lambda: open_clip.download_pretrained(released)),
+    )
+
+
+def _from_hub(pretrained: str, *names: str) -> Path:
+    """The first of these files that the hub repository has; what was fetched before comes from the hub's cache."""
+    repository = pretrained.removeprefix(HUB)
+
+    def download() -> str:
+        for name in names[:-1]:
+            with contextlib.suppress(EntryNotFoundError):
+                return hf_hub_download(repository, name)
+        return hf_hub_download(repository, names[-1])
+
+    return _downloaded(f"EICLIP_PRETRAINED={pretrained!r}: could not download {' or '.join(names)}", download)
+
+
+def _downloaded(told: str, download: Callable[[], str]) -> Path:
+    try:
+        return Path(download())
+    except Exception as error:  # downloaders let whatever they meet pass through
+        raise WeightsError(f"{told} ({type(error).__name__}: {short(error)}). {OTHERS}") from error

@@ -1,0 +1,148 @@
+"""Weights that `EICLIP_PRETRAINED` names on this machine, and which open_clip configurations can be used (no torch).
+
+Three forms: a weights file; a folder that open_clip saved, or a local copy of a hub repository (both hold
+`open_clip_config.json` beside the weights); a hub cache's own folder (`models--org--name`, with its snapshots).
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eiclip.errors import WeightsError
+from eiclip.files import sha256_file
+
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
+PICKLE_FILE = "open_clip_pytorch_model.bin"
+"""What hub repositories without safetensors hold instead."""
+HUB = "hf-hub:"
+
+OPEN_CLIP_NAMES = (WEIGHTS_FILE, "open_clip_pytorch_model.safetensors", PICKLE_FILE, "open_clip_pytorch_model.pth")
+"""open_clip's own names of a folder's weights, in its order of preference."""
+SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
+LONGEST_ERROR = 300
+TOKENS = 49_408
+"""Size of CLIP's own vocabulary of tokens."""
+
+USABLE = (
+    "Usable is any open_clip model whose texts are read with CLIP's own tokenizer: ViT-B-32, ViT-B-16, ViT-L-14, "
+    "ViT-H-14, RN50, EVA02, MobileCLIP, PE-Core and others (not SigLIP, nor any with a text tower of transformers)"
+)
+
+
+@dataclass(frozen=True)
+class LocalWeights:
+    """A weights file on this machine, and the configuration beside it if there is one."""
+
+    weights: Path
+    config: Path | None
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of both files."""
+        return {file.name: sha256_file(file) for file in (self.weights, self.config) if file is not None}
+
+
+def local_weights(pretrained: str) -> LocalWeights | None:
+    """The local weights that the setting names; None where it is a tag or a hub repository.
+
+    Raises:
+        WeightsError: it is a path, and nothing is there, or no weights are in the folder, or several.
+    """
+    path = Path(pretrained).expanduser()
+    if path.is_file():
+        config = path.parent / CONFIG_FILE
+        return LocalWeights(path.absolute(), config if config.is_file() else None)
+    if path.is_dir():
+        folder = _snapshot(path)
+        return LocalWeights(_weights_in(folder), _config_in(folder))
+    if not pretrained.startswith(HUB) and (os.sep in pretrained or path.suffix in SUFFIXES):
+        raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: no such file or folder")
+    return None
+
+
+def _snapshot(folder: Path) -> Path:
+    """The folder itself, or of a hub cache's folder the snapshot that its `main` is, or its only one."""
+    snapshots = sorted(child for child in folder.glob("snapshots/*") if child.is_dir())
+    if (folder / CONFIG_FILE).is_file() or not snapshots:
+        return folder
+    main = folder / "refs" / "main"
+    if main.is_file():
+        named = folder / "snapshots" / main.read_text(encoding="utf-8").strip()
+        snapshots = [named] if named in snapshots else snapshots
+    if len(snapshots) > 1:
+        names = ", ".join(child.name for child in snapshots)
+        raise WeightsError(f"{folder}: several snapshots ({names}); name one of those folders")
+    return snapshots[0]
+
+
+def _config_in(folder: Path) -> Path:
+    if not (folder / CONFIG_FILE).is_file():
+        raise WeightsError(
+            f"{folder}: no {CONFIG_FILE} in it, so it is no folder of open_clip's (a model saved by transformers is "
+            "another form); name a weights file and set EICLIP_MODEL to its architecture"
+        )
+    return folder / CONFIG_FILE
+
+
+def _weights_in(folder: Path) -> Path:
+    found = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
+    known = [folder / name for name in OPEN_CLIP_NAMES if folder / name in found]
+    chosen = known[:1] or found
+    if len(chosen) != 1:
+        held = f"several weights ({', '.join(file.name for file in found)})" if found else "no weights"
+        raise WeightsError(f"{folder}: {held} in it, and no {WEIGHTS_FILE}; name the weights file itself")
+    return chosen[0].absolute()
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """A configuration as open_clip writes it: `model_cfg` and, if it is there, `preprocess_cfg`.
+
+    Raises:
+        WeightsError: the file cannot be read, or does not hold a model's configuration.
+    """
+    try:
+        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        kinds = {"embed_dim": int, "vision_cfg": dict, "text_cfg": dict}
+        wrong = [name for name, kind in kinds.items() if not isinstance(config["model_cfg"][name], kind)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise WeightsError(f"{file}: not a model's configuration as open_clip writes it ({told})") from error
+    if wrong:
+        raise WeightsError(f"{file}: not a model's configuration as open_clip writes it ({', '.join(wrong)})")
+    return config
+
+
+def short(error: Exception) -> str:
+    """An error's text in one line, cut: open_clip lists every name of a model that does not fit."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]} ..."
+
+
+def square_size(model_config: Mapping[str, Any]) -> int:
+    """Side of the photos that the image tower takes, in pixels."""
+    size = model_config["vision_cfg"].get("image_size", 224)
+    return int(size[0] if isinstance(size, list | tuple) else size)
+
+
+def require_usable(model_config: Mapping[str, Any], name: str) -> None:
+    """Refuse a model that this project cannot train or read.
+
+    Raises:
+        WeightsError: says what about the model is in the way, and which models work.
+    """
+    vision, text = model_config["vision_cfg"], model_config["text_cfg"]
+    tokens, size = text.get("vocab_size", TOKENS), vision.get("image_size", 224)
+    reasons = {
+        f"its text tower is transformers' {text.get('hf_model_name')}": text.get("hf_model_name"),
+        f"its texts are read with the tokenizer {text.get('hf_tokenizer_name')}": text.get("hf_tokenizer_name"),
+        f"its tokenizer is set up otherwise ({text.get('tokenizer_kwargs')})": text.get("tokenizer_kwargs"),
+        f"its vocabulary has {tokens:,} tokens, not CLIP's {TOKENS:,}": tokens != TOKENS,
+        "it was trained with a sigmoid loss (logit_bias)": model_config.get("init_logit_bias") is not None,
+        f"its photos are not square ({size})": isinstance(size, list | tuple) and len(set(size)) > 1,
+    }
+    found = next((reason for reason, holds in reasons.items() if holds), None)
+    if found:
+        raise WeightsError(f"{name}: cannot be used, {found}. {USABLE}")

@@ -1,0 +1,87 @@
+"""Weights files from outside: looked at before open_clip opens them, and never unpickled into anything but tensors."""
+
+import json
+import pickle
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from eiclip.errors import WeightsError
+from eiclip.model.sources import PICKLE_FILE, WEIGHTS_FILE
+
+CONVERT = (
+    'import torch, safetensors.torch as s; w = torch.load({file}, map_location="cpu", weights_only=False); '
+    'w = w.get("state_dict", w) if isinstance(w, dict) else w.state_dict(); '
+    'no = ("input_resolution", "context_length", "vocab_size"); '
+    "s.save_file({{k: v.contiguous().clone() for k, v in w.items() if torch.is_tensor(v) and k not in no}}, {made})"
+)
+"""Python that turns a pickled model, or a TorchScript archive as OpenAI's, into safetensors; it runs what they hold."""
+
+
+LFS_POINTER = b"version https://git-lfs"
+"""How the file opens that a clone holds in the place of a large one."""
+
+
+def weights_name(file: Path) -> str:
+    """The name by which open_clip reads a file as what it is, whatever it is called (a hub cache's blobs have none)."""
+    with file.open("rb") as stream:
+        opening = stream.read(9)
+    return WEIGHTS_FILE if opening[8:9] == b"{" or file.suffix == ".safetensors" else PICKLE_FILE
+
+
+def check_weights(file: Path) -> None:
+    """Refuse a file that is no whole set of tensors; nothing in it is executed.
+
+    Raises:
+        WeightsError: the file is damaged, of another form, or would have to be unpickled in full: says how to convert
+            it.
+    """
+    if file.suffix in {".npz", ".npy"}:
+        raise WeightsError(f"{file}: open_clip reads NumPy files of SigLIP models alone, which cannot be used here")
+    with file.open("rb") as stream:
+        if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise WeightsError(f"{file}: git-lfs left a pointer here; run `git lfs pull` in that folder")
+    try:
+        names = _tensors(file) if weights_name(file) == WEIGHTS_FILE else _pickled_tensors(file)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{file}: not a whole weights file ({error}); copy or download it again") from error
+    if any(name.startswith("text_model.") for name in names):
+        raise WeightsError(
+            f"{file}: weights in the form of transformers' CLIPModel; a hub repository for open_clip holds "
+            f"{WEIGHTS_FILE} beside it: name that, or the folder"
+        )
+
+
+def _tensors(file: Path) -> set[str]:
+    with safe_open(file, framework="pt") as weights:
+        return set(weights.keys())
+
+
+def _pickled_tensors(file: Path) -> set[str]:
+    """Names of the tensors of a pickled state dict, read by torch's unpickler of tensors alone."""
+    try:
+        found: Any = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged or hostile pickle raises is anybody's guess
+        if isinstance(error, pickle.UnpicklingError) or "TorchScript" in str(error):
+            raise _needs_code(file, "TorchScript" in str(error)) from error
+        told = str(error).partition("\n")[0]
+        raise WeightsError(f"{file}: not a whole weights file ({told}); copy or download it again") from error
+    state = found.get("state_dict", found) if isinstance(found, Mapping) else found
+    if not isinstance(state, Mapping) or not state or not all(torch.is_tensor(value) for value in state.values()):
+        raise WeightsError(f"{file}: holds no model's weights (names and tensors), but a {type(found).__name__}")
+    return {str(name) for name in state}
+
+
+def _needs_code(file: Path, is_script: bool) -> WeightsError:
+    what = "a TorchScript archive: a program" if is_script else "more than tensors, or damaged: a pickle can run code"
+    names = {"file": json.dumps(str(file)), "made": json.dumps(str(file.with_suffix(".safetensors")))}
+    command = shlex.quote(CONVERT.format(**names))  # a file's name may be made to be pasted into a shell
+    return WeightsError(
+        f"{file}: {what}, and only tensors are read here. Look for the model as .safetensors"
+        + (" (EICLIP_PRETRAINED=openai fetches OpenAI's)" if is_script else "")
+        + f". Only if you trust its origin, convert it where it may run code: python -c {command}"
+    )

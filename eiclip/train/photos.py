@@ -1,0 +1,163 @@
+"""Photos of batches, read and decoded: the part of the loader that worker processes run.
+
+Light on purpose: a worker imports no model. Shape suffixes: B batch, H height, W width, C channels, N samples.
+"""
+
+import functools
+import math
+import os
+import random
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import simplejpeg
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset, get_worker_info
+
+from eiclip.errors import CorruptOutputError
+from eiclip.shards.sample import Sample
+from eiclip.training_settings import AugmentSettings
+
+MOST_OPEN = 64
+"""Shards that a process keeps open."""
+
+
+class Task(NamedTuple):
+    """A batch to make: its samples' numbers, and where in which epoch the first of them stands."""
+
+    epoch: int
+    position: int
+    samples_B: np.ndarray
+
+
+def seeded(*what: int) -> np.random.SeedSequence:
+    """Random states that are a function of these numbers, negative ones too."""
+    return np.random.SeedSequence([*"/".join(map(str, what)).encode()])
+
+
+@functools.cache
+def augmentation(augment: AugmentSettings, size: int) -> Callable[[Image.Image], Image.Image]:
+    """open_clip's own transform for training, image to image: without its last two steps, which make a tensor."""
+    from open_clip.transform import AugmentationCfg, Compose, image_transform
+
+    strength = augment.color_jitter
+    jitter = (strength, strength, strength, strength / 4)
+    config = AugmentationCfg(
+        scale=augment.scale,
+        color_jitter=jitter,
+        color_jitter_prob=augment.color_jitter_prob if strength else None,
+        gray_scale_prob=augment.gray_scale_prob or None,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it takes its own colour options for unused
+        steps = image_transform(size, is_train=True, aug_cfg=config).transforms[:-2]
+    steps[0].ratio = augment.ratio  # not among what image_transform passes on
+    transform: Callable[[Image.Image], Image.Image] = Compose(steps)
+    return transform
+
+
+def _place(shape: tuple[int, int, int, int]) -> Tensor:
+    """Room for the photos of a batch, uint8: in a worker, in memory that it shares with the trainer."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    storage = torch.UntypedStorage._new_shared(math.prod(shape), device="cpu")  # as torch's own collating does
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)  # type: ignore[call-overload]
+
+
+@dataclass
+class Photos(Dataset[Tensor]):
+    """The photos of a split, by the numbers of its samples.
+
+    `photos[task]` is uint8 (B, size, size, 3), RGB: the same for the same task, in whatever process.
+    """
+
+    paths: Sequence[Path]
+    shard_N: np.ndarray
+    """Number in `paths` of the shard each sample lies in."""
+    offset_N: np.ndarray
+    bytes_N: np.ndarray
+    image_id_N: pa.ChunkedArray
+    size: int
+    seed: int
+    augment: AugmentSettings | None
+    _open: OrderedDict[int, int] = field(default_factory=OrderedDict)
+
+    def __len__(self) -> int:
+        return len(self.shard_N)
+
+    def __getitem__(self, task: Task) -> Tensor:
+        """The photos of a task.
+
+        Raises:
+            CorruptOutputError: a photo cannot be read or decoded; names it.
+        """
+        made_BHWC = _place((len(task.samples_B), self.size, self.size, 3))
+        pixels_BHWC = made_BHWC.numpy()
+        transform = None if self.augment is None else augmentation(self.augment, self.size)
+        for row, sample in enumerate(task.samples_B.tolist()):
+            self._decode(sample, pixels_BHWC[row])
+            if transform is not None:
+                self._augment(transform, pixels_BHWC[row], task.epoch, task.position + row)
+        return made_BHWC
+
+    def _decode(self, sample: int, pixels_HWC: np.ndarray) -> None:
+        """Decode a photo in place, where it has the size wanted; else fit it into that."""
+        jpeg = self._jpeg(sample)
+        try:
+            photo = simplejpeg.decode_jpeg(jpeg, colorspace="RGB", buffer=pixels_HWC)
+        except ValueError:  # larger than the place, or no JPEG
+            photo = None
+        if photo is None or photo.shape != pixels_HWC.shape:
+            image_id = self.image_id_N[sample].as_py()
+            pixels_HWC[:] = Sample(image_id, "", "", jpeg=jpeg).pixels(self.size)
+
+    def _jpeg(self, sample: int) -> bytes:
+        number, wanted = int(self.shard_N[sample]), int(self.bytes_N[sample])
+        try:
+            jpeg = os.pread(self._file(number), wanted, int(self.offset_N[sample]))
+        except OSError as error:
+            raise CorruptOutputError(f"{self.paths[number]}: {error}; materialise the shards again") from error
+        if len(jpeg) != wanted:
+            raise CorruptOutputError(
+                f"{self.paths[number]}: photo {self.image_id_N[sample].as_py()} is cut; materialise the shards again"
+            )
+        return jpeg
+
+    def _file(self, number: int) -> int:
+        """Descriptor of an open shard; the one opened longest ago makes room for it."""
+        if number not in self._open:
+            if len(self._open) == MOST_OPEN:
+                os.close(self._open.popitem(last=False)[1])
+            self._open[number] = os.open(self.paths[number], os.O_RDONLY | os.O_CLOEXEC)
+        return self._open[number]
+
+    def _augment(
+        self, transform: Callable[[Image.Image], Image.Image], pixels_HWC: np.ndarray, epoch: int, position: int
+    ) -> None:
+        """Transform a photo in place, by random states of this place in this epoch alone."""
+        state = random.getstate()
+        with torch.random.fork_rng(devices=[]):
+            words = seeded(self.seed, epoch, position).generate_state(2, np.uint64)
+            random.seed(int(words[0]))
+            torch.manual_seed(int(words[1]) >> 1)
+            pixels_HWC[:] = np.asarray(transform(Image.fromarray(pixels_HWC)))
+        random.setstate(state)
+
+    def close(self) -> None:
+        """Close the shards; the next photo opens its own again."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": OrderedDict()}
+
+    def __del__(self) -> None:
+        self.close()

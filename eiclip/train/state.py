@@ -1,0 +1,101 @@
+"""Saved states of a training that is under way: what a killed run goes on from, to the same bytes at the end.
+
+`<output>.resume/<key>/step-<n>/` holds `state.safetensors` (weights and the optimizers' moments), `state.json` (the
+optimizers' other numbers, the step, and the checksums of the two others) and `log.parquet` (the step log so far). The
+key digests settings, data and code (`eiclip.train.key`). No random state is in it: the order of samples, augmentation
+and every random draw of a step are functions of (seed, epoch, step).
+"""
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from eiclip.errors import CorruptOutputError
+from eiclip.files import sha256_file, whole_folder, write_json
+
+logger = logging.getLogger(__name__)
+
+TENSORS, NUMBERS, LOG = "state.safetensors", "state.json", "log.parquet"
+KEPT = 2
+"""States kept: should the last one be damaged, there is one before it."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A training after `step` steps."""
+
+    step: int
+    pairs: int
+    seconds: float
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor]
+    numbers: dict[str, Any]
+    """What the optimizers hold beside their moments."""
+    log: pa.Table
+
+
+class States:
+    """The states of one training.
+
+    Args:
+        output: the checkpoint folder that the training is to end in.
+        key: of the training; states of others are left alone until `clear`.
+    """
+
+    def __init__(self, output: Path, key: str) -> None:
+        self.root = output.with_name(f"{output.name}.resume")
+        self.folder = self.root / key
+        self.key = key
+
+    def save(self, state: State) -> Path:
+        """Write a state, whole or not at all, then remove those older than the one before it."""
+        tensors = {f"weights/{name}": value for name, value in state.weights.items()}
+        tensors |= {f"moments/{name}": value for name, value in state.moments.items()}
+        folder = self.folder / f"step-{state.step:08d}"
+        with whole_folder(folder) as part:
+            save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, part / TENSORS)
+            pq.write_table(state.log, part / LOG)
+            sums = {name: sha256_file(part / name) for name in (TENSORS, LOG)}
+            facts = {"key": self.key, "step": state.step, "pairs": state.pairs, "seconds": state.seconds}
+            write_json(part / NUMBERS, facts | {"numbers": state.numbers, "sha256": sums})
+        for old in self._folders()[:-KEPT]:
+            shutil.rmtree(old)
+        return folder
+
+    def last(self) -> State | None:
+        """The newest whole state; None where there is none. A damaged one is named in the log and passed over."""
+        for folder in reversed(self._folders()):
+            try:
+                return _read(folder)
+            except CorruptOutputError as error:
+                logger.warning("%s; going on from the state before it, if there is one", error)
+        return None
+
+    def clear(self) -> None:
+        """Remove the states of this output, those of other keys too: the training has ended."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _folders(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*"))
+
+
+def _read(folder: Path) -> State:
+    try:
+        facts = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+        damaged = [name for name, known in facts["sha256"].items() if sha256_file(folder / name) != known]
+        if damaged:
+            raise CorruptOutputError(f"{folder}: {', '.join(damaged)} not as written")
+        tensors, log = load_file(folder / TENSORS), pq.read_table(folder / LOG)
+    except (OSError, ValueError, KeyError) as error:
+        raise CorruptOutputError(f"{folder}: not a whole state ({error})") from error
+    weights = {name.removeprefix("weights/"): v for name, v in tensors.items() if name.startswith("weights/")}
+    moments = {name.removeprefix("moments/"): v for name, v in tensors.items() if name.startswith("moments/")}
+    return State(facts["step"], facts["pairs"], facts["seconds"], weights, moments, facts["numbers"], log)

@@ -1,0 +1,71 @@
+"""Token and entity ids of a split's samples, each distinct text read once.
+
+Shape suffixes: B batch, L tokens, K entity groups, N samples, S distinct products' words (description and entities),
+T distinct texts.
+"""
+
+import itertools
+from collections.abc import Hashable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from eiclip.model.inputs import ModelInputs
+from eiclip.model.towers import tokenizer
+
+AT_ONCE = 4096
+"""Texts tokenised between two cuts of their padding."""
+
+
+class Texts:
+    """What a model reads of the samples of an index, but for their photos.
+
+    Args:
+        index: the samples, columns as `eiclip.shards.INDEX_SCHEMA`.
+        inputs: how their texts and entities become ids.
+    """
+
+    def __init__(self, index: pa.Table, inputs: ModelInputs) -> None:
+        said: dict[Hashable, int] = {}
+        pairs = zip(index["description"].to_pylist(), _entities(index["entities"]), strict=True)
+        self._said_N = np.array([_number(said, pair) for pair in pairs], dtype=np.int64)
+        words = [(description, dict(entities)) for description, entities in said]  # type: ignore[misc]
+        texts: dict[Hashable, int] = {}
+        numbers = [_number(texts, inputs.text(description, entities)) for description, entities in words]
+        self._text_S = torch.tensor(numbers, dtype=torch.int64)
+        self._ids_SK = inputs.entity_ids([entities for _, entities in words])
+        self._tokens_TL = _tokens([str(text) for text in texts], inputs.context_length)
+        self._length_T = (self._tokens_TL != 0).sum(dim=1)
+
+    def of(self, samples_B: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Token ids (B, L), cut to the longest text, and entity ids (B, K) of samples, by their numbers."""
+        said_B = torch.from_numpy(self._said_N[samples_B])
+        text_B = self._text_S[said_B]
+        longest = int(self._length_T[text_B].max())
+        return self._tokens_TL[text_B, :longest].long(), self._ids_SK[said_B]
+
+
+def _number(known: dict[Hashable, int], value: Hashable) -> int:
+    """The value's number, in the order in which values are first met."""
+    return known.setdefault(value, len(known))
+
+
+def _entities(column: pa.ChunkedArray) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Entities of each sample as (group, entity) pairs: a map's own `to_pylist` takes ten times as long."""
+    for chunk in column.chunks:
+        pairs = list(zip(chunk.keys.to_pylist(), chunk.items.to_pylist(), strict=True))
+        for begin, end in itertools.pairwise(chunk.offsets.to_pylist()):
+            yield tuple(pairs[begin:end])
+
+
+def _tokens(texts: Sequence[str], context_length: int) -> Tensor:
+    """Token ids (T, L), int32, cut to the longest text."""
+    parts = [_cut(tokenizer()(list(texts[i : i + AT_ONCE]), context_length)) for i in range(0, len(texts), AT_ONCE)]
+    length = max(part.shape[1] for part in parts)
+    return torch.cat([torch.nn.functional.pad(part, (0, length - part.shape[1])) for part in parts])
+
+
+def _cut(tokens_TL: Tensor) -> Tensor:
+    return tokens_TL[:, : int((tokens_TL != 0).sum(dim=1).max())].int()

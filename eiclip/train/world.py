@@ -1,0 +1,101 @@
+"""The processes that train together: who this one is, and what they tell each other.
+
+Shape suffixes: B this process's share of the batch, G the global batch, D embedding width.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed._functional_collectives import all_gather_tensor_autograd
+
+from eiclip.devices import pick_device
+
+
+@dataclass(frozen=True)
+class World:
+    """This process's place among those of one training."""
+
+    rank: int = 0
+    size: int = 1
+    device: str = "cpu"
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def gather(self, own_BD: Tensor) -> Tensor:
+        """Rows of all processes (G, D), in their order, through which gradients flow back to each one's own."""
+        return own_BD if self.size == 1 else all_gather_tensor_autograd(own_BD, 0, dist.group.WORLD)
+
+    def mean(self, values_N: Tensor) -> Tensor:
+        """Mean (N,) over the processes, without a gradient."""
+        if self.size == 1:
+            return values_N
+        total_N = values_N.detach().clone()
+        dist.all_reduce(total_N)
+        return total_N / self.size
+
+    def average_gradients(self, weights: Iterable[nn.Parameter]) -> None:
+        """Give every process the mean of all processes' gradients, sparse ones as sparse ones.
+
+        After the backward pass and in one piece. Not DistributedDataParallel, which would overlap the two: torch 2.12
+        ends in a deadlock now and then when its reducer is the last to hold a gloo group (both want Python's lock).
+        """
+        if self.size == 1:
+            return
+        found = [weight for weight in weights if weight.grad is not None]
+        dense = [weight.grad for weight in found if weight.grad is not None and not weight.grad.is_sparse]
+        flat = torch.cat([gradient.reshape(-1) for gradient in dense])
+        dist.all_reduce(flat)
+        parts = (flat / self.size).split([gradient.numel() for gradient in dense])
+        for gradient, part in zip(dense, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+        for weight in found:
+            if weight.grad is not None and weight.grad.is_sparse:
+                weight.grad = self._sparse_mean(weight.grad)
+
+    def _sparse_mean(self, gradient: Tensor) -> Tensor:
+        """Entries of all processes in one sparse gradient; each has as many: one for every pair it holds."""
+        entries = [gradient._indices().T.contiguous(), gradient._values() / self.size]
+        indices, values = (self._together(part) for part in entries)
+        return torch.sparse_coo_tensor(indices.T, values, gradient.shape, check_invariants=False)
+
+    def _together(self, own: Tensor) -> Tensor:
+        found = [torch.empty_like(own) for _ in range(self.size)]
+        dist.all_gather(found, own)
+        return torch.cat(found)
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is so in any process; on the CPU, so that no GPU is waited for."""
+        if self.size == 1:
+            return flag
+        found = torch.tensor(int(flag))
+        dist.all_reduce(found, dist.ReduceOp.MAX)
+        return bool(found)
+
+
+ALONE = World()
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[World]:
+    """The world that torchrun describes in the environment, left at the end; without torchrun, one process."""
+    size, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
+    device = pick_device()
+    if device == "cuda":
+        device = f"cuda:{local}"
+        torch.cuda.set_device(local)
+    if size == 1:
+        yield World(device=device)
+        return
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield World(dist.get_rank(), size, device)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,56 @@
+"""The asset `pretrained` with weights from outside: read once, again when they change, kept as safetensors alone."""
+
+import json
+
+import pytest
+import torch
+
+from assets.common import House
+from assets.training import _fetch
+from eiclip.errors import WeightsError
+from eiclip.home import Home
+from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, WEIGHTS_FILE
+from eiclip.model.towers import SMALL, load_towers, new_towers
+from eiclip.settings import load_settings
+from eiclip.stage import MANIFEST
+
+
+def hub_copy(folder, seed):
+    folder.mkdir(exist_ok=True)
+    towers = new_towers(SMALL, seed)
+    torch.save(towers.state_dict(), folder / PICKLE_FILE)
+    (folder / CONFIG_FILE).write_text(json.dumps({"model_cfg": SMALL, "preprocess_cfg": {}}))
+    return towers
+
+
+@pytest.fixture
+def house(tmp_path):
+    settings = load_settings(home=tmp_path / "home", pretrained=str(tmp_path / "copy"))
+    return House(settings, Home(settings.home))
+
+
+def same(folder, towers):
+    loaded = load_towers(folder).state_dict()
+    return all(torch.equal(value, loaded[name]) for name, value in towers.state_dict().items())
+
+
+def test_a_home_holds_the_towers_as_safetensors_and_notices_other_weights(house, tmp_path):
+    folder, towers = house.home.pretrained, hub_copy(tmp_path / "copy", 0)
+    first = _fetch(house, folder)
+    assert {file.name for file in folder.iterdir()} == {CONFIG_FILE, WEIGHTS_FILE, MANIFEST}
+    assert same(folder, towers)
+    assert _fetch(house, folder).reused
+    others = hub_copy(tmp_path / "copy", 1)
+    second = _fetch(house, folder)
+    assert same(folder, others)
+    assert (second.reused, second.content == first.content) == (False, False)
+
+
+def test_refused_weights_leave_the_home_as_it_was(house, tmp_path):
+    folder, towers = house.home.pretrained, hub_copy(tmp_path / "copy", 0)
+    _fetch(house, folder)
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "copy" / PICKLE_FILE)
+    with pytest.raises(WeightsError, match="a pickle can run code"):
+        _fetch(house, folder)
+    assert same(folder, towers)
+    assert [file.name for file in folder.parent.iterdir()] == [folder.name]

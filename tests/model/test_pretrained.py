@@ -1,0 +1,267 @@
+"""Weights from outside: every form that open_clip's models come in loads, and nothing but tensors is read of them."""
+
+import http.server
+import json
+import logging
+import shutil
+import threading
+import zlib
+from functools import partial
+from pathlib import Path
+
+import huggingface_hub
+import open_clip
+import pytest
+import torch
+
+from eiclip.errors import WeightsError
+from eiclip.model.pretrained import configured_image_size, resolve_towers
+from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, WEIGHTS_FILE, local_weights
+from eiclip.model.towers import SMALL, load_towers, pixel_statistics, save_towers
+
+pytestmark = pytest.mark.usefixtures("small_model")
+GREY = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
+
+
+@torch.inference_mode()
+def same(model, towers):
+    pixels, tokens = torch.randn(2, 3, 64, 64), open_clip.SimpleTokenizer()(["a coat", "a bag"], context_length=64)
+    model.eval()
+    return torch.equal(model.encode_image(pixels), towers.encode_image(pixels)) and torch.equal(
+        model.encode_text(tokens), towers.encode_text(tokens)
+    )
+
+
+@pytest.mark.parametrize("weights", [WEIGHTS_FILE, PICKLE_FILE])
+def test_a_hub_copy_brings_its_own_configuration(hub_copy, quick, tmp_path, weights):
+    folder = hub_copy(tmp_path / "copy", quick, weights=weights)
+    shutil.copy(folder / CONFIG_FILE, folder / "pytorch_model.bin")  # other files of a repository are left alone
+    model = resolve_towers("ignored", str(folder))
+    assert model.training, "as open_clip gives it"
+    assert same(model, quick), "QuickGELU is in the configuration"
+    assert [statistic.flatten().tolist() for statistic in pixel_statistics(model)] == list(GREY.values())
+    assert configured_image_size("ignored", str(folder)) == 64
+    save_towers(model, tmp_path)
+    again = load_towers(tmp_path)
+    assert same(again, quick)
+    assert all(map(torch.equal, pixel_statistics(again), pixel_statistics(model)))
+    assert json.loads((tmp_path / CONFIG_FILE).read_text())["preprocess_cfg"]["mean"] == GREY["mean"]
+
+
+@pytest.mark.parametrize("named", ["models--shop--clip", "models--shop--clip/snapshots/c0ffee"])
+def test_a_hub_cache_with_its_links(hub_copy, quick, tmp_path, named):
+    cache = tmp_path / "models--shop--clip"
+    blobs, snapshot = cache / "blobs", cache / "snapshots" / "c0ffee"
+    hub_copy(blobs, quick)
+    snapshot.mkdir(parents=True)
+    for number, file in enumerate(sorted(blobs.iterdir())):  # names without an ending, as the hub's cache has them
+        file.rename(blobs / f"{number:040x}")
+        (snapshot / file.name).symlink_to(f"../../blobs/{number:040x}")
+    (cache / "snapshots" / "0ther").mkdir()
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("c0ffee")
+    assert same(resolve_towers("ignored", str(tmp_path / named)), quick)
+    if not named.endswith("c0ffee"):
+        (cache / "refs" / "main").unlink()
+        with pytest.raises(WeightsError, match=r"several snapshots \(0ther, c0ffee\)"):
+            resolve_towers("ignored", str(cache))
+
+
+@pytest.mark.parametrize("saved", ["weights.safetensors", "weights.pt", "weights.bin", "epoch.pt", "blob"])
+def test_a_bare_file_is_read_as_the_model_that_the_settings_name(quick, tmp_path, saved):
+    state, file = quick.state_dict(), tmp_path / saved
+    if file.suffix in {".safetensors", ""}:
+        save_towers(quick, tmp_path)
+        (tmp_path / CONFIG_FILE).unlink()
+        (tmp_path / WEIGHTS_FILE).rename(file)
+    elif saved == "epoch.pt":  # what open_clip's own training writes
+        named = {f"module.{name}": value for name, value in state.items()}
+        torch.save({"epoch": 3, "name": "run", "state_dict": named, "optimizer": {"state": {}}}, file)
+    else:
+        torch.save(state, file)
+    assert same(resolve_towers("small", str(file)), quick)
+    assert configured_image_size("small", str(file)) == 64
+    assert list(local_weights(str(file)).digests()) == [saved]
+
+
+def test_a_file_with_a_configuration_beside_it_is_read_by_that(hub_copy, quick, tmp_path):
+    folder = hub_copy(tmp_path / "copy", quick)
+    assert same(resolve_towers("ViT-B-32", str(folder / WEIGHTS_FILE)), quick)
+    assert set(local_weights(str(folder)).digests()) == {WEIGHTS_FILE, CONFIG_FILE}
+
+
+@pytest.mark.parametrize(
+    ("name", "mean"), [("MobileCLIP-S1", [0, 0, 0]), ("PE-Core-B-16", [0.5] * 3), ("ViT-L-14", None), ("small", None)]
+)
+def test_bare_files_are_prepared_for_as_the_released_weights_are(name, mean):
+    from eiclip.model.pretrained import _of_file
+
+    assert _of_file(name)["preprocess_cfg"].get("mean") == mean
+
+
+@pytest.mark.parametrize(("tag", "quick"), [("openai", True), ("metaclip_400m", True), ("laion2b_s34b_b79k", False)])
+def test_released_tags_have_the_gelu_they_were_trained_with(tag, quick):
+    from eiclip.model.pretrained import _source
+
+    assert _source("ViT-B-32", tag).config["model_cfg"].get("quick_gelu", False) == quick
+    assert configured_image_size("ViT-B-32", tag) == 224
+
+
+def custom(**text):
+    """Towers of open_clip's other classes: the text tower apart, not causal, or CoCa's."""
+    return SMALL | {"custom_text": True, "text_cfg": SMALL["text_cfg"] | text}
+
+
+COCA = custom(context_length=63, embed_cls=True, output_tokens=True) | {
+    "vision_cfg": SMALL["vision_cfg"] | {"attentional_pool": True, "attn_pooler_heads": 4, "output_tokens": True},
+    "multimodal_cfg": {"context_length": 63, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 1},
+}
+OTHER_CLASSES = {
+    "custom": (open_clip.CustomTextCLIP, custom(no_causal_mask=True)),
+    "bidirectional": (open_clip.CLIP, SMALL | {"text_cfg": SMALL["text_cfg"] | {"no_causal_mask": True}}),
+    "coca": (open_clip.CoCa, COCA),
+    "resnet": (open_clip.CLIP, SMALL | {"vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8}}),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_CLASSES)
+def test_other_classes_of_models_that_read_with_clips_tokenizer(hub_copy, kind, tmp_path):
+    made, config = OTHER_CLASSES[kind]
+    torch.manual_seed(0)
+    towers = made(**{name: value for name, value in config.items() if name != "custom_text"}).eval()
+    for parameter in towers.parameters():  # open_clip leaves some of CoCa's as they lay in memory
+        torch.nn.init.normal_(parameter, std=0.02)
+    towers.config = config
+    folder = hub_copy(tmp_path / "copy", towers, config=config)
+    model = resolve_towers("ignored", str(folder))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.state_dict().values(), towers.state_dict().values(), strict=True)
+    )
+    save_towers(model, tmp_path)
+    assert type(load_towers(tmp_path)) is made
+
+
+SIGLIP = {"vocab_size": 32000, "hf_tokenizer_name": "timm/ViT-B-16-SigLIP", "no_causal_mask": True}
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (SMALL | {"text_cfg": SIGLIP, "init_logit_bias": -10}, "tokenizer timm/ViT-B-16-SigLIP"),
+        (SMALL | {"text_cfg": {"hf_model_name": "xlm-roberta-base"}}, "transformers' xlm-roberta-base"),
+        (SMALL | {"text_cfg": {"vocab_size": 64000}}, "64,000 tokens, not CLIP's 49,408"),
+        (SMALL | {"text_cfg": {"tokenizer_kwargs": {"clean": "canonicalize"}}}, "canonicalize"),
+        (SMALL | {"init_logit_bias": -10}, "sigmoid"),
+        (SMALL | {"vision_cfg": {"image_size": [64, 32]}}, "not square"),
+    ],
+)
+def test_models_that_cannot_be_used_are_refused_with_the_reason(hub_copy, quick, tmp_path, config, said):
+    folder = hub_copy(tmp_path / "copy", quick, config=config)
+    for ask in (resolve_towers, configured_image_size):
+        with pytest.raises(WeightsError, match=f"{said}.*Usable is any open_clip model"):
+            ask("ignored", str(folder))
+
+
+def test_released_models_with_another_tokenizer_are_refused_before_the_download():
+    for name, tag in (("ViT-B-16-SigLIP", "webli"), ("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k")):
+        with pytest.raises(WeightsError, match="cannot be used"):
+            resolve_towers(name, tag)
+
+
+def test_a_file_of_another_model_is_a_clear_error(quick, tmp_path):
+    save_towers(quick, tmp_path)
+    (tmp_path / CONFIG_FILE).unlink()
+    with pytest.raises(WeightsError, match=r"EICLIP_MODEL='ViT-B-32'.*EICLIP_PRETRAINED=general"):
+        resolve_towers("ViT-B-32", str(tmp_path / WEIGHTS_FILE))
+
+
+def test_unknown_names_and_places_say_what_there_is(tmp_path):
+    with pytest.raises(WeightsError, match=r"neither `general`.*hf-hub:.*openai"):
+        resolve_towers("ViT-B-32", "no-such-tag")
+    with pytest.raises(WeightsError, match="EICLIP_MODEL='ViT-Q'"):
+        resolve_towers("ViT-Q", "openai")
+    with pytest.raises(WeightsError, match="no such file or folder"):
+        resolve_towers("ViT-B-32", str(tmp_path / "weights.pt"))
+    with pytest.raises(WeightsError, match=f"no {CONFIG_FILE} in it|no weights in it"):
+        resolve_towers("ViT-B-32", str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"model_cfg": {"embed_dim": 1}}', '{"model_cfg": []}',
+                                  '{"model_cfg": {"embed_dim": "1", "vision_cfg": {}, "text_cfg": {}}}'])  # fmt: skip
+def test_a_configuration_that_is_none_is_a_clear_error(hub_copy, quick, tmp_path, text):
+    folder = hub_copy(tmp_path / "copy", quick)
+    (folder / CONFIG_FILE).write_text(text)
+    with pytest.raises(WeightsError, match=f"{CONFIG_FILE}: not a model's configuration"):
+        resolve_towers("ignored", str(folder))
+
+
+class Hub(http.server.SimpleHTTPRequestHandler):
+    """The hub's way of giving files: /org/name/resolve/main/file, with a checksum and a commit in the headers."""
+
+    def translate_path(self, path):
+        return str(Path(self.directory) / Path(path).name)
+
+    def end_headers(self):
+        self.send_header("ETag", f'"{zlib.crc32(self.path.encode()):08x}"')
+        self.send_header("X-Repo-Commit", "c" * 40)
+        super().end_headers()
+
+    def send_error(self, code, message=None, explain=None):
+        self.send_response(code)
+        self.send_header("X-Error-Code", "EntryNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub on loopback that serves the folder `copy`, and an empty cache."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, directory=str(tmp_path / "copy")))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    changed = {
+        "ENDPOINT": address,
+        "HUGGINGFACE_CO_URL_TEMPLATE": address + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(tmp_path / "cache"),
+        "HF_HUB_DISABLE_PROGRESS_BARS": True,
+        "HF_HUB_OFFLINE": False,
+    }
+    for name, value in changed.items():
+        monkeypatch.setattr(huggingface_hub.constants, name, value)
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("weights", [WEIGHTS_FILE, PICKLE_FILE])
+def test_a_hub_repository_by_name(hub_copy, quick, tmp_path, hub, weights):
+    hub_copy(tmp_path / "copy", quick, weights=weights)
+    assert configured_image_size("ignored", "hf-hub:shop/clip") == 64
+    assert same(resolve_towers("ignored", "hf-hub:shop/clip"), quick)
+    cached = tmp_path / "cache" / "models--shop--clip"
+    assert same(resolve_towers("ignored", str(cached)), quick), "and its cache as a folder"
+
+
+def test_a_folder_that_is_saved_here_is_a_repository_as_open_clip_expects_it(quick, tmp_path, hub, caplog):
+    (tmp_path / "copy").mkdir()
+    save_towers(quick, tmp_path / "copy")
+    with caplog.at_level(logging.WARNING):
+        model, _, _ = open_clip.create_model_and_transforms("hf-hub:shop/clip")
+        tokens = open_clip.get_tokenizer("hf-hub:shop/clip")(["a coat"])
+    assert same(model, quick)
+    assert tokens.shape == (1, 64)
+    assert caplog.text == ""
+
+
+def test_no_network_names_the_other_ways(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match=r"could not download.*a local copy of a hub repository.*=general"):
+        resolve_towers("ignored", "hf-hub:shop/clip")
+    with pytest.raises(WeightsError, match=r"released weights of ViT-B-32.*=general"):
+        resolve_towers("ViT-B-32", "laion2b_s34b_b79k")

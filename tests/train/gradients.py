@@ -1,0 +1,32 @@
+"""Loss and gradients of a job's first batch, as a program for torchrun; the first process writes them.
+
+python -m torch.distributed.run --nproc-per-node 2 tests/train/gradients.py JOB.json GRADIENTS.safetensors
+"""
+
+import sys
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from eiclip.devices import use_threads
+from eiclip.train.__main__ import read_job
+from eiclip.train.loop import forward, start
+from eiclip.train.world import joined
+
+
+def main() -> None:
+    job, output = read_job(Path(sys.argv[1])), Path(sys.argv[2])
+    with joined() as world:
+        use_threads(1)
+        run = start(job, world, lambda _: None)
+        terms, _ = forward(run, next(run.loader.epoch(0)))
+        loss = terms.total(run.model.loss_terms)
+        loss.backward()
+        world.average_gradients(run.model.parameters())
+        found = {name: p.grad.to_dense() for name, p in run.model.named_parameters() if p.grad is not None}
+        found["loss"] = world.mean(loss.detach()[None])
+        if world.first:
+            save_file(found, output)
+
+
+main()

@@ -1,0 +1,127 @@
+"""Saved states: whole, their own training's, and what is trained on from them ends with the same bytes."""
+
+import os
+import signal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from eiclip.stage import LOG_FILE, MANIFEST
+from eiclip.train.job import LOG_SCHEMA
+from eiclip.train.key import training_key
+from eiclip.train.loop import train
+from eiclip.train.state import TENSORS, State, States
+from eiclip.train.stopping import StoppedError
+from eiclip.training_settings import HardwareSettings
+
+
+def state(step):
+    tensor = torch.arange(4.0) + step
+    return State(step, 8 * step, 1.5, {"a": tensor}, {"0.0.exp_avg": tensor.clone()}, {"groups": []}, LOG_SCHEMA.empty_table())
+
+
+def test_the_last_two_are_kept_and_the_last_is_read(tmp_path):
+    states = States(tmp_path / "model", "key")
+    assert states.last() is None
+    for step in (2, 4, 6):
+        states.save(state(step))
+    assert sorted(folder.name for folder in states.folder.iterdir()) == ["step-00000004", "step-00000006"]
+    last = states.last()
+    assert (last.step, last.pairs, last.seconds, last.numbers) == (6, 48, 1.5, {"groups": []})
+    assert torch.equal(last.weights["a"], torch.arange(4.0) + 6)
+    assert torch.equal(last.moments["0.0.exp_avg"], torch.arange(4.0) + 6)
+    assert States(tmp_path / "model", "other").last() is None
+
+
+def test_a_damaged_state_is_named_and_the_one_before_it_read(tmp_path, caplog):
+    states = States(tmp_path / "model", "key")
+    states.save(state(2))
+    damaged = states.save(state(4)) / TENSORS
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    assert states.last().step == 2
+    assert "step-00000004: state.safetensors not as written" in caplog.text
+
+
+class Killed(BaseException):
+    """Ends a training as a signal that cannot be caught would."""
+
+
+def train_until(job, sentence, end):
+    """Train; when progress says `sentence`, end it."""
+
+    def progress(said):
+        if sentence in said:
+            end()
+
+    return train(job, progress)
+
+
+def die():
+    raise Killed
+
+
+def weights_and_log(output):
+    log = pq.read_table(output / LOG_FILE).drop_columns(["seconds", "pairs_per_second"])
+    return (output / MANIFEST).read_bytes(), log
+
+
+def hurried(job, **hardware):
+    return job.model_copy(update={"hardware": HardwareSettings(**{"checkpoint_every": 2} | hardware)})
+
+
+def whole(job):
+    output = job.output.with_name("whole")
+    train(job.model_copy(update={"output": output}), lambda _: None)
+    return weights_and_log(output)
+
+
+@pytest.mark.parametrize("variant", ["clip_entities_text", "eiclip"])
+@pytest.mark.parametrize("where", ["epoch 1 of", "epoch 3 of", "validation"])
+def test_a_killed_training_goes_on_to_the_same_bytes(job, variant, where):
+    job = hurried(job.model_copy(update={"variant": variant}))
+    with pytest.raises(Killed):
+        train_until(job, where, die)
+    said = []
+    train(job, said.append)
+    after = {"epoch 1 of": 2, "epoch 3 of": 8, "validation": None}[where]  # 3 steps an epoch, a state every 2
+    assert any(f"goes on after step {after}" in sentence for sentence in said) == (after is not None)
+    assert weights_and_log(job.output) == whole(job)
+    assert not job.output.with_name("model.resume").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_after_the_step_with_its_state_saved(job, number):
+    job = hurried(job, checkpoint_every=1000)
+    with pytest.raises(StoppedError, match=r"stopped by a signal after step 7 of 12.*goes on from there") as stopped:
+        train_until(job, "epoch 2 of", lambda: os.kill(os.getpid(), number))
+    assert stopped.value.number == number
+    assert not job.output.exists()
+    assert States(job.output, training_key(job)).last().step == 7
+    train(job, lambda _: None)
+    assert weights_and_log(job.output) == whole(job)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"variant": "eiclip_equal"}, {"training": {"tower_lr": 2e-3}}, {"hardware": {"precision": "bf16"}}],
+    ids=str,
+)
+def test_another_training_never_goes_on_from_it(job, change):
+    changed = {k: getattr(job, k).model_copy(update=v) if isinstance(v, dict) else v for k, v in change.items()}
+    assert training_key(job) != training_key(job.model_copy(update=changed))
+
+
+def test_how_fast_and_where_it_runs_are_no_part_of_the_key(job, tmp_path):
+    moved = {"output": tmp_path / "other", "threads": 2, "hardware": HardwareSettings(workers=3, checkpoint_every=1)}
+    assert training_key(job) == training_key(job.model_copy(update=moved))
+
+
+def test_other_data_are_another_training(job):
+    before = training_key(job)
+    table = pq.read_table(job.semantic_prior)
+    pq.write_table(table.set_column(2, "prior", pa.array([1.0, 0.5])), job.semantic_prior)
+    assert training_key(job) != before

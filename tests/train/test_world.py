@@ -1,0 +1,77 @@
+"""Several processes that share a batch: the loss and gradients of one process with the whole batch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from eiclip.files import write_json
+from eiclip.stage import LOG_FILE
+from eiclip.training_settings import HardwareSettings, TrainingSettings
+
+PROGRAM = Path(__file__).with_name("gradients.py")
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
+ONE, TWO = ["--standalone", "--nproc-per-node", "1"], ["--standalone", "--nproc-per-node", "2"]
+
+
+def wait(*processes):
+    for process in processes:
+        said = process.communicate(timeout=120)[0]
+        assert process.returncode == 0, said
+
+
+def begin(flags, *program):
+    command = [*TORCHRUN, *flags, *map(str, program)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def two_nodes(endpoint, *program):
+    """As on two machines: an agent on each, which meet at one address."""
+    meet = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", endpoint]
+    return [begin([*meet, "--rdzv-id", "shop"], *program) for _ in range(2)]
+
+
+def written(job, tmp_path, **changes):
+    path = tmp_path / f"job{len(list(tmp_path.glob('job*')))}.json"
+    write_json(path, job.model_copy(update=changes).model_dump(mode="json"))
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"variant": "clip_description"},
+        {"hardware": HardwareSettings(chunk_size=2, sparse_entities=True)},
+        {"training": TrainingSettings(batch_size=8, loss_terms=("entities",))},
+    ],
+    ids=["row 2", "row 5 in chunks, sparse", "the entities' term alone"],
+)
+def test_two_processes_have_the_gradients_of_one(job, tmp_path, changes):
+    path = written(job, tmp_path, **changes)
+    outputs = [tmp_path / f"{name}.safetensors" for name in ("one", "two")]
+    wait(*(begin(flags, PROGRAM, path, output) for flags, output in zip((ONE, TWO), outputs, strict=True)))
+    one, two = map(load_file, outputs)
+    assert one.keys() == two.keys()
+    largest = max(gradient.abs().max().item() for name, gradient in one.items() if name != "loss")
+    assert largest > 0
+    for name, gradient in one.items():
+        assert torch.allclose(two[name], gradient, atol=1e-5 * min(1, largest), rtol=1e-5), name
+
+
+def test_two_machines_train_as_one(job, tmp_path, free_port):
+    training = job.training.model_copy(update={"epochs": 1})
+    paths = [written(job, tmp_path, training=training, output=tmp_path / name) for name in ("one", "two")]
+    wait(begin(ONE, "-m", "eiclip.train", paths[0]))
+    wait(*two_nodes(f"127.0.0.1:{free_port}", "-m", "eiclip.train", paths[1]))
+    logs = [pq.read_table(tmp_path / name / LOG_FILE).to_pylist() for name in ("one", "two")]
+    assert [row["step"] for row in logs[1]] == [0, 1, 2]
+    for one, two in zip(*logs, strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+        assert dict(two["gates"]) == pytest.approx(dict(one["gates"]), rel=1e-4)
+    described = [json.loads((tmp_path / name / "eiclip.json").read_text()) for name in ("one", "two")]
+    assert described[0] == described[1]
