@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 STUDIES := seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
 	ablation_ambiguity
 
-.PHONY: help install full_eval ingest $(STUDIES) catalogue_study test fuzz check ui clean
+.PHONY: help install full_eval ingest $(STUDIES) catalogue_study test fuzz crash_test check ui clean
 
 help: ## list the commands
 	@grep -E '^[a-z_]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 21
@@ -55,6 +55,9 @@ test: $(INSTALLED) check ## lint, types and every test
 fuzz: $(INSTALLED) ## 500 broken and hostile raw files, one by one; properties on examples never tried
 	.venv/bin/python -m benchmarks.fuzz
 	.venv/bin/python -m pytest -m hypothesis --hypothesis-profile=default
+
+crash_test: $(INSTALLED) ## trainings and runs killed at 20 points and run again: the same bytes at the end
+	.venv/bin/python -m benchmarks.crash
 
 clean: ## remove what was made (data/), keep .venv
 	rm -rf data

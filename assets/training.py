@@ -8,10 +8,11 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
+from assets.cluster import ClusterClient
 from assets.common import OWNERS, House, Recipe, result, say
 from assets.shards import GENERAL
 from assets.trainer_client import TrainerFailedError
-from eiclip.files import sha256_file, source_version, whole_folder, write_json
+from eiclip.files import remove_parts, sha256_file, source_version, whole_folder, write_json
 from eiclip.model.sources import local_weights
 from eiclip.settings import DatasetSettings
 from eiclip.stage import LOG_FILE, MANIFEST, Made, make_once
@@ -72,9 +73,10 @@ def run_job(
             word (a retry policy may try again).
     """
     write_json(path, job.model_dump(mode="json"))
+    command = pipes.command(job, path) if isinstance(pipes, ClusterClient) else trainer_command(job, path)
     threads = {"OMP_NUM_THREADS": str(job.threads), "TORCH_CPP_LOG_LEVEL": "ERROR"}
     try:
-        messages = pipes.run(command=trainer_command(job, path), context=context, env=threads).get_custom_messages()
+        messages = pipes.run(command=command, context=context, env=threads).get_custom_messages()
     except TrainerFailedError as error:
         messages = error.messages
     facts: dict[str, Any] = messages[-1] if messages else {}
@@ -211,6 +213,7 @@ def _publish_log(house: House, name: str, variant: Variant) -> None:
     """Put the step log of a trained variant into the lake."""
     if variant.trained:
         log = pq.read_table(house.home.checkpoint(name, variant.name) / LOG_FILE)
+        remove_parts(house.home.lake.path("training_log", name, variant.name))  # of a step that was killed just here
         house.home.lake.write(log, "training_log", name, variant.name)
 
 

@@ -201,7 +201,7 @@ def _embedded_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
     return {"fashiongen": FASHIONGEN, "amazon": AMAZON.model_copy(update={"training": longer})}
 
 
-OTHER_VARIABLES = {"EICLIP_DEVICE", "EICLIP_DAGSTER_STORAGE"}
+OTHER_VARIABLES = {"EICLIP_DEVICE", "EICLIP_DAGSTER_STORAGE", "EICLIP_TRAINER_MANIFEST"}
 """Variables of this project that are not settings of a home."""
 
 

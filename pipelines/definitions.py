@@ -18,8 +18,8 @@ from assets import (
     training,
     uncertainty,
 )
+from assets.cluster import trainer_client
 from assets.common import STEPS_AT_ONCE, House, Recipe
-from assets.trainer_client import TrainerClient
 from eiclip.home import Home
 from eiclip.settings import Settings, load_settings
 from pipelines.jobs import ablation_jobs, full_eval, ingest
@@ -80,7 +80,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         jobs=[full_eval, ingest, *ablation_jobs],
         sensors=[raw_files_sensor(house)],
         executor=executor,
-        resources={"pipes": TrainerClient(), "recipe": Recipe()},
+        resources={"pipes": trainer_client(), "recipe": Recipe()},
     )
 
 

@@ -1,12 +1,14 @@
-"""The code location of a small home: `dagster job execute -m benchmarks.crash.house -j trained`.
+"""The code location of a small home, with a fuse in its steps: `dagster job execute -m benchmarks.crash.house -j ...`.
 
-The normal assets of one embedded dataset, few products, and a job that ends with row 5's checkpoint.
+The normal assets of one embedded dataset of few products; job `prepared` makes what row 5 is trained from, `trained`
+trains it.
 """
 
 import os
 
 import dagster as dg
 
+from benchmarks.crash.fuse import light
 from eiclip.settings import FASHIONGEN, Settings, load_settings
 from pipelines.definitions import build_definitions
 
@@ -15,8 +17,8 @@ CHECKPOINT = "fashiongen/checkpoint/eiclip"
 
 
 def settings() -> Settings:
-    """Those of the small home; the home and the number of epochs are the environment's."""
-    epochs = int(os.environ.get("CRASH_EPOCHS", "3"))
+    """Those of the small home; where it lies and how long it trains is for the environment."""
+    epochs = int(os.environ.get("CRASH_EPOCHS", "2"))
     return load_settings(
         datasets={"fashiongen": FASHIONGEN},
         pretrained="general",
@@ -26,5 +28,10 @@ def settings() -> Settings:
     )
 
 
-trained = dg.define_asset_job("trained", selection=dg.AssetSelection.from_string(f'+key:"{CHECKPOINT}"'))
-defs = dg.Definitions.merge(build_definitions(settings()), dg.Definitions(jobs=[trained]))
+select = dg.AssetSelection.from_string
+jobs = [
+    dg.define_asset_job("prepared", selection=select(f'+key:"{CHECKPOINT}"') - select(f'key:"{CHECKPOINT}"')),
+    dg.define_asset_job("trained", selection=select(f'key:"{CHECKPOINT}"')),
+]
+defs = dg.Definitions.merge(build_definitions(settings()), dg.Definitions(jobs=jobs))
+light()

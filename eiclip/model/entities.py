@@ -23,7 +23,9 @@ class EntityEncoder(nn.Module):
     def sparse_table(self) -> nn.Parameter:
         """The table (V, D), which from now on has gradients for the rows a batch used alone."""
         self.table.sparse = True
-        return self.table.weight
+        weight = self.table.weight
+        assert isinstance(weight, nn.Parameter)
+        return weight
 
     def forward(self, ids_B: Tensor) -> Tensor:
         """Embeddings (B, D) of entity ids (B,) in 0..V-1."""

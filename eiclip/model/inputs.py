@@ -71,7 +71,7 @@ def normalise(model: EntityClipModel, pixels_BHWC: Tensor) -> Tensor:
     scale_R, shift_R = (1 / (255 * deviation_C)).repeat(width), (-mean_C / deviation_C).repeat(width)
     pixels_BHR = pixels_BHWC.flatten(2)
     scaled_BHR = torch.empty(pixels_BHR.shape, device=pixels_BHR.device)
-    at_once = max(1, BLOCK // max(1, pixels_BHR[0].numel())) if pixels_BHR.device.type == "cpu" else len(pixels_BHR)
-    for photos, scaled in zip(pixels_BHR.split(at_once), scaled_BHR.split(at_once), strict=True):
+    photos_at_once = BLOCK // pixels_BHR.shape[1:].numel() if pixels_BHR.device.type == "cpu" else len(pixels_BHR)
+    for photos, scaled in zip(*(part.split(max(1, photos_at_once)) for part in (pixels_BHR, scaled_BHR)), strict=True):
         torch.addcmul(shift_R, scaled.copy_(photos), scale_R, out=scaled)
     return scaled_BHR.view(pixels_BHWC.shape).permute(0, 3, 1, 2)

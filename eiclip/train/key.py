@@ -1,5 +1,6 @@
 """What a training comes to depends on: equal inputs give equal weights, wherever they and the job lie."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,14 @@ def training_inputs(job: TrainJob) -> dict[str, Any]:
     }
 
 
-def training_key(job: TrainJob) -> str:
-    """Digest of the inputs: states of a training are kept under it, so that no other training goes on from them."""
-    return digest(training_inputs(job))
+def training_key(job: TrainJob, left_out: Sequence[str] = ()) -> str:
+    """Digest of the inputs: states of a training are kept under it, so that no other training goes on from them.
+
+    Args:
+        job: the training.
+        left_out: its damaged samples: without them the order of all others is another.
+    """
+    return digest([training_inputs(job), *left_out])
 
 
 def _content(path: Path) -> str:

@@ -6,7 +6,6 @@ Shape suffixes: B batch, H height, W width, C channels, L tokens, K entity group
 
 import atexit
 import os
-import signal
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,17 +19,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from eiclip.errors import SettingsError
-from eiclip.lifeline import die_with_parent
 from eiclip.model.inputs import ModelInputs
 from eiclip.shards import CheckedShard, Finding, sound_shards
-from eiclip.train.photos import Photos, Task, seeded
+from eiclip.train.photos import Photos, Task, live_as_long_as_the_trainer, room, seeded
 from eiclip.train.texts import Texts
 from eiclip.training_settings import AugmentSettings, HardwareSettings
 
 WINDOW = 16_384
 """Samples among which the order is shuffled: as many whole shards as reach this number."""
-GRACE = 10
-"""Seconds that a worker process goes on after SIGTERM."""
 
 
 class Batch(NamedTuple):
@@ -151,7 +147,7 @@ class Loader:
             prefetch_factor=self._hardware.prefetch,
             persistent_workers=True,
             pin_memory=self._pinned,
-            worker_init_fn=_live_as_long_as_the_trainer,
+            worker_init_fn=live_as_long_as_the_trainer,
             generator=torch.Generator().manual_seed(0),  # not the trainer's own, which would move on
         )
         self._pool.append(pool)
@@ -185,23 +181,21 @@ def _workers(hardware: HardwareSettings, ranks: int, device: str) -> int:
     return max(1, len(os.sched_getaffinity(0)) // here) if device.startswith("cuda") else 0
 
 
-def _live_as_long_as_the_trainer(_: int) -> None:
-    """Signals that end the trainer go to the whole group, and it may need batches until it has saved its state."""
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
-
-
 def _one_ahead(photos: Photos, tasks: list[Task]) -> Iterator[Tensor]:
-    """The tasks' photos, the next ones decoded in a thread meanwhile: decoding leaves the interpreter free."""
+    """The tasks' photos, the next ones decoded in a thread meanwhile: decoding leaves the interpreter free.
+
+    Room for them is taken in this thread: what others free, glibc gives back to the kernel sooner.
+    """
     with ThreadPoolExecutor(1, "photos") as pool:
-        coming: Future[Tensor] | None = None
-        for task in tasks:
-            current, coming = coming, pool.submit(photos.__getitem__, task)
+        coming: tuple[Tensor, Future[None]] | None = None
+        for task in [*tasks, None]:
+            current = coming
+            if task is not None:
+                place_BHWC = room(len(task.samples_B), photos.size)
+                coming = place_BHWC, pool.submit(photos.fill, place_BHWC, task)
             if current is not None:
-                yield current.result()
-        if coming is not None:
-            yield coming.result()
+                current[1].result()
+                yield current[0]
 
 
 def _photos(

@@ -20,15 +20,16 @@ import torch
 from torch import Tensor
 
 from eiclip.devices import mixed_precision, use_threads
-from eiclip.embed import embed_split
+from eiclip.embed import embed_samples
 from eiclip.errors import NonFiniteError
 from eiclip.files import remove_parts
 from eiclip.lock import held
+from eiclip.memory import keep_freed_memory
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.losses import LossTerms
 from eiclip.model.towers import SMALL, load_towers, new_towers
-from eiclip.shards import read_manifest, shard_paths
+from eiclip.shards import read_manifest, sound_samples, sound_shards
 from eiclip.train.encoder import Encoder
 from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.key import training_key
@@ -69,6 +70,11 @@ class Run:
         return f"{self.job.dataset}/{self.job.variant}"
 
     @property
+    def left_out(self) -> list[str]:
+        """The damaged samples that are not trained on."""
+        return [str(finding) for finding in self.loader.quarantined if finding.lost]
+
+    @property
     def seconds(self) -> float:
         """Of training, those of runs that were killed included."""
         return time.perf_counter() - self.started
@@ -90,9 +96,11 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
     """
     with joined() as world, held(job.output) if world.first else contextlib.nullcontext():
         use_threads(job.threads // world.size)
+        keep_freed_memory()
         run = start(job, world, progress if world.first else _quiet)
-        if run.steps:
-            _train(run)
+        with contextlib.closing(run.loader):
+            if run.steps:
+                _train(run)
         return _finish(run) if world.first else {}
 
 
@@ -122,13 +130,13 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
     run = Run(job, world, model, encoder, optimizers, loader, steps, progress)
     together = f", {world.size} processes" if world.size > 1 else ""
     progress(f"{run.name}: {loader.samples} photos, {steps} steps of {loader.batch_size} on {world.device}{together}")
-    for sample in loader.quarantined:
-        progress(f"WARNING {run.name}: trained without a damaged sample: {sample}")
+    for finding in loader.quarantined:
+        progress(f"WARNING {run.name}: {'left out, ' if finding.lost else ''}damaged: {finding}")
     return run
 
 
 def _train(run: Run) -> None:
-    run.states = States(run.job.output, training_key(run.job))
+    run.states = States(run.job.output, training_key(run.job, run.left_out))
     if run.world.first:
         remove_parts(run.job.output)
     run.started = time.perf_counter()
@@ -241,12 +249,13 @@ def _finish(run: Run) -> dict[str, Any]:
     run.model.eval()
     validation = {}
     if read_manifest(job.shards)["samples"]["validation"]:
-        split = embed_split(run.model, shard_paths(job.shards, "validation"), device)
+        sound = sound_samples(sound_shards(job.shards, "validation", job.hardware.corrupt_samples))
+        split = embed_samples(run.model, list(sound), device)
         validation = {name: round(value, 3) for name, value in split.recalls().items()}
     facts: dict[str, Any] = {"dataset": job.dataset, "steps": run.steps, "device": device.split(":")[0]}
     facts |= {"torch": torch.__version__, "seed": job.seed, "validation": validation}
-    if run.loader.quarantined:
-        facts["quarantined"] = [str(sample) for sample in run.loader.quarantined]
+    if run.left_out:
+        facts["quarantined"] = run.left_out
     save_checkpoint(run.model.cpu(), job.output, facts, _log_table(run))
     if run.states is not None:
         run.states.clear()

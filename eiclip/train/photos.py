@@ -7,6 +7,7 @@ import functools
 import math
 import os
 import random
+import signal
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -23,11 +24,16 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from eiclip.errors import CorruptOutputError
+from eiclip.lifeline import die_with_parent
 from eiclip.shards.sample import Sample
 from eiclip.training_settings import AugmentSettings
 
 MOST_OPEN = 64
 """Shards that a process keeps open."""
+
+
+GRACE = 10
+"""Seconds that a worker process goes on after SIGTERM."""
 
 
 class Task(NamedTuple):
@@ -64,12 +70,20 @@ def augmentation(augment: AugmentSettings, size: int) -> Callable[[Image.Image],
     return transform
 
 
-def _place(shape: tuple[int, int, int, int]) -> Tensor:
-    """Room for the photos of a batch, uint8: in a worker, in memory that it shares with the trainer."""
+def live_as_long_as_the_trainer(_: int) -> None:
+    """Signals that end the trainer go to the whole group, and it may need batches until it has saved its state."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
+
+
+def room(photos: int, size: int) -> Tensor:
+    """Room for a batch, uint8 (B, size, size, 3): in a worker, in memory that it shares with the trainer."""
+    shape = (photos, size, size, 3)
     if get_worker_info() is None:
         return torch.empty(shape, dtype=torch.uint8)
     storage = torch.UntypedStorage._new_shared(math.prod(shape), device="cpu")  # as torch's own collating does
-    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)  # type: ignore[call-overload]
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
 
 
 @dataclass
@@ -99,14 +113,18 @@ class Photos(Dataset[Tensor]):
         Raises:
             CorruptOutputError: a photo cannot be read or decoded; names it.
         """
-        made_BHWC = _place((len(task.samples_B), self.size, self.size, 3))
-        pixels_BHWC = made_BHWC.numpy()
+        place_BHWC = room(len(task.samples_B), self.size)
+        self.fill(place_BHWC, task)
+        return place_BHWC
+
+    def fill(self, place_BHWC: Tensor, task: Task) -> None:
+        """Put the photos of a task in their place. Raises as `photos[task]` does."""
+        pixels_BHWC = place_BHWC.numpy()
         transform = None if self.augment is None else augmentation(self.augment, self.size)
         for row, sample in enumerate(task.samples_B.tolist()):
             self._decode(sample, pixels_BHWC[row])
             if transform is not None:
                 self._augment(transform, pixels_BHWC[row], task.epoch, task.position + row)
-        return made_BHWC
 
     def _decode(self, sample: int, pixels_HWC: np.ndarray) -> None:
         """Decode a photo in place, where it has the size wanted; else fit it into that."""

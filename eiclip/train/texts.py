@@ -6,6 +6,7 @@ T distinct texts.
 
 import itertools
 from collections.abc import Hashable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,9 @@ from eiclip.model.towers import tokenizer
 
 AT_ONCE = 4096
 """Texts tokenised between two cuts of their padding."""
+Entities = tuple[tuple[str, str], ...]
+"""(group, entity) pairs."""
+Key = TypeVar("Key", bound=Hashable)
 
 
 class Texts:
@@ -28,15 +32,15 @@ class Texts:
     """
 
     def __init__(self, index: pa.Table, inputs: ModelInputs) -> None:
-        said: dict[Hashable, int] = {}
+        said: dict[tuple[str, Entities], int] = {}
         pairs = zip(index["description"].to_pylist(), _entities(index["entities"]), strict=True)
         self._said_N = np.array([_number(said, pair) for pair in pairs], dtype=np.int64)
-        words = [(description, dict(entities)) for description, entities in said]  # type: ignore[misc]
-        texts: dict[Hashable, int] = {}
+        words = [(description, dict(entities)) for description, entities in said]
+        texts: dict[str, int] = {}
         numbers = [_number(texts, inputs.text(description, entities)) for description, entities in words]
         self._text_S = torch.tensor(numbers, dtype=torch.int64)
         self._ids_SK = inputs.entity_ids([entities for _, entities in words])
-        self._tokens_TL = _tokens([str(text) for text in texts], inputs.context_length)
+        self._tokens_TL = _tokens(list(texts), inputs.context_length)
         self._length_T = (self._tokens_TL != 0).sum(dim=1)
 
     def of(self, samples_B: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -47,13 +51,13 @@ class Texts:
         return self._tokens_TL[text_B, :longest].long(), self._ids_SK[said_B]
 
 
-def _number(known: dict[Hashable, int], value: Hashable) -> int:
+def _number(known: dict[Key, int], value: Key) -> int:
     """The value's number, in the order in which values are first met."""
     return known.setdefault(value, len(known))
 
 
-def _entities(column: pa.ChunkedArray) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Entities of each sample as (group, entity) pairs: a map's own `to_pylist` takes ten times as long."""
+def _entities(column: pa.ChunkedArray) -> Iterator[Entities]:
+    """Entities of each sample: a map's own `to_pylist` takes ten times as long."""
     for chunk in column.chunks:
         pairs = list(zip(chunk.keys.to_pylist(), chunk.items.to_pylist(), strict=True))
         for begin, end in itertools.pairwise(chunk.offsets.to_pylist()):

@@ -31,7 +31,8 @@ class World:
 
     def gather(self, own_BD: Tensor) -> Tensor:
         """Rows of all processes (G, D), in their order, through which gradients flow back to each one's own."""
-        return own_BD if self.size == 1 else all_gather_tensor_autograd(own_BD, 0, dist.group.WORLD)
+        everyone = dist.group.WORLD
+        return own_BD if everyone is None or self.size == 1 else all_gather_tensor_autograd(own_BD, 0, everyone)
 
     def mean(self, values_N: Tensor) -> Tensor:
         """Mean (N,) over the processes, without a gradient."""

@@ -29,4 +29,5 @@ def main() -> None:
             save_file(found, output)
 
 
-main()
+if __name__ == "__main__":
+    main()

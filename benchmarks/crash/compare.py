@@ -1,0 +1,77 @@
+"""Whether two folders hold the same, but for times; and whether a process of one is left."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from eiclip.files import digest, sha256_file
+from eiclip.lifeline import PROC
+
+TIMES = {"seconds", "pairs_per_second"}
+OUTSIDE = {"dagster", "jobs", "job.json"}
+"""Not results: Dagster's records of runs, and job files, which name their own places."""
+MARKS = ("mark", "output")
+"""Files of the harness."""
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below a folder, with a digest of its content without times; hidden ones and empty folders too."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if name.split("/")[0] in OUTSIDE or name.startswith(MARKS):
+            continue
+        if path.is_file():
+            found[name] = _content(path)
+        elif not any(path.iterdir()):
+            found[name] = "an empty folder"
+    return found
+
+
+def _content(file: Path) -> str:
+    if file.suffix == ".parquet" and "training_log" in str(file):
+        return digest(_without_times(pq.read_table(file).to_pylist()))
+    if file.name.endswith(".made.json"):
+        return digest(_without_times(json.loads(file.read_text(encoding="utf-8"))))
+    return sha256_file(file)
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_times(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _without_times(one) for name, one in value.items() if name not in TIMES}
+    return value
+
+
+def differences(folder: Path, reference: dict[str, str]) -> list[str]:
+    """What of a folder is not as the reference has it."""
+    found = contents(folder)
+    missing = [f"missing: {name}" for name in reference.keys() - found.keys()]
+    more = [f"left over: {name}" for name in found.keys() - reference.keys()]
+    other = [f"other content: {name}" for name in found.keys() & reference.keys() if found[name] != reference[name]]
+    return sorted(missing + more + other)
+
+
+def processes_of(variable: str, value: str) -> list[int]:
+    """Processes that were started with this in their environment and have not ended."""
+    wanted, found = f"{variable}={value}\0".encode(), []
+    for process in PROC.glob("[0-9]*"):
+        try:
+            alive = (process / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+            if alive and wanted in (process / "environ").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def command_of(pid: int) -> str:
+    """The end of a process's command line; empty where it has just ended."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[-100:]
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""Training beside its peers: `python -m benchmarks.training --help`."""
