@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     amazon_images: Location | None = None
     datasets: dict[str, DatasetSettings] = {}
     pretrained: str | None = None
-    """`general`, a released tag of open_clip (`openai`), or a local file or folder of weights."""
+    """`general`, a released tag of open_clip (`openai`), a local file or folder of weights, or `hf-hub:org/name`."""
     model: str = "ViT-B-32"
     """open_clip's name of the towers; not used with `general` or a folder, which bring their own."""
     training: TrainingSettings = TrainingSettings()
