@@ -132,7 +132,7 @@ class ClusterClient(TrainerClient):
         """What each pod runs for a job whose file lies at `path`, here and in the pods."""
         return torchrun(self.template, job, path)
 
-    def run(
+    def run(  # type: ignore[override]  # as TrainerClient's
         self,
         *,
         context: dg.AssetExecutionContext | dg.OpExecutionContext,

@@ -27,3 +27,19 @@ def test_the_retrieval_benchmark_prints_a_line_a_figure(tmp_path):
     first = re.search(r"right at the first place (\d+) and (\d+)", figures[0]["note"])
     assert first[1] == first[2], "faiss and we find the same"
     assert "full_eval" in skipped["skipped"]
+
+
+def test_the_training_benchmark_prints_a_line_a_figure():
+    command = [sys.executable, "-m", "benchmarks.training", "--quick", "--batch", "4", "--only", "caching"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    (figure,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert figure["name"] == "memory of a batch of 64 in chunks of 4 beside a batch of 4 (MiB)"
+    assert figure["ours"] > 0
+
+
+def test_the_loader_benchmark_finds_every_flip():
+    command = [sys.executable, "-m", "benchmarks.loader", "--quick", "--only", "flips"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures = [json.loads(line) for line in done.stdout.splitlines()]
+    assert figures
+    assert all(figure["met"] for figure in figures)

@@ -9,14 +9,19 @@ The job files are what the pipeline itself writes and runs; each names its shard
 import argparse
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from eiclip.errors import EiclipError, SettingsError
+from eiclip.lifeline import die_with_parent
 from eiclip.train.job import TrainJob
 from eiclip.train.loop import train
+from eiclip.train.stopping import StoppedError
+
+logger = logging.getLogger("eiclip")
 
 
 def read_job(path: Path) -> TrainJob:
@@ -50,7 +55,9 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Read the job, apply the flags, train, print the facts as JSON."""
+    """Read the job, apply the flags, train, print the facts as JSON; 128 + N where signal N has stopped it."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun is the parent: without it, nobody waits for this process
+        die_with_parent()
     show_progress()
     arguments = _arguments()
     try:
@@ -59,9 +66,13 @@ def main() -> None:
         training = job.training.model_copy(update={k: v for k, v in changed.items() if v is not None})
         changes = {"training": training, "output": arguments.output, "seed": arguments.seed}
         facts = train(job.model_copy(update={k: v for k, v in changes.items() if v is not None}))
+    except StoppedError as stopped:
+        logger.warning("%s", stopped)
+        sys.exit(128 + stopped.number)
     except EiclipError as error:
         sys.exit(f"error: {error}")
-    print(json.dumps(facts, indent=2))  # noqa: T201 - the result, on standard output
+    if facts:  # the first process's
+        print(json.dumps(facts, indent=2))  # noqa: T201 - the result, on standard output
 
 
 if __name__ == "__main__":

@@ -12,12 +12,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.common import House
 from assets.trainer_client import TrainerClient
-from assets.training import gpu_pool, run_job, trainer_command
+from assets.training import checkpoints, gpu_pool, pretrained, run_job, trainer_command
 from benchmarks.crash.data import tiny_job
+from eiclip.home import Home
 from eiclip.lifeline import descendants, started_at
+from eiclip.settings import FASHIONGEN, load_settings
 from eiclip.train.job import TrainJob
 from eiclip.training_settings import HardwareSettings
+from eiclip.variants import VARIANTS
 from pipelines.launch import GRACE
 
 STEP = """
@@ -199,3 +203,14 @@ def test_settings_say_how_many_processes_train_and_where_steps_queue(tmp_path, m
     for device, pool in (("cuda", "gpu"), ("cuda:1", "gpu"), ("cpu", None)):
         monkeypatch.setenv("EICLIP_DEVICE", device)
         assert gpu_pool() == pool
+
+
+def test_what_trains_on_a_gpu_queues_for_it_and_is_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("EICLIP_DEVICE", "cuda")
+    house = House(load_settings(home=tmp_path, pretrained="general"), Home(tmp_path))
+    made = {"general/pretrained": pretrained(house)}
+    made |= {asset.key.path[-1]: asset for asset in checkpoints(house, "fashiongen", FASHIONGEN)}
+    for name, asset in made.items():
+        trains = name not in VARIANTS or VARIANTS[name].trained
+        assert asset.op.pool == ("gpu" if trains else None)
+        assert bool(asset.op.retry_policy) == trains

@@ -78,3 +78,15 @@ def test_what_is_not_a_job_is_named(tmp_path):
     (tmp_path / "job.json").write_text('{"dataset": "shop"}')
     with pytest.raises(SettingsError, match=r"job\.json: not a training job"):
         read_job(tmp_path / "job.json")
+
+
+def test_told_to_stop_it_says_so_and_by_which_signal(job, tmp_path):
+    write_json(tmp_path / "job.json", changed(job, epochs=1000).model_dump(mode="json"))
+    command = [sys.executable, "-m", "eiclip.train", str(tmp_path / "job.json")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while "epoch 1 of" not in process.stderr.readline():
+            pass
+        process.terminate()
+        said = process.stderr.read()
+    assert process.returncode == 128 + 15
+    assert "its state is saved" in said

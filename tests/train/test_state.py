@@ -19,7 +19,8 @@ from eiclip.training_settings import HardwareSettings
 
 def state(step):
     tensor = torch.arange(4.0) + step
-    return State(step, 8 * step, 1.5, {"a": tensor}, {"0.0.exp_avg": tensor.clone()}, {"groups": []}, LOG_SCHEMA.empty_table())
+    moments = {"0.0.exp_avg": tensor.clone()}
+    return State(step, 8 * step, 1.5, {"a": tensor}, moments, {"groups": []}, LOG_SCHEMA.empty_table())
 
 
 def test_the_last_two_are_kept_and_the_last_is_read(tmp_path):
