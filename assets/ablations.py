@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from assets.common import House, Recipe, table_metadata
 from assets.neutral import Neutral
 from assets.parts import Parted, parted_asset
-from assets.training import PRETRAINED, TABLES, recipe_of, run_job
+from assets.training import PRETRAINED, TABLES, recipe_of, run_job, trainer_step
 from eiclip.ablations.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Ablation, Base, Trial
 from eiclip.errors import CorruptOutputError
 from eiclip.files import digest, source_version, whole_file
@@ -69,7 +69,7 @@ def _asset(house: House, name: str, dataset: DatasetSettings, ablation: Ablation
 
     return parted_asset(
         [name, ablation.name],
-        Parted(plan, make, gather, frozenset({"pipes", "recipe"})),
+        Parted(plan, make, gather, frozenset({"pipes", "recipe"}), trainer_step()),
         upstream=_upstream(house, name, dataset, ablation),
         group=f"{name}/ablations",
         kinds={"pytorch", "parquet"},

@@ -7,7 +7,7 @@ deleted, is the only one made again.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -26,6 +26,8 @@ class Parted:
     make: Callable[[dg.OpExecutionContext, str], str]
     gather: Callable[[dg.OpExecutionContext, Mapping[str, str]], dg.Output[None]]
     resources: frozenset[str] = frozenset()
+    step: Mapping[str, Any] = field(default_factory=dict)
+    """What the steps that make a part are made with besides: a pool, a retry policy."""
 
 
 def parted_asset(
@@ -49,7 +51,12 @@ def parted_asset(
             # Dagster's keys know letters, digits and the underscore; the number keeps apart what differs in others.
             yield dg.DynamicOutput(part, mapping_key=f"{re.sub(r'[^A-Za-z0-9]+', '_', part)}__{number}")
 
-    @dg.op(name=f"{prefix}__part", description=f"Make one part of {key[-1]}, unless it is as it would be.", **needs)
+    @dg.op(
+        name=f"{prefix}__part",
+        description=f"Make one part of {key[-1]}, unless it is as it would be.",
+        **needs,
+        **work.step,
+    )
     def make(context: dg.OpExecutionContext, part: str) -> dg.Output[tuple[str, str]]:
         return dg.Output((part, work.make(context, part)))  # a step that used Pipes must say so
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eiclip.errors import CorruptOutputError
-from eiclip.files import digest, sha256_file, write_json
+from eiclip.files import digest, remove_parts, sha256_file, write_json
 
 MANIFEST = "manifest.json"
 """A folder that holds this file is identified by it: it lists the folder's files with their checksums."""
@@ -75,6 +75,7 @@ def make_once(output: Path, inputs: dict[str, Any], make: Callable[[], dict[str,
     inputs, record = _as_recorded(inputs), _record(output)
     wanted = digest(inputs)
     record.unlink(missing_ok=True)
+    remove_parts(record)
     start = time.perf_counter()
     facts = make()
     seconds = round(time.perf_counter() - start, 3)

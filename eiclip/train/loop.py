@@ -95,6 +95,7 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
         WeightsError, CorruptOutputError: what it starts from cannot be read.
     """
     with joined() as world, held(job.output) if world.first else contextlib.nullcontext():
+        world.any(False)  # nobody reads a saved state before the first process is the only one who writes them
         use_threads(job.threads // world.size)
         keep_freed_memory()
         run = start(job, world, progress if world.first else _quiet)
