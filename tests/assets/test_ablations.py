@@ -14,7 +14,6 @@ from assets import ablations, training
 from assets.common import House, Recipe
 from eiclip.ablations.ranks import RANKS_SCHEMA
 from eiclip.ablations.trials import ABLATIONS
-from eiclip.errors import NonFiniteError
 from eiclip.files import digest, whole_folder, write_json
 from eiclip.home import Home
 from eiclip.lake import connect
@@ -261,11 +260,11 @@ def test_the_seeds_are_summed_up(shop):
 def test_a_training_that_fails_leaves_no_weights_and_is_tried_again(shop, monkeypatch):
     def broken(context, pipes, job, path):
         job.output.mkdir(parents=True)
-        raise NonFiniteError("loss is nan")
+        raise dg.Failure("loss is nan", allow_retries=False)
 
     with monkeypatch.context() as changed:
         changed.setattr(ablations, "run_job", broken)
-        with pytest.raises(NonFiniteError):
+        with pytest.raises(dg.Failure, match="loss is nan"):
             shop.ablation("ablation_losses")
     assert not any((folder / "weights").exists() for folder in shop.folders)
     shop.ablation("ablation_losses")
