@@ -18,6 +18,7 @@ from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dags
 
 from eiclip.errors import EiclipError
 from eiclip.lifeline import die_with_parent
+from eiclip.memory import keep_freed_memory
 
 logger = logging.getLogger("eiclip")
 
@@ -26,6 +27,7 @@ def main() -> None:
     """Train the job named on the command line."""
     if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun is the parent: without it, nobody waits for this process
         die_with_parent()
+    keep_freed_memory()
     with _pipes() as pipes:
         status = _train(Path(sys.argv[1]), pipes)
     sys.exit(status)

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from eiclip.errors import EiclipError, SettingsError
 from eiclip.lifeline import die_with_parent
+from eiclip.memory import keep_freed_memory
 from eiclip.train.job import TrainJob
 from eiclip.train.loop import train
 from eiclip.train.stopping import StoppedError
@@ -58,6 +59,7 @@ def main() -> None:
     """Read the job, apply the flags, train, print the facts as JSON; 128 + N where signal N has stopped it."""
     if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun is the parent: without it, nobody waits for this process
         die_with_parent()
+    keep_freed_memory()
     show_progress()
     arguments = _arguments()
     try:

@@ -24,7 +24,6 @@ from eiclip.embed import embed_samples
 from eiclip.errors import NonFiniteError
 from eiclip.files import remove_parts
 from eiclip.lock import held
-from eiclip.memory import keep_freed_memory
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.losses import LossTerms
@@ -97,7 +96,6 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
     with joined() as world, held(job.output) if world.first else contextlib.nullcontext():
         world.any(False)  # nobody reads a saved state before the first process is the only one who writes them
         use_threads(job.threads // world.size)
-        keep_freed_memory()
         run = start(job, world, progress if world.first else _quiet)
         with contextlib.closing(run.loader):
             if run.steps:

@@ -7,13 +7,38 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed._functional_collectives import all_gather_tensor_autograd
 
 from eiclip.devices import pick_device
+
+
+class _Gather(torch.autograd.Function):
+    """Rows of all processes; what each of them says of the gradient of my rows is added up.
+
+    torch's own form of it is deprecated, and that one's successor is private and asynchronous.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, own_BD: Tensor, rank: int, size: int) -> Tensor:
+        ctx.rank, ctx.size = rank, size
+        return _together(own_BD.contiguous(), size)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        total_GD = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total_GD)
+        return total_GD.chunk(ctx.size)[ctx.rank], None, None
+
+
+def _together(own: Tensor, size: int) -> Tensor:
+    """One after the other, what all processes have of this; each has as much."""
+    found = [torch.empty_like(own) for _ in range(size)]
+    dist.all_gather(found, own)
+    return torch.cat(found)
 
 
 @dataclass(frozen=True)
@@ -31,8 +56,10 @@ class World:
 
     def gather(self, own_BD: Tensor) -> Tensor:
         """Rows of all processes (G, D), in their order, through which gradients flow back to each one's own."""
-        everyone = dist.group.WORLD
-        return own_BD if everyone is None or self.size == 1 else all_gather_tensor_autograd(own_BD, 0, everyone)
+        if self.size == 1:
+            return own_BD
+        all_GD: Tensor = _Gather.apply(own_BD, self.rank, self.size)
+        return all_GD
 
     def mean(self, values_N: Tensor) -> Tensor:
         """Mean (N,) over the processes, without a gradient."""
@@ -64,13 +91,8 @@ class World:
     def _sparse_mean(self, gradient: Tensor) -> Tensor:
         """Entries of all processes in one sparse gradient; each has as many: one for every pair it holds."""
         entries = [gradient._indices().T.contiguous(), gradient._values() / self.size]
-        indices, values = (self._together(part) for part in entries)
+        indices, values = (_together(part, self.size) for part in entries)
         return torch.sparse_coo_tensor(indices.T, values, gradient.shape, check_invariants=False)
-
-    def _together(self, own: Tensor) -> Tensor:
-        found = [torch.empty_like(own) for _ in range(self.size)]
-        dist.all_gather(found, own)
-        return torch.cat(found)
 
     def any(self, flag: bool) -> bool:
         """Whether it is so in any process; on the CPU, so that no GPU is waited for."""

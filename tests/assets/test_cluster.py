@@ -219,3 +219,14 @@ def test_an_error_in_a_pod_is_the_failures_text(tmp_path, monkeypatch, cluster):
     [failure] = [event for event in failed.all_events if event.is_step_failure]
     assert "nowhere" in failure.step_failure_data.user_failure_data.description
     assert len(cluster.jobs) == len(cluster.deleted) == 1
+
+
+def test_an_interrupted_step_deletes_its_job(tmp_path, monkeypatch, cluster):
+    def interrupted(*_):
+        raise dg.DagsterExecutionInterruptedError
+
+    monkeypatch.setattr("assets.cluster._Job.follow", interrupted)
+    job = tiny_job(tmp_path / "home")
+    assert not result(monkeypatch, job, tmp_path / "job.json", pods=1).success
+    assert cluster.deleted == [manifest["metadata"]["name"] for manifest in cluster.jobs] != []
+    assert all(pod.process.returncode is not None for pod in cluster.pods)

@@ -10,12 +10,13 @@ from safetensors.torch import save_file
 
 from eiclip.devices import use_threads
 from eiclip.train.__main__ import read_job
+from eiclip.train.job import TrainJob
 from eiclip.train.loop import forward, start
 from eiclip.train.world import joined
 
 
-def main() -> None:
-    job, output = read_job(Path(sys.argv[1])), Path(sys.argv[2])
+def write_gradients(job: TrainJob, output: Path) -> None:
+    """Write loss and gradients of the job's first batch, those of all processes together."""
     with joined() as world:
         use_threads(1)
         run = start(job, world, lambda _: None)
@@ -30,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    write_gradients(read_job(Path(sys.argv[1])), Path(sys.argv[2]))

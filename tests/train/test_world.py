@@ -1,6 +1,7 @@
 """Several processes that share a batch: the loss and gradients of one process with the whole batch."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,12 @@ from safetensors.torch import load_file
 
 from eiclip.files import write_json
 from eiclip.stage import LOG_FILE
+from eiclip.train.loop import train
 from eiclip.training_settings import HardwareSettings, TrainingSettings
 
 PROGRAM = Path(__file__).with_name("gradients.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
-ONE, TWO = ["--standalone", "--nproc-per-node", "1"], ["--standalone", "--nproc-per-node", "2"]
+TWO = ["--standalone", "--nproc-per-node", "2"]
 
 
 def wait(*processes):
@@ -52,9 +54,10 @@ def written(job, tmp_path, **changes):
     ids=["row 2", "row 5 in chunks, sparse", "the entities' term alone"],
 )
 def test_two_processes_have_the_gradients_of_one(job, tmp_path, changes):
-    path = written(job, tmp_path, **changes)
     outputs = [tmp_path / f"{name}.safetensors" for name in ("one", "two")]
-    wait(*(begin(flags, PROGRAM, path, output) for flags, output in zip((ONE, TWO), outputs, strict=True)))
+    two = begin(TWO, PROGRAM, written(job, tmp_path, **changes), outputs[1])
+    runpy.run_path(str(PROGRAM))["write_gradients"](job.model_copy(update=changes), outputs[0])
+    wait(two)
     one, two = map(load_file, outputs)
     assert one.keys() == two.keys()
     largest = max(gradient.abs().max().item() for name, gradient in one.items() if name != "loss")
@@ -65,9 +68,10 @@ def test_two_processes_have_the_gradients_of_one(job, tmp_path, changes):
 
 def test_two_machines_train_as_one(job, tmp_path, free_port):
     training = job.training.model_copy(update={"epochs": 1})
-    paths = [written(job, tmp_path, training=training, output=tmp_path / name) for name in ("one", "two")]
-    wait(begin(ONE, "-m", "eiclip.train", paths[0]))
-    wait(*two_nodes(f"127.0.0.1:{free_port}", "-m", "eiclip.train", paths[1]))
+    path = written(job, tmp_path, training=training, output=tmp_path / "two")
+    nodes = two_nodes(f"127.0.0.1:{free_port}", "-m", "eiclip.train", path)
+    train(job.model_copy(update={"training": training, "output": tmp_path / "one"}), lambda _: None)
+    wait(*nodes)
     logs = [pq.read_table(tmp_path / name / LOG_FILE).to_pylist() for name in ("one", "two")]
     assert [row["step"] for row in logs[1]] == [0, 1, 2]
     for one, two in zip(*logs, strict=True):
