@@ -43,7 +43,8 @@ class Encoder(nn.Module):
             towers.visual.to(memory_format=torch.channels_last)
         if hardware.compile:
             towers.visual.compile()
-            towers.transformer.compile(dynamic=True)  # texts differ in length from batch to batch
+            text = towers.transformer if hasattr(towers, "transformer") else towers.text
+            text.compile(dynamic=True)  # texts differ in length from batch to batch
 
     def forward(self, pixels_BHWC: Tensor, tokens_BL: Tensor, ids_BK: Tensor) -> Encoded:
         """Embeddings of a batch: uint8 photos, token ids, entity ids."""
