@@ -13,8 +13,9 @@ import dagster as dg
 
 from eiclip.lifeline import PROC, started_at
 
-SLACK = 2.0
-"""Seconds by which the clocks of events and of processes may differ."""
+SLACK = 60.0
+"""Seconds by which the clocks of events and of processes may differ: clocks are set right now and then, and a number is
+not given to another process so soon."""
 EVENTS = 50
 """Events of the engine to look through: the number is among the first."""
 
