@@ -1,11 +1,13 @@
-"""Memory that a process gave back to its allocator, kept for the next step."""
+"""What becomes of memory that a process frees: kept for the next step, or returned to the kernel."""
 
 import ctypes
 import sys
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 """glibc's names of them, from malloc.h."""
 NEVER = 2**31 - 1
+LARGE = 64 * 1024
+"""Bytes of a piece that is worth a call of the kernel."""
 
 
 def keep_freed_memory() -> bool:
@@ -15,7 +17,20 @@ def keep_freed_memory() -> bool:
     large pieces to the kernel each time, which then clears every page before it is used again: writing normalised
     photos takes some six times as long. Only for processes that do this all their life.
     """
+    return _set(M_MMAP_MAX, 0) and _set(M_TRIM_THRESHOLD, NEVER)
+
+
+def return_freed_memory() -> bool:
+    """Let this process return large pieces to the kernel as soon as they are free; whether that could be set.
+
+    For work that is done in chunks to save memory: glibc by default soon keeps pieces up to 32 MiB, and what lies
+    between them is lost, so that many chunks take several times the memory of one.
+    """
+    return _set(M_MMAP_THRESHOLD, LARGE)
+
+
+def _set(option: int, value: int) -> bool:
     if sys.platform != "linux":
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, NEVER))
+    return mallopt is not None and bool(mallopt(option, value))

@@ -18,7 +18,6 @@ from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dags
 
 from eiclip.errors import EiclipError
 from eiclip.lifeline import die_with_parent
-from eiclip.memory import keep_freed_memory
 
 logger = logging.getLogger("eiclip")
 
@@ -27,7 +26,6 @@ def main() -> None:
     """Train the job named on the command line."""
     if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun is the parent: without it, nobody waits for this process
         die_with_parent()
-    keep_freed_memory()
     with _pipes() as pipes:
         status = _train(Path(sys.argv[1]), pipes)
     sys.exit(status)
@@ -45,13 +43,19 @@ def _pipes() -> Iterator[PipesContext | None]:
 
 def _train(path: Path, pipes: PipesContext | None) -> int:
     """Train and report; the exit status."""
-    from eiclip.train.__main__ import read_job, show_progress  # torch takes seconds: first, the lifeline
+    from eiclip.train.__main__ import (
+        arrange_memory,
+        read_job,
+        show_progress,
+    )  # torch takes seconds: first, the lifeline
     from eiclip.train.loop import train
     from eiclip.train.stopping import StoppedError
 
     show_progress()
     try:
-        facts = train(read_job(path), pipes.log.info if pipes else logger.info)
+        job = read_job(path)
+        arrange_memory(job)
+        facts = train(job, pipes.log.info if pipes else logger.info)
     except StoppedError as stopped:
         logger.warning("%s", stopped)
         return 128 + stopped.number

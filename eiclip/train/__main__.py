@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from eiclip.errors import EiclipError, SettingsError
 from eiclip.lifeline import die_with_parent
-from eiclip.memory import keep_freed_memory
+from eiclip.memory import keep_freed_memory, return_freed_memory
 from eiclip.train.job import TrainJob
 from eiclip.train.loop import train
 from eiclip.train.stopping import StoppedError
@@ -35,6 +35,17 @@ def read_job(path: Path) -> TrainJob:
         return TrainJob.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
         raise SettingsError(f"{path}: not a training job: {error}") from error
+
+
+def arrange_memory(job: TrainJob) -> None:
+    """What this process does with memory it frees; before it has other threads.
+
+    Steps take the same memory again and again, so that it is kept; chunks are there to need little, so that it is not.
+    """
+    if job.hardware.chunk_size is None:
+        keep_freed_memory()
+    else:
+        return_freed_memory()
 
 
 def show_progress() -> None:
@@ -59,7 +70,6 @@ def main() -> None:
     """Read the job, apply the flags, train, print the facts as JSON; 128 + N where signal N has stopped it."""
     if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun is the parent: without it, nobody waits for this process
         die_with_parent()
-    keep_freed_memory()
     show_progress()
     arguments = _arguments()
     try:
@@ -67,6 +77,7 @@ def main() -> None:
         changed = {"epochs": arguments.epochs, "batch_size": arguments.batch_size}
         training = job.training.model_copy(update={k: v for k, v in changed.items() if v is not None})
         changes = {"training": training, "output": arguments.output, "seed": arguments.seed}
+        arrange_memory(job)
         facts = train(job.model_copy(update={k: v for k, v in changes.items() if v is not None}))
     except StoppedError as stopped:
         logger.warning("%s", stopped)
