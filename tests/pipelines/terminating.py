@@ -1,4 +1,4 @@
-"""Terminate, as a program of its own on the instance of DAGSTER_HOME: a run whose process is there, and one that died."""
+"""Terminate, as a program on the instance of DAGSTER_HOME: of a run whose process is there, and of one that died."""
 
 import signal
 import subprocess
