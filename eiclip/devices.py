@@ -3,9 +3,10 @@
 import contextlib
 import os
 from contextlib import AbstractContextManager
-from typing import Literal
 
 import torch
+
+from eiclip.training_settings import Precision
 
 
 def pick_device() -> str:
@@ -16,9 +17,6 @@ def pick_device() -> str:
 def use_threads(count: int) -> None:
     """Let torch use `count` CPU threads in this process."""
     torch.set_num_threads(max(1, count))
-
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def mixed_precision(device: str, precision: Precision = "auto") -> AbstractContextManager[None]:

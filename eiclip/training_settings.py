@@ -4,6 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+"""What products are computed in; auto: bf16 on a GPU, fp32 on a CPU."""
+
 
 class Section(BaseModel):
     """A group of settings: unknown names are refused, values cannot change once read."""
@@ -73,7 +76,7 @@ class HardwareSettings(Section):
 
     processes: int | None = Field(None, ge=1)
     """Trainer processes that share each batch (data parallel); None: one a GPU, one where there is none."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Precision = "auto"
     """Of the towers' products; auto: bf16 on a GPU, fp32 on a CPU."""
     chunk_size: int | None = Field(None, ge=1)
     """Gradient caching: towers see this many pairs at a time, the loss the whole batch; None: all at once."""

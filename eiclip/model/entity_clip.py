@@ -133,9 +133,9 @@ class EntityClipModel(nn.Module):
         if gather is not None and keep_G is not None:
             keep_G = gather(keep_G[:, None].float())[:, 0] > 0
 
-        def term(text: int, keep_G: Tensor | None = None) -> Tensor:
-            candidates = None if gather is None else Pairs(everyone[0], everyone[text])
-            return contrastive_loss(Pairs(own[0], own[text]), scale, candidates, first, keep_G)
+        def term(side: int, keep_G: Tensor | None = None) -> Tensor:
+            candidates = None if gather is None else Pairs(everyone[0], everyone[side])
+            return contrastive_loss(Pairs(own[0], own[side]), scale, candidates, first, keep_G)
 
         if text.entities is None:
             description = term(1)

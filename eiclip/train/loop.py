@@ -66,6 +66,7 @@ class Run:
 
     @property
     def name(self) -> str:
+        """As it is called in messages: dataset/variant."""
         return f"{self.job.dataset}/{self.job.variant}"
 
     @property

@@ -71,15 +71,8 @@ class Optimizers:
     def numbers(self) -> dict[str, Any]:
         """Everything else of the state, JSON-able."""
         states = [optimizer.state_dict() for optimizer in self.each]
-        others = [
-            {
-                number: {k: v for k, v in kept.items() if not isinstance(v, Tensor)}
-                for number, kept in s["state"].items()
-            }
-            for s in states
-        ]
         return {
-            "states": others,
+            "states": [{number: _no_tensors(kept) for number, kept in state["state"].items()} for state in states],
             "groups": [state["param_groups"] for state in states],
             "schedules": [each.state_dict() | {"lr_lambdas": None} for each in self.schedules],
             "scaler": self.scaler.state_dict(),
