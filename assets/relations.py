@@ -30,10 +30,11 @@ REVIEW_CHARACTERS = 500
 """Of each helpful review that is added to a description."""
 UNITS = {"fashiongen": "row", "amazon": "line", "table": "row"}
 DUPLICATES = {"distance": 0, "similarity": 0.6}
-GROUPS_TEXT = (
-    "One row per product of a group of known duplicates (connected by `duplicate_photos`): a group is wholly in "
-)
-GROUPS_TEXT += "one split."
+GROUPS_TEXT = {
+    "product_groups": "One row per product of a group of known duplicates (connected by `duplicate_photos`).",
+    "split_groups": "One row per product of a group that is wholly in one split: known duplicates and products of one "
+    "true style (connected by `split_pairs`).",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Relation:
     @property
     def description(self) -> str:
         """For the UI."""
-        return GROUPS_TEXT if self.make else sql_description(self.table)
+        return GROUPS_TEXT[self.table] if self.make else sql_description(self.table)
 
     @property
     def code(self) -> str:
@@ -78,8 +79,11 @@ def relations(name: str, dataset: DatasetSettings) -> list[Relation]:
         Relation("review_stats", ("reviews",)),
         Relation("helpful_reviews", ("reviews",), helpful),
         Relation("duplicate_photos", ("records", "photos"), DUPLICATES),
-        Relation("product_groups", ("duplicate_photos",), make=functools.partial(_product_groups, name)),
-        Relation("products", ("records", "photos", "product_groups", *reviewed), draws),
+        Relation("product_groups", ("duplicate_photos",), make=functools.partial(_groups, name, "duplicate_photos")),
+        Relation("split_pairs", ("records", "duplicate_photos"), {"dataset": name}),
+        Relation("split_groups", ("split_pairs",), make=functools.partial(_groups, name, "split_pairs")),
+        Relation("products", ("records", "photos", "split_groups", *reviewed), draws),
+        Relation("styles", ("records", "products")),
         Relation("images", ("records", "photos", "products"), photos),
         Relation("quarantine", ("records", "photos", "images"), {"unit": UNITS[dataset.kind]}),
         Relation("tagged_entities", ("records", "products"), {"groups": groups}),
@@ -91,10 +95,10 @@ def relations(name: str, dataset: DatasetSettings) -> list[Relation]:
     ]
 
 
-def _product_groups(name: str, files: Mapping[str, Sequence[Path]]) -> pa.Table:
+def _groups(name: str, pairs: str, files: Mapping[str, Sequence[Path]]) -> pa.Table:
     from eiclip.duplicates import product_groups
 
-    return product_groups(pq.read_table(files["duplicate_photos"][0]), name)
+    return product_groups(pq.read_table(files[pairs][0]), name)
 
 
 def make_relation(house: House, name: str, relation: Relation) -> tuple[Made, Path]:
@@ -171,7 +175,7 @@ def _check(name: str, table: str, check: str, description: str) -> dg.AssetCheck
 
 
 CHECKS = {
-    "products": ("no_product_in_two_splits", ("records", "product_groups")),
+    "products": ("no_product_in_two_splits", ("records", "split_groups")),
     "entity_vocabulary": ("entity_ids_are_dense", ()),
     "quarantine": ("rows_in_are_used_or_quarantined", ("records", "images")),
 }

@@ -49,6 +49,8 @@ class ColumnSettings(Section):
     gender: str | None = None
     pose: str | None = None
     price: str | None = None
+    style: str | None = None
+    """Which products are truly of one style: what same-style retrieval is measured by, and never trained on."""
     entities: dict[str, str] = Field(default_factory=dict)
     """Entity group -> column."""
 

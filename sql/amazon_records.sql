@@ -143,6 +143,7 @@ SELECT
     '' AS pose,
     '' AS department,
     '' AS gender,
+    NULL::VARCHAR AS style,
     CASE WHEN regexp_full_match(price, '\$?[1-9][0-9]{0,8}(\.[0-9]+)?') THEN ltrim(price, '$')::DOUBLE
         ELSE price_of(price) END AS price,
     brand.raw AS brand_raw,

@@ -2,10 +2,10 @@
 -- Columns: dataset, product_id, split (train | validation | test | excluded), title, description, description_raw, category,
 --   subcategory, department, gender, price, image_count, description_count (distinct ones over its rows), review_count,
 --   mean_rating (empty without reviews).
--- Source: listings, photos (the product's first raw row with a usable photo speaks for it), product_groups (known
---   duplicates), review_stats, helpful_reviews.
+-- Source: listings, photos (the product's first raw row with a usable photo speaks for it), split_groups (known
+--   duplicates and products of one style), review_stats, helpful_reviews.
 -- Parameters: $seed, $test_share (only where the raw files draw no line), $validation_share.
--- A product is wholly in one split, and so is a group of known duplicates: draws are digests of the group's id, so that
+-- A product is wholly in one split, and so is a group of known duplicates and of one style: draws are digests of the group's id, so that
 -- they depend on no other row and on no version of DuckDB's own hash. Where the raw files draw the line, any row in their
 -- test part, its photo usable or not, makes a test product; what lies on the other side and duplicates one is excluded
 -- from training.
@@ -40,7 +40,7 @@ several AS (
 ),
 grouped AS (
     SELECT product_id, group_id, bool_or(is_test) OVER (PARTITION BY group_id) AS duplicates_test
-    FROM product_groups
+    FROM split_groups
     JOIN merged USING (product_id)
 ),
 drawn AS (

@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         pa.field("pose", pa.string()),
         pa.field("department", pa.string()),
         pa.field("gender", pa.string()),
+        pa.field("style", pa.string()),
         pa.field("price", pa.float64()),
         pa.field("brand_raw", pa.string()),
         pa.field("entities", pa.map_(pa.string(), pa.string())),

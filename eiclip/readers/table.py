@@ -123,7 +123,8 @@ class TableReader:
         return self.files
 
     def _table(self, file: Path) -> Table:
-        named = (self.columns.product_id, self.columns.title, *self.columns.description, self.columns.split)
+        columns = self.columns
+        named = (columns.product_id, columns.title, *columns.description, columns.split, columns.style)
         fields = (getattr(self.columns, field) for field in (*_PLAIN_FIELDS, "price"))
         wanted = dict.fromkeys(name for name in (*named, *fields, *self.groups.values()) if name)
         return open_table(file, tuple(wanted), self.columns.photo)
@@ -157,6 +158,7 @@ class TableReader:
             description=description, description_raw="\n".join(filter(None, [title_raw, *parts]))[:MAX_TEXT],
             source_split=_split(cells.get(self.columns.split)) if self.columns.split else None,
             price=parse_price(cells.get(self.columns.price)) if self.columns.price else None,
+            style=_text(cells.get(self.columns.style)).strip() or None if self.columns.style else None,
             entities=self._entities(cells), **plain,
         )  # fmt: skip
 

@@ -6,10 +6,10 @@ JOIN records USING (product_id)
 GROUP BY products.product_id
 HAVING count(DISTINCT products.split) > 1 OR bool_or(records.source_split = 'test' AND products.split <> 'test')
 UNION ALL
-SELECT product_groups.group_id, list(DISTINCT products.split)
-FROM product_groups
+SELECT split_groups.group_id, list(DISTINCT products.split)
+FROM split_groups
 JOIN products USING (product_id)
 WHERE products.split <> 'excluded'
-GROUP BY product_groups.group_id
+GROUP BY split_groups.group_id
 HAVING count(DISTINCT products.split) > 1
 ORDER BY offender

@@ -10,15 +10,17 @@ from eiclip.photos import SCHEMA as PHOTO_SCHEMA
 from eiclip.readers.record_table import SCHEMA as RECORD_SCHEMA
 
 GROUPS = ["brand", "composition", "subcategory"]
+GROUPED = {"dataset": pa.string(), "product_id": pa.string(), "group_id": pa.string()}
 EMPTY = {
-    "product_groups": {"dataset": pa.string(), "product_id": pa.string(), "group_id": pa.string()},
+    "product_groups": GROUPED,
+    "split_groups": GROUPED,
     "review_stats": {
         "dataset": pa.string(), "product_id": pa.string(), "review_count": pa.int64(), "mean_rating": pa.float64(),
     },
     "helpful_reviews": {"dataset": pa.string(), "product_id": pa.string(), "review_text": pa.string()},
 }  # fmt: skip
 """Tables that products are made with beside the records and photos, and their columns."""
-CODE = ("source_split", "price", "reason", "brand_raw", "photo_urls")
+CODE = ("source_split", "price", "reason", "brand_raw", "photo_urls", "style")
 """What is absent and not an empty text."""
 
 
@@ -39,6 +41,7 @@ class Relations:
         listed = [row for row in records if row["reason"] is None]
         self.lake.write(pa.Table.from_pylist(records, schema=RECORD_SCHEMA), "records", "d")
         self.lake.write(pa.Table.from_pylist([facts(row) for row in listed], schema=PHOTO_SCHEMA), "photos", "d")
+        others.setdefault("split_groups", others.get("product_groups", []))
         for name, columns in EMPTY.items():
             given = [{"dataset": "d"} | row for row in others.get(name, [])]
             self.lake.write(pa.Table.from_pylist(given, schema=pa.schema(columns)), name, "d")

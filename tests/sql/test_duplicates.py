@@ -70,16 +70,17 @@ class Shop:
         self.pairs(**parameters)
         found = product_groups(pq.read_table(self.lake.path("duplicate_photos", "d")), "d")
         self.lake.write(found, "product_groups", "d")
+        self.lake.write(found, "split_groups", "d")
         return {row["product_id"]: row["group_id"] for row in found.to_pylist()}
 
     def splits(self, test_share=0.5, validation_share=0.5, seed="0"):
         draws = {"seed": seed, "test_share": test_share, "validation_share": validation_share}
-        sources = ("records", "photos", "product_groups", "review_stats", "helpful_reviews")
+        sources = ("records", "photos", "split_groups", "review_stats", "helpful_reviews")
         return {row["product_id"]: row["split"] for row in self.run("products", draws, *sources)}
 
     def offenders(self):
         with duckdb.connect() as connection:
-            tables = ("records", "products", "product_groups")
+            tables = ("records", "products", "split_groups")
             open_views(connection, {table: [self.lake.path(table, "d")] for table in tables})
             return connection.sql(read_sql("checks/no_product_in_two_splits")).fetchall()
 

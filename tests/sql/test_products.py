@@ -36,15 +36,15 @@ def test_the_first_row_speaks_for_the_product(relations):
 
 def test_the_check_finds_a_product_in_two_splits(relations):
     made = relations([photo("a")])
-    no_groups = pa.Table.from_pylist([], schema=pa.schema(EMPTY["product_groups"]))
+    no_groups = pa.Table.from_pylist([], schema=pa.schema(EMPTY["split_groups"]))
     products = [{"product_id": "a", "split": split} for split in ("train", "test")]
     records = [{"product_id": "a", "source_split": "train"}]
     check = "no_product_in_two_splits"
-    assert made.offenders(check, products=products, records=records, product_groups=no_groups)
+    assert made.offenders(check, products=products, records=records, split_groups=no_groups)
     leaked = [{"product_id": "a", "split": "train"}]
     in_test_file = [{"product_id": "a", "source_split": "test"}]
-    assert made.offenders(check, products=leaked, records=in_test_file, product_groups=no_groups)
-    assert not made.offenders(check, products=leaked, records=records, product_groups=no_groups)
+    assert made.offenders(check, products=leaked, records=in_test_file, split_groups=no_groups)
+    assert not made.offenders(check, products=leaked, records=records, split_groups=no_groups)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_check_finds_duplicates_that_straddle_splits(relations, splits, offe
     products = [{"product_id": p, "split": split} for p, split in zip("ab", splits, strict=True)]
     records = [{"product_id": p, "source_split": None} for p in "ab"]
     groups = [{"product_id": p, "group_id": "g"} for p in "ab"]
-    tables = {"products": products, "records": records, "product_groups": groups}
+    tables = {"products": products, "records": records, "split_groups": groups}
     found = relations([photo("a")]).offenders("no_product_in_two_splits", **tables)
     assert [offender for offender, _ in found] == (["g"] if offends else [])
 
@@ -63,27 +63,27 @@ def test_the_check_finds_duplicates_that_straddle_splits(relations, splits, offe
 def test_a_group_of_duplicates_is_drawn_as_one(relations):
     rows = [photo(f"p{number}", source_split=None) for number in range(600)]
     groups = duplicates(*([f"p{n}", f"p{n + 1}", f"p{n + 2}"] for n in range(0, 300, 3)))
-    made = relations(rows, product_groups=groups)
+    made = relations(rows, split_groups=groups)
     drawn = splits(made.products())
     assert all(len({drawn[f"p{n + m}"] for m in range(3)}) == 1 for n in range(0, 300, 3))
     assert set(drawn.values()) == {"train", "validation", "test"}
     alone = splits(relations(rows).products())
     assert all(alone[f"p{n}"] == drawn[f"p{n}"] for n in range(300, 600)), "others' groups change no draw"
-    assert made.offenders_of("no_product_in_two_splits", "products", "records", "product_groups") == []
+    assert made.offenders_of("no_product_in_two_splits", "products", "records", "split_groups") == []
 
 
 def test_duplicates_of_test_products_are_excluded_from_training(relations):
     rows = [photo(product) for product in "abcde"] + [photo(product, source_split="test") for product in "xyz"]
     rows += [photo("z", 1)]
-    made = relations(rows, product_groups=duplicates("ax", "bc", "dz", "y?"))
+    made = relations(rows, split_groups=duplicates("ax", "bc", "dz", "y?"))
     drawn = splits(made.products(validation_share=0.0))
     assert drawn == dict.fromkeys("xyz", "test") | dict.fromkeys("bce", "train") | dict.fromkeys("ad", "excluded")
-    assert made.offenders_of("no_product_in_two_splits", "products", "records", "product_groups") == []
+    assert made.offenders_of("no_product_in_two_splits", "products", "records", "split_groups") == []
 
 
 def test_duplicates_within_the_train_part_share_their_validation_draw(relations):
     rows = [photo(f"p{n}") for n in range(400)]
-    made = relations(rows, product_groups=duplicates(*([f"p{n}", f"p{n + 1}"] for n in range(0, 400, 2))))
+    made = relations(rows, split_groups=duplicates(*([f"p{n}", f"p{n + 1}"] for n in range(0, 400, 2))))
     drawn = splits(made.products(validation_share=0.5))
     assert set(drawn.values()) == {"train", "validation"}
     assert all(drawn[f"p{n}"] == drawn[f"p{n + 1}"] for n in range(0, 400, 2))
@@ -92,7 +92,7 @@ def test_duplicates_within_the_train_part_share_their_validation_draw(relations)
 def test_a_row_in_the_test_part_makes_a_test_product_though_its_photo_is_unusable(relations):
     made = relations([photo("a"), photo("a", 1, source_split="test", unusable="blank photo: x"), photo("b")])
     assert splits(made.products(validation_share=0.0)) == {"a": "test", "b": "train"}
-    assert made.offenders_of("no_product_in_two_splits", "products", "records", "product_groups") == []
+    assert made.offenders_of("no_product_in_two_splits", "products", "records", "split_groups") == []
 
 
 def test_reviews_are_joined_where_there_are_any(relations):
