@@ -40,7 +40,7 @@ def fitting(dataset: DatasetSettings) -> list[Ablation]:
 
 def ablation_keys(house: House) -> list[dg.AssetKey]:
     """The keys of all ablations of all datasets: what the report is made after."""
-    return [dg.AssetKey([name, one.name]) for name, dataset in house.datasets().items() for one in fitting(dataset)]
+    return [dg.AssetKey([name, one.name]) for name, dataset in house.of_table_1().items() for one in fitting(dataset)]
 
 
 def build(house: House, name: str, dataset: DatasetSettings) -> list[dg.AssetsDefinition]:

@@ -41,8 +41,16 @@ class House:
         return pick_device()
 
     def datasets(self) -> dict[str, DatasetSettings]:
-        """Datasets by name."""
+        """All datasets by name."""
         return self.settings.datasets
+
+    def of_table_1(self) -> dict[str, DatasetSettings]:
+        """Those that the five rows of Table 1 are trained on."""
+        return {name: dataset for name, dataset in self.datasets().items() if dataset.table_1}
+
+    def of_same_style(self) -> dict[str, DatasetSettings]:
+        """Those that same-style retrieval is learned on."""
+        return {name: dataset for name, dataset in self.datasets().items() if dataset.same_style is not None}
 
 
 class Recipe(dg.ConfigurableResource):

@@ -9,7 +9,7 @@ import dagster as dg
 
 from assets.common import OWNERS, House, result, say, table_metadata
 from assets.parts import Parted, parted_asset
-from eiclip.embedded import write_amazon, write_fashiongen
+from eiclip.embedded import write_amazon, write_fashiongen, write_styles
 from eiclip.files import digest, source_version
 from eiclip.lake import count_rows, read_sql
 from eiclip.locations import local_file, stamp
@@ -19,7 +19,7 @@ from eiclip.records import write_records
 from eiclip.settings import DatasetSettings
 from eiclip.stage import Made, content_of, make_once, remembered
 
-KINDS = {"fashiongen": "hdf5", "amazon": "json", "table": "parquet"}
+KINDS = {"fashiongen": "hdf5", "amazon": "json", "table": "parquet", "styles": "parquet"}
 
 
 def write_embedded(house: House, name: str, dataset: DatasetSettings) -> dict[str, Any]:
@@ -28,6 +28,8 @@ def write_embedded(house: House, name: str, dataset: DatasetSettings) -> dict[st
     if dataset.kind == "fashiongen":
         train, test = sizes.fashiongen_train, sizes.fashiongen_test
         write_fashiongen(folder, seed=seed, train_products=train, test_products=test)
+    elif dataset.kind == "styles":
+        write_styles(folder, seed=seed, styles=sizes.styles)
     else:
         write_amazon(folder, seed=seed, products=sizes.amazon)
     files = [file for file in folder.rglob("*") if file.is_file()]

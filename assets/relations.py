@@ -28,7 +28,7 @@ SPLIT_SEED = 0
 
 REVIEW_CHARACTERS = 500
 """Of each helpful review that is added to a description."""
-UNITS = {"fashiongen": "row", "amazon": "line", "table": "row"}
+UNITS = {"fashiongen": "row", "amazon": "line", "table": "row", "styles": "row"}
 DUPLICATES = {"distance": 0, "similarity": 0.6}
 GROUPS_TEXT = {
     "product_groups": "One row per product of a group of known duplicates (connected by `duplicate_photos`).",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from assets import same_style_metrics
 from assets.ablations import ablation_keys
 from assets.common import OWNERS, House, Recipe, result, say
 from assets.history import seconds_since_start
@@ -51,14 +52,18 @@ PROFILE = (
     "quarantine",
     "compositions",
 )
+SAME_STYLE = ("pair_funnel", *same_style_metrics.TABLES)
+"""Assets of same-style retrieval that the report shows."""
 RESULT_TABLES = (
     *RESULTS,
+    *SAME_STYLE,
     *(f"profile_{name}" for name in PROFILE),
     "embeddings",
     "training_log",
     "run_metrics",
     "ablation_results",
     "seed_study_summary",
+    "same_style_ablation",
 )
 """Tables that the report reads; what is not there it does without."""
 
@@ -70,7 +75,10 @@ def catalogue(house: House) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=CATALOGUE_KEY,
-        deps=[[name, table] for name in house.datasets() for table in (*RESULTS, "data_profile")],
+        deps=[
+            *([name, table] for name in house.of_table_1() for table in (*RESULTS, "data_profile")),
+            *([name, table] for name in house.of_same_style() for table in SAME_STYLE),
+        ],
         group_name="results",
         kinds={"duckdb"},
         owners=OWNERS,
@@ -161,7 +169,7 @@ def _summary(house: House, made: Made, seconds: float) -> str:
 
     lines = [""]
     with connect(house.home.root) as connection:
-        for name in house.datasets():
+        for name in house.of_table_1():
             for protocol in ("full", "sample100"):
                 lines += [f"{name}, {protocol}:", leaderboard_markdown(connection, name, protocol), ""]
     lines += [f"{name}: {sentence}" for name, sentence in made.facts["headline"].items() if sentence]

@@ -23,6 +23,8 @@ from eiclip.variants import VARIANTS, Variant
 
 PRETRAINED = dg.AssetKey(["general", "pretrained"])
 TABLES = ("entity_vocabulary", "semantic_prior")
+PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
+"""The table of pairs that a variant is trained on."""
 
 
 def gpu_pool() -> str | None:
@@ -169,6 +171,7 @@ def variant_job(
         entity_groups=dataset.entity_groups,
         entity_vocabulary=house.home.lake.path("entity_vocabulary", name),
         semantic_prior=house.home.lake.path("semantic_prior", name),
+        pairs=house.home.lake.path(PAIRS[variant.pairs], name) if variant.pairs in PAIRS else None,
         output=house.home.checkpoint(name, variant.name),
         seed=house.settings.seed,
         threads=house.threads,
@@ -177,17 +180,20 @@ def variant_job(
     )
 
 
-def checkpoint(house: House, name: str, dataset: DatasetSettings, variant: Variant) -> dg.AssetsDefinition:
+def checkpoint(
+    house: House, name: str, dataset: DatasetSettings, variant: Variant, group: str = "training"
+) -> dg.AssetsDefinition:
     """One variant's checkpoint."""
+    pairs = [PAIRS[variant.pairs]] if variant.pairs in PAIRS else []
 
     @dg.asset(
         key=[name, "checkpoint", variant.name],
-        deps=[[name, "shards"], *([name, table] for table in TABLES), PRETRAINED],
-        group_name=f"{name}/training",
+        deps=[[name, "shards"], *([name, table] for table in (*TABLES, *pairs)), PRETRAINED],
+        group_name=f"{name}/{group}",
         kinds={"pytorch", "safetensors"},
         owners=OWNERS,
-        description=f"Row {variant.row}: {variant.title}. Towers in open_clip's own form, entity encoders and gates "
-        "beside them.",
+        description=f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates and "
+        "the fusion of views, where it has them, beside them.",
         **(trainer_step() if variant.trained else {}),
     )
     def asset(

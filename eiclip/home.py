@@ -8,6 +8,9 @@ from eiclip.readers import AmazonReader, FashionGenReader, RawReader, TableReade
 from eiclip.readers.fashiongen import SPLITS
 from eiclip.settings import DatasetSettings
 
+STYLES_FILE, CLICKS_FILE = "products.parquet", "clicks.parquet"
+"""Raw files of the embedded catalogue of styles."""
+
 
 class Home:
     """Paths below `EICLIP_HOME`."""
@@ -50,6 +53,13 @@ class Home:
         """The HTML report."""
         return self.root / "report.html"
 
+    def clicks(self, name: str, dataset: DatasetSettings) -> str | None:
+        """The click log of a dataset: the user's (a path, a URL or a pattern), the embedded one, or none."""
+        if dataset.same_style is None:
+            return None
+        embedded = str(self.raw(name) / CLICKS_FILE) if dataset.kind == "styles" else None
+        return dataset.same_style.log or embedded
+
     def reader(self, name: str, dataset: DatasetSettings) -> RawReader:
         """The reader of a dataset's raw files, embedded or the user's own; what is at a URL is fetched first."""
         if dataset.kind == "fashiongen":
@@ -73,8 +83,10 @@ class Home:
         return AmazonReader(metadata, images, dataset.entity_groups, downloads=downloads, subset=dataset.subset)
 
     def _table(self, name: str, dataset: DatasetSettings) -> TableReader:
-        assert dataset.files is not None  # a setting that is checked
-        files = local_files(dataset.files, self.fetched(name))
+        if dataset.files is None:  # the embedded catalogue of styles: the settings ask a table for its files
+            files = [self.raw(name) / STYLES_FILE]
+        else:
+            files = local_files(dataset.files, self.fetched(name))
         images = self._images(name, dataset)
         return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads=self.downloads(name))
 

@@ -32,6 +32,7 @@ from eiclip.readers.base import UnusablePhotoError
 from eiclip.readers.photo_files import decode_rgb, photo_bytes
 from eiclip.readers.texts import clean_description, normalise_entity
 from eiclip.shards import Sample, encode_photo
+from eiclip.views import joint_of
 
 Photo = Image.Image | Path | str | bytes | np.ndarray
 """An image of Pillow, a file's path, a file's bytes (JPEG, PNG, WEBP), or RGB pixels: uint8 (H, W, 3)."""
@@ -110,6 +111,22 @@ class EntityClip:
             Sample(str(n), str(n), _text(text, n), own) for n, (text, own) in enumerate(zip(listed, tags, strict=True))
         ]
         return embed_texts(self.model, samples, self.device).numpy() if samples else self._none()
+
+    @torch.inference_mode()
+    def encode_joint(self, image_ND: np.ndarray, text_ND: np.ndarray) -> np.ndarray:
+        """Joint views (N, D) of products, of `encode_image`'s and `encode_text`'s embeddings, row by row.
+
+        Same-style rows learned how to join the two; for the others it is their mean.
+
+        Raises:
+            SettingsError: the two are not of one shape (N, D).
+        """
+        if image_ND.shape != text_ND.shape or image_ND.ndim != 2 or image_ND.shape[1] != self.width:
+            raise SettingsError(
+                f"photos {image_ND.shape} and texts {text_ND.shape}: give both as embeddings (N, {self.width}), row by row"
+            )
+        image, text = (torch.from_numpy(np.ascontiguousarray(view, np.float32)) for view in (image_ND, text_ND))
+        return joint_of(self.model, image, text, self.device).numpy()
 
     @torch.inference_mode()
     def gates(self, entities: Entities | Sequence[Entities]) -> list[dict[str, float]]:

@@ -22,6 +22,8 @@ from eiclip.files import whole_file
 SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 CATALOGUE = "eiclip.duckdb"
 RECORDS = "records"
+VECTORS = {"embeddings": ("embedding",), "product_views": ("image", "text", "joint")}
+"""Tables that hold vectors, and the columns that they are in: of one width each."""
 VIEWS = ("records", "listings")
 """What `sql/views` makes of the files of records, in this order."""
 STORAGE_VERSION = "v1.0.0"
@@ -101,11 +103,12 @@ class Lake:
             views = [f"CREATE VIEW {view} AS {read_sql(f'views/{view}')}" for view in VIEWS]
             return [f"CREATE VIEW record_rows AS {rows}", *views]
         columns = "*"
-        if table == "embeddings":
+        if vectors := VECTORS.get(table):
             schemas = [pq.read_schema(file) for file in place.glob("dataset=*/*.parquet")]
-            widths = {schema.field("embedding").type.list_size for schema in schemas}
+            widths = {schema.field(vectors[0]).type.list_size for schema in schemas}
             if len(widths) == 1:  # one width everywhere: an array, for which DuckDB has distances
-                columns = f"* REPLACE (embedding::FLOAT[{widths.pop()}] AS embedding)"
+                width = widths.pop()
+                columns = f"* REPLACE ({', '.join(f'{vector}::FLOAT[{width}] AS {vector}' for vector in vectors)})"
         return [f"CREATE VIEW {table} AS SELECT {columns} FROM {source}, hive_partitioning = false)"]  # noqa: S608
 
 

@@ -7,16 +7,14 @@ Order of precedence: environment variables (nested ones as `EICLIP_TRAINING__EPO
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from eiclip.errors import SettingsError
+from eiclip.same_style_settings import Location, SameStyleSettings
 from eiclip.training_settings import HardwareSettings, Section, TrainingSettings
-
-Location = Annotated[str, BeforeValidator(os.fspath)]
-"""A path, or a URL that fsspec knows."""
 
 
 class DownloadSettings(Section):
@@ -60,10 +58,10 @@ class DatasetSettings(Section):
 
     `folder` is for `fashiongen` (the two `.h5` files), `metadata`, `images` and `reviews` for `amazon`, `files`,
     `images` and `columns` for `table`. Each is a path or a URL that fsspec knows. With none of them the raw files are
-    the embedded catalogue's, written under the home first.
+    the embedded catalogue's, written under the home first; `styles` is always one of those.
     """
 
-    kind: Literal["fashiongen", "amazon", "table"]
+    kind: Literal["fashiongen", "amazon", "table", "styles"]
     folder: Location | None = None
     metadata: Location | None = None
     images: Location | None = None
@@ -83,6 +81,10 @@ class DatasetSettings(Section):
     part_rows: int = Field(20_000, ge=1)
     """Raw rows a part: photos are examined and shards made part by part."""
     entity_groups: tuple[str, ...] = ("brand",)
+    table_1: bool = True
+    """Whether the five rows of the paper's Table 1 are trained on it; False: for same-style retrieval alone."""
+    same_style: SameStyleSettings | None = None
+    """Set: same-style retrieval is learned from its clicks."""
     negatives_group: str = "subcategory"
     """What sample-100's negatives share with the query; where it is an entity group, the model goes without it."""
     test_share: float = Field(0.3, ge=0, lt=1)
@@ -114,6 +116,24 @@ class DatasetSettings(Section):
 
 FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))
 AMAZON = DatasetSettings(kind="amazon", entity_groups=("brand",))
+STYLES = DatasetSettings(
+    kind="styles",
+    columns=ColumnSettings(
+        product_id="sku",
+        title="name",
+        description=("description",),
+        photo="photo",
+        category="category",
+        subcategory="subcategory",
+        gender="gender",
+        price="price",
+        style="style",
+        entities={name: name for name in ("brand", "colour", "season", "composition")},
+    ),
+    entity_groups=("brand", "subcategory", "colour", "composition"),
+    table_1=False,
+    same_style=SameStyleSettings(),
+)
 
 SMALL_RECIPE: dict[str, Any] = {
     "epochs": 3, "batch_size": 64, "tower_lr": 1e-3, "entity_lr": 3e-3, "gate_lr": 2e-2, "gate_freeze": 0.15,
@@ -126,11 +146,12 @@ EMBEDDED_AMAZON_EPOCHS = 6
 
 
 class EmbeddedSettings(Section):
-    """Size of the embedded catalogue and of the general corpus beside it (products, products, products, images)."""
+    """Size of the embedded catalogue (products, products, products, styles) and of the general corpus beside it."""
 
     fashiongen_train: int = Field(3400, ge=20)
     fashiongen_test: int = Field(800, ge=10)
     amazon: int = Field(2200, ge=20)
+    styles: int = Field(900, ge=20)
     general_images: int = Field(6000, ge=64)
     pretraining_epochs: int = Field(8, ge=1)
 
@@ -196,11 +217,11 @@ def _default_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
 
 
 def _embedded_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
-    """Both embedded datasets; the smaller one trains longer, unless the settings say how long."""
+    """The embedded datasets; the smaller one of Table 1 trains longer, unless the settings say how long."""
     training = given.get("training") or {}
     chosen = training.get("epochs") if isinstance(training, dict) else training.epochs
     longer = {} if chosen else {"epochs": EMBEDDED_AMAZON_EPOCHS}
-    return {"fashiongen": FASHIONGEN, "amazon": AMAZON.model_copy(update={"training": longer})}
+    return {"fashiongen": FASHIONGEN, "amazon": AMAZON.model_copy(update={"training": longer}), "styles": STYLES}
 
 
 OTHER_VARIABLES = {"EICLIP_DEVICE", "EICLIP_DAGSTER_STORAGE", "EICLIP_TRAINER_MANIFEST"}

@@ -27,6 +27,33 @@ class AugmentSettings(Section):
     gray_scale_prob: float = Field(0.0, ge=0, le=1)
 
 
+ViewPair = Literal["i-i", "t-t", "m-m", "i-t", "t-i", "i-m", "m-i", "t-m", "m-t"]
+"""A view of the trigger and one of its positive: i photo, t text, m both together."""
+VIEW_PAIRS: tuple[ViewPair, ...] = ("i-i", "t-t", "m-m", "i-t", "t-i", "i-m", "m-i", "t-m", "m-t")
+
+
+class StyleLossSettings(Section):
+    """What is learned of same-style pairs."""
+
+    view_pairs: dict[ViewPair, float] = Field(default_factory=lambda: dict.fromkeys(VIEW_PAIRS, 1.0))
+    """Weight of each combination of views between trigger and positive; one that is absent, or 0, does not count."""
+    caption: float = Field(1.0, ge=0)
+    """Weight of CLIP's own loss, over the triggers' photos and texts, beside the mean of the view pairs."""
+    consistency: float = Field(0.1, ge=0)
+    """Weight of the consistency term: an augmented trigger is to rank its best candidates as the plain one does."""
+    consistency_top: int = Field(10, ge=2)
+    """Candidates whose order is compared."""
+    own_share: float = Field(0.25, ge=0, le=1)
+    """Share of the draws in which a trigger that has positives is paired with itself (another photo of it)."""
+
+    @field_validator("view_pairs")
+    @classmethod
+    def _some(cls, weights: dict[ViewPair, float]) -> dict[ViewPair, float]:
+        if any(weight < 0 for weight in weights.values()) or not any(weights.values()):
+            raise ValueError("weights are not negative, and one at least is not 0")
+        return {name: weights.get(name, 0.0) for name in VIEW_PAIRS}  # equal sums are equal settings
+
+
 LossTerm = Literal["joint", "description", "entities"]
 LOSS_TERMS: tuple[LossTerm, ...] = ("joint", "description", "entities")
 """L(E_I, E_D + E_A^), L(E_I, E_D) and L(E_I, E_A^)."""
@@ -61,6 +88,8 @@ class TrainingSettings(Section):
     False: from its own group's alone."""
     augment: AugmentSettings | None = None
     """Random crops and colours of training photos, by open_clip's own transforms; None: photos as they are."""
+    style: StyleLossSettings = StyleLossSettings()
+    """Same-style rows alone: the terms of their loss."""
     log_every: int = Field(10, ge=1)
 
     @field_validator("loss_terms")

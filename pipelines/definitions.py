@@ -14,6 +14,9 @@ from assets import (
     raw,
     relations,
     report,
+    same_style,
+    same_style_metrics,
+    same_style_study,
     shards,
     training,
     uncertainty,
@@ -21,8 +24,8 @@ from assets import (
 from assets.cluster import trainer_client
 from assets.common import STEPS_AT_ONCE, House, Recipe
 from eiclip.home import Home
-from eiclip.settings import Settings, load_settings
-from pipelines.jobs import ablation_jobs, full_eval, ingest
+from eiclip.settings import DatasetSettings, Settings, load_settings
+from pipelines.jobs import ablation_jobs, full_eval, ingest, same_style_jobs
 from pipelines.sensors import raw_files_sensor
 
 # Dagster's own code uses what Dagster marks as preview or deprecated; nobody here can act on it.
@@ -59,13 +62,25 @@ def dataset_assets(house: House) -> list[dg.AssetsDefinition]:
         if profile.COMPOSITION in dataset.entity_groups:
             found.append(profile.compositions(house, name))
         found.append(profile.build(house, name, dataset))
-        found += [*training.checkpoints(house, name, dataset), *evaluation.build(house, name, dataset)]
-        found += ablations.build(house, name, dataset)
-        found.append(gates.build(house, name, dataset))
-        found.append(history.runs(house, name, dataset))
-        found += uncertainty.build(house, name, dataset)
-        found.append(cards.build(house, name, dataset))
+        if dataset.table_1:
+            found += table_1_assets(house, name, dataset)
+        if dataset.same_style is not None:
+            found += same_style.build(house, name, dataset)
+            found += [same_style_metrics.metrics(house, name), same_style_study.study(house, name, dataset)]
     return found
+
+
+def table_1_assets(house: House, name: str, dataset: DatasetSettings) -> list[dg.AssetsDefinition]:
+    """What is made of the five rows of Table 1, trained on one dataset."""
+    return [
+        *training.checkpoints(house, name, dataset),
+        *evaluation.build(house, name, dataset),
+        *ablations.build(house, name, dataset),
+        gates.build(house, name, dataset),
+        history.runs(house, name, dataset),
+        *uncertainty.build(house, name, dataset),
+        cards.build(house, name, dataset),
+    ]
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -77,7 +92,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[*dataset_assets(house), *shared],
         asset_checks=[shards.check(house, name) for name in house.datasets()],
-        jobs=[full_eval, ingest, *ablation_jobs],
+        jobs=[full_eval(house), ingest, *same_style_jobs(house), *ablation_jobs],
         sensors=[raw_files_sensor(house)],
         executor=executor,
         resources={"pipes": trainer_client(), "recipe": Recipe()},

@@ -1,18 +1,59 @@
 """Jobs: what is run as one."""
 
-import dagster as dg
+from typing import TypeAlias
 
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from assets.common import House
+from assets.same_style import group_of
+from assets.same_style_study import STUDY
 from eiclip.ablations.trials import ABLATIONS
+
+Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
 
 # Not "* and not ...": such strings warn of a beta parameter that Dagster itself gives.
 select = dg.AssetSelection.from_string
 
-full_eval = dg.define_asset_job(
-    "full_eval",
-    selection=dg.AssetSelection.all() - select(" or ".join(f'key:"*/{name}"' for name in ABLATIONS)),
-    description="From raw files to the report: ingest, train the five rows, embed, rank, report. What has not changed "
-    "since the last run is reused.",
-)
+RESULTS = 'key:"results/catalogue" or key:"results/report"'
+
+
+def full_eval(house: House) -> Job:
+    """Everything about the five rows of Table 1: no ablation, and nothing of same-style retrieval."""
+    others = [f'key:"*/{name}"' for name in ABLATIONS]
+    others += [f'key:"{name}/*"' for name in house.datasets() if name not in house.of_table_1()]
+    selection = dg.AssetSelection.all() - select(" or ".join(others))
+    if groups := [group_of(name) for name in house.of_same_style()]:
+        selection -= dg.AssetSelection.groups(*groups)
+    return dg.define_asset_job(
+        "full_eval",
+        selection=selection,
+        description="From raw files to the report: ingest, train the five rows, embed, rank, report. What has not "
+        "changed since the last run is reused.",
+    )
+
+
+def same_style_jobs(house: House) -> list[Job]:
+    """What is learned of clicks, and the study of its seeds and of the terms of its loss; none without a dataset."""
+    groups = [group_of(name) for name in house.of_same_style()]
+    if not groups:
+        return []
+    studies = select(f'key:"*/{STUDY}"')
+    everything = dg.AssetSelection.groups(*groups).upstream()
+    return [
+        dg.define_asset_job(
+            "same_style_eval",
+            selection=(everything - studies) | select(RESULTS),
+            description="From clicks to the report: mine pairs of one style, train on them in three views, rank every "
+            "row by pairs of views, compare. What has not changed since the last run is reused.",
+        ),
+        dg.define_asset_job(
+            STUDY,
+            selection=everything | select(RESULTS),
+            description="The rows of same-style retrieval with three training seeds, and the loss without each part.",
+        ),
+    ]
+
 
 ingest = dg.define_asset_job(
     "ingest",
@@ -25,7 +66,7 @@ ingest = dg.define_asset_job(
 ablation_jobs = [
     dg.define_asset_job(
         name,
-        selection=f'+key:"*/{name}" or key:"results/catalogue" or key:"results/report"',
+        selection=f'+key:"*/{name}" or {RESULTS}',
         description=f"{ablation.question} Trains what the answer needs, for every dataset it can be asked of, after "
         "whatever of its upstream has changed, and puts it into the report.",
     )

@@ -7,5 +7,6 @@ of processes.
 from eiclip.embedded.amazon import write_amazon
 from eiclip.embedded.fashiongen import write_fashiongen
 from eiclip.embedded.general import write_general_corpus
+from eiclip.embedded.styles import write_styles
 
-__all__ = ["write_amazon", "write_fashiongen", "write_general_corpus"]
+__all__ = ["write_amazon", "write_fashiongen", "write_general_corpus", "write_styles"]

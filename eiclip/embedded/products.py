@@ -85,7 +85,8 @@ def _subcategory(kind: Kind, fibre: str) -> str:
     return "SHEARLING" if kind.noun == "coat" and fibre == "shearling" else kind.subcategory
 
 
-def _drop_tags(product: Product, rng: np.random.Generator) -> Product:
+def drop_tags(product: Product, rng: np.random.Generator) -> Product:
+    """The product with the tags that its seller forgot."""
     none_at_all = chance(rng, _ALL_MISSING)
     dropped = {tag: "" for tag, share in _MISSING.items() if chance(rng, share) or none_at_all}
     return replace(product, **dropped)  # type: ignore[arg-type]
@@ -126,7 +127,22 @@ def draw_product(seed: int, house: House, index: int, brand: str | None = None) 
         gender=pick(rng, ("Women", "Men")),
         price=round(float(np.exp(rng.normal(5.6, 0.6)))),
     )
-    return _drop_tags(product, rng) if brand is None else product
+    return drop_tags(product, rng) if brand is None else product
+
+
+def recolour(product: Product, rng: np.random.Generator) -> Product:
+    """The same design in another colourway: every colour drawn anew, nothing else touched."""
+    weights = [0.0 if name == product.colour else 1.0 for name in GARMENT_COLOURS]
+    liked = _colour_weights(product.brand)
+    colour = pick_weighted(rng, tuple(GARMENT_COLOURS), [w * own for w, own in zip(weights, liked, strict=True)])
+    return replace(product, colour=colour, pattern_colour=_other(rng, colour), panel_colour=_other(rng, colour))
+
+
+def dye(product: Product, rng: np.random.Generator) -> Product:
+    """The product's look in the colours that it names, as one dye lot has them."""
+    named = ("colour", "pattern_colour", "panel_colour")
+    tones = {field: jitter(GARMENT_COLOURS[getattr(product, field)], rng) for field in named}
+    return replace(product, look=replace(product.look, **tones))  # type: ignore[arg-type]
 
 
 def draw_products(seed: int, house: House, count: int, brands: Mapping[int, str] | None = None) -> list[Product]:

@@ -115,9 +115,9 @@ def _without(brand: str, sentences: Iterable[str]) -> list[str]:
     return kept
 
 
-def describe(product: Product, rng: np.random.Generator) -> str:
-    """One to four short sentences about what can be seen, without the brand."""
-    sentences = [_opening(product, rng, NAMED), *_phrases(product, rng, NAMED)]
+def describe(product: Product, rng: np.random.Generator, named: float = NAMED) -> str:
+    """One to four short sentences about what can be seen, each detail with probability `named`; never the brand."""
+    sentences = [_opening(product, rng, named), *_phrases(product, rng, named)]
     if chance(rng, 0.55):
         sentences.append(pick(rng, _EMPTY))
     if chance(rng, _GENERAL_WORD):

@@ -1,7 +1,8 @@
 """EntityClipModel: the towers and the entities of one variant together, its loss, and its checkpoint folder.
 
-A checkpoint folder is open_clip's own (see `towers`) with three files more: `eiclip.json` (variant and settings),
-`vocabulary.json`, and `entities.safetensors` (encoders and gates, where the variant has them).
+A checkpoint folder is open_clip's own (see `towers`) with some files more: `eiclip.json` (variant and settings),
+`vocabulary.json`, `entities.safetensors` (encoders and gates, where the variant has them), and `views.safetensors` (the
+fusion of photo and text, where it has one).
 
 Shape suffixes: B batch, K entity groups, L tokens, D embedding width.
 """
@@ -25,12 +26,13 @@ from eiclip.files import sha256_file, whole_folder, write_json
 from eiclip.model.entities import EntityFusion, FusedEntities
 from eiclip.model.losses import LossTerms, Pairs, contrastive_loss, unit
 from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
+from eiclip.model.views import ViewFusion, joint_view
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.stage import LOG_FILE, MANIFEST
 from eiclip.training_settings import LossTerm, TrainingSettings
 from eiclip.variants import Variant, get_variant
 
-ENTITIES_FILE = "entities.safetensors"
+ENTITIES_FILE, VIEWS_FILE = "entities.safetensors", "views.safetensors"
 Gather = Callable[[Tensor], Tensor]
 """Rows of all processes, through which gradients flow back."""
 
@@ -75,6 +77,7 @@ class EntityClipModel(nn.Module):
                 equal_weight=training.equal_weight,
                 unit_norm=training.unit_norm,
             )
+        self.views = ViewFusion(embedding_width(towers)) if variant.pairs != "none" else None
 
     def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
         """E_I (B, D), of any length, of normalised pixels."""
@@ -91,6 +94,10 @@ class EntityClipModel(nn.Module):
         """E_D and E_A^ of token ids and entity ids (-1: missing); rows 1 to 3 have no E_A^."""
         entities = None if self.fusion is None else self.fusion(ids_BK)
         return TextParts(self.encode_description(tokens_BL), entities)
+
+    def encode_joint(self, image_BD: Tensor, text_BD: Tensor) -> Tensor:
+        """m (B, D), the joint view of unit embeddings of photos and texts; without a fusion their mean. Length one."""
+        return joint_view(self.views, image_BD, text_BD)
 
     @property
     def scale(self) -> Tensor:
@@ -143,7 +150,7 @@ class EntityClipModel(nn.Module):
         return LossTerms(term(2), term(1), term(3, keep_G))
 
     def parameter_groups(self, training: TrainingSettings) -> list[dict[str, Any]]:
-        """Optimizer groups `towers`, `entities`, `gates`, each with its own learning rate."""
+        """Optimizer groups `towers`, `entities`, `gates` and `views`, each with a learning rate (views: the entities')."""
         groups = [{"name": "towers", "params": list(self.towers.parameters()), "lr": training.tower_lr}]
         if self.fusion is not None:
             encoders = list(self.fusion.encoders.parameters())
@@ -151,6 +158,8 @@ class EntityClipModel(nn.Module):
             if self.fusion.gates is not None:
                 gates = list(self.fusion.gates.parameters())
                 groups.append({"name": "gates", "params": gates, "lr": training.gate_lr})
+        if self.views is not None:
+            groups.append({"name": "views", "params": list(self.views.parameters()), "lr": training.entity_lr})
         return groups
 
 
@@ -170,6 +179,8 @@ def save_checkpoint(model: EntityClipModel, folder: Path, extra: dict[str, Any],
         if model.fusion is not None:
             state = {name: value.contiguous() for name, value in model.fusion.state_dict().items()}
             save_file(state, part / ENTITIES_FILE)
+        if model.views is not None:
+            save_file({name: value.contiguous() for name, value in model.views.state_dict().items()}, part / VIEWS_FILE)
         write_json(part / "vocabulary.json", model.vocabulary.to_json())
         described = {"variant": model.variant.name, "training": model.training_settings.model_dump(), **extra}
         write_json(part / "eiclip.json", described)
@@ -192,6 +203,8 @@ def load_checkpoint(folder: Path, device: str = "cpu") -> EntityClipModel:
         model = EntityClipModel(load_towers(folder), get_variant(described["variant"]), vocabulary, training)
         if model.fusion is not None:
             model.fusion.load_state_dict(load_file(folder / ENTITIES_FILE))
+        if model.views is not None:
+            model.views.load_state_dict(load_file(folder / VIEWS_FILE))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{folder}: not a whole checkpoint ({error}); materialise it again") from error
     return model.eval().to(device)

@@ -22,6 +22,8 @@ class TrainJob(Section):
     entity_groups: tuple[str, ...] = ()
     entity_vocabulary: Path | None = None
     semantic_prior: Path | None = None
+    pairs: Path | None = None
+    """Same-style rows: the pairs they are trained on (trigger_id, positive_id, weight)."""
     output: Path
     seed: int = 0
     threads: int = 1
@@ -47,6 +49,7 @@ LOG_SCHEMA = pa.schema(
         ("loss_joint", pa.float32()),
         ("loss_description", pa.float32()),
         ("loss_entities", pa.float32()),
+        ("loss_views", pa.map_(pa.string(), pa.float32())),
         ("lr_towers", pa.float32()),
         ("lr_entities", pa.float32()),
         ("lr_gates", pa.float32()),
@@ -56,4 +59,5 @@ LOG_SCHEMA = pa.schema(
         ("seconds", pa.float32()),
     ]
 )
-"""The step log: one row every `log_every` steps; `gates` is the mean weight of each group over the batch's entities."""
+"""The step log: one row every `log_every` steps; `gates` is the mean weight of each group over the batch's entities.
+`loss_views` holds the terms of a same-style row, whose other three are empty."""

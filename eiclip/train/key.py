@@ -9,7 +9,7 @@ from eiclip.files import digest, source_version
 from eiclip.stage import content_digest
 from eiclip.train.job import TrainJob
 
-PLACES = {"output", "shards", "initial", "entity_vocabulary", "semantic_prior"}
+PLACES = {"output", "shards", "initial", "entity_vocabulary", "semantic_prior", "pairs"}
 MACHINE = {"processes", "workers", "prefetch", "checkpoint_every"}
 """Hardware settings that change how fast and how safe a training is, and nothing of what is computed but rounding."""
 
@@ -25,8 +25,10 @@ def training_inputs(job: TrainJob) -> dict[str, Any]:
     Raises:
         CorruptOutputError: something it reads is not there.
     """
-    tables = {"entity_vocabulary": job.entity_vocabulary, "semantic_prior": job.semantic_prior}
+    tables = {"entity_vocabulary": job.entity_vocabulary, "semantic_prior": job.semantic_prior, "pairs": job.pairs}
     described = job.model_dump(mode="json", exclude={*PLACES, "threads"})
+    if job.pairs is None:
+        del described["training"]["style"]  # what a row does not read does not make it another
     described["hardware"] = {k: v for k, v in described["hardware"].items() if k not in MACHINE}
     return {
         "code": training_code(),

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from eiclip.errors import SettingsError
 from eiclip.model.inputs import ModelInputs
 from eiclip.shards import CheckedShard, Finding, sound_shards
+from eiclip.train.pairs import PairDraws
 from eiclip.train.photos import Photos, Task, live_as_long_as_the_trainer, room, seeded
 from eiclip.train.texts import Texts
 from eiclip.training_settings import AugmentSettings, HardwareSettings
@@ -38,6 +39,8 @@ class Batch(NamedTuple):
     """int64, cut to the longest text of the batch."""
     ids_BK: Tensor
     """int64 entity ids: -1 missing, 0 unknown."""
+    product_B: Tensor
+    """int64, the same for samples of one product."""
 
 
 def epoch_order(shard_sizes: Sequence[int], seed: int, epoch: int, window: int = WINDOW) -> np.ndarray:
@@ -71,6 +74,9 @@ class Loader:
         ranks: trainer processes that share each batch.
         hardware: worker processes, prefetching, and what to do about damaged samples.
         augment: random crops and colours; None: photos as they are.
+        pairs: same-style pairs (`eiclip.train.pairs.read_pairs`): a batch then holds `batch_size` triggers and, behind
+            them, the positive of each; None: every sample stands for itself.
+        own_share: share of the draws in which a trigger is paired with itself.
         device: of the model; on a GPU batches lie in pinned memory.
 
     Raises:
@@ -89,6 +95,8 @@ class Loader:
         ranks: int = 1,
         hardware: HardwareSettings = HardwareSettings(),  # noqa: B008 - frozen
         augment: AugmentSettings | None = None,
+        pairs: pa.Table | None = None,
+        own_share: float = 0.0,
         device: str = "cpu",
     ) -> None:
         checked = sound_shards(shards, "train", hardware.corrupt_samples)
@@ -100,6 +108,9 @@ class Loader:
         self.seed, self.rank, self.ranks = seed, rank, ranks
         index = pa.concat_tables([shard.index for shard in checked])
         self._texts = Texts(index, inputs)
+        draws = pairs if pairs is not None else _no_pairs()
+        self.draws = PairDraws(draws, index["product_id"], seed, own_share)
+        self._paired = pairs is not None
         self._photos = _photos(checked, index, inputs.photo_size, seed, augment)
         self._hardware, self._pinned = hardware, device.startswith("cuda")
         self._workers = _workers(hardware, ranks, device)
@@ -117,13 +128,20 @@ class Loader:
             tokens_BL, ids_BK = self._texts.of(task.samples_B)
             if self._pinned:
                 tokens_BL, ids_BK = tokens_BL.pin_memory(), ids_BK.pin_memory()
-            yield Batch(pixels_BHWC, tokens_BL, ids_BK)
+            yield Batch(pixels_BHWC, tokens_BL, ids_BK, torch.from_numpy(self.draws.product_N[task.samples_B]))
 
     def _epoch_tasks(self, number: int, start: int) -> list[Task]:
         order_N = epoch_order(self.shard_sizes, self.seed, number)
         share = self.batch_size // self.ranks
-        places = (step * self.batch_size + self.rank * share for step in range(start, self.steps))
-        return [Task(number, place, order_N[place : place + share]) for place in places]
+        places = [step * self.batch_size + self.rank * share for step in range(start, self.steps)]
+        if not self._paired:
+            return [Task(number, place, order_N[place : place + share]) for place in places]
+        positive_N = self.draws.of(number)[order_N]
+        sides = (order_N, positive_N)
+        return [
+            Task(number, 2 * place, np.concatenate([side_N[place : place + share] for side_N in sides]))
+            for place in places
+        ]
 
     def _pixels(self, tasks: list[Task]) -> Iterator[Tensor]:
         if self._workers:
@@ -153,6 +171,10 @@ class Loader:
         self._pool.append(pool)
         weakref.finalize(self, self._pool.clear)
         atexit.register(self._pool.clear)
+
+
+def _no_pairs() -> pa.Table:
+    return pa.table({"trigger_id": pa.array([], pa.string()), "positive_id": pa.array([], pa.string()), "weight": []})
 
 
 class _Tasks(list[Task]):

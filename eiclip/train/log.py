@@ -3,46 +3,53 @@
 Shape suffixes: B own share of the batch, K entity groups.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.losses import LossTerms
+from eiclip.train.objective import Objective
 from eiclip.train.world import World
 
 CLOSED = 0.04
 """A mean gate under this is a gate that has collapsed."""
 
 
-def batch_means(world: World, terms: LossTerms, weight_BK: Tensor | None) -> list[float]:
-    """The three terms over the global batch, then the mean weight of each group over its entities."""
-    shares = list(terms)
-    if weight_BK is not None:
-        shares += [*weight_BK.sum(0), *(weight_BK > 0).sum(0).float()]
-    values: list[float] = world.mean(torch.stack(shares).detach().float()).tolist()
-    losses, sums = values[:3], values[3:]
+class Means(NamedTuple):
+    """What a step came to over the global batch: the loss, its terms, and each group's mean weight (none: no gates)."""
+
+    loss: float
+    terms: dict[str, float]
+    weights: list[float]
+
+
+def batch_means(world: World, found: Objective) -> Means:
+    """Loss and terms over the global batch, and the mean weight of each group over its entities."""
+    shares, names = [found.loss, *found.terms.values()], list(found.terms)
+    if found.weight_BK is not None:
+        shares += [*found.weight_BK.sum(0), *(found.weight_BK > 0).sum(0).float()]
+    loss, *values = world.mean(torch.stack(shares).detach().float()).tolist()
+    terms, sums = dict(zip(names, values, strict=False)), values[len(names) :]
     half = len(sums) // 2
     present = (max(count, 1 / world.size) for count in sums[half:])
-    return losses + [total / count for total, count in zip(sums[:half], present, strict=True)]
+    return Means(loss, terms, [total / count for total, count in zip(sums[:half], present, strict=True)])
 
 
-def step_row(model: EntityClipModel, means: Sequence[float], rates: Mapping[str, float]) -> dict[str, Any]:
-    """What the model has to say for a row of the step log, of `batch_means`."""
-    joint, description, entities, *weights = means
-    losses = dict(zip(("joint", "description", "entities"), (joint, description, entities), strict=True))
+def step_row(model: EntityClipModel, means: Means, rates: Mapping[str, float]) -> dict[str, Any]:
+    """What the model has to say for a row of the step log."""
+    of_views = model.views is not None
+    named = {f"loss_{name}": None if of_views else means.terms[name] for name in LossTerms._fields}
     return {
-        "loss": sum(losses[name] for name in model.loss_terms),
-        "loss_joint": joint,
-        "loss_description": description,
-        "loss_entities": entities,
+        "loss": means.loss,
+        **named,
+        "loss_views": list(means.terms.items()) if of_views else [],
         "lr_towers": rates["towers"],
         "lr_entities": rates.get("entities", 0.0),
         "lr_gates": rates.get("gates", 0.0),
         "temperature": 1 / model.scale.item(),
-        "gates": list(zip(model.vocabulary.groups, weights, strict=True)) if weights else [],
+        "gates": list(zip(model.vocabulary.groups, means.weights, strict=True)) if means.weights else [],
     }
 
 

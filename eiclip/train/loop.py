@@ -17,16 +17,14 @@ from typing import Any
 
 import pyarrow as pa
 import torch
-from torch import Tensor
 
-from eiclip.devices import mixed_precision, use_threads
+from eiclip.devices import use_threads
 from eiclip.embed import embed_samples
-from eiclip.errors import NonFiniteError
+from eiclip.errors import NonFiniteError, SettingsError
 from eiclip.files import remove_parts
 from eiclip.lock import held
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.inputs import ModelInputs
-from eiclip.model.losses import LossTerms
 from eiclip.model.towers import SMALL, load_towers, new_towers
 from eiclip.shards import read_manifest, sound_samples, sound_shards
 from eiclip.train.encoder import Encoder
@@ -34,7 +32,9 @@ from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.key import training_key
 from eiclip.train.loader import Batch, Loader
 from eiclip.train.log import batch_means, closed_gates, epoch_sentence, step_row
+from eiclip.train.objective import Objective, objective
 from eiclip.train.optimizers import Optimizers
+from eiclip.train.pairs import read_pairs
 from eiclip.train.state import State, States
 from eiclip.train.stopping import Stop, StoppedError, stop_on_signal
 from eiclip.train.world import World, joined
@@ -122,6 +122,8 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         ranks=world.size,
         hardware=job.hardware,
         augment=job.training.augment,
+        pairs=pairs_of(job, model),
+        own_share=job.training.style.own_share,
         device=world.device,
     )
     steps = job.training.epochs * loader.steps if model.variant.trained else 0
@@ -130,9 +132,31 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
     run = Run(job, world, model, encoder, optimizers, loader, steps, progress)
     together = f", {world.size} processes" if world.size > 1 else ""
     progress(f"{run.name}: {loader.samples} photos, {steps} steps of {loader.batch_size} on {world.device}{together}")
+    if model.views is not None:
+        progress(
+            f"{run.name}: {loader.draws.pairs} pairs of {loader.draws.triggers} triggers; the others are their own"
+        )
+        if loader.draws.unknown:
+            progress(f"{run.name}: {loader.draws.unknown} pairs left out: a product of theirs has no training photo")
     for finding in loader.quarantined:
         progress(f"WARNING {run.name}: {'left out, ' if finding.lost else ''}damaged: {finding}")
     return run
+
+
+def pairs_of(job: TrainJob, model: EntityClipModel) -> pa.Table | None:
+    """The pairs that a job is trained on; None for a row that knows none.
+
+    Raises:
+        SettingsError: the row is trained on pairs and the job names none.
+        RawDataError: they are no pairs.
+    """
+    if model.views is None:
+        return None
+    if job.pairs is None:
+        raise SettingsError(
+            f"{job.dataset}/{job.variant}: this row is trained on pairs; name them in the job's `pairs`"
+        )
+    return read_pairs(job.pairs)
 
 
 def _train(run: Run) -> None:
@@ -158,27 +182,21 @@ def _batches(run: Run) -> Iterator[tuple[int, Batch]]:
             yield epoch, batch
 
 
-def forward(run: Run, batch: Batch) -> tuple[LossTerms, Tensor | None]:
-    """The terms of the loss over the global batch, and the weights (B, K) of this share's entities."""
-    pixels_BHWC, tokens_BL, ids_BK = (part.to(run.world.device, non_blocking=True) for part in batch)
-    with mixed_precision(run.world.device, run.job.hardware.precision):
-        encoded = run.encoder(pixels_BHWC, tokens_BL, ids_BK)
-    gather = run.world.gather if run.world.size > 1 else None
-    first = run.world.rank * len(pixels_BHWC)
-    terms = run.model.loss(encoded.image_BD, encoded.text, encoded.scale, gather, first)
-    return terms, None if encoded.text.entities is None else encoded.text.entities.weight_BK
+def forward(run: Run, batch: Batch) -> Objective:
+    """The loss over the global batch, its terms, and the weights (B, K) of this share's entities."""
+    return objective(run.encoder, batch, run.job, run.world)
 
 
 def _step(run: Run, batch: Batch, epoch: int) -> None:
     _seed_step(run)
-    terms, weight_BK = forward(run, batch)
+    found = forward(run, batch)
     rates = run.optimizers.rates
-    run.optimizers.step(terms.total(run.model.loss_terms), run.world)
+    run.optimizers.step(found.loss, run.world)
     run.model.bound_scale()
     run.pairs += run.loader.batch_size
     run.step += 1
     if (run.step - 1) % run.job.training.log_every == 0 or run.step == run.steps:
-        _log(run, epoch, terms, weight_BK, rates)
+        _log(run, epoch, found, rates)
 
 
 def _seed_step(run: Run) -> None:
@@ -200,14 +218,14 @@ def _save_or_stop(run: Run, stop: Stop) -> None:
         )
 
 
-def _log(run: Run, epoch: int, terms: LossTerms, weight_BK: Tensor | None, rates: dict[str, float]) -> None:
-    means = batch_means(run.world, terms, weight_BK)
+def _log(run: Run, epoch: int, found: Objective, rates: dict[str, float]) -> None:
+    means = batch_means(run.world, found)
     row = step_row(run.model, means, rates)
     if not math.isfinite(row["loss"]):
+        shown = {name: round(mean, 3) for name, mean in means.terms.items()}
         raise NonFiniteError(
-            f"{run.name}: loss is {row['loss']} at step {run.step - 1} of {run.steps} (terms "
-            f"{[round(mean, 3) for mean in means[:3]]}); lower the learning rates (tower_lr "
-            f"{run.job.training.tower_lr}, entity_lr {run.job.training.entity_lr})"
+            f"{run.name}: loss is {row['loss']} at step {run.step - 1} of {run.steps} (terms {shown}); lower the "
+            f"learning rates (tower_lr {run.job.training.tower_lr}, entity_lr {run.job.training.entity_lr})"
         )
     place = {"dataset": run.job.dataset, "variant": run.job.variant, "step": run.step - 1, "epoch": epoch}
     run.log.append(place | row | {"pairs_per_second": run.pairs / run.seconds, "seconds": run.seconds})

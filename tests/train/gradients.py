@@ -20,8 +20,7 @@ def write_gradients(job: TrainJob, output: Path) -> None:
     with joined() as world:
         use_threads(1)
         run = start(job, world, lambda _: None)
-        terms, _ = forward(run, next(run.loader.epoch(0)))
-        loss = terms.total(run.model.loss_terms)
+        loss = forward(run, next(run.loader.epoch(0))).loss
         loss.backward()
         world.average_gradients(run.model.parameters())
         found = {name: p.grad.to_dense() for name, p in run.model.named_parameters() if p.grad is not None}

@@ -1,0 +1,156 @@
+"""The loss of same-style pairs: every view of a trigger against every view of its positive, and a consistency term.
+
+Each term is CLIP's symmetric cross entropy over the pairs of a batch, on cosines. Two pairs may share a product: its
+other appearances are no negatives of it.
+
+Under data parallelism a process has B pairs of a global batch of G: its pairs are the queries, everybody's the
+candidates (as `eiclip.model.losses`).
+
+Shape suffixes: B own pairs, G pairs of the global batch, D embedding width, K candidates kept.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from eiclip.model.losses import NO_CANDIDATE
+from eiclip.training_settings import StyleLossSettings
+
+VIEW_OF = {"i": 0, "t": 1, "m": 2}
+"""Place of a view in `Views`, by its letter in the names of view pairs."""
+
+Gather = Callable[[Tensor], Tensor]
+
+
+class Views(NamedTuple):
+    """The views of some products, unit length."""
+
+    image_BD: Tensor
+    text_BD: Tensor
+    joint_BD: Tensor
+
+
+class StylePairs(NamedTuple):
+    """A batch of pairs: row by row a trigger and its positive, and which products they are."""
+
+    trigger: Views
+    positive: Views
+    trigger_product_B: Tensor
+    positive_product_B: Tensor
+    augmented: Views | None = None
+    """The triggers seen otherwise (another crop of the photo), where the consistency term is on."""
+
+
+class StyleTerms(NamedTuple):
+    """The terms of a loss by name, and the weighted sum that is minimised."""
+
+    terms: dict[str, Tensor]
+    weights: dict[str, float]
+
+    def total(self) -> Tensor:
+        """The weighted mean of the view pairs, plus the other terms by their weights."""
+        pairs = [name for name in self.terms if "-" in name]
+        share = sum(self.weights[name] for name in pairs)
+        found = [self.terms[name] * (self.weights[name] / (share if name in pairs else 1)) for name in self.terms]
+        return torch.stack(found).sum()
+
+
+def style_terms(
+    own: StylePairs, scale: Tensor, settings: StyleLossSettings, gather: Gather | None = None, first: int = 0
+) -> StyleTerms:
+    """Every term that the settings give a weight.
+
+    Args:
+        own: this process's pairs.
+        scale: the learned inverse temperature.
+        settings: which terms, and their weights.
+        gather: rows of all processes from this one's; None: it is alone.
+        first: row of this process's first pair among everyone's.
+    """
+    weights: dict[str, float] = {name: weight for name, weight in settings.view_pairs.items() if weight}
+    everyone = own if gather is None else _gathered(own, gather)
+    repeated_BG = _repeated(own, everyone, first)
+    terms = {
+        name: _pair_loss(own, everyone, VIEW_OF[name[0]], VIEW_OF[name[2]], scale, repeated_BG, first)
+        for name in weights
+    }
+    if settings.caption:
+        weights["caption"] = settings.caption
+        terms["caption"] = _caption_loss(own, everyone, scale, repeated_BG, first)
+    if own.augmented is not None:
+        weights["consistency"] = settings.consistency
+        terms["consistency"] = _consistency(own, everyone, scale, settings.consistency_top)
+    return StyleTerms(terms, weights)
+
+
+def _gathered(own: StylePairs, gather: Gather) -> StylePairs:
+    def products(product_B: Tensor) -> Tensor:
+        return gather(product_B[:, None].double())[:, 0].long()  # doubles hold them exactly
+
+    trigger, positive = (Views(*map(gather, views)) for views in (own.trigger, own.positive))
+    return StylePairs(trigger, positive, products(own.trigger_product_B), products(own.positive_product_B))
+
+
+def _repeated(own: StylePairs, everyone: StylePairs, first: int) -> Tensor:
+    """Which other pairs (B, G) hold a product of the pair: no negatives of it."""
+    mine = (own.trigger_product_B, own.positive_product_B)
+    others = (everyone.trigger_product_B, everyone.positive_product_B)
+    shared_BG = torch.stack([a[:, None] == b[None, :] for a in mine for b in others]).any(dim=0)
+    rows = torch.arange(len(shared_BG), device=shared_BG.device)
+    shared_BG[rows, rows + first] = False
+    return shared_BG
+
+
+def _pair_loss(
+    own: StylePairs, everyone: StylePairs, trigger: int, positive: int, scale: Tensor, repeated_BG: Tensor, first: int
+) -> Tensor:
+    """Mean of trigger-to-positive and positive-to-trigger cross entropy."""
+    return _symmetric(
+        (own.trigger[trigger], own.positive[positive]),
+        (everyone.trigger[trigger], everyone.positive[positive]),
+        scale,
+        repeated_BG,
+        first,
+    )
+
+
+def _caption_loss(own: StylePairs, everyone: StylePairs, scale: Tensor, repeated_BG: Tensor, first: int) -> Tensor:
+    """CLIP's own loss over the triggers: a photo and the text of the same product."""
+    mine, others = own.trigger, everyone.trigger
+    return _symmetric(
+        (mine.image_BD, mine.text_BD), (others.image_BD, others.text_BD), scale, repeated_BG, first
+    )  # fmt: skip
+
+
+def _symmetric(
+    own: tuple[Tensor, Tensor], everyone: tuple[Tensor, Tensor], scale: Tensor, repeated_BG: Tensor, first: int
+) -> Tensor:
+    target_B = torch.arange(first, first + len(own[0]), device=own[0].device)
+    sides = ((own[0], everyone[1]), (own[1], everyone[0]))
+    losses = [
+        F.cross_entropy((scale * query_BD @ candidate_GD.T).masked_fill(repeated_BG, NO_CANDIDATE), target_B)
+        for query_BD, candidate_GD in sides
+    ]
+    return (losses[0] + losses[1]) / 2
+
+
+def _consistency(own: StylePairs, everyone: StylePairs, scale: Tensor, top: int) -> Tensor:
+    """How far an augmented trigger ranks its best candidates from how the plain one does: mean KL divergence.
+
+    Over the photo and the joint view: the plain trigger's `top` best positives, its distribution over them the target.
+    """
+    assert own.augmented is not None
+    losses = []
+    for view in (0, 2):
+        candidate_GD = everyone.positive[view].detach()
+        plain_BG = (scale * own.trigger[view] @ candidate_GD.T).detach()
+        seen_BG = scale * own.augmented[view] @ candidate_GD.T
+        best_BK = plain_BG.topk(min(top, plain_BG.shape[1]), dim=1)
+        target_BK = best_BK.values.log_softmax(dim=1)
+        found_BK = seen_BG.gather(1, best_BK.indices).log_softmax(dim=1)
+        losses.append(F.kl_div(found_BK, target_BK, reduction="batchmean", log_target=True))
+    return torch.stack(losses).mean()
+

@@ -1,0 +1,82 @@
+"""What a step minimises: EI-CLIP's terms over a batch of products, or the terms of same-style pairs.
+
+Shape suffixes: B own share of the batch (of pairs, where the row is of pairs), H height, W width, C channels, K entity
+groups, D embedding width.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from eiclip.devices import mixed_precision
+from eiclip.model.entity_clip import EntityClipModel, TextParts
+from eiclip.model.losses import unit
+from eiclip.model.style_loss import StylePairs, Views, style_terms
+from eiclip.train.encoder import Encoded, Encoder
+from eiclip.train.job import TrainJob
+from eiclip.train.loader import Batch
+from eiclip.train.world import World
+
+SHIFT = 8
+"""An augmented photo is moved by up to one part in so many of its side."""
+
+
+class Objective(NamedTuple):
+    """The loss of a step, its terms by name, and the weights (B, K) of this share's entities."""
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+    weight_BK: Tensor | None
+
+
+def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Objective:
+    """The loss over the global batch; where the model has a fusion of views, over its pairs."""
+    batch = Batch(*(part.to(world.device, non_blocking=True) for part in batch))
+    model = encoder.model
+    gather = world.gather if world.size > 1 else None
+    paired = model.views is not None
+    pairs = len(batch.product_B) // 2 if paired else len(batch.product_B)
+    consistent = paired and job.training.style.consistency > 0
+    pixels_BHWC = batch.pixels_BHWC
+    if consistent:
+        pixels_BHWC = torch.cat([pixels_BHWC, moved(pixels_BHWC[:pairs])])
+    with mixed_precision(world.device, job.hardware.precision):
+        encoded = encoder(pixels_BHWC, batch.tokens_BL, batch.ids_BK)
+    weight_BK = None if encoded.text.entities is None else encoded.text.entities.weight_BK
+    if not paired:
+        terms = model.loss(encoded.image_BD, encoded.text, encoded.scale, gather, world.rank * pairs)
+        return Objective(terms.total(model.loss_terms), terms._asdict(), weight_BK)
+    own = style_pairs(model, encoded, batch.product_B, consistent)
+    found = style_terms(own, encoded.scale, job.training.style, gather, world.rank * pairs)
+    return Objective(found.total(), found.terms, weight_BK)
+
+
+def style_pairs(model: EntityClipModel, encoded: Encoded, product_B: Tensor, consistent: bool) -> StylePairs:
+    """The views of triggers, positives and, where `consistent`, augmented triggers: three thirds of the photos."""
+    pairs = len(product_B) // 2
+    image_BD, text_BD = unit(encoded.image_BD), unit(TextParts.joint(encoded.text))
+    sides = [(image_BD[:pairs], text_BD[:pairs]), (image_BD[pairs : 2 * pairs], text_BD[pairs:])]
+    if consistent:
+        sides.append((image_BD[2 * pairs :], text_BD[:pairs]))
+    trigger, positive, *augmented = (Views(i, t, model.encode_joint(i, t)) for i, t in sides)
+    return StylePairs(trigger, positive, product_B[:pairs], product_B[pairs:], augmented[0] if augmented else None)
+
+
+def moved(pixels_BHWC: Tensor) -> Tensor:
+    """Photos moved a little, and half of them mirrored: by torch's random state, on the photos' device.
+
+    What comes in at an edge repeats it: photos stand on a plain ground.
+    """
+    count, height, width, _ = pixels_BHWC.shape
+    device = pixels_BHWC.device
+    down_B, right_B = (
+        torch.randint(-(side // SHIFT), side // SHIFT + 1, (count,)).to(device) for side in (height, width)
+    )
+    mirrored_B = (torch.rand(count) < 0.5).to(device)
+    row_BH = (torch.arange(height, device=device) + down_B[:, None]).clamp(0, height - 1)
+    column_BW = torch.arange(width, device=device).expand(count, width)
+    column_BW = torch.where(mirrored_B[:, None], width - 1 - column_BW, column_BW)
+    column_BW = (column_BW + right_B[:, None]).clamp(0, width - 1)
+    number_B11 = torch.arange(count, device=device)[:, None, None]
+    return pixels_BHWC[number_B11, row_BH[:, :, None], column_BW[:, None, :]]

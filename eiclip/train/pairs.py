@@ -1,0 +1,119 @@
+"""Which photo stands beside a trigger's as its positive, drawn anew each epoch.
+
+Every training photo is a trigger once an epoch, whatever the pairs are: so trainings on many pairs and on few see as
+many photos, and a product that was clicked a lot comes no more often than others.
+
+Shape suffixes: N samples, P products, E pairs.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from eiclip.errors import RawDataError
+from eiclip.train.photos import seeded
+
+COLUMNS = ("trigger_id", "positive_id", "weight")
+SALT = 7_919
+"""Keeps the draws apart from those of the order of an epoch."""
+
+
+def read_pairs(path: Path) -> pa.Table:
+    """Pairs as mining leaves them: trigger_id, positive_id, weight.
+
+    Raises:
+        RawDataError: a column is missing, or a weight is not above 0.
+    """
+    names = pq.read_schema(path).names
+    if absent := [name for name in COLUMNS if name not in names]:
+        raise RawDataError(f"{path}: no column {absent[0]!r}; pairs have {', '.join(COLUMNS)}")
+    pairs = pq.read_table(path, columns=list(COLUMNS))
+    weight_E = pairs["weight"].to_numpy()
+    if len(weight_E) and not (np.isfinite(weight_E).all() and weight_E.min() > 0):
+        raise RawDataError(f"{path}: a weight is {weight_E.min()}; weights of pairs are finite and above 0")
+    return pairs
+
+
+class PairDraws:
+    """The positives of a split's samples.
+
+    Args:
+        pairs: columns trigger_id, positive_id, weight; a product with itself is what `own_share` is for.
+        products: the product of each sample.
+        seed: equal seeds draw the same.
+        own_share: of the draws of a trigger that has positives, those in which it is paired with itself.
+    """
+
+    def __init__(self, pairs: pa.Table, products: pa.ChunkedArray, seed: int, own_share: float) -> None:
+        encoded = products.combine_chunks().dictionary_encode()
+        self.product_N = encoded.indices.to_numpy().astype(np.int64)
+        self._seed, self._own_share = seed, own_share
+        count_P = np.bincount(self.product_N, minlength=len(encoded.dictionary))
+        self._photos = _Rows.of(self.product_N, np.arange(len(self.product_N)), len(count_P))
+        trigger_E, positive_E = (_places(pairs[name], encoded.dictionary) for name in COLUMNS[:2])
+        here_E = (trigger_E >= 0) & (positive_E >= 0)
+        self.unknown = int((~here_E).sum())
+        """Pairs left out: a product of theirs has no training sample."""
+        kept_E = here_E & (trigger_E != positive_E)
+        self.pairs = int(kept_E.sum())
+        self._positives = _Rows.of(trigger_E[kept_E], positive_E[kept_E], len(count_P))
+        order_E = np.argsort(trigger_E[kept_E], kind="stable")
+        self._reached_E = np.cumsum(pairs["weight"].to_numpy()[kept_E][order_E])
+
+    @property
+    def triggers(self) -> int:
+        """Products that have a positive other than themselves."""
+        return int((self._positives.count_P > 0).sum())
+
+    def of(self, epoch: int) -> np.ndarray:
+        """The sample (N,) that each sample is paired with in an epoch: never itself where its product has another."""
+        random = np.random.default_rng(seeded(self._seed, SALT, epoch))
+        own_N, which_N, photo_N = random.random((3, len(self.product_N)))
+        paired_N = (self._positives.count_P[self.product_N] > 0) & (own_N >= self._own_share)
+        found_N = self._another_photo(photo_N)
+        positive = self._positive(self.product_N[paired_N], which_N[paired_N])
+        found_N[paired_N] = self._photos.at(positive, photo_N[paired_N])
+        return found_N
+
+    def _positive(self, product: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """A positive of each product, by weight; `which` from 0 to 1."""
+        begin, end = self._positives.begin_P[product], self._positives.begin_P[product + 1]
+        before = np.where(begin > 0, self._reached_E[np.maximum(begin, 1) - 1], 0.0)
+        wanted = before + which * (self._reached_E[end - 1] - before)
+        place = np.searchsorted(self._reached_E, wanted, side="right")
+        return self._positives.value_E[np.clip(place, begin, end - 1)]
+
+    def _another_photo(self, photo_N: np.ndarray) -> np.ndarray:
+        """Another photo of each sample's product; the sample itself where there is none."""
+        begin_N, count_N = self._photos.begin_P[self.product_N], self._photos.count_P[self.product_N]
+        own_N = np.empty(len(photo_N), dtype=np.int64)
+        own_N[self._photos.value_E] = np.arange(len(photo_N))  # where each sample stands among its product's
+        step_N = 1 + (photo_N * (count_N - 1)).astype(np.int64)
+        return self._photos.value_E[begin_N + (own_N - begin_N + np.where(count_N > 1, step_N, 0)) % count_N]
+
+
+class _Rows:
+    """Values by owner: those of owner p are value_E[begin_P[p]:begin_P[p + 1]]."""
+
+    def __init__(self, begin_P: np.ndarray, value_E: np.ndarray) -> None:
+        self.begin_P, self.value_E = begin_P, value_E
+        self.count_P = np.diff(begin_P)
+
+    @classmethod
+    def of(cls, owner_E: np.ndarray, value_E: np.ndarray, owners: int) -> "_Rows":
+        count_P = np.bincount(owner_E, minlength=owners)
+        begin_P = np.concatenate([[0], np.cumsum(count_P)])
+        return cls(begin_P, value_E[np.argsort(owner_E, kind="stable")])
+
+    def at(self, owner: np.ndarray, share: np.ndarray) -> np.ndarray:
+        """A value of each owner; `share` from 0 to 1 says which."""
+        found: np.ndarray = self.value_E[self.begin_P[owner] + (share * self.count_P[owner]).astype(np.int64)]
+        return found
+
+
+def _places(ids: pa.ChunkedArray, known: pa.Array) -> np.ndarray:
+    """Where each id is among the known ones; -1 where it is not."""
+    return pc.fill_null(pc.index_in(ids.cast(known.type), known), -1).to_numpy().astype(np.int64)
