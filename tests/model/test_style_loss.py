@@ -1,0 +1,114 @@
+"""The loss of pairs against one written out by hand, and what it must not do."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from eiclip.model.style_loss import StylePairs, Views, style_terms
+from eiclip.training_settings import VIEW_PAIRS, StyleLossSettings
+
+SCALE = torch.tensor(7.0)
+
+
+def views(count, seed, width=6):
+    draw = torch.Generator().manual_seed(seed)
+    return Views(*(F.normalize(torch.randn(count, width, generator=draw), dim=-1) for _ in range(3)))
+
+
+def batch(count=5, trigger=None, positive=None, augmented=None):
+    trigger = torch.arange(count) if trigger is None else torch.tensor(trigger)
+    positive = torch.arange(count) + 100 if positive is None else torch.tensor(positive)
+    return StylePairs(views(count, 1), views(count, 2), trigger, positive, augmented)
+
+
+def by_hand(one, other, repeated):
+    """Symmetric cross entropy, pair by pair."""
+    total = 0.0
+    for row in range(len(one)):
+        for query, candidates in ((one, other), (other, one)):
+            scores = SCALE * candidates @ query[row]
+            kept = [j for j in range(len(one)) if j == row or not repeated[row][j]]
+            total += float(torch.logsumexp(scores[kept], 0) - scores[row])
+    return total / (2 * len(one))
+
+
+def repeats(trigger, positive):
+    count = len(trigger)
+    mine = [{trigger[i], positive[i]} for i in range(count)]
+    return [[i != j and bool(mine[i] & mine[j]) for j in range(count)] for i in range(count)]
+
+
+def test_each_pair_of_views_is_the_loss_written_out():
+    trigger, positive = [1, 2, 3, 1, 5], [2, 9, 8, 7, 5]
+    own = batch(5, trigger, positive)
+    found = style_terms(own, SCALE, StyleLossSettings(consistency=0.0))
+    repeated = repeats(trigger, positive)
+    assert any(map(any, repeated))
+    places = {"i": 0, "t": 1, "m": 2}
+    for name in VIEW_PAIRS:
+        wanted = by_hand(own.trigger[places[name[0]]], own.positive[places[name[2]]], repeated)
+        assert float(found.terms[name]) == pytest.approx(wanted, rel=1e-5)
+    assert float(found.terms["caption"]) == pytest.approx(
+        by_hand(own.trigger.image_BD, own.trigger.text_BD, repeated), rel=1e-5
+    )
+    mean = sum(float(found.terms[name]) for name in VIEW_PAIRS) / len(VIEW_PAIRS)
+    assert float(found.total()) == pytest.approx(mean + float(found.terms["caption"]), rel=1e-5)
+
+
+def test_weights_choose_the_terms_and_scale_them():
+    own = batch()
+    settings = StyleLossSettings(view_pairs={"m-m": 3.0, "i-t": 1.0}, caption=0.0, consistency=0.0)
+    found = style_terms(own, SCALE, settings)
+    assert set(found.terms) == {"m-m", "i-t"}
+    assert float(found.total()) == pytest.approx(float(0.75 * found.terms["m-m"] + 0.25 * found.terms["i-t"]))
+
+
+def test_a_batch_of_one_product_has_no_negatives_and_no_loss():
+    own = batch(4, [1, 1, 1, 1], [2, 2, 2, 2])
+    found = style_terms(own, SCALE, StyleLossSettings(consistency=0.0))
+    assert float(found.total()) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_consistency_is_nothing_for_the_same_view_and_grows_as_it_moves():
+    plain = views(6, 1)
+    losses = []
+    for share in (0.0, 0.3, 0.9):
+        moved = Views(*(F.normalize((1 - share) * a + share * b, dim=-1) for a, b in zip(plain, views(6, 9), strict=True)))
+        own = StylePairs(plain, views(6, 2), torch.arange(6), torch.arange(6) + 100, moved)
+        losses.append(float(style_terms(own, SCALE, StyleLossSettings(consistency_top=4)).terms["consistency"]))
+    assert losses[0] == pytest.approx(0.0, abs=1e-6)
+    assert losses[0] < losses[1] < losses[2]
+
+
+def test_processes_together_have_the_loss_of_one():
+    whole = batch(6, [1, 2, 3, 1, 5, 6], [2, 9, 8, 7, 5, 6], augmented=views(6, 5))
+    settings = StyleLossSettings()
+    alone = style_terms(whole, SCALE, settings)
+    parts = []
+    for first in (0, 3):
+        cut = slice(first, first + 3)
+        own = StylePairs(
+            Views(*(view[cut] for view in whole.trigger)),
+            Views(*(view[cut] for view in whole.positive)),
+            whole.trigger_product_B[cut],
+            whole.positive_product_B[cut],
+            Views(*(view[cut] for view in whole.augmented)),
+        )
+        sources = iter(
+            [*whole.trigger, *whole.positive, whole.trigger_product_B[:, None].double(),
+             whole.positive_product_B[:, None].double()]
+        )  # fmt: skip
+        parts.append(style_terms(own, SCALE, settings, lambda _, sources=sources: next(sources), first))
+    for name, term in alone.terms.items():
+        assert float(sum(part.terms[name] for part in parts) / 2) == pytest.approx(float(term), rel=1e-5), name
+
+
+@pytest.mark.parametrize("given", [{"i-i": -1.0}, {"i-i": 0.0}, {}, {"x-y": 1.0}])
+def test_weights_that_say_nothing_are_refused(given):
+    with pytest.raises(ValueError, match="view_pairs"):
+        StyleLossSettings(view_pairs=given)
+
+
+def test_equal_weights_are_equal_settings_in_whatever_order():
+    one, other = ({"i-i": 1.0, "m-m": 2.0}, {"m-m": 2.0, "i-i": 1.0, "t-t": 0.0})
+    assert StyleLossSettings(view_pairs=one).model_dump_json() == StyleLossSettings(view_pairs=other).model_dump_json()

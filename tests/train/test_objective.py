@@ -1,0 +1,105 @@
+"""What a step of a same-style row minimises: three thirds of photos, two of texts, and photos moved a little."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from eiclip.errors import SettingsError
+from eiclip.model.entity_clip import load_checkpoint
+from eiclip.train.job import LOG_SCHEMA
+from eiclip.train.loop import forward, start, train
+from eiclip.train.objective import moved
+from eiclip.train.world import ALONE
+from eiclip.training_settings import HardwareSettings, StyleLossSettings
+
+
+@pytest.fixture
+def paired(job, tmp_path):
+    rows = [(f"p{n}", f"p{m}", 1.0) for n in range(0, 24, 2) for m in (n + 1,)]
+    rows += [(b, a, w) for a, b, w in rows]
+    names = ("trigger_id", "positive_id", "weight")
+    pq.write_table(pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))), tmp_path / "pairs.parquet")
+    return job.model_copy(update={"variant": "same_style", "pairs": tmp_path / "pairs.parquet"})
+
+
+def quiet(_):
+    pass
+
+
+def test_a_batch_is_triggers_and_behind_them_their_positives(paired):
+    style = StyleLossSettings(own_share=0.0)
+    run = start(paired.model_copy(update={"training": paired.training.model_copy(update={"style": style})}), ALONE, quiet)
+    batch = next(run.loader.epoch(0))
+    assert len(batch.pixels_BHWC) == len(batch.product_B) == len(batch.tokens_BL) == 2 * run.loader.batch_size
+    trigger, positive = batch.product_B.chunk(2)
+    number = {code: int(name[1:]) for code, name in _names(run).items()}
+    for one, other in zip(trigger.tolist(), positive.tolist(), strict=True):
+        assert number[other] == number[one] ^ 1  # p0 with p1, p2 with p3, ...
+
+
+def _names(run):
+    codes = run.loader.draws.product_N
+    names = [f"p{n}" for n in range(24)]
+    return {int(code): name for code, name in zip(codes, names, strict=True)}
+
+
+def test_training_learns_pairs_writes_the_fusion_and_loads_again(paired):
+    said = []
+    longer = paired.training.model_copy(update={"epochs": 12})
+    train(paired.model_copy(update={"training": longer}), said.append)
+    log = pq.read_table(paired.output / "training_log.parquet")
+    assert log.schema.equals(LOG_SCHEMA)
+    rows = log.to_pylist()
+    assert {name for name, _ in rows[0]["loss_views"]} == {
+        "i-i", "t-t", "m-m", "i-t", "t-i", "i-m", "m-i", "t-m", "m-t", "caption", "consistency",
+    }  # fmt: skip
+    assert rows[0]["loss_joint"] is None
+    assert np.mean([row["loss"] for row in rows[-4:]]) < 0.8 * rows[0]["loss"]
+    assert any("24 pairs of 24 triggers" in sentence for sentence in said)
+    model = load_checkpoint(paired.output)
+    assert model.views is not None
+    assert float(model.views.gate.weight.abs().sum()) > 0  # it began at zero
+
+
+def test_chunks_have_the_loss_and_the_gradients_of_the_whole_batch(paired):
+    found = []
+    for chunk in (None, 3):
+        run = start(paired.model_copy(update={"hardware": HardwareSettings(chunk_size=chunk)}), ALONE, quiet)
+        torch.manual_seed(5)
+        result = forward(run, next(run.loader.epoch(0)))
+        result.loss.backward()
+        found.append([result.loss.detach(), *(p.grad for p in run.model.parameters() if p.grad is not None)])
+    for whole, parts in zip(*found, strict=True):
+        assert torch.allclose(whole, parts, atol=1e-5)
+
+
+def test_a_row_of_pairs_without_pairs_is_refused(paired):
+    with pytest.raises(SettingsError, match="name them in the job's `pairs`"):
+        train(paired.model_copy(update={"pairs": None}), quiet)
+
+
+def test_what_pairs_are_decides_what_a_training_comes_to_and_their_loss_only_theirs(job, paired):
+    from eiclip.train.key import training_inputs
+
+    other = paired.training.model_copy(update={"style": StyleLossSettings(caption=0.5)})
+    assert training_inputs(paired) != training_inputs(paired.model_copy(update={"training": other}))
+    assert training_inputs(job) == training_inputs(job.model_copy(update={"training": other}))
+    before = training_inputs(paired)
+    table = pq.read_table(paired.pairs)
+    pq.write_table(table.slice(1), paired.pairs)
+    assert training_inputs(paired) != before
+
+
+def test_moved_photos_are_shifted_and_mirrored_and_stay_themselves():
+    torch.manual_seed(0)
+    photo = torch.full((16, 16, 3), 255, dtype=torch.uint8)
+    photo[6:10, 4:7] = 0
+    found = moved(photo.expand(64, -1, -1, -1))
+    assert found.dtype == torch.uint8
+    dark = (found == 0).all(-1).flatten(1).sum(1)
+    assert set(dark.tolist()) == {12}  # the garment is whole: its ground is repeated at the edges
+    places = {tuple((one == 0).all(-1).nonzero()[0].tolist()) for one in found}
+    assert len({y for y, _ in places}) > 2
+    assert {x < 8 for _, x in places} == {True, False}
