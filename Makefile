@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 STUDIES := seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
 	ablation_ambiguity
 
-.PHONY: help install full_eval ingest $(STUDIES) catalogue_study test fuzz crash_test check ui clean
+.PHONY: help install full_eval same_style same_style_study ingest $(STUDIES) catalogue_study test fuzz crash_test check ui search clean
 
 help: ## list the commands
 	@grep -E '^[a-z_]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 21
@@ -23,6 +23,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 full_eval: $(INSTALLED) ## raw files in, five models trained and compared, report out
 	source .envrc && dagster job execute -j full_eval
+
+same_style: $(INSTALLED) ## clicks in, pairs of one style mined, models of three views trained and compared, report out
+	source .envrc && dagster job execute -j same_style_eval
+
+same_style_study: $(INSTALLED) ## the same with three training seeds, and the loss without each of its parts
+	source .envrc && dagster job execute -j same_style_study
 
 ingest: $(INSTALLED) ## raw files in, shards and the data profile out: before any training
 	source .envrc && dagster job execute -j ingest
@@ -42,6 +48,9 @@ catalogue_study: $(INSTALLED) ## full_eval over three catalogues drawn anew, and
 
 ui: $(INSTALLED) ## serve the Dagster UI on 127.0.0.1 (PORT=3000)
 	source .envrc && dagster dev --host 127.0.0.1 --port $(PORT)
+
+search: $(INSTALLED) ## serve the search page on 127.0.0.1 (PORT=8000)
+	source .envrc && python -m eiclip.web --port $(if $(filter file,$(origin PORT)),8000,$(PORT))
 
 check: $(INSTALLED) ## formatting, lint and types
 	.venv/bin/ruff format --check .

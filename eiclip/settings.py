@@ -142,7 +142,8 @@ SMALL_RECIPE: dict[str, Any] = {
 """What the small `general` model is trained with instead: chosen on validation splits, see docs/decisions.md."""
 
 
-EMBEDDED_AMAZON_EPOCHS = 6
+EMBEDDED_SMALL_EPOCHS = 6
+"""Of the embedded datasets that are smaller than the first, unless the settings say how long."""
 
 
 class EmbeddedSettings(Section):
@@ -217,11 +218,11 @@ def _default_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
 
 
 def _embedded_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
-    """The embedded datasets; the smaller one of Table 1 trains longer, unless the settings say how long."""
     training = given.get("training") or {}
     chosen = training.get("epochs") if isinstance(training, dict) else training.epochs
-    longer = {} if chosen else {"epochs": EMBEDDED_AMAZON_EPOCHS}
-    return {"fashiongen": FASHIONGEN, "amazon": AMAZON.model_copy(update={"training": longer}), "styles": STYLES}
+    longer = {"training": {} if chosen else {"epochs": EMBEDDED_SMALL_EPOCHS}}
+    smaller = {"amazon": AMAZON.model_copy(update=longer), "styles": STYLES.model_copy(update=longer)}
+    return {"fashiongen": FASHIONGEN, **smaller}
 
 
 OTHER_VARIABLES = {"EICLIP_DEVICE", "EICLIP_DAGSTER_STORAGE", "EICLIP_TRAINER_MANIFEST"}

@@ -18,7 +18,7 @@ def clean(monkeypatch, tmp_path):
 
 def test_nothing_set_is_the_embedded_catalogue(tmp_path):
     settings = load_settings()
-    assert list(settings.datasets) == ["fashiongen", "amazon"]
+    assert list(settings.datasets) == ["fashiongen", "amazon", "styles"]
     assert all(dataset.embedded for dataset in settings.datasets.values())
     assert settings.pretrained == "general"
     assert settings.home == tmp_path / "data"
@@ -51,9 +51,10 @@ def test_nested_variables_and_precedence_over_the_file(monkeypatch, tmp_path):
 
 
 def test_chosen_epochs_hold_for_every_embedded_dataset(monkeypatch):
-    assert load_settings().datasets["amazon"].training == {"epochs": 6}
+    smaller = ("amazon", "styles")
+    assert [load_settings().datasets[name].training for name in smaller] == [{"epochs": 6}] * 2
     monkeypatch.setenv("EICLIP_TRAINING__EPOCHS", "2")
-    assert load_settings().datasets["amazon"].training == {}
+    assert [load_settings().datasets[name].training for name in smaller] == [{}] * 2
 
 
 @pytest.mark.parametrize(

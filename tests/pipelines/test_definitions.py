@@ -9,8 +9,9 @@ import dagster as dg
 import pytest
 
 from eiclip.ablations.trials import ABLATIONS
+from eiclip.same_style_settings import SameStyleSettings
 from eiclip.settings import AMAZON, load_settings
-from eiclip.variants import VARIANTS
+from eiclip.variants import SAME_STYLE_ROWS, VARIANTS
 from pipelines.definitions import build_definitions
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,9 @@ TABLES = {
     "helpful_reviews",
     "duplicate_photos",
     "product_groups",
+    "split_pairs",
+    "split_groups",
+    "styles",
     "quarantine",
     "data_profile",
     "products",
@@ -51,6 +55,38 @@ TABLES = {
     "runs",
     "model_cards",
 }
+OF_TABLE_1 = {
+    "retrieval_ranks",
+    "retrieval_metrics",
+    "leaderboard",
+    "gate_weights",
+    "entity_shuffles",
+    "metric_intervals",
+    "row_comparisons",
+    "recall_breakdowns",
+    "gate_report",
+    "gate_history",
+    "interventions",
+    "intervention_summary",
+    "query_facets",
+    "runs",
+    "model_cards",
+}
+"""Of those, what is made of the five rows."""
+OF_SAME_STYLE = {
+    "click_log",
+    "click_rejections",
+    "related_items",
+    "click_pairs",
+    "positive_pairs",
+    "pair_funnel",
+    "same_style_ranks",
+    "same_style_metrics",
+    "same_style_intervals",
+    "same_style_comparisons",
+    "same_style_pr_curve",
+}
+STUDY = "same_style_study"
 OF_SEVERAL_GROUPS = {name for name, ablation in ABLATIONS.items() if ablation.several_groups}
 """Ablations that a dataset of a single entity group has no use for."""
 
@@ -63,6 +99,13 @@ def ablations(dataset):
 def expected(dataset):
     keys = {dg.AssetKey([dataset, table]) for table in TABLES}
     return keys | {dg.AssetKey([dataset, kind, name]) for kind in ("checkpoint", "embeddings") for name in VARIANTS}
+
+
+def expected_of_same_style(dataset):
+    keys = {dg.AssetKey([dataset, table]) for table in (TABLES - OF_TABLE_1) | OF_SAME_STYLE | {STUDY}}
+    return keys | {
+        dg.AssetKey([dataset, kind, name]) for kind in ("checkpoint", "product_views") for name in SAME_STYLE_ROWS
+    }
 
 
 def definitions(tmp_path, monkeypatch, **given):
@@ -83,11 +126,14 @@ def test_the_code_location_loads_without_torch(tmp_path):
     assert run.returncode == 0, run.stderr[-500:]
 
 
-def test_embedded_graph_has_every_asset_of_both_datasets(tmp_path, monkeypatch):
+def test_embedded_graph_has_every_asset_of_all_datasets(tmp_path, monkeypatch):
     shared = {("general", "shards"), ("general", "pretrained"), ("results", "catalogue"), ("results", "report")}
     wanted = expected("fashiongen") | expected("amazon") | {dg.AssetKey(list(key)) for key in shared}
     wanted |= ablations("fashiongen") | ablations("amazon")
-    wanted.add(dg.AssetKey(["fashiongen", "compositions"]))  # which Amazon's metadata lacks
+    wanted |= expected_of_same_style("styles")
+    wanted |= {
+        dg.AssetKey([name, "compositions"]) for name in ("fashiongen", "styles")
+    }  # which Amazon's metadata lacks
     assert keys_of(definitions(tmp_path, monkeypatch)) == wanted
 
 
@@ -98,11 +144,40 @@ def test_a_catalogue_of_ones_own_is_one_more_entry(tmp_path, monkeypatch):
     assert dg.AssetKey(["general", "shards"]) not in keys, "released weights by default: nothing to pretrain"
 
 
-def test_full_eval_selects_everything_but_the_ablations(tmp_path, monkeypatch):
+def selected(defs, job):
+    return set(defs.resolve_job_def(job).asset_layer.selected_asset_keys)
+
+
+def test_full_eval_selects_everything_but_the_ablations_and_same_style(tmp_path, monkeypatch):
     defs = definitions(tmp_path, monkeypatch)
-    job = defs.resolve_job_def("full_eval")
     apart = ablations("fashiongen") | ablations("amazon")
-    assert set(job.asset_layer.selected_asset_keys) == keys_of(defs) - apart
+    kept = {key for key in keys_of(defs) - apart if key.path[0] != "styles"}
+    assert selected(defs, "full_eval") == kept
+
+
+def test_same_style_eval_selects_what_its_rows_need_and_the_study_apart(tmp_path, monkeypatch):
+    defs = definitions(tmp_path, monkeypatch)
+    profile = {"compositions", "data_profile", "quarantine", "brand_names", "candidate_lists", "protocols", STUDY}
+    needed = {key for key in expected_of_same_style("styles") if key.path[-1] not in profile}
+    found = selected(defs, "same_style_eval")
+    assert needed - found <= {dg.AssetKey(["styles", "product_entities"])}
+    assert {dg.AssetKey(["results", "report"]), dg.AssetKey(["general", "pretrained"])} <= found
+    assert not {key for key in found if key.path[0] in ("fashiongen", "amazon")}
+    assert selected(defs, STUDY) == found | {dg.AssetKey(["styles", STUDY])}
+
+
+def test_a_dataset_may_have_both_and_full_eval_leaves_its_same_style_out(tmp_path, monkeypatch):
+    both = AMAZON.model_copy(update={"same_style": SameStyleSettings()})
+    defs = definitions(tmp_path, monkeypatch, datasets={"amazon": both})
+    assert expected("amazon") | expected_of_same_style("amazon") <= keys_of(defs)
+    of_same_style = expected_of_same_style("amazon") - expected("amazon")
+    assert not selected(defs, "full_eval") & of_same_style
+    assert selected(defs, "same_style_eval") >= of_same_style - {dg.AssetKey(["amazon", STUDY])}
+
+
+def test_without_same_style_there_is_no_job_of_it(tmp_path, monkeypatch):
+    defs = definitions(tmp_path, monkeypatch, datasets={"amazon": AMAZON})
+    assert {"same_style_eval", STUDY} & {job.name for job in defs.jobs} == set()
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
@@ -133,6 +208,7 @@ def test_the_ingest_job_ends_with_shards_and_profile(tmp_path, monkeypatch):
         (["fashiongen", "entity_vocabulary"], "entity_ids_are_dense"),
         (["fashiongen", "shards"], "shards_match_manifest"),
         (["fashiongen", "embeddings", "eiclip"], "embeddings_are_finite"),
+        (["styles", "positive_pairs"], "pairs_keep_their_constraints"),
     ],
 )
 def test_checks_are_there_and_block(tmp_path, monkeypatch, key, check):
