@@ -7,9 +7,9 @@ INSTALLED := .venv/.installed
 
 # The questions that have a job of their own: docs/ablations.md.
 STUDIES := seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
-	ablation_ambiguity
+	ablation_ambiguity same_style_seeds same_style_ablation
 
-.PHONY: help install full_eval same_style same_style_study ingest $(STUDIES) catalogue_study test fuzz crash_test check ui search clean
+.PHONY: help install full_eval same_style ingest $(STUDIES) catalogue_study test fuzz crash_test check ui search clean
 
 help: ## list the commands
 	@grep -E '^[a-z_]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 21
@@ -27,8 +27,8 @@ full_eval: $(INSTALLED) ## raw files in, five models trained and compared, repor
 same_style: $(INSTALLED) ## clicks in, pairs of one style mined, models of three views trained and compared, report out
 	source .envrc && dagster job execute -j same_style_eval
 
-same_style_study: $(INSTALLED) ## the same with three training seeds, and the loss without each of its parts
-	source .envrc && dagster job execute -j same_style_study
+same_style_seeds: ## the same with three training seeds: mean, spread, intervals
+same_style_ablation: ## the same-style loss without each of its parts
 
 ingest: $(INSTALLED) ## raw files in, shards and the data profile out: before any training
 	source .envrc && dagster job execute -j ingest

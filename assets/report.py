@@ -11,6 +11,7 @@ from assets import same_style_metrics
 from assets.ablations import ablation_keys
 from assets.common import OWNERS, House, Recipe, result, say
 from assets.history import seconds_since_start
+from assets.same_style_study import study_keys
 from eiclip.files import source_version
 from eiclip.history import installed_versions
 from eiclip.lake import CATALOGUE, connect, read_sql
@@ -102,7 +103,7 @@ def report(house: House) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=["results", "report"],
-        deps=[CATALOGUE_KEY, *ablation_keys(house)],
+        deps=[CATALOGUE_KEY, *ablation_keys(house), *study_keys(house)],
         group_name="results",
         kinds={"html"},
         owners=OWNERS,

@@ -16,31 +16,46 @@ import pyarrow.parquet as pq
 from assets.common import House, Recipe, table_metadata
 from assets.parts import Parted, parted_asset
 from assets.same_style import group_of
-from assets.same_style_metrics import RANKS, TABLES, of_ranks
+from assets.same_style_metrics import COMPARISONS, RANKS, TABLES, of_ranks
 from assets.training import PAIRS, PRETRAINED, recipe_of, run_job, trainer_step, variant_job
 from assets.training import TABLES as TRAINING_TABLES
 from eiclip.errors import CorruptOutputError
 from eiclip.files import digest, source_version, whole_file
 from eiclip.lake import read_sql
-from eiclip.same_style.trials import OURS, Trial, ablation_trials, seed_trials
+from eiclip.same_style.trials import Trial, ablation_trials, seed_trials
 from eiclip.settings import DatasetSettings
 from eiclip.stage import Made, content_of, made_before, make_once
 from eiclip.train.job import TrainJob
 from eiclip.train.key import training_inputs
 from eiclip.variants import get_variant
 
-STUDY = "same_style_study"
-ABLATION = "same_style_ablation"
-PART = "study"
-"""Part of the tables of measures, intervals and comparisons that the other seeds are in."""
+SEEDS, ABLATION = "same_style_seeds", "same_style_ablation"
+STUDIES = (SEEDS, ABLATION)
+PART = "seeds"
+"""Part of the tables of ranks, measures, intervals and comparisons that the other seeds are in."""
+FOLDER = "same_style_studies"
+TRIALS = {SEEDS: seed_trials, ABLATION: ablation_trials}
+TEXTS = {
+    SEEDS: "Does each difference hold over training seeds? Results: the part `seeds` of the tables of measures, whose "
+    "seed is empty where all are taken together.",
+    ABLATION: "What does each term of the loss do? The served row without it.",
+}
 
 
-def study(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
-    """All trainings of a dataset's study."""
+def studies(house: House, name: str, dataset: DatasetSettings) -> list[dg.AssetsDefinition]:
+    """Both studies of a dataset."""
+    return [_asset(house, name, dataset, question) for question in STUDIES]
 
+
+def study_keys(house: House) -> list[dg.AssetKey]:
+    """The keys of all studies: what the report is made after."""
+    return [dg.AssetKey([name, question]) for name in house.of_same_style() for question in STUDIES]
+
+
+def _asset(house: House, name: str, dataset: DatasetSettings, question: str) -> dg.AssetsDefinition:
     def of(context: dg.OpExecutionContext) -> "_Study":
         recipe: Recipe = context.resources.recipe
-        return _Study(house, name, dataset, recipe)
+        return _Study(house, name, dataset, recipe, question)
 
     def make(context: dg.OpExecutionContext, label: str) -> str:
         return of(context).make(context, label).content
@@ -48,9 +63,9 @@ def study(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinit
     def gather(context: dg.OpExecutionContext, parts: Mapping[str, str]) -> dg.Output[None]:
         return of(context).gather()
 
-    rows = dict.fromkeys(trial.variant for trial in seed_trials(0))
+    rows = dict.fromkeys(trial.variant for trial in TRIALS[question](0))
     return parted_asset(
-        [name, STUDY],
+        [name, question],
         Parted(lambda context: list(of(context).trials), make, gather, frozenset({"pipes", "recipe"}), trainer_step()),
         upstream=[
             [name, "shards"],
@@ -60,9 +75,7 @@ def study(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinit
         ],
         group=group_of(name),
         kinds={"pytorch", "parquet"},
-        text="Does each difference hold over training seeds, and what does each term of the loss do? A step a "
-        f"training; rows that `same_style_eval` has trained are not trained again. Results: `{ABLATION}`, and the part `{PART}` "
-        "of the tables of measures.",
+        text=f"{TEXTS[question]} A step a training; rows that `same_style_eval` has trained are not trained again.",
     )
 
 
@@ -74,17 +87,17 @@ class _Study:
     name: str
     dataset: DatasetSettings
     recipe: Recipe
+    question: str
 
     @cached_property
     def trials(self) -> dict[str, Trial]:
-        seed = self.house.settings.seed
-        return {trial.label: trial for trial in (*seed_trials(seed), *ablation_trials(seed))}
+        return {trial.label: trial for trial in TRIALS[self.question](self.house.settings.seed)}
 
     def job(self, trial: Trial) -> TrainJob:
         base = recipe_of(self.house, self.dataset, self.recipe)
         training = trial.training(base)
         job = variant_job(self.house, self.name, self.dataset, get_variant(trial.variant), training)
-        place = self.house.home.root / STUDY / self.name / digest([trial.variant, trial.seed, training.model_dump()])
+        place = self.house.home.root / FOLDER / self.name / digest([trial.variant, trial.seed, training.model_dump()])
         return job.model_copy(update={"output": place / "weights", "seed": trial.seed})
 
     def inputs(self, job: TrainJob) -> dict[str, Any]:
@@ -143,32 +156,34 @@ class _Study:
         return found
 
     def gather(self) -> dg.Output[None]:
-        """The other seeds' ranks and what all seeds come to, and the table of the ablation."""
+        """What all trials come to, as tables."""
+        made, output = self._seeds() if self.question == SEEDS else self._ablation()
+        self.house.home.lake.refresh_catalogue()
+        return dg.Output(None, metadata=table_metadata([output]), data_version=dg.DataVersion(made.content))
+
+    def _seeds(self) -> tuple[Made, Path]:
+        """The other seeds' ranks, and measures, intervals and comparisons of all seeds together."""
         seed, lake = self.house.settings.seed, self.house.home.lake
-        others = [self.ranks(trial) for trial in self.trials.values() if trial.setting == "seed" and trial.seed != seed]
+        others = [self.ranks(trial) for trial in self.trials.values() if trial.seed != seed]
         ranks = lake.path(RANKS, self.name, PART)
         inputs = {"ranks": [content_of(path) for path in others]}
-        made = make_once(ranks, inputs, lambda: _together(others, ranks))
+        make_once(ranks, inputs, lambda: _together(others, ranks))
         several = pc.field("seed").is_null() | (pc.field("seed") != seed)
-        of_ranks(self.house, self.name, [lake.path(RANKS, self.name), ranks], PART, several)
-        ablation = lake.path(ABLATION, self.name)
+        made = of_ranks(self.house, self.name, [lake.path(RANKS, self.name), ranks], PART, several)
+        return made[COMPARISONS], lake.path(COMPARISONS, self.name, PART)
+
+    def _ablation(self) -> tuple[Made, Path]:
+        output = self.house.home.lake.path(ABLATION, self.name)
         trials = {label: content_of(self.ranks(trial)) for label, trial in self.trials.items()}
         code = [source_version("eiclip.same_style.trials"), read_sql("same_style_metrics")]
-        found = make_once(ablation, {"code": code, "trials": trials}, lambda: self._ablation(ablation))
-        lake.refresh_catalogue()
-        return dg.Output(
-            None, metadata=table_metadata([ablation]), data_version=dg.DataVersion(made.content + found.content)
-        )
+        return make_once(output, {"code": code, "trials": trials}, lambda: self._measure(output)), output
 
-    def _ablation(self, output: Path) -> dict[str, Any]:
-        rows = []
-        for label, trial in self.trials.items():
-            if trial.setting == "seed" and (trial.variant, trial.seed) != (OURS, self.house.settings.seed):
-                continue
-            for row in _measured(self.ranks(trial)):
-                rows.append(
-                    {"dataset": self.name, "label": label, "setting": trial.setting, "value": trial.value} | row
-                )
+    def _measure(self, output: Path) -> dict[str, Any]:
+        rows = [
+            {"dataset": self.name, "label": label, "setting": trial.setting, "value": trial.value} | row
+            for label, trial in self.trials.items()
+            for row in _measured(self.ranks(trial))
+        ]
         self.house.home.lake.write(pa.Table.from_pylist(rows), ABLATION, self.name)
         return {"rows": len(rows)}
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eiclip import scores
 from eiclip.errors import NonFiniteError
+from eiclip.rank_layout import Layout
 from eiclip.scores import DEPTH, Candidates, Count, Sizes, full_precision, limits, pair_scores
 
 TIE = 1e-6
@@ -50,12 +51,22 @@ def full_ranks(
     candidate_owner_N: Tensor,
     query_group_Q: Tensor | None = None,
     candidate_group_N: Tensor | None = None,
+    itself_Q: Tensor | None = None,
+    neutral_P2: Tensor | None = None,
     *,
     memory: int = MEMORY,
 ) -> Tensor:
-    """Rank of each query's best right candidate among all candidates: `rank_Q` of `ranked`, in somewhat less time."""
-    layout = Layout.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N)
-    return 1 + _wrong_above_right(query_QD, candidate_ND, layout, 1, memory)[:, 0]
+    """Rank of each query's best right candidate among all candidates: `rank_Q` of `ranked`, in somewhat less time.
+
+    Args:
+        neutral_P2: rows of a query and of a candidate outside its group that is not wrong either, each pair once: for
+            what groups cannot say, as they are of whole owners.
+
+    Raises:
+        ValueError: as `ranked`; or a neutral pair is of a query and its own group.
+    """
+    layout = Layout.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N, itself_Q)
+    return 1 + _wrong_above_right(query_QD, candidate_ND, layout, 1, memory, neutral_P2)[:, 0]
 
 
 def ranked(
@@ -65,6 +76,7 @@ def ranked(
     candidate_owner_N: Tensor,
     query_group_Q: Tensor | None = None,
     candidate_group_N: Tensor | None = None,
+    itself_Q: Tensor | None = None,
     *,
     memory: int = MEMORY,
 ) -> Ranked:
@@ -80,6 +92,8 @@ def ranked(
         query_owner_Q, candidate_owner_N: integer owners; every query has at least one candidate.
         query_group_Q, candidate_group_N: integer groups of owners (known duplicates); other owners of the query's group
             are neither right nor wrong. Without them every owner is a group of its own.
+        itself_Q: the row of each query's own entry among the candidates, which is neither right nor wrong; -1 where it
+            is not among them. Without it no query is.
         memory: bytes that chunks may take; what is kept per query and candidate (some 400 bytes each) comes on top.
 
     Returns:
@@ -87,10 +101,11 @@ def ranked(
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite, or a score of right candidates is.
-        ValueError: a query has no right candidate, or an owner is in two groups.
+        ValueError: a query has no right candidate (but itself), an owner is in two groups, or a query's own entry is of
+            another owner.
     """
-    layout = Layout.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N)
-    right_Q = torch.from_numpy(layout.right_Q2[:, 1] - layout.right_Q2[:, 0]).to(query_QD.device)
+    layout = Layout.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N, itself_Q)
+    right_Q = torch.from_numpy(layout.right_counts()).to(query_QD.device)
     depth = min(DEPTH, int(right_Q.max())) if len(right_Q) else 1
     wrong_QK = _wrong_above_right(query_QD, candidate_ND, layout, depth, memory)
     place_K = torch.arange(1, depth + 1, device=query_QD.device)
@@ -99,59 +114,14 @@ def ranked(
     return Ranked(1 + wrong_QK[:, 0], gain_QK.sum(dim=1) / ideal_QK.sum(dim=1))
 
 
-class Layout(NamedTuple):
-    """An order in which candidates of a group, and of an owner, stand together, and each query's ranges in it."""
-
-    order_N: np.ndarray
-    right_Q2: np.ndarray
-    group_Q2: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        query_owner_Q: Tensor,
-        candidate_owner_N: Tensor,
-        query_group_Q: Tensor | None,
-        candidate_group_N: Tensor | None,
-    ) -> "Layout":
-        """From owners and groups as `ranked` takes them.
-
-        Raises:
-            ValueError: a query has no right candidate, or an owner is in two groups.
-        """
-        owner_Q, owner_N = query_owner_Q.cpu().numpy(), candidate_owner_N.cpu().numpy()
-        group_Q = owner_Q if query_group_Q is None else query_group_Q.cpu().numpy()
-        group_N = owner_N if candidate_group_N is None else candidate_group_N.cpu().numpy()
-        order_N = np.lexsort((owner_N, group_N))
-        owner_N, group_N = owner_N[order_N], group_N[order_N]
-        begins = np.flatnonzero(np.diff(owner_N, prepend=owner_N[:1] - 1) | np.diff(group_N, prepend=group_N[:1] - 1))
-        run_Q = _runs_of(owner_Q, owner_N[begins])
-        right_Q2 = np.stack([begins[run_Q], np.append(begins[1:], len(owner_N))[run_Q]], axis=1)
-        if (group_N[right_Q2[:, 0]] != group_Q).any():
-            raise ValueError("an owner's queries and candidates are in different groups: groups are of whole owners")
-        group_Q2 = np.stack([np.searchsorted(group_N, group_Q, side) for side in ("left", "right")], axis=1)
-        return cls(order_N, right_Q2, group_Q2)
-
-
-def _runs_of(owner_Q: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """Where each query's owner is among `owners`."""
-    order = np.argsort(owners)
-    ordered = owners[order]
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    if len(twice):
-        raise ValueError(f"owner {twice[0]} has candidates in two groups: groups are of whole owners")
-    place_Q = np.searchsorted(ordered, owner_Q)
-    found_Q = place_Q < len(ordered)
-    found_Q[found_Q] = ordered[place_Q[found_Q]] == owner_Q[found_Q]
-    if not found_Q.all():
-        query = int(np.argmin(found_Q))
-        raise ValueError(
-            f"query {query} has no right candidate: its owner, {owner_Q[query]}, is not among the candidates' owners"
-        )
-    return order[place_Q]
-
-
-def _wrong_above_right(query_QD: Tensor, candidate_ND: Tensor, layout: Layout, depth: int, memory: int) -> Tensor:
+def _wrong_above_right(
+    query_QD: Tensor,
+    candidate_ND: Tensor,
+    layout: Layout,
+    depth: int,
+    memory: int,
+    neutral_P2: Tensor | None = None,
+) -> Tensor:
     """How many wrong candidates score at least as high as each of a query's best right ones (Q, depth)."""
     _require_finite(query_QD, candidate_ND)
     device = query_QD.device
@@ -159,12 +129,32 @@ def _wrong_above_right(query_QD: Tensor, candidate_ND: Tensor, layout: Layout, d
         return torch.zeros(0, depth, dtype=torch.int64, device=device)
     right_Q2, group_Q2 = (torch.from_numpy(bounds).to(device) for bounds in (layout.right_Q2, layout.group_Q2))
     candidates, sizes = Candidates(candidate_ND, layout.order_N), Sizes.of(memory, candidate_ND)
+    place_Q = None if layout.place_Q is None else torch.from_numpy(layout.place_Q).to(device)
     with full_precision():
-        best_QK = scores.best_scores(query_QD, candidates, right_Q2, depth, sizes)
+        best_QK = scores.best_scores(query_QD, candidates, right_Q2, depth, sizes, place_Q)
         if not bool(torch.isfinite(best_QK[:, 0]).all()):
             raise NonFiniteError("scores of right candidates are not finite: the embeddings are too large")
         threshold_QK = torch.where(best_QK == -torch.inf, torch.inf, best_QK - TIE)
-        return Count(query_QD, candidates, threshold_QK, group_Q2, sizes).run()
+        count_QK = Count(query_QD, candidates, threshold_QK, group_Q2, sizes).run()
+        if neutral_P2 is not None:
+            count_QK[:, 0] -= _neutral_above(query_QD, candidate_ND, threshold_QK[:, 0], layout, neutral_P2, sizes)
+        return count_QK
+
+
+def _neutral_above(
+    query_QD: Tensor, candidate_ND: Tensor, threshold_Q: Tensor, layout: Layout, neutral_P2: Tensor, sizes: Sizes
+) -> Tensor:
+    """How many of each query's neutral candidates have been counted as wrong (Q,)."""
+    count_Q = torch.zeros(len(query_QD), dtype=torch.int64, device=query_QD.device)
+    place_N = np.argsort(layout.order_N)
+    for pairs_P2 in neutral_P2.split(sizes.pairs):
+        query_P, candidate_P = pairs_P2.to(query_QD.device).unbind(dim=1)
+        place_P, group_P2 = place_N[candidate_P.cpu().numpy()], layout.group_Q2[query_P.cpu().numpy()]
+        if ((place_P >= group_P2[:, 0]) & (place_P < group_P2[:, 1])).any():
+            raise ValueError("a neutral candidate is of the query's own group, which is not counted as wrong anyway")
+        exact_P = pair_scores(query_QD[query_P], candidate_ND[candidate_P])
+        count_Q.index_add_(0, query_P, (exact_P >= threshold_Q[query_P]).long())
+    return count_Q
 
 
 def _require_finite(query_QD: Tensor, candidate_ND: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Settings of same-style retrieval: where a dataset's clicks lie, and which pairs of products they are taken to mean."""
+"""Settings of same-style retrieval: where the clicks lie, and which pairs of products they are taken to mean."""
 
 import os
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ class LogColumns(Section):
     item: str = "item"
     """The product clicked."""
     time: str | None = "time"
-    """A timestamp, a date, or seconds since 1970; None: the log has none."""
+    """A timestamp, a date, or seconds since 1970; None (in TOML: ''): the log has none."""
     trigger: str | None = None
     """The product shown when another was clicked: set, the log is one of (trigger, item), and needs no session."""
 
@@ -29,13 +29,13 @@ class MiningSettings(Section):
 
     category: Literal["category", "subcategory", "department", "none"] = "subcategory"
     """What both products must share (the category constraint)."""
-    minimum_support: int = Field(1, ge=1)
+    minimum_support: int = Field(2, ge=1)
     """Sessions in which the two were clicked."""
-    minimum_lift: float = Field(1.0, ge=0)
+    minimum_lift: float = Field(5.0, ge=0)
     """Times the sessions that would hold both by chance: below 1 popularity explains them."""
-    minimum_text_similarity: float = Field(0.3, ge=0, le=1)
+    minimum_text_similarity: float = Field(0.15, ge=0, le=1)
     """Share of common words: the Jaccard index of the two descriptions."""
-    minimum_image_similarity: float = Field(0.5, ge=-1, le=1)
+    minimum_image_similarity: float = Field(0.2, ge=-1, le=1)
     """Cosine of the two products' photos under the pretrained towers."""
     most_positives: int = Field(20, ge=1)
     """Positives a trigger keeps, those of the highest lift."""
@@ -46,11 +46,11 @@ class MiningSettings(Section):
     session_gap: float | None = Field(None, gt=0)
     """Seconds between two clicks of a session beyond which they are not of one mind; None: any time apart."""
     latest_time: str | None = None
-    """Rows later than this (ISO 8601) are rejected as clock skew; None: later than the file itself."""
+    """Rows later than this (ISO 8601, UTC) are rejected as clock skew; None: a day later than the file itself."""
 
 
 class SameStyleSettings(Section):
-    """Same-style retrieval for a dataset. With no `log`, pairs come from the catalogue alone (Amazon's `also_*`, photos)."""
+    """With no `log`, pairs come from the catalogue alone (Amazon's `also_*`, photos of one product)."""
 
     log: Location | None = None
     """A Parquet or CSV file of clicks or baskets, or a pattern of them."""
@@ -60,7 +60,7 @@ class SameStyleSettings(Section):
     @model_validator(mode="after")
     def _whole(self) -> "SameStyleSettings":
         named = [self.columns.session, self.columns.item, self.columns.time, self.columns.trigger]
-        present = [name for name in named if name is not None]
+        present = [name for name in named if name]
         if len(set(present)) < len(present):
             raise ValueError(f"same_style.columns: {present} names a column twice")
         return self

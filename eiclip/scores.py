@@ -113,26 +113,47 @@ def pair_scores(query_PD: Tensor, candidate_PD: Tensor) -> Tensor:
     return (query_PD.double() * candidate_PD).sum(dim=-1)
 
 
-def best_scores(query_QD: Tensor, candidates: Candidates, range_Q2: Tensor, depth: int, sizes: Sizes) -> Tensor:
+def best_scores(
+    query_QD: Tensor,
+    candidates: Candidates,
+    range_Q2: Tensor,
+    depth: int,
+    sizes: Sizes,
+    left_out_Q: Tensor | None = None,
+) -> Tensor:
     """The highest float64 scores of each query among its range of candidates (Q, depth); -inf where it has fewer.
 
-    Queries are taken in the order of their ranges, so that those of one block cover few candidates.
+    Queries are taken in the order of their ranges, so that those of one block cover few candidates. `left_out_Q` is a
+    candidate of each query that does not count, -1 for none.
     """
     best_QK = torch.full((len(query_QD), depth), -torch.inf, dtype=torch.float64, device=query_QD.device)
     queries = math.ceil(BAND * math.sqrt(len(query_QD) / len(candidates)))
     pairs = int((range_Q2[:, 1] - range_Q2[:, 0]).sum())
     with threads(1 if pairs < BAND * (len(query_QD) + len(candidates)) else torch.get_num_threads()):
         for chosen_B in range_Q2[:, 0].argsort(stable=True).split(min(queries, sizes.exact_queries)):
-            best_QK[chosen_B] = _best_of_block(query_QD[chosen_B], candidates, range_Q2[chosen_B], depth, sizes)
+            left_out_B = None if left_out_Q is None else left_out_Q[chosen_B]
+            best_QK[chosen_B] = _best_of_block(
+                query_QD[chosen_B], candidates, range_Q2[chosen_B], depth, sizes, left_out_B
+            )
     return best_QK
 
 
-def _best_of_block(query_BD: Tensor, candidates: Candidates, range_B2: Tensor, depth: int, sizes: Sizes) -> Tensor:
+def _best_of_block(
+    query_BD: Tensor,
+    candidates: Candidates,
+    range_B2: Tensor,
+    depth: int,
+    sizes: Sizes,
+    left_out_B: Tensor | None,
+) -> Tensor:
     query_BD = query_BD.double()
     best_BK = torch.full((len(query_BD), depth), -torch.inf, dtype=torch.float64, device=query_BD.device)
     for columns in spans(int(range_B2[:, 0].min()), int(range_B2[:, 1].max()), sizes.exact_candidates):
         scores_BC = query_BD @ candidates[columns].double().T
         scores_BC.masked_fill_(~_within(range_B2, columns), -torch.inf)
+        if left_out_B is not None:
+            column_C = torch.arange(columns.start, columns.stop, device=scores_BC.device)
+            scores_BC.masked_fill_(column_C == left_out_B[:, None], -torch.inf)
         highest = scores_BC.topk(min(depth, scores_BC.shape[1]), dim=1).values
         best_BK = torch.cat([best_BK, highest], dim=1).topk(depth, dim=1).values
     return best_BK

@@ -66,7 +66,7 @@ def dataset_assets(house: House) -> list[dg.AssetsDefinition]:
             found += table_1_assets(house, name, dataset)
         if dataset.same_style is not None:
             found += same_style.build(house, name, dataset)
-            found += [same_style_metrics.metrics(house, name), same_style_study.study(house, name, dataset)]
+            found += [same_style_metrics.metrics(house, name), *same_style_study.studies(house, name, dataset)]
     return found
 
 

@@ -7,7 +7,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from assets.common import House
 from assets.same_style import group_of
-from assets.same_style_study import STUDY
+from assets.same_style_study import ABLATION, SEEDS, STUDIES
 from eiclip.ablations.trials import ABLATIONS
 
 Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
@@ -34,23 +34,27 @@ def full_eval(house: House) -> Job:
 
 
 def same_style_jobs(house: House) -> list[Job]:
-    """What is learned of clicks, and the study of its seeds and of the terms of its loss; none without a dataset."""
+    """What is learned of clicks, and the studies of its seeds and of the terms of its loss; none without a dataset."""
     groups = [group_of(name) for name in house.of_same_style()]
     if not groups:
         return []
-    studies = select(f'key:"*/{STUDY}"')
     everything = dg.AssetSelection.groups(*groups).upstream()
+    studies = {name: select(f'key:"*/{name}"') for name in STUDIES}
+    rows = everything - studies[SEEDS] - studies[ABLATION]
+    questions = {
+        SEEDS: "The rows of same-style retrieval with three training seeds: mean, spread, and each difference.",
+        ABLATION: "The served row of same-style retrieval without each part of its loss.",
+    }
     return [
         dg.define_asset_job(
             "same_style_eval",
-            selection=(everything - studies) | select(RESULTS),
+            selection=rows | select(RESULTS),
             description="From clicks to the report: mine pairs of one style, train on them in three views, rank every "
             "row by pairs of views, compare. What has not changed since the last run is reused.",
         ),
-        dg.define_asset_job(
-            STUDY,
-            selection=everything | select(RESULTS),
-            description="The rows of same-style retrieval with three training seeds, and the loss without each part.",
+        *(
+            dg.define_asset_job(name, selection=rows | studies[name] | select(RESULTS), description=text)
+            for name, text in questions.items()
         ),
     ]
 

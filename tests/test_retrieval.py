@@ -67,6 +67,78 @@ def test_ranks_are_the_definition_in_500_random_cases(counter, monkeypatch):
         assert found.ndcg10_Q.tolist() == pytest.approx(ndcgs), seed
 
 
+def without_itself(seed):
+    """A random case whose queries are some of the candidates, and its ranks and nDCG@10, each without itself."""
+    random = np.random.default_rng(seed)
+    kind = ("integers", "duplicates", "any length")[seed % 3]
+    candidate_ND = embeddings_of(kind, random, 40, 5)
+    owners = np.arange(40) % 12
+    groups = random.integers(0, 6, 12)[owners] if seed % 2 else owners
+    rows = random.choice(40, 15)
+    itself = np.where(random.random(15) < 0.8, rows, -1)
+    query_ND = candidate_ND[rows] if seed % 4 < 2 else embeddings_of(kind, random, 15, 5)
+    ranks, ndcgs = [], []
+    for query, row, own in zip(query_ND, rows, itself, strict=True):
+        others = np.delete(np.arange(40), own) if own >= 0 else np.arange(40)
+        sides = query[None], candidate_ND[others], owners[[row]], owners[others], groups[[row]], groups[others]
+        for found, one in zip((ranks, ndcgs), brute_force(*sides), strict=True):
+            found += one
+    numbers = (torch.from_numpy(part) for part in (owners[rows], owners, groups[rows], groups, itself))
+    return (query_ND, candidate_ND, *numbers), ranks, ndcgs
+
+
+@pytest.mark.parametrize("counter", [scores.count_in_numpy, scores.count_in_torch])
+def test_a_query_among_the_candidates_is_neither_right_nor_wrong(counter, monkeypatch):
+    monkeypatch.setattr(scores, "counter", lambda _: counter)
+    for seed in range(60):
+        case, ranks, ndcgs = without_itself(seed)
+        memory = (1024, 4096, 2**20)[seed // 4 % 3]
+        found = ranked(*case, memory=memory)
+        assert found.rank_Q.tolist() == ranks, seed
+        assert found.ndcg10_Q.tolist() == pytest.approx(ndcgs), seed
+        assert full_ranks(*case, memory=memory).tolist() == ranks, seed
+
+
+def test_none_among_the_candidates_is_as_if_nothing_were_said():
+    case = random_case(1)
+    tensors = [*case[:2], *(torch.from_numpy(numbers) for numbers in case[2:])]
+    nowhere = torch.full((len(case[0]),), -1)
+    plain, said = ranked(*tensors), ranked(*tensors, nowhere)
+    assert torch.equal(plain.rank_Q, said.rank_Q)
+    assert torch.equal(plain.ndcg10_Q, said.ndcg10_Q)
+
+
+def test_own_entries_that_cannot_be_are_an_error():
+    embeddings, owners = (torch.ones(2, 2), torch.ones(3, 2)), (torch.tensor([5, 6]), torch.tensor([5, 6, 6]))
+    with pytest.raises(ValueError, match="query 0 has no right candidate but itself, candidate 0"):
+        full_ranks(*embeddings, *owners, itself_Q=torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="query 1 and its own entry, candidate 0, have different owners"):
+        ranked(*embeddings, *owners, itself_Q=torch.tensor([-1, 0]))
+    for nowhere in (3, -2):
+        with pytest.raises(ValueError, match=f"query 1 itself is said to be candidate {nowhere} of 3"):
+            full_ranks(*embeddings, *owners, itself_Q=torch.tensor([-1, nowhere]))
+    assert full_ranks(*embeddings, *owners, itself_Q=torch.tensor([-1, 2])).tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("kind", ["integers", "duplicates", "any length"])
+@pytest.mark.parametrize("memory", [256, 2**20])
+def test_neutral_pairs_are_as_if_those_candidates_were_not_there(kind, memory):
+    random = np.random.default_rng(11)
+    query_QD, candidate_ND = embeddings_of(kind, random, 20, 4), embeddings_of(kind, random, 30, 4)
+    owner_Q, owner_N = np.arange(20) % 10, np.arange(30) % 10
+    neutral = (owner_Q[:, None] != owner_N) & (random.random((20, 30)) < 0.3)
+    expected = [
+        brute_force(query_QD[[row]], candidate_ND[~neutral[row]], owner_Q[[row]], owner_N[~neutral[row]])[0][0]
+        for row in range(20)
+    ]
+    given = query_QD, candidate_ND, torch.from_numpy(owner_Q), torch.from_numpy(owner_N)
+    neutral_P2 = torch.from_numpy(random.permutation(np.argwhere(neutral)))
+    assert full_ranks(*given, neutral_P2=neutral_P2, memory=memory).tolist() == expected
+    assert full_ranks(*given, neutral_P2=neutral_P2[:0], memory=memory).tolist() == full_ranks(*given).tolist()
+    with pytest.raises(ValueError, match="of the query's own group"):
+        full_ranks(*given, neutral_P2=torch.tensor([[3, 13]]))
+
+
 def test_each_row_a_chunk_of_its_own():
     case = random_case(1)
     tensors = [*case[:2], *(torch.from_numpy(numbers) for numbers in case[2:])]

@@ -64,17 +64,17 @@ def headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | 
     found = figures(connection, dataset, OURS, BASELINE)
     if not found:
         return _without_intervals(connection, dataset)
-    verdict = _verdict(found, ROW_5, ROW_3)
+    verdict = verdict_of(found, ROW_5, ROW_3)
     remarks = (_against_equal_gates(figures(connection, dataset, OURS, EQUAL)), _basis(connection, dataset))
     sentence = f"{verdict}. {_phrases(found)}."
-    return Headline(_outcome(found), verdict, sentence, found, tuple(filter(None, remarks)))
+    return Headline(outcome_of(found), verdict, sentence, found, tuple(filter(None, remarks)))
 
 
 def comparison(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str, baseline: str) -> str | None:
     """One variant against another over all candidates, in a sentence; None where the two are not compared."""
     found = figures(connection, dataset, variant, baseline)
     titles = [f"{VARIANTS[name].title} (row {VARIANTS[name].row})" for name in (variant, baseline)]
-    return f"{_verdict(found, *titles)}. {_phrases(found)}." if found else None
+    return f"{verdict_of(found, *titles)}. {_phrases(found)}." if found else None
 
 
 def relative(new: float, old: float) -> str:
@@ -139,14 +139,15 @@ def _printed(dataset: str) -> dict[str, str]:
     return {name: relative(TABLE_1[5].numbers()[n], TABLE_1[3].numbers()[n]) for name, n in places.items()}
 
 
-def _outcome(found: Sequence[Figure]) -> str:
+def outcome_of(found: Sequence[Figure]) -> str:
+    """What a headline calls these figures together."""
     states = {figure.state for figure in found}
     if len(states) == 1:
         return {"ahead": "wins", "behind": "loses", "open": "close"}[states.pop()]
     return "loses" if "ahead" not in states else "mixed"
 
 
-def _verdict(found: Sequence[Figure], one: str, other: str) -> str:
+def verdict_of(found: Sequence[Figure], one: str, other: str) -> str:
     """Who is ahead, in which measures, and where that cannot be told."""
     named = {
         state: " and ".join(figure.measure for figure in found if figure.state == state)
@@ -170,10 +171,10 @@ def _phrases(found: Sequence[Figure]) -> str:
 def _against_equal_gates(found: Sequence[Figure]) -> str:
     if not found:
         return ""
-    if _outcome(found) == "close":
+    if outcome_of(found) == "close":
         opening = "This run cannot tell learned gates (row 5) from equal ones (row 4): every interval has zero in it"
     else:
-        opening = _verdict(found, "EI-CLIP with learned gates (row 5)", "EI-CLIP with equal gates (row 4)")
+        opening = verdict_of(found, "EI-CLIP with learned gates (row 5)", "EI-CLIP with equal gates (row 4)")
     return f"{opening}. {_phrases(found)}."
 
 

@@ -17,6 +17,7 @@ from eiclip.report.document import Block, Section
 from eiclip.report.gallery import LOST, TOP, WON, Gallery
 from eiclip.report.headline import Headline, headline
 from eiclip.report.markdown import as_markdown
+from eiclip.report.same_style_verdicts import same_style_headline
 from eiclip.report.sections import sections
 from eiclip.report.source import Source
 
@@ -72,7 +73,8 @@ def gather(home: Path, datasets: Sequence[str], about: About) -> Report:
     with connect(home) as connection:
         for place, name in enumerate(datasets, start=1):
             found = headline(connection, name)
-            parts.append(DatasetPart(name, f"d{place}", found, sections(found, Source(connection, name, home))))
+            shown = found or same_style_headline(connection, name)
+            parts.append(DatasetPart(name, f"d{place}", shown, sections(found, Source(connection, name, home))))
         return Report(parts, about_blocks(connection, datasets, about))
 
 

@@ -86,7 +86,7 @@ OF_SAME_STYLE = {
     "same_style_comparisons",
     "same_style_pr_curve",
 }
-STUDY = "same_style_study"
+STUDIES = ("same_style_seeds", "same_style_ablation")
 OF_SEVERAL_GROUPS = {name for name, ablation in ABLATIONS.items() if ablation.several_groups}
 """Ablations that a dataset of a single entity group has no use for."""
 
@@ -102,7 +102,7 @@ def expected(dataset):
 
 
 def expected_of_same_style(dataset):
-    keys = {dg.AssetKey([dataset, table]) for table in (TABLES - OF_TABLE_1) | OF_SAME_STYLE | {STUDY}}
+    keys = {dg.AssetKey([dataset, table]) for table in (TABLES - OF_TABLE_1) | OF_SAME_STYLE | {*STUDIES}}
     return keys | {
         dg.AssetKey([dataset, kind, name]) for kind in ("checkpoint", "product_views") for name in SAME_STYLE_ROWS
     }
@@ -155,15 +155,16 @@ def test_full_eval_selects_everything_but_the_ablations_and_same_style(tmp_path,
     assert selected(defs, "full_eval") == kept
 
 
-def test_same_style_eval_selects_what_its_rows_need_and_the_study_apart(tmp_path, monkeypatch):
+def test_same_style_eval_selects_what_its_rows_need_and_the_studies_apart(tmp_path, monkeypatch):
     defs = definitions(tmp_path, monkeypatch)
-    profile = {"compositions", "data_profile", "quarantine", "brand_names", "candidate_lists", "protocols", STUDY}
+    profile = {"compositions", "data_profile", "quarantine", "brand_names", "candidate_lists", "protocols", *STUDIES}
     needed = {key for key in expected_of_same_style("styles") if key.path[-1] not in profile}
     found = selected(defs, "same_style_eval")
     assert needed - found <= {dg.AssetKey(["styles", "product_entities"])}
     assert {dg.AssetKey(["results", "report"]), dg.AssetKey(["general", "pretrained"])} <= found
     assert not {key for key in found if key.path[0] in ("fashiongen", "amazon")}
-    assert selected(defs, STUDY) == found | {dg.AssetKey(["styles", STUDY])}
+    for study in STUDIES:
+        assert selected(defs, study) == found | {dg.AssetKey(["styles", study])}
 
 
 def test_a_dataset_may_have_both_and_full_eval_leaves_its_same_style_out(tmp_path, monkeypatch):
@@ -172,12 +173,12 @@ def test_a_dataset_may_have_both_and_full_eval_leaves_its_same_style_out(tmp_pat
     assert expected("amazon") | expected_of_same_style("amazon") <= keys_of(defs)
     of_same_style = expected_of_same_style("amazon") - expected("amazon")
     assert not selected(defs, "full_eval") & of_same_style
-    assert selected(defs, "same_style_eval") >= of_same_style - {dg.AssetKey(["amazon", STUDY])}
+    assert selected(defs, "same_style_eval") >= of_same_style - {dg.AssetKey(["amazon", study]) for study in STUDIES}
 
 
 def test_without_same_style_there_is_no_job_of_it(tmp_path, monkeypatch):
     defs = definitions(tmp_path, monkeypatch, datasets={"amazon": AMAZON})
-    assert {"same_style_eval", STUDY} & {job.name for job in defs.jobs} == set()
+    assert {"same_style_eval", *STUDIES} & {job.name for job in defs.jobs} == set()
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

@@ -1,0 +1,105 @@
+"""What the same-style figures say, in sentences computed from them: also where the joint view is not ahead."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+
+from eiclip.report.headline import Figure, Headline, outcome_of, probability, signed, verdict_of
+from eiclip.report.same_style_tables import (
+    BASELINE_TITLES,
+    MEASURE_TITLES,
+    OURS,
+    PLAIN,
+    UNCONSTRAINED,
+    comparisons,
+    figures,
+    title,
+)
+from eiclip.report.tables import number
+from eiclip.same_style.uncertainty import JOINT, SINGLE
+
+ASKED = (
+    (OURS, "Photo and text together (m-m)", "the better of photo and text alone"),
+    (UNCONSTRAINED, "Training on constrained pairs", "training on all clicked pairs"),
+    (PLAIN, "Training with entities", "training without"),
+    ("eiclip", "Training on pairs", "EI-CLIP trained on single products"),
+    ("clip_description", "Training on pairs", "fine-tuning on descriptions alone"),
+    ("clip_pretrained", "Training on pairs", "CLIP as pretrained"),
+)
+"""What the served row is compared with, and both sides in words; the first are views of one model, the others m-m."""
+
+Row = Mapping[str, Any]
+
+
+def verdicts(connection: duckdb.DuckDBPyConnection, dataset: str) -> tuple[str, ...]:
+    """Each question of this section, answered by the intervals of MRR and R@1."""
+    answers = _answers(connection, dataset)
+    return tuple(f"{verdict_of(found, *sides)}: {'; '.join(f.phrase() for f in found)}." for found, sides in answers)
+
+
+def same_style_headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
+    """Whether the joint view is ahead of the better single one, for a dataset without the five rows."""
+    for found, sides in _answers(connection, dataset)[:1]:
+        verdict = verdict_of(found, *sides)
+        phrases = "; ".join(figure.phrase() for figure in found)
+        return Headline(outcome_of(found), verdict, f"{verdict}. {phrases}.", found)
+    return None
+
+
+def basis(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
+    """How many trainings the verdicts rest on."""
+    seeds = [row["seeds"] for row in comparisons(connection, dataset) if row["variant"] == OURS]
+    if not seeds:
+        return None
+    if min(seeds) == max(seeds) == 1:
+        return "One training a row: another seed may say otherwise. Intervals are over styles alone."
+    return f"Means over {min(seeds)} or more seeds: intervals hold the spread between seeds and between styles."
+
+
+def _answers(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[tuple[tuple[Figure, ...], tuple[str, str]]]:
+    """The figures of each question that can be answered, and the two sides of it."""
+    rows = {
+        (row["baseline"], row["measure"]): row
+        for row in comparisons(connection, dataset)
+        if (row["variant"], row["view_pair"]) == (OURS, JOINT)
+    }
+    answers = []
+    for baseline, one, other in ASKED:
+        found = [rows[baseline, measure] for measure in ("mrr", "r1") if (baseline, measure) in rows]
+        if found:
+            answers.append((tuple(_figure(row) for row in found), (one, other)))
+    return answers
+
+
+def _figure(row: Row) -> Figure:
+    against = f" ({row['baseline_view_pair']})" if row["view_pair"] != row["baseline_view_pair"] else ""
+    return Figure(
+        measure=MEASURE_TITLES[row["measure"]],
+        state="ahead" if row["low"] > 0 else "behind" if row["high"] < 0 else "open",
+        change=signed(row["difference"], " points"),
+        interval=f"95 % interval {signed(row['low'])} to {signed(row['high'])}",
+        values=f"{number(row['value'])} against {number(row['baseline_value'])}{against}",
+        chance="" if row["p_value"] is None else probability(row["p_value"]),
+    )
+
+
+def without_model(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
+    """What is reached without any model, and which views of the served row do not reach it."""
+    found = figures(connection, dataset, "mrr")
+    best = _best_without_model(found)
+    if not best:
+        return None
+    reached = [f"{number(value)} in {pair} ({title(name).lower()})" for pair, (value, name) in best.items()]
+    beaten = [pair for pair, (value, _) in best.items() if (OURS, pair) in found and found[OURS, pair]["value"] < value]
+    tail = f" The model does not reach it in {' and '.join(beaten)}." if beaten else ""
+    return f"Without any model MRR is {' and '.join(reached)}.{tail}"
+
+
+def _best_without_model(found: Mapping[tuple[str, str], Row]) -> dict[str, tuple[float, str]]:
+    """The highest value and its row, by pair of single views."""
+    values: Sequence[tuple[str, float, str]] = [
+        (pair, row["value"], name) for (name, pair), row in found.items() if name in BASELINE_TITLES
+    ]
+    there = [single for single in SINGLE if any(pair == single for pair, *_ in values)]
+    return {single: max((value, name) for pair, value, name in values if pair == single) for single in there}

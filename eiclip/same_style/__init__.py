@@ -1,0 +1,1 @@
+"""Same-style retrieval: which products a click log shows to be of one style."""

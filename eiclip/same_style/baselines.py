@@ -1,0 +1,140 @@
+"""Rows without a model: photos as a handful of pixels, as perceptual hashes, and texts as bags of words.
+
+They say what a model has to beat. Each is a table like `product_views` with the one view it has.
+
+Shape suffixes: N photos, P products, D width of a view.
+"""
+
+import math
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from eiclip.errors import EiclipError
+from eiclip.shards import read_samples
+
+PIXELS, PHASH, WORDS = "pixels", "phash", "words"
+BASELINES = (PIXELS, PHASH, WORDS)
+"""Their names as variants."""
+SIDE = 16
+"""Pixels of a shrunken photo's side."""
+HASH_BITS = 64
+MOST_WORDS = 4096
+"""Words that have a place of their own, and places that they share where there are more."""
+
+
+def pixel_views(shards: Sequence[Path], dataset: str, split: str = "test") -> pa.Table:
+    """Photos shrunk to `SIDE` x `SIDE` pixels, less their mean, of length one: cosines are correlations of photos.
+
+    Several photos of a product are averaged, and the mean scaled to length one again. A photo of a single colour is a
+    vector of zeros, which is like nothing.
+
+    Raises:
+        CorruptOutputError: a photo cannot be decoded.
+    """
+    products, rows = [], []
+    for sample in read_samples(shards):
+        flat_D = sample.pixels(SIDE).astype(np.float32).reshape(-1)
+        products.append(sample.product_id)
+        rows.append(flat_D - flat_D.mean())
+    view_ND = np.array(rows, dtype=np.float32).reshape(len(rows), 3 * SIDE * SIDE)
+    return _mean_views(products, view_ND, "image", dataset, PIXELS, split)
+
+
+def phash_views(images: pa.Table, dataset: str, split: str = "test") -> pa.Table:
+    """Perceptual hashes of the table `images` (product_id, split, phash): +1 or -1 for each of their 64 bits.
+
+    A cosine is 1 - (differing bits) / 32. Several photos of a product are averaged, as for `pixel_views`.
+
+    Raises:
+        EiclipError: a photo has no hash.
+    """
+    chosen = images.filter(pc.equal(images["split"], split))
+    if chosen["phash"].null_count:
+        raise EiclipError(f"images of {dataset}: {chosen['phash'].null_count} of the {split} split have no phash")
+    hash_N = chosen["phash"].to_numpy().astype(np.int64).view(np.uint64)
+    bit_ND = (hash_N[:, None] >> np.arange(HASH_BITS, dtype=np.uint64)) & np.uint64(1)
+    view_ND = np.where(bit_ND == 1, np.float32(1), np.float32(-1))
+    return _mean_views(chosen["product_id"].to_pylist(), view_ND, "image", dataset, PHASH, split)
+
+
+def word_views(texts: Mapping[str, str], training_texts: Iterable[str], dataset: str, split: str = "test") -> pa.Table:
+    """Descriptions as weighted words of length one: (1 + log count) by the rarity of a word among training texts.
+
+    Only words of at least two products can make two products alike: each of them has a place of its own, unless there
+    are more than `MOST_WORDS`, which then share so many places (by CRC-32). A word of a single product shortens what
+    is left of its vector, so that dot products are the cosines over all words (where no place is shared); such a
+    vector is shorter than one. Equal texts have equal vectors: they tie.
+
+    Args:
+        texts: description by product.
+        training_texts: descriptions that the rarity of a word (its inverse document frequency) is counted in.
+    """
+    counts = {product: Counter(words(text)) for product, text in texts.items()}
+    rarity = _rarity(training_texts, {word for found in counts.values() for word in found})
+    place_of = _places(Counter(word for found in counts.values() for word in found))
+    view_PD = np.zeros((len(counts), max([1, *(1 + place for place in place_of.values())])), dtype=np.float32)
+    for row, found in enumerate(counts.values()):
+        weights = {word: (1 + math.log(count)) * rarity[word] for word, count in sorted(found.items())}
+        length = math.sqrt(sum(weight**2 for weight in weights.values())) or 1.0
+        for word, weight in weights.items():
+            if word in place_of:
+                view_PD[row, place_of[word]] += weight / length
+    return _table(list(counts), view_PD, "text", dataset, WORDS, split)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, in lower case.
+
+    >>> words("A V-neck T-shirt, 100% cotton.")
+    ['a', 'v', 'neck', 't', 'shirt', '100', 'cotton']
+    """
+    return re.findall(r"[^\W_]+", text.lower())
+
+
+def _rarity(training_texts: Iterable[str], wanted: set[str]) -> dict[str, float]:
+    """1 + ln((1 + texts) / (1 + texts with the word)), by word."""
+    texts, known = 0, Counter[str]()
+    for text in training_texts:
+        texts += 1
+        known.update(wanted & set(words(text)))
+    return {word: 1 + math.log((1 + texts) / (1 + known[word])) for word in wanted}
+
+
+def _places(products_with: Counter[str]) -> dict[str, int]:
+    """A column for every word of at least two products."""
+    shared = sorted(word for word, products in products_with.items() if products > 1)
+    if len(shared) <= MOST_WORDS:
+        return {word: place for place, word in enumerate(shared)}
+    return {word: zlib.crc32(word.encode()) % MOST_WORDS for word in shared}
+
+
+def _mean_views(
+    owners: Sequence[str], view_ND: np.ndarray, column: str, dataset: str, variant: str, split: str
+) -> pa.Table:
+    """The mean of each product's photos, all of length one before and after."""
+    numbers = {product: number for number, product in enumerate(dict.fromkeys(owners))}
+    sum_PD = np.zeros((len(numbers), view_ND.shape[1]), dtype=np.float32)
+    np.add.at(sum_PD, [numbers[owner] for owner in owners], _unit(view_ND))
+    return _table(list(numbers), _unit(sum_PD), column, dataset, variant, split)
+
+
+def _unit(view_ND: np.ndarray) -> np.ndarray:
+    """Rows at length one; zeros stay zeros."""
+    length_N1 = np.linalg.norm(view_ND, axis=1, keepdims=True)
+    scaled: np.ndarray = view_ND / np.where(length_N1 > 0, length_N1, 1)
+    return scaled
+
+
+def _table(products: list[str], view_PD: np.ndarray, column: str, dataset: str, variant: str, split: str) -> pa.Table:
+    named = {"dataset": dataset, "variant": variant}
+    columns = {name: pa.array([value] * len(products), pa.string()) for name, value in named.items()}
+    columns |= {"product_id": pa.array(products, pa.string()), "split": pa.array([split] * len(products), pa.string())}
+    flat = pa.array(view_PD.astype(np.float32).reshape(-1))
+    return pa.table(columns | {column: pa.FixedSizeListArray.from_arrays(flat, view_PD.shape[1])})

@@ -1,0 +1,144 @@
+"""A click or basket log of any shop -> `click_log` and, with the reason of each, `click_rejections`.
+
+Files are normalised one after another into one table of a database in memory, which puts onto the disk what does not
+fit; repeated clicks are looked for among all of them.
+"""
+
+from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
+
+import datetime
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from eiclip.errors import SettingsError
+from eiclip.files import whole_file
+from eiclip.lake import count_rows, read_sql
+from eiclip.locations import local_files
+from eiclip.same_style.log_files import damaged, open_log
+from eiclip.same_style_settings import LogColumns
+
+MEMORY = "2GB"
+"""What DuckDB may take for mining; what does not fit goes to the disk."""
+UNREADABLE, DUPLICATE = "unreadable row", "duplicate row"
+_GRACE = datetime.timedelta(days=1)  # a log's clock may be of any time zone
+_NO_CLOCK = datetime.datetime(1990, 1, 1)  # what unpacks an archive may set a file's time to 1970
+_TABLE = (
+    'CREATE TABLE log_rows (file INTEGER, "row" BIGINT, place BIGINT, session VARCHAR, "time" TIMESTAMP, item VARCHAR, '
+    '"trigger" VARCHAR, reason VARCHAR)'
+)
+# Most sessions and many items are there a few times only: without dictionaries the file is smaller, and sooner there.
+_CLICKS = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1"
+
+
+@dataclass(frozen=True)
+class LogCounts:
+    """Clicks of a log and where they went; rows = kept + rejected."""
+
+    rows: int
+    kept: int
+    rejected: int
+
+
+def write_log(
+    log: str | None,
+    columns: LogColumns,
+    dataset: str,
+    output: Path,
+    rejections: Path,
+    *,
+    cache: Path,
+    latest: str | None,
+) -> LogCounts:
+    """Write `click_log` to `output` and `click_rejections` to `rejections`, both whole.
+
+    Args:
+        log: Parquet or CSV: a file, a pattern or a folder, or the URL of one; None: no log, and empty tables.
+        columns: which columns hold what.
+        dataset: what the tables' first column says.
+        output: of the clicks.
+        rejections: of what is no click.
+        cache: where files of URLs are copied to.
+        latest: time (ISO 8601) after which a click is clock skew; None: a day after its file was last written.
+
+    Raises:
+        RawDataError: a file is missing, damaged, or neither Parquet nor CSV.
+        SettingsError: a file lacks a column, or `latest` is no time.
+    """
+    limit = None if latest is None else _moment(latest)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    files = [] if log is None else local_files(log, cache)
+    with (
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=".log-") as scratch,
+        connect(Path(scratch)) as connection,
+    ):
+        connection.execute(_TABLE)
+        for number, file in enumerate(files):
+            if file.stat().st_size:  # else a day on which nobody clicked
+                _add(connection, number, file, columns, limit or _latest(file))
+        connection.execute(
+            f"UPDATE log_rows SET reason = '{DUPLICATE}' WHERE rowid IN ({read_sql('log_duplicates')})"  # noqa: S608
+        )
+        with whole_file(output) as kept, whole_file(rejections) as rejected:
+            parameters = {"dataset": dataset, "sources": [file.name for file in files]}
+            connection.execute(
+                f"COPY ({read_sql('click_log')}) TO $output ({_CLICKS})", parameters | {"output": str(kept)}
+            )
+            connection.sql(read_sql("click_rejections"), params=parameters).write_parquet(
+                str(rejected), compression="zstd"
+            )
+            counts = [count_rows([kept]), count_rows([rejected])]
+    return LogCounts(sum(counts), *counts)
+
+
+def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """A database in memory that takes no more of it than `MEMORY`, and puts what does not fit below `scratch`."""
+    connection = duckdb.connect(config={"temp_directory": str(scratch / ".duckdb"), "memory_limit": MEMORY})
+    connection.execute("SET enable_progress_bar = false").fetchall()  # it is drawn into logs
+    connection.execute("SET TimeZone = 'UTC'").fetchall()
+    return connection
+
+
+def _add(
+    connection: duckdb.DuckDBPyConnection, number: int, file: Path, columns: LogColumns, latest: datetime.datetime
+) -> None:
+    """Add the rows of a file to `log_rows`, and the lines of it that cannot be read."""
+    parameters = {"file": number, "latest": latest, "timed": bool(columns.time), "triggered": bool(columns.trigger)}
+    try:
+        try:
+            _insert(connection, file, columns, parameters, strict=True)
+        except duckdb.Error:
+            _insert(connection, file, columns, parameters, strict=False)
+    except duckdb.Error as error:
+        raise damaged(file, error) from error
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, parameters: dict[str, Any], *, strict: bool
+) -> None:
+    refused = open_log(connection, file, columns, strict=strict)
+    connection.execute(f"INSERT INTO log_rows {read_sql('log_rows')}", parameters)
+    connection.execute(
+        f'INSERT INTO log_rows (file, "row", reason) SELECT $file, "row", \'{UNREADABLE}\' FROM ({refused})',  # noqa: S608
+        {"file": parameters["file"]},
+    )
+
+
+def _moment(latest: str) -> datetime.datetime:
+    try:
+        moment = datetime.datetime.fromisoformat(latest)
+    except ValueError as error:
+        raise SettingsError(
+            f"same_style.mining.latest_time: {latest!r} is no time; write 2024-05-31T12:00:00"
+        ) from error
+    return moment if moment.tzinfo is None else moment.astimezone(datetime.UTC).replace(tzinfo=None)
+
+
+def _latest(file: Path) -> datetime.datetime:
+    written = datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).replace(tzinfo=None)
+    if written < _NO_CLOCK:
+        written = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    return written + _GRACE

@@ -1,0 +1,142 @@
+"""From clicks to pairs of products that are taken for the same style, in SQL: `sql/mining` holds the steps.
+
+The steps are tables of one database in memory, which puts what does not fit onto the disk. Each constraint sees only
+the pairs that those before it left, so that the costly ones (words, embeddings) see few.
+"""
+
+from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from eiclip.errors import EiclipError, SettingsError
+from eiclip.files import whole_file
+from eiclip.lake import count_rows, open_views, read_sql
+from eiclip.same_style.log import connect
+from eiclip.same_style_settings import MiningSettings
+
+SOURCES = ("click_log", "click_rejections", "related_items", "products", "images", "product_views")
+"""Tables of the lake that pairs are mined from."""
+TABLES = ("click_pairs", "positive_pairs", "pair_funnel")
+"""What mining makes."""
+MINING_VARIANT = "clip_pretrained"
+"""Whose embeddings say how alike two photos are: a model that has seen no click."""
+BEFORE = ("catalogue", "clicks", "sessions", "item_supports")
+AFTER = ("supported_pairs", "product_words", "alike_pairs", "ranked_pairs")
+"""Steps before and after `pair_supports`, which is made of two: pairs of sessions, and pairs that clicks state."""
+QUERIES = (
+    *(f"mining/{step}" for step in ("visits", *BEFORE, "session_pairs", "stated_pairs", *AFTER)),
+    *TABLES,
+)
+"""What pairs depend on, beside the sources and the settings: `sql/<query>.sql`."""
+CHECK = "checks/pairs_keep_their_constraints"
+"""Query of offenders, over positive_pairs and products; takes `check_parameters`."""
+_ABSENT = {
+    "click_log": "dataset VARCHAR, row BIGINT, source VARCHAR, session VARCHAR, time TIMESTAMP, item VARCHAR, "
+    "trigger VARCHAR",
+    "click_rejections": "dataset VARCHAR, source VARCHAR, row BIGINT, reason VARCHAR",
+    "related_items": "dataset VARCHAR, product_id VARCHAR, related_id VARCHAR, kind VARCHAR",
+    "product_views": "dataset VARCHAR, variant VARCHAR, product_id VARCHAR, split VARCHAR, image FLOAT[]",
+}
+"""Columns of the sources that a dataset may lack."""
+
+
+def mine_pairs(
+    sources: Mapping[str, Sequence[Path]], dataset: str, settings: MiningSettings, outputs: Mapping[str, Path]
+) -> dict[str, int]:
+    """Write `click_pairs`, `positive_pairs` and `pair_funnel` whole, all or none; returns their numbers of rows.
+
+    Args:
+        sources: files of the tables `SOURCES`; `products` and `images` must be there, the others may be absent.
+        dataset: what the tables' first column says.
+        settings: the constraints.
+        outputs: by the names of `TABLES`.
+
+    Raises:
+        SettingsError: `session_gap` is set and the log has no times.
+        EiclipError: DuckDB refused a query.
+    """
+    folder = outputs["positive_pairs"].parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".mining-") as scratch, ExitStack() as stack:
+        connection = stack.enter_context(connect(Path(scratch)))
+        # Every query says in what order its rows are.
+        connection.execute("SET preserve_insertion_order = false")
+        temporary = {table: stack.enter_context(whole_file(outputs[table])) for table in TABLES}
+        try:
+            _mine(connection, sources, dataset, settings, temporary)
+        except duckdb.Error as error:
+            raise EiclipError(f"mining the pairs of {dataset}: {error}") from error
+        return {table: count_rows([temporary[table]]) for table in TABLES}
+
+
+def check_parameters(settings: MiningSettings) -> dict[str, Any]:
+    """What `CHECK` takes."""
+    names = ("most_session_items", "weight_cap", "session_gap", "latest_time")
+    return settings.model_dump(exclude=set(names))
+
+
+def _mine(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Mapping[str, Sequence[Path]],
+    dataset: str,
+    settings: MiningSettings,
+    outputs: Mapping[str, Path],
+) -> None:
+    for table, columns in _ABSENT.items():
+        if not sources.get(table):
+            connection.execute(f"CREATE TABLE {table} ({columns})")
+    open_views(connection, {table: files for table, files in sources.items() if files})
+    parameters = check_parameters(settings) | {
+        "dataset": dataset, "variant": MINING_VARIANT, "most_items": settings.most_session_items,
+        "weight_cap": settings.weight_cap, "gap": settings.session_gap,
+    }  # fmt: skip
+    if settings.session_gap is None:
+        connection.execute("CREATE VIEW session_clicks AS FROM click_log")
+    else:
+        _check_times(connection)
+        _make(connection, "session_clicks", "mining/visits", parameters)
+    for step in BEFORE:
+        _make(connection, step, f"mining/{step}", parameters)
+    _make_supports(connection, parameters)
+    for step in AFTER:
+        _make(connection, step, f"mining/{step}", parameters)
+    for table, output in outputs.items():
+        query = read_sql(table)
+        connection.sql(query, params=_taken(query, parameters)).write_parquet(str(output), compression="zstd")
+
+
+def _make(connection: duckdb.DuckDBPyConnection, table: str, query: str, parameters: Mapping[str, Any]) -> None:
+    text = read_sql(query)
+    connection.execute(f"CREATE TEMP TABLE {table} AS {text}", _taken(text, parameters) or None)
+
+
+def _make_supports(connection: duckdb.DuckDBPyConnection, parameters: Mapping[str, Any]) -> None:
+    found = connection.execute("SELECT DISTINCT origin FROM clicks WHERE trigger_number IS NOT NULL").fetchall()
+    stated = {origin for (origin,) in found}
+    connection.execute(
+        "CREATE TEMP TABLE pair_supports (origin VARCHAR, first INTEGER, second INTEGER, support BIGINT)"
+    )
+    for query, is_wanted in (("session_pairs", "log" not in stated), ("stated_pairs", bool(stated))):
+        if is_wanted:
+            text = read_sql(f"mining/{query}")
+            connection.execute(f"INSERT INTO pair_supports {text}", _taken(text, parameters))
+
+
+def _taken(query: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that a query names; DuckDB refuses others."""
+    taken = set(duckdb.extract_statements(query)[0].named_parameters)
+    return {name: value for name, value in parameters.items() if name in taken}
+
+
+def _check_times(connection: duckdb.DuckDBPyConnection) -> None:
+    clicks, timed = connection.execute("SELECT count(*), count(time) FROM click_log").fetchall()[0]
+    if clicks and not timed:
+        raise SettingsError(
+            "same_style.mining.session_gap is set, but the log has no times; set columns.time, or no gap"
+        )

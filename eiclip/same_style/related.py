@@ -1,0 +1,115 @@
+"""The related products that Amazon's metadata names, `also_*` and `related`: a second reading of the metadata.
+
+JSON lines (2018, 2023) are read by DuckDB with `sql/related_items.sql`; Python literals (2014), and a file that DuckDB
+refuses, line by line. Lines that cannot be read name nothing here: the first reading has put them into the quarantine.
+"""
+
+from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
+
+import contextlib
+import glob
+import tempfile
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eiclip.files import whole_file
+from eiclip.lake import count_rows, read_sql
+from eiclip.readers.amazon_records import PRODUCT_ID, UnusableRowError, parse_line
+from eiclip.readers.lines import MAX_LINE_BYTES, is_gzip, numbered_lines
+from eiclip.same_style.log import connect
+
+SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("dataset", "product_id", "related_id", "kind")])
+KINDS = {"also_bought": "also_buy", "also_viewed": "also_view"}
+"""What the lists of 2014 are called since."""
+_LISTS = ("also_buy", "also_view", "bought_together")
+_FIELDS = ("asin", "parent_asin", "related", *_LISTS)
+_INNER = ("also_bought", "also_viewed", "bought_together", "buy_after_viewing")
+_ROW_GROUP = 100_000
+
+
+def write_related(metadata: Path | None, dataset: str, output: Path) -> int:
+    """Write `related_items` of Amazon metadata (any edition, gzipped or plain) whole; returns the number of rows.
+
+    Args:
+        metadata: the file; None: a dataset of another kind, and an empty table.
+        dataset: what the table's first column says.
+        output: the table's file.
+
+    Raises:
+        RawDataError: no such file, or it is damaged.
+    """
+    with whole_file(output) as temporary:
+        if metadata is None:
+            pq.write_table(SCHEMA.empty_table(), temporary)
+        elif not (_opens_like_json(metadata) and _write_json(metadata, dataset, temporary)):
+            _write_lines(metadata, dataset, temporary)
+        return count_rows([temporary])
+
+
+def related_of(record: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield (product, related product, kind) of a metadata record of any edition; nothing where it has no id."""
+    parent = record.get("parent_asin")
+    product = _id(record.get("asin") if parent is None else parent)
+    inner = record.get("related")
+    lists = [(name, record.get(name)) for name in _LISTS]
+    lists += [(KINDS.get(name, name), inner.get(name)) for name in _INNER] if isinstance(inner, dict) else []
+    for kind, items in lists:
+        for item in items if isinstance(items, list) and product else ():
+            related = _id(item)
+            if related and product:
+                yield product, related, kind
+
+
+def _id(value: Any) -> str | None:
+    text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    return text if PRODUCT_ID.fullmatch(text) else None
+
+
+def _opens_like_json(metadata: Path) -> bool:
+    first = next((line for _, line in numbered_lines(metadata) if line is None or line.strip()), None)
+    return first is None or not first.lstrip().startswith(b"{'")
+
+
+def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
+    """Write the related products of JSON lines; False where DuckDB cannot read the file."""
+    with (
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=".related-") as scratch,
+        connect(Path(scratch)) as database,
+    ):
+        parameters = {"dataset": dataset, "id": PRODUCT_ID.pattern}
+        with contextlib.suppress(duckdb.Error):
+            database.read_json(
+                glob.escape(str(metadata)),  # DuckDB takes names for patterns
+                columns=dict.fromkeys(_FIELDS, "VARCHAR"),
+                format="newline_delimited",
+                ignore_errors=True,
+                maximum_object_size=MAX_LINE_BYTES,
+                compression="gzip" if is_gzip(metadata) else "none",
+            ).create_view("lines")
+            found = database.sql(read_sql("related_items"), params=parameters)
+            found.write_parquet(str(output), compression="zstd")
+            return True
+    return False
+
+
+def _write_lines(metadata: Path, dataset: str, output: Path) -> None:
+    rows = chain.from_iterable(map(_of_line, (line for _, line in numbered_lines(metadata))))
+    with pq.ParquetWriter(output, SCHEMA, compression="zstd") as file:
+        while batch := list(islice(rows, _ROW_GROUP)):
+            columns = [[dataset] * len(batch), *(list(column) for column in zip(*batch, strict=True))]
+            file.write_table(pa.table(columns, schema=SCHEMA))
+
+
+def _of_line(line: bytes | None) -> list[tuple[str, str, str]]:
+    if line is None:  # too long to be read
+        return []
+    try:
+        return list(related_of(parse_line(line)))
+    except UnusableRowError:
+        return []

@@ -1,0 +1,59 @@
+"""Where an index's views come from: the lake, or else the checkpoint and the shards, made once and kept."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from eiclip.errors import EiclipError
+from eiclip.files import source_version, whole_file
+from eiclip.home import Home
+from eiclip.search.index import VIEWS_TABLE, read_views
+from eiclip.shards import SPLITS, read_manifest, shard_paths
+from eiclip.stage import MANIFEST, content_digest, make_once
+
+
+def kept_views(root: Path, dataset: str, variant: str) -> Path:
+    """Where views that no job has made are kept."""
+    return root / "search" / dataset / f"{variant}.parquet"
+
+
+def views_of(home: Home, dataset: str, variant: str, device: str = "cpu") -> pa.Table:
+    """The table `product_views` of a dataset and variant: the job's, or made here where there is none.
+
+    Raises:
+        EiclipError: there is neither that table nor a checkpoint to make it with.
+    """
+    made = home.lake.path(VIEWS_TABLE, dataset, variant)
+    if made.is_file():
+        return read_views(made)
+    checkpoint = home.checkpoint(dataset, variant)
+    if not (checkpoint / MANIFEST).is_file():
+        raise EiclipError(
+            f"{checkpoint}: no trained model; run `make full_eval` or `dagster job execute -j same_style_eval`, "
+            "or name another dataset, variant or home"
+        )
+    output = kept_views(home.root, dataset, variant)
+    inputs = {
+        "code": source_version("eiclip.views", "eiclip.embed"),
+        "model": content_digest(checkpoint),
+        "shards": content_digest(home.shards(dataset)),
+    }
+    make_once(output, inputs, lambda: _make(home, dataset, variant, output, device))
+    return read_views(output)
+
+
+def _make(home: Home, dataset: str, variant: str, output: Path, device: str) -> dict[str, Any]:
+    import pyarrow.parquet as pq
+
+    from eiclip.model.entity_clip import load_checkpoint
+    from eiclip.views import product_views_table
+
+    shards = home.shards(dataset)
+    there = {shard["split"] for shard in read_manifest(shards)["shards"]}
+    by_split = {split: shard_paths(shards, split) for split in SPLITS if split in there}
+    model = load_checkpoint(home.checkpoint(dataset, variant), device)
+    table = product_views_table(model, dataset, by_split, device)
+    with whole_file(output) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    return {"products": len(table)}

@@ -1,0 +1,193 @@
+"""What linking is worth: how often it finds the entity that was typed, and what retrieval makes of it.
+
+A typed query is a product's description with the words of one of its entities (its brand) in front or behind, and no
+tags. Shape suffixes: Q queries, N candidates, D embedding width.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import torch
+
+from eiclip.errors import EiclipError
+from eiclip.lake import Lake, open_views, read_sql
+from eiclip.retrieval import full_ranks
+from eiclip.same_style.evaluate import RANKS_SCHEMA, Truth
+from eiclip.search.engine import SearchEngine
+from eiclip.search.linking import Linker
+from eiclip.search.query import MAX_QUERY, View
+from eiclip.search.reading import Words
+
+PAIRS: dict[str, View] = {"t-i": "image", "t-m": "joint"}
+"""The candidates' view of each pair of views that words can ask for."""
+TYPED, LINKED, TAGGED = "typed", "typed and linked", "tags given"
+"""How a query's text was read; a row of the ranks is called `<variant>, <this>`."""
+
+
+@dataclass(frozen=True)
+class TypedQuery:
+    """What a buyer of a product could type."""
+
+    product_id: str
+    text: str
+    description: str
+    """The same without the entity's words."""
+    entity: str
+    entities: Mapping[str, str]
+    """All tags of the product, by group."""
+
+
+@dataclass(frozen=True)
+class LinkingQuality:
+    """Links of one entity group that were kept, against what was typed."""
+
+    right: int
+    wrong: int
+    """Of another entity than the one typed, or where none was typed."""
+    missed: int
+
+    @property
+    def precision(self) -> float:
+        """Share of the links that are right; NaN without any."""
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """Share of the typed entities that are linked; NaN without any."""
+        return self.right / (self.right + self.missed) if self.right + self.missed else float("nan")
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of both, 0 where nothing is right."""
+        return 2 * self.right / (2 * self.right + self.wrong + self.missed) if self.right else 0.0
+
+
+def typed_queries(lake: Lake, dataset: str, split: str, group: str = "brand") -> list[TypedQuery]:
+    """Typed queries of the products of a split that have an entity of the group, by product id.
+
+    Raises:
+        EiclipError: the lake has no such dataset.
+    """
+    sources = {name: lake.files(name, dataset) for name in ("products", "product_entities")}
+    if not all(sources.values()):
+        raise EiclipError(f"{lake.home}: no products of {dataset!r}; run `make full_eval`")
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false").fetchall()
+        open_views(connection, sources)
+        found = connection.execute(read_sql("typed_queries"), {"split": split, "group": group}).fetchall()
+    return [
+        TypedQuery(product, text, description, entity, dict(entities))
+        for product, entity, entities, description, text in found
+    ]
+
+
+def linking_quality(linker: Linker, queries: Sequence[TypedQuery], group: str = "brand") -> LinkingQuality:
+    """Precision and recall of kept links of a group, over each query twice: with the entity's words and without.
+
+    Only entities of the vocabulary can be found, but those it lacks are counted as missed too. Without the words, the
+    right answer is no link, unless the description itself has the tagged entity's words.
+    """
+    right = wrong = missed = 0
+    for query in queries:
+        for text, wanted in ((query.text, query.entity), (query.description, None)):
+            links, _ = linker.link(text)
+            found = {link.entity for link in links if link.kept and link.group == group}
+            is_right = query.entity in found
+            right += is_right and wanted is not None
+            wrong += len(found - {query.entity})
+            missed += wanted is not None and not is_right
+    return LinkingQuality(right, wrong, missed)
+
+
+def linked_query_ranks(
+    engine: SearchEngine,
+    lake: Lake,
+    seed: int,
+    *,
+    split: str = "test",
+    group: str = "brand",
+    take_out: bool = True,
+    styles: pa.Table | None = None,
+    groups: pa.Table | None = None,
+) -> pa.Table:
+    """Ranks of typed queries among the products of a split, schema `eiclip.same_style.evaluate.RANKS_SCHEMA`.
+
+    Three rows a variant: `<variant>, typed` reads the words alone, `<variant>, typed and linked` the entities that the
+    linker keeps instead of their words, `<variant>, tags given` the description with all tags of the product, as the
+    catalogue has it: what linking can come to at most.
+
+    Args:
+        engine: the variant.
+        lake: of the same home.
+        seed: recorded with the rows.
+        split: whose products ask and are candidates.
+        group: the entity group whose words are written into the descriptions.
+        take_out: the words of links that are kept are not read as words as well (as in search).
+        styles: product_id, style_id. With it another product of the style is right, and the product itself neither
+            right nor wrong; products whose style has no other are no queries. None: the product itself is right, and
+            its own description a part of what `t-m` compares with.
+        groups: product_id, group_id of known duplicates (with `styles`): neither right nor wrong.
+    """
+    queries = typed_queries(lake, engine.index.dataset, split, group)
+    rows_N = engine.index.rows_of_split(split)
+    products = [engine.index.product_ids[row] for row in rows_N]
+    truth = Truth.of(products, pa.table({"product_id": [], "style_id": []}) if styles is None else styles, groups)
+    place = {product: number for number, product in enumerate(products)}
+    asked = [query for query in queries if query.product_id in place]
+    if styles is not None:
+        asked = [query for query in asked if truth.others()[place[query.product_id]]]
+    query_Q = np.array([place[query.product_id] for query in asked], dtype=np.int64)
+    parts = [RANKS_SCHEMA.empty_table()]
+    for name, vectors_QD in read_ways(engine, asked, take_out=take_out).items():
+        for pair, view in PAIRS.items():
+            rank_Q = _ranks(vectors_QD, engine.index.views[view][rows_N], truth, query_Q, styles is not None)
+            parts.append(_rows(engine, f"{engine.index.variant}, {name}", seed, pair, truth, query_Q, rank_Q))
+    return pa.concat_tables(parts)
+
+
+def read_ways(engine: SearchEngine, queries: Sequence[TypedQuery], *, take_out: bool = True) -> dict[str, np.ndarray]:
+    """Vectors (Q, D) of the queries, read in each of the three ways."""
+    texts = [query.text[:MAX_QUERY] for query in queries]
+    return {
+        TYPED: engine.encode_words([Words(text, {}) for text in texts]),
+        LINKED: engine.encode_words([engine.reader.linked(text, take_out=take_out) for text in texts]),
+        TAGGED: engine.encode_words([Words(query.description, dict(query.entities)) for query in queries]),
+    }
+
+
+def _ranks(
+    query_QD: np.ndarray, candidate_ND: np.ndarray, truth: Truth, query_Q: np.ndarray, others: bool
+) -> torch.Tensor:
+    """Rank of each query's best right candidate (Q,)."""
+    sides = torch.from_numpy(query_QD), torch.from_numpy(candidate_ND)
+    asked = torch.from_numpy(query_Q)
+    if not others:
+        return full_ranks(*sides, asked, torch.arange(len(candidate_ND)))
+    style_N = torch.from_numpy(truth.style_N)
+    neutral_P2 = torch.from_numpy(truth.neutral(query_Q))
+    return full_ranks(*sides, style_N[asked], style_N, itself_Q=asked, neutral_P2=neutral_P2)
+
+
+def _rows(
+    engine: SearchEngine,
+    name: str,
+    seed: int,
+    pair: str,
+    truth: Truth,
+    query_Q: np.ndarray,
+    rank_Q: torch.Tensor,
+) -> pa.Table:
+    """Rows of ranks; a product of no known style is its own, and the one right answer."""
+    count = len(query_Q)
+    named = {"dataset": engine.index.dataset, "variant": name, "seed": seed, "view_pair": pair}
+    products = [truth.products[row] for row in query_Q]
+    columns = {column: [value] * count for column, value in named.items()} | {
+        "product_id": products,
+        "style_id": [truth.names[row] or product for row, product in zip(query_Q, products, strict=True)],
+        "rank": rank_Q.numpy(),
+        "right": np.maximum(truth.others()[query_Q], 1),
+    }
+    return pa.table(columns, schema=RANKS_SCHEMA)

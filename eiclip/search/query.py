@@ -1,0 +1,127 @@
+"""What is asked and what is answered: plain values, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+from eiclip.errors import SettingsError
+
+if TYPE_CHECKING:
+    from eiclip.inference import Photo
+
+View = Literal["image", "text", "joint"]
+VIEWS: tuple[View, ...] = get_args(View)
+MAX_QUERY = 2000
+"""Characters of a text that are read: some thirty times what a tower's context holds."""
+MOST_HITS = 1000
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question. It needs words, a photo, a product or entities; everything else changes what they find.
+
+    Raises:
+        SettingsError: a value is out of range, or nothing is asked.
+    """
+
+    text: str = ""
+    image: Photo | None = None
+    product_id: str | None = None
+    """A product of the catalogue to find others like; it is never its own answer."""
+    entities: Mapping[str, str] = field(default_factory=dict)
+    """Entity by group, as a product's tags would be: they steer the query's text."""
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Values by group, of which a product must have one in every group: entities, or a fact such as `category`."""
+    negative: str = ""
+    """Words for what is not wanted."""
+    remove: Mapping[str, str] = field(default_factory=dict)
+    """Entity by group whose direction is taken out of the query (style transfer)."""
+    add: Mapping[str, str] = field(default_factory=dict)
+    """Entity by group whose direction is put in."""
+    image_weight: float = 0.5
+    """Share of the photo (or product) against the words: 0 is words alone, 1 the photo alone."""
+    view: View = "joint"
+    """Of the candidates."""
+    top: int = 20
+    link: bool = True
+    """Look for entities in the words."""
+    unlink: tuple[str, ...] = ()
+    """Entities not to be linked, as `group=entity` or the entity alone."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.image_weight <= 1:
+            raise SettingsError(f"image_weight {self.image_weight}: give a share between 0 and 1")
+        if self.view not in VIEWS:
+            raise SettingsError(f"view {self.view!r}: choose one of {', '.join(VIEWS)}")
+        if not 1 <= self.top <= MOST_HITS:
+            raise SettingsError(f"top {self.top}: ask for 1 to {MOST_HITS} products")
+        if odd := [group for group, values in self.filters.items() if isinstance(values, str)]:
+            raise SettingsError(f"filters: {odd[0]} is {self.filters[odd[0]]!r}; give a tuple of values")
+        if self.empty:
+            raise SettingsError(
+                "nothing to search by: give words, a photo, a product or entities "
+                "(filters, negative words and style transfer change what those find)"
+            )
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is asked that products could be compared with."""
+        return not (self.text.strip() or self.image is not None or self.product_id or any(self.entities.values()))
+
+
+@dataclass(frozen=True)
+class Link:
+    """An entity found in a query's words."""
+
+    group: str
+    entity: str
+    words: str
+    """As they were typed."""
+    start: int
+    end: int
+    """Where in the query's text, in characters."""
+    score: float
+    """1: as the vocabulary has it; below: misspelt, and how alike the two are."""
+    ambiguous: bool
+    """The words mean several things: entities of several groups, or a general word."""
+    kept: bool
+    """Whether it counts as a tag of this query; else it is a suggestion."""
+    why: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A product found."""
+
+    rank: int
+    product_id: str
+    score: float
+    """Cosine of the query and the product's asked view: -1 to 1."""
+    by_view: Mapping[View, float]
+    """The same of each view."""
+    title: str
+    description: str
+    category: str
+    entities: Mapping[str, str]
+    price: float | None
+    image_id: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found, and how the query was read."""
+
+    hits: list[Hit]
+    links: list[Link]
+    unknown: dict[str, list[str]]
+    """Entities given by hand, and filters, that are not known: by group."""
+    entities: dict[str, str]
+    """The entities that the query's text was read with: those given and the links that were kept."""
+    gates: dict[str, float]
+    """What each of them weighs, by group, where the variant has gates."""
+    notes: list[str]
+    """What was cut, left out or has no effect, a sentence each."""
+    seconds: float
+    """Wall time of the search (of the whole batch, in `search_many`)."""

@@ -1,0 +1,102 @@
+"""How a query is read: texts cut, entities found in the words, given ones put into the form they are counted by."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from eiclip.errors import SettingsError
+from eiclip.inference import EntityClip
+from eiclip.readers.texts import normalise_entity
+from eiclip.search.linking import Linker
+from eiclip.search.query import MAX_QUERY, Link, Query
+from eiclip.variants import compose_text
+
+
+class Words(NamedTuple):
+    """A text and the entities that it is encoded with."""
+
+    text: str
+    entities: dict[str, str]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to encode."""
+        return not self.text.strip() and not self.entities
+
+
+class Read(NamedTuple):
+    """A query as it was read: what is encoded, and what is told about it."""
+
+    query: Query
+    words: Words
+    negative: Words
+    links: list[Link]
+    unknown: dict[str, list[str]]
+    notes: list[str]
+
+
+class Reader:
+    """Reads queries for one model.
+
+    The words of a link that is kept leave the text: descriptions of products do not have their tags' words either.
+    Chosen on the validation splits of the embedded catalogues, figures in docs/search.md.
+    """
+
+    def __init__(self, model: EntityClip, linker: Linker) -> None:
+        self.model, self.linker = model, linker
+
+    @property
+    def reads_entities(self) -> bool:
+        """Whether the variant does anything with entities (rows 1 and 2 do not)."""
+        variant = self.model.model.variant
+        return variant.has_entities or variant.entities_as_text
+
+    def read(self, query: Query) -> Read:
+        """What of a query is encoded.
+
+        Raises:
+            SettingsError: a group of the entities given is none of the model's.
+        """
+        given = self.normalised(query.entities)
+        notes = [cut_note("text", query.text), cut_note("negative words", query.negative)]
+        text = query.text[:MAX_QUERY]
+        links: list[Link] = []
+        if query.link:
+            links, left_out = self.linker.link(text, given, query.unlink)
+            notes += left_out
+        words = self._words(text, given, links)
+        if not self.reads_entities and (given or any(link.kept for link in links)):
+            notes.append(f"{self.model.model.variant.name} reads no entities: they count as words")
+        negative = self.linked(query.negative[:MAX_QUERY]) if query.link else Words(query.negative[:MAX_QUERY], {})
+        unknown = {group: [entity] for group, entity in self.model.unknown(given)[0].items()}
+        return Read(query, words, negative, links, unknown, [note for note in notes if note])
+
+    def linked(self, text: str, *, take_out: bool = True) -> Words:
+        """A typed text with the entities found in it; their words stay in it where `take_out` is false."""
+        return self._words(text, {}, self.linker.link(text)[0], take_out=take_out)
+
+    def _words(self, text: str, given: Mapping[str, str], links: list[Link], *, take_out: bool = True) -> Words:
+        if not self.reads_entities:  # those typed are words already
+            return Words(compose_text(text, given, self.model.groups, entities_first=True), {})
+        kept = [link for link in links if link.kept]
+        for link in reversed(kept) if take_out else ():
+            text = f"{text[: link.start]} {text[link.end :]}"
+        return Words(text, {link.group: link.entity for link in kept} | dict(given))
+
+    def normalised(self, entities: Mapping[str, str]) -> dict[str, str]:
+        """Entities given by hand, in the form they are counted by; those that say nothing are left out.
+
+        Raises:
+            SettingsError: a group is none of the model's.
+        """
+        for group in entities:
+            if group not in self.model.groups:
+                there = ", ".join(self.model.groups) or "none"
+                raise SettingsError(f"no entity group {group!r}; the model's groups are: {there}")
+        names = {group: normalise_entity(value[:MAX_QUERY]) for group, value in entities.items() if value}
+        return {group: name for group, name in names.items() if name}
+
+
+def cut_note(what: str, text: str) -> str:
+    """A note on a text that is too long; '' where it is not."""
+    left_out = len(text) - MAX_QUERY
+    return f"{what}: the last {left_out:,} of {len(text):,} characters are not read" if left_out > 0 else ""

@@ -1,0 +1,89 @@
+"""Serve the search page: python -m eiclip.web --home data, then open the address it says."""
+
+import argparse
+import ipaddress
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from eiclip.errors import EiclipError, SettingsError
+from eiclip.web.app import LOOPBACK, create_app
+from eiclip.web.engines import Engines
+
+LOG = logging.getLogger("eiclip.web")
+PORT = 8000
+WAITING = 128
+
+
+def arguments_of(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, read."""
+    parser = argparse.ArgumentParser(prog="python -m eiclip.web", description=__doc__)
+    home = Path(os.environ.get("EICLIP_HOME", "data"))
+    parser.add_argument("--home", type=Path, default=home, help="where models and catalogues are (EICLIP_HOME)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
+    parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on ({PORT}; 0: a free one)")
+    parser.add_argument(
+        "--name", action="append", default=[], metavar="HOST",
+        help="a name the page is reached by, such as a proxy's; may be given again; '*' for any",
+    )  # fmt: skip
+    parser.add_argument("--dataset", help="opened at the start (the first that has a trained model)")
+    parser.add_argument("--variant", help="opened at the start (same_style, eiclip or what there is)")
+    parser.add_argument("--device", default="cpu", help="what encodes queries (cpu)")
+    return parser.parse_args(given)
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    """Open the first engine, say the address, answer until interrupted.
+
+    Raises:
+        EiclipError: the home has nothing to search, or the address is taken.
+    """
+    with _listening(arguments.host, arguments.port) as listener:
+        engines = Engines(arguments.home, arguments.device)
+        dataset, variant = engines.first()
+        dataset = arguments.dataset or dataset
+        engines.get(dataset, arguments.variant or engines.available().get(dataset, [variant])[0])
+        alone = _is_loopback(arguments.host)
+        app = create_app(engines, [*LOOPBACK, *arguments.name] if alone or arguments.name else ["*"])
+        host, port = listener.getsockname()[:2]
+        LOG.info("search page: http://%s:%s  (Ctrl+C ends it)", f"[{host}]" if ":" in host else host, port)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, limit_concurrency=512)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=WAITING)
+    except (OSError, OverflowError) as error:
+        raise SettingsError(f"{host}:{port}: cannot listen there ({error}); give another --host or --port") from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    LOG.setLevel(logging.INFO)
+    try:
+        serve(arguments_of(given))
+    except EiclipError as error:
+        LOG.error("%s", error)
+        return 1
+    except KeyboardInterrupt:
+        LOG.info("ended")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

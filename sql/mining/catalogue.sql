@@ -1,0 +1,15 @@
+-- catalogue: one row per product of a dataset, numbered in the order of ids: numbers join many times faster than texts.
+-- Columns: number (from 1), product_id, is_training, category (what a pair must share; empty where it is not known).
+-- Source: products.
+-- Parameter: $category (category | subcategory | department | none).
+SELECT
+    row_number() OVER (ORDER BY product_id)::INTEGER AS number,
+    product_id,
+    split = 'train' AS is_training,
+    nullif(CASE $category
+        WHEN 'category' THEN category
+        WHEN 'subcategory' THEN subcategory
+        WHEN 'department' THEN department
+        WHEN 'none' THEN 'any'
+    END, '') AS category
+FROM products

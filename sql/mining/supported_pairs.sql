@@ -1,0 +1,29 @@
+-- supported_pairs: one row per origin and two products with support enough, and how far popularity explains it.
+-- Columns: origin, first, second (numbers; first < second), support, first_support, second_support, sessions, lift,
+--   same_category.
+-- Source: pair_supports, item_supports, sessions, catalogue.
+-- Parameters: $most_items, $minimum_support (of clicks; a shop's own lists say it once).
+WITH totals AS (
+    SELECT origin, count(*) AS sessions
+    FROM sessions
+    WHERE len(items) BETWEEN 2 AND $most_items
+    GROUP BY origin
+)
+SELECT
+    pairs.origin,
+    pairs.first,
+    pairs.second,
+    pairs.support,
+    one.support AS first_support,
+    other.support AS second_support,
+    totals.sessions,
+    -- Exact up to the division, so that both directions of a pair have one lift.
+    pairs.support::DOUBLE * totals.sessions / (one.support::DOUBLE * other.support) AS lift,
+    coalesce(one_product.category = other_product.category, false) AS same_category
+FROM pair_supports AS pairs
+JOIN totals ON totals.origin = pairs.origin
+JOIN item_supports AS one ON one.origin = pairs.origin AND one.number = pairs.first
+JOIN item_supports AS other ON other.origin = pairs.origin AND other.number = pairs.second
+JOIN catalogue AS one_product ON one_product.number = pairs.first
+JOIN catalogue AS other_product ON other_product.number = pairs.second
+WHERE pairs.support >= $minimum_support OR pairs.origin = 'related'

@@ -1,0 +1,30 @@
+-- searched_products: one row per product: the facts that search shows and filters by.
+-- Columns: product_id, split, title, description, category, subcategory, department, gender, price, entities (MAP of
+--   entity group to entity), image_id (of its first photo).
+-- Source: products, product_entities, images; of one dataset.
+WITH tags AS (
+    SELECT product_id, map_from_entries(list((entity_group, entity) ORDER BY entity_group)) AS entities
+    FROM product_entities
+    GROUP BY product_id
+),
+first_photos AS (
+    SELECT product_id, min_by(image_id, row(source, place)) AS image_id
+    FROM images
+    GROUP BY product_id
+)
+SELECT
+    products.product_id,
+    products.split,
+    products.title,
+    products.description,
+    products.category,
+    products.subcategory,
+    products.department,
+    products.gender,
+    products.price,
+    tags.entities,
+    first_photos.image_id
+FROM products
+LEFT JOIN tags USING (product_id)
+LEFT JOIN first_photos USING (product_id)
+ORDER BY products.product_id

@@ -1,0 +1,280 @@
+"""The section on same-style retrieval from tables as they are computed: what it says, and that it does without some."""
+
+import io
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from eiclip.lake import read_sql
+from eiclip.report import same_style_plots as plots
+from eiclip.report import same_style_tables as tables
+from eiclip.report import same_style_verdicts as verdicts
+from eiclip.report.about import About
+from eiclip.report.queries import select
+from eiclip.report.sections import SECTIONS
+from eiclip.report.theme import DARK
+from eiclip.report.write import write_report
+from eiclip.same_style.evaluate import same_style_ranks
+from eiclip.same_style.pairs_curve import same_style_pr_curve
+from eiclip.same_style.uncertainty import same_style_comparisons, same_style_intervals
+from eiclip.same_style.view_pairs import VIEW_PAIRS
+from eiclip.variants import SAME_STYLE_ROWS
+
+PRODUCTS, WIDTH = 120, 24
+NOISE = {"clip_pretrained": 2.0, "clip_description": 1.6, "eiclip": 1.5, "same_style_unconstrained": 1.4,
+         "same_style_plain": 1.0, "same_style": 0.8}  # fmt: skip
+"""How far a product's views lie from its style's centre; the joint view is the mean of the other two."""
+TABLES = ("same_style_ranks", "same_style_metrics", "same_style_intervals", "same_style_comparisons",
+          "same_style_pr_curve", "pair_funnel", "same_style_ablation")  # fmt: skip
+FUNNEL = [
+    {"dataset": "d", "step": 1, "name": "rows read", "unit": "rows", "kept": 1000, "lost": 0, "why": None},
+    {
+        "dataset": "d",
+        "step": 2,
+        "name": "known <items>",
+        "unit": "rows",
+        "kept": 900,
+        "lost": 100,
+        "why": "unknown & new",
+    },
+]
+
+
+def unit(matrix):
+    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+
+
+def views_of(variant, seed, columns=("image", "text", "joint")):
+    random = np.random.default_rng([seed, len(variant)])
+    centres = unit(np.random.default_rng(1).standard_normal((PRODUCTS // 3, WIDTH)))[np.arange(PRODUCTS) // 3]
+    noise = NOISE.get(variant, 1.5) / WIDTH**0.5
+    image, text = (unit(centres + noise * side * random.standard_normal((PRODUCTS, WIDTH))) for side in (1, 1.5))
+    made = {"image": image, "text": text, "joint": unit(image + text)}
+    lists = {
+        name: pa.FixedSizeListArray.from_arrays(pa.array(made[name].astype(np.float32).reshape(-1)), WIDTH)
+        for name in columns
+    }
+    return pa.table({"product_id": [f"p{number}" for number in range(PRODUCTS)]} | lists)
+
+
+STYLES = pa.table({"product_id": [f"p{number}" for number in range(PRODUCTS)],
+                   "style_id": [f"s{number // 3}" for number in range(PRODUCTS)]})  # fmt: skip
+
+
+def computed(variants=(*NOISE, "pixels", "words"), seeds=(0,)):
+    """All tables of the evaluation of made-up views."""
+    ranks, curves = [], []
+    for variant in variants:
+        columns = {"pixels": ("image",), "words": ("text",)}.get(variant, ("image", "text", "joint"))
+        for seed in seeds if SAME_STYLE_ROWS.get(variant) and SAME_STYLE_ROWS[variant].trained else seeds[:1]:
+            given = views_of(variant, seed, columns), STYLES, "d", variant, seed
+            ranks.append(same_style_ranks(*given))
+            curves.append(same_style_pr_curve(*given))
+    ranks = pa.concat_tables(ranks)
+    with duckdb.connect() as connection:
+        connection.register("same_style_ranks", ranks)
+        metrics = connection.sql(read_sql("same_style_metrics")).to_arrow_table()
+    ablation = [
+        {"dataset": "d", "label": label, "setting": "views", "value": label, "seed": seed, "view_pair": pair,
+         "mrr": 60.0 + seed, "r1": 50.0}
+        for label in ("every pair", "m-m <alone>") for seed in (0, 1) for pair in VIEW_PAIRS
+    ]  # fmt: skip
+    return {
+        "same_style_ranks": ranks,
+        "same_style_metrics": metrics,
+        "same_style_intervals": same_style_intervals(ranks, resamples=200),
+        "same_style_comparisons": same_style_comparisons(ranks, resamples=200),
+        "same_style_pr_curve": pa.concat_tables(curves),
+        "pair_funnel": pa.Table.from_pylist(FUNNEL),
+        "same_style_ablation": pa.Table.from_pylist(ablation),
+    }
+
+
+@pytest.fixture(scope="module")
+def made():
+    return computed()
+
+
+def catalogue(found):
+    connection = duckdb.connect()
+    for name, table in found.items():
+        connection.register("rows", table)
+        connection.execute(f"CREATE TABLE {name} AS SELECT * FROM rows")
+    return connection
+
+
+@pytest.fixture
+def whole(made):
+    with catalogue(made) as connection:
+        yield connection
+
+
+def measure_table(connection, dataset):
+    return tables.measure_table(connection, dataset, "mrr")
+
+
+PLOTS = (plots.views_plot, plots.curve_plot, plots.view_curves_plot)
+EVERYTHING = (*PLOTS, measure_table, tables.comparisons_table, tables.joint_table, tables.precision_table,
+              tables.funnel_table, tables.ablation_table, verdicts.without_model, verdicts.basis,
+              verdicts.same_style_headline)  # fmt: skip
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_plots_are_pictures_in_both_themes_and_alike_every_time(plot, whole):
+    picture = plot(whole, "d")
+    assert picture == plot(whole, "d")
+    assert picture != plot(whole, "d", DARK)
+    with Image.open(io.BytesIO(picture)) as image:
+        assert image.width < 1000
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 10
+
+
+@pytest.mark.parametrize("make", EVERYTHING)
+def test_nothing_to_show_is_none(make, whole):
+    with duckdb.connect() as empty:
+        assert make(empty, "d") is None
+    assert make(whole, "another dataset") is None
+    assert verdicts.verdicts(whole, "another dataset") == ()
+
+
+def test_every_row_in_every_pair_of_views_beside_what_was_published(whole, made):
+    table = measure_table(whole, "d")
+    assert table.header == ("Model", *VIEW_PAIRS)
+    assert "120 queries of 40 styles" in table.caption
+    titles = ["Photo as 16 × 16 pixels", "Words of the text"]
+    titles += [variant.title for variant in SAME_STYLE_ROWS.values()]
+    assert [row[0] for row in table.rows] == [*titles, "Published, on other data"]
+    assert table.rows[-1][1:] == ("90.3", "64.3", "–", "–", "84.1", "57.5", "92.0")
+    by_title = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+    pixels = by_title["Photo as 16 × 16 pixels"]
+    assert [pair for pair in VIEW_PAIRS if pixels[pair] != "–"] == ["i-i"]
+    row = next(row for row in made["same_style_intervals"].to_pylist()
+               if (row["variant"], row["view_pair"], row["measure"]) == ("same_style", "m-m", "mrr"))  # fmt: skip
+    expected = f"{row['value']:.1f}\n[{row['low']:.1f}, {row['high']:.1f}]"
+    assert by_title[SAME_STYLE_ROWS["same_style"].title]["m-m"] == expected
+
+
+def test_metrics_alone_are_shown_without_intervals(made):
+    with catalogue({"same_style_metrics": made["same_style_metrics"]}) as connection:
+        table = measure_table(connection, "d")
+        assert table
+        assert not any("[" in cell for row in table.rows for cell in row)
+        assert plots.views_plot(connection, "d")
+        assert verdicts.verdicts(connection, "d") == ()
+
+
+def test_the_verdicts_say_what_the_intervals_say(whole):
+    said = verdicts.verdicts(whole, "d")
+    assert len(said) == 6
+    rows = {(row["variant"], row["baseline"], row["view_pair"], row["measure"]): row
+            for row in tables.comparisons(whole, "d")}  # fmt: skip
+    constrained = [rows["same_style", "same_style_unconstrained", "m-m", measure] for measure in ("mrr", "r1")]
+    assert all(row["low"] > 0 for row in constrained)
+    assert said[1].startswith("Training on constrained pairs beats training on all clicked pairs: MRR ")
+    assert f"{constrained[0]['difference']:+.1f} points (95 % interval {constrained[0]['low']:+.1f} to " in said[1]
+    assert "another seed may say otherwise" in verdicts.basis(whole, "d")
+
+
+@pytest.mark.parametrize(
+    ("ends", "verdict"),
+    [
+        ([(1, 2), (0.1, 2)], "Photo and text together (m-m) beats the better of photo and text alone: MRR"),
+        (
+            [(-2, -1), (-3, -0.1)],
+            "Photo and text together (m-m) does worse than the better of photo and text alone: MRR",
+        ),
+        ([(-1, 1), (-1, 1)], " cannot be told apart: every interval has zero in it: MRR"),
+        ([(1, 2), (-1, 1)], "beats the better of photo and text alone in MRR; in R@1 the interval has zero in it: MRR"),
+    ],
+)
+def test_a_verdict_is_that_of_both_intervals(made, ends, verdict):
+    rows = [row for row in made["same_style_comparisons"].to_pylist() if row["variant"] == row["baseline"]]
+    for row in rows:
+        row |= dict(zip(("low", "high"), ends[row["measure"] == "r1"], strict=True))
+    table = pa.Table.from_pylist(rows, schema=made["same_style_comparisons"].schema)
+    with catalogue({"same_style_comparisons": table}) as connection:
+        (said,) = verdicts.verdicts(connection, "d")
+        assert verdict in said
+        assert said.startswith(verdicts.same_style_headline(connection, "d").verdict)
+
+
+def test_several_seeds_are_shown_as_their_mean():
+    found = computed(("same_style", "same_style_unconstrained", "clip_pretrained"), seeds=(0, 1, 2))
+    with catalogue(found) as connection:
+        assert "means over up to 3 seeds" in measure_table(connection, "d").caption
+        assert verdicts.basis(connection, "d").startswith("Means over 3 or more seeds")
+        assert ", p " not in verdicts.verdicts(connection, "d")[0], "no p-value over seeds"
+        joint = tables.joint_table(connection, "d")
+        assert len(joint.rows) == 3
+        assert joint.rows[1][3] == "–"
+        assert plots.curve_plot(connection, "d")
+        assert all(row["seed"] is None for row in tables.comparisons(connection, "d")
+                   if row["variant"] == "same_style")  # fmt: skip
+
+
+def test_it_is_said_where_words_alone_do_better(made):
+    intervals = made["same_style_intervals"].to_pylist()
+    for row in intervals:
+        if row["view_pair"] == "t-t":
+            row["value"] = {"words": 99.9, "same_style": 90.0}.get(row["variant"], 0.0)
+    table = pa.Table.from_pylist(intervals, schema=made["same_style_intervals"].schema)
+    with catalogue({"same_style_intervals": table}) as connection:
+        said = verdicts.without_model(connection, "d")
+    assert "99.9 in t-t (words of the text)" in said
+    assert said.endswith("The model does not reach it in t-t.")
+
+
+def test_what_mining_lost_and_what_parts_contribute(whole):
+    assert tables.funnel_table(whole, "d").rows[1] == ("known <items>", "rows", "900", "100", "unknown & new")
+    table = tables.ablation_table(whole, "d")
+    assert [row[:3] for row in table.rows] == [("every pair", "2", "60.5\n50.0"), ("m-m <alone>", "2", "60.5\n50.0")]
+
+
+def write(fake, found, dataset="d"):
+    for name, table in found.items():
+        fake.lake.write(table, name, dataset)
+    output = fake.root / "report.html"
+    facts = write_report(fake.refresh(), output, datasets=[dataset], about=About())
+    return output.read_text(encoding="utf-8"), facts["sections"][dataset], facts["missing"][dataset]
+
+
+def test_a_dataset_of_both_systems_has_the_section_among_the_others(fake, made):
+    fake.results("d")
+    page, there, missing = write(fake, made)
+    assert there == ["verdict", "rows", "ablations", "same_style"]
+    assert "gates" in missing
+    assert "known &lt;items&gt;" in page
+    assert "known <items>" not in page
+    assert "m-m &lt;alone&gt;" in page
+
+
+def test_a_dataset_of_same_style_alone_says_nothing_of_the_five_rows(fake, made):
+    page, there, missing = write(fake, made)
+    assert there == ["same_style"]
+    assert missing == {}
+    assert "No verdict yet" not in page
+
+
+def test_without_its_tables_nothing_changes(fake):
+    fake.results("d")
+    _, there, missing = write(fake, {})
+    assert "same_style" not in {*there, *missing}
+    assert {*there, *missing} == {"verdict", *SECTIONS}
+
+
+@pytest.mark.parametrize("gone", TABLES)
+def test_any_table_may_be_missing(fake, made, gone, monkeypatch):
+    monkeypatch.setattr("eiclip.report.source.Source.picture", lambda *given: None)
+    _, there, _ = write(fake, {name: table for name, table in made.items() if name != gone})
+    assert there == ["same_style"]
+
+
+def test_every_query_is_answered_by_tables_as_they_are_made(whole):
+    from eiclip.report import same_style_queries
+
+    for name, query in vars(same_style_queries).items():
+        if name.isupper():
+            assert select(whole, query, dataset="d"), name

@@ -1,0 +1,189 @@
+"""Leave-one-out ranks against a full sort in numpy; ties, the query itself, unknown styles, known duplicates."""
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pytest
+
+from eiclip.errors import EiclipError, NonFiniteError
+from eiclip.lake import read_sql
+from eiclip.retrieval import TIE
+from eiclip.same_style.evaluate import RANKS_SCHEMA, same_style_ranks
+from eiclip.same_style.view_pairs import VIEW_PAIRS, VIEWS
+
+WIDTH = 8
+
+
+def views_table(products, split="test", **views):
+    """Rows as of `product_views`; each view is a matrix."""
+    columns = {"dataset": ["d"] * len(products), "variant": ["v"] * len(products), "product_id": list(products)}
+    columns |= {"split": [split] * len(products)}
+    lists = {
+        name: pa.FixedSizeListArray.from_arrays(pa.array(view.astype(np.float32).reshape(-1)), view.shape[1])
+        for name, view in views.items()
+    }
+    return pa.table(columns | lists)
+
+
+def styles_table(style_of):
+    return pa.table({"product_id": list(style_of), "style_id": list(style_of.values())})
+
+
+def unit(matrix):
+    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+
+
+def random_views(products, seed, width=WIDTH, distinct=None):
+    """Three unit views; `distinct`: of so many different vectors, so that much ties."""
+    random = np.random.default_rng(seed)
+    views = {}
+    for name in VIEWS.values():
+        view = unit(random.standard_normal((distinct or len(products), width)))
+        views[name] = view if distinct is None else view[random.integers(0, distinct, len(products))]
+    return views
+
+
+def oracle(products, views, style_of, groups, pair):
+    """The definition, a query at a time, by a full sort in which ties stand before the right ones."""
+    queries, candidates = (views[VIEWS[letter]].astype(np.float32).astype(np.float64) for letter in pair.split("-"))
+    found = {}
+    for row, product in enumerate(products):
+        style = style_of.get(product)
+        mates = {other for other in products if style is not None and style_of.get(other) == style}
+        if len(mates) < 2:
+            continue
+        shared = {groups[mate] for mate in mates if mate in groups}
+        neutral = {other for other in products if groups.get(other) in shared} - mates
+        scored = sorted(
+            (-candidates[place] @ queries[row], other)
+            for place, other in enumerate(products)
+            if other != product and other not in neutral
+        )
+        best = min(score for score, other in scored if other in mates)
+        found[product] = 1 + sum(score <= best + TIE for score, other in scored if other not in mates)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_ranks_are_the_definition(seed):
+    random = np.random.default_rng(seed)
+    products = [f"p{number}" for number in random.permutation(random.integers(2, 40))]
+    style_of = {product: f"s{random.integers(0, 8)}" for product in products if random.random() < 0.8}
+    groups = {product: f"g{random.integers(0, 10)}" for product in products if random.random() < 0.5}
+    views = random_views(products, seed, distinct=5 if seed % 2 else None)
+    table = pa.table({"product_id": list(groups), "group_id": list(groups.values())})
+    given = views_table(products, **views), styles_table(style_of)
+    for known, group_table in (({}, None), (groups, table)):
+        found = same_style_ranks(*given, "d", "v", 7, groups=group_table)
+        assert found.schema == RANKS_SCHEMA
+        for pair in VIEW_PAIRS:
+            rows = {row["product_id"]: row for row in found.to_pylist() if row["view_pair"] == pair}
+            expected = oracle(products, views, style_of, known, pair)
+            assert {product: row["rank"] for product, row in rows.items()} == expected, pair
+            for product, row in rows.items():
+                mates = sum(style == style_of[product] for style in style_of.values())
+                assert (row["style_id"], row["right"], row["seed"]) == (style_of[product], mates - 1, 7)
+
+
+def test_a_constant_model_ranks_last():
+    products = [f"p{number}" for number in range(20)]
+    style_of = {product: f"s{number // 2}" for number, product in enumerate(products)}
+    same = {name: np.full((20, WIDTH), WIDTH**-0.5) for name in VIEWS.values()}
+    found = same_style_ranks(views_table(products, **same), styles_table(style_of), "d", "v", 0)
+    assert set(found["rank"].to_pylist()) == {19}, "one right one behind 18 wrong ones: itself is not among them"
+
+
+def test_random_embeddings_are_at_chance():
+    products = [f"p{number}" for number in range(600)]
+    style_of = {product: f"s{number // 2}" for number, product in enumerate(products)}
+    found = same_style_ranks(
+        views_table(products, **random_views(products, 0, 32)), styles_table(style_of), "d", "v", 0
+    )
+    for pair in VIEW_PAIRS:
+        rank_Q = found.filter(pa.compute.equal(found["view_pair"], pair))["rank"].to_numpy()
+        assert len(rank_Q) == 600
+        assert rank_Q.mean() == pytest.approx(300, abs=30)
+        assert (1 / rank_Q).mean() == pytest.approx(sum(1 / rank for rank in range(1, 600)) / 599, abs=0.01)
+
+
+def test_perfect_views_rank_first_and_finding_itself_is_no_merit():
+    products = [f"p{number}" for number in range(12)]
+    style_of = {product: f"s{number // 3}" for number, product in enumerate(products)}
+    perfect = np.eye(WIDTH)[np.arange(12) // 3]
+    alone = np.eye(12)  # each is like itself and like nothing else
+    given = views_table(products, image=perfect, text=alone), styles_table(style_of)
+    found = same_style_ranks(*given, "d", "v", 0, ("i-i", "t-t")).to_pylist()
+    assert {row["rank"] for row in found if row["view_pair"] == "i-i"} == {1}
+    ranks = {row["rank"] for row in found if row["view_pair"] == "t-t"}
+    assert ranks == {10}, "9 wrong ones tie with the right ones at zero"
+
+
+def test_duplicates_of_a_styles_member_are_neutral_for_the_whole_style_and_no_further():
+    products = ["a1", "a2", "b1", "b2", "c1", "c2"]
+    style_of = {product: product[0] for product in products}
+    line = np.array([[0.0], [1.0], [0.1], [0.2], [1.0], [1.1]])  # of a1, found best: b1, b2, then its own a2
+    views = {"image": unit(np.hstack([np.cos(line), np.sin(line)]))}
+    given = views_table(products, **views), styles_table(style_of), "d", "v", 0, ("i-i",)
+    groups = pa.table({"product_id": ["a2", "b1", "c1", "c2"], "group_id": ["g", "g", "h", "h"]})
+
+    def ranks(**known):
+        found = same_style_ranks(*given, **known)
+        return dict(zip(found["product_id"].to_pylist(), found["rank"].to_pylist(), strict=True))
+
+    plain, known = ranks(), ranks(groups=groups)
+    assert plain["a1"] == 4, "b1 and b2 are nearer, and c1 stands where a2 does"
+    assert known["a1"] == 3, "b1 is a duplicate of a2; b2 is not"
+    assert known["c1"] == plain["c1"], "duplicates of one style stay right, and are no one else's"
+
+
+def test_views_that_are_not_there_are_left_out():
+    products = ["a", "b", "c"]
+    views = {"text": unit(np.random.default_rng(0).standard_normal((3, 4)))}
+    table = views_table(products, **views).append_column("image", pa.nulls(3, pa.list_(pa.float32(), 4)))
+    found = same_style_ranks(table, styles_table({"a": "s", "b": "s"}), "d", "words", 0)
+    assert found["view_pair"].unique().to_pylist() == ["t-t"]
+
+
+def test_no_known_style_no_ranks():
+    given = views_table(["a", "b"], image=np.eye(2)), styles_table({"a": "s", "b": "r"})
+    assert same_style_ranks(*given, "d", "v", 0).num_rows == 0
+    unknown = views_table(["a", "b"], image=np.eye(2)), styles_table({"a": None, "b": None})
+    assert same_style_ranks(*unknown, "d", "v", 0).num_rows == 0
+    assert same_style_ranks(views_table([], image=np.eye(2)[:0]), styles_table({}), "d", "v", 0).num_rows == 0
+
+
+def test_what_cannot_be_ranked_is_named():
+    eye = views_table(["a", "b"], image=np.eye(2))
+    styles = styles_table({"a": "s", "b": "s"})
+    with pytest.raises(EiclipError, match="unknown view pairs i-x"):
+        same_style_ranks(eye, styles, "d", "v", 0, ("i-x",))
+    with pytest.raises(EiclipError, match="several splits"):
+        same_style_ranks(pa.concat_tables([eye, views_table(["c"], "train", image=np.eye(2)[:1])]), styles, "d", "v", 0)
+    with pytest.raises(EiclipError, match="'a' occurs 2 times"):
+        same_style_ranks(pa.concat_tables([eye, eye.slice(0, 1)]), styles, "d", "v", 0)
+    two = pa.table({"product_id": ["a", "a"], "style_id": ["s", "r"]})
+    with pytest.raises(EiclipError, match="'a' has two values of style_id"):
+        same_style_ranks(eye, two, "d", "v", 0)
+    partly = pa.table({"product_id": ["a", "b"], "image": pa.array([[1.0], None], pa.list_(pa.float32(), 1))})
+    with pytest.raises(EiclipError, match="'b' has no image embedding"):
+        same_style_ranks(partly, styles, "d", "v", 0)
+    with pytest.raises(NonFiniteError):
+        same_style_ranks(views_table(["a", "b"], image=np.full((2, 2), np.nan)), styles, "d", "v", 0)
+
+
+def test_metrics_are_means_of_ranks():
+    products = [f"p{number}" for number in range(30)]
+    style_of = {product: f"s{number // 3}" for number, product in enumerate(products)}
+    ranks = same_style_ranks(views_table(products, **random_views(products, 3)), styles_table(style_of), "d", "v", 2)
+    with duckdb.connect() as connection:
+        connection.register("same_style_ranks", ranks)
+        rows = connection.sql(read_sql("same_style_metrics")).to_arrow_table().to_pylist()
+    assert [row["view_pair"] for row in rows] == sorted(VIEW_PAIRS)
+    for row in rows:
+        rank_Q = ranks.filter(pa.compute.equal(ranks["view_pair"], row["view_pair"]))["rank"].to_numpy()
+        assert (row["dataset"], row["variant"], row["seed"], row["queries"]) == ("d", "v", 2, 30)
+        assert row["mrr"] == pytest.approx(100 * (1 / rank_Q).mean())
+        assert row["median_rank"] == np.median(rank_Q)
+        for k in (1, 5, 10):
+            assert row[f"r{k}"] == pytest.approx(100 * (rank_Q <= k).mean())

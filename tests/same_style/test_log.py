@@ -1,0 +1,210 @@
+"""Logs of any shape and what is wrong with them: every click is kept or rejected with its reason."""
+
+import datetime
+import gzip
+import itertools
+import os
+import random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from eiclip.errors import RawDataError, SettingsError
+from eiclip.same_style.log import LogCounts, write_log
+from eiclip.same_style_settings import LogColumns
+
+DAY = datetime.datetime(2024, 5, 1)
+UNTIMED = LogColumns(time="")
+
+
+class Read:
+    """The tables made of a log."""
+
+    def __init__(self, folder, log, columns=None, latest="2024-06-01"):
+        output, rejections = folder / "made" / "log.parquet", folder / "made" / "rejections.parquet"
+        log = None if log is None else str(log)
+        places = {"cache": folder / "cache", "latest": latest}
+        self.counts = write_log(log, columns or LogColumns(), "shop", output, rejections, **places)
+        assert [file.name for file in output.parent.iterdir() if file.name.startswith(".")] == []
+        self.rows, self.rejected = pq.read_table(output).to_pylist(), pq.read_table(rejections).to_pylist()
+        assert self.counts == LogCounts(len(self.rows) + len(self.rejected), len(self.rows), len(self.rejected))
+        self.clicks = [(row["session"], row["item"]) for row in self.rows]
+        self.reasons = [(row["row"], row["reason"]) for row in self.rejected]
+
+
+def written(path, **columns):
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_every_click_is_kept_or_rejected_with_a_reason(tmp_path):
+    rows = [
+        ("s", DAY, "a"), (None, DAY, "b"), (" ", DAY, "b"), ("s", DAY, None), ("s", DAY, " "), ("s", None, "c"),
+        ("s", datetime.datetime(2031, 1, 1), "d"), ("s", datetime.datetime(1970, 1, 1), "e"), ("s", DAY, " a\n"),
+        ("s", DAY + datetime.timedelta(seconds=1), "a"), ("t", DAY, "a"),
+    ]  # fmt: skip
+    session, time, item = (list(column) for column in zip(*rows, strict=True))
+    read = Read(tmp_path, written(tmp_path / "log.parquet", session=session, time=time, item=item))
+    assert [(row["row"], row["session"], row["item"]) for row in read.rows] == [
+        (0, "s", "a"),
+        (9, "s", "a"),
+        (10, "t", "a"),
+    ]
+    assert read.reasons == [
+        (1, "no session"), (2, "no session"), (3, "no item"), (4, "no item"), (5, "unreadable time"),
+        (6, "time in the future"), (7, "time before 1990"), (8, "duplicate row"),
+    ]  # fmt: skip
+    assert {row["source"] for row in read.rows + read.rejected} == {"log.parquet"}
+
+
+def test_random_logs_against_plain_python(tmp_path):
+    draw = random.Random(0)
+    for number in range(5):
+        rows = [(draw.choice(["s", "t", "u", ""]), draw.randrange(-1, 4), draw.choice("abc ")) for _ in range(60)]
+        expected, reasons, seen = [], {}, set()
+        for place, (session, hours, item) in enumerate(rows):
+            reason = "no session" if not session else "no item" if not item.strip() else None
+            reason = reason or ("unreadable time" if hours < 0 else None)
+            reason = reason or ("duplicate row" if (session, hours, item) in seen else None)
+            seen |= set() if reason else {(session, hours, item)}
+            reasons |= {place: reason} if reason else {}
+            expected += [] if reason else [(place, session, item)]
+        text = "".join(f"{s},{DAY + datetime.timedelta(hours=h) if h >= 0 else 'soon'},{i}\n" for s, h, i in rows)
+        (tmp_path / f"{number}.csv").write_text("session,time,item\n" + text)
+        read = Read(tmp_path, tmp_path / f"{number}.csv")
+        assert [(row["row"], row["session"], row["item"]) for row in read.rows] == expected
+        assert dict(read.reasons) == reasons
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        (["0108775015", "10"], ["0108775015", "10"]),
+        (pa.array([108775015, 10], pa.int64()), ["108775015", "10"]),
+        (pa.array([108775015.0, None], pa.float64()), ["108775015"]),
+        (pa.array(["a", "b"]).dictionary_encode(), ["a", "b"]),
+        (pa.array([[1, 2], [], None, [3, None]], pa.list_(pa.int32())), ["1", "2", "3"]),
+        (pa.array([["01", "02"]], pa.list_(pa.string())), ["01", "02"]),
+    ],
+)
+def test_items_are_texts_numbers_or_lists_of_them(tmp_path, items, expected):
+    items = items if isinstance(items, pa.Array) else pa.array(items)
+    path = written(tmp_path / "log.parquet", session=list(range(len(items))), item=items)
+    assert [item for _, item in Read(tmp_path, path, UNTIMED).clicks] == expected
+
+
+def test_a_list_without_items_is_rejected(tmp_path):
+    baskets = pa.array([["a"], [], None], pa.list_(pa.string()))
+    read = Read(tmp_path, written(tmp_path / "log.parquet", session=[1, 2, 3], item=baskets), UNTIMED)
+    assert (read.clicks, read.reasons) == ([("1", "a")], [(1, "no item"), (2, "no item")])
+
+
+SECONDS = int(DAY.replace(tzinfo=datetime.UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        pa.array([DAY.date()]), pa.array([SECONDS]), pa.array([SECONDS * 1000]), pa.array([SECONDS * 10**6]),
+        pa.array([float(SECONDS)]), pa.array([str(SECONDS)]), pa.array(["2024-05-01"]),
+        pa.array([DAY], pa.timestamp("ns")), pa.array(["2024-05-01T02:00:00+02:00"]),
+        pa.array([DAY], pa.timestamp("ms", "Asia/Tokyo")),
+    ],
+)  # fmt: skip
+def test_times_of_many_kinds_are_one_utc(tmp_path, time):
+    read = Read(tmp_path, written(tmp_path / "log.parquet", session=["s"], item=["a"], time=time))
+    assert [row["time"] for row in read.rows] == [DAY]
+
+
+def test_without_a_limit_a_click_may_be_a_day_later_than_its_file(tmp_path):
+    times = [DAY, DAY + datetime.timedelta(hours=20), DAY + datetime.timedelta(days=2)]
+    path = written(tmp_path / "log.parquet", session=["s", "t", "u"], item=["a"] * 3, time=times)
+    os.utime(path, (SECONDS, SECONDS))
+    assert Read(tmp_path, path, latest=None).reasons == [(2, "time in the future")]
+    os.utime(path, (0, 0))  # as an archive made to be reproducible leaves it: no clock to go by
+    assert Read(tmp_path, path, latest=None).reasons == []
+
+
+def test_a_log_of_triggers_needs_no_session(tmp_path):
+    columns = LogColumns(trigger="shown", item="clicked", time="")
+    path = written(tmp_path / "log.parquet", shown=["a", "a", None, "b"], clicked=["b", "b", "c", None])
+    read = Read(tmp_path, path, columns)
+    assert [(row["session"], row["trigger"], row["item"]) for row in read.rows] == [(None, "a", "b")] * 2
+    assert read.reasons == [(2, "no trigger"), (3, "no item")]
+
+
+def test_with_sessions_a_trigger_clicked_again_is_one_click(tmp_path):
+    columns = LogColumns(trigger="shown", item="clicked", time="")
+    path = written(tmp_path / "log.parquet", session=["s", "s", "t"], shown=["a"] * 3, clicked=["b"] * 3)
+    read = Read(tmp_path, path, columns)
+    assert ([row["session"] for row in read.rows], read.reasons) == (["s", "t"], [(1, "duplicate row")])
+
+
+def test_files_of_a_pattern_are_one_log(tmp_path):
+    for number, day in itertools.product((1, 2), ("may", "june")):
+        text = f"item;session\n7;s\n{number};{day}\n"
+        (tmp_path / f"{day}-{number}.csv").write_bytes(gzip.compress(text.encode()) if number == 2 else text.encode())
+    (tmp_path / "none-1.csv").write_bytes(b"")  # a day without clicks
+    read = Read(tmp_path, tmp_path / "*-*.csv", UNTIMED)
+    assert read.clicks == [("s", "7"), ("june", "1"), ("june", "2"), ("may", "1"), ("may", "2")]
+    assert [row["source"] for row in read.rejected] == ["june-2.csv", "may-1.csv", "may-2.csv"]
+
+
+def test_lines_that_are_no_rows_are_counted(tmp_path):
+    text = 'session,item\ns,a\ns\ns,b,extra\n"t,t","b""c"\nu,d\n'
+    (tmp_path / "log.csv").write_text(text)
+    read = Read(tmp_path, tmp_path / "log.csv", UNTIMED)
+    assert read.clicks == [("s", "a"), ("t,t", 'b"c'), ("u", "d")]
+    assert sorted(reason for _, reason in read.reasons) == ["no item", "unreadable row"]
+
+
+def test_line_ends_of_two_kinds_and_broken_text(tmp_path):
+    (tmp_path / "log.csv").write_bytes(b"session,item\r\ns,a\r\nt,b\n\nu,\xff\xfe\nv,c\n")
+    read = Read(tmp_path, tmp_path / "log.csv", UNTIMED)
+    assert read.clicks == [("s", "a"), ("t", "b"), ("v", "c")]
+    assert [reason for _, reason in read.reasons] == ["unreadable row"]
+
+
+@pytest.mark.parametrize("log", [None, "empty.parquet", "empty.csv", "header.csv"])
+def test_an_empty_log_makes_empty_tables(tmp_path, log):
+    written(tmp_path / "empty.parquet", session=pa.array([], pa.string()), item=pa.array([], pa.string()))
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "header.csv").write_text("session,item\n")
+    assert Read(tmp_path, log and tmp_path / log, UNTIMED).counts == LogCounts(0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.parquet"])
+def test_a_missing_column_is_named_with_those_there_are(tmp_path, name):
+    (tmp_path / "log.csv").write_text("customer,article\n1,2\n")
+    written(tmp_path / "log.parquet", customer=[1], article=[2])
+    with pytest.raises(SettingsError, match=r"no column 'item'; it has 'customer', 'article'.*columns\.item"):
+        Read(tmp_path, tmp_path / name)
+    with pytest.raises(SettingsError, match="no column 'time'.*set it to ''"):
+        Read(tmp_path, tmp_path / name, LogColumns(session="customer", item="article"))
+
+
+def test_a_column_of_structs_is_no_item(tmp_path):
+    path = written(tmp_path / "log.parquet", session=[1], item=[{"id": 1}])
+    with pytest.raises(SettingsError, match="STRUCT"):
+        Read(tmp_path, path, UNTIMED)
+
+
+@pytest.mark.parametrize(
+    "content", [b"PAR1 and no more", b"PK\x03\x04zip", b'{"session": 1}\n', b"\xff\xfes\0", b"\x89PNG\r\n"]
+)
+def test_what_is_neither_parquet_nor_csv_is_refused(tmp_path, content):
+    (tmp_path / "log").write_bytes(content)
+    with pytest.raises(RawDataError, match="log"):
+        Read(tmp_path, tmp_path / "log", UNTIMED)
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_a_log_that_is_not_there(tmp_path):
+    with pytest.raises(RawDataError, match="nothing"):
+        Read(tmp_path, tmp_path / "nothing.csv")
+
+
+def test_a_latest_time_that_is_none(tmp_path):
+    with pytest.raises(SettingsError, match="'soon'"):
+        Read(tmp_path, None, latest="soon")

@@ -1,0 +1,74 @@
+"""Where an index comes from, what makes it anew, and photos out of the shards."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
+from eiclip.home import Home
+from eiclip.search.build import kept_views
+from eiclip.search.engine import SearchEngine
+from eiclip.search.index import SearchIndex
+from eiclip.search.photos import PhotoShelf
+from tests.search.conftest import DATASET, small_home
+
+
+@pytest.fixture
+def unmade(tmp_path, shop):
+    """A home as `make full_eval` leaves it: without the views of products."""
+    return small_home(tmp_path, shop, ("eiclip",), views=False)
+
+
+def test_views_that_no_job_made_are_made_once_and_equal_the_jobs(unmade, engine, shop):
+    found = SearchIndex.open(unmade.root, DATASET, "eiclip")
+    for view, matrix in engine.index.views.items():
+        assert matrix == pytest.approx(found.views[view], abs=1e-6)
+        assert (matrix.dtype, matrix.flags.c_contiguous) == ("float32", True)
+    assert found.product_ids == engine.index.product_ids
+    kept = kept_views(unmade.root, DATASET, "eiclip")
+    written = kept.stat().st_mtime_ns
+    SearchIndex.open(unmade.root, DATASET, "eiclip")
+    assert kept.stat().st_mtime_ns == written
+    manifest = unmade.checkpoint(DATASET, "eiclip") / "manifest.json"
+    manifest.write_text(manifest.read_text() + "\n")
+    SearchIndex.open(unmade.root, DATASET, "eiclip")
+    assert kept.stat().st_mtime_ns > written, "another model, other views"
+
+
+def test_the_jobs_views_go_before_those_kept(unmade, home):
+    views = home.lake.path("product_views", DATASET, "eiclip")
+    unmade.lake.write(pq.read_table(views).slice(0, 4), "product_views", DATASET, "eiclip")
+    assert SearchIndex.open(unmade.root, DATASET, "eiclip").product_ids == ["p0", "p1", "p2", "p3"]
+    assert not kept_views(unmade.root, DATASET, "eiclip").exists()
+
+
+def test_what_is_not_there_is_named(unmade, tmp_path):
+    with pytest.raises(EiclipError, match="models/shop/same_style: no trained model; run `make full_eval`"):
+        SearchIndex.open(unmade.root, DATASET, "same_style")
+    with pytest.raises(EiclipError, match="no table products of 'other'"):
+        SearchIndex.open(unmade.root, "other", "eiclip")
+    with pytest.raises(EiclipError, match="nowhere"):
+        SearchEngine.open(tmp_path / "nowhere", DATASET, "eiclip")
+
+
+def test_rows_of_a_split(engine):
+    assert [engine.index.product_ids[row] for row in engine.index.rows_of_split("test")] == ["p3", "p4", "p5"]
+    assert engine.index.rows_of_split("excluded").tolist() == []
+
+
+def test_a_photo_is_the_first_of_its_product(home, shop):
+    shelf = PhotoShelf(home.shards(DATASET))
+    firsts = {sample.product_id: sample.jpeg for sample in reversed(list(shop.samples()))}
+    assert {product: shelf.photo(product) for product in firsts} == firsts
+    with pytest.raises(SettingsError, match="product 'p9': no photo of it"):
+        shelf.photo("p9")
+
+
+def test_a_cut_or_missing_shard_is_an_error_and_no_photo(unmade):
+    with pytest.raises(CorruptOutputError, match="materialise the shards again"):
+        PhotoShelf(Home(unmade.root).shards("other")).photo("p0")
+    for shard in unmade.shards(DATASET).glob("train-*.tar"):
+        shard.write_bytes(shard.read_bytes()[:700])
+    shelf = PhotoShelf(unmade.shards(DATASET))
+    with pytest.raises(CorruptOutputError, match=r"train-000000\.tar: no photo of 'p1'"):
+        shelf.photo("p1")
+    assert shelf.photo("p4").startswith(b"\xff\xd8"), "another shard"

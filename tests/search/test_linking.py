@@ -1,0 +1,229 @@
+"""Entities in typed words: longest match, general words, several meanings, slips, and text made to cost time."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eiclip.errors import EiclipError
+from eiclip.lake import Lake
+from eiclip.search.linking import MOST_SLIPS, MOST_WORDS, Known, Linker, words_of
+
+
+def known(entity, *groups, tagged=90, untagged=10):
+    return Known(entity, groups or ("brand",), tagged, untagged)
+
+
+SHOP = [
+    known("golden goose", tagged=50, untagged=1),
+    known("golden"),
+    known("goose", tagged=10, untagged=90),
+    known("top", "subcategory", "brand", tagged=80, untagged=20),
+    known("gap", tagged=40, untagged=60),
+    known("gucci", untagged=0),
+    known("coach"),
+    known("rag & bone"),
+    known("off-white"),
+    known("leather", "composition", tagged=3, untagged=7),
+    known("sneakers", "subcategory"),
+    known("fw2016", "season"),
+]
+WORDS = ["coat", "coats", "in", "black", "a", "the", "by", "from", "bone", "shirts"]
+
+
+@pytest.fixture(scope="module")
+def linker():
+    return Linker(SHOP, WORDS)
+
+
+def kept(linker, text, **given):
+    return [(link.group, link.entity) for link in linker.link(text, **given)[0] if link.kept]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Golden Goose coat", [("brand", "golden goose")]),
+        ("golden coat", [("brand", "golden")]),
+        ("GOLDEN-GOOSE!", [("brand", "golden goose")]),
+        ("goldengoosecoat", []),
+        ("a rag & bone coat", [("brand", "rag & bone")]),
+        ("a Rag and Bone coat", [("brand", "rag & bone")]),
+        ("rag coat bone", []),
+        ("off white coat", [("brand", "off-white")]),
+        ("black sneakers, FW2016, gucci", [("subcategory", "sneakers"), ("season", "fw2016"), ("brand", "gucci")]),
+        ("", []),
+        ("&&& --- ...", []),
+    ],
+)
+def test_whole_words_are_linked_longest_first(linker, text, found):
+    assert kept(linker, text) == found
+
+
+def test_links_say_where_their_words_stand(linker):
+    text = "Ein Mantel: GOLDEN  goose, fw2016"
+    links, notes = linker.link(text)
+    assert (
+        [text[link.start : link.end] for link in links] == [link.words for link in links] == ["GOLDEN  goose", "fw2016"]
+    )
+    assert [link.score for link in links] == [1.0, 1.0]
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_kept"),
+    [("gap coat", False), ("coat by gap", True), ("brand gap", True), ("from gap", False), ("leather coat", False),
+     ("composition: leather", True), ("by leather", False)],
+)  # fmt: skip
+def test_a_general_word_is_suggested_unless_a_sign_stands_before_it(linker, text, is_kept):
+    [link] = [link for link in linker.link(text)[0] if link.entity in ("gap", "leather")]
+    assert (link.kept, link.ambiguous) == (is_kept, True)
+    assert "general word" in link.why
+
+
+@pytest.mark.parametrize("tagged", [49, 50, 51])
+def test_the_line_is_the_majority_of_uses(tagged):
+    linker = Linker([known("needles", tagged=tagged, untagged=100 - tagged)], [])
+    assert bool(kept(linker, "needles coat")) == (tagged >= 50)
+
+
+def test_an_entity_of_several_groups_is_of_the_likeliest_not_removed(linker):
+    assert kept(linker, "a top") == [("subcategory", "top")]
+    assert kept(linker, "a top", unlink=("subcategory=top",)) == [("brand", "top")]
+    assert kept(linker, "a top", unlink=("top",)) == []
+    assert kept(linker, "a top", unlink=("subcategory=Top", "brand=top")) == []
+    [link] = linker.link("a top", unlink=("top",))[0]
+    assert (link.ambiguous, link.why) == (True, "removed by you")
+
+
+def test_a_group_has_one_entity(linker):
+    first, second = linker.link("gucci or coach")[0]
+    assert (first.kept, second.kept, second.why) == (True, False, "the brand is 'gucci' already")
+    assert kept(linker, "gucci coat", given={"brand": "coach"}) == []
+    assert kept(linker, "gucci coat", given={"brand": "gucci"}) == [("brand", "gucci")], "its words leave the text"
+
+
+@pytest.mark.parametrize(
+    ("text", "entity"),
+    [
+        ("guci coat", "gucci"),
+        ("gcuci coat", "gucci"),
+        ("guccci", "gucci"),
+        ("golden gose coat", "golden goose"),
+        ("goldne goose", "golden goose"),
+        ("goldengoose coat", "golden goose"),
+        ("golden goosee", "golden goose"),
+        ("sneaker", "sneakers"),
+        ("ucci", None),
+        ("gxcxi", None),
+        ("gop", None),
+        ("fw2015", None),
+        ("coat55", None),
+    ],
+)
+def test_slips_of_a_letter_in_five_are_mended(linker, text, entity):
+    links = [link for link in linker.link(text)[0] if link.score < 1]
+    assert [link.entity for link in links] == ([] if entity is None else [entity])
+    assert all(link.score >= 0.8 and "no word of the catalogue" in link.why for link in links)
+
+
+def test_a_right_word_is_no_slip(linker):
+    assert linker.link("coats for a coat")[0] == []
+    assert Linker([known("coatz")], []).link("coats")[0] != []
+    assert Linker([known("coatz")], ["coats"]).link("coats")[0] == []
+    assert Linker([known("block")], ["black"]).link("blick")[0] == [], "as near to a word as to the entity"
+
+
+def test_a_slip_of_a_general_word_stays_general():
+    [link] = Linker([known("leather", "composition", tagged=3, untagged=7)], []).link("lether")[0]
+    assert (link.kept, link.entity) == (False, "leather")
+
+
+words = st.sampled_from(
+    ["golden", "goose", "gap", "by", "coat", "gucci", "guci", "rag", "bone", "top", "xyzzy", "white", "off"]
+)
+texts = st.lists(st.tuples(words, st.sampled_from([" ", ", ", "-", " & "])), max_size=12).map(
+    lambda parts: "".join(word + gap for word, gap in parts)
+)
+
+
+@given(texts | st.text(max_size=60), st.sets(st.sampled_from(["gucci", "brand=golden goose", "top"])))
+def test_links_never_overlap_and_are_words_of_the_text(text, unlink):
+    linker = Linker(SHOP, WORDS)
+    links, _ = linker.link(text, unlink=unlink)
+    starts = {word.start for word in words_of(text)}
+    ends = {word.end for word in words_of(text)}
+    for link, following in itertools.zip_longest(links, links[1:]):
+        assert link.start in starts
+        assert link.end in ends
+        assert text[link.start : link.end] == link.words
+        assert following is None or link.end <= following.start
+    groups = [link.group for link in links if link.kept]
+    entities = {f"{link.group}={link.entity}" for link in links if link.kept}
+    assert len(set(groups)) == len(groups) or len(entities) < len(groups), "one entity a group"
+    assert not unlink & (entities | {link.entity for link in links if link.kept})
+
+
+@given(st.lists(words, min_size=1, max_size=14))
+def test_exact_links_are_what_a_plain_scan_finds(typed):
+    """An oracle: from the left, the longest phrase of the vocabulary that begins here."""
+    phrases = {" ".join(word.word for word in words_of(own.entity)): own.entity for own in SHOP} | {
+        "rag and bone": "rag & bone"
+    }
+    expected, place = [], 0
+    while place < len(typed):
+        for length in range(MOST_WORDS, 0, -1):
+            phrase = " ".join(typed[place : place + length])
+            if phrase in phrases and place + length <= len(typed):
+                expected.append(phrases[phrase])
+                place += length
+                break
+        else:
+            place += 1
+    links, _ = Linker(SHOP, WORDS).link(" ".join(typed))
+    assert [link.entity for link in links if link.score == 1] == expected
+
+
+HOSTILE = [
+    "aa " * 3333,
+    "brand " * 1666,
+    "brandt houze " * 770,
+    "b" * 10_000,
+    "brand 00001 " * 833,
+    "a" * 5_000 + " b" * 2_500,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12])
+def test_work_on_ten_thousand_hostile_characters_is_bounded(text, monkeypatch):
+    overlapping = [known(" ".join(["aa"] * length), tagged=length) for length in range(1, MOST_WORDS + 1)]
+    linker = Linker([*overlapping, *(known(f"brand {number} house") for number in range(500))], ["house"])
+    compared = []
+    nearest = linker._slips.nearest
+    monkeypatch.setattr(linker._slips, "nearest", lambda phrase: compared.append(phrase) or nearest(phrase))
+    links, notes = linker.link(text)
+    words = words_of(text)
+    assert len(linker._matches(words)) <= MOST_WORDS * len(words)
+    assert len(compared) <= MOST_SLIPS * MOST_WORDS * (MOST_WORDS + 1) // 2
+    assert all(following.start >= link.end for link, following in itertools.pairwise(links))
+    if text.startswith("brandt"):
+        assert notes == ["1,516 more unknown words were not compared with the entities"]
+
+
+def test_a_vocabulary_of_nothing(tmp_path):
+    assert Linker([], []).link("golden goose") == ([], [])
+    assert Linker([known("&&&")], []).link("golden & goose") == ([], [])
+    with pytest.raises(EiclipError, match="no table entity_vocabulary of 'shop'"):
+        Linker.open(Lake(tmp_path), "shop", ["brand"])
+
+
+def test_the_lakes_vocabulary_is_read_by_group(home):
+    both, brands = (Linker.open(home.lake, "shop", groups) for groups in (("brand", "season"), ("brand",)))
+    assert kept(both, "b0 fw2016") == [("brand", "b0"), ("season", "fw2016")]
+    assert kept(brands, "b0 fw2016") == [("brand", "b0")]
+    [general] = both.link("b2")[0]
+    assert (general.kept, general.why) == (
+        False,
+        "a general word: 3 training products are tagged with it, 30 only mention it",
+    )

@@ -1,0 +1,58 @@
+"""The worked examples of docs/search.md do what the page says."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eiclip.cli import _parser
+from eiclip.lake import connect
+from eiclip.search import Query, SearchEngine
+from tests.search.conftest import small_home
+
+PAGE = (Path(__file__).parents[1] / "docs" / "search.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, shop):
+    """A folder with a home as the page has it."""
+    folder = tmp_path_factory.mktemp("search_page")
+    small_home(folder / "data", shop, ("eiclip",), dataset="fashiongen").lake.refresh_catalogue()
+    return folder
+
+
+def test_the_python_runs_from_top_to_bottom(folder, monkeypatch, capsys):
+    pytest.importorskip("faiss")
+    monkeypatch.chdir(folder)
+    names = {}
+    for code in blocks("python"):
+        exec(compile(code, "docs/search.md", "exec"), names)
+    assert len(names["answer"].hits) == 5
+    assert capsys.readouterr().out.count("p") >= 5
+    assert names["photo"].startswith(b"\xff\xd8")
+    first = names["answer"].hits[0].product_id
+    assert first not in [hit.product_id for hit in names["like_it"][1].hits]
+    assert (names["share"], names["rows"].shape) == (1.0, (1, 3))
+
+
+def test_the_sql_finds_what_the_engine_finds(folder):
+    [text] = blocks("sql")
+    with connect(folder / "data") as connection:
+        found = connection.execute(text).fetchall()
+    engine = SearchEngine.open(folder / "data", "fashiongen", "eiclip")
+    hits = engine.search(Query(product_id=found[0][0], top=5)).hits
+    assert [row[1] for row in found] == [hit.product_id for hit in hits]
+    assert np.allclose([row[3] for row in found], [hit.score for hit in hits], atol=1e-3)
+    assert np.allclose([row[4] for row in found], [hit.by_view["image"] for hit in hits], atol=1e-3)
+
+
+def test_the_commands_are_understood():
+    [commands] = blocks("bash")
+    for line in commands.strip().splitlines():
+        assert _parser().parse_args(shlex.split(line)[1:]).command

@@ -1,0 +1,146 @@
+"""A home small enough to serve in a test: untrained models, and names that would break a careless page."""
+
+import io
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import uvicorn
+from PIL import Image
+
+from eiclip.home import Home
+from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
+from eiclip.model.towers import SMALL, new_towers
+from eiclip.model.vocabulary import Vocabulary
+from eiclip.shards import Sample, encode_photo, write_shards
+from eiclip.training_settings import TrainingSettings
+from eiclip.variants import get_variant
+from eiclip.web.app import create_app
+from eiclip.web.engines import Engines
+
+HOSTILE = "<img src=x onerror=\"document.title='broken into'\">"
+BRANDS, KINDS = ("golden goose", "acne studios", "gucci"), ("boots", "coats")
+GENERAL = "leather"
+"""An entity whose words most often mean no entity."""
+VARIANTS = ("eiclip", "clip_description")
+COUNT = 18
+
+
+@dataclass(frozen=True)
+class Product:
+    """What the home has of one product."""
+
+    product_id: str
+    title: str
+    entities: dict[str, str]
+
+    @property
+    def description(self) -> str:
+        return f"{self.title}, made well."
+
+
+def products():
+    """Eighteen products; ids that a path could be led astray by, a title that is markup."""
+    odd = {3: "../../etc/passwd", 4: "a/b?c=d&e #1%2f"}
+    for n in range(COUNT):
+        brand, kind = BRANDS[n % 3], KINDS[n % 2]
+        title = HOSTILE if n == 5 else f"{('black', 'white', 'red')[n // 2 % 3]} {kind} number {n}"
+        yield Product(odd.get(n, f"p{n}"), title, {"brand": brand, "subcategory": kind})
+
+
+def photo_of(number, size=64):
+    """A photo of some noise, smooth enough to survive JPEG."""
+    pixels = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def as_file(photo, kind="PNG", **options):
+    file = io.BytesIO()
+    photo.save(file, kind, **options)
+    return file.getvalue()
+
+
+def write_home(root: Path, dataset: str) -> None:
+    """A dataset's lake, shards and models, as jobs leave them behind; no job has made its views."""
+    home, own = Home(root), list(products())
+    photos = [encode_photo(photo_of(n), 64) for n in range(COUNT)]
+    samples = [
+        ("train" if n % 3 else "test", Sample(f"i{n}", p.product_id, p.description, p.entities, photos[n]))
+        for n, p in enumerate(own)
+    ]
+    write_shards(sorted(samples, key=lambda pair: pair[0] == "test"), home.shards(dataset), photo_size=64)
+    split = [name for name, _ in samples]
+    rows = {
+        "products": [
+            {
+                "product_id": p.product_id, "split": s, "title": p.title, "description": p.description,
+                "category": p.entities["subcategory"].upper(), "subcategory": p.entities["subcategory"],
+                "department": "CLOTHING", "gender": "Women", "price": 12.5 + n if n else None,
+            }
+            for n, (p, s) in enumerate(zip(own, split, strict=True))
+        ],
+        "product_entities": [
+            {"product_id": p.product_id, "split": s, "entity_group": group, "entity": entity}
+            for p, s in zip(own, split, strict=True) for group, entity in p.entities.items()
+        ],
+        "images": [
+            {"product_id": p.product_id, "image_id": f"i{n}", "source": "file", "place": n} for n, p in enumerate(own)
+        ],
+        "entity_vocabulary": [],
+        "semantic_prior": [],
+    }  # fmt: skip
+    named = [*(("brand", name) for name in BRANDS), *(("subcategory", name) for name in (*KINDS, GENERAL))]
+    for number, (group, name) in enumerate(named):
+        few = name == GENERAL
+        rows["entity_vocabulary"].append(
+            {"entity_group": group, "entity_id": number + 1, "entity": name, "product_count": 1 if few else 6}
+        )
+        rows["semantic_prior"].append(
+            {"entity_group": group, "entity": name, "prior": 1.0}
+            | {"tagged_count": 1 if few else 6, "untagged_mentions": 9 if few else 0}
+        )
+    for table, own_rows in rows.items():
+        home.lake.write(pa.Table.from_pylist([{"dataset": dataset} | row for row in own_rows]), table, dataset)
+    names = {"brand": ["<unk>", *BRANDS], "subcategory": ["<unk>", *KINDS, GENERAL]}
+    for variant in VARIANTS:
+        torch.manual_seed(0)
+        model = EntityClipModel(new_towers(SMALL, 0), get_variant(variant), Vocabulary(names, {}), TrainingSettings())
+        save_checkpoint(model.eval(), home.checkpoint(dataset, variant), {})
+
+
+@pytest.fixture(scope="session")
+def shop_home(tmp_path_factory):
+    """A home with the dataset `shop`."""
+    root = tmp_path_factory.mktemp("web") / "home"
+    write_home(root, "shop")
+    return root
+
+
+@contextmanager
+def served(app):
+    """The address of an app served on loopback by a real uvicorn, in a thread."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def site(shop_home):
+    """The address of the served home."""
+    with served(create_app(Engines(shop_home))) as address:
+        yield address
