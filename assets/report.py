@@ -65,6 +65,8 @@ RESULT_TABLES = (
     "ablation_results",
     "seed_study_summary",
     "same_style_ablation",
+    "typed_query_metrics",
+    "typed_query_comparisons",
 )
 """Tables that the report reads; what is not there it does without."""
 

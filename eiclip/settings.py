@@ -103,6 +103,10 @@ class DatasetSettings(Section):
             raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (embedded)")
         if self.kind == "table" and not self.files:
             raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
+        if not self.table_1 and self.same_style is None:
+            raise ValueError(
+                "table_1 is false and there is no `same_style` section: nothing would be made of the dataset"
+            )
         unknown = set(self.training) - set(TrainingSettings.model_fields)
         if unknown:
             raise ValueError(f"training: unknown {', '.join(sorted(unknown))}")

@@ -19,6 +19,7 @@ from assets import (
     same_style_study,
     shards,
     training,
+    typed_queries,
     uncertainty,
 )
 from assets.cluster import trainer_client
@@ -67,7 +68,18 @@ def dataset_assets(house: House) -> list[dg.AssetsDefinition]:
         if dataset.same_style is not None:
             found += same_style.build(house, name, dataset)
             found += [same_style_metrics.metrics(house, name), *same_style_study.studies(house, name, dataset)]
+        found.append(searched(house, name, dataset))
     return found
+
+
+def searched(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
+    """What linking is worth in a dataset's search: in same-style's, where it has no rows of Table 1."""
+    if dataset.table_1:
+        upstream = [[name, "checkpoint", "eiclip"], [name, "shards"]]
+        return typed_queries.typed_queries(house, name, dataset, "eiclip", f"{name}/evaluation", upstream=upstream)
+    upstream = [[name, "checkpoint", "same_style"], [name, "product_views", "same_style"], [name, "shards"]]
+    group = same_style.group_of(name)
+    return typed_queries.typed_queries(house, name, dataset, "same_style", group, upstream=upstream)
 
 
 def table_1_assets(house: House, name: str, dataset: DatasetSettings) -> list[dg.AssetsDefinition]:

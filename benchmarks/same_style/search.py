@@ -25,8 +25,8 @@ QUERIES = (
 
 def measure(*, quick: bool, rounds: int | None, threads: int) -> None:
     """Print the figures: the whole answer, and its vector part, at both widths."""
-    products, repeats = (500, 2) if quick else (PRODUCTS, 25)
-    for width in WIDTHS:
+    products, repeats = (500, 2) if quick else (PRODUCTS, 10)
+    for width in WIDTHS[:1] if quick else WIDTHS:
         runs = [run_apart(prepare, [(products, width, repeats, threads)]) for _ in range(rounds or (1 if quick else 3))]
         named = {name: median([run.facts[name] for run in runs]) for name in runs[0].facts}
         told = f"{products:,} products, width {width}, {threads} threads, top {TOP}, {len(QUERIES)} typed queries"

@@ -12,6 +12,7 @@ from eiclip.report.document import Block, Board, Section, Text, evidence, kept, 
 from eiclip.report.headline import Headline
 from eiclip.report.same_style import same_style
 from eiclip.report.source import Source, fold, pair
+from eiclip.report.typed_queries import typed_queries
 
 Build = Callable[[Source], Sequence[Block]]
 
@@ -202,19 +203,17 @@ SECTIONS: dict[str, tuple[str, str, Build, str]] = {
 
 
 def sections(found: Headline | None, source: Source) -> tuple[Section, ...]:
-    """All sections of a dataset, and the one on same-style retrieval where there is anything to say of it.
+    """All sections of a dataset; those on same-style retrieval and typed queries where there is anything to say.
 
-    A dataset that serves same-style retrieval alone, without results of the five rows, has that section first and does
-    not say what else could be made of it.
+    A dataset that serves same-style retrieval alone, without results of the five rows, has those first and does not say
+    what else could be made of it.
     """
     five_rows = (verdict(found, source), *(_section(key, source) for key in SECTIONS))
-    alike = same_style(source)
-    if alike is None:
-        return five_rows
-    if next(section for section in five_rows if section.key == "rows").missing:
-        return (alike, *(section for section in five_rows if not section.missing and section.key != "ablations"))
+    search = tuple(section for section in (same_style(source), typed_queries(source)) if section is not None)
+    if search and next(section for section in five_rows if section.key == "rows").missing:
+        return (*search, *(section for section in five_rows if not section.missing and section.key != "ablations"))
     place = 1 + [section.key for section in five_rows].index("ablations")
-    return (*five_rows[:place], alike, *five_rows[place:])
+    return (*five_rows[:place], *search, *five_rows[place:])
 
 
 def _section(key: str, source: Source) -> Section:

@@ -155,8 +155,10 @@ def _one_by_one_and_together(rankings: tuple[Ranking, ...]) -> Iterator[tuple[tu
         yield rankings, None
 
 
-def same_style_comparisons(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> pa.Table:
-    """Differences between rows of `PAIRS`, and of m-m from the better single view of its variant; schema `COMPARISONS`.
+def same_style_comparisons(
+    ranks: pa.Table, *, pairs: Sequence[tuple[str, str]] = PAIRS, seed: int = 0, resamples: int = RESAMPLES
+) -> pa.Table:
+    """Differences between rows of `pairs`, and of m-m from the better single view of its variant; schema `COMPARISONS`.
 
     Pairs of rows are compared in every pair of views that both have, seed by seed; a variant of a single seed (one that
     is not trained) stands beside every seed of the other. With several seeds there is also a row of the mean difference
@@ -167,7 +169,7 @@ def same_style_comparisons(ranks: pa.Table, *, seed: int = 0, resamples: int = R
         EiclipError: as `same_style_intervals`.
     """
     sums = StyleSums.of(ranks)
-    pairings = list(_pairings(_by_variant(sums.rankings)))
+    pairings = list(_pairings(_by_variant(sums.rankings), pairs))
     if not pairings:
         return COMPARISONS.empty_table()
     found = Resampled(sums, seed=seed, resamples=resamples)
@@ -176,8 +178,10 @@ def same_style_comparisons(ranks: pa.Table, *, seed: int = 0, resamples: int = R
     return pa.Table.from_pylist(list(_with_better_single(rows)), schema=COMPARISONS)
 
 
-def _pairings(known: Mapping[tuple[str, str], tuple[Ranking, ...]]) -> Iterator[Pairing]:
-    for variant, baseline in PAIRS:
+def _pairings(
+    known: Mapping[tuple[str, str], tuple[Ranking, ...]], pairs: Sequence[tuple[str, str]]
+) -> Iterator[Pairing]:
+    for variant, baseline in pairs:
         for (name, view_pair), ours in known.items():
             if name == variant and (baseline, view_pair) in known:
                 yield from _side_by_side(ours, known[baseline, view_pair])

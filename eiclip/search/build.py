@@ -1,5 +1,7 @@
 """Where an index's views come from: the lake, or else the checkpoint and the shards, made once and kept."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,9 @@ def views_of(home: Home, dataset: str, variant: str, device: str = "cpu") -> pa.
     Raises:
         EiclipError: there is neither that table nor a checkpoint to make it with.
     """
-    made = home.lake.path(VIEWS_TABLE, dataset, variant)
-    if made.is_file():
+    made, checkpoint = home.lake.path(VIEWS_TABLE, dataset, variant), home.checkpoint(dataset, variant)
+    if made.is_file() and _is_current(made, {"checkpoint": checkpoint, "shards": home.shards(dataset)}):
         return read_views(made)
-    checkpoint = home.checkpoint(dataset, variant)
     if not (checkpoint / MANIFEST).is_file():
         raise EiclipError(
             f"{checkpoint}: no trained model; run `make full_eval` or `dagster job execute -j same_style_eval`, "
@@ -35,12 +36,25 @@ def views_of(home: Home, dataset: str, variant: str, device: str = "cpu") -> pa.
         )
     output = kept_views(home.root, dataset, variant)
     inputs = {
-        "code": source_version("eiclip.views", "eiclip.embed"),
+        "code": source_version("eiclip.views", "eiclip.embed", "eiclip.model"),
         "model": content_digest(checkpoint),
         "shards": content_digest(home.shards(dataset)),
     }
     make_once(output, inputs, lambda: _make(home, dataset, variant, output, device))
     return read_views(output)
+
+
+def _is_current(made: Path, sources: Mapping[str, Path]) -> bool:
+    """Whether the job's views are of the folders that lie there now: a model may have been trained again since.
+
+    Views without a record of what they were made from are taken for current, and so are those whose sources are gone.
+    """
+    record = made.with_name(f"{made.name}.made.json")
+    if not record.is_file():
+        return True
+    known = json.loads(record.read_text(encoding="utf-8"))["inputs"]
+    there = {name: folder for name, folder in sources.items() if name in known and (folder / MANIFEST).is_file()}
+    return all(known[name] == content_digest(folder) for name, folder in there.items())
 
 
 def _make(home: Home, dataset: str, variant: str, output: Path, device: str) -> dict[str, Any]:

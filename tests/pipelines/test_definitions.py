@@ -54,6 +54,9 @@ TABLES = {
     "intervention_summary",
     "runs",
     "model_cards",
+    "typed_query_ranks",
+    "typed_query_metrics",
+    "typed_query_comparisons",
 }
 OF_TABLE_1 = {
     "retrieval_ranks",

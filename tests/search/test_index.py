@@ -9,6 +9,7 @@ from eiclip.search.build import kept_views
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex
 from eiclip.search.photos import PhotoShelf
+from eiclip.stage import content_digest, make_once
 from tests.search.conftest import DATASET, small_home
 
 
@@ -39,6 +40,19 @@ def test_the_jobs_views_go_before_those_kept(unmade, home):
     unmade.lake.write(pq.read_table(views).slice(0, 4), "product_views", DATASET, "eiclip")
     assert SearchIndex.open(unmade.root, DATASET, "eiclip").product_ids == ["p0", "p1", "p2", "p3"]
     assert not kept_views(unmade.root, DATASET, "eiclip").exists()
+
+
+def test_the_jobs_views_of_an_earlier_model_are_not_searched(unmade, home):
+    """Only the first four products are in the job's table: so it shows which one was read."""
+    views = pq.read_table(home.lake.path("product_views", DATASET, "eiclip")).slice(0, 4)
+    folders = {"checkpoint": unmade.checkpoint(DATASET, "eiclip"), "shards": unmade.shards(DATASET)}
+    inputs = {name: content_digest(folder) for name, folder in folders.items()}
+    output = unmade.lake.path("product_views", DATASET, "eiclip")
+    make_once(output, inputs, lambda: {"at": str(unmade.lake.write(views, "product_views", DATASET, "eiclip"))})
+    assert len(SearchIndex.open(unmade.root, DATASET, "eiclip")) == 4
+    manifest = folders["checkpoint"] / "manifest.json"
+    manifest.write_text(manifest.read_text() + "\n")
+    assert len(SearchIndex.open(unmade.root, DATASET, "eiclip")) == 6
 
 
 def test_what_is_not_there_is_named(unmade, tmp_path):
