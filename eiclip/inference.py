@@ -123,7 +123,7 @@ class EntityClip:
         """
         if image_ND.shape != text_ND.shape or image_ND.ndim != 2 or image_ND.shape[1] != self.width:
             raise SettingsError(
-                f"photos {image_ND.shape} and texts {text_ND.shape}: give both as embeddings (N, {self.width}), row by row"
+                f"photos {image_ND.shape} and texts {text_ND.shape}: give embeddings (N, {self.width}) of both"
             )
         image, text = (torch.from_numpy(np.ascontiguousarray(view, np.float32)) for view in (image_ND, text_ND))
         return joint_of(self.model, image, text, self.device).numpy()

@@ -14,10 +14,9 @@ from eiclip.embed import embed_images, embed_texts, first_of_product
 from eiclip.embeddings import mean_by_product
 from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
 from eiclip.retrieval import require_finite
-from eiclip.shards import Sample, read_samples, shard_paths
+from eiclip.shards import SPLITS, Sample, read_manifest, read_samples, shard_paths
 
 VIEWS = ("image", "text", "joint")
-SPLITS = ("train", "validation", "test")
 
 
 def product_views_table(
@@ -51,7 +50,8 @@ def views_of_checkpoint(folder: Path, shards: Path, dataset: str, device: str = 
         WeightsError, CorruptOutputError: one of the folders cannot be read.
         NonFiniteError: an embedding is NaN or infinite.
     """
-    paths = {split: shard_paths(shards, split) for split in SPLITS}
+    there = {shard["split"] for shard in read_manifest(shards)["shards"]}
+    paths = {split: shard_paths(shards, split) for split in SPLITS if split in there}
     return product_views_table(load_checkpoint(folder, device), dataset, paths, device)
 
 

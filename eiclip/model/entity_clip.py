@@ -150,7 +150,7 @@ class EntityClipModel(nn.Module):
         return LossTerms(term(2), term(1), term(3, keep_G))
 
     def parameter_groups(self, training: TrainingSettings) -> list[dict[str, Any]]:
-        """Optimizer groups `towers`, `entities`, `gates` and `views`, each with a learning rate (views: the entities')."""
+        """Optimizer groups `towers`, `entities`, `gates`, `views`, each with a learning rate (views: entities')."""
         groups = [{"name": "towers", "params": list(self.towers.parameters()), "lr": training.tower_lr}]
         if self.fusion is not None:
             encoders = list(self.fusion.encoders.parameters())

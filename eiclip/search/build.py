@@ -11,7 +11,6 @@ from eiclip.errors import EiclipError
 from eiclip.files import source_version, whole_file
 from eiclip.home import Home
 from eiclip.search.index import VIEWS_TABLE, read_views
-from eiclip.shards import SPLITS, read_manifest, shard_paths
 from eiclip.stage import MANIFEST, content_digest, make_once
 
 
@@ -60,14 +59,9 @@ def _is_current(made: Path, sources: Mapping[str, Path]) -> bool:
 def _make(home: Home, dataset: str, variant: str, output: Path, device: str) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
-    from eiclip.model.entity_clip import load_checkpoint
-    from eiclip.views import product_views_table
+    from eiclip.views import views_of_checkpoint
 
-    shards = home.shards(dataset)
-    there = {shard["split"] for shard in read_manifest(shards)["shards"]}
-    by_split = {split: shard_paths(shards, split) for split in SPLITS if split in there}
-    model = load_checkpoint(home.checkpoint(dataset, variant), device)
-    table = product_views_table(model, dataset, by_split, device)
+    table = views_of_checkpoint(home.checkpoint(dataset, variant), home.shards(dataset), dataset, device)
     with whole_file(output) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     return {"products": len(table)}

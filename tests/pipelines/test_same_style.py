@@ -5,6 +5,8 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from assets import same_style_study
+from eiclip.same_style.trials import ablation_trials, seed_trials
 from eiclip.same_style.view_pairs import VIEW_PAIRS
 from eiclip.settings import STYLES, load_settings
 from eiclip.variants import SAME_STYLE_ROWS
@@ -25,8 +27,8 @@ def settings(tmp_path_factory):
     )
 
 
-def run(settings):
-    job = build_definitions(settings).resolve_job_def("same_style_eval")
+def run(settings, name="same_style_eval"):
+    job = build_definitions(settings).resolve_job_def(name)
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(instance=instance)
         checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
@@ -108,7 +110,42 @@ def test_differences_intervals_and_the_curve_are_there_and_in_the_report(setting
     assert "Same style, constrained pairs and entities" in page
 
 
+def test_typed_queries_are_read_in_three_ways(settings, first):
+    rows = query(settings, "SELECT DISTINCT variant, view_pair FROM typed_query_metrics ORDER BY ALL")
+    ways = ("tags given", "typed", "typed and linked")
+    assert rows == [(f"same_style, {way}", pair) for way in ways for pair in ("t-i", "t-m")]
+    compared = query(settings, "SELECT DISTINCT variant, baseline FROM typed_query_comparisons ORDER BY ALL")
+    assert compared == [
+        ("same_style, tags given", "same_style, typed and linked"),
+        ("same_style, typed and linked", "same_style, typed"),
+    ]
+
+
 def test_a_second_run_makes_nothing_again(settings, first):
     made, _ = run(settings)
     again = {key for key, metadata in made.items() if "reused" in metadata and not metadata["reused"].value}
     assert again <= {"results/report"}
+
+
+def test_studies_train_what_is_not_trained_yet_and_show_all_seeds_together(settings, first, monkeypatch):
+    rows = ("same_style", "same_style_unconstrained")
+    fewer = {
+        "same_style_seeds": lambda seed: [trial for trial in seed_trials(seed) if trial.variant in rows][:3],
+        "same_style_ablation": lambda seed: ablation_trials(seed)[:2],
+    }
+    monkeypatch.setattr(same_style_study, "TRIALS", fewer)
+    run(settings, "same_style_seeds")
+    run(settings, "same_style_ablation")
+    trained = [path.parent for path in (settings.home / "same_style_studies").rglob("job.json")]
+    assert len(trained) == 2, "one more seed and one other loss; the others are same_style_eval's rows"
+    assert not any((folder / "weights").exists() for folder in trained)
+    together = "SELECT variant, seed, seeds FROM same_style_intervals WHERE view_pair = 'm-m' AND measure = 'mrr'"
+    found = set(query(settings, together))
+    assert {("same_style", 0, 1), ("same_style", 1, 1), ("same_style", None, 2)} <= found
+    assert ("same_style_unconstrained", None, 2) not in found
+    ranks = query(settings, "SELECT variant, seed, view_pair FROM same_style_ranks GROUP BY ALL")
+    assert len(ranks) == len(set(ranks)), "no seed is there twice"
+    assert ("same_style", 1, "m-m") in ranks
+    ablated = query(settings, "SELECT label, count(*) FROM same_style_ablation GROUP BY label ORDER BY label")
+    assert ablated == [("as it is", len(VIEW_PAIRS)), ("one view at a time", len(VIEW_PAIRS))]
+    assert "one view at a time" in (settings.home / "report.html").read_text()

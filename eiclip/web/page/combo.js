@@ -40,13 +40,14 @@ export function combobox(input, offer, pick) {
 
   async function open() {
     waiting?.abort();
-    waiting = new AbortController();
+    const own = (waiting = new AbortController());
     try {
-      offered = await offer(input.value, waiting.signal);
-    } catch (error) {
-      if (error.name !== "AbortError") close();
+      offered = await offer(input.value, own.signal);
+    } catch {
+      if (waiting === own) close();
       return;
     }
+    if (own.signal.aborted) return;
     list.replaceChildren(...offered.map(option));
     if (!offered.length) list.append(make("li", { className: "none", textContent: "nothing like it" }));
     list.hidden = false;

@@ -131,7 +131,7 @@ async function run() {
     if (!asks(state, photo)) showStart();
     else await searchAll(signal);
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (signal.aborted) return;
     problem(error.message);
   }
   $("found").removeAttribute("aria-busy");

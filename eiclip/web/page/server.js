@@ -10,7 +10,10 @@ async function asked(address, options) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server does not answer. Is it still running?");
   }
-  const found = await response.json().catch(() => null);
+  const found = await response.json().catch((error) => {
+    if (error.name === "AbortError") throw error;
+    return null;
+  });
   if (response.ok && found !== null) return found;
   throw new Error(found?.error ? sentence(found.error) : `The server answered ${response.status}.`);
 }
