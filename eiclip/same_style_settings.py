@@ -29,6 +29,8 @@ class MiningSettings(Section):
 
     category: Literal["category", "subcategory", "department", "none"] = "subcategory"
     """What both products must share (the category constraint)."""
+    clicked_support: int = Field(1, ge=1)
+    """Sessions from which on two products are a pair of `click_pairs` at all: 2 keeps large logs small."""
     minimum_support: int = Field(2, ge=1)
     """Sessions in which the two were clicked."""
     minimum_lift: float = Field(5.0, ge=0)

@@ -1,5 +1,5 @@
 -- click_pairs: one row per origin and ordered pair of training products that were clicked in one session (or are each other's
--- related products), both directions present: no constraint but the least support.
+-- related products), both directions present: under no constraint.
 -- Columns: dataset, trigger_id, positive_id, source ('log' | 'related'), support (sessions with both; of related products: lists
 --   that say so), trigger_support, positive_support, sessions (in which one of them is; all), lift (times the sessions that chance
 --   would give both), same_category, weight (support up to a cap).

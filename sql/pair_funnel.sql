@@ -4,7 +4,7 @@
 --   of a unit loses nothing.
 -- Source: click_log, click_rejections, related_items, and steps of the mining (sql/mining): clicks, sessions, pair_supports,
 --   supported_pairs, alike_pairs, ranked_pairs.
--- Parameters: $dataset, $most_items, $minimum_support, $minimum_lift, $minimum_text_similarity, $minimum_image_similarity,
+-- Parameters: $dataset, $most_items, $clicked_support, $minimum_support, $minimum_lift, $minimum_text_similarity, $minimum_image_similarity,
 --   $most_positives, $category.
 WITH click_counts AS (
     SELECT
@@ -29,8 +29,9 @@ session_counts AS (
 pair_counts AS (
     SELECT
         2 * (SELECT count(*) FROM pair_supports) AS pairs,
-        2 * (SELECT count(*) FROM supported_pairs) AS supported,
-        2 * (SELECT count(*) FROM supported_pairs WHERE lift >= $minimum_lift) AS lifted,
+        2 * (SELECT count(*) FROM supported_pairs) AS clicked,
+        2 * (SELECT count(*) FROM supported_pairs WHERE is_supported) AS supported,
+        2 * (SELECT count(*) FROM supported_pairs WHERE is_supported AND lift >= $minimum_lift) AS lifted,
         2 * (SELECT count(*) FROM alike_pairs) AS alike,
         2 * (SELECT count(*) FROM alike_pairs WHERE text_similarity >= $minimum_text_similarity) AS worded,
         (SELECT count(*) FROM ranked_pairs) AS relevant,
@@ -74,23 +75,26 @@ steps AS (
     UNION ALL
     SELECT 4, 0, 'pairs', 'pairs', pairs, 0, 'ordered pairs clicked together' FROM pair_counts
     UNION ALL
-    SELECT 4, 1, 'minimum_support', 'pairs', NULL, pairs - supported, format('in under {} sessions', $minimum_support)
+    SELECT 4, 1, 'clicked_support', 'pairs', NULL, pairs - clicked, format('in under {} sessions', $clicked_support)
     FROM pair_counts
     UNION ALL
-    SELECT 4, 2, 'minimum_lift', 'pairs', NULL, supported - lifted, format('lift under {}', $minimum_lift) FROM pair_counts
-    UNION ALL
-    SELECT 4, 3, 'category', 'pairs', NULL, lifted - alike, format('not of one {}, or it is not known', $category)
+    SELECT 4, 2, 'minimum_support', 'pairs', NULL, clicked - supported, format('in under {} sessions', $minimum_support)
     FROM pair_counts
     UNION ALL
-    SELECT 4, 4, 'minimum_text_similarity', 'pairs', NULL, alike - worded,
+    SELECT 4, 3, 'minimum_lift', 'pairs', NULL, supported - lifted, format('lift under {}', $minimum_lift) FROM pair_counts
+    UNION ALL
+    SELECT 4, 4, 'category', 'pairs', NULL, lifted - alike, format('not of one {}, or it is not known', $category)
+    FROM pair_counts
+    UNION ALL
+    SELECT 4, 5, 'minimum_text_similarity', 'pairs', NULL, alike - worded,
         format('descriptions share under {} of their words', $minimum_text_similarity)
     FROM pair_counts
     UNION ALL
-    SELECT 4, 5, 'minimum_image_similarity', 'pairs', NULL, worded - relevant,
+    SELECT 4, 6, 'minimum_image_similarity', 'pairs', NULL, worded - relevant,
         format('cosine of the photos under {}, or a photo without embedding', $minimum_image_similarity)
     FROM pair_counts
     UNION ALL
-    SELECT 4, 6, 'most_positives', 'pairs', NULL, relevant - kept, format('past the {} of the highest lift', $most_positives)
+    SELECT 4, 7, 'most_positives', 'pairs', NULL, relevant - kept, format('past the {} of the highest lift', $most_positives)
     FROM pair_counts
 )
 SELECT

@@ -33,7 +33,7 @@ def matrix(table, name):
 
 
 def test_each_product_is_one_row_of_unit_views_in_its_split(made, shop):
-    folder, model = made
+    folder, _ = made
     table = views_of_checkpoint(folder / "model", folder / "shards", "d")
     rows = {row["product_id"]: row["split"] for row in table.select(["product_id", "split"]).to_pylist()}
     assert rows == {f"p{n}": "test" if n < 2 else "train" for n in range(6)}

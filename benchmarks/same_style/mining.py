@@ -20,7 +20,12 @@ from eiclip.same_style_settings import LogColumns, MiningSettings
 ROWS, ITEMS = 10_000_000, 200_000
 MEMORY_GOAL = 4.0
 SETTINGS = MiningSettings(
-    minimum_support=2, minimum_lift=1, minimum_text_similarity=0.3, minimum_image_similarity=0.5, most_positives=2
+    clicked_support=2,
+    minimum_support=2,
+    minimum_lift=1,
+    minimum_text_similarity=0.3,
+    minimum_image_similarity=0.5,
+    most_positives=2,
 )
 """Such that every constraint loses pairs."""
 LATEST = "2025-01-01T00:00:00"

@@ -153,4 +153,3 @@ def _consistency(own: StylePairs, everyone: StylePairs, scale: Tensor, top: int)
         found_BK = seen_BG.gather(1, best_BK.indices).log_softmax(dim=1)
         losses.append(F.kl_div(found_BK, target_BK, reduction="batchmean", log_target=True))
     return torch.stack(losses).mean()
-

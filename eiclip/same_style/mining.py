@@ -77,7 +77,7 @@ def mine_pairs(
 
 def check_parameters(settings: MiningSettings) -> dict[str, Any]:
     """What `CHECK` takes."""
-    names = ("most_session_items", "weight_cap", "session_gap", "latest_time")
+    names = ("most_session_items", "clicked_support", "weight_cap", "session_gap", "latest_time")
     return settings.model_dump(exclude=set(names))
 
 
@@ -94,7 +94,7 @@ def _mine(
     open_views(connection, {table: files for table, files in sources.items() if files})
     parameters = check_parameters(settings) | {
         "dataset": dataset, "variant": MINING_VARIANT, "most_items": settings.most_session_items,
-        "weight_cap": settings.weight_cap, "gap": settings.session_gap,
+        "weight_cap": settings.weight_cap, "gap": settings.session_gap, "clicked_support": settings.clicked_support,
     }  # fmt: skip
     if settings.session_gap is None:
         connection.execute("CREATE VIEW session_clicks AS FROM click_log")

@@ -1,11 +1,11 @@
--- alike_pairs: one row per pair of supported_pairs under the lift and category constraints: how alike the two products are.
--- Columns: those of supported_pairs, text_similarity (Jaccard index of the two sets of words; 0 where both are empty),
+-- alike_pairs: one row per pair of supported_pairs under the constraints of support, lift and category: how alike the two products are.
+-- Columns: those of supported_pairs but is_supported, text_similarity (Jaccard index of the two sets of words; 0 where both are empty),
 --   image_similarity (cosine of the mean photos; empty where the texts are not alike enough to ask, or a photo has no
 --   embedding).
 -- Source: supported_pairs, product_words, product_views, catalogue.
 -- Parameters: $minimum_lift, $minimum_text_similarity, $variant (whose views).
 WITH candidates AS (
-    SELECT * FROM supported_pairs WHERE lift >= $minimum_lift AND same_category
+    SELECT * EXCLUDE (is_supported) FROM supported_pairs WHERE is_supported AND lift >= $minimum_lift AND same_category
 ),
 compared AS (
     SELECT

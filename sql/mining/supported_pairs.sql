@@ -1,8 +1,9 @@
--- supported_pairs: one row per origin and two products with support enough, and how far popularity explains it.
+-- supported_pairs: one row per origin and two products clicked together, and how far popularity explains it.
 -- Columns: origin, first, second (numbers; first < second), support, first_support, second_support, sessions, lift,
---   same_category.
+--   same_category, is_supported (by sessions enough).
 -- Source: pair_supports, item_supports, sessions, catalogue.
--- Parameters: $most_items, $minimum_support (of clicks; a shop's own lists say it once).
+-- Parameters: $most_items, $clicked_support (fewer sessions are no pair), $minimum_support (of clicks; a shop's own lists say
+--   it once).
 WITH totals AS (
     SELECT origin, count(*) AS sessions
     FROM sessions
@@ -19,11 +20,12 @@ SELECT
     totals.sessions,
     -- Exact up to the division, so that both directions of a pair have one lift.
     pairs.support::DOUBLE * totals.sessions / (one.support::DOUBLE * other.support) AS lift,
-    coalesce(one_product.category = other_product.category, false) AS same_category
+    coalesce(one_product.category = other_product.category, false) AS same_category,
+    pairs.support >= $minimum_support OR pairs.origin = 'related' AS is_supported
 FROM pair_supports AS pairs
 JOIN totals ON totals.origin = pairs.origin
 JOIN item_supports AS one ON one.origin = pairs.origin AND one.number = pairs.first
 JOIN item_supports AS other ON other.origin = pairs.origin AND other.number = pairs.second
 JOIN catalogue AS one_product ON one_product.number = pairs.first
 JOIN catalogue AS other_product ON other_product.number = pairs.second
-WHERE pairs.support >= $minimum_support OR pairs.origin = 'related'
+WHERE pairs.support >= $clicked_support OR pairs.origin = 'related'

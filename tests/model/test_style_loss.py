@@ -73,7 +73,8 @@ def test_consistency_is_nothing_for_the_same_view_and_grows_as_it_moves():
     plain = views(6, 1)
     losses = []
     for share in (0.0, 0.3, 0.9):
-        moved = Views(*(F.normalize((1 - share) * a + share * b, dim=-1) for a, b in zip(plain, views(6, 9), strict=True)))
+        sides = zip(plain, views(6, 9), strict=True)
+        moved = Views(*(F.normalize((1 - share) * a + share * b, dim=-1) for a, b in sides))
         own = StylePairs(plain, views(6, 2), torch.arange(6), torch.arange(6) + 100, moved)
         losses.append(float(style_terms(own, SCALE, StyleLossSettings(consistency_top=4)).terms["consistency"]))
     assert losses[0] == pytest.approx(0.0, abs=1e-6)

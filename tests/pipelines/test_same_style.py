@@ -1,5 +1,7 @@
 """The job of same-style retrieval, small, in one process (its trainers are real processes), and a second run of it."""
 
+import itertools
+
 import dagster as dg
 import duckdb
 import pyarrow.parquet as pq
@@ -70,7 +72,7 @@ def test_pairs_are_of_training_products_and_the_funnel_adds_up(settings, first):
         ANTI JOIN (FROM products WHERE split = 'train') AS known ON known.product_id = trigger_id"""
     assert query(settings, text) == [(0,)]
     steps = query(settings, "SELECT unit, kept, lost FROM pair_funnel ORDER BY step")
-    for (unit, kept, _), (next_unit, next_kept, lost) in zip(steps, steps[1:], strict=False):
+    for (unit, kept, _), (next_unit, next_kept, lost) in itertools.pairwise(steps):
         assert unit != next_unit or kept == next_kept + lost
     read = pq.read_metadata(settings.home / "raw" / "styles" / "clicks.parquet").num_rows
     assert steps[0] == ("rows", read, 0)
@@ -94,7 +96,7 @@ def test_differences_intervals_and_the_curve_are_there_and_in_the_report(setting
         settings,
         """
         SELECT baseline FROM same_style_comparisons
-        WHERE variant = 'same_style' AND view_pair = 'm-m' AND measure = 'mrr' AND low <= difference AND difference <= high
+        WHERE variant = 'same_style' AND view_pair = 'm-m' AND measure = 'mrr' AND difference BETWEEN low AND high
         """,
     )
     wanted = {"same_style_unconstrained", "same_style_plain", "clip_description", "eiclip", "clip_pretrained"}

@@ -1,4 +1,4 @@
-"""The section on typed queries: tables in the order of the ways of reading, and a sentence that follows the interval."""
+"""The section on typed queries: lines in the order of the ways of reading, a sentence that follows the interval."""
 
 import duckdb
 import pyarrow as pa

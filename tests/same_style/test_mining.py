@@ -132,9 +132,13 @@ def expected_pairs(shop, clicks, settings):
     pairs = {
         (one, other): (support, support * len(sessions) / (single[one] * single[other]))
         for (one, other), support in both.items()
-        if support >= settings.minimum_support
+        if support >= settings.clicked_support
     }
-    kept = {pair: values for pair, values in pairs.items() if _meets(shop, *pair, values[1], settings)}
+    kept = {
+        pair: (support, lift)
+        for pair, (support, lift) in pairs.items()
+        if support >= settings.minimum_support and _meets(shop, *pair, lift, settings)
+    }
     triggers = {trigger for trigger, _ in kept}
     best = set()
     for trigger in triggers:
@@ -232,7 +236,7 @@ def test_the_funnel_says_where_rows_sessions_and_pairs_went(tmp_path):
     mined = Mined(
         tmp_path, shop, [*clicks, click("t", "gone"), *crawler], rejected=["no item"] * 3, most_session_items=5, **OPEN
     )
-    assert [(row["unit"], row["name"], row["kept"], row["lost"]) for row in mined.funnel[:9]] == [
+    assert [(row["unit"], row["name"], row["kept"], row["lost"]) for row in mined.funnel[:10]] == [
         ("rows", "rows read", 23, 0),
         ("rows", "no item", 20, 3),
         ("rows", "in the catalogue", 19, 1),
@@ -241,6 +245,7 @@ def test_the_funnel_says_where_rows_sessions_and_pairs_went(tmp_path):
         ("sessions", "of two products", 2, 1),
         ("sessions", "most_session_items", 1, 1),
         ("pairs", "pairs", 2, 0),
+        ("pairs", "clicked_support", 2, 0),
         ("pairs", "minimum_support", 2, 0),
     ]
     assert mined.supports() == {("p01", "p02"): 1, ("p02", "p01"): 1}
@@ -318,12 +323,14 @@ def test_related_products_are_pairs_of_another_source(tmp_path):
 def test_a_least_support_is_of_sessions_and_not_of_lists(tmp_path):
     shop = Shop(0, splits=["train"])
     clicks = [click("s", "p01"), click("s", "p02")]
-    mined = Mined(tmp_path, shop, clicks, [related("p01", "p03")], **OPEN | {"minimum_support": 2})
+    mined = Mined(
+        tmp_path, shop, clicks, [related("p01", "p03")], **OPEN | {"clicked_support": 2, "minimum_support": 2}
+    )
     assert {(row["source"], row["positive_id"]) for row in mined.click_pairs} == {
         ("related", "p01"),
         ("related", "p03"),
     }
-    assert mined.step("minimum_support") == (2, 2)
+    assert mined.step("clicked_support") == (2, 2)
 
 
 def test_the_check_finds_pairs_that_break_a_constraint(tmp_path):

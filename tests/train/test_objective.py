@@ -30,7 +30,8 @@ def quiet(_):
 
 def test_a_batch_is_triggers_and_behind_them_their_positives(paired):
     style = StyleLossSettings(own_share=0.0)
-    run = start(paired.model_copy(update={"training": paired.training.model_copy(update={"style": style})}), ALONE, quiet)
+    training = paired.training.model_copy(update={"style": style})
+    run = start(paired.model_copy(update={"training": training}), ALONE, quiet)
     batch = next(run.loader.epoch(0))
     assert len(batch.pixels_BHWC) == len(batch.product_B) == len(batch.tokens_BL) == 2 * run.loader.batch_size
     trigger, positive = batch.product_B.chunk(2)
