@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
 from eiclip.files import source_version, whole_file
 from eiclip.home import Home
-from eiclip.search.index import VIEWS_TABLE, read_views
 from eiclip.stage import MANIFEST, content_digest, make_once
+
+VIEWS_TABLE = "product_views"
 
 
 def kept_views(root: Path, dataset: str, variant: str) -> Path:
@@ -27,7 +29,7 @@ def views_of(home: Home, dataset: str, variant: str, device: str = "cpu") -> pa.
     """
     made, checkpoint = home.lake.path(VIEWS_TABLE, dataset, variant), home.checkpoint(dataset, variant)
     if made.is_file() and _is_current(made, {"checkpoint": checkpoint, "shards": home.shards(dataset)}):
-        return read_views(made)
+        return pq.read_table(made)
     if not (checkpoint / MANIFEST).is_file():
         raise EiclipError(
             f"{checkpoint}: no trained model; run `make full_eval` or `dagster job execute -j same_style_eval`, "
@@ -40,7 +42,7 @@ def views_of(home: Home, dataset: str, variant: str, device: str = "cpu") -> pa.
         "shards": content_digest(home.shards(dataset)),
     }
     make_once(output, inputs, lambda: _make(home, dataset, variant, output, device))
-    return read_views(output)
+    return pq.read_table(output)
 
 
 def _is_current(made: Path, sources: Mapping[str, Path]) -> bool:
@@ -57,9 +59,7 @@ def _is_current(made: Path, sources: Mapping[str, Path]) -> bool:
 
 
 def _make(home: Home, dataset: str, variant: str, output: Path, device: str) -> dict[str, Any]:
-    import pyarrow.parquet as pq
-
-    from eiclip.views import views_of_checkpoint
+    from eiclip.views import views_of_checkpoint  # with torch, where views are made
 
     table = views_of_checkpoint(home.checkpoint(dataset, variant), home.shards(dataset), dataset, device)
     with whole_file(output) as temporary:

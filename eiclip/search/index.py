@@ -11,15 +11,14 @@ from typing import Any, Self
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
 from eiclip.home import Home
 from eiclip.lake import Lake, open_views, read_sql
 from eiclip.readers.texts import normalise_entity
+from eiclip.search.build import VIEWS_TABLE, views_of
 from eiclip.search.query import VIEWS, View
 
-VIEWS_TABLE = "product_views"
 FACTS = ("category", "subcategory", "department", "gender")
 """Columns of `products` that can be filtered by, beside the entity groups."""
 NO_VALUE = -1
@@ -116,8 +115,6 @@ class SearchIndex:
         Raises:
             EiclipError: the dataset has no products, or there are neither views nor a checkpoint.
         """
-        from eiclip.search.build import views_of  # with torch, where views are made
-
         home = Home(root)
         facts = read_facts(home.lake, dataset)
         return cls.of_tables(dataset, variant, views_of(home, dataset, variant, device), facts)
@@ -138,11 +135,6 @@ def read_facts(lake: Lake, dataset: str) -> pa.Table:
         connection.execute("SET enable_progress_bar = false").fetchall()
         open_views(connection, sources)
         return connection.sql(read_sql("searched_products")).to_arrow_table()
-
-
-def read_views(path: Path) -> pa.Table:
-    """A file of `product_views`, whole."""
-    return pq.read_table(path)
 
 
 def _matrix(views: pa.Table, view: View) -> np.ndarray:

@@ -17,8 +17,7 @@ from eiclip.errors import EiclipError, SettingsError
 from eiclip.home import Home
 from eiclip.lake import count_rows
 from eiclip.search import Query
-from eiclip.search.build import kept_views
-from eiclip.search.index import VIEWS_TABLE
+from eiclip.search.build import VIEWS_TABLE, kept_views
 from eiclip.search.photos import PhotoShelf
 from eiclip.stage import MANIFEST
 from eiclip.variants import SAME_STYLE_VARIANTS, VARIANTS

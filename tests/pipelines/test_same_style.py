@@ -1,6 +1,8 @@
 """The job of same-style retrieval, small, in one process (its trainers are real processes), and a second run of it."""
 
 import itertools
+import re
+from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -121,6 +123,14 @@ def test_typed_queries_are_read_in_three_ways(settings, first):
         ("same_style, tags given", "same_style, typed and linked"),
         ("same_style, typed and linked", "same_style, typed"),
     ]
+
+
+def test_documented_queries_answer(settings, first):
+    page = (Path(__file__).parents[2] / "docs" / "same_style.md").read_text(encoding="utf-8")
+    texts = re.findall(r"^```sql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert texts
+    for text in texts:
+        assert query(settings, text), text
 
 
 def test_a_second_run_makes_nothing_again(settings, first):
