@@ -1,4 +1,4 @@
-"""Products of one true style stay in one split, together with known duplicates of theirs; styles are told by product."""
+"""Products of one true style stay in one split, with known duplicates of theirs; styles are told by product."""
 
 import pyarrow as pa
 
