@@ -185,11 +185,12 @@ def _text(text: object, number: int) -> str:
 
 def _jpeg(photo: object, number: int, size: int) -> bytes:
     """A photo as a shard would hold it."""
+    name = str(photo) if isinstance(photo, str | Path) else ""
     try:
         if isinstance(photo, str | Path):
-            photo = photo_bytes(Path(photo), str(photo))
+            photo = photo_bytes(Path(photo), name)
         if isinstance(photo, bytes):
-            decoded = decode_rgb(photo, f"its {len(photo):,} bytes")
+            decoded = decode_rgb(photo, name or f"its {len(photo):,} bytes")
             return photo if _is_of_a_shard(photo, size) else encode_photo(decoded, size)
         if isinstance(photo, Image.Image):
             return encode_photo(_on_white(photo), size)

@@ -17,8 +17,8 @@ WHAT = (
     "A buyer types words and no tags. Each query is a test product’s description with the words of its brand (or of "
     "the first entity group, where no brand is tagged) written in, read in three ways: as words alone; with the "
     "entities that search finds in them; and with the product’s own tags, which is as far as linking can go. It looks "
-    "for photos (t-i) or for products by photo and text (t-m): for the product itself, or, where true styles are "
-    "known, for another of its style."
+    "for photos (t-i) or for products by photo and text (t-m): for another product of its style where true styles are "
+    "known, else for the product itself, whose own description is then part of what t-m compares with."
 )
 WAYS = ("typed", "typed and linked", "tags given")
 METRICS = """
