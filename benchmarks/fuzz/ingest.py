@@ -17,7 +17,7 @@ from eiclip.settings import DatasetSettings
 NAME = "fuzz"
 PART_ROWS = 4
 _BESIDE: dict[str, dict[str, pa.DataType]] = {  # relations of other assets, here without rows
-    "product_groups": {"product_id": pa.string(), "group_id": pa.string()},
+    "split_groups": {"product_id": pa.string(), "group_id": pa.string()},
     "review_stats": {"product_id": pa.string(), "review_count": pa.int64(), "mean_rating": pa.float64()},
     "helpful_reviews": {"product_id": pa.string(), "review_text": pa.string()},
 }

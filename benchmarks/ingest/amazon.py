@@ -20,7 +20,7 @@ DRAWS = {"seed": "0", "test_share": 0.1, "validation_share": 0.1}
 MINIMUM = 2
 PANDAS_LINES = 100_000
 QUERIES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "products": (("records", "photos", "product_groups", "review_stats", "helpful_reviews"), DRAWS),
+    "products": (("records", "photos", "split_groups", "review_stats", "helpful_reviews"), DRAWS),
     "tagged_entities": (("records", "products"), {"groups": GROUPS}),
     "entity_vocabulary": (("tagged_entities",), {"dataset": NAME, "groups": GROUPS, "minimum": MINIMUM}),
     "semantic_prior": (("tagged_entities", "products"), {"dataset": NAME}),
@@ -68,7 +68,7 @@ def write_usable_photos(lake: Lake, source: str, lines: int) -> None:
 
 
 def write_empty(lake: Lake) -> None:
-    texts = {"product_groups": ["dataset", "product_id", "group_id"], "helpful_reviews": ["product_id", "review_text"]}
+    texts = {"split_groups": ["dataset", "product_id", "group_id"], "helpful_reviews": ["product_id", "review_text"]}
     for table, columns in texts.items():
         lake.write(pa.schema([(column, pa.string()) for column in columns]).empty_table(), table, NAME)
     stats = [("product_id", pa.string()), ("review_count", pa.int64()), ("mean_rating", pa.float64())]
