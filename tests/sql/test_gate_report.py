@@ -59,7 +59,7 @@ def test_losses_are_the_mean_of_both_directions(tmp_path):
 def test_history_has_a_row_for_each_group_and_logged_step(tmp_path):
     lake = Lake(tmp_path)
     numbers = {name: 0.0 for name in LOG_SCHEMA.names if name.startswith(("loss", "lr")) or name == "seconds"}
-    numbers |= {"dataset": "d", "temperature": 0.1, "pairs_per_second": 1.0}
+    numbers |= {"loss_views": [], "dataset": "d", "temperature": 0.1, "pairs_per_second": 1.0}
     gates = {step: [("brand", 0.5 + step / 100), ("season", 0.5 - step / 100)] for step in (0, 10, 20)}
     log = [numbers | {"variant": "eiclip", "step": step, "epoch": step // 20, "gates": gates[step]} for step in gates]
     log.append(numbers | {"variant": "clip_description", "step": 0, "epoch": 0, "gates": []})
