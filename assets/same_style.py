@@ -13,9 +13,9 @@ from assets.common import OWNERS, House, result, say, sql_description, table_met
 from assets.evaluation import evaluation_code
 from assets.raw import raw_fingerprint
 from eiclip.files import source_version
-from eiclip.lake import SQL_FOLDER, open_views, read_sql
+from eiclip.lake import open_views, read_sql
 from eiclip.locations import local_file, stamp
-from eiclip.same_style.log import write_log
+from eiclip.same_style.log import LOG_QUERIES, write_log
 from eiclip.same_style.mining import MINING_VARIANT, QUERIES, SOURCES, TABLES, check_parameters, mine_pairs
 from eiclip.same_style.related import write_related
 from eiclip.settings import DatasetSettings
@@ -68,7 +68,7 @@ def _make_clicks(house: House, name: str, dataset: DatasetSettings) -> dict[str,
     )
     embedded = dataset.embedded and settings.log is None
     seen = {
-        "code": [source_version("eiclip.same_style.log", "eiclip.same_style.log_files"), *_texts("log_")],
+        "code": [source_version("eiclip.same_style.log", "eiclip.same_style.log_files"), *map(read_sql, LOG_QUERIES)],
         "log": raw_fingerprint(house, name, dataset) if embedded else "none" if log is None else stamp(log),
         "columns": settings.columns.model_dump(),
         "latest": settings.mining.latest_time,
@@ -84,7 +84,8 @@ def _make_clicks(house: House, name: str, dataset: DatasetSettings) -> dict[str,
     if not rejections.is_file():  # the two are one output
         output.unlink(missing_ok=True)
     of_log = make_once(output, seen, make_log)
-    told = {"code": source_version("eiclip.same_style.related"), "raw": raw_fingerprint(house, name, dataset)}
+    code = [source_version("eiclip.same_style.related"), read_sql("related_items")]
+    told = {"code": code, "raw": raw_fingerprint(house, name, dataset)}
     return {
         "click_log": of_log,
         "click_rejections": make_once(rejections, seen, lambda: {"rows": of_log.facts["rejected"]}),
@@ -99,10 +100,6 @@ def _metadata(house: House, name: str, dataset: DatasetSettings) -> Path | None:
     if dataset.metadata is None:
         return house.home.raw(name) / "meta_Fashion.json.gz"
     return local_file(dataset.metadata, house.home.fetched(name))
-
-
-def _texts(prefix: str) -> list[str]:
-    return [read_sql(file.stem) for file in sorted(SQL_FOLDER.glob(f"{prefix}*.sql"))]
 
 
 def pairs(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eiclip.devices import mixed_precision
-from eiclip.model.entity_clip import EntityClipModel, TextParts
+from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.losses import unit
 from eiclip.model.style_loss import StylePairs, Views, style_terms
 from eiclip.train.encoder import Encoded, Encoder
@@ -55,7 +55,7 @@ def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Ob
 def style_pairs(model: EntityClipModel, encoded: Encoded, product_B: Tensor, consistent: bool) -> StylePairs:
     """The views of triggers, positives and, where `consistent`, augmented triggers: three thirds of the photos."""
     pairs = len(product_B) // 2
-    image_BD, text_BD = unit(encoded.image_BD), unit(TextParts.joint(encoded.text))
+    image_BD, text_BD = unit(encoded.image_BD), unit(encoded.text.joint())
     sides = [(image_BD[:pairs], text_BD[:pairs]), (image_BD[pairs : 2 * pairs], text_BD[pairs:])]
     if consistent:
         sides.append((image_BD[2 * pairs :], text_BD[:pairs]))
