@@ -20,9 +20,11 @@ from assets.training import PRETRAINED, TABLES, recipe_of, run_job, trainer_step
 from eiclip.ablations.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Ablation, Base, Trial
 from eiclip.errors import CorruptOutputError
 from eiclip.files import digest, source_version, whole_file
-from eiclip.lake import connect, open_views, read_sql
+from eiclip.lake import open_views
+from eiclip.storage.catalogue import connect
+from eiclip.storage.sql import read_sql
 from eiclip.settings import DatasetSettings
-from eiclip.stage import LOG_FILE, Made, content_of, made_before, make_once
+from eiclip.storage.cache import LOG_FILE, Made, content_of, made_before, make_once
 from eiclip.train.job import TrainJob
 from eiclip.train.key import training_inputs
 from eiclip.training_settings import TrainingSettings

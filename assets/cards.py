@@ -7,9 +7,9 @@ import dagster as dg
 
 from assets.common import OWNERS, House, result, say
 from eiclip.files import source_version, write_json, write_text
-from eiclip.lake import connect
+from eiclip.storage.catalogue import connect
 from eiclip.settings import DatasetSettings
-from eiclip.stage import Made, content_digest, content_of, make_once
+from eiclip.storage.cache import Made, content_digest, content_of, make_once
 from eiclip.variants import VARIANTS
 
 CARD = "README.md"

@@ -1,178 +1,145 @@
-"""Embeddings per variant, ranks and metrics over them."""
+"""Embeddings per variant, ranks and metrics over them, intervals, paired tests and breakdowns."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-import dagster as dg
-import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from assets.common import OWNERS, House, column_lineage, result, say, sql_description, table_metadata
-from assets.relations import Relation, make_relation
-from eiclip.files import source_version
-from eiclip.lake import read_sql
+from assets.common import House
+from assets.outputs import Check, Given, Output, Step
+from assets.relations import query
 from eiclip.settings import DatasetSettings
-from eiclip.stage import Made, content_of, make_once
 from eiclip.variants import VARIANTS, Variant
 
+TORCH, NUMPY = frozenset({"pytorch", "parquet"}), frozenset({"numpy", "parquet"})
+EMBEDDINGS = "embeddings/"
+RANK_COLUMNS = (
+    "dataset", "variant", "protocol", "direction", "product_id", "rank", "rank_text_equal", "ndcg10",
+)  # fmt: skip
 
-def evaluation_code() -> str:
-    """Version of the code that decides what an evaluation comes to."""
-    return source_version("eiclip.model", "eiclip.embed", "eiclip.embeddings")
+
+def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
+    """The evaluation of a dataset's five rows."""
+    group = f"{name}/evaluation"
+    each = [
+        Step(f"{name}__embeddings__{variant}", group, [embeddings(name, dataset, row)])
+        for variant, row in VARIANTS.items()
+    ]
+    return [
+        *each,
+        Step(f"{name}__metrics", group, metrics(name)),
+        Step(f"{name}__uncertainty", group, uncertainty(name)),
+    ]
 
 
-def embeddings(house: House, name: str, dataset: DatasetSettings, variant: Variant) -> dg.AssetsDefinition:
+def embeddings(name: str, dataset: DatasetSettings, variant: Variant) -> Output:
     """Test embeddings of one variant."""
-    check = "embeddings_are_finite"
-
-    @dg.asset(
-        key=[name, "embeddings", variant.name],
-        deps=[[name, "checkpoint", variant.name], [name, "shards"]],
-        group_name=f"{name}/evaluation",
-        kinds={"pytorch", "parquet"},
-        owners=OWNERS,
-        description=f"Unit-length embeddings of the test photos and texts by row {variant.row}: {variant.title}.",
-        check_specs=[
-            dg.AssetCheckSpec(
-                check,
-                asset=[name, "embeddings", variant.name],
-                blocking=True,
-                description="No embedding has a NaN or an infinity, and each has length one.",
-            )
-        ],
-    )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        output = house.home.lake.path("embeddings", name, variant.name)
-        folder, shards = house.home.checkpoint(name, variant.name), house.home.shards(name)
-        inputs = {
-            "code": evaluation_code(),
-            "checkpoint": content_of(folder),
-            "shards": content_of(shards),
-            "left_out": dataset.negatives_group,
-        }
-
-        def make() -> dict[str, Any]:
-            from eiclip.embeddings import embeddings_table
-            from eiclip.model.entity_clip import load_checkpoint
-            from eiclip.shards import shard_paths
-
-            device = house.step_device()
-            model = load_checkpoint(folder, device)
-            paths = shard_paths(shards, "test")
-            left_out = dataset.negatives_group
-            table = embeddings_table(model, name, paths, left_out=left_out, device=device)
-            house.home.lake.write(table, "embeddings", name, variant.name)
-            return {"device": device}
-
-        made = make_once(output, inputs, make)
-        say(context, made, output)
-        bad = _not_of_unit_length(output)
-        checked = dg.AssetCheckResult(check_name=check, passed=bad == 0, metadata={"offenders": bad})
-        return result(made, output, metadata=table_metadata([output]), checks=[checked])
-
-    return asset
+    return Output(
+        (name, "embeddings", variant.name),
+        f"Unit-length embeddings of the test photos and texts by row {variant.row}: {variant.title}.",
+        TORCH,
+        make=_embed,
+        sources=(f"checkpoint/{variant.name}", "shards"),
+        parameters={"left_out": dataset.negatives_group},
+        checks=(
+            Check("embeddings_are_finite", "No embedding has a NaN or an infinity, and each has length one."),
+        ),
+    )  # fmt: skip
 
 
-def _not_of_unit_length(output: Path) -> int:
-    with duckdb.connect() as connection:
-        connection.read_parquet(str(output), hive_partitioning=False).create_view("embeddings")
-        rows = connection.sql(read_sql("checks/embeddings_are_finite")).fetchall()
-    return int(rows[0][0])
+def _embed(given: Given) -> pa.Table:
+    from eiclip.embeddings import embeddings_table
+    from eiclip.model.entity_clip import load_checkpoint
+    from eiclip.shards import shard_paths
+
+    device, (checkpoint, shards) = given.device, given.of.sources
+    model, paths = load_checkpoint(given.path(checkpoint), device), shard_paths(given.path(shards), "test")
+    return embeddings_table(model, given.dataset, paths, left_out=given.parameters["left_out"], device=device)
 
 
-def metrics(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
+def metrics(name: str) -> list[Output]:
     """Ranks of every query under every variant, and the recalls they come to."""
-    lists = dg.AssetKey([name, "candidate_lists"])
-    group: dict[str, Any] = {"group_name": f"{name}/evaluation", "owners": OWNERS}
-    ranks_key = dg.AssetKey([name, "retrieval_ranks"])
-    metric_tables = [
-        Relation("retrieval_metrics", ("retrieval_ranks",)),
-        Relation("leaderboard", ("retrieval_metrics",), {"variants": list(VARIANTS)}),
-    ]
-    embedded = [[name, "embeddings", variant] for variant in VARIANTS]
-    specs = [
-        dg.AssetSpec(
-            ranks_key,
-            deps=[lists, [name, "product_groups"], [name, "products"], *embedded],
-            kinds={"pytorch", "parquet"},
-            description="Rank of every test query under every variant, protocol and direction; ties count against "
-            "the model.",
-            **group,
-        )
-    ]
-    specs += [
-        dg.AssetSpec(
-            [name, relation.table],
-            deps=[[name, source] for source in relation.sources],
-            kinds={"duckdb", "parquet"},
-            description=sql_description(relation.table),
-            **group,
-        )
-        for relation in metric_tables
+    tables = {f"table_{p}": f"eiclip.report.tables:leaderboard_markdown({p})" for p in ("full", "sample100")}
+    variants = {"variants": list(VARIANTS)}
+    return [
+        Output(
+            (name, "retrieval_ranks"),
+            kinds=TORCH,
+            make=_ranks,
+            sources=("candidate_lists", "product_groups", "products", *(EMBEDDINGS + v for v in VARIANTS)),
+        ),
+        query(name, "retrieval_metrics", ("retrieval_ranks",)),
+        replace(query(name, "leaderboard", ("retrieval_metrics",), variants), shown=tables),
     ]
 
-    @dg.multi_asset(name=f"{name}__metrics", specs=specs)
-    def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        made, output = _make_ranks(house, name)
-        say(context, made, output)
-        yield result(made, output, key=ranks_key, metadata=table_metadata([output]))
-        for relation in metric_tables:
-            made, output = make_relation(house, name, relation)
-            say(context, made, output)
-            house.home.lake.refresh_catalogue()
-            sources = {dg.AssetKey([name, s]): house.home.lake.path(s, name) for s in relation.sources}
-            metadata = table_metadata([output]) | {"dagster/column_lineage": column_lineage([output], sources)}
-            if relation.table == "leaderboard":
-                metadata |= _leaderboards(house, name)
-            yield result(made, output, key=dg.AssetKey([name, relation.table]), metadata=metadata)
 
-    return asset
+def _ranks(given: Given) -> pa.Table:
+    """Rank of every test query under every variant, protocol and direction; ties count against the model."""
+    from eiclip.ranks import ranks_table
 
-
-def _make_ranks(house: House, name: str) -> tuple[Made, Path]:
-    lake = house.home.lake
-    output, lists = lake.path("retrieval_ranks", name), lake.path("candidate_lists", name)
-    groups, products = lake.path("product_groups", name), lake.path("products", name)
-    files = {variant: lake.path("embeddings", name, variant) for variant in VARIANTS}
-    inputs = {
-        "code": source_version("eiclip.embeddings", "eiclip.ranks", "eiclip.retrieval", "eiclip.scores"),
-        "lists": content_of(lists),
-        "groups": content_of(groups),
-        "products": content_of(products),
-        "embeddings": {variant: content_of(file) for variant, file in files.items()},
-    }
-
-    def make() -> dict[str, Any]:
-        from eiclip.ranks import ranks_table
-
-        device = house.step_device()
-        drawn = pq.read_table(lists)
-        tested = pq.read_table(products, columns=["product_id", "description"], filters=[("split", "=", "test")])
-        given: dict[str, Any] = {
-            "descriptions": dict(zip(*tested.to_pydict().values(), strict=True)),
-            "product_groups": pq.read_table(groups),
-            "device": device,
-        }
-        ranked = [ranks_table(pq.read_table(file), drawn, **given) for file in files.values()]
-        lake.write(pa.concat_tables(ranked), "retrieval_ranks", name)
-        return {"shortfall": int(sum(drawn["shortfall"].to_pylist()))}
-
-    return make_once(output, inputs, make), output
+    columns, tested = ["product_id", "description"], [("split", "=", "test")]
+    products = given.table("products", columns, tested).to_pydict()
+    lists, groups, device = given.table("candidate_lists"), given.table("product_groups"), given.device
+    descriptions = dict(zip(*(products[column] for column in columns), strict=True))
+    ranked = (
+        ranks_table(given.table(source), lists, descriptions=descriptions, product_groups=groups, device=device)
+        for source in given.of.sources
+        if source.startswith(EMBEDDINGS)
+    )
+    return pa.concat_tables(ranked)
 
 
-def _leaderboards(house: House, name: str) -> dict[str, Any]:
-    from eiclip.lake import connect
-    from eiclip.report.tables import leaderboard_markdown
+def uncertainty(name: str) -> list[Output]:
+    """What a dataset's ranks are worth: facets, intervals, comparisons and breakdowns."""
+    breakdown = "eiclip.report.breakdown:"
+    facets = ("products", "product_entities", "semantic_prior", "entity_vocabulary")
+    return [
+        query(name, "query_facets", facets),
+        Output((name, "metric_intervals"), kinds=NUMPY, make=_intervals, sources=("retrieval_ranks",)),
+        Output(
+            (name, "row_comparisons"),
+            kinds=NUMPY,
+            make=_comparisons,
+            sources=("retrieval_ranks",),
+            shown={
+                "table": f"{breakdown}comparisons_table",
+                "comparison_plot": f"{breakdown}comparison_plot",
+            },
+        ),
+        Output(
+            (name, "recall_breakdowns"),
+            kinds=NUMPY,
+            make=_breakdowns,
+            sources=("retrieval_ranks", "query_facets"),
+            shown={
+                "table": f"{breakdown}facet_table",
+                "facet_plot": f"{breakdown}facet_plot",
+                "brand_plot": f"{breakdown}brand_plot",
+                "where_it_wins": f"{breakdown}where_it_wins",
+            },
+        ),
+    ]
 
-    with connect(house.home.root) as connection:
-        tables = {p: leaderboard_markdown(connection, name, p) for p in ("full", "sample100")}
-    return {f"table_{protocol}": dg.MetadataValue.md(table) for protocol, table in tables.items()}
+
+def _intervals(given: Given) -> pa.Table:
+    """Every recall, MRR, nDCG@10 and SumR with its 95 % bootstrap interval over products."""
+    from eiclip.uncertainty import metric_intervals
+
+    return metric_intervals(given.table("retrieval_ranks", RANK_COLUMNS))
 
 
-def build(house: House, name: str, dataset: DatasetSettings) -> Sequence[dg.AssetsDefinition]:
-    """All evaluation assets of a dataset."""
-    variants = VARIANTS.values()
-    each = [embeddings(house, name, dataset, variant) for variant in variants]
-    return [*each, metrics(house, name, dataset)]
+def _comparisons(given: Given) -> pa.Table:
+    """Differences between rows on the same resampled products, with 95 % intervals and the p-value of a paired
+    randomisation test over products; row 5 against row 3 first.
+    """
+    from eiclip.uncertainty import row_comparisons
+
+    return row_comparisons(given.table("retrieval_ranks", RANK_COLUMNS))
+
+
+def _breakdowns(given: Given) -> pa.Table:
+    """Recall of every row by brand, subcategory, state of each entity group, how confounded the brand is, and number
+    of meanings; the gain over row 3 with its interval, from 5 products up.
+    """
+    from eiclip.breakdowns import recall_breakdowns
+
+    return recall_breakdowns(given.table("retrieval_ranks", RANK_COLUMNS), given.table("query_facets"))

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 from assets.common import OWNERS, House, result, say, sql_description, table_metadata
 from assets.relations import Relation, make_relation
 from eiclip.files import source_version
-from eiclip.lake import connect, read_sql
+from eiclip.storage.catalogue import connect
+from eiclip.storage.sql import read_sql
 from eiclip.settings import DatasetSettings
-from eiclip.stage import Made, content_of, make_once
+from eiclip.storage.cache import Made, content_of, make_once
 from eiclip.variants import VARIANTS
 
 GATED = tuple(name for name, variant in VARIANTS.items() if variant.has_entities)

@@ -10,9 +10,10 @@ from assets.common import OWNERS, House, table_metadata
 from assets.evaluation import evaluation_code
 from eiclip.files import digest
 from eiclip.history import RUN_METRICS, RUN_RANKS, RUNS, Run, keep_run
-from eiclip.lake import connect, read_sql
+from eiclip.storage.catalogue import connect
+from eiclip.storage.sql import read_sql
 from eiclip.settings import DatasetSettings
-from eiclip.stage import content_of
+from eiclip.storage.cache import content_of
 from eiclip.train.key import training_code
 from eiclip.variants import VARIANTS
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from assets.common import House
 from assets.shards import WRITERS
 from eiclip.files import source_version, whole_file
-from eiclip.lake import read_sql
-from eiclip.stage import content_of, make_once
+from eiclip.storage.sql import read_sql
+from eiclip.storage.cache import content_of, make_once
 
 RENAMED = ("tagged_entities", "entity_vocabulary")
 PRIOR, PRODUCTS = "semantic_prior", "products"

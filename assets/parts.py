@@ -1,7 +1,7 @@
 """Assets that are made part by part: a step that lists the parts, a step a part, a step that puts them together.
 
 The steps are Dagster's own (dynamic outputs), so parts are made in parallel wherever its executor puts steps: in
-processes here, in pods elsewhere. Each part is made once (`eiclip.stage`), so a step that fails, or a part that is
+processes here, in pods elsewhere. Each part is made once (`eiclip.storage.cache`), so a step that fails, or a part that is
 deleted, is the only one made again.
 """
 

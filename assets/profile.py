@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from assets.common import OWNERS, House, result, say, sql_description, table_metadata
 from assets.relations import Relation, make_relation
 from eiclip.files import digest, source_version
-from eiclip.lake import connect
+from eiclip.storage.catalogue import connect
 from eiclip.report.paper import PAPER_ENTITIES
 from eiclip.settings import DatasetSettings
-from eiclip.stage import Made, content_of, make_once
+from eiclip.storage.cache import Made, content_of, make_once
 
 COMPOSITION = "composition"
 TOKENS = "profile_tokens"

@@ -14,8 +14,9 @@ from assets.history import seconds_since_start
 from assets.same_style_study import study_keys
 from eiclip.files import source_version
 from eiclip.history import installed_versions
-from eiclip.lake import CATALOGUE, connect, read_sql
-from eiclip.stage import Made, content_digest, content_of, make_once
+from eiclip.storage.catalogue import CATALOGUE, connect
+from eiclip.storage.sql import read_sql
+from eiclip.storage.cache import Made, content_digest, content_of, make_once
 
 if TYPE_CHECKING:
     from eiclip.report.about import About

@@ -13,13 +13,14 @@ from assets.common import OWNERS, House, result, say, sql_description, table_met
 from assets.evaluation import evaluation_code
 from assets.raw import raw_fingerprint
 from eiclip.files import source_version
-from eiclip.lake import open_views, read_sql
+from eiclip.lake import open_views
+from eiclip.storage.sql import read_sql
 from eiclip.locations import local_file, stamp
 from eiclip.same_style.log import LOG_QUERIES, write_log
 from eiclip.same_style.mining import MINING_VARIANT, QUERIES, SOURCES, TABLES, check_parameters, mine_pairs
 from eiclip.same_style.related import write_related
 from eiclip.settings import DatasetSettings
-from eiclip.stage import Made, content_of, make_once
+from eiclip.storage.cache import Made, content_of, make_once
 from eiclip.variants import SAME_STYLE_ROWS, Variant
 
 VIEWS = "product_views"

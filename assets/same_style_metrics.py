@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from assets.common import OWNERS, House, result, say, sql_description, table_metadata
 from assets.same_style import VIEWS, group_of
 from eiclip.files import source_version
-from eiclip.lake import read_sql
-from eiclip.stage import Made, content_of, make_once
+from eiclip.storage.sql import read_sql
+from eiclip.storage.cache import Made, content_of, make_once
 from eiclip.variants import SAME_STYLE_ROWS
 
 RANKS, METRICS, INTERVALS, COMPARISONS, CURVE = (
@@ -165,7 +165,7 @@ def all_views(house: House, name: str, truth: Mapping[str, pa.Table]) -> dict[st
 
 def _shown(house: House, name: str) -> dict[str, Any]:
     """The table of rows, as Dagster's UI shows it."""
-    from eiclip.lake import connect
+    from eiclip.storage.catalogue import connect
 
     with connect(house.home.root) as connection:
         rows = connection.execute(

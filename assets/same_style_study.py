@@ -21,10 +21,10 @@ from assets.training import PAIRS, PRETRAINED, recipe_of, run_job, trainer_step,
 from assets.training import TABLES as TRAINING_TABLES
 from eiclip.errors import CorruptOutputError
 from eiclip.files import digest, source_version, whole_file
-from eiclip.lake import read_sql
+from eiclip.storage.sql import read_sql
 from eiclip.same_style.trials import Trial, ablation_trials, seed_trials
 from eiclip.settings import DatasetSettings
-from eiclip.stage import Made, content_of, made_before, make_once
+from eiclip.storage.cache import Made, content_of, made_before, make_once
 from eiclip.train.job import TrainJob
 from eiclip.train.key import training_inputs
 from eiclip.variants import get_variant

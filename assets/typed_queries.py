@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from assets.common import OWNERS, House, result, say, table_metadata
 from eiclip.files import source_version
-from eiclip.lake import read_sql
+from eiclip.storage.sql import read_sql
 from eiclip.settings import DatasetSettings
-from eiclip.stage import Made, content_of, make_once
+from eiclip.storage.cache import Made, content_of, make_once
 from eiclip.variants import get_variant
 
 RANKS, METRICS, COMPARISONS = (f"typed_query_{table}" for table in ("ranks", "metrics", "comparisons"))

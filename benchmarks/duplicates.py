@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from eiclip.lake import connect
+from eiclip.storage.catalogue import connect
 from eiclip.report.queries import select
 from eiclip.settings import load_settings
 

@@ -132,7 +132,7 @@ def place_of(home: Path | None, dataset: str | None, variant: str | None) -> tup
         SettingsError: the home has no model, or models of several datasets and none is named.
     """
     from eiclip.settings import load_settings
-    from eiclip.stage import MANIFEST
+    from eiclip.storage.cache import MANIFEST
 
     root = home if home is not None else load_settings().home
     trained = sorted(path.parent for path in (root / "models").glob(f"*/*/{MANIFEST}"))

@@ -1,11 +1,9 @@
 """Where everything of a home lies: one place that knows the folders' names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from eiclip.lake import Lake
-from eiclip.locations import local_file, local_files, local_folder
-from eiclip.readers import AmazonReader, FashionGenReader, RawReader, TableReader
-from eiclip.readers.fashiongen import SPLITS
 from eiclip.settings import DatasetSettings
 
 STYLES_FILE, CLICKS_FILE = "products.parquet", "clicks.parquet"
@@ -48,6 +46,10 @@ class Home:
         """The training job as it was run, for `python -m eiclip.train`."""
         return self.root / "jobs" / f"{dataset}-{variant}.json"
 
+    def trials(self, dataset: str) -> Path:
+        """Trainings of a dataset that answer a question: ablations and studies of seeds."""
+        return self.root / "ablations" / dataset
+
     @property
     def report(self) -> Path:
         """The HTML report."""
@@ -60,35 +62,12 @@ class Home:
         embedded = str(self.raw(name) / CLICKS_FILE) if dataset.kind == "styles" else None
         return dataset.same_style.log or embedded
 
-    def reader(self, name: str, dataset: DatasetSettings) -> RawReader:
-        """The reader of a dataset's raw files, embedded or the user's own; what is at a URL is fetched first."""
-        if dataset.kind == "fashiongen":
-            return self._fashiongen(name, dataset)
-        return self._amazon(name, dataset) if dataset.kind == "amazon" else self._table(name, dataset)
-
-    def _fashiongen(self, name: str, dataset: DatasetSettings) -> FashionGenReader:
-        if dataset.folder is None:
-            return FashionGenReader(self.raw(name), dataset.entity_groups)
-        files = [local_file(f"{dataset.folder.rstrip('/')}/{file}", self.fetched(name)) for file in SPLITS]
-        return FashionGenReader(files[0].parent, dataset.entity_groups)
-
-    def _amazon(self, name: str, dataset: DatasetSettings) -> AmazonReader:
-        metadata, images = self.raw(name) / "meta_Fashion.json.gz", self.raw(name) / "images"
-        if dataset.metadata is not None:
-            metadata = local_file(dataset.metadata, self.fetched(name))
-            images = self._images(name, dataset) or self.downloads(name)
-        downloads = self.downloads(name) if dataset.download is not None else None
-        if downloads is not None:
-            downloads.mkdir(parents=True, exist_ok=True)  # a folder to list, before the first photo is there
-        return AmazonReader(metadata, images, dataset.entity_groups, downloads=downloads, subset=dataset.subset)
-
-    def _table(self, name: str, dataset: DatasetSettings) -> TableReader:
-        if dataset.files is None:  # the embedded catalogue of styles: the settings ask a table for its files
-            files = [self.raw(name) / STYLES_FILE]
-        else:
-            files = local_files(dataset.files, self.fetched(name))
-        images = self._images(name, dataset)
-        return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads=self.downloads(name))
-
-    def _images(self, name: str, dataset: DatasetSettings) -> Path | None:
-        return None if dataset.images is None else local_folder(dataset.images, self.fetched(name) / "images")
+    def place(self, key: Sequence[str]) -> Path:
+        """Where the output of an asset key lies: a table or a part of one, unless it is one of the folders."""
+        dataset, kind, *part = key
+        if list(key) == ["general", "pretrained"]:
+            return self.pretrained
+        if kind == "checkpoint":
+            return self.checkpoint(dataset, part[0])
+        folders = {"raw_files": self.raw, "shards": self.shards}
+        return folders[kind](dataset) if kind in folders else self.lake.path(kind, dataset, *part)

@@ -1,12 +1,7 @@
-"""The Parquet lake and its DuckDB catalogue.
-
-Every table is `HOME/lake/<table>/dataset=<name>/<part>.parquet`. `HOME/eiclip.duckdb` holds views over them and
-nothing else: it is rebuilt beside its place and renamed into it, so that analysts can keep it open during a run.
-"""
+"""The Parquet lake: every table is `HOME/lake/<table>/dataset=<name>/<part>.parquet`."""
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
-import fcntl
 import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,16 +13,11 @@ import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
 from eiclip.files import whole_file
+from eiclip.storage.sql import read_sql
 
-SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
-CATALOGUE = "eiclip.duckdb"
 RECORDS = "records"
-VECTORS = {"embeddings": ("embedding",), "product_views": ("image", "text", "joint")}
-"""Tables that hold vectors, and the columns that they are in: of one width each."""
 VIEWS = ("records", "listings")
 """What `sql/views` makes of the files of records, in this order."""
-STORAGE_VERSION = "v1.0.0"
-"""Oldest DuckDB whose command line opens the catalogue."""
 
 
 class Lake:
@@ -73,43 +63,14 @@ class Lake:
     def write(self, rows: pa.Table, table: str, dataset: str, part: str = "data") -> Path:
         """Write one part of a table whole; returns its place."""
         output = self.path(table, dataset, part)
-        with whole_file(output) as temporary:
-            pq.write_table(rows, temporary, compression="zstd")
+        self.write_file(rows, output)
         return output
 
-    def refresh_catalogue(self) -> Path:
-        """Rebuild `eiclip.duckdb`: one view per table that has files, in the place of the old one at once."""
-        catalogue = self.home / CATALOGUE
-        self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / ".catalogue.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            with whole_file(catalogue) as temporary, duckdb.connect() as connection:
-                connection.execute(f"ATTACH '{_quoted(temporary)}' AS catalogue (STORAGE_VERSION '{STORAGE_VERSION}')")
-                connection.execute("USE catalogue")
-                for table in self.tables():
-                    for statement in self._views(table):
-                        connection.execute(statement)
-                connection.execute("USE memory")
-                connection.execute("DETACH catalogue")
-        return catalogue
-
-    def _views(self, table: str) -> list[str]:
-        """CREATE VIEW statements of one table; DuckDB takes no parameters there, so names are quoted by hand."""
-        place = self.home / "lake" / table
-        pattern = _quoted(Path(glob.escape(str(place))) / "dataset=*" / "*.parquet")
-        source = f"read_parquet('{pattern}', union_by_name = true"
-        if table == RECORDS:
-            rows = f"SELECT * FROM {source}, hive_partitioning = false, file_row_number = true)"  # noqa: S608
-            views = [f"CREATE VIEW {view} AS {read_sql(f'views/{view}')}" for view in VIEWS]
-            return [f"CREATE VIEW record_rows AS {rows}", *views]
-        columns = "*"
-        if vectors := VECTORS.get(table):
-            schemas = [pq.read_schema(file) for file in place.glob("dataset=*/*.parquet")]
-            widths = {schema.field(vectors[0]).type.list_size for schema in schemas}
-            if len(widths) == 1:  # one width everywhere: an array, for which DuckDB has distances
-                width = widths.pop()
-                columns = f"* REPLACE ({', '.join(f'{vector}::FLOAT[{width}] AS {vector}' for vector in vectors)})"
-        return [f"CREATE VIEW {table} AS SELECT {columns} FROM {source}, hive_partitioning = false)"]  # noqa: S608
+    @staticmethod
+    def write_file(rows: pa.Table, output: Path) -> None:
+        """Write rows to a Parquet file, whole."""
+        with whole_file(output) as temporary:
+            pq.write_table(rows, temporary, compression="zstd")
 
 
 def open_views(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Sequence[Path]]) -> None:
@@ -125,27 +86,6 @@ def open_views(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Seque
             connection.read_parquet(paths, hive_partitioning=False).create_view(name)
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
-def read_sql(query: str) -> str:
-    """Text of `sql/<query>.sql`."""
-    return (SQL_FOLDER / f"{query}.sql").read_text(encoding="utf-8")
-
-
 def count_rows(files: Sequence[Path]) -> int:
     """Number of rows of Parquet files, from their footers."""
     return sum(pq.read_metadata(file).num_rows for file in files)
-
-
-def connect(home: Path) -> duckdb.DuckDBPyConnection:
-    """Open the catalogue of a home read-only.
-
-    Raises:
-        EiclipError: there is none yet.
-    """
-    catalogue = home / CATALOGUE
-    if not catalogue.is_file():
-        raise EiclipError(f"{catalogue}: no catalogue yet; run `make full_eval` or materialise its asset first")
-    return duckdb.connect(str(catalogue), read_only=True)

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.files import whole_file
-from eiclip.lake import RECORDS, open_views, read_sql
+from eiclip.lake import RECORDS, open_views
+from eiclip.storage.sql import read_sql
 from eiclip.readers.base import DOWNLOAD_PREFIX, PhotoFacts, RawReader, UnusablePhotoError
 from eiclip.readers.download import Wanted, download_photos
 from eiclip.settings import DownloadSettings
@@ -48,19 +49,19 @@ class PhotoRow:
 
 def list_parts(records: list[Path], part_rows: int) -> list[str]:
     """Names of a dataset's parts, in order, from its records."""
-    return [row[0] for row in _ask(records, "listing_parts", {"part_rows": part_rows})]
+    return [row[0] for row in _ask(records, read_sql("listing_parts"), {"part_rows": part_rows})]
 
 
 def part_rows_of(records: list[Path], part: str, part_rows: int) -> list[PhotoRow]:
     """The listings of one part, in the raw order."""
-    rows = _ask(records, "part_listings", {"part": part, "part_rows": part_rows})
+    rows = _ask(records, read_sql("part_listings"), {"part": part, "part_rows": part_rows})
     return [PhotoRow(source, place, photo, tuple(urls or ())) for source, place, photo, urls in rows]
 
 
 def _ask(records: list[Path], query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         open_views(connection, {RECORDS: records})
-        return connection.sql(read_sql(query), params=parameters).fetchall()
+        return connection.sql(query, params=parameters).fetchall()
 
 
 def download_missing(

@@ -19,7 +19,7 @@ from eiclip.errors import CorruptOutputError, EiclipError
 from eiclip.files import sha256_file, whole_file, whole_folder
 from eiclip.locations import TRANSFERS_AT_ONCE, local_path
 from eiclip.remote import file_system, reading, safe_name, shown
-from eiclip.stage import MANIFEST
+from eiclip.storage.cache import MANIFEST
 
 _UNFINISHED = ".unfinished"
 _PIECE = 2**20

@@ -6,7 +6,7 @@ import pytest
 
 from eiclip.errors import CorruptOutputError
 from eiclip.files import digest, whole_file, whole_folder, write_json, write_text
-from eiclip.stage import content_of, make_once
+from eiclip.storage.cache import content_of, make_once
 
 
 def test_a_failed_file_leaves_the_old_one_and_nothing_else(tmp_path):

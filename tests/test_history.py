@@ -9,7 +9,9 @@ import pytest
 
 from eiclip.files import digest
 from eiclip.history import Run, keep_run
-from eiclip.lake import Lake, connect, read_sql
+from eiclip.lake import Lake
+from eiclip.storage.catalogue import connect
+from eiclip.storage.sql import read_sql
 from eiclip.ranks import RANKS_SCHEMA
 
 RUN = Run("run-1", "shop", 0, {"epochs": 3}, {"shards": "s1"}, "code", "cpu", 12.5)

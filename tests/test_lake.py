@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from eiclip.errors import EiclipError
-from eiclip.lake import Lake, connect, open_views
+from eiclip.lake import Lake, open_views
+from eiclip.storage.catalogue import connect
 from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.record_table import record_writer
 

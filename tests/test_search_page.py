@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eiclip.cli import _parser
-from eiclip.lake import connect
+from eiclip.storage.catalogue import connect
 from eiclip.search import Query, SearchEngine
 from tests.search.conftest import small_home
 

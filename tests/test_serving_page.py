@@ -13,7 +13,7 @@ from eiclip.model.entity_clip import save_checkpoint
 from eiclip.model.sources import HUB
 from eiclip.report.model_card import FILE as CARD
 from eiclip.shards import shard_paths, write_shards
-from eiclip.stage import LOG_FILE
+from eiclip.storage.cache import LOG_FILE
 
 PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
 

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from eiclip import EntityClip
 from eiclip.embed import embed_images, embed_texts
 from eiclip.errors import SettingsError
-from eiclip.lake import Lake, connect
+from eiclip.lake import Lake
+from eiclip.storage.catalogue import connect
 from eiclip.model.entity_clip import save_checkpoint
 from eiclip.shards import shard_paths, write_shards
 from eiclip.views import product_views_table, views_of_checkpoint

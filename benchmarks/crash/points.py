@@ -62,7 +62,7 @@ POINTS = (
     Point("one of two trainers, between backward pass and step", OPTIMIZER, calls=STEPS, kind="two trainers", rank="1"),
     Point("the one of two trainers that writes, in a state", "eiclip.train.state:save_file", "half", STATES,
           kind="two trainers"),
-    Point("the step, its trainer ended, the record not written", "eiclip.stage:content_digest", kind="step"),
+    Point("the step, its trainer ended, the record not written", "eiclip.storage.cache:content_digest", kind="step"),
     Point("the step, the log half in the lake", "pyarrow.parquet:write_table", "half", kind="step",
           among="training_log"),
     Point("the whole run, its trainer training", kind="run"),

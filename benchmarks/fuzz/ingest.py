@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.home import Home
-from eiclip.lake import open_views, read_sql
+from eiclip.lake import open_views
+from eiclip.storage.sql import read_sql
 from eiclip.photos import list_parts, part_rows_of, write_photos
 from eiclip.records import write_records
 from eiclip.settings import DatasetSettings
@@ -36,11 +37,11 @@ def ingest(home: Path, dataset: DatasetSettings) -> dict[str, Any]:
 
 def _ingest(home: Home, dataset: DatasetSettings) -> None:
     lake = home.lake
-    write_records(home.reader(NAME, dataset), NAME, lake.path("records", NAME))
+    write_records(open_reader(home, NAME, dataset), NAME, lake.path("records", NAME))
     listed = lake.files("records", NAME)
     for part in list_parts(listed, PART_ROWS):
         rows = part_rows_of(listed, part, PART_ROWS)
-        write_photos(rows, home.reader(NAME, dataset), NAME, lake.path("photos", NAME, part), {})
+        write_photos(rows, open_reader(home, NAME, dataset), NAME, lake.path("photos", NAME, part), {})
     for table, columns in _BESIDE.items():
         lake.write(pa.schema(columns).empty_table(), table, NAME)
     draws = {"seed": "0", "test_share": dataset.test_share, "validation_share": dataset.validation_share}
@@ -74,6 +75,6 @@ def _load_photos(home: Home, dataset: DatasetSettings) -> None:
     with duckdb.connect() as connection:
         open_views(connection, {"images": home.lake.files("images", NAME)})
         images = connection.sql("SELECT photo, photo_width, photo_height FROM images").fetchall()
-    loaded = home.reader(NAME, dataset).photos([photo for photo, _, _ in images])
+    loaded = open_reader(home, NAME, dataset).photos([photo for photo, _, _ in images])
     for (name, width, height), photo in zip(images, loaded, strict=True):
         assert photo.size == (width, height), f"{name}: {photo.size}, was {width} x {height}"

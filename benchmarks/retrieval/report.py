@@ -30,7 +30,7 @@ def _datasets(home: Path) -> list[str]:
     import duckdb
 
     from eiclip.errors import EiclipError
-    from eiclip.lake import connect
+    from eiclip.storage.catalogue import connect
 
     try:
         with connect(home) as connection:

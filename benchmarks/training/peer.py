@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from benchmarks.training.data import job
 from eiclip.files import write_json
 from eiclip.shards import read_manifest
-from eiclip.stage import LOG_FILE
+from eiclip.storage.cache import LOG_FILE
 from eiclip.training_settings import HardwareSettings, TrainingSettings
 
 SKIPPED = 2

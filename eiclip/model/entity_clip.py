@@ -28,7 +28,7 @@ from eiclip.model.losses import LossTerms, Pairs, contrastive_loss, unit
 from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
 from eiclip.model.views import ViewFusion, joint_view
 from eiclip.model.vocabulary import Vocabulary
-from eiclip.stage import LOG_FILE, MANIFEST
+from eiclip.storage.cache import LOG_FILE, MANIFEST
 from eiclip.training_settings import LossTerm, TrainingSettings
 from eiclip.variants import Variant, get_variant
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import duckdb
 from PIL import Image
 
-from eiclip.errors import RawDataError
 from eiclip.files import digest
 from eiclip.readers.amazon_duckdb import write_json_records
 from eiclip.readers.amazon_records import (
@@ -17,7 +16,7 @@ from eiclip.readers.amazon_records import (
     parse_line,
     product_of,
 )
-from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups
+from eiclip.readers.base import Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.lines import MAX_LINE_BYTES, count_lines, numbered_lines
 from eiclip.readers.photo_files import PhotoFolder
 from eiclip.readers.texts import normalise_entity
@@ -55,16 +54,9 @@ class AmazonReader:
         self.subset = subset
         self._lines_read: int | None = None
 
-    def fingerprint(self) -> str:
-        """Digest of the metadata file's name, size and time, and of the groups.
-
-        Raises RawDataError where the file is missing.
-        """
-        try:
-            stat = self.metadata.stat()
-        except OSError as error:
-            raise RawDataError(f"{self.metadata}: {error.strerror}; set the metadata to where it is") from error
-        return digest(["amazon", (self.metadata.name, stat.st_size, stat.st_mtime_ns), self.groups])
+    def stamps(self) -> Stamps:
+        """Size and time of the metadata file. Raises RawDataError where it is missing."""
+        return stamps_of([self.metadata], "the metadata")
 
     def rows_in(self) -> int:
         """Number of lines, as counted by the last full pass, else by a pass of its own. Raises RawDataError."""

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.lake import read_sql
+from eiclip.storage.sql import read_sql
 from eiclip.readers.amazon_records import (
     MAX_PARTS,
     MAX_TEXT,

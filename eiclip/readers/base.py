@@ -7,11 +7,12 @@ that is what takes long.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
 
-from eiclip.errors import SettingsError
+from eiclip.errors import RawDataError, SettingsError
 
 DOWNLOAD_PREFIX = "url:"
 """How a photo's reference begins that is nothing but a download; the rest names the file."""
@@ -66,16 +67,20 @@ class UnusablePhotoError(Exception):
     """A photo cannot be used; its text is the reason, ready for the quarantine."""
 
 
+Stamps = dict[str, list[int]]
+"""[size in bytes, time of the last change in ns] of raw files, by name."""
+
+
 class RawReader(Protocol):
     """Raw files of one dataset."""
 
     unit: str
     """What `Listing.place` counts: 'row' or 'line'."""
     photos_in_rows: bool
-    """Whether photos lie in the raw files, so that their fingerprint, which reads them, holds as long as the files'."""
+    """Whether photos lie in the raw files, so that their fingerprint, which reads them, holds as long as the files' stamps."""
 
-    def fingerprint(self) -> str:
-        """Digest that changes when the raw files do (names, sizes, times). Raises RawDataError."""
+    def stamps(self) -> Stamps:
+        """What changes when the raw files do. Raises RawDataError."""
         ...
 
     def rows_in(self) -> int:
@@ -104,6 +109,18 @@ class RawReader(Protocol):
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
         """Yield the RGB photos of `refs` (values of `PhotoFacts.photo`) in their order. Raises RawDataError."""
         ...
+
+
+def stamps_of(files: Iterable[Path], setting: str) -> Stamps:
+    """Size in bytes and time of each file, by its name; RawDataError where one is missing: `setting` names it."""
+    found = {}
+    for file in files:
+        try:
+            stat = file.stat()
+        except OSError as error:
+            raise RawDataError(f"{file}: {error.strerror}; set {setting} to where it is") from error
+        found[file.name] = [stat.st_size, stat.st_mtime_ns]
+    return found
 
 
 def check_groups(groups: Sequence[str], known: Iterable[str], kind: str) -> tuple[str, ...]:

@@ -18,8 +18,7 @@ import numpy as np
 from PIL import Image
 
 from eiclip.errors import RawDataError
-from eiclip.files import digest
-from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups
+from eiclip.readers.base import Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.fashiongen_layout import TEXT_KEYS, FashionGenFile, open_fashiongen
 from eiclip.readers.hdf5 import read_rows, rows_per_slab
 from eiclip.readers.photo_hash import perceptual_hash
@@ -49,16 +48,9 @@ class FashionGenReader:
         self.folder = folder
         self.groups = check_groups(groups, GROUPS, "Fashion-Gen")
 
-    def fingerprint(self) -> str:
-        """Digest of names, sizes and times of both files and of the groups. Raises RawDataError."""
-        facts = []
-        for name in SPLITS:
-            try:
-                stat = (self.folder / name).stat()
-            except OSError as error:
-                raise RawDataError(f"{self.folder / name}: {error.strerror}; set the folder to where it is") from error
-            facts.append((name, stat.st_size, stat.st_mtime_ns))
-        return digest(["fashiongen", facts, self.groups])
+    def stamps(self) -> Stamps:
+        """Sizes and times of both files. Raises RawDataError."""
+        return stamps_of([self.folder / name for name in SPLITS], "the folder")
 
     def rows_in(self) -> int:
         """Number of photos both files declare. Raises RawDataError."""
@@ -132,7 +124,7 @@ class FashionGenReader:
     def photos_fingerprint(self, refs: Sequence[str]) -> str:
         """Digest of the pixels of `refs`: rows that a file has gained elsewhere do not change it. Raises RawDataError.
 
-        It reads every pixel; whoever asks remembers it for as long as `fingerprint` stays the same.
+        It reads every pixel; whoever asks remembers it for as long as `stamps` stay the same.
         """
         found = hashlib.sha256()
         for pixels in self.pixels(refs):

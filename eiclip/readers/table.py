@@ -13,9 +13,8 @@ from typing import Any
 from PIL import Image
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.files import digest
 from eiclip.readers.amazon_records import MAX_PARTS, MAX_TEXT, UnusableRowError, joined_texts, parse_price
-from eiclip.readers.base import DOWNLOAD_PREFIX, Listing, PhotoFacts, Rejected, UnusablePhotoError
+from eiclip.readers.base import DOWNLOAD_PREFIX, Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, stamps_of
 from eiclip.readers.photo_files import decode_rgb, photo_facts
 from eiclip.readers.table_files import Table, is_parquet, open_table
 from eiclip.readers.table_parquet import ParquetTable
@@ -66,16 +65,9 @@ class TableReader:
         if twice:  # references to photos and the quarantine know files by name
             raise SettingsError(f"two files of the table are named {twice[0]!r}: rename one")
 
-    def fingerprint(self) -> str:
-        """Digest of the files' names, sizes and times, the columns and the groups. Raises RawDataError."""
-        facts = []
-        for file in self._files():
-            try:
-                stat = file.stat()
-            except OSError as error:
-                raise RawDataError(f"{file}: {error.strerror}; set the dataset's files to where it is") from error
-            facts.append((file.name, stat.st_size, stat.st_mtime_ns))
-        return digest(["table", facts, self.columns.model_dump(), self.groups])
+    def stamps(self) -> Stamps:
+        """Sizes and times of the files. Raises RawDataError."""
+        return stamps_of(self._files(), "the dataset's files")
 
     def rows_in(self) -> int:
         """Count the rows of all files in a pass of its own. Raises RawDataError."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from eiclip.lake import read_sql
+from eiclip.storage.sql import read_sql
 from eiclip.report import queries
 from eiclip.report.about import About
 from eiclip.report.document import Block, Code, Fold, Text, kept

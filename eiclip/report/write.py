@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from eiclip.files import write_json, write_text
-from eiclip.lake import connect
+from eiclip.storage.catalogue import connect
 from eiclip.report import tables
 from eiclip.report.about import About
 from eiclip.report.about_section import about_blocks

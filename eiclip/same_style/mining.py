@@ -16,7 +16,8 @@ import duckdb
 
 from eiclip.errors import EiclipError, SettingsError
 from eiclip.files import whole_file
-from eiclip.lake import count_rows, open_views, read_sql
+from eiclip.lake import count_rows, open_views
+from eiclip.storage.sql import read_sql
 from eiclip.same_style.log import connect
 from eiclip.same_style_settings import MiningSettings
 
@@ -29,11 +30,6 @@ MINING_VARIANT = "clip_pretrained"
 BEFORE = ("catalogue", "clicks", "sessions", "item_supports")
 AFTER = ("supported_pairs", "product_words", "alike_pairs", "ranked_pairs")
 """Steps before and after `pair_supports`, which is made of two: pairs of sessions, and pairs that clicks state."""
-QUERIES = (
-    *(f"mining/{step}" for step in ("visits", *BEFORE, "session_pairs", "stated_pairs", *AFTER)),
-    *TABLES,
-)
-"""What pairs depend on, beside the sources and the settings: `sql/<query>.sql`."""
 CHECK = "checks/pairs_keep_their_constraints"
 """Query of offenders, over positive_pairs and products; takes `check_parameters`."""
 _ABSENT = {
@@ -100,19 +96,19 @@ def _mine(
         connection.execute("CREATE VIEW session_clicks AS FROM click_log")
     else:
         _check_times(connection)
-        _make(connection, "session_clicks", "mining/visits", parameters)
+        _make(connection, "session_clicks", "visits", parameters)
     for step in BEFORE:
-        _make(connection, step, f"mining/{step}", parameters)
+        _make(connection, step, step, parameters)
     _make_supports(connection, parameters)
     for step in AFTER:
-        _make(connection, step, f"mining/{step}", parameters)
+        _make(connection, step, step, parameters)
     for table, output in outputs.items():
-        query = read_sql(table)
+        query = read_sql(f"mining/{table}")
         connection.sql(query, params=_taken(query, parameters)).write_parquet(str(output), compression="zstd")
 
 
 def _make(connection: duckdb.DuckDBPyConnection, table: str, query: str, parameters: Mapping[str, Any]) -> None:
-    text = read_sql(query)
+    text = read_sql(f"mining/{query}")
     connection.execute(f"CREATE TEMP TABLE {table} AS {text}", _taken(text, parameters) or None)
 
 

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.files import whole_file
-from eiclip.lake import count_rows, read_sql
+from eiclip.lake import count_rows
+from eiclip.storage.sql import read_sql
 from eiclip.readers.amazon_records import PRODUCT_ID, UnusableRowError, parse_line
 from eiclip.readers.lines import MAX_LINE_BYTES, is_gzip, numbered_lines
 from eiclip.same_style.log import connect

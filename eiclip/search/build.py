@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from eiclip.errors import EiclipError
 from eiclip.files import source_version, whole_file
 from eiclip.home import Home
-from eiclip.stage import MANIFEST, content_digest, make_once
+from eiclip.storage.cache import MANIFEST, content_digest, make_once
 
 VIEWS_TABLE = "product_views"
 

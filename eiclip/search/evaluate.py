@@ -13,7 +13,8 @@ import pyarrow as pa
 import torch
 
 from eiclip.errors import EiclipError
-from eiclip.lake import Lake, open_views, read_sql
+from eiclip.lake import Lake, open_views
+from eiclip.storage.sql import read_sql
 from eiclip.retrieval import full_ranks
 from eiclip.same_style.evaluate import RANKS_SCHEMA, Truth
 from eiclip.search.engine import SearchEngine

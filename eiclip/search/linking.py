@@ -15,7 +15,8 @@ import ahocorasick
 import duckdb
 
 from eiclip.errors import EiclipError
-from eiclip.lake import Lake, open_views, read_sql
+from eiclip.lake import Lake, open_views
+from eiclip.storage.sql import read_sql
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.query import Link
 from eiclip.search.slips import Slips

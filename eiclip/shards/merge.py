@@ -9,7 +9,7 @@ from eiclip.errors import CorruptOutputError
 from eiclip.files import write_json
 from eiclip.shards.read import read_manifest
 from eiclip.shards.write import manifest_of
-from eiclip.stage import MANIFEST
+from eiclip.storage.cache import MANIFEST
 
 
 def merge_parts(folder: Path, parts: Sequence[str]) -> dict[str, Any]:

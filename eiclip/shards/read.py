@@ -7,7 +7,7 @@ from typing import Any
 
 from eiclip.errors import CorruptOutputError
 from eiclip.shards.sample import Sample
-from eiclip.stage import MANIFEST
+from eiclip.storage.cache import MANIFEST
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from eiclip.files import sha256_file, whole_folder, write_json
 from eiclip.shards.sample import Sample
-from eiclip.stage import MANIFEST
+from eiclip.storage.cache import MANIFEST
 
 SAMPLES_PER_SHARD = 2000
 LONGEST_KEY = 90

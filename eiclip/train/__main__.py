@@ -76,7 +76,8 @@ def main() -> None:
         job = read_job(arguments.job)
         changed = {"epochs": arguments.epochs, "batch_size": arguments.batch_size}
         training = job.training.model_copy(update={k: v for k, v in changed.items() if v is not None})
-        changes = {"training": training, "output": arguments.output, "seed": arguments.seed}
+        # By hand the code may be another by now than when the job was written.
+        changes = {"training": training, "output": arguments.output, "seed": arguments.seed, "code": ""}
         arrange_memory(job)
         facts = train(job.model_copy(update={k: v for k, v in changes.items() if v is not None}))
     except StoppedError as stopped:

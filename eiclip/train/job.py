@@ -29,6 +29,8 @@ class TrainJob(Section):
     threads: int = 1
     training: TrainingSettings = TrainingSettings()
     hardware: HardwareSettings = HardwareSettings()
+    code: str = ""
+    """Version of the training code, where whoever starts the training has computed it: it is part of its key."""
 
     def vocabulary(self) -> "Vocabulary":
         """The dataset's vocabulary; empty where there are no entities (pretraining)."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from eiclip.model.inputs import ModelInputs
-from eiclip.model.towers import tokenizer
+from eiclip.model.towers import text_lengths, tokenizer
 
 AT_ONCE = 4096
 """Texts tokenised between two cuts of their padding."""
@@ -41,7 +41,7 @@ class Texts:
         self._text_S = torch.tensor(numbers, dtype=torch.int64)
         self._ids_SK = inputs.entity_ids([entities for _, entities in words])
         self._tokens_TL = _tokens(list(texts), inputs.context_length)
-        self._length_T = (self._tokens_TL != 0).sum(dim=1)
+        self._length_T = text_lengths(self._tokens_TL)
 
     def of(self, samples_B: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L), cut to the longest text, and entity ids (B, K) of samples, by their numbers."""
@@ -72,4 +72,4 @@ def _tokens(texts: Sequence[str], context_length: int) -> Tensor:
 
 
 def _cut(tokens_TL: Tensor) -> Tensor:
-    return tokens_TL[:, : int((tokens_TL != 0).sum(dim=1).max())].int()
+    return tokens_TL[:, : int(text_lengths(tokens_TL).max())].int()

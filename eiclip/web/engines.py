@@ -19,7 +19,7 @@ from eiclip.lake import count_rows
 from eiclip.search import Query
 from eiclip.search.build import VIEWS_TABLE, kept_views
 from eiclip.search.photos import PhotoShelf
-from eiclip.stage import MANIFEST
+from eiclip.storage.cache import MANIFEST
 from eiclip.variants import SAME_STYLE_VARIANTS, VARIANTS
 
 if TYPE_CHECKING:  # it imports torch: what there is to search is known without

@@ -12,7 +12,7 @@ from eiclip.home import Home
 from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, WEIGHTS_FILE
 from eiclip.model.towers import SMALL, load_towers, new_towers
 from eiclip.settings import load_settings
-from eiclip.stage import MANIFEST
+from eiclip.storage.cache import MANIFEST
 
 
 def hub_copy(folder, seed):

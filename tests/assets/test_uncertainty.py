@@ -8,9 +8,9 @@ import pytest
 from assets.common import House
 from assets.uncertainty import SOURCES, build
 from eiclip.home import Home
-from eiclip.lake import CATALOGUE
+from eiclip.storage.catalogue import CATALOGUE
 from eiclip.settings import FASHIONGEN, load_settings
-from eiclip.stage import make_once
+from eiclip.storage.cache import make_once
 
 TABLES = ("query_facets", *SOURCES)
 

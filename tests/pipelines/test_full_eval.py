@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.history import Run, keep_run
-from eiclip.lake import Lake, connect
+from eiclip.lake import Lake
+from eiclip.storage.catalogue import connect
 from eiclip.ranks import PROTOCOLS
 from eiclip.settings import FASHIONGEN, load_settings
 from eiclip.variants import VARIANTS

@@ -7,7 +7,8 @@ from PIL import Image
 
 from eiclip.ablations.results import Outcome, results_table
 from eiclip.ablations.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Base
-from eiclip.lake import Lake, connect
+from eiclip.lake import Lake
+from eiclip.storage.catalogue import connect
 from eiclip.report.ablation_plots import PLOTS
 from eiclip.report.ablation_tables import ablation_table, seed_table, verdict
 from eiclip.report.ablation_verdicts import VERDICTS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eiclip.lake import connect
+from eiclip.storage.catalogue import connect
 from eiclip.report.gallery import TOP, _thumbnail, gallery, ranks
 from eiclip.shards import Sample
 

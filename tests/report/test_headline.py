@@ -2,7 +2,7 @@
 
 import pytest
 
-from eiclip.lake import connect
+from eiclip.storage.catalogue import connect
 from eiclip.report.headline import comparison, headline
 
 NAMES = {"row3": "clip_entities_text", "row4": "eiclip_equal", "row5": "eiclip"}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eiclip.errors import CorruptOutputError
-from eiclip.lake import connect
+from eiclip.storage.catalogue import connect
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.towers import SMALL, new_towers
 from eiclip.model.vocabulary import Vocabulary

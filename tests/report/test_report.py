@@ -8,7 +8,7 @@ import pytest
 
 from eiclip.duplicates import SCHEMA
 from eiclip.errors import EiclipError
-from eiclip.lake import connect
+from eiclip.storage.catalogue import connect
 from eiclip.report import plots, readings, tables
 from eiclip.report.about import About
 from eiclip.report.sections import SECTIONS

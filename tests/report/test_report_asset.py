@@ -13,7 +13,7 @@ from eiclip.model.towers import SMALL, new_towers
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.report.source import Source
 from eiclip.settings import FASHIONGEN, load_settings
-from eiclip.stage import make_once
+from eiclip.storage.cache import make_once
 from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS, get_variant
 from pipelines.definitions import build_definitions

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from eiclip.lake import read_sql
+from eiclip.storage.sql import read_sql
 from eiclip.report import same_style_plots as plots
 from eiclip.report import same_style_tables as tables
 from eiclip.report import same_style_verdicts as verdicts

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import SettingsError
-from eiclip.lake import open_views, read_sql
+from eiclip.lake import open_views
+from eiclip.storage.sql import read_sql
 from eiclip.same_style.mining import CHECK, TABLES, check_parameters, mine_pairs
 from eiclip.same_style_settings import MiningSettings
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eiclip.errors import CorruptOutputError, RawDataError, SettingsError
-from eiclip.lake import open_views, read_sql
+from eiclip.lake import open_views
+from eiclip.storage.sql import read_sql
 from eiclip.search import Query, SearchEngine
 from eiclip.search.compose import LEAST_NEGATIVE, composed, unit, without
 from eiclip.search.engine import best

@@ -9,7 +9,7 @@ from eiclip.search.build import kept_views
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex
 from eiclip.search.photos import PhotoShelf
-from eiclip.stage import content_digest, make_once
+from eiclip.storage.cache import content_digest, make_once
 from tests.search.conftest import DATASET, small_home
 
 

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.lake import Lake, open_views, read_sql
+from eiclip.lake import Lake, open_views
+from eiclip.storage.sql import read_sql
 from eiclip.photos import SCHEMA as PHOTO_SCHEMA
 from eiclip.readers.record_table import SCHEMA as RECORD_SCHEMA
 

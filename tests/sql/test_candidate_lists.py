@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from eiclip.lake import read_sql
+from eiclip.storage.sql import read_sql
 
 SIZES = {"coats": 24, "shoes": 9, "": 3}
 GROUPS = {"p00": "p00", "p01": "p00", "p02": "p00", "p30": "p03", "p03": "p03", "p33": "p33", "p34": "p33"}

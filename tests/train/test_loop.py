@@ -9,7 +9,7 @@ import pytest
 
 from eiclip.errors import NonFiniteError, SettingsError
 from eiclip.files import write_json
-from eiclip.stage import LOG_FILE
+from eiclip.storage.cache import LOG_FILE
 from eiclip.train.__main__ import read_job
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import train

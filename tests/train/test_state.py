@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from eiclip.stage import LOG_FILE, MANIFEST
+from eiclip.storage.cache import LOG_FILE, MANIFEST
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.key import training_key
 from eiclip.train.loop import train

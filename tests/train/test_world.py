@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from eiclip.files import write_json
-from eiclip.stage import LOG_FILE
+from eiclip.storage.cache import LOG_FILE
 from eiclip.train.loop import train
 from eiclip.training_settings import HardwareSettings, TrainingSettings
 

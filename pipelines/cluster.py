@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.trainer_client import TrainerClient, TrainerFailedError
+from pipelines.trainers import TrainerClient, TrainerFailedError
 from eiclip.errors import SettingsError
 from eiclip.train.job import TrainJob
 

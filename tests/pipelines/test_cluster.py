@@ -13,9 +13,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from assets.cluster import ClusterClient, read_manifest, torchrun, trainer_client, training_manifest
-from assets.trainer_client import TrainerClient
-from assets.training import run_job
+from pipelines.cluster import ClusterClient, read_manifest, torchrun, trainer_client, training_manifest
+from pipelines.trainers import TrainerClient
 from benchmarks.crash.data import tiny_job
 from eiclip.errors import SettingsError
 from eiclip.train.job import TrainJob
@@ -172,7 +171,7 @@ def train(context):
     path = Path(os.environ["JOB"])
     pods = int(os.environ["PODS"])
     client = ClusterClient(template(pods, PET_MASTER_PORT=os.environ["PORT"]))
-    return run_job(context, client, TrainJob.model_validate_json(path.read_text()), path)
+    return client.train(context, TrainJob.model_validate_json(path.read_text()), path)
 
 
 @dg.job(executor_def=dg.in_process_executor)
@@ -225,7 +224,7 @@ def test_an_interrupted_step_deletes_its_job(tmp_path, monkeypatch, cluster):
     def interrupted(*_):
         raise dg.DagsterExecutionInterruptedError
 
-    monkeypatch.setattr("assets.cluster._Job.follow", interrupted)
+    monkeypatch.setattr("pipelines.cluster._Job.follow", interrupted)
     job = tiny_job(tmp_path / "home")
     assert not result(monkeypatch, job, tmp_path / "job.json", pods=1).success
     assert cluster.deleted == [manifest["metadata"]["name"] for manifest in cluster.jobs] != []

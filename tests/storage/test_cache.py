@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eiclip.files import whole_folder, write_json, write_text
-from eiclip.stage import MANIFEST, content_digest, make_once, remembered
+from eiclip.storage.cache import MANIFEST, content_digest, make_once, remembered
 
 
 def fill(folder, **contents):

@@ -1,0 +1,287 @@
+"""Declared outputs as Dagster assets: specs, checks, metadata, and the step that makes them. Written once, for all.
+
+What needs torch or matplotlib is imported where it is used: the code location loads in a second.
+"""
+
+import os
+import pkgutil
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pyarrow.parquet as pq
+
+from assets.common import House
+from assets.log import append_outcome
+from assets.outputs import Key, Output, PartedStep, Step, Table, described, key_of, kinds_of, source_files
+from eiclip.files import digest
+from eiclip.lake import count_rows
+from eiclip.storage.cache import CachedOutput
+from eiclip.storage.catalogue import connect, refresh_catalogue
+
+OWNERS = ["team:eiclip"]
+
+
+class Recipe(dg.ConfigurableResource):
+    """Training settings that a run configuration (`-c`) may change for that run; empty: the settings' own."""
+
+    training: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies it
+
+
+def gpu_pool() -> str | None:
+    """The pool of steps that train: on a GPU one at a time (`dagster.yaml` says how many), on CPUs as many as steps.
+
+    EICLIP_DEVICE decides, as it does in the trainer; where it is not set, a driver's device file (torch is not loaded
+    here).
+    """
+    device = os.environ.get("EICLIP_DEVICE") or ("cuda" if Path("/dev/nvidiactl").exists() else "cpu")
+    return "gpu" if device.startswith("cuda") else None
+
+
+def training_step() -> dict[str, Any]:
+    """What a step that runs a trainer is made with, an asset or an op: its pool, and when it is tried again.
+
+    Another try can mend what killed a trainer (memory, a lost node): it goes on from the last saved state.
+    """
+    return {"pool": gpu_pool(), "retry_policy": dg.RetryPolicy(max_retries=2, delay=1)}
+
+
+def build(house: House, step: Step | PartedStep) -> dg.AssetsDefinition:
+    """The assets of a declared step."""
+    return _parted(house, step) if isinstance(step, PartedStep) else _step(house, step)
+
+
+def _step(house: House, step: Step) -> dg.AssetsDefinition:
+    outputs = step.declared()
+    checks = [
+        dg.AssetCheckSpec(check.name, asset=list(table.key), blocking=True, description=check.description)
+        for output in outputs
+        for table in output.tables
+        for check in table.checks
+    ]
+
+    @dg.multi_asset(
+        name=step.name,
+        specs=[_spec(output, table, step.group) for output in outputs for table in output.tables],
+        check_specs=checks,
+        can_subset=step.subset,
+        required_resource_keys={"recipe", "pipes"} if step.trains or callable(step.outputs) else set(),
+        **(training_step() if step.trains else {}),
+    )
+    def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        recipe = context.resources.recipe.training if callable(step.outputs) else {}
+        trainer = context.resources.pipes if step.trains else None
+        wanted = [o for o in step.declared(recipe) if dg.AssetKey(o.key) in context.selected_asset_keys]
+        made, failure = list[tuple[Output, CachedOutput]](), None
+        try:
+            for output in wanted:
+                made.append((output, output.make_once(house, context, trainer)))
+                message(context, house, *made[-1])
+        except Exception as error:
+            failure = error
+        refresh_catalogue(house.home.lake)
+        for output, record in made:  # also where a later one failed: they are there to be seen
+            yield from _results(house, output, record)
+        if failure is not None:
+            raise failure
+
+    return asset
+
+
+def _spec(output: Output, table: Table, group: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        list(table.key),
+        deps=[list(key) for key in output.upstream()],
+        group_name=group,
+        kinds=kinds_of(table),
+        owners=OWNERS,
+        description=described(table),
+        code_version=version_of(output),
+    )
+
+
+def version_of(output: Output) -> str:
+    """An output's code and settings, as Dagster compares them: what differs there is stale in the UI too."""
+    return digest([output.code.digest, output.compared() if output.compared else output.parameters])
+
+
+def message(context: Any, house: House, output: Output, made: CachedOutput) -> None:
+    """One line in the run's log, and one in the home's: what was made and why, or that it was reused."""
+    name = "/".join(output.key)
+    if made.reused:
+        context.log.info(f"{name}: unchanged, reused")
+    else:
+        context.log.info(f"{name}: made in {made.seconds:.1f} s ({made.reason})")
+    append_outcome(house.home, name, made, context.run.run_id)
+
+
+def _results(house: House, output: Output, made: CachedOutput) -> Iterator[dg.MaterializeResult]:
+    for table in output.tables:
+        place = output.at(house) if table is output else house.home.place(table.key)
+        checks = [check for check in table.checks]
+        found = {check.name: check.result(house, table.key, made, place) for check in checks}
+        yield dg.MaterializeResult(
+            asset_key=dg.AssetKey(table.key),
+            metadata=_metadata(house, output, table, made, place),
+            data_version=dg.DataVersion(_content(place)),
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=name,
+                    asset_key=dg.AssetKey(table.key),
+                    passed=passed,
+                    metadata={key: readable(value) for key, value in metadata.items()},
+                )
+                for name, (passed, metadata) in found.items()
+            ],
+        )
+
+
+def _content(place: Path) -> str:
+    from eiclip.storage.cache import content_of
+
+    return content_of(place)
+
+
+def _metadata(house: House, output: Output, table: Table, made: CachedOutput, place: Path) -> dict[str, Any]:
+    facts = {name: readable(value) for name, value in made.facts.items()}
+    tabular = table_metadata([place]) if place.suffix == ".parquet" else {}
+    if isinstance(output.make, str):
+        sources = {key_of(output.dataset, s): source_files(house, output.dataset, s)[0] for s in output.sources}
+        tabular["dagster/column_lineage"] = column_lineage(place, sources)
+    told = {"reused": made.reused, "seconds_to_make": made.seconds, "path": dg.MetadataValue.path(str(place))}
+    reason = {} if made.reused else {"reason": made.reason}
+    return facts | tabular | shown(house, output.dataset, table.shown) | told | reason
+
+
+def table_metadata(files: Sequence[Path]) -> dict[str, Any]:
+    """Row count and column schema of Parquet files, under the names that Dagster's UI knows."""
+    columns = [dg.TableColumn(field.name, str(field.type)) for field in pq.read_schema(files[0])]
+    return {"dagster/row_count": count_rows(files), "dagster/column_schema": dg.TableSchema(columns=columns)}
+
+
+def column_lineage(file: Path, sources: Mapping[Key, Path]) -> dg.TableColumnLineage:
+    """Columns that keep their name from a source table to the output, which is how the SQL here carries them."""
+    names = {key: set(pq.read_schema(source).names) for key, source in sources.items()}
+    found = {
+        column: [dg.TableColumnDep(asset_key=dg.AssetKey(key), column_name=column) for key in names if column in names[key]]
+        for column in pq.read_schema(file).names
+    }
+    return dg.TableColumnLineage({column: deps for column, deps in found.items() if deps})
+
+
+def shown(house: House, dataset: str, functions: Mapping[str, str]) -> dict[str, Any]:
+    """What the UI shows of an output: tables, plots and sentences of the report, as far as there is something."""
+    if not functions:
+        return {}
+    with connect(house.home.root) as connection:
+        found = {name: _show(connection, dataset, place) for name, place in functions.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _show(connection: duckdb.DuckDBPyConnection, dataset: str, function: str) -> dg.MetadataValue | None:
+    from eiclip.report.profile_tables import markdown
+    from eiclip.report.theme import as_markdown_image
+
+    name, _, argument = function.partition("(")
+    make: Callable[..., Any] = pkgutil.resolve_name(name)
+    value = make(connection, dataset, *([argument.rstrip(")")] if argument else []))
+    if not value:
+        return None
+    if isinstance(value, bytes):
+        return dg.MetadataValue.md(as_markdown_image(value, f"{dataset} {make.__name__}"))
+    return dg.MetadataValue.md(value if isinstance(value, str) else markdown(value))
+
+
+def readable(value: Any) -> Any:
+    """A fact as Dagster's UI shows it best."""
+    return dg.MetadataValue.json(value) if isinstance(value, (dict, list)) else value
+
+
+def _parted(house: House, step: PartedStep) -> dg.AssetsDefinition:
+    """An asset made part by part: a step that lists the parts, a step a part, a step that puts them together.
+
+    The steps are Dagster's own (dynamic outputs), so parts are made in parallel wherever its executor puts steps: in
+    processes here, in pods elsewhere. A step that fails, or a part that is deleted, is the only one made again.
+    """
+    prefix = "__".join(step.key)
+    upstream = [key_of(step.key[0], source) for source in step.upstream]
+    after = {f"after_{number}": dg.In(dg.Nothing) for number in range(len(upstream))}
+    needs: dict[str, Any] = {"required_resource_keys": {"recipe", "pipes"} if step.trains else set()}
+
+    def recipe(context: dg.OpExecutionContext) -> Mapping[str, Any]:
+        return context.resources.recipe.training if step.trains else {}
+
+    @dg.op(
+        name=f"{prefix}__parts",
+        ins=after,
+        out=dg.DynamicOut(str),
+        description=f"List the parts of {step.key[-1]}.",
+        **needs,
+    )
+    def plan(context: dg.OpExecutionContext) -> Iterator[dg.DynamicOutput[str]]:
+        if step.prepare is not None:
+            step.prepare(recipe(context), context.log)
+        for number, part in enumerate(step.plan(recipe(context))):
+            # Dagster's keys know letters, digits and the underscore; the number keeps apart what differs in others.
+            yield dg.DynamicOutput(part, mapping_key=f"{re.sub(r'[^A-Za-z0-9]+', '_', part)}__{number}")
+
+    @dg.op(
+        name=f"{prefix}__part",
+        description=f"Make one part of {step.key[-1]}, unless it is as it would be.",
+        **needs,
+        **(training_step() if step.trains else {}),
+    )
+    def make(context: dg.OpExecutionContext, part: str) -> dg.Output[tuple[str, str]]:
+        output = step.part(recipe(context), part)
+        made = output.make_once(house, context, context.resources.pipes if step.trains else None)
+        message(context, house, output, made)
+        return dg.Output((part, made.content))  # a step that used Pipes must say so
+
+    @dg.op(
+        name=f"{prefix}__gather",
+        out=dg.Out(dg.Nothing),
+        description=f"Put the parts of {step.key[-1]} together.",
+        **needs,
+    )
+    def gather(context: dg.OpExecutionContext, parts: list[tuple[str, str]]) -> Any:
+        yield _gathered(house, step, context, recipe(context), dict(sorted(parts)))
+
+    @dg.graph_asset(
+        key=dg.AssetKey(step.key),
+        ins={name: dg.AssetIn(key=dg.AssetKey(key), dagster_type=dg.Nothing)
+             for name, key in zip(after, upstream, strict=True)},
+        group_name=step.group,
+        kinds=set(step.kinds),
+        owners=OWNERS,
+        description=step.description,
+        code_version=step.code.digest if step.code else None,
+    )  # fmt: skip
+    def asset(**upstream_done: Any) -> Any:
+        return gather(plan(**upstream_done).map(make).collect())
+
+    return asset
+
+
+def _gathered(
+    house: House, step: PartedStep, context: dg.OpExecutionContext, recipe: Mapping[str, Any], parts: Mapping[str, str]
+) -> dg.Output[None]:
+    if step.tidy is not None:
+        step.tidy(parts)
+    made, output = None, None
+    for output in step.whole(recipe, parts):
+        made = output.make_once(house, context)
+        message(context, house, output, made)
+    refresh_catalogue(house.home.lake)
+    metadata: dict[str, Any] = {"parts": len(parts)}
+    if made is not None and output is not None:
+        metadata |= {name: readable(value) for name, value in made.facts.items()}
+        place = output.at(house)
+        metadata |= table_metadata([place]) if place.suffix == ".parquet" else {"path": dg.MetadataValue.path(str(place))}
+    else:
+        metadata |= table_metadata(source_files(house, step.key[0], step.key[1]))
+    metadata |= shown(house, step.key[0], step.shown)
+    version = made.content if made else digest(dict(parts))
+    return dg.Output(None, metadata=metadata, data_version=dg.DataVersion(version))

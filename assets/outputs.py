@@ -1,0 +1,354 @@
+"""What an output is: declared once, made the same way whoever asks. No Dagster in here; `assets.factory` has that.
+
+An `Output` names what it is made by (a query of `sql/`, or a function), from which others and with which parameters.
+The function is handed a `Given`: the declared sources and parameters, and where to write. It has nothing else to look
+at, so that what it comes to depends on what is recorded, and on code whose version is computed from that function on.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assets.common import House
+from eiclip.lake import open_views
+from eiclip.readers.open import open_reader
+from eiclip.settings import DatasetSettings
+from eiclip.storage.cache import CachedOutput, Inputs, content_of, make_once, why_stale
+from eiclip.storage.code_version import CodeVersion, code_version
+from eiclip.storage.sql import header, read_sql
+
+Key = tuple[str, ...]
+"""An asset's key: the dataset (or `general`, `results`), the table or kind of folder, the part of it."""
+GENERAL = "general"
+WRITERS = ("eiclip.lake:Lake",)
+"""What every table is written by."""
+PARTS = frozenset({"photos"})
+"""Tables of several files, all of which a reader of the table reads."""
+FOLDERS = frozenset({"raw_files", "shards", "checkpoint", "pretrained"})
+"""Outputs that are no tables."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """An asset check: `sql/checks/<name>.sql` selects the offenders, or `holds` looks at the output's facts."""
+
+    name: str
+    description: str
+    reads: tuple[str, ...] = ()
+    """Tables of the dataset that the query reads beside the output."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    holds: Callable[[CachedOutput, Path], tuple[bool, dict[str, Any]]] | None = None
+
+    def result(self, home: House, key: Key, made: CachedOutput, place: Path) -> tuple[bool, dict[str, Any]]:
+        """Whether it holds, and what people want to see of it."""
+        if self.holds is not None:
+            return self.holds(made, place)
+        lake = home.home.lake
+        with duckdb.connect() as connection:
+            open_views(connection, {t: lake.files(t, key[0]) for t in self.reads} | {key[1]: [place]})
+            found = connection.sql(read_sql(f"checks/{self.name}"), params=dict(self.parameters) or None).fetchall()
+        return not found, {"offenders": len(found), "examples": [", ".join(map(str, row)) for row in found[:5]]}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What people are told of an output: an asset of its own."""
+
+    key: Key
+    description: str = ""
+    """Without one: the header of the query, or the docstring of the function, that makes it."""
+    kinds: frozenset[str] = frozenset()
+    """Without any: `parquet`, and `duckdb` where a query makes it."""
+    checks: tuple[Check, ...] = ()
+    shown: Mapping[str, str] = field(default_factory=dict)
+    """Metadata: name -> `module:function` of the catalogue's connection and the dataset: a table, a PNG or a text."""
+
+
+@dataclass(frozen=True)
+class Output(Table):
+    """An output, and all that decides its content."""
+
+    make: "str | Maker" = ""
+    """A query of `sql/`, or a function at the top level of a module."""
+    sources: tuple[str, ...] = ()
+    """What it is made from: tables of the dataset, `shards`, `checkpoint/<variant>`, ...; or `general/...`."""
+    optional: tuple[str, ...] = ()
+    """Tables it reads as far as they are there, in all their parts."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Settings it depends on: what a query takes, and what a function finds in `Given.parameters`."""
+    external: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    """What it is made from that is no output, by name: files of the user's, and what tells one state from another."""
+    uses: tuple[str, ...] = ()
+    """Functions (`module:name`) it depends on besides."""
+    code_of: tuple[str, ...] = ()
+    """Functions it depends on in place of `make`, which only has them run, in a process of their own."""
+    after: tuple[str, ...] = ()
+    """Assets it comes after in the graph, where these are not its sources."""
+    also: tuple[Table, ...] = ()
+    """Tables written with it that are assets of their own."""
+    beside: tuple[Path, ...] = ()
+    """Files written with it that are none."""
+    place: Path | None = None
+    """Where it lies, if not where its key says."""
+    inputs: Callable[[], Inputs] | None = None
+    """What it is made from, where that is not its sources as a whole: some rows of a table, or a training's job."""
+    compared: Callable[[], Mapping[str, Any]] | None = None
+    """Settings it depends on, where they are not its parameters."""
+    first: Callable[[], None] | None = None
+    """Called before anything else where it may be made: it brings what the inputs look at."""
+    publish: "Callable[[Given], None] | None" = None
+    """Called whenever it is there, made or reused."""
+
+    @property
+    def dataset(self) -> str:
+        """The first part of the key."""
+        return self.key[0]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All assets that are made with it, itself first."""
+        return (self, *self.also)
+
+    @property
+    def text(self) -> str:
+        """The description, for people."""
+        return described(self)
+
+    def at(self, house: House) -> Path:
+        """Where it lies."""
+        return self.place or house.home.place(self.key)
+
+    def upstream(self) -> list[Key]:
+        """The assets it comes after in the graph."""
+        return list(dict.fromkeys(key_of(self.dataset, source) for source in self.after or self.sources))
+
+    @cached_property
+    def code(self) -> CodeVersion:
+        """Version of the code that decides its content."""
+        written = () if self.is_folder else WRITERS
+        if isinstance(self.make, str):
+            return code_version((*written, *self.uses), (self.make,))
+        made_by = self.code_of or (f"{self.make.__module__}:{self.make.__qualname__}",)
+        return code_version((*made_by, *written, *self.uses))
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder or a page, and no table."""
+        return self.place.suffix != ".parquet" if self.place else self.key[1] in FOLDERS
+
+    def made_from(self, house: House) -> Inputs:
+        """Everything that decides its content, as its record holds it.
+
+        Raises:
+            CorruptOutputError: a source is not there.
+            RawDataError, SettingsError: the raw files cannot be looked at.
+        """
+        if self.inputs is not None:
+            return self.inputs()
+        sources: dict[str, Any] = {source: source_content(house, self.dataset, source) for source in self.sources}
+        lake = house.home.lake
+        for table in self.optional:
+            sources[table] = {file.stem: _known_content(file) for file in lake.files(table, self.dataset)}
+        sources |= {name: look() for name, look in self.external.items()}
+        return {"code": self.code, "parameters": self.parameters, "sources": sources}
+
+    def why_stale(self, house: House) -> str | None:
+        """Why the next run would make it again; None: it would be reused."""
+        inputs = self.made_from(house)
+        places = [self.at(house), *self.beside, *(house.home.place(table.key) for table in self.also)]
+        return next((reason for place in places if (reason := why_stale(place, inputs))), None)
+
+    def make_once(self, house: House, context: Any = None, trainer: Any = None) -> CachedOutput:
+        """Make it, unless it is as it would be."""
+        if self.first is not None:
+            self.first()
+        output, inputs = self.at(house), self.made_from(house)
+        given = Given(self, house, output, inputs, context, trainer)
+        beside = [*self.beside, *(house.home.place(table.key) for table in self.also)]
+        made = make_once(output, inputs, lambda: self._make(house, given), beside=beside)
+        if self.publish is not None:
+            self.publish(given)
+        return made
+
+    def _make(self, house: House, given: "Given") -> Mapping[str, Any]:
+        lake = house.home.lake
+        if isinstance(self.make, str):
+            files = {source: given.files(source) for source in self.sources}
+            return {"rows": lake.query(self.make, given.output, files, self.parameters)}
+        made = self.make(given)
+        if isinstance(made, pa.Table):
+            lake.write_file(made, given.output)
+            return {"rows": made.num_rows}
+        return made
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a function that makes an output is handed."""
+
+    of: Output
+    house: House
+    output: Path
+    """Where to write; a table is returned instead."""
+    inputs: Inputs
+    """What it is made from, as recorded."""
+    context: Any
+    """Of the Dagster step, for trainers; None elsewhere."""
+    trainer: Any
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return self.of.dataset
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """As declared."""
+        return self.of.parameters
+
+    @property
+    def device(self) -> str:
+        """Where a model is to run, with this step's share of threads."""
+        return self.house.step_device()
+
+    def files(self, source: str) -> list[Path]:
+        """The files of a declared source."""
+        if source not in (*self.of.sources, *self.of.optional):
+            raise KeyError(f"{'/'.join(self.of.key)} does not declare {source!r} as a source")
+        return source_files(self.house, self.dataset, source)
+
+    def path(self, source: str) -> Path:
+        """The one file or the folder of a declared source."""
+        [file] = self.files(source)
+        return file
+
+    @property
+    def settings(self) -> DatasetSettings:
+        """Of the dataset: to open its raw files with. What they decide is among the parameters."""
+        return self.house.datasets()[self.dataset]
+
+    def table(self, source: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+        """A declared source's rows."""
+        read = [pq.read_table(f, columns=columns, filters=filters, partitioning=None) for f in self.files(source)]
+        return pa.concat_tables(read)
+
+    def beside(self, number: int = 0) -> Path:
+        """Where a file goes that is written with the output."""
+        return self.of.beside[number]
+
+    def place(self, table: str) -> Path:
+        """Where a table goes that is written with the output."""
+        return self.house.home.place((self.dataset, table))
+
+
+Maker = Callable[[Given], "pa.Table | Mapping[str, Any]"]
+"""Makes an output: returns its rows, or writes it (whole or not at all) and returns facts."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Outputs made in one step of a run, one after the other."""
+
+    name: str
+    group: str
+    outputs: "Sequence[Output] | Callable[[Mapping[str, Any]], Sequence[Output]]"
+    """Where a run's configuration may change trainings: a function of those changes."""
+    subset: bool = False
+    """Whether some of its assets can be made without the others."""
+    trains: bool = False
+
+    def declared(self, recipe: Mapping[str, Any] | None = None) -> Sequence[Output]:
+        """Its outputs; `recipe`: what a run's configuration changes of trainings."""
+        return self.outputs(recipe or {}) if callable(self.outputs) else self.outputs
+
+
+@dataclass(frozen=True)
+class PartedStep:
+    """An asset that is made in parts, a step each, and then put together."""
+
+    key: Key
+    group: str
+    kinds: frozenset[str]
+    description: str
+    upstream: tuple[str, ...]
+    plan: Callable[[Mapping[str, Any]], Sequence[str]]
+    """Names of its parts, in the order in which they are begun."""
+    part: Callable[[Mapping[str, Any], str], Output]
+    whole: Callable[[Mapping[str, Any], Mapping[str, str]], Sequence[Output]]
+    """What is made of the parts (name -> content), which by then are there; the last stands for the asset."""
+    prepare: Callable[[Mapping[str, Any], Any], None] | None = None
+    """Called before the parts are named, with the step's log."""
+    tidy: Callable[[Mapping[str, str]], None] | None = None
+    """Called when the parts are there, before they are put together: what is no part any more goes."""
+    shown: Mapping[str, str] = field(default_factory=dict)
+    trains: bool = False
+    code: CodeVersion | None = None
+
+
+def described(table: Table) -> str:
+    """An asset's description: its own, or what its query or function says of itself."""
+    made_by = table.make if isinstance(table, Output) else None
+    if table.description or not made_by:
+        return table.description
+    if isinstance(made_by, str):
+        return "\n\n".join(header(made_by))
+    return (made_by.__doc__ or "").strip()
+
+
+def kinds_of(table: Table) -> set[str]:
+    """What an asset is made with, as its tags in the UI."""
+    made_by_query = isinstance(table, Output) and isinstance(table.make, str)
+    return set(table.kinds) or {"parquet"} | ({"duckdb"} if made_by_query else set())
+
+
+def key_of(dataset: str, source: str) -> Key:
+    """The asset key of a source: of the dataset, unless it begins with `general/`."""
+    parts = tuple(source.split("/"))
+    return parts if parts[0] == GENERAL else (dataset, *parts)
+
+
+def source_files(house: House, dataset: str, source: str) -> list[Path]:
+    """The files (or the one folder) of a source."""
+    key = key_of(dataset, source)
+    return house.home.lake.files(key[1], key[0]) if key[1] in PARTS else [house.home.place(key)]
+
+
+def source_content(house: House, dataset: str, source: str) -> Any:
+    """Content of a source, from the records of what made it.
+
+    Raises:
+        CorruptOutputError: it is not there, or was edited.
+    """
+    found = [content_of(file) for file in source_files(house, dataset, source)]
+    return found[0] if len(found) == 1 else found
+
+
+def raw_content(house: House, name: str) -> Any:
+    """What identifies a dataset's raw files: content of the embedded ones, sizes and times of the user's own."""
+    dataset = house.datasets()[name]
+    return content_of(house.home.raw(name)) if dataset.embedded else open_reader(house.home, name, dataset).stamps()
+
+
+def _known_content(file: Path) -> str:
+    from eiclip.storage.cache import content_digest, read_record
+
+    known, _ = read_record(file)
+    return str(known["content"]) if known else content_digest(file)
+
+
+def raw_settings(dataset: DatasetSettings, *names: str) -> dict[str, Any]:
+    """Settings of a dataset as parameters."""
+    return dataset.model_dump(mode="json", include=set(names))
+
+
+def outputs_of(steps: Sequence[Step | PartedStep]) -> Iterator[Output]:
+    """Every output that is not a part of another."""
+    for step in steps:
+        if isinstance(step, Step):
+            yield from step.declared()

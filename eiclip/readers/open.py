@@ -1,0 +1,53 @@
+"""The reader of a dataset's raw files: the embedded catalogue's, or the user's own."""
+
+from pathlib import Path
+
+from eiclip.home import STYLES_FILE, Home
+from eiclip.locations import local_file, local_files, local_folder
+from eiclip.readers.amazon import AmazonReader
+from eiclip.readers.base import RawReader
+from eiclip.readers.fashiongen import SPLITS, FashionGenReader
+from eiclip.readers.table import TableReader
+from eiclip.settings import DatasetSettings
+
+
+def open_reader(home: Home, name: str, dataset: DatasetSettings) -> RawReader:
+    """The reader of a dataset's raw files; what is at a URL is fetched first.
+
+    Raises:
+        RawDataError: there is nothing at a place of the settings.
+        SettingsError: an entity group or a column that such raw files do not have.
+    """
+    opened = {"fashiongen": _fashiongen, "amazon": _amazon, "table": _table, "styles": _table}
+    return opened[dataset.kind](home, name, dataset)
+
+
+def _fashiongen(home: Home, name: str, dataset: DatasetSettings) -> FashionGenReader:
+    if dataset.folder is None:
+        return FashionGenReader(home.raw(name), dataset.entity_groups)
+    files = [local_file(f"{dataset.folder.rstrip('/')}/{file}", home.fetched(name)) for file in SPLITS]
+    return FashionGenReader(files[0].parent, dataset.entity_groups)
+
+
+def _amazon(home: Home, name: str, dataset: DatasetSettings) -> AmazonReader:
+    metadata, images = home.raw(name) / "meta_Fashion.json.gz", home.raw(name) / "images"
+    if dataset.metadata is not None:
+        metadata = local_file(dataset.metadata, home.fetched(name))
+        images = _images(home, name, dataset) or home.downloads(name)
+    downloads = home.downloads(name) if dataset.download is not None else None
+    if downloads is not None:
+        downloads.mkdir(parents=True, exist_ok=True)  # a folder to list, before the first photo is there
+    return AmazonReader(metadata, images, dataset.entity_groups, downloads=downloads, subset=dataset.subset)
+
+
+def _table(home: Home, name: str, dataset: DatasetSettings) -> TableReader:
+    if dataset.files is None:  # the embedded catalogue of styles: the settings ask a table for its files
+        files = [home.raw(name) / STYLES_FILE]
+    else:
+        files = local_files(dataset.files, home.fetched(name))
+    images = _images(home, name, dataset)
+    return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads=home.downloads(name))
+
+
+def _images(home: Home, name: str, dataset: DatasetSettings) -> Path | None:
+    return None if dataset.images is None else local_folder(dataset.images, home.fetched(name) / "images")

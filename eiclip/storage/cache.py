@@ -1,0 +1,308 @@
+"""Make an output once: again only when what it is made from has changed, and say what that was.
+
+Beside each output lies its record, `<output>.made.json`: what it was made from (the version of its code, its parameters,
+the contents of its sources), the digest of its own content, the sizes and times of its files, and the facts worth
+showing. Downstream outputs depend on the *content*: a query written otherwise is run again, and nothing after it if
+the rows stay the same. An output that is gone, or that was edited by hand, is made again as well, and so is one whose
+record cannot be read.
+"""
+
+import datetime
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eiclip.errors import CorruptOutputError
+from eiclip.files import digest, remove_parts, sha256_file, write_json
+from eiclip.storage.code_version import CodeVersion
+
+MANIFEST = "manifest.json"
+"""A folder that holds this file is identified by it: it lists the folder's files with their checksums."""
+
+LOG_FILE = "training_log.parquet"
+"""A checkpoint folder's step log, outside its manifest."""
+
+FORMAT = 2
+"""Of the records."""
+CODE = "code"
+"""The input that is a `CodeVersion`."""
+NAMED = 3
+"""Changes of one kind that are named one by one."""
+
+Inputs = Mapping[str, Any]
+"""What an output is made from: `code`, `parameters` and `sources`, or what a caller likes; JSON but for the code."""
+
+
+@dataclass(frozen=True)
+class CachedOutput:
+    """What is known of an output."""
+
+    content: str
+    """Digest of its content."""
+    facts: dict[str, Any]
+    """What it is worth showing."""
+    reused: bool
+    """Whether it was there already, made from the same."""
+    seconds: float
+    """Time it took to make."""
+    reason: str = ""
+    """Why it was made, or made again."""
+
+
+def make_once(
+    output: Path, inputs: Inputs, make: Callable[[], Mapping[str, Any]], *, beside: Sequence[Path] = ()
+) -> CachedOutput:
+    """Return the record of `output`, calling `make` first if it is missing or not what it would be made as now.
+
+    Args:
+        output: the file or folder.
+        inputs: all that decides its content.
+        make: writes the output (whole or not at all) and returns JSON-able facts about it.
+        beside: files that `make` writes with it; each has a record of its own, and one that is gone or was edited
+            makes all of them again.
+
+    Raises:
+        CorruptOutputError: `make` returned without having written `output` or a file beside it.
+    """
+    outputs = [output, *beside]
+    reasons = [reason for path in outputs if (reason := why_stale(path, inputs))]
+    if not reasons:
+        return _reused(output)
+    for path in outputs:
+        _record(path).unlink(missing_ok=True)
+        remove_parts(_record(path))
+    start = time.perf_counter()
+    facts = dict(make())
+    seconds = round(time.perf_counter() - start, 3)
+    for path in outputs:
+        if not path.exists():
+            raise CorruptOutputError(f"{path}: the step that makes it ended without writing it")
+    recorded = _recorded(inputs)
+    code = inputs.get(CODE)
+    if isinstance(code, CodeVersion) and (edited := code.edited()):
+        # What was loaded late may be of the new code: it is made again next time, and nobody waits for it now.
+        recorded[CODE]["version"] = f"edited while it ran: {', '.join(edited[:NAMED])}"
+    shared = {"format": FORMAT, "inputs": recorded, "seconds": seconds, "reason": reasons[0], "made": _now()}
+    for path in reversed(outputs):  # its own record last: with it, all are there
+        of_path = {"facts": facts if path is output else {}, "content": content_digest(path), "stamps": _stamps(path)}
+        write_json(_record(path), shared | of_path)
+    return CachedOutput(content_digest(output), facts, reused=False, seconds=seconds, reason=reasons[0])
+
+
+def made_before(output: Path, inputs: Inputs) -> CachedOutput | None:
+    """The record of `output` if it is there and was made from these inputs; else None."""
+    return None if why_stale(output, inputs) else _reused(output)
+
+
+def why_stale(output: Path, inputs: Inputs) -> str | None:
+    """Why `output` has to be made (again) from these inputs; None: it is as it would be."""
+    known, problem = read_record(output)
+    if known is None:
+        return problem
+    recorded = _recorded(inputs)
+    if _compared(known["inputs"]) != _compared(recorded):
+        return "; ".join(differences(known["inputs"], recorded))
+    return _why_not_as_made(output, known)
+
+
+def content_of(output: Path) -> str:
+    """Content digest of an output made earlier, from its record.
+
+    Raises:
+        CorruptOutputError: the output or its record is not there, or it was edited; names what to materialise.
+    """
+    known, problem = read_record(output)
+    if known is None:
+        raise CorruptOutputError(f"{output}: {problem}; materialise the asset that makes it first")
+    if edited := _why_not_as_made(output, known):
+        raise CorruptOutputError(f"{output}: {edited}; materialise the asset that makes it, which makes it again")
+    return str(known["content"])
+
+
+def read_record(output: Path) -> tuple[dict[str, Any] | None, str]:
+    """The record of an output, or None and why there is none to go by."""
+    record = _record(output)
+    if not output.exists():
+        return None, "the output is gone" if record.is_file() else "not made yet"
+    try:
+        known: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        version = known["format"] if isinstance(known, dict) and "format" in known else 1
+        if version != FORMAT:
+            return None, f"its record is of another version of this project (format {version}, here {FORMAT})"
+        wrong = [name for name, kind in _FIELDS.items() if not isinstance(known[name], kind)]
+    except FileNotFoundError:
+        return None, "it has no record: its making was interrupted, or the record was deleted"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return None, f"its record cannot be read ({type(error).__name__})"
+    return (None, f"its record cannot be read ({wrong[0]})") if wrong else (known, "")
+
+
+_FIELDS = {"inputs": dict, "content": str, "facts": dict, "seconds": (int, float), "stamps": dict}
+
+
+def differences(old: Any, new: Any) -> list[str]:
+    """What differs between two recorded inputs, a sentence each: code first, then settings, then sources."""
+    old, new = dict(old), dict(new)
+    found = _code_differences(old.pop(CODE, None), new.pop(CODE, None))
+    sources = ({k: v for k, v in side.pop("sources", {}).items()} for side in (old, new))
+    settings = list(_changes(old.pop("parameters", {}), new.pop("parameters", {})))
+    settings += list(_changes(old, new))
+    found += _some([f"{name} {_short(was)} -> {_short(now)}" for name, was, now in settings], "settings")
+    found += _source_differences(*sources)
+    return found or ["made from something else"]
+
+
+def _code_differences(old: Any, new: Any) -> list[str]:
+    if old == new:
+        return []
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return ["its code changed"]
+    if "files" in old and str(old["version"]).startswith("edited"):
+        return [f"its code was {old['version']}"]
+    files = list(_changes(old.get("files", {}), new.get("files", {})))
+    packages = list(_changes(old.get("packages", {}), new.get("packages", {})))
+    said = _some([f"{name} {_change(was, now)}" for name, was, now in files], "source files")
+    return said + [f"{name} {was or 'none'} -> {now or 'none'}" for name, was, now in packages] or ["its code changed"]
+
+
+def _change(was: Any, now: Any) -> str:
+    return "changed" if was and now else "is used now" if now else "is no longer used"
+
+
+def _source_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        if was == now:
+            continue
+        if isinstance(was, dict) and isinstance(now, dict):
+            files = [file for file, _, _ in _changes(was, now)]
+            named = f": {', '.join(files)}" if len(files) <= NAMED else ""
+            found.append(f"{len(files)} {name.replace('_', ' ')} changed{named}")
+        else:
+            found.append(f"{name} {_change(was, now)}")
+    return _some(found, "sources")
+
+
+def _changes(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Names (dotted) at which two JSON values differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _changes(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
+    elif old != new:
+        yield name, old, new
+
+
+def _some(found: list[str], what: str) -> list[str]:
+    return found if len(found) <= NAMED else [*found[:NAMED], f"{len(found) - NAMED} more {what}"]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _reused(output: Path) -> CachedOutput:
+    known, _ = read_record(output)
+    assert known is not None
+    return CachedOutput(known["content"], known["facts"], reused=True, seconds=known["seconds"])
+
+
+def _record(output: Path) -> Path:
+    return output.with_name(f"{output.name}.made.json")
+
+
+def remove_output(output: Path) -> None:
+    """Remove a file that is no longer part of a table, and its record."""
+    output.unlink(missing_ok=True)
+    _record(output).unlink(missing_ok=True)
+
+
+def _recorded(inputs: Inputs) -> dict[str, Any]:
+    """Inputs as their record holds them."""
+    plain = {name: value.recorded() if isinstance(value, CodeVersion) else value for name, value in inputs.items()}
+    recorded: dict[str, Any] = json.loads(json.dumps(plain, default=str, allow_nan=False))
+    return recorded
+
+
+def _compared(recorded: Mapping[str, Any]) -> str:
+    """Digest of recorded inputs: of their code the version alone, whatever files it is spread over."""
+    code = recorded.get(CODE)
+    return digest({**recorded, CODE: code["version"] if isinstance(code, dict) and "version" in code else code})
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def content_digest(output: Path) -> str:
+    """Digest of a file's bytes, of a folder's manifest, or of all files of a folder without one."""
+    if output.is_file():
+        return sha256_file(output)[:16]
+    if (output / MANIFEST).is_file():
+        return sha256_file(output / MANIFEST)[:16]
+    return digest({str(file.relative_to(output)): sha256_file(file) for file in _files(output)})
+
+
+def _files(output: Path) -> list[Path]:
+    return sorted(file for file in output.rglob("*") if file.is_file())
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files that a folder's manifest lists: of a checkpoint (name -> sum), or of shards."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if "shards" not in manifest:
+            return {name: found for name, found in manifest.items() if isinstance(found, str)}
+        files = [file for shard in manifest["shards"] for file in (shard, shard["index"])]
+        return {file["name"]: file["sha256"] for file in files}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _stamps(output: Path) -> dict[str, list[int]]:
+    """Size and time of every file by which an output is identified; a file that is gone has none."""
+    if output.is_file():
+        files = {"": output}
+    elif (output / MANIFEST).is_file():
+        files = {name: output / name for name in (MANIFEST, *_listed(output))}
+    else:
+        files = {file.relative_to(output).as_posix(): file for file in _files(output)}
+    facts = {name: file.stat() for name, file in files.items() if file.is_file()}
+    return {name: [fact.st_size, fact.st_mtime_ns] for name, fact in facts.items()}
+
+
+def _why_not_as_made(output: Path, known: dict[str, Any]) -> str | None:
+    """How an output differs from what was written; None: not at all. Files that were only copied are looked into."""
+    stamps = _stamps(output)
+    if stamps == known["stamps"]:
+        return None
+    touched = [name for name in {**known["stamps"], **stamps} if stamps.get(name) != known["stamps"].get(name)]
+    gone = [name for name in touched if name not in stamps]
+    if gone:
+        return f"{gone[0]} of it is gone"
+    sums = _listed(output)
+    damaged = [name for name in touched if name in sums and sha256_file(output / name) != sums[name]]
+    if damaged or content_digest(output) != known["content"]:
+        name = (damaged or [name for name in touched if name] or [output.name])[0]
+        return f"{name} was edited after it was made"
+    write_json(_record(output), known | {"stamps": stamps})
+    return None
+
+
+def remembered(record: Path, key: Any, compute: Callable[[], str]) -> str:
+    """The value of `compute` for this JSON-able key, kept in the file `record`: computed again for another key."""
+    wanted = digest(key)
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+        if known["key"] == wanted:
+            return str(known["value"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or not whole
+    value = compute()
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_json(record, {"key": wanted, "value": value})
+    return value
