@@ -1,6 +1,7 @@
 """Embeddings per variant, ranks and metrics over them, intervals, paired tests and breakdowns."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 
@@ -39,21 +40,22 @@ def embeddings(name: str, dataset: DatasetSettings, variant: Variant) -> Output:
         TORCH,
         make=_embed,
         sources=(f"checkpoint/{variant.name}", "shards"),
-        parameters={"left_out": dataset.negatives_group},
+        settings={"left_out": dataset.negatives_group},
         checks=(
             Check("embeddings_are_finite", "No embedding has a NaN or an infinity, and each has length one."),
         ),
     )  # fmt: skip
 
 
-def _embed(given: Given) -> pa.Table:
+def _embed(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     from eiclip.embeddings import embeddings_table
     from eiclip.model.entity_clip import load_checkpoint
     from eiclip.shards import shard_paths
 
     device, (checkpoint, shards) = given.device, given.of.sources
     model, paths = load_checkpoint(given.path(checkpoint), device), shard_paths(given.path(shards), "test")
-    return embeddings_table(model, given.dataset, paths, left_out=given.parameters["left_out"], device=device)
+    left_out = given.parameters["left_out"]
+    return embeddings_table(model, given.dataset, paths, left_out=left_out, device=device), {"device": device}
 
 
 def metrics(name: str) -> list[Output]:
@@ -68,11 +70,11 @@ def metrics(name: str) -> list[Output]:
             sources=("candidate_lists", "product_groups", "products", *(EMBEDDINGS + v for v in VARIANTS)),
         ),
         query(name, "retrieval_metrics", ("retrieval_ranks",)),
-        replace(query(name, "leaderboard", ("retrieval_metrics",), variants), shown=tables),
+        query(name, "leaderboard", ("retrieval_metrics",), variants).showing(**tables),
     ]
 
 
-def _ranks(given: Given) -> pa.Table:
+def _ranks(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     """Rank of every test query under every variant, protocol and direction; ties count against the model."""
     from eiclip.ranks import ranks_table
 
@@ -85,7 +87,7 @@ def _ranks(given: Given) -> pa.Table:
         for source in given.of.sources
         if source.startswith(EMBEDDINGS)
     )
-    return pa.concat_tables(ranked)
+    return pa.concat_tables(ranked), {"shortfall": sum(lists["shortfall"].to_pylist())}
 
 
 def uncertainty(name: str) -> list[Output]:

@@ -56,6 +56,7 @@ def build(house: House, step: Step | PartedStep) -> dg.AssetsDefinition:
 
 def _step(house: House, step: Step) -> dg.AssetsDefinition:
     outputs = step.declared()
+    specs = [_spec(output, table, step.group) for output in outputs for table in output.tables]
     checks = [
         dg.AssetCheckSpec(check.name, asset=list(table.key), blocking=True, description=check.description)
         for output in outputs
@@ -65,7 +66,7 @@ def _step(house: House, step: Step) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=step.name,
-        specs=[_spec(output, table, step.group) for output in outputs for table in output.tables],
+        specs=[_whole_spec(step, outputs)] if step.whole else specs,
         check_specs=checks,
         can_subset=step.subset,
         required_resource_keys={"recipe", "pipes"} if step.trains or callable(step.outputs) else set(),
@@ -74,7 +75,8 @@ def _step(house: House, step: Step) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         recipe = context.resources.recipe.training if callable(step.outputs) else {}
         trainer = context.resources.pipes if step.trains else None
-        wanted = [o for o in step.declared(recipe) if dg.AssetKey(o.key) in context.selected_asset_keys]
+        selected = context.selected_asset_keys
+        wanted = [o for o in step.declared(recipe) if step.whole or dg.AssetKey(o.key) in selected]
         made, failure = list[tuple[Output, CachedOutput]](), None
         try:
             for output in wanted:
@@ -84,9 +86,12 @@ def _step(house: House, step: Step) -> dg.AssetsDefinition:
             failure = error
         refresh_catalogue(house.home.lake)
         for output, record in made:  # also where a later one failed: they are there to be seen
-            yield from _results(house, output, record)
+            if not step.whole:
+                yield from _results(house, output, record)
         if failure is not None:
             raise failure
+        if step.whole:
+            yield _whole_result(house, step, made)
 
     return asset
 
@@ -103,9 +108,36 @@ def _spec(output: Output, table: Table, group: str) -> dg.AssetSpec:
     )
 
 
+def _whole_spec(step: Step, outputs: Sequence[Output]) -> dg.AssetSpec:
+    """Of several outputs that are one asset."""
+    inside = {output.key for output in outputs}
+    upstream = dict.fromkeys(key for output in outputs for key in output.upstream() if key not in inside)
+    return dg.AssetSpec(
+        [outputs[0].dataset, step.whole],
+        deps=[list(key) for key in upstream],
+        group_name=step.group,
+        kinds=set().union(*map(kinds_of, outputs)),
+        owners=OWNERS,
+        description=step.description,
+        code_version=digest([version_of(output) for output in outputs]),
+    )
+
+
+def _whole_result(house: House, step: Step, made: Sequence[tuple[Output, CachedOutput]]) -> dg.MaterializeResult:
+    dataset = made[0][0].dataset
+    metadata = {name: value for output, _ in made for name, value in shown(house, dataset, output.shown).items()}
+    told = {"reused": all(one.reused for _, one in made), "seconds_to_make": sum(one.seconds for _, one in made)}
+    reasons = {output.key[-1]: one.reason for output, one in made if not one.reused}
+    return dg.MaterializeResult(
+        asset_key=dg.AssetKey([dataset, step.whole]),
+        metadata=metadata | told | ({"reason": readable(reasons)} if reasons else {}),
+        data_version=dg.DataVersion(digest([one.content for _, one in made])),
+    )
+
+
 def version_of(output: Output) -> str:
     """An output's code and settings, as Dagster compares them: what differs there is stale in the UI too."""
-    return digest([output.code.digest, output.compared() if output.compared else output.parameters])
+    return digest([output.code.digest, {} if callable(output.settings) else output.parameters])
 
 
 def message(context: Any, house: House, output: Output, made: CachedOutput) -> None:
@@ -121,8 +153,7 @@ def message(context: Any, house: House, output: Output, made: CachedOutput) -> N
 def _results(house: House, output: Output, made: CachedOutput) -> Iterator[dg.MaterializeResult]:
     for table in output.tables:
         place = output.at(house) if table is output else house.home.place(table.key)
-        checks = [check for check in table.checks]
-        found = {check.name: check.result(house, table.key, made, place) for check in checks}
+        found = {check.name: check.result(house, table.key, made, place) for check in table.checks}
         yield dg.MaterializeResult(
             asset_key=dg.AssetKey(table.key),
             metadata=_metadata(house, output, table, made, place),
@@ -150,7 +181,8 @@ def _metadata(house: House, output: Output, table: Table, made: CachedOutput, pl
     tabular = table_metadata([place]) if place.suffix == ".parquet" else {}
     if isinstance(output.make, str):
         sources = {key_of(output.dataset, s): source_files(house, output.dataset, s)[0] for s in output.sources}
-        tabular["dagster/column_lineage"] = column_lineage(place, sources)
+        tables = {key: file for key, file in sources.items() if file.suffix == ".parquet"}
+        tabular["dagster/column_lineage"] = column_lineage(place, tables)
     told = {"reused": made.reused, "seconds_to_make": made.seconds, "path": dg.MetadataValue.path(str(place))}
     reason = {} if made.reused else {"reason": made.reason}
     return facts | tabular | shown(house, output.dataset, table.shown) | told | reason
@@ -164,9 +196,9 @@ def table_metadata(files: Sequence[Path]) -> dict[str, Any]:
 
 def column_lineage(file: Path, sources: Mapping[Key, Path]) -> dg.TableColumnLineage:
     """Columns that keep their name from a source table to the output, which is how the SQL here carries them."""
-    names = {key: set(pq.read_schema(source).names) for key, source in sources.items()}
+    names = {dg.AssetKey(key): set(pq.read_schema(source).names) for key, source in sources.items()}
     found = {
-        column: [dg.TableColumnDep(asset_key=dg.AssetKey(key), column_name=column) for key in names if column in names[key]]
+        column: [dg.TableColumnDep(key, column) for key in names if column in names[key]]
         for column in pq.read_schema(file).names
     }
     return dg.TableColumnLineage({column: deps for column, deps in found.items() if deps})
@@ -270,18 +302,15 @@ def _gathered(
 ) -> dg.Output[None]:
     if step.tidy is not None:
         step.tidy(parts)
-    made, output = None, None
+    made = []
     for output in step.whole(recipe, parts):
-        made = output.make_once(house, context)
-        message(context, house, output, made)
+        made.append((output.at(house), output.make_once(house, context)))
+        message(context, house, output, made[-1][1])
     refresh_catalogue(house.home.lake)
     metadata: dict[str, Any] = {"parts": len(parts)}
-    if made is not None and output is not None:
-        metadata |= {name: readable(value) for name, value in made.facts.items()}
-        place = output.at(house)
-        metadata |= table_metadata([place]) if place.suffix == ".parquet" else {"path": dg.MetadataValue.path(str(place))}
-    else:
-        metadata |= table_metadata(source_files(house, step.key[0], step.key[1]))
+    files = [made[0][0]] if made else source_files(house, step.key[0], step.key[1])
+    metadata |= {name: readable(value) for name, value in (made[0][1].facts if made else {}).items()}
+    metadata |= table_metadata(files) if files[0].suffix == ".parquet" else {"path": str(files[0])}
     metadata |= shown(house, step.key[0], step.shown)
-    version = made.content if made else digest(dict(parts))
+    version = made[0][1].content if made else digest(dict(parts))
     return dg.Output(None, metadata=metadata, data_version=dg.DataVersion(version))

@@ -6,14 +6,15 @@ from typing import Any
 
 import dagster as dg
 
-from assets.common import OWNERS, House, table_metadata
-from assets.evaluation import evaluation_code
+from assets.common import House
+from assets.factory import OWNERS, table_metadata
 from eiclip.files import digest
 from eiclip.history import RUN_METRICS, RUN_RANKS, RUNS, Run, keep_run
-from eiclip.storage.catalogue import connect
-from eiclip.storage.sql import read_sql
 from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import content_of
+from eiclip.storage.catalogue import connect, refresh_catalogue
+from eiclip.storage.code_version import code_version
+from eiclip.storage.sql import read_sql
 from eiclip.train.key import training_code
 from eiclip.variants import VARIANTS
 
@@ -39,7 +40,7 @@ def runs(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefiniti
         lake = house.home.lake
         run_id, new = keep_run(lake, _run(house, name, dataset, context))
         context.log.info(f"{name}: {'kept as' if new else 'the same result as'} run {run_id}")
-        lake.refresh_catalogue()
+        refresh_catalogue(lake)
         metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": dg.MetadataValue.md(_table(house, name))}
         return dg.MaterializeResult(metadata=table_metadata(lake.files(RUNS, name)) | metadata)
 
@@ -62,7 +63,7 @@ def _run(house: House, name: str, dataset: DatasetSettings, context: dg.AssetExe
         seed=house.settings.seed,
         settings=settings,
         data=data | {"shards": content_of(house.home.shards(name))},
-        code_version=digest([training_code(), evaluation_code()]),
+        code_version=digest([training_code().digest, code_version(["assets.evaluation:_embed"]).digest]),
         device=trained[list(VARIANTS)[-1]]["device"],
         seconds=round(seconds_since_start(context), 1),
     )

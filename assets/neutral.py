@@ -1,18 +1,17 @@
 """A dataset's shards and tables with neutral brand names: what `ablation_ambiguity` trains on beside the real ones."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.common import House
-from assets.shards import WRITERS
-from eiclip.files import source_version, whole_file
-from eiclip.storage.sql import read_sql
-from eiclip.storage.cache import content_of, make_once
+from assets.outputs import Given, Output
+from eiclip.storage.cache import content_digest
 
 RENAMED = ("tagged_entities", "entity_vocabulary")
 PRIOR, PRODUCTS = "semantic_prior", "products"
@@ -35,45 +34,64 @@ class Neutral:
         """A table that training reads, or that one is counted from."""
         return self.folder / f"{table}.parquet"
 
-    def _real(self, table: str) -> Path:
-        return self.house.home.lake.path(table, self.name)
-
     @functools.cached_property
     def names(self) -> dict[str, str]:
         """The made-up name of each brand."""
         from eiclip.ablations.neutral import names_of
 
-        return names_of(pq.read_table(self._real("tagged_entities")))
+        return names_of(pq.read_table(self.house.home.lake.path("tagged_entities", self.name)))
+
+    def outputs(self) -> list[Output]:
+        """In the order in which they can be made."""
+        names = {"names": self.names}
+        renamed = [
+            Output(
+                (self.name, table, "neutral"), make=_rename, sources=(table,), settings=names, place=self.table(table)
+            )
+            for table in RENAMED
+        ]
+        # Counted again: a brand that shared its name with an entity of another group no longer does.
+        tagged = self.table("tagged_entities")
+        prior = Output(
+            (self.name, PRIOR, "neutral"),
+            make=_count,
+            sources=(PRODUCTS,),
+            external={"tagged_entities": lambda: content_digest(tagged)},
+            place=self.table(PRIOR),
+            subject=tagged,
+            uses=("eiclip.lake:Lake",),
+            queries=(PRIOR,),
+        )
+        shards = Output(
+            (self.name, "shards", "neutral"),
+            make=_rename_shards,
+            sources=("shards",),
+            settings=names,
+            place=self.shards,
+        )
+        return [*renamed, prior, shards]
 
     def make(self) -> None:
         """Make what is not there, or not as it would be."""
-        for table in RENAMED:
-            self._once(self.table(table), self._real(table), functools.partial(self._rename, table))
-        sources = [self.table("tagged_entities"), self._real(PRODUCTS)]
-        inputs = {"sql": read_sql(PRIOR), "sources": [content_of(source) for source in sources]}
-        make_once(self.table(PRIOR), inputs, self._count)
-        self._once(self.shards, self.house.home.shards(self.name), self._rename_shards)
+        for output in self.outputs():
+            output.make_once(self.house)
 
-    def _once(self, output: Path, source: Path, make: Callable[[], dict[str, Any]]) -> None:
-        code = source_version("eiclip.ablations.neutral", *WRITERS)
-        make_once(output, {"code": code, "names": self.names, "source": content_of(source)}, make)
 
-    def _rename(self, table: str) -> dict[str, Any]:
-        """Renamed as it is and not drawn up again: ids stay, and with them all that row 5 sees of a brand."""
-        from eiclip.ablations.neutral import renamed_table
+def _rename(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
+    """Renamed as it is and not drawn up again: ids stay, and with them all that row 5 sees of a brand."""
+    from eiclip.ablations.neutral import renamed_table
 
-        with whole_file(self.table(table)) as temporary:
-            rows = renamed_table(pq.read_table(self._real(table)), self.names)
-            pq.write_table(rows, temporary, compression="zstd")
-        return {"brands": len(self.names)}
+    names = given.parameters["names"]
+    return renamed_table(given.table(given.of.sources[0]), names), {"brands": len(names)}
 
-    def _count(self) -> dict[str, Any]:
-        """Counted again: a brand that shared its name with an entity of another group no longer does."""
-        files = {"tagged_entities": [self.table("tagged_entities")], PRODUCTS: [self._real(PRODUCTS)]}
-        return {"rows": self.house.home.lake.query(PRIOR, self.table(PRIOR), files, {"dataset": self.name})}
 
-    def _rename_shards(self) -> dict[str, Any]:
-        from eiclip.ablations.neutral import renamed_shards
+def _count(given: Given) -> Mapping[str, Any]:
+    files = {"tagged_entities": [given.of.subject], PRODUCTS: given.files(PRODUCTS)}
+    return {"rows": given.house.home.lake.query(PRIOR, given.output, files, {"dataset": given.dataset})}
 
-        manifest = renamed_shards(self.house.home.shards(self.name), self.shards, self.names)
-        return {"samples": manifest["samples"]}
+
+def _rename_shards(given: Given) -> Mapping[str, Any]:
+    from eiclip.ablations.neutral import renamed_shards
+
+    manifest = renamed_shards(given.path("shards"), given.output, given.parameters["names"])
+    return {"samples": manifest["samples"]}

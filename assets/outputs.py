@@ -5,8 +5,11 @@ The function is handed a `Given`: the declared sources and parameters, and where
 at, so that what it comes to depends on what is recorded, and on code whose version is computed from that function on.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import contextlib
+import fcntl
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from assets.common import House
 from eiclip.lake import open_views
 from eiclip.readers.open import open_reader
 from eiclip.settings import DatasetSettings
-from eiclip.storage.cache import CachedOutput, Inputs, content_of, make_once, why_stale
+from eiclip.storage.cache import CachedOutput, Inputs, content_digest, content_of, make_once, read_record, why_stale
 from eiclip.storage.code_version import CodeVersion, code_version
 from eiclip.storage.sql import header, read_sql
 
@@ -78,14 +81,20 @@ class Output(Table):
     """A query of `sql/`, or a function at the top level of a module."""
     sources: tuple[str, ...] = ()
     """What it is made from: tables of the dataset, `shards`, `checkpoint/<variant>`, ...; or `general/...`."""
+    files_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Where a query knows its sources under another name: that name, and the sources under it."""
     optional: tuple[str, ...] = ()
     """Tables it reads as far as they are there, in all their parts."""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Settings it depends on: what a query takes, and what a function finds in `Given.parameters`."""
+    settings: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
+    """Settings it depends on: what a query takes, and what a function finds in `Given.parameters`. Those that take a
+    model library to find out are found out when they are needed, by a function.
+    """
     external: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     """What it is made from that is no output, by name: files of the user's, and what tells one state from another."""
     uses: tuple[str, ...] = ()
     """Functions (`module:name`) it depends on besides."""
+    queries: tuple[str, ...] = ()
+    """Queries of `sql/` it depends on besides."""
     code_of: tuple[str, ...] = ()
     """Functions it depends on in place of `make`, which only has them run, in a process of their own."""
     after: tuple[str, ...] = ()
@@ -98,8 +107,10 @@ class Output(Table):
     """Where it lies, if not where its key says."""
     inputs: Callable[[], Inputs] | None = None
     """What it is made from, where that is not its sources as a whole: some rows of a table, or a training's job."""
-    compared: Callable[[], Mapping[str, Any]] | None = None
-    """Settings it depends on, where they are not its parameters."""
+    subject: Any = None
+    """What its function works on, where that is an object made from the settings: a training, a study."""
+    alone: Path | None = None
+    """A lock file, where several runs may come to make it at once: one waits for the other."""
     first: Callable[[], None] | None = None
     """Called before anything else where it may be made: it brings what the inputs look at."""
     publish: "Callable[[Given], None] | None" = None
@@ -115,10 +126,9 @@ class Output(Table):
         """All assets that are made with it, itself first."""
         return (self, *self.also)
 
-    @property
-    def text(self) -> str:
-        """The description, for people."""
-        return described(self)
+    def showing(self, **functions: str) -> "Output":
+        """The same, with more to show."""
+        return replace(self, shown=functions)
 
     def at(self, house: House) -> Path:
         """Where it lies."""
@@ -129,13 +139,18 @@ class Output(Table):
         return list(dict.fromkeys(key_of(self.dataset, source) for source in self.after or self.sources))
 
     @cached_property
+    def parameters(self) -> Mapping[str, Any]:
+        """Its settings, by name."""
+        return self.settings() if callable(self.settings) else self.settings
+
+    @cached_property
     def code(self) -> CodeVersion:
         """Version of the code that decides its content."""
         written = () if self.is_folder else WRITERS
         if isinstance(self.make, str):
             return code_version((*written, *self.uses), (self.make,))
         made_by = self.code_of or (f"{self.make.__module__}:{self.make.__qualname__}",)
-        return code_version((*made_by, *written, *self.uses))
+        return code_version((*made_by, *written, *self.uses), self.queries)
 
     @property
     def is_folder(self) -> bool:
@@ -154,7 +169,7 @@ class Output(Table):
         sources: dict[str, Any] = {source: source_content(house, self.dataset, source) for source in self.sources}
         lake = house.home.lake
         for table in self.optional:
-            sources[table] = {file.stem: _known_content(file) for file in lake.files(table, self.dataset)}
+            sources[table] = {file.stem: known_content(file) for file in lake.files(table, self.dataset)}
         sources |= {name: look() for name, look in self.external.items()}
         return {"code": self.code, "parameters": self.parameters, "sources": sources}
 
@@ -166,6 +181,10 @@ class Output(Table):
 
     def make_once(self, house: House, context: Any = None, trainer: Any = None) -> CachedOutput:
         """Make it, unless it is as it would be."""
+        with _alone(self.alone) if self.alone else contextlib.nullcontext():
+            return self._make_once(house, context, trainer)
+
+    def _make_once(self, house: House, context: Any, trainer: Any) -> CachedOutput:
         if self.first is not None:
             self.first()
         output, inputs = self.at(house), self.made_from(house)
@@ -179,13 +198,15 @@ class Output(Table):
     def _make(self, house: House, given: "Given") -> Mapping[str, Any]:
         lake = house.home.lake
         if isinstance(self.make, str):
-            files = {source: given.files(source) for source in self.sources}
+            known = self.files_of or {source: (source,) for source in self.sources}
+            files = {view: [file for one in sources for file in given.files(one)] for view, sources in known.items()}
             return {"rows": lake.query(self.make, given.output, files, self.parameters)}
         made = self.make(given)
-        if isinstance(made, pa.Table):
-            lake.write_file(made, given.output)
-            return {"rows": made.num_rows}
-        return made
+        rows, facts = made if isinstance(made, tuple) else (made, {})
+        if not isinstance(rows, pa.Table):
+            return rows
+        lake.write_file(rows, given.output)
+        return {"rows": rows.num_rows} | facts
 
 
 @dataclass(frozen=True)
@@ -219,7 +240,7 @@ class Given:
 
     def files(self, source: str) -> list[Path]:
         """The files of a declared source."""
-        if source not in (*self.of.sources, *self.of.optional):
+        if source not in (*self.of.sources, *self.of.optional, *itertools.chain(*self.of.files_of.values())):
             raise KeyError(f"{'/'.join(self.of.key)} does not declare {source!r} as a source")
         return source_files(self.house, self.dataset, source)
 
@@ -229,13 +250,14 @@ class Given:
         return file
 
     @property
-    def settings(self) -> DatasetSettings:
-        """Of the dataset: to open its raw files with. What they decide is among the parameters."""
+    def entry(self) -> DatasetSettings:
+        """The dataset's entry of the settings, to open its raw files with: what it decides is among the parameters."""
         return self.house.datasets()[self.dataset]
 
     def table(self, source: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
         """A declared source's rows."""
-        read = [pq.read_table(f, columns=columns, filters=filters, partitioning=None) for f in self.files(source)]
+        names = None if columns is None else list(columns)
+        read = [pq.read_table(f, columns=names, filters=filters, partitioning=None) for f in self.files(source)]
         return pa.concat_tables(read)
 
     def beside(self, number: int = 0) -> Path:
@@ -247,8 +269,8 @@ class Given:
         return self.house.home.place((self.dataset, table))
 
 
-Maker = Callable[[Given], "pa.Table | Mapping[str, Any]"]
-"""Makes an output: returns its rows, or writes it (whole or not at all) and returns facts."""
+Maker = Callable[[Given], "pa.Table | tuple[pa.Table, Mapping[str, Any]] | Mapping[str, Any]"]
+"""Makes an output: returns its rows (and facts), or writes it, whole or not at all, and returns facts."""
 
 
 @dataclass(frozen=True)
@@ -262,6 +284,10 @@ class Step:
     subset: bool = False
     """Whether some of its assets can be made without the others."""
     trains: bool = False
+    whole: str = ""
+    """Where its outputs are one asset: that asset's name."""
+    description: str = ""
+    """Of that asset."""
 
     def declared(self, recipe: Mapping[str, Any] | None = None) -> Sequence[Output]:
         """Its outputs; `recipe`: what a run's configuration changes of trainings."""
@@ -281,7 +307,7 @@ class PartedStep:
     """Names of its parts, in the order in which they are begun."""
     part: Callable[[Mapping[str, Any], str], Output]
     whole: Callable[[Mapping[str, Any], Mapping[str, str]], Sequence[Output]]
-    """What is made of the parts (name -> content), which by then are there; the last stands for the asset."""
+    """What is made of the parts (name -> content) when they are there, in order; the first stands for the asset."""
     prepare: Callable[[Mapping[str, Any], Any], None] | None = None
     """Called before the parts are named, with the step's log."""
     tidy: Callable[[Mapping[str, str]], None] | None = None
@@ -289,6 +315,14 @@ class PartedStep:
     shown: Mapping[str, str] = field(default_factory=dict)
     trains: bool = False
     code: CodeVersion | None = None
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def described(table: Table) -> str:
@@ -305,6 +339,11 @@ def kinds_of(table: Table) -> set[str]:
     """What an asset is made with, as its tags in the UI."""
     made_by_query = isinstance(table, Output) and isinstance(table.make, str)
     return set(table.kinds) or {"parquet"} | ({"duckdb"} if made_by_query else set())
+
+
+def prefixed(prefix: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Sources of one kind: `checkpoint/` and variants."""
+    return tuple(prefix + name for name in names)
 
 
 def key_of(dataset: str, source: str) -> Key:
@@ -335,9 +374,8 @@ def raw_content(house: House, name: str) -> Any:
     return content_of(house.home.raw(name)) if dataset.embedded else open_reader(house.home, name, dataset).stamps()
 
 
-def _known_content(file: Path) -> str:
-    from eiclip.storage.cache import content_digest, read_record
-
+def known_content(file: Path) -> str:
+    """Content of a file, from its record where it has one."""
     known, _ = read_record(file)
     return str(known["content"]) if known else content_digest(file)
 

@@ -36,7 +36,7 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step | Part
         RAW_TEXT,
         frozenset({KINDS[dataset.kind], "file"}),
         make=_draw,
-        parameters={
+        settings={
             "kind": dataset.kind,
             "seed": house.settings.seed,
             "sizes": sizes.model_dump(exclude={"general_images", "pretraining_epochs"}),
@@ -48,7 +48,7 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step | Part
         make=_records,
         after=("raw_files",),
         external=raw,
-        parameters=_reading(dataset),
+        settings=_reading(dataset),
         checks=(
             Check(
                 "rows_in_are_in_records",
@@ -114,7 +114,7 @@ def _draw(given: Given) -> Mapping[str, Any]:
 
 
 def _records(given: Given) -> Mapping[str, Any]:
-    reader = open_reader(given.house.home, given.dataset, given.settings)
+    reader = open_reader(given.house.home, given.dataset, given.entry)
     counts = write_records(reader, given.dataset, given.output)
     return {"rows_in": counts.rows_in, "usable": counts.usable, "rejected": counts.rejected}
 
@@ -126,11 +126,11 @@ def _as_many_as_raw_rows(made: CachedOutput, place: Path) -> tuple[bool, dict[st
 
 def _reviews(given: Given) -> Mapping[str, Any]:
     reviews, rejected = given.output, given.beside()
-    if given.settings.reviews is None:
+    if given.entry.reviews is None:
         given.house.home.lake.write_file(SCHEMA.empty_table(), reviews)
         given.house.home.lake.write_file(REJECTED_SCHEMA.empty_table(), rejected)
         return {"rows_in": 0}
-    place = local_file(given.settings.reviews, given.house.home.fetched(given.dataset))
+    place = local_file(given.entry.reviews, given.house.home.fetched(given.dataset))
     return asdict(write_reviews(place, reviews, rejected, given.dataset))
 
 
@@ -180,18 +180,20 @@ def _photos_of(house: House, name: str, dataset: DatasetSettings, part: str) -> 
             if reader.photos_in_rows
             else reader.photos_fingerprint(refs)
         )
-        known, _ = read_record(output)  # what could not be fetched is asked again when it may be made, and not by others
+        known, _ = read_record(
+            output
+        )  # what could not be fetched is asked again when it may be made, and not by others
         failed = failures if failures is not None else known["inputs"]["sources"]["failures"] if known else {}
         return {"code": declared.code, "sources": {"rows": asked, "photos": photos, "failures": failed}}
 
     declared = Output(
-        (name, "photos", part), make=_examine, sources=("records",), parameters={"part": part}, place=output,
+        (name, "photos", part), make=_examine, sources=("records",), settings={"part": part}, place=output,
         inputs=inputs, first=fetch,
     )  # fmt: skip
     return declared
 
 
 def _examine(given: Given) -> Mapping[str, Any]:
-    rows = part_rows_of([given.path("records")], given.parameters["part"], given.settings.part_rows)
-    reader = open_reader(given.house.home, given.dataset, given.settings)
+    rows = part_rows_of([given.path("records")], given.parameters["part"], given.entry.part_rows)
+    reader = open_reader(given.house.home, given.dataset, given.entry)
     return write_photos(rows, reader, given.dataset, given.output, given.inputs["sources"]["failures"])

@@ -1,5 +1,6 @@
 """The relations that DuckDB makes of a dataset's records, run in order as one step."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ REVIEW_CHARACTERS = 500
 """Of each helpful review that is added to a description."""
 UNITS = {"fashiongen": "row", "amazon": "line", "table": "row", "styles": "row"}
 DUPLICATES = {"distance": 0, "similarity": 0.6}
+Settings = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 CHECKS = {
     "products": Check(
         "no_product_in_two_splits",
@@ -39,12 +41,10 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
     return [Step(f"{name}__relations", f"{name}/relations", relations(name, dataset), subset=True)]
 
 
-def query(name: str, table: str, sources: tuple[str, ...], parameters: dict[str, Any] | None = None) -> Output:
+def query(name: str, table: str, sources: tuple[str, ...], settings: Settings | None = None) -> Output:
     """A table that `sql/<table>.sql` makes."""
     checks = (CHECKS[table],) if table in CHECKS else ()
-    return Output(
-        (name, table), make=table, sources=sources, parameters=parameters or {}, checks=checks
-    )
+    return Output((name, table), make=table, sources=sources, settings=settings or {}, checks=checks)
 
 
 def relations(name: str, dataset: DatasetSettings) -> list[Output]:

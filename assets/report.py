@@ -2,21 +2,22 @@
 
 import dataclasses
 import json
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets import same_style_metrics
 from assets.ablations import ablation_keys
-from assets.common import OWNERS, House, Recipe, result, say
+from assets.common import House
+from assets.factory import OWNERS, Recipe, message
 from assets.history import seconds_since_start
+from assets.outputs import Given, Output, known_content
+from assets.same_style import MEASURES
 from assets.same_style_study import study_keys
-from eiclip.files import source_version
 from eiclip.history import installed_versions
-from eiclip.storage.catalogue import CATALOGUE, connect
-from eiclip.storage.sql import read_sql
-from eiclip.storage.cache import Made, content_digest, content_of, make_once
+from eiclip.storage.cache import CachedOutput
+from eiclip.storage.catalogue import CATALOGUE, connect, refresh_catalogue
+from eiclip.storage.code_version import code_version
 
 if TYPE_CHECKING:
     from eiclip.report.about import About
@@ -54,7 +55,7 @@ PROFILE = (
     "quarantine",
     "compositions",
 )
-SAME_STYLE = ("pair_funnel", *same_style_metrics.TABLES)
+SAME_STYLE = ("pair_funnel", *MEASURES)
 """Assets of same-style retrieval that the report shows."""
 RESULT_TABLES = (
     *RESULTS,
@@ -71,7 +72,8 @@ RESULT_TABLES = (
 )
 """Tables that the report reads; what is not there it does without."""
 
-CATALOGUE_KEY = dg.AssetKey(["results", "catalogue"])
+CODE = ("assets.report:_write", "eiclip.storage.catalogue:refresh_catalogue")
+CATALOGUE_KEY, REPORT_KEY = dg.AssetKey(["results", "catalogue"]), ("results", "report")
 
 
 def catalogue(house: House) -> dg.AssetsDefinition:
@@ -89,7 +91,7 @@ def catalogue(house: House) -> dg.AssetsDefinition:
         description=f"`{CATALOGUE}`: a view per table, rebuilt and renamed into place; safe to keep open during a run.",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        path = house.home.lake.refresh_catalogue()
+        path = refresh_catalogue(house.home.lake)
         with connect(house.home.root) as connection:
             views = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
             counts = {view: connection.table(view).count("*").fetchall()[0][0] for view in views}
@@ -105,8 +107,9 @@ def report(house: House) -> dg.AssetsDefinition:
     """The HTML page, and the same content as metadata."""
 
     @dg.asset(
-        key=["results", "report"],
-        deps=[CATALOGUE_KEY, *ablation_keys(house), *study_keys(house)],
+        key=list(REPORT_KEY),
+        deps=[CATALOGUE_KEY, *(list(key) for key in (*ablation_keys(house), *study_keys(house)))],
+        code_version=code_version(CODE).digest,
         group_name="results",
         kinds={"html"},
         owners=OWNERS,
@@ -114,60 +117,55 @@ def report(house: House) -> dg.AssetsDefinition:
         "where it wins, gates, interventions, ablations, queries won and lost, the data, and how it was made.",
     )
     def asset(context: dg.AssetExecutionContext, recipe: Recipe) -> dg.MaterializeResult:
-        seconds = seconds_since_start(context)
-        made, shown = make_report(house, _about(house, recipe), seconds)
-        say(context, made, house.home.report)
+        output = page(house, _about(house, recipe), seconds_since_start(context))
+        made = output.make_once(house, context)
+        message(context, house, output, made)
         context.log.info(_summary(house, made, seconds_since_start(context)))
-        metadata = {name: dg.MetadataValue.md(text) for name, text in shown.items()}
-        return result(made, house.home.report, metadata=metadata)
+        texts = json.loads(output.beside[0].read_text(encoding="utf-8"))
+        metadata: dict[str, Any] = {name: dg.MetadataValue.md(text) for name, text in texts.items()}
+        told = {"reused": made.reused, "reason": made.reason, "path": dg.MetadataValue.path(str(house.home.report))}
+        return dg.MaterializeResult(metadata=metadata | told, data_version=dg.DataVersion(made.content))
 
     return asset
 
 
-def make_report(house: House, about: "About", seconds: float) -> tuple[Made, dict[str, str]]:
-    """Write the page, unless all it is made from is as it was; returns the same content as markdown by title.
+def page(house: House, about: "About", seconds: float = 0.0) -> Output:
+    """The page, and the same content as markdown by title beside it.
 
     Args:
         house: settings and home.
         about: what the run was.
         seconds: from the run's start to here; a page that is not made again keeps those of the run that made it.
     """
-    output, beside = house.home.report, house.home.report.with_suffix(".json")
-    if not beside.is_file():
-        output.unlink(missing_ok=True)  # both are made together
-    inputs = {
-        "code": [
-            source_version("eiclip.report", "eiclip.variants", "eiclip.ablations.trials"),
-            read_sql("run_summary"),
-        ],
-        "about": dataclasses.asdict(about),
-        "tables": _contents(house),
-    }
+    facts = {**about.facts, "job seconds until this report": f"{seconds:.0f}"}
+    return Output(
+        REPORT_KEY,
+        make=_write,
+        settings={"about": dataclasses.asdict(about)},
+        external={"tables": lambda: _contents(house)},
+        code_of=CODE,
+        place=house.home.report,
+        beside=(house.home.report.with_suffix(".json"),),
+        subject=dataclasses.replace(about, facts=facts),
+    )
 
-    def make() -> dict[str, Any]:
-        from eiclip.report.write import write_report
 
-        facts = {**about.facts, "job seconds until this report": f"{seconds:.0f}"}
-        told = dataclasses.replace(about, facts=facts)
-        return write_report(house.home.root, output, datasets=list(house.datasets()), about=told, metadata=beside)
+def _write(given: Given) -> Mapping[str, Any]:
+    from eiclip.report.write import write_report
 
-    made = make_once(output, inputs, make)
-    return made, json.loads(beside.read_text(encoding="utf-8"))
+    root, datasets = given.house.home.root, list(given.house.datasets())
+    return write_report(root, given.output, datasets=datasets, about=given.of.subject, metadata=given.beside())
 
 
 def _contents(house: House) -> dict[str, str]:
-    """Digests of every file that the report reads: of what it is made, where it has a record, else its own."""
+    """Contents of every file that the report reads."""
     lake = house.home.lake
     files = [file for name in house.datasets() for table in RESULT_TABLES for file in lake.files(table, name)]
     files += [house.home.shards(name) for name in house.datasets()]
-    return {str(file.relative_to(house.home.root)): _content(file) for file in files if file.exists()}
+    return {str(file.relative_to(house.home.root)): known_content(file) for file in files if file.exists()}
 
 
-def _content(file: Path) -> str:
-    return content_of(file) if file.with_name(f"{file.name}.made.json").is_file() else content_digest(file)
-
-
-def _summary(house: House, made: Made, seconds: float) -> str:
+def _summary(house: House, made: CachedOutput, seconds: float) -> str:
     """What a person on a terminal wants to read last: leaderboards, headlines, where all lies, how long it took."""
     from eiclip.report.tables import leaderboard_markdown
 

@@ -1,30 +1,32 @@
 """Same-style retrieval: pairs out of clicks, models trained on them, products in three views, and their evaluation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from assets import training
-from assets.common import OWNERS, House, result, say, sql_description, table_metadata
-from assets.evaluation import evaluation_code
-from assets.raw import raw_fingerprint
-from eiclip.files import source_version
-from eiclip.lake import open_views
-from eiclip.storage.sql import read_sql
+from assets.common import House
+from assets.outputs import Check, Given, Output, Step, Table, prefixed, raw_content
 from eiclip.locations import local_file, stamp
-from eiclip.same_style.log import LOG_QUERIES, write_log
-from eiclip.same_style.mining import MINING_VARIANT, QUERIES, SOURCES, TABLES, check_parameters, mine_pairs
+from eiclip.same_style.log import write_log
+from eiclip.same_style.mining import MINING_VARIANT, SOURCES, TABLES, check_parameters, mine_pairs
 from eiclip.same_style.related import write_related
 from eiclip.settings import DatasetSettings
-from eiclip.storage.cache import Made, content_of, make_once
+from eiclip.storage.sql import header
 from eiclip.variants import SAME_STYLE_ROWS, Variant
 
 VIEWS = "product_views"
-CHECK = "pairs_keep_their_constraints"
+RANKS, METRICS, INTERVALS, COMPARISONS, CURVE = MEASURES = tuple(
+    f"same_style_{table}" for table in ("ranks", "metrics", "intervals", "comparisons", "pr_curve")
+)
+TRUTH = ("styles", "product_groups", "products", "images")
+"""What the rows are measured by, and the model-free rows made from."""
+SHOWN = "eiclip.report.same_style_tables:"
+QUERY = frozenset({"duckdb", "parquet"})
 
 
 def group_of(name: str) -> str:
@@ -32,200 +34,220 @@ def group_of(name: str) -> str:
     return f"{name}/same_style"
 
 
-def build(house: House, name: str, dataset: DatasetSettings) -> list[dg.AssetsDefinition]:
-    """What is made of the clicks of a dataset: pairs, models, and every product in three views under each."""
+def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
+    """What is made of the clicks of a dataset: pairs, models, products in three views, and how well they are found."""
+    group = group_of(name)
     own = [row for row in SAME_STYLE_ROWS.values() if row.pairs != "none" or not dataset.table_1]
     return [
-        clicks(house, name, dataset),
-        pairs(house, name, dataset),
-        *(training.checkpoint(house, name, dataset, row, "same_style") for row in own),
-        *(product_views(house, name, row) for row in SAME_STYLE_ROWS.values()),
+        Step(f"{name}__clicks", group, clicks(house, name, dataset)),
+        Step(f"{name}__pairs", group, [pairs(name, dataset)]),
+        *(training.checkpoint_step(house, name, dataset, row, "same_style") for row in own),
+        *(Step(f"{name}__{VIEWS}__{row.name}", group, [views(name, row)]) for row in SAME_STYLE_ROWS.values()),
+        Step(f"{name}__same_style_metrics", group, measures(house, name)),
     ]
 
 
-def clicks(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
+def clicks(house: House, name: str, dataset: DatasetSettings) -> list[Output]:
     """The click log as it can be used, and what of it cannot; and what Amazon's metadata say of related products."""
-    tables = ("click_log", "click_rejections", "related_items")
-
-    @dg.multi_asset(
-        name=f"{name}__clicks",
-        specs=[_spec(name, table, [[name, "raw_files"]], {"duckdb", "parquet"}) for table in tables],
-    )
-    def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        for table, made in _make_clicks(house, name, dataset).items():
-            output = house.home.lake.path(table, name)
-            say(context, made, output)
-            yield result(made, output, key=dg.AssetKey([name, table]), metadata=table_metadata([output]))
-        house.home.lake.refresh_catalogue()
-
-    return asset
-
-
-def _make_clicks(house: House, name: str, dataset: DatasetSettings) -> dict[str, Made]:
-    settings, lake, log = dataset.same_style, house.home.lake, house.home.clicks(name, dataset)
+    settings, log = dataset.same_style, house.home.clicks(name, dataset)
     assert settings is not None
-    output, rejections, related = (
-        lake.path(table, name) for table in ("click_log", "click_rejections", "related_items")
-    )
-    embedded = dataset.embedded and settings.log is None
-    seen = {
-        "code": [source_version("eiclip.same_style.log", "eiclip.same_style.log_files"), *map(read_sql, LOG_QUERIES)],
-        "log": raw_fingerprint(house, name, dataset) if embedded else "none" if log is None else stamp(log),
-        "columns": settings.columns.model_dump(),
-        "latest": settings.mining.latest_time,
-    }
+    drawn = dataset.embedded and settings.log is None
 
-    def make_log() -> dict[str, Any]:
-        latest, cache = settings.mining.latest_time, house.home.fetched(name)
-        return asdict(write_log(log, settings.columns, name, output, rejections, cache=cache, latest=latest))
+    def raw() -> Any:
+        return raw_content(house, name)
 
-    def make_related() -> dict[str, Any]:
-        return {"rows": write_related(_metadata(house, name, dataset), name, related)}
+    def look() -> Any:
+        return raw() if drawn else "none" if log is None else {file: rest for file, *rest in stamp(log)}
 
-    if not rejections.is_file():  # the two are one output
-        output.unlink(missing_ok=True)
-    of_log = make_once(output, seen, make_log)
-    code = [source_version("eiclip.same_style.related"), read_sql("related_items")]
-    told = {"code": code, "raw": raw_fingerprint(house, name, dataset)}
-    return {
-        "click_log": of_log,
-        "click_rejections": make_once(rejections, seen, lambda: {"rows": of_log.facts["rejected"]}),
-        "related_items": make_once(related, told, make_related),
-    }
+    return [
+        Output(
+            (name, "click_log"),
+            "\n\n".join(header("click_log")),
+            QUERY,
+            make=_log,
+            after=("raw_files",),
+            external={"log_files": look},
+            settings={"columns": settings.columns.model_dump(), "latest": settings.mining.latest_time},
+            also=(Table((name, "click_rejections"), "\n\n".join(header("click_rejections")), QUERY),),
+        ),
+        Output(
+            (name, "related_items"),
+            "\n\n".join(header("related_items")),
+            QUERY,
+            make=_related,
+            after=("raw_files",),
+            external={"raw_files": raw},
+        ),
+    ]
 
 
-def _metadata(house: House, name: str, dataset: DatasetSettings) -> Path | None:
+def _log(given: Given) -> Mapping[str, Any]:
+    home, settings = given.house.home, given.entry.same_style
+    assert settings is not None
+    log, rejections = home.clicks(given.dataset, given.entry), given.place("click_rejections")
+    cache, latest = home.fetched(given.dataset), given.parameters["latest"]
+    return asdict(write_log(log, settings.columns, given.dataset, given.output, rejections, cache=cache, latest=latest))
+
+
+def _related(given: Given) -> Mapping[str, Any]:
+    return {"rows": write_related(_metadata(given), given.dataset, given.output)}
+
+
+def _metadata(given: Given) -> Path | None:
     """Amazon's metadata file, of a dataset that has one."""
+    home, dataset = given.house.home, given.entry
     if dataset.kind != "amazon":
         return None
     if dataset.metadata is None:
-        return house.home.raw(name) / "meta_Fashion.json.gz"
-    return local_file(dataset.metadata, house.home.fetched(name))
+        return home.raw(given.dataset) / "meta_Fashion.json.gz"
+    return local_file(dataset.metadata, home.fetched(given.dataset))
 
 
-def pairs(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
+def pairs(name: str, dataset: DatasetSettings) -> Output:
     """Pairs of products: all that were clicked together, and those that are taken for one style."""
-    upstream = [[name, source] for source in SOURCES if source != VIEWS] + [[name, VIEWS, MINING_VARIANT]]
-
-    @dg.multi_asset(
-        name=f"{name}__pairs",
-        specs=[_spec(name, table, upstream, {"duckdb", "parquet"}) for table in TABLES],
-        check_specs=[
-            dg.AssetCheckSpec(
-                CHECK,
-                asset=[name, "positive_pairs"],
-                blocking=True,
-                description="Every pair is of two training products that satisfy the settings' constraints.",
-            )
-        ],
-    )
-    def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        for table, made in _make_pairs(house, name, dataset).items():
-            output, key = house.home.lake.path(table, name), dg.AssetKey([name, table])
-            say(context, made, output)
-            checks = [_checked(house, name, dataset)] if table == "positive_pairs" else []
-            metadata = table_metadata([output]) | (_funnel(output) if table == "pair_funnel" else {})
-            yield result(made, output, key=key, metadata=metadata, checks=checks)
-        house.home.lake.refresh_catalogue()
-
-    return asset
-
-
-def _make_pairs(house: House, name: str, dataset: DatasetSettings) -> dict[str, Made]:
-    lake, settings = house.home.lake, dataset.same_style
-    assert settings is not None
-    sources = {source: lake.path(source, name, MINING_VARIANT if source == VIEWS else "data") for source in SOURCES}
-    inputs = {
-        "code": [source_version("eiclip.same_style.mining"), *map(read_sql, QUERIES)],
-        "settings": settings.mining.model_dump(exclude={"latest_time"}),
-        "sources": {source: content_of(path) for source, path in sources.items()},
-    }
-    outputs = {table: lake.path(table, name) for table in TABLES}
-    if not all(output.is_file() for output in outputs.values()):  # they are one output
-        outputs[TABLES[0]].unlink(missing_ok=True)
-    counts: dict[str, int] = {}
-
-    def mine() -> dict[str, Any]:
-        counts.update(mine_pairs({s: [path] for s, path in sources.items()}, name, settings.mining, outputs))
-        return {"rows": counts[TABLES[0]]}
-
-    def counted(table: str) -> Callable[[], dict[str, Any]]:
-        return lambda: {"rows": counts[table]}
-
-    made = {TABLES[0]: make_once(outputs[TABLES[0]], inputs, mine)}
-    return made | {table: make_once(outputs[table], inputs, counted(table)) for table in TABLES[1:]}
-
-
-def _checked(house: House, name: str, dataset: DatasetSettings) -> dg.AssetCheckResult:
     assert dataset.same_style is not None
-    with duckdb.connect() as connection:
-        tables = ("positive_pairs", "products")
-        open_views(connection, {table: [house.home.lake.path(table, name)] for table in tables})
-        query = read_sql(f"checks/{CHECK}")
-        offenders = connection.sql(query, params=check_parameters(dataset.same_style.mining)).fetchall()
-    metadata: dict[str, Any] = {
-        "offenders": len(offenders),
-        "examples": dg.MetadataValue.json([str(row) for row in offenders[:5]]),
-    }
-    return dg.AssetCheckResult(
-        check_name=CHECK,
-        asset_key=dg.AssetKey([name, "positive_pairs"]),
-        passed=not offenders,
-        metadata=metadata,
+    mining = dataset.same_style.mining
+    held = Check(
+        "pairs_keep_their_constraints",
+        "Every pair is of two training products that satisfy the settings' constraints.",
+        reads=("products",),
+        parameters=check_parameters(mining),
+    )
+    clicked, positive, funnel = ("\n\n".join(header(f"mining/{table}")) for table in TABLES)
+    return Output(
+        (name, "click_pairs"),
+        clicked,
+        QUERY,
+        make=_mine,
+        sources=tuple(f"{VIEWS}/{MINING_VARIANT}" if source == VIEWS else source for source in SOURCES),
+        settings=mining.model_dump(mode="json", exclude={"latest_time"}),
+        also=(
+            Table((name, "positive_pairs"), positive, QUERY, (held,)),
+            Table((name, "pair_funnel"), funnel, QUERY, shown={"funnel": f"{SHOWN}funnel_table"}),
+        ),
     )
 
 
-def _funnel(output: Path) -> dict[str, Any]:
-    """What each step of the mining kept and lost, as Dagster's UI shows it."""
-    with duckdb.connect() as connection:
-        connection.read_parquet(str(output)).create_view("pair_funnel")
-        rows = connection.sql("SELECT name, unit, kept, lost, why FROM pair_funnel ORDER BY step").fetchall()
-    lines = [f"| {step} | {kept:,} {unit} | {lost:,} | {why or ''} |" for step, unit, kept, lost, why in rows]
-    return {"funnel": dg.MetadataValue.md("\n".join(["| step | kept | lost | why |", "|---|---|---|---|", *lines]))}
+def _mine(given: Given) -> Mapping[str, Any]:
+    settings = given.entry.same_style
+    assert settings is not None
+    sources = {source.partition("/")[0]: given.files(source) for source in given.of.sources}
+    outputs = {table: given.output if table == TABLES[0] else given.place(table) for table in TABLES}
+    counts = mine_pairs(sources, given.dataset, settings.mining, outputs)
+    return {"rows": counts[TABLES[0]]}
 
 
-def product_views(house: House, name: str, variant: Variant) -> dg.AssetsDefinition:
+def views(name: str, variant: Variant) -> Output:
     """Every product of a dataset under one variant, in three views."""
-
-    @dg.asset(
-        key=[name, VIEWS, variant.name],
-        deps=[[name, "checkpoint", variant.name], [name, "shards"]],
-        group_name=group_of(name),
-        kinds={"pytorch", "parquet"},
-        owners=OWNERS,
-        description=f"{variant.title}: one row per product of any split; its photos, its text and both together as "
-        "unit-length embeddings of one space.",
+    return Output(
+        (name, VIEWS, variant.name),
+        f"{variant.title}: one row per product of any split; its photos, its text and both together as unit-length "
+        "embeddings of one space.",
+        frozenset({"pytorch", "parquet"}),
+        make=_views,
+        sources=(f"checkpoint/{variant.name}", "shards"),
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        output = house.home.lake.path(VIEWS, name, variant.name)
-        folder, shards = house.home.checkpoint(name, variant.name), house.home.shards(name)
-        inputs = {
-            "code": [evaluation_code(), source_version("eiclip.views")],
-            "checkpoint": content_of(folder),
-            "shards": content_of(shards),
-        }
-
-        def make() -> dict[str, Any]:
-            from eiclip.views import views_of_checkpoint
-
-            device = house.step_device()
-            house.home.lake.write(views_of_checkpoint(folder, shards, name, device), VIEWS, name, variant.name)
-            return {"device": device}
-
-        made = make_once(output, inputs, make)
-        say(context, made, output)
-        house.home.lake.refresh_catalogue()
-        return result(made, output, metadata=table_metadata([output]))
-
-    return asset
 
 
-def _spec(name: str, table: str, upstream: list[list[str]], kinds: set[str]) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        [name, table],
-        deps=upstream,
-        group_name=group_of(name),
-        kinds=kinds,
-        owners=OWNERS,
-        description=sql_description(table),
-    )
+def _views(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
+    from eiclip.views import views_of_checkpoint
+
+    device, (checkpoint, shards) = given.device, map(given.path, given.of.sources)
+    return views_of_checkpoint(checkpoint, shards, given.dataset, device), {"device": device}
+
+
+def measures(house: House, name: str) -> list[Output]:
+    """How well each row finds products of one style: the tables of the settings' seed."""
+    sources = (*prefixed(f"{VIEWS}/", SAME_STYLE_ROWS), "shards", *TRUTH)
+    seed = {"seed": house.settings.seed}
+    return [
+        Output((name, RANKS), make=_ranks, sources=sources, settings=seed),
+        *of_ranks(name),
+        Output((name, CURVE), make=_curve, sources=sources, settings=seed),
+    ]
+
+
+def of_ranks(name: str, part: str = "", ranks: tuple[str, ...] = (RANKS,), seed: int | None = None) -> list[Output]:
+    """Measures, intervals and comparisons of ranks, in one part of their tables.
+
+    Args:
+        name: the dataset.
+        part: of the tables; the whole of them without.
+        ranks: parts of the table of ranks; those of several seeds are drawn together.
+        seed: whose own intervals and comparisons are left out, being in another part.
+    """
+    place, kept = ((part,) if part else ()), {"left_out": seed}
+    return [
+        Output((name, METRICS, *place), make=METRICS, sources=ranks[-1:], files_of={RANKS: ranks[-1:]}),
+        Output((name, INTERVALS, *place), make=_intervals, sources=ranks, settings=kept),
+        Output(
+            (name, COMPARISONS, *place),
+            make=_comparisons,
+            sources=ranks,
+            settings=kept,
+            shown={"table": f"{SHOWN}measure_table(mrr)"},
+        ),
+    ]
+
+
+def _intervals(given: Given) -> pa.Table:
+    """Every measure with its 95 % interval over styles."""
+    from eiclip.same_style.uncertainty import same_style_intervals
+
+    return _of_ranks(given, same_style_intervals)
+
+
+def _comparisons(given: Given) -> pa.Table:
+    """Differences between rows, and of the joint view with the better single one, with intervals."""
+    from eiclip.same_style.uncertainty import same_style_comparisons
+
+    return _of_ranks(given, same_style_comparisons)
+
+
+def _of_ranks(given: Given, make: Callable[[pa.Table], pa.Table]) -> pa.Table:
+    found = make(pa.concat_tables(given.table(source) for source in given.of.sources))
+    seed = given.parameters["left_out"]
+    return found if seed is None else found.filter(pc.field("seed").is_null() | (pc.field("seed") != seed))
+
+
+def _ranks(given: Given) -> pa.Table:
+    """One row per row, pair of views and test product whose style has another one: the rank of the best of its style
+    among all other test products; ties count against the model.
+    """
+    from eiclip.same_style.evaluate import same_style_ranks
+
+    return _over_views(given, same_style_ranks)
+
+
+def _curve(given: Given) -> pa.Table:
+    """Duplicate detection: precision and recall of pairs of test products by threshold on their cosine."""
+    from eiclip.same_style.pairs_curve import same_style_pr_curve
+
+    return _over_views(given, same_style_pr_curve)
+
+
+def _over_views(given: Given, make: Callable[..., pa.Table]) -> pa.Table:
+    given.house.step_device()
+    styles, groups, seed = given.table("styles"), given.table("product_groups"), given.parameters["seed"]
+    parts: Sequence[pa.Table] = [
+        make(view, styles, given.dataset, variant, seed, groups=groups) for variant, view in _all_views(given).items()
+    ]
+    return pa.concat_tables(parts)
+
+
+def _all_views(given: Given) -> dict[str, pa.Table]:
+    """Test rows of `product_views` by variant, the model-free ones first."""
+    from eiclip.same_style.baselines import BASELINES, phash_views, pixel_views, word_views
+    from eiclip.shards import shard_paths
+
+    products, name = given.table("products"), given.dataset
+    tested, trained = (products.filter(pc.equal(products["split"], split)) for split in ("test", "train"))
+    texts = dict(zip(tested["product_id"].to_pylist(), tested["description"].to_pylist(), strict=True))
+    free = [
+        pixel_views(shard_paths(given.path("shards"), "test"), name),
+        phash_views(given.table("images"), name),
+        word_views(texts, trained["description"].to_pylist(), name),
+    ]
+    found = dict(zip(BASELINES, free, strict=True))
+    tests = [("split", "==", "test")]
+    return found | {row: given.table(f"{VIEWS}/{row}", filters=tests) for row in SAME_STYLE_ROWS}

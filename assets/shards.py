@@ -11,6 +11,7 @@ from assets.outputs import GENERAL, Given, Output, PartedStep, Step
 from eiclip.embedded import write_general_corpus
 from eiclip.files import digest
 from eiclip.lake import open_views
+from eiclip.model.sources import SMALL
 from eiclip.published import publish_folder
 from eiclip.readers.open import open_reader
 from eiclip.settings import DatasetSettings
@@ -27,11 +28,10 @@ KINDS = frozenset({"webdataset", "file"})
 
 def photo_size(house: House) -> int:
     """Side of the photos in the shards: that of the towers, so that they are resized once and not every epoch."""
-    from eiclip.model.pretrained import configured_image_size
-    from eiclip.model.towers import SMALL
-
     if house.settings.pretrained == GENERAL:
         return int(SMALL["vision_cfg"]["image_size"])
+    from eiclip.model.pretrained import configured_image_size
+
     return configured_image_size(house.settings.model, str(house.settings.pretrained))
 
 
@@ -42,7 +42,7 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[PartedStep]
     def part(recipe: Mapping[str, Any], label: str) -> Output:
         def inputs() -> Inputs:
             rows = digest(_rows(house, name, label))
-            return {"code": declared.code, "parameters": {"photo_size": photo_size(house)}, "sources": {"rows": rows}}
+            return {"code": declared.code, "parameters": declared.parameters, "sources": {"rows": rows}}
 
         declared = Output(
             (name, "shards", label), make=_write_part, sources=SOURCES, place=folder / label, inputs=inputs
@@ -89,9 +89,9 @@ def _rows(house: House, name: str, part: str) -> list[dict[str, Any]]:
 def _write_part(given: Given) -> Mapping[str, Any]:
     from eiclip.shards import Sample, encode_photos, write_shards
 
-    size = given.inputs["parameters"]["photo_size"]
+    size = given.parameters["photo_size"]
     rows = _rows(given.house, given.dataset, given.of.key[-1])
-    reader = open_reader(given.house.home, given.dataset, given.settings)
+    reader = open_reader(given.house.home, given.dataset, given.entry)
 
     def samples() -> Iterator[tuple[str, "Sample"]]:
         """Photos in the raw order, each with its product's text and tags."""
@@ -128,7 +128,7 @@ def general_corpus(house: House) -> Step:
         "model is pretrained on, in place of released weights.",
         KINDS,
         make=_write_general,
-        parameters={
+        settings={
             "seed": settings.seed, "images": settings.embedded.general_images, "photo_size": photo_size(house)
         },
     )  # fmt: skip

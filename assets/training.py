@@ -1,8 +1,10 @@
 """Pretrained towers, and one checkpoint per variant, trained in a process of its own."""
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,12 +14,13 @@ from assets.outputs import GENERAL, Given, Output, Step
 from eiclip.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.model.sources import local_weights
 from eiclip.settings import DatasetSettings
-from eiclip.storage.cache import LOG_FILE, MANIFEST
+from eiclip.storage.cache import LOG_FILE, MANIFEST, made_before
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_inputs, training_settings
 from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS, Variant
 
+JOB_FILE = "job.json"
 KINDS = frozenset({"pytorch", "safetensors"})
 PRETRAINED = f"{GENERAL}/pretrained"
 TABLES = ("entity_vocabulary", "semantic_prior")
@@ -27,7 +30,7 @@ PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 
 def recipe_of(house: House, dataset: DatasetSettings, recipe: Mapping[str, Any]) -> TrainingSettings:
     """How a dataset's rows are trained: the settings, what its own entry changes, what the run's configuration does."""
-    merged = house.settings.training.model_dump() | dataset.training | recipe
+    merged = house.settings.training.model_dump() | dataset.training | dict(recipe)
     return TrainingSettings.model_validate(merged)
 
 
@@ -39,16 +42,16 @@ def training(job: TrainJob, key: tuple[str, ...], description: str, sources: tup
         KINDS,
         make=_train,
         sources=sources,
-        parameters={"job": job},
+        settings=training_settings(job),
         code_of=TRAINER,
         place=job.output,
         inputs=lambda: training_inputs(job),
-        compared=lambda: training_settings(job),
+        subject=job,
     )
 
 
 def _train(given: Given) -> Mapping[str, Any]:
-    job: TrainJob = given.parameters["job"]
+    job: TrainJob = given.of.subject
     if given.trainer is None:  # row 1 takes no steps: it is saved here, with no process of its own
         from eiclip.train.loop import train
 
@@ -71,7 +74,7 @@ def pretrained(house: House) -> Step:
         return local.digests() if local else {}
 
     parameters = {"model": name, "pretrained": weights}
-    made = Output(key, text, KINDS, make=_fetch, parameters=parameters, external={"files": files})
+    made = Output(key, text, KINDS, make=_fetch, settings=parameters, external={"files": files})
     return Step(f"{GENERAL}__pretrained", "pretraining", [made])
 
 
@@ -157,3 +160,23 @@ def checkpoint_step(
 def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
     """The five variants' checkpoints."""
     return [checkpoint_step(house, name, dataset, variant) for variant in VARIANTS.values()]
+
+
+def of_row_or_trained(given: Given, row: Path, rank: Callable[[Path], Mapping[str, Any]], by: str) -> Mapping[str, Any]:
+    """Ranks of a trial: of a row's checkpoint where that is the same training, else it is trained, ranked and removed.
+
+    Args:
+        given: its subject is the training.
+        row: the checkpoint of the variant's row.
+        rank: writes the ranks of a checkpoint folder and returns facts.
+        by: the job that trains rows, as it is told.
+    """
+    job: TrainJob = given.of.subject
+    known = made_before(row, training_inputs(job))
+    if known is not None:
+        return {**rank(row), **known.facts, "trained": f"by {by}"}
+    try:
+        facts = given.trainer.train(given.context, job, given.output.with_name(JOB_FILE))
+        return {**rank(job.output), **facts, "trained": "here"}
+    finally:
+        shutil.rmtree(job.output, ignore_errors=True)  # of a ViT-B: 600 MB a trial

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import duckdb
 
-from eiclip.storage.catalogue import connect
 from eiclip.settings import load_settings
+from eiclip.storage.catalogue import connect
 
 MEASURES = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10", "sum_r")
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import duckdb
 
-from eiclip.storage.catalogue import connect
 from eiclip.report.queries import select
 from eiclip.settings import load_settings
+from eiclip.storage.catalogue import connect
 
 DATASETS = "SELECT DISTINCT dataset FROM products ORDER BY dataset"
 PAIRS = """

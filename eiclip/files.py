@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and fingerprints of what they were made from.
+"""Files written whole or not at all, and digests.
 
 Every writer of the project goes through `whole_file` or `whole_folder`: content is made under a temporary name
 beside its place, synced, then renamed, so that a reader sees the old content or the new, never a part.
@@ -6,7 +6,6 @@ beside its place, synced, then renamed, so that a reader sees the old content or
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -14,10 +13,6 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from eiclip.errors import EiclipError
-
-SOURCE_SUFFIXES = {".py", ".html", ".css"}
 
 
 def _sync(path: Path) -> None:
@@ -99,19 +94,3 @@ def digest(value: Any) -> str:
     """Short hex digest of a JSON-able value: equal values give equal digests, whatever their key order."""
     text = json.dumps(value, sort_keys=True, default=str, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def source_version(*modules: str) -> str:
-    """Digest of the named modules' source texts (a package: all its files): it changes when their code changes.
-
-    The modules are found, not imported.
-    """
-    sources: list[Path] = []
-    for module in modules:
-        found = importlib.util.find_spec(module)
-        if found is None or found.origin is None:
-            raise EiclipError(f"{module!r}: no such module to take the version of")
-        file = Path(found.origin)
-        inside = (source for source in file.parent.rglob("*") if source.suffix in SOURCE_SUFFIXES)
-        sources += sorted(inside) if file.name == "__init__.py" else [file]
-    return digest([source.read_text(encoding="utf-8") for source in sources])

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import WeightsError
-from eiclip.model.towers import CONFIG_FILE, SMALL, tokenizer
+from eiclip.model.sources import CONFIG_FILE, SMALL
+from eiclip.model.towers import tokenizer
 
 LONGEST_WORD = 500
 """Letters of a word that go through byte-pair merging at once: its time grows with their square."""

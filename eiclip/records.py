@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
 from eiclip.files import whole_file
-from eiclip.storage.sql import read_sql
 from eiclip.readers.base import RawReader
 from eiclip.readers.record_table import record_writer
+from eiclip.storage.sql import read_sql
 
 
 @runtime_checkable

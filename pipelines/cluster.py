@@ -14,9 +14,9 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.trainers import TrainerClient, TrainerFailedError
 from eiclip.errors import SettingsError
 from eiclip.train.job import TrainJob
+from pipelines.trainers import TrainerClient, TrainerFailedError
 
 MANIFEST = "EICLIP_TRAINER_MANIFEST"
 """Names the manifest; where it is not set, trainers are subprocesses of their steps."""

@@ -76,10 +76,11 @@ def raw_files_sensor(house: House) -> dg.SensorDefinition:
             why = "; ".join(f"{name}: {why}" for name, why in unsettled.items()) or _nothing(datasets)
             return dg.SensorResult(skip_reason=why, cursor=cursor.write())
         cursor.requests += 1
+        outside = {dg.AssetKey(key) for key in ablation_keys(house)}
         request = dg.RunRequest(
             run_key=f"raw-files-{cursor.requests}-" + "-".join(changed.values()),
             tags={DATASETS_TAG: ",".join(changed)[:255]},
-            asset_selection=_all_but(context.repository_def, set(unsettled), set(ablation_keys(house))),
+            asset_selection=_all_but(context.repository_def, set(unsettled), outside),
         )
         return dg.SensorResult(run_requests=[request], cursor=cursor.write())
 

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from eiclip.model.entity_clip import EntityClipModel
-from eiclip.model.towers import SMALL, new_towers
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import new_towers
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.shards import Sample, encode_photo
 from eiclip.training_settings import TrainingSettings

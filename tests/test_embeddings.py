@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from eiclip.embed import embed_texts, normalised_pixels
 from eiclip.embeddings import embeddings_table
 from eiclip.errors import CorruptOutputError, NonFiniteError
-from eiclip.storage.sql import read_sql
 from eiclip.model.entity_clip import load_checkpoint, save_checkpoint
 from eiclip.shards import Sample, shard_paths, write_shards
+from eiclip.storage.sql import read_sql
 
 
 @pytest.fixture(scope="module")

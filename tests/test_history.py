@@ -10,9 +10,9 @@ import pytest
 from eiclip.files import digest
 from eiclip.history import Run, keep_run
 from eiclip.lake import Lake
-from eiclip.storage.catalogue import connect
-from eiclip.storage.sql import read_sql
 from eiclip.ranks import RANKS_SCHEMA
+from eiclip.storage.catalogue import connect, refresh_catalogue
+from eiclip.storage.sql import read_sql
 
 RUN = Run("run-1", "shop", 0, {"epochs": 3}, {"shards": "s1"}, "code", "cpu", 12.5)
 
@@ -69,7 +69,7 @@ def test_another_result_is_another_run_and_both_can_be_compared(lake):
     keep_run(lake, RUN)
     results(lake, first_rank=3)
     assert keep_run(lake, replace(RUN, run_id="run-2")) == ("run-2", True)
-    lake.refresh_catalogue()
+    refresh_catalogue(lake)
     with connect(lake.home) as connection:
         moved = connection.execute("""
             SELECT one.variant, one.query_id, one.rank, other.rank FROM run_ranks AS one

@@ -12,7 +12,8 @@ from eiclip.embed import embed_texts
 from eiclip.errors import CorruptOutputError, NonFiniteError
 from eiclip.interventions import KINDS, SCHEMA, interventions, interventions_table, sampled, training_counts, written
 from eiclip.model.entity_clip import EntityClipModel
-from eiclip.model.towers import SMALL, embedding_width, new_towers
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import embedding_width, new_towers
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.shards import Sample
 from eiclip.training_settings import TrainingSettings

@@ -6,9 +6,9 @@ import pytest
 
 from eiclip.errors import EiclipError
 from eiclip.lake import Lake, open_views
-from eiclip.storage.catalogue import connect
 from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.record_table import record_writer
+from eiclip.storage.catalogue import connect, refresh_catalogue
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_failing_query_is_named_and_leaves_nothing(lake):
 
 
 def test_the_catalogue_has_a_view_per_table_over_all_datasets(lake):
-    lake.refresh_catalogue()
+    refresh_catalogue(lake)
     with connect(lake.home) as connection:
         assert connection.sql("SELECT dataset, count(*) FROM retrieval_ranks GROUP BY 1 ORDER BY 1").fetchall() == [
             ("a", 3),
@@ -46,10 +46,10 @@ def test_the_catalogue_has_a_view_per_table_over_all_datasets(lake):
 
 
 def test_an_analyst_keeps_it_open_while_it_is_rebuilt(lake):
-    lake.refresh_catalogue()
+    refresh_catalogue(lake)
     with connect(lake.home) as analyst:
         lake.write(pa.table({"dataset": ["c"], "rank": [2]}), "retrieval_ranks", "c")
-        lake.refresh_catalogue()
+        refresh_catalogue(lake)
         assert analyst.sql("SELECT count(*) FROM retrieval_ranks").fetchall() == [(7,)], "views see new files"
         with connect(lake.home) as second:
             assert second.sql("SELECT count(*) FROM retrieval_ranks").fetchall() == [(7,)]
@@ -58,7 +58,7 @@ def test_an_analyst_keeps_it_open_while_it_is_rebuilt(lake):
 def test_embeddings_of_one_width_are_arrays(lake):
     values = pa.FixedSizeListArray.from_arrays(pa.array([0.6, 0.8], pa.float32()), 2)
     lake.write(pa.table({"dataset": ["a"], "embedding": values}), "embeddings", "a")
-    lake.refresh_catalogue()
+    refresh_catalogue(lake)
     with connect(lake.home) as connection:
         score = connection.sql("SELECT array_cosine_similarity(embedding, [1, 0]::FLOAT[2]) FROM embeddings").fetchall()
     assert score == [(pytest.approx(0.6),)]
@@ -81,7 +81,7 @@ def write_rows(path, dataset, places):
 def test_places_left_to_the_order_of_rows_are_filled_in(lake):
     write_rows(lake.path("records", "a"), "a", [0, 1, 7])
     write_rows(lake.path("records", "b"), "b", [None] * 4)
-    lake.refresh_catalogue()
+    refresh_catalogue(lake)
     query = "SELECT dataset, list(place ORDER BY place) FROM {} GROUP BY dataset ORDER BY dataset"
     with connect(lake.home) as catalogue, duckdb.connect() as connection:
         files = [file for dataset in "ab" for file in lake.files("records", dataset)]
@@ -97,6 +97,6 @@ def test_a_table_in_parts_is_read_as_one(lake):
         lake.write(pa.table({"dataset": ["a"], "source": [part]}), "photos", "a", part)
     assert [file.stem for file in lake.files("photos", "a")] == ["raw-00000", "raw-00001"]
     assert lake.files("photos", "b") == []
-    lake.refresh_catalogue()
+    refresh_catalogue(lake)
     with connect(lake.home) as connection:
         assert connection.sql("SELECT count(*) FROM photos").fetchall() == [(2,)]

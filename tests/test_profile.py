@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eiclip.errors import WeightsError
-from eiclip.model.towers import CONFIG_FILE, SMALL, new_towers, text_lengths, tokenize, tokenizer
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import CONFIG_FILE, new_towers, text_lengths, tokenize, tokenizer
 from eiclip.profile import LONGEST_WORD, TOKENS_SCHEMA, configured_context_length, token_counts, token_table
 
 TEXTS = ["", "A coat.", "Skinny-fit jeans in black & navy.", "Logo appliqué — 'tonal'", "&amp;lt;b&amp;gt; 100% silk!",

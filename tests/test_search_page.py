@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from eiclip.cli import _parser
-from eiclip.storage.catalogue import connect
 from eiclip.search import Query, SearchEngine
+from eiclip.storage.catalogue import connect, refresh_catalogue
 from tests.search.conftest import small_home
 
 PAGE = (Path(__file__).parents[1] / "docs" / "search.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ def blocks(language):
 def folder(tmp_path_factory, shop):
     """A folder with a home as the page has it."""
     folder = tmp_path_factory.mktemp("search_page")
-    small_home(folder / "data", shop, ("eiclip",), dataset="fashiongen").lake.refresh_catalogue()
+    refresh_catalogue(small_home(folder / "data", shop, ("eiclip",), dataset="fashiongen").lake)
     return folder
 
 

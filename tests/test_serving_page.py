@@ -14,6 +14,7 @@ from eiclip.model.sources import HUB
 from eiclip.report.model_card import FILE as CARD
 from eiclip.shards import shard_paths, write_shards
 from eiclip.storage.cache import LOG_FILE
+from eiclip.storage.catalogue import refresh_catalogue
 
 PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
 
@@ -30,7 +31,7 @@ def done(tmp_path_factory, shop):
     home.lake.write(
         embeddings_table(model, "fashiongen", shards, left_out="season"), "embeddings", "fashiongen", "eiclip"
     )
-    home.lake.refresh_catalogue()
+    refresh_catalogue(home.lake)
     for name, size in (("shoe.jpg", (90, 60)), ("coat.png", (50, 80))):
         pixels = np.random.default_rng(size[0]).integers(0, 256, (6, 6, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(folder / name)

@@ -10,9 +10,9 @@ from eiclip import EntityClip
 from eiclip.embed import embed_images, embed_texts
 from eiclip.errors import SettingsError
 from eiclip.lake import Lake
-from eiclip.storage.catalogue import connect
 from eiclip.model.entity_clip import save_checkpoint
 from eiclip.shards import shard_paths, write_shards
+from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.views import product_views_table, views_of_checkpoint
 
 
@@ -78,7 +78,7 @@ def test_duckdb_measures_distances_between_views(made, tmp_path):
     folder, _ = made
     lake = Lake(tmp_path)
     lake.write(views_of_checkpoint(folder / "model", folder / "shards", "d"), "product_views", "d", "same_style")
-    lake.refresh_catalogue()
+    refresh_catalogue(lake)
     text = """
         SELECT other.product_id, array_inner_product(one.image, other.joint) AS similarity
         FROM product_views AS one, product_views AS other

@@ -13,7 +13,8 @@ from torch import Tensor
 from benchmarks.measure import Work, memory_now, peak_memory
 from eiclip.devices import mixed_precision, use_threads
 from eiclip.model.entity_clip import EntityClipModel
-from eiclip.model.towers import SMALL, image_size, new_towers
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import image_size, new_towers
 from eiclip.model.vocabulary import UNKNOWN, Vocabulary
 from eiclip.train.encoder import Encoder
 from eiclip.train.optimizers import Optimizers

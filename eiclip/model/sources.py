@@ -27,6 +27,13 @@ LONGEST_ERROR = 300
 TOKENS = 49_408
 """Size of CLIP's own vocabulary of tokens."""
 
+SMALL: dict[str, Any] = {
+    "embed_dim": 128,
+    "vision_cfg": {"image_size": 64, "layers": 4, "width": 128, "head_width": 32, "patch_size": 16},
+    "text_cfg": {"context_length": 64, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2},
+}
+"""The `general` model: open_clip's CLIP at a size that two CPU cores pretrain in minutes."""
+
 USABLE = (
     "Usable is any open_clip model whose texts are read with CLIP's own tokenizer: ViT-B-32, ViT-B-16, ViT-L-14, "
     "ViT-H-14, RN50, EVA02, MobileCLIP, PE-Core and others (not SigLIP, nor any with a text tower of transformers)"

@@ -27,13 +27,6 @@ trained on such photos, and `open_clip.create_model_and_transforms` then prepare
 LENGTH_GROUPS = 4
 """Groups of like length that a batch of texts is encoded in on a CPU."""
 
-SMALL: dict[str, Any] = {
-    "embed_dim": 128,
-    "vision_cfg": {"image_size": 64, "layers": 4, "width": 128, "head_width": 32, "patch_size": 16},
-    "text_cfg": {"context_length": 64, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2},
-}
-"""The `general` model: open_clip's CLIP at a size that two CPU cores pretrain in minutes."""
-
 
 def new_towers(config: dict[str, Any], seed: int) -> nn.Module:
     """Untrained towers of an open_clip model configuration, the same for the same seed."""

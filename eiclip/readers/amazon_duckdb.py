@@ -21,7 +21,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.storage.sql import read_sql
 from eiclip.readers.amazon_records import (
     MAX_PARTS,
     MAX_TEXT,
@@ -34,6 +33,7 @@ from eiclip.readers.brands import normalise_brand
 from eiclip.readers.lines import MAX_LINE_BYTES, is_gzip
 from eiclip.readers.record_table import record_writer
 from eiclip.readers.texts import clean_description, normalise_entity
+from eiclip.storage.sql import read_sql
 
 FIELDS = (
     "asin", "parent_asin", "title", "description", "feature", "features", "brand", "store", "details", "category",

@@ -77,7 +77,7 @@ class RawReader(Protocol):
     unit: str
     """What `Listing.place` counts: 'row' or 'line'."""
     photos_in_rows: bool
-    """Whether photos lie in the raw files, so that their fingerprint, which reads them, holds as long as the files' stamps."""
+    """Whether photos lie in the raw files: their fingerprint, which reads them, holds as long as the files' stamps."""
 
     def stamps(self) -> Stamps:
         """What changes when the raw files do. Raises RawDataError."""

@@ -18,8 +18,9 @@ def open_reader(home: Home, name: str, dataset: DatasetSettings) -> RawReader:
         RawDataError: there is nothing at a place of the settings.
         SettingsError: an entity group or a column that such raw files do not have.
     """
-    opened = {"fashiongen": _fashiongen, "amazon": _amazon, "table": _table, "styles": _table}
-    return opened[dataset.kind](home, name, dataset)
+    if dataset.kind == "fashiongen":
+        return _fashiongen(home, name, dataset)
+    return _amazon(home, name, dataset) if dataset.kind == "amazon" else _table(home, name, dataset)
 
 
 def _fashiongen(home: Home, name: str, dataset: DatasetSettings) -> FashionGenReader:
@@ -41,10 +42,9 @@ def _amazon(home: Home, name: str, dataset: DatasetSettings) -> AmazonReader:
 
 
 def _table(home: Home, name: str, dataset: DatasetSettings) -> TableReader:
-    if dataset.files is None:  # the embedded catalogue of styles: the settings ask a table for its files
-        files = [home.raw(name) / STYLES_FILE]
-    else:
-        files = local_files(dataset.files, home.fetched(name))
+    # The embedded catalogue of styles names no files: the settings ask a table for its own.
+    embedded = [home.raw(name) / STYLES_FILE]
+    files = embedded if dataset.files is None else local_files(dataset.files, home.fetched(name))
     images = _images(home, name, dataset)
     return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads=home.downloads(name))
 

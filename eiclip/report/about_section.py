@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from eiclip.storage.sql import read_sql
 from eiclip.report import queries
 from eiclip.report.about import About
 from eiclip.report.document import Block, Code, Fold, Text, kept
 from eiclip.report.queries import select
 from eiclip.report.tables import Table, number
+from eiclip.storage.sql import read_sql
 
 RUNS_SHOWN = 12
 RUN_SHOWN = 8

@@ -1,6 +1,5 @@
 """Where an index's views come from: the lake, or else the checkpoint and the shards, made once and kept."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
-from eiclip.files import source_version, whole_file
+from eiclip.files import whole_file
 from eiclip.home import Home
-from eiclip.storage.cache import MANIFEST, content_digest, make_once
+from eiclip.storage.cache import MANIFEST, content_digest, make_once, read_record
+from eiclip.storage.code_version import code_version
 
 VIEWS_TABLE = "product_views"
 
@@ -28,7 +28,7 @@ def views_of(home: Home, dataset: str, variant: str, device: str = "cpu") -> pa.
         EiclipError: there is neither that table nor a checkpoint to make it with.
     """
     made, checkpoint = home.lake.path(VIEWS_TABLE, dataset, variant), home.checkpoint(dataset, variant)
-    if made.is_file() and _is_current(made, {"checkpoint": checkpoint, "shards": home.shards(dataset)}):
+    if made.is_file() and _is_current(made, {f"checkpoint/{variant}": checkpoint, "shards": home.shards(dataset)}):
         return pq.read_table(made)
     if not (checkpoint / MANIFEST).is_file():
         raise EiclipError(
@@ -37,9 +37,8 @@ def views_of(home: Home, dataset: str, variant: str, device: str = "cpu") -> pa.
         )
     output = kept_views(home.root, dataset, variant)
     inputs = {
-        "code": source_version("eiclip.views", "eiclip.embed", "eiclip.model"),
-        "model": content_digest(checkpoint),
-        "shards": content_digest(home.shards(dataset)),
+        "code": code_version(["eiclip.views:views_of_checkpoint"]),
+        "sources": {"checkpoint": content_digest(checkpoint), "shards": content_digest(home.shards(dataset))},
     }
     make_once(output, inputs, lambda: _make(home, dataset, variant, output, device))
     return pq.read_table(output)
@@ -50,10 +49,8 @@ def _is_current(made: Path, sources: Mapping[str, Path]) -> bool:
 
     Views without a record of what they were made from are taken for current, and so are those whose sources are gone.
     """
-    record = made.with_name(f"{made.name}.made.json")
-    if not record.is_file():
-        return True
-    known = json.loads(record.read_text(encoding="utf-8"))["inputs"]
+    record, _ = read_record(made)
+    known = record["inputs"].get("sources", {}) if record else {}
     there = {name: folder for name, folder in sources.items() if name in known and (folder / MANIFEST).is_file()}
     return all(known[name] == content_digest(folder) for name, folder in there.items())
 

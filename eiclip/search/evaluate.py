@@ -14,13 +14,13 @@ import torch
 
 from eiclip.errors import EiclipError
 from eiclip.lake import Lake, open_views
-from eiclip.storage.sql import read_sql
 from eiclip.retrieval import full_ranks
 from eiclip.same_style.evaluate import RANKS_SCHEMA, Truth
 from eiclip.search.engine import SearchEngine
 from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, View
 from eiclip.search.reading import Words
+from eiclip.storage.sql import read_sql
 
 PAIRS: dict[str, View] = {"t-i": "image", "t-m": "joint"}
 """The candidates' view of each pair of views that words can ask for."""

@@ -16,10 +16,10 @@ import duckdb
 
 from eiclip.errors import EiclipError
 from eiclip.lake import Lake, open_views
-from eiclip.storage.sql import read_sql
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.query import Link
 from eiclip.search.slips import Slips
+from eiclip.storage.sql import read_sql
 
 SURE = 0.5
 """Least share of an entity's uses by training products that are tags, for its words to count as it: the majority.

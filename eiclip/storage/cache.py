@@ -1,9 +1,9 @@
 """Make an output once: again only when what it is made from has changed, and say what that was.
 
-Beside each output lies its record, `<output>.made.json`: what it was made from (the version of its code, its parameters,
-the contents of its sources), the digest of its own content, the sizes and times of its files, and the facts worth
-showing. Downstream outputs depend on the *content*: a query written otherwise is run again, and nothing after it if
-the rows stay the same. An output that is gone, or that was edited by hand, is made again as well, and so is one whose
+Beside each output lies its record, `<output>.made.json`: what it was made from (the version of its code, its
+parameters, the contents of its sources), the digest of its own content, the sizes and times of its files, and the facts
+worth showing. Downstream outputs depend on the *content*: a query written otherwise is run again, and nothing after it
+if the rows stay the same. An output that is gone, or that was edited by hand, is made again as well, and so is one whose
 record cannot be read.
 """
 
@@ -140,14 +140,14 @@ def read_record(output: Path) -> tuple[dict[str, Any] | None, str]:
     return (None, f"its record cannot be read ({wrong[0]})") if wrong else (known, "")
 
 
-_FIELDS = {"inputs": dict, "content": str, "facts": dict, "seconds": (int, float), "stamps": dict}
+_FIELDS: dict[str, Any] = {"inputs": dict, "content": str, "facts": dict, "seconds": (int, float), "stamps": dict}
 
 
 def differences(old: Any, new: Any) -> list[str]:
     """What differs between two recorded inputs, a sentence each: code first, then settings, then sources."""
     old, new = dict(old), dict(new)
     found = _code_differences(old.pop(CODE, None), new.pop(CODE, None))
-    sources = ({k: v for k, v in side.pop("sources", {}).items()} for side in (old, new))
+    sources = [side.pop("sources", {}) for side in (old, new)]
     settings = list(_changes(old.pop("parameters", {}), new.pop("parameters", {})))
     settings += list(_changes(old, new))
     found += _some([f"{name} {_short(was)} -> {_short(now)}" for name, was, now in settings], "settings")

@@ -111,8 +111,8 @@ def _version(roots: tuple[str, ...], queries: tuple[str, ...]) -> CodeVersion:
     beside: dict[Path, None] = {}
     for symbol, source in reached.items():
         targets = [(name, numbers.get(target, str(target))) for name, target in source.targets]
-        whole.update(f"{source.text}{targets}".encode())
-        by_file.setdefault(source.path, hashlib.sha256()).update(f"{symbol[1]}{source.text}".encode())
+        whole.update(repr((source.text, targets)).encode())
+        by_file.setdefault(source.path, hashlib.sha256()).update(repr((symbol[1], source.text)).encode())
         packages |= source.packages
         sql |= dict.fromkeys(source.queries)
         beside |= dict.fromkeys(source.beside)

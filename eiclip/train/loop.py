@@ -25,7 +25,8 @@ from eiclip.files import remove_parts
 from eiclip.lock import held
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.inputs import ModelInputs
-from eiclip.model.towers import SMALL, load_towers, new_towers
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import load_towers, new_towers
 from eiclip.shards import read_manifest, sound_samples, sound_shards
 from eiclip.train.encoder import Encoder
 from eiclip.train.job import LOG_SCHEMA, TrainJob

@@ -16,11 +16,12 @@ from eiclip.ablations.ranks import RANKS_SCHEMA
 from eiclip.ablations.trials import ABLATIONS
 from eiclip.files import digest, whole_folder, write_json
 from eiclip.home import Home
-from eiclip.storage.catalogue import connect
-from eiclip.model.towers import SMALL, new_towers, save_towers
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import new_towers, save_towers
 from eiclip.settings import AMAZON, FASHIONGEN, DatasetSettings, load_settings
 from eiclip.shards import Sample, encode_photo, merge_parts, write_shards
 from eiclip.storage.cache import LOG_FILE, MANIFEST, make_once
+from eiclip.storage.catalogue import connect
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import train
 from eiclip.variants import get_variant

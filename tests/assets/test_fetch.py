@@ -9,8 +9,8 @@ from assets.common import House
 from assets.training import _fetch
 from eiclip.errors import WeightsError
 from eiclip.home import Home
-from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, WEIGHTS_FILE
-from eiclip.model.towers import SMALL, load_towers, new_towers
+from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, SMALL, WEIGHTS_FILE
+from eiclip.model.towers import load_towers, new_towers
 from eiclip.settings import load_settings
 from eiclip.storage.cache import MANIFEST
 

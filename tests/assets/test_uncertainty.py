@@ -4,13 +4,13 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 import pytest
+from assets.uncertainty import SOURCES, build
 
 from assets.common import House
-from assets.uncertainty import SOURCES, build
 from eiclip.home import Home
-from eiclip.storage.catalogue import CATALOGUE
 from eiclip.settings import FASHIONGEN, load_settings
 from eiclip.storage.cache import make_once
+from eiclip.storage.catalogue import CATALOGUE
 
 TABLES = ("query_facets", *SOURCES)
 

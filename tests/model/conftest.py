@@ -6,8 +6,8 @@ import open_clip
 import pytest
 import torch
 
-from eiclip.model.sources import CONFIG_FILE, WEIGHTS_FILE
-from eiclip.model.towers import SMALL, new_towers, save_towers
+from eiclip.model.sources import CONFIG_FILE, SMALL, WEIGHTS_FILE
+from eiclip.model.towers import new_towers, save_towers
 
 QUICK = SMALL | {"quick_gelu": True}
 GREY = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from eiclip.errors import NonFiniteError, WeightsError
 from eiclip.model.entity_clip import EntityClipModel, load_checkpoint, save_checkpoint
-from eiclip.model.towers import SMALL, new_towers, tokenize
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import new_towers, tokenize
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS, get_variant

@@ -16,8 +16,8 @@ import torch
 
 from eiclip.errors import WeightsError
 from eiclip.model.pretrained import configured_image_size, resolve_towers
-from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, WEIGHTS_FILE, local_weights
-from eiclip.model.towers import SMALL, load_towers, pixel_statistics, save_towers
+from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, SMALL, WEIGHTS_FILE, local_weights
+from eiclip.model.towers import load_towers, pixel_statistics, save_towers
 
 pytestmark = pytest.mark.usefixtures("small_model")
 GREY = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}

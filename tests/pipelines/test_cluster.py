@@ -13,12 +13,12 @@ import dagster as dg
 import pytest
 import yaml
 
-from pipelines.cluster import ClusterClient, read_manifest, torchrun, trainer_client, training_manifest
-from pipelines.trainers import TrainerClient
 from benchmarks.crash.data import tiny_job
 from eiclip.errors import SettingsError
 from eiclip.train.job import TrainJob
 from eiclip.training_settings import HardwareSettings
+from pipelines.cluster import ClusterClient, read_manifest, torchrun, trainer_client, training_manifest
+from pipelines.trainers import TrainerClient
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "kubernetes"
 SHIPPED = DEPLOY / "trainer.yaml"

@@ -8,9 +8,9 @@ import pytest
 from assets.common import House
 from assets.profile import build, compositions
 from eiclip.home import Home
-from eiclip.storage.catalogue import CATALOGUE
 from eiclip.settings import AMAZON, FASHIONGEN, load_settings
 from eiclip.storage.cache import make_once
+from eiclip.storage.catalogue import CATALOGUE
 
 TABLES = {"splits", "entities", "confounded", "descriptions", "token_histogram", "photos", "quarantine", "tokens"}
 

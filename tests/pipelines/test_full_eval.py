@@ -13,9 +13,9 @@ import pytest
 
 from eiclip.history import Run, keep_run
 from eiclip.lake import Lake
-from eiclip.storage.catalogue import connect
 from eiclip.ranks import PROTOCOLS
 from eiclip.settings import FASHIONGEN, load_settings
+from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.variants import VARIANTS
 from pipelines.definitions import build_definitions
 
@@ -131,7 +131,7 @@ def two_runs(settings, first, tmp_path_factory):
     sources = {"retrieval_ranks": lake.files("retrieval_ranks", "fashiongen")}
     lake.query("retrieval_metrics", lake.path("retrieval_metrics", "fashiongen"), sources, {})
     keep_run(lake, Run("second", "fashiongen", 0, {}, {}, "code", "cpu", 1.0))
-    lake.refresh_catalogue()
+    refresh_catalogue(lake)
     with connect(home) as connection:
         yield connection
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from assets.trainer_client import TrainerClient
 
 from assets.common import House
-from assets.trainer_client import TrainerClient
 from assets.training import checkpoints, gpu_pool, pretrained, run_job, trainer_command
 from benchmarks.crash.data import tiny_job
 from eiclip.home import Home

@@ -18,6 +18,7 @@ from eiclip.history import SCHEMA as RUN_SCHEMA
 from eiclip.lake import Lake
 from eiclip.report.theme import DARK
 from eiclip.shards import Sample, encode_photo, write_shards
+from eiclip.storage.catalogue import refresh_catalogue
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.uncertainty import PAIRS
 from eiclip.variants import VARIANTS
@@ -325,7 +326,7 @@ class FakeHome:
 
     def refresh(self) -> Path:
         """Make the catalogue; returns the home."""
-        self.lake.refresh_catalogue()
+        refresh_catalogue(self.lake)
         return self.root
 
 

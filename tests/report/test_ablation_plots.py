@@ -8,11 +8,11 @@ from PIL import Image
 from eiclip.ablations.results import Outcome, results_table
 from eiclip.ablations.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Base
 from eiclip.lake import Lake
-from eiclip.storage.catalogue import connect
 from eiclip.report.ablation_plots import PLOTS
 from eiclip.report.ablation_tables import ablation_table, seed_table, verdict
 from eiclip.report.ablation_verdicts import VERDICTS
 from eiclip.report.theme import DARK, LIGHT
+from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.training_settings import TrainingSettings
 
 PRODUCTS = 400
@@ -50,7 +50,7 @@ def written(home, ablation, skill=lambda trial: ROWS[trial.variant], seed_of=lam
     if ablation == "seed_study":
         source, summary = lake.path("ablation_results", "shop", ablation), lake.path("seed_study_summary", "shop")
         lake.query("seed_study_summary", summary, {"ablation_results": [source]}, {})
-    lake.refresh_catalogue()
+    refresh_catalogue(lake)
 
 
 def said(home, ablation):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eiclip.storage.catalogue import connect
 from eiclip.report.gallery import TOP, _thumbnail, gallery, ranks
 from eiclip.shards import Sample
+from eiclip.storage.catalogue import connect
 
 
 def test_texts_without_a_photo_have_no_rank_and_the_others_keep_theirs():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from eiclip.storage.catalogue import connect
 from eiclip.report.headline import comparison, headline
+from eiclip.storage.catalogue import connect
 
 NAMES = {"row3": "clip_entities_text", "row4": "eiclip_equal", "row5": "eiclip"}
 

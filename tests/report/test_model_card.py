@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from eiclip.errors import CorruptOutputError
-from eiclip.storage.catalogue import connect
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
-from eiclip.model.towers import SMALL, new_towers
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import new_towers
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.report.model_card import Origin, model_card
 from eiclip.report.model_card_texts import WHAT, start_of
+from eiclip.storage.catalogue import connect
 from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS, get_variant
 

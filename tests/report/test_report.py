@@ -8,13 +8,13 @@ import pytest
 
 from eiclip.duplicates import SCHEMA
 from eiclip.errors import EiclipError
-from eiclip.storage.catalogue import connect
 from eiclip.report import plots, readings, tables
 from eiclip.report.about import About
 from eiclip.report.sections import SECTIONS
 from eiclip.report.source import Source
 from eiclip.report.tables import leaderboard_markdown
 from eiclip.report.write import NO_BREAK, write_report
+from eiclip.storage.catalogue import connect
 
 PLOTS = (plots.recall_plot, plots.gate_plot, plots.gate_history_plot, plots.loss_plot, plots.usefulness_plot)
 ABOUT = About({"seed": "<b>0</b>"}, {"numpy": "2.0 <script>"}, '{"seed": "$x$ <script>alert(3)</script>"}')

@@ -9,7 +9,8 @@ from assets.common import House, Recipe
 from assets.report import RESULTS, _about, _summary, make_report
 from eiclip.home import Home
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
-from eiclip.model.towers import SMALL, new_towers
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import new_towers
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.report.source import Source
 from eiclip.settings import FASHIONGEN, load_settings

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from eiclip.storage.sql import read_sql
 from eiclip.report import same_style_plots as plots
 from eiclip.report import same_style_tables as tables
 from eiclip.report import same_style_verdicts as verdicts
@@ -21,6 +20,7 @@ from eiclip.same_style.evaluate import same_style_ranks
 from eiclip.same_style.pairs_curve import same_style_pr_curve
 from eiclip.same_style.uncertainty import same_style_comparisons, same_style_intervals
 from eiclip.same_style.view_pairs import VIEW_PAIRS
+from eiclip.storage.sql import read_sql
 from eiclip.variants import SAME_STYLE_ROWS
 
 PRODUCTS, WIDTH = 120, 24

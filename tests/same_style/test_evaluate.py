@@ -7,10 +7,10 @@ import pyarrow.compute
 import pytest
 
 from eiclip.errors import EiclipError, NonFiniteError
-from eiclip.storage.sql import read_sql
 from eiclip.retrieval import TIE
 from eiclip.same_style.evaluate import RANKS_SCHEMA, same_style_ranks
 from eiclip.same_style.view_pairs import VIEW_PAIRS, VIEWS
+from eiclip.storage.sql import read_sql
 
 WIDTH = 8
 

@@ -14,9 +14,9 @@ import pytest
 
 from eiclip.errors import SettingsError
 from eiclip.lake import open_views
-from eiclip.storage.sql import read_sql
 from eiclip.same_style.mining import CHECK, TABLES, check_parameters, mine_pairs
 from eiclip.same_style_settings import MiningSettings
+from eiclip.storage.sql import read_sql
 
 DAY = datetime.datetime(2024, 5, 1)
 WORDS = ["red", "blue", "coat", "shirt", "cotton", "wool", "long", "short"]

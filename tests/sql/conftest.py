@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.lake import Lake, open_views
-from eiclip.storage.sql import read_sql
 from eiclip.photos import SCHEMA as PHOTO_SCHEMA
 from eiclip.readers.record_table import SCHEMA as RECORD_SCHEMA
+from eiclip.storage.sql import read_sql
 
 GROUPS = ["brand", "composition", "subcategory"]
 GROUPED = {"dataset": pa.string(), "product_id": pa.string(), "group_id": pa.string()}

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from eiclip import photos
 from eiclip.duplicates import product_groups
 from eiclip.lake import Lake, open_views
-from eiclip.storage.sql import read_sql
 from eiclip.readers import record_table
 from eiclip.readers.reviews import SCHEMA as REVIEWS
+from eiclip.storage.sql import read_sql
 
 BLOCK = 50
 """Photos of one bucket that are compared with one another: `sql/duplicate_photos.sql`."""

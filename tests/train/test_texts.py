@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eiclip.model.inputs import ModelInputs
-from eiclip.model.towers import SMALL, context_length, encode_text, new_towers, text_lengths, tokenizer
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import context_length, encode_text, new_towers, text_lengths, tokenizer
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.train.texts import Texts
 from eiclip.variants import get_variant

@@ -17,7 +17,8 @@ from PIL import Image
 
 from eiclip.home import Home
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
-from eiclip.model.towers import SMALL, new_towers
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import new_towers
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.training_settings import TrainingSettings

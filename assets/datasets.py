@@ -1,0 +1,32 @@
+"""All that is declared: which outputs each dataset of the settings has, and what they share."""
+
+from assets import (
+    ablations,
+    cards,
+    evaluation,
+    gates,
+    profile,
+    raw,
+    relations,
+    same_style,
+    same_style_study,
+    shards,
+    training,
+    typed_queries,
+)
+from assets.common import House
+from assets.outputs import GENERAL, PartedStep, Step
+
+EVERY = (raw, relations, shards, profile)
+TABLE_1 = (training, evaluation, gates, cards, ablations)
+SAME_STYLE = (same_style, same_style_study)
+
+
+def declared(house: House) -> list[Step | PartedStep]:
+    """Every declared step, in an order in which they can be made."""
+    found: list[Step | PartedStep] = [shards.general_corpus(house)] if house.settings.pretrained == GENERAL else []
+    found.append(training.pretrained(house))
+    for name, dataset in house.datasets().items():
+        own = (*(TABLE_1 if dataset.table_1 else ()), *(SAME_STYLE if dataset.same_style else ()))
+        found += [step for room in (*EVERY, *own, typed_queries) for step in room.steps(house, name, dataset)]
+    return found
