@@ -23,6 +23,7 @@ from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import LOG_FILE, CachedOutput, Inputs, made_before
 from eiclip.storage.code_version import code_version
 from eiclip.storage.sql import read_sql
+from eiclip.train.earlier import would_be_the_same
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_settings, training_sources
 from eiclip.training_settings import TrainingSettings
@@ -148,7 +149,7 @@ class Study:
         folder = job.output.parent
         return Output(
             (self.name, self.ablation.name, label), make=_rank, code_of=CODE, place=folder / RANKS_FILE, inputs=inputs,
-            subject=job, alone=folder / ".lock",
+            subject=job, alone=folder / ".lock", earlier=lambda recorded: would_be_the_same(recorded, job),
         )  # fmt: skip
 
     def made(self, label: str) -> CachedOutput:

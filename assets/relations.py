@@ -54,7 +54,7 @@ def relations(name: str, dataset: DatasetSettings) -> list[Output]:
     vocabulary = {"dataset": name, "groups": groups, "minimum": MINIMUM_PRODUCTS}
     seeded = {"dataset": name, "seed": str(SPLIT_SEED)}
     lists = seeded | {"negatives": NEGATIVES, "draws": DRAWS, "draw_queries": DRAW_QUERIES}
-    rules = seeded | {"negatives": NEGATIVES, "negatives_group": dataset.negatives_group}
+    rules = seeded | {"negatives_group": dataset.negatives_group}
     # An Amazon id is a product's; elsewhere rows of one id are its photos.
     photos = {"one_row": dataset.kind == "amazon", "part_rows": dataset.part_rows}
     helpful = {"count": dataset.helpful_reviews, "characters": REVIEW_CHARACTERS}

@@ -15,7 +15,7 @@ from assets.outputs import Given, Output, known_content
 from assets.same_style import MEASURES
 from assets.same_style_study import study_keys
 from eiclip.history import installed_versions
-from eiclip.storage.cache import CachedOutput
+from eiclip.storage.cache import CachedOutput, read_record
 from eiclip.storage.catalogue import CATALOGUE, connect, refresh_catalogue
 from eiclip.storage.code_version import code_version
 
@@ -148,6 +148,14 @@ def page(house: House, about: "About", seconds: float = 0.0) -> Output:
         beside=(house.home.report.with_suffix(".json"),),
         subject=dataclasses.replace(about, facts=facts),
     )
+
+
+def recorded_page(house: House) -> Output | None:
+    """The page as its last run had it, whose configuration and machine are taken as they were; None without one."""
+    from eiclip.report.about import About
+
+    known, _ = read_record(house.home.report)
+    return page(house, About(**known["inputs"]["parameters"]["about"])) if known else None
 
 
 def _write(given: Given) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import Inputs, content_of, made_before
 from eiclip.storage.code_version import code_version
 from eiclip.storage.sql import read_sql
+from eiclip.train.earlier import would_be_the_same
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_settings, training_sources
 from eiclip.variants import get_variant
@@ -104,6 +105,10 @@ class Study:
         return Output(
             (self.name, self.question, label), make=_rank, code_of=CODE, sources=("shards", *TRUTH),
             place=job.output.parent / "ranks.parquet", inputs=inputs, subject=job, alone=job.output.parent / ".lock",
+            earlier=lambda recorded: (
+                recorded.get("truth") == [source_content(self.house, self.name, table) for table in TRUTH]
+                and would_be_the_same(recorded, job)
+            ),
         )  # fmt: skip
 
     def ranks(self, label: str) -> Path:

@@ -45,7 +45,12 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[PartedStep]
             return {"code": declared.code, "parameters": declared.parameters, "sources": {"rows": rows}}
 
         declared = Output(
-            (name, "shards", label), make=_write_part, sources=SOURCES, place=folder / label, inputs=inputs
+            (name, "shards", label),
+            make=_write_part,
+            sources=SOURCES,
+            settings=lambda: {"photo_size": photo_size(house)},
+            place=folder / label,
+            inputs=inputs,
         )
         return declared
 

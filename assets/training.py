@@ -15,6 +15,7 @@ from eiclip.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.model.sources import local_weights
 from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import LOG_FILE, MANIFEST, made_before
+from eiclip.train.earlier import would_be_the_same
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_inputs, training_settings
 from eiclip.training_settings import TrainingSettings
@@ -46,6 +47,7 @@ def training(job: TrainJob, key: tuple[str, ...], description: str, sources: tup
         code_of=TRAINER,
         place=job.output,
         inputs=lambda: training_inputs(job),
+        earlier=lambda recorded: would_be_the_same(recorded, job),
         subject=job,
     )
 

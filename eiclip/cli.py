@@ -20,7 +20,12 @@ SERVED = ("same_style", "eiclip")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    given = _parser().parse_args(arguments)
+    return run(command_line()[0], arguments)
+
+
+def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+    """Run the command that a parser finds in the arguments; returns the exit status."""
+    given = parser.parse_args(arguments)
     try:
         given.command(given)
     except (EiclipError, OSError) as error:
@@ -29,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="eiclip", description="Search a finished home's products.")
+def command_line() -> tuple[argparse.ArgumentParser, Any]:
+    """The parser, and its commands, to which others can be added: each sets `command`, a function of what is given."""
+    parser = argparse.ArgumentParser(prog="eiclip", description="Ask a home.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     search = commands.add_parser("search", help="products by words, a photo, entities or another product")
     search.set_defaults(command=_search)
@@ -78,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         "--unlink", action="append", default=[], metavar="ENTITY", help="an entity not to be linked; repeatable"
     )
     how.add_argument("--json", action="store_true", help="the whole answer as JSON")
-    return parser
+    return parser, commands
 
 
 def _pair(text: str) -> tuple[str, str]:

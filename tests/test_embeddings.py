@@ -49,7 +49,7 @@ def test_embeddings_are_of_every_photo_and_once_of_every_product(embeddings, sho
     assert set(embeddings["variant"].to_pylist()) == {"eiclip"}
     with duckdb.connect() as connection:
         connection.register("embeddings", embeddings)
-        assert connection.sql(read_sql("checks/embeddings_are_finite")).fetchall() == [(0,)]
+        assert connection.sql(read_sql("checks/embeddings_are_finite")).fetchall() == []
 
 
 @pytest.mark.parametrize("variant", ["eiclip", "clip_entities_text"])

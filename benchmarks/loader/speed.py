@@ -83,7 +83,7 @@ def _on(cores: list[int]) -> None:
 def _model() -> "EntityClipModel":
     from eiclip.model.entity_clip import EntityClipModel
     from eiclip.model.sources import SMALL
-from eiclip.model.towers import new_towers
+    from eiclip.model.towers import new_towers
     from eiclip.model.vocabulary import Vocabulary
     from eiclip.training_settings import TrainingSettings
     from eiclip.variants import get_variant

@@ -97,7 +97,7 @@ def drawn_engine(products: int, width: int) -> Any:
     from eiclip.inference import EntityClip
     from eiclip.model.entity_clip import EntityClipModel
     from eiclip.model.sources import SMALL
-from eiclip.model.towers import new_towers
+    from eiclip.model.towers import new_towers
     from eiclip.model.vocabulary import Vocabulary
     from eiclip.search.engine import SearchEngine
     from eiclip.search.index import SearchIndex

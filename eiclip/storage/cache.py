@@ -3,8 +3,8 @@
 Beside each output lies its record, `<output>.made.json`: what it was made from (the version of its code, its
 parameters, the contents of its sources), the digest of its own content, the sizes and times of its files, and the facts
 worth showing. Downstream outputs depend on the *content*: a query written otherwise is run again, and nothing after it
-if the rows stay the same. An output that is gone, or that was edited by hand, is made again as well, and so is one whose
-record cannot be read.
+if the rows stay the same. An output that is gone, or that was edited by hand, is made again as well, and so is one
+whose record cannot be read.
 """
 
 import datetime
@@ -53,7 +53,12 @@ class CachedOutput:
 
 
 def make_once(
-    output: Path, inputs: Inputs, make: Callable[[], Mapping[str, Any]], *, beside: Sequence[Path] = ()
+    output: Path,
+    inputs: Inputs,
+    make: Callable[[], Mapping[str, Any]],
+    *,
+    beside: Sequence[Path] = (),
+    earlier: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> CachedOutput:
     """Return the record of `output`, calling `make` first if it is missing or not what it would be made as now.
 
@@ -63,13 +68,15 @@ def make_once(
         make: writes the output (whole or not at all) and returns JSON-able facts about it.
         beside: files that `make` writes with it; each has a record of its own, and one that is gone or was edited
             makes all of them again.
+        earlier: tells of the inputs that a record of the format before this one holds whether they come to the same;
+            then the output is taken over as it is.
 
     Raises:
         CorruptOutputError: `make` returned without having written `output` or a file beside it.
     """
     outputs = [output, *beside]
     reasons = [reason for path in outputs if (reason := why_stale(path, inputs))]
-    if not reasons:
+    if not reasons or (earlier is not None and _taken_over(output, inputs, earlier)):
         return _reused(output)
     for path in outputs:
         _record(path).unlink(missing_ok=True)
@@ -90,6 +97,20 @@ def make_once(
         of_path = {"facts": facts if path is output else {}, "content": content_digest(path), "stamps": _stamps(path)}
         write_json(_record(path), shared | of_path)
     return CachedOutput(content_digest(output), facts, reused=False, seconds=seconds, reason=reasons[0])
+
+
+def _taken_over(output: Path, inputs: Inputs, earlier: Callable[[Mapping[str, Any]], bool]) -> bool:
+    """Write a record of today's format beside an output of the format before, where it comes to the same."""
+    try:
+        known = json.loads(_record(output).read_text(encoding="utf-8"))
+        told = {name: known[name] for name in ("content", "seconds", "facts")}
+        holds = "format" not in known and content_digest(output) == told["content"] and earlier(known["inputs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    if holds:
+        record = told | {"format": FORMAT, "inputs": _recorded(inputs), "stamps": _stamps(output), "made": _now()}
+        write_json(_record(output), record | {"reason": "taken over from an earlier version of this project"})
+    return holds
 
 
 def made_before(output: Path, inputs: Inputs) -> CachedOutput | None:
@@ -181,7 +202,8 @@ def _source_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
         if isinstance(was, dict) and isinstance(now, dict):
             files = [file for file, _, _ in _changes(was, now)]
             named = f": {', '.join(files)}" if len(files) <= NAMED else ""
-            found.append(f"{len(files)} {name.replace('_', ' ')} changed{named}")
+            what = name.replace("_", " ").removesuffix("s" if len(files) == 1 else "")
+            found.append(f"{len(files)} {what} changed{named}")
         else:
             found.append(f"{name} {_change(was, now)}")
     return _some(found, "sources")

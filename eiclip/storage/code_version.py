@@ -33,7 +33,6 @@ PACKAGES = ("eiclip", "assets", "pipelines")
 
 NEUTRAL = {
     "eiclip.errors": "classes and texts of errors: what ends in one is not written",
-    "eiclip.files": "writes whole files or none, and digests; the bytes are the caller's",
     "eiclip.lock": "who may write",
     "eiclip.lifeline": "ends processes",
     "eiclip.memory": "the allocator's settings",
@@ -43,6 +42,7 @@ NEUTRAL = {
     "eiclip.same_style_settings": "values, which mining records",
     "eiclip.storage.cache": "when to make an output, not how",
     "eiclip.storage.code_version": "when to make an output, not how",
+    "assets.common": "the settings, whose values outputs record, and where things lie",
     "assets.outputs": "hands an output's sources and parameters to what makes it",
     "assets.factory": "declares outputs to Dagster",
 }
@@ -67,6 +67,9 @@ DISTRIBUTIONS = {
     "open_clip": ("open_clip_torch", "torch", "torchvision", "timm", "ftfy", "regex"),
 }
 """Distributions whose versions stand for an imported package, where they are not one of its own name."""
+
+TOLD = {"eiclip.lake", "eiclip.storage.sql"}
+"""Modules that are told which query to read, and by whom it is named."""
 
 ANNOTATIONS = {"annotation", "returns", "type_comment"}
 SKIPPED = {"ctx", "type_ignores", "type_params", "kind", *ANNOTATIONS}
@@ -370,13 +373,13 @@ class _Reader:
             return
         named = node.args[0]
         if isinstance(named, ast.Constant):
-            self._queries[SQL / f"{named.value}.sql"] = None
+            self._queries[SQL / f"{named.value!s}.sql"] = None
         elif isinstance(named, ast.JoinedStr) and isinstance(named.values[0], ast.Constant):
             folder, _, rest = str(named.values[0].value).partition("/")
             if not (SQL / folder).is_dir() or rest:
                 raise EiclipError(f"{self.module.path}:{node.lineno}: read_sql of no folder of sql/ by name")
             self._queries |= dict.fromkeys(sorted((SQL / folder).glob("*.sql")))
-        elif self.module.name != "eiclip.lake":  # which is told what to read
+        elif self.module.name not in TOLD:
             raise EiclipError(f"{self.module.path}:{node.lineno}: read_sql of a name that cannot be followed")
 
 

@@ -1,3 +1,4 @@
--- Number of embeddings that are not finite or not of length one (NaN fails every comparison, so it is counted too).
-SELECT count(*) FILTER (WHERE NOT coalesce(abs(list_inner_product(embedding, embedding) - 1) < 0.001, false))
+-- Offenders: embeddings that are not finite or not of length one (NaN fails every comparison, so it is among them).
+SELECT * EXCLUDE (embedding)
 FROM embeddings
+WHERE NOT coalesce(abs(list_inner_product(embedding, embedding) - 1) < 0.001, false)

@@ -1,5 +1,6 @@
 """The asset graph: what a code location of some settings holds."""
 
+import json
 import os
 import subprocess
 import sys
@@ -127,6 +128,24 @@ def test_the_code_location_loads_without_torch(tmp_path):
     run = subprocess.run([sys.executable, "-c", script], env=os.environ | {"EICLIP_HOME": str(tmp_path)}, text=True,
                          capture_output=True, cwd=ROOT)  # fmt: skip
     assert run.returncode == 0, run.stderr[-500:]
+
+
+def test_keys_groups_checks_and_jobs_are_those_that_people_know(tmp_path, monkeypatch):
+    """As they were before outputs were declared: what is not to change is changed in this file, too."""
+    defs = definitions(tmp_path, monkeypatch)
+    graph = defs.resolve_asset_graph()
+    found = {
+        key.to_user_string(): [
+            graph.get(key).group_name,
+            {check.name: graph.get_check_spec(check).blocking for check in graph.get_check_keys_for_assets({key})},
+        ]
+        for key in graph.get_all_asset_keys()
+    }
+    known = json.loads(Path(__file__).with_name("asset_graph.json").read_text())
+    assert found == known["assets"]
+    jobs = {job.name: sorted(key.to_user_string() for key in selected(defs, job.name)) for job in defs.jobs}
+    assert jobs == known["jobs"]
+    assert [sensor.name for sensor in defs.sensors] == known["sensors"]
 
 
 def test_embedded_graph_has_every_asset_of_all_datasets(tmp_path, monkeypatch):

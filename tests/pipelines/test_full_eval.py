@@ -1,6 +1,8 @@
 """The whole job, small, in one process (its trainers are real processes), and what a second run of it does."""
 
 import ast
+import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -177,11 +179,31 @@ def test_second_run_reuses_everything(settings, first):
     assert weights.stat().st_mtime_ns == before
 
 
-def test_a_damaged_shard_stops_the_run(settings, first):
+def flip_a_byte(settings):
     shard = next((settings.home / "shards" / "fashiongen").glob("*/train-*.tar"))
+    before = shard.stat()
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
+    return shard, before
+
+
+def test_an_edited_shard_is_made_again_and_nothing_after_it(settings, first):
+    shard, _ = flip_a_byte(settings)
+    told = run(settings)
+    assert [key for key, metadata in told.items() if "reason" in metadata] == [], "they are the same bytes as before"
+    outcomes = [json.loads(line) for line in (settings.home / "outputs.jsonl").read_text().splitlines()]
+    part = f"fashiongen/shards/{shard.parent.name}"
+    assert [line["outcome"] for line in outcomes if line["output"] == part] == ["made", "reused", "made"]
+    assert outcomes[-1]["outcome"] == "reused"
+    [again] = [line for line in outcomes if line["output"] == part and "edited" in line["reason"]]
+    assert again["reason"] == f"{shard.name} was edited after it was made"
+
+
+def test_a_shard_that_rots_on_the_disk_stops_the_run(settings, first):
+    """Nobody wrote to it, so that its size and time are as they were: the check reads it whole."""
+    shard, before = flip_a_byte(settings)
+    os.utime(shard, ns=(before.st_atime_ns, before.st_mtime_ns))
     job = build_definitions(settings).resolve_job_def("full_eval")
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(instance=instance, raise_on_error=False)

@@ -117,9 +117,10 @@ def test_the_check_finds_ids_with_gaps(relations, ids, names):
     assert len(relations([photo("a")]).offenders("entity_ids_are_dense", entity_vocabulary=rows)) == 1
 
 
-def test_the_check_counts_embeddings_that_are_broken(relations):
-    rows = [{"embedding": e} for e in ([0.6, 0.8], [float("nan"), 0.0], [2.0, 0.0], [float("inf"), 0.0])]
-    assert relations([photo("a")]).offenders("embeddings_are_finite", embeddings=rows) == [(3,)]
+def test_the_check_finds_embeddings_that_are_broken(relations):
+    vectors = ([0.6, 0.8], [float("nan"), 0.0], [2.0, 0.0], [float("inf"), 0.0])
+    rows = [{"product_id": f"p{n}", "embedding": vector} for n, vector in enumerate(vectors)]
+    assert relations([photo("a")]).offenders("embeddings_are_finite", embeddings=rows) == [("p1",), ("p2",), ("p3",)]
 
 
 def test_brand_names_show_what_each_way_of_writing_came_to(relations):

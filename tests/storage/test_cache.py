@@ -1,12 +1,16 @@
 """What identifies an output, and when it is made again."""
 
 import json
+import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from eiclip.errors import CorruptOutputError
 from eiclip.files import whole_folder, write_json, write_text
-from eiclip.storage.cache import MANIFEST, content_digest, make_once, remembered
+from eiclip.storage.cache import MANIFEST, content_digest, content_of, differences, make_once, remembered, why_stale
+from eiclip.storage.code_version import CodeVersion
 
 
 def fill(folder, **contents):
@@ -111,3 +115,212 @@ def test_a_failure_to_compute_is_not_remembered(tmp_path):
     with pytest.raises(OSError, match="no such disk"):
         remembered(tmp_path / "photos.json", 1, fail)
     assert remembered(tmp_path / "photos.json", 1, lambda: "a") == "a"
+
+
+def test_what_is_remembered_in_a_damaged_file_is_computed_again(tmp_path):
+    record = tmp_path / "photos.json"
+    for text in ("", "{", "[]", '{"key": 1}'):
+        record.write_text(text)
+        assert remembered(record, 1, lambda: "a") == "a"
+
+
+class Made:
+    """An output of a file and of a folder with a manifest, and how often they were made."""
+
+    def __init__(self, root):
+        self.file, self.folder, self.calls = root / "rows.parquet", root / "model", 0
+
+    def once(self, output, inputs=None, **given):
+        def make():
+            self.calls += 1
+            if output == self.file:
+                write_text(self.file, "rows")
+            else:
+                fill(self.folder, weights="w" * 9, **{MANIFEST: json.dumps({"weights": sha256(b"w" * 9).hexdigest()})})
+            return {"calls": self.calls}
+
+        return make_once(output, inputs or {"parameters": {"seed": 1}}, make, **given)
+
+
+@pytest.fixture(params=["file", "folder"])
+def made(request, tmp_path):
+    """Of one of the two: how it is made, where it lies, the file of it to damage, and its record."""
+    known = Made(tmp_path)
+    output = getattr(known, request.param)
+    known.once(output)
+    return known, output, output if output.is_file() else output / "weights", tmp_path / f"{output.name}.made.json"
+
+
+RECORDS = {
+    "empty": lambda text: "",
+    "cut": lambda text: text[: len(text) // 2],
+    "no JSON": lambda text: "not json",
+    "another thing": lambda text: "[1, 2]",
+    "of an older version": lambda text: text.replace('"format": 2', '"format": 1'),
+    "without a version": lambda text: text.replace('"format": 2,', ""),
+    "without its content": lambda text: text.replace('"content"', '"contents"'),
+    "with inputs of another kind": lambda text: json.dumps(json.loads(text) | {"inputs": 3}),
+    "with stamps of another kind": lambda text: json.dumps(json.loads(text) | {"stamps": None}),
+    "not text": lambda text: "\udcff",
+}
+
+
+@pytest.mark.parametrize("damage", RECORDS.values(), ids=RECORDS)
+def test_a_record_that_cannot_be_gone_by_is_never_a_traceback_and_never_reused(made, damage):
+    known, output, _, record = made
+    record.write_text(damage(record.read_text()), encoding="utf-8", errors="surrogateescape")
+    reason = why_stale(output, {"parameters": {"seed": 1}})
+    assert reason
+    assert "record" in reason
+    with pytest.raises(CorruptOutputError, match="record .*materialise"):
+        content_of(output)
+    again = known.once(output)
+    assert (again.reused, again.reason, known.calls) == (False, reason, 2)
+    assert known.once(output).reused
+    assert json.loads(record.read_text())["reason"] == reason
+
+
+def test_an_output_that_is_gone_is_made_again(made):
+    known, output, file, record = made
+    file.unlink()
+    assert known.once(output).reason.endswith("gone")
+    record.unlink()
+    assert "no record" in known.once(output).reason
+    assert known.calls == 3
+
+
+@pytest.mark.parametrize("same_size", [True, False])
+def test_an_output_that_was_edited_is_made_again_and_never_taken_as_a_source(made, same_size):
+    known, output, file, _ = made
+    content = file.read_text()
+    file.write_text("x" * len(content) if same_size else content + "x")
+    with pytest.raises(CorruptOutputError, match="edited"):
+        content_of(output)
+    again = known.once(output)
+    assert again.reason == f"{file.name} was edited after it was made"
+    assert known.once(output).reused
+    assert file.read_text() == content
+
+
+def test_an_output_that_was_only_copied_or_touched_is_reused(made):
+    known, output, file, record = made
+    os.utime(file, ns=(1, 1))
+    assert known.once(output).reused
+    assert json.loads(record.read_text())["stamps"]["" if output == file else "weights"][1] == 1, "not read again"
+
+
+def test_a_file_added_to_a_folder_with_a_manifest_is_not_its_content(made):
+    known, output, _, _ = made
+    if output.is_dir():
+        (output / "README.md").write_text("a card")
+    assert known.once(output).reused
+
+
+def test_files_written_beside_an_output_are_there_with_it_or_made_again(tmp_path):
+    output, beside, calls = tmp_path / "a", tmp_path / "b", []
+
+    def make():
+        calls.append(1)
+        write_text(output, "a")
+        write_text(beside, f"b{len(calls)}")
+        return {}
+
+    def once():
+        return make_once(output, {"seed": 1}, make, beside=[beside])
+
+    once()
+    assert once().reused
+    assert content_of(beside) == content_digest(beside)
+    beside.unlink()
+    assert "gone" in once().reason
+    beside.write_text("other")
+    assert "edited" in once().reason
+    assert once().reused
+    assert len(calls) == 3
+
+
+def code(files, packages, digest="d"):
+    return {"version": digest, "files": files, "packages": packages}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ({"a.py": "1"}, {"a.py": "2"}, ["a.py changed"]),
+        ({"a.py": "1"}, {"a.py": "1", "b.py": "1"}, ["b.py is used now"]),
+        ({"a.py": "1", "b.py": "1"}, {"a.py": "1"}, ["b.py is no longer used"]),
+        (
+            {f"{n}.py": "1" for n in range(5)},
+            {},
+            [*(f"{n}.py is no longer used" for n in range(3)), "2 more source files"],
+        ),
+    ],
+)
+def test_changes_of_code_are_named_by_file(old, new, told):
+    assert differences({"code": code(old, {})}, {"code": code(new, {}, "e")}) == told
+
+
+def test_changes_of_packages_settings_and_sources_are_named():
+    old = {
+        "code": code({}, {"torch": "2.12.1", "duckdb": "2.0.0"}),
+        "parameters": {"job": {"seed": 0, "training": {"epochs": 3}}},
+        "sources": {"shards": "a", "products": "b", "raw_files": {"x.h5": [1, 2], "y.h5": [1, 2], "z.h5": [1, 1]}},
+    }
+    new = {
+        "code": code({}, {"torch": "2.13.0", "duckdb": "2.0.0"}, "e"),
+        "parameters": {"job": {"seed": 0, "training": {"epochs": 6}}},
+        "sources": {"shards": "a", "products": "c", "raw_files": {"x.h5": [1, 3], "y.h5": [2, 2], "w.h5": [1, 1]}},
+    }
+    assert differences(old, new) == [
+        "torch 2.12.1 -> 2.13.0",
+        "job.training.epochs 3 -> 6",
+        "products changed",
+        "4 raw files changed",
+    ]
+
+
+def test_one_raw_file_is_named():
+    old, new = ({"sources": {"raw_files": {"x.h5": [1, time], "y.h5": [1, 2]}}} for time in (2, 3))
+    assert differences(old, new) == ["1 raw file changed: x.h5"]
+
+
+def test_code_that_only_lies_elsewhere_is_the_same(tmp_path):
+    output = tmp_path / "out"
+    here, there = (CodeVersion("d", {name: "1"}, {}) for name in ("a.py", "b.py"))
+    make_once(output, {"code": here}, lambda: write_text(output, "x") or {})
+    assert make_once(output, {"code": there}, dict).reused
+
+
+def test_code_edited_while_an_output_is_made_makes_it_again(tmp_path, monkeypatch):
+    """What was loaded after the edit may be new, what before it old: nobody can say which version made it."""
+    output, edits = tmp_path / "out", [["eiclip/a.py"], []]
+    monkeypatch.setattr(CodeVersion, "edited", lambda self: edits.pop(0))
+    version = CodeVersion("d", {"eiclip/a.py": "1"}, {})
+    for _ in range(2):
+        made = make_once(output, {"code": version}, lambda: write_text(output, "x") or {})
+        assert not made.reused
+    assert made.reason == "its code was edited while it ran: eiclip/a.py"
+    assert make_once(output, {"code": version}, dict).reused
+
+
+def earlier_record(output, inputs, content=None):
+    known = {"inputs_digest": "x", "content": content or content_digest(output), "seconds": 9.5, "facts": {"steps": 3}}
+    output.with_name(f"{output.name}.made.json").write_text(json.dumps(known | {"inputs": inputs}))
+
+
+def test_what_an_earlier_version_made_of_the_same_is_taken_over(tmp_path):
+    output = fill(tmp_path / "model", weights="1")
+    earlier_record(output, {"seed": 1})
+    made = make_once(output, {"seed": 1}, dict, earlier=lambda recorded: recorded == {"seed": 1})
+    assert (made.reused, made.facts, made.seconds) == (True, {"steps": 3}, 9.5)
+    assert make_once(output, {"seed": 1}, dict).reused
+
+
+@pytest.mark.parametrize("why", ["not the same", "edited", "no hook"])
+def test_what_is_not_the_same_is_not_taken_over(tmp_path, why):
+    output = fill(tmp_path / "model", weights="1")
+    earlier_record(output, {"seed": 1}, content="other" if why == "edited" else None)
+    hook = None if why == "no hook" else lambda recorded: why == "edited"
+    made = make_once(output, {"seed": 1}, lambda: fill(output, weights="2") and {}, earlier=hook)
+    assert not made.reused
+    assert made.reason == "its record is of another version of this project (format 1, here 2)"

@@ -1,0 +1,141 @@
+"""What the next run would make again, and why: every output, looked at and left alone.
+
+An output is `made` or `reused` (by the run that looked at it last) where the next run would reuse it; `stale` where it
+would make it again; `upstream` where something it is made from is stale, so that it is made again if that comes out
+otherwise; `not made` where it never was.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from assets.common import House
+from assets.datasets import declared
+from assets.log import last_outcomes
+from assets.outputs import Key, Output, PartedStep, Step
+from assets.report import recorded_page
+from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
+from eiclip.home import Home
+from eiclip.settings import load_settings
+from eiclip.storage.cache import read_record
+
+NOT_MADE = "not made yet"
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class Status:
+    """Of one output."""
+
+    key: Key
+    state: str
+    reason: str = ""
+    made: str = ""
+    """When (UTC)."""
+    seconds: float | None = None
+    """That it took."""
+
+    @property
+    def name(self) -> str:
+        """As assets are written in the UI."""
+        return "/".join(self.key)
+
+
+def statuses(house: House) -> Iterator[Status]:
+    """Every output, in an order in which they can be made."""
+    last = last_outcomes(house.home)
+    stale: set[Key] = set()
+    steps: list[Step | PartedStep] = [*declared(house)]
+    if (page := recorded_page(house)) is not None:
+        steps.append(Step("results__report", "results", [page]))
+    for step in steps:
+        found = (
+            _of_parts(house, step) if isinstance(step, PartedStep) else (_of(house, o, last) for o in step.declared())
+        )
+        for status, upstream in found:
+            behind = [f"{'/'.join(key)} is stale" for key in upstream if key in stale]
+            if status.state in ("made", "reused") and behind:
+                status = Status(status.key, "upstream", _some(behind), status.made, status.seconds)
+            if status.state not in ("made", "reused"):
+                stale.add(status.key)
+            yield status
+
+
+def _of_step(house: House, step: Step, last: dict[str, dict[str, Any]]) -> Iterator[tuple[Status, Sequence[Key]]]:
+    return (_of(house, output, last) for output in step.declared())
+
+
+def _of(house: House, output: Output, last: dict[str, dict[str, Any]]) -> tuple[Status, Sequence[Key]]:
+    reason = _why(house, output)
+    known, _ = read_record(output.at(house))
+    made, seconds = (str(known.get("made", "")), float(known["seconds"])) if known else ("", None)
+    outcome = last.get("/".join(output.key), {}).get("outcome", "made")
+    state = "not made" if reason == NOT_MADE else "stale" if reason else str(outcome)
+    return Status(output.key, state, "" if state == "not made" else reason, made, seconds), output.upstream()
+
+
+def _why(house: House, output: Output) -> str:
+    if not output.at(house).exists():
+        return NOT_MADE
+    try:
+        return output.why_stale(house) or ""
+    except CorruptOutputError as error:
+        return f"a source cannot be used: {error}"
+
+
+def _of_parts(house: House, step: PartedStep) -> Iterator[tuple[Status, Sequence[Key]]]:
+    """An asset in parts, as one line."""
+    upstream = [(step.key[0], *source.split("/")) for source in step.upstream]
+    try:
+        parts = step.plan({})
+        reasons = {part: _why(house, step.part({}, part)) for part in parts}
+    except (EiclipError, OSError, duckdb.Error):  # what tells the parts is not there
+        yield Status(step.key, "not made"), upstream
+        return
+    stale = {part: reason for part, reason in reasons.items() if reason}
+    if not stale:
+        contents = {part: read_record(step.part({}, part).at(house))[0] for part in parts}
+        known = {part: str(record["content"]) for part, record in contents.items() if record}
+        stale = {"/".join(output.key): why for output in step.whole({}, known) if (why := _why(house, output))}
+    if not stale:
+        yield Status(step.key, "made"), upstream
+    elif set(stale.values()) == {NOT_MADE}:
+        yield Status(step.key, "not made"), upstream
+    else:
+        told = [f"{part}: {reason}" for part, reason in stale.items()]
+        yield Status(step.key, "stale", f"{len(stale)} of {len(parts)} parts: {_some(told)}"), upstream
+
+
+def _some(found: Sequence[str]) -> str:
+    more = [f"{len(found) - NAMED} more"] if len(found) > NAMED else []
+    return "; ".join([*found[:NAMED], *more])
+
+
+def print_status(dataset: str | None = None, *, only_stale: bool = False) -> None:
+    """Print a line an output, and how many there are of each state.
+
+    Args:
+        dataset: of this one alone.
+        only_stale: leave out what the next run would reuse.
+
+    Raises:
+        SettingsError: no such dataset.
+    """
+    settings = load_settings()
+    house = House(settings, Home(settings.home))
+    if dataset is not None and dataset not in settings.datasets:
+        raise SettingsError(f"no dataset {dataset!r}: there are {', '.join(settings.datasets)}")
+    found = [status for status in statuses(house) if dataset in (None, status.key[0])]
+    shown = [status for status in found if not only_stale or status.state not in ("made", "reused")]
+    width = max((len(status.name) for status in shown), default=0)
+    for status in shown:
+        seconds = "" if status.seconds is None else f"{status.seconds:.1f} s"
+        line = f"{status.name:{width}}  {status.state:8}  {status.made[:19]:19}  {seconds:>8}  {status.reason}"
+        sys.stdout.write(line.rstrip() + "\n")
+    counts = Counter(status.state for status in found)
+    told = ", ".join(f"{count} {state}" for state, count in counts.most_common())
+    sys.stdout.write(f"{settings.home}: {told or 'nothing declared'}\n")
