@@ -85,7 +85,7 @@ def _step(house: House, name: str, dataset: DatasetSettings, ablation: Ablation)
             "plot": f"eiclip.report.ablation_plots:{plot}",
         },
         trains=True,
-        code=code_version((*CODE, "assets.ablations:_results")),
+        made_by=((*CODE, "assets.ablations:_results"), (SUMMARY,)),
     )
 
 

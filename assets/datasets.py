@@ -1,5 +1,7 @@
 """All that is declared: which outputs each dataset of the settings has, and what they share."""
 
+from graphlib import TopologicalSorter
+
 from assets import (
     ablations,
     cards,
@@ -29,4 +31,12 @@ def declared(house: House) -> list[Step | PartedStep]:
     for name, dataset in house.datasets().items():
         own = (*(TABLE_1 if dataset.table_1 else ()), *(SAME_STYLE if dataset.same_style else ()))
         found += [step for room in (*EVERY, *own, typed_queries) for step in room.steps(house, name, dataset)]
-    return found
+    return _sorted(found)
+
+
+def _sorted(steps: list[Step | PartedStep]) -> list[Step | PartedStep]:
+    """The steps, each after those that make what it is made from."""
+    made_by = {key: number for number, step in enumerate(steps) for key in step.assets()}
+    after = {number: {made_by[key] for key in step.upstream_keys() if key in made_by} - {number}
+             for number, step in enumerate(steps)}  # fmt: skip
+    return [steps[number] for number in TopologicalSorter(after).static_order()]

@@ -289,7 +289,7 @@ def _parted(house: House, step: PartedStep) -> dg.AssetsDefinition:
         kinds=set(step.kinds),
         owners=OWNERS,
         description=step.description,
-        code_version=step.code.digest if step.code else None,
+        code_version=step.code.digest,
     )  # fmt: skip
     def asset(**upstream_done: Any) -> Any:
         return gather(plan(**upstream_done).map(make).collect())

@@ -148,11 +148,16 @@ class Output(Table):
     @cached_property
     def code(self) -> CodeVersion:
         """Version of the code that decides its content."""
-        written = () if self.is_folder else WRITERS
+        return code_version(*self.made_by)
+
+    @property
+    def made_by(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The functions and the queries that its code's version is computed from."""
+        written = (*(() if self.is_folder else WRITERS), *self.uses)
         if isinstance(self.make, str):
-            return code_version((*written, *self.uses), (self.make,))
-        made_by = self.code_of or (f"{self.make.__module__}:{self.make.__qualname__}",)
-        return code_version((*made_by, *written, *self.uses), self.queries)
+            return written, (self.make, *self.queries)
+        functions = self.code_of or (f"{self.make.__module__}:{self.make.__qualname__}",)
+        return (*functions, *written), self.queries
 
     @property
     def is_folder(self) -> bool:
@@ -295,6 +300,15 @@ class Step:
         """Its outputs; `recipe`: what a run's configuration changes of trainings."""
         return self.outputs(recipe or {}) if callable(self.outputs) else self.outputs
 
+    def assets(self) -> list[Key]:
+        """Of its assets."""
+        whole = [(self.declared()[0].dataset, self.whole)] if self.whole else []
+        return [*whole, *(table.key for output in self.declared() for table in output.tables)]
+
+    def upstream_keys(self) -> list[Key]:
+        """The assets it comes after."""
+        return [key for output in self.declared() for key in output.upstream()]
+
 
 @dataclass(frozen=True)
 class PartedStep:
@@ -316,7 +330,21 @@ class PartedStep:
     """Called when the parts are there, before they are put together: what is no part any more goes."""
     shown: Mapping[str, str] = field(default_factory=dict)
     trains: bool = False
-    code: CodeVersion | None = None
+    made_by: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    """The functions and the queries that its code's version is computed from."""
+
+    @property
+    def code(self) -> CodeVersion:
+        """Version of the code that decides its content."""
+        return code_version(*self.made_by)
+
+    def assets(self) -> list[Key]:
+        """Of its asset."""
+        return [self.key]
+
+    def upstream_keys(self) -> list[Key]:
+        """The assets it comes after."""
+        return [key_of(self.key[0], source) for source in self.upstream]
 
 
 @contextlib.contextmanager

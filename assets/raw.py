@@ -21,7 +21,6 @@ from eiclip.readers.reviews import REJECTED_SCHEMA, SCHEMA, write_reviews
 from eiclip.records import write_records
 from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import CachedOutput, Inputs, read_record, remembered, remove_output
-from eiclip.storage.code_version import code_version
 
 KINDS = {"fashiongen": "hdf5", "amazon": "json", "table": "parquet", "styles": "parquet"}
 RAW_TEXT = "Raw files in the layout people hold them in: the user's own, or the embedded catalogue's, drawn."
@@ -154,7 +153,7 @@ def _photos(house: House, name: str, dataset: DatasetSettings) -> PartedStep:
         part=lambda _, part: _photos_of(house, name, dataset, part),
         whole=lambda *_: [],
         tidy=tidy,
-        code=code_version(["assets.raw:_examine"]),
+        made_by=(("assets.raw:_examine", "eiclip.lake:Lake"), ()),
     )
 
 

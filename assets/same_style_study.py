@@ -67,7 +67,7 @@ def _step(house: House, name: str, dataset: DatasetSettings, question: str) -> P
         part=lambda recipe, label: study(recipe).output(label),
         whole=lambda recipe, parts: study(recipe).results(),
         trains=True,
-        code=code_version((*CODE, "assets.same_style_study:_measure")),
+        made_by=((*CODE, "assets.same_style_study:_measure"), ()),
     )
 
 

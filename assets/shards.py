@@ -16,7 +16,6 @@ from eiclip.published import publish_folder
 from eiclip.readers.open import open_reader
 from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import Inputs
-from eiclip.storage.code_version import code_version
 from eiclip.storage.sql import read_sql
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[PartedStep]
             plan=lambda _: [row[0] for row in _ask(house, name, read_sql("shard_parts"))],
             part=part,
             whole=whole,
-            code=code_version(["assets.shards:_write_part", "assets.shards:_merge"]),
+            made_by=(("assets.shards:_write_part", "assets.shards:_merge"), ()),
         )
     ]
 

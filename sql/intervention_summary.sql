@@ -5,6 +5,7 @@
 --   those whose product carries the entity), replacement_share_before, replacement_share_after (null but for swapped),
 --   mean_gate, gate_correlation (both null for row 3, which has no gates).
 -- Source: interventions.
+-- Sums of fractions are in the order of their values: equal rows give equal digits, however many threads add them up.
 -- gate_correlation is Spearman's, between an entity's gate and the log2 rank change, with ties at their mean rank: does what
 -- the gate lets through more matter more? Null for fewer than 10 queries, and where all gates or all changes are one.
 WITH changed AS (
@@ -32,18 +33,18 @@ SELECT
     100 * avg((rank_before <= 1)::INTEGER) AS r1_before,
     100 * avg((rank_after <= 1)::INTEGER) AS r1_after,
     avg(rank_after - rank_before) AS mean_rank_change,
-    avg(change) AS mean_log2_rank_change,
+    avg(change ORDER BY change) AS mean_log2_rank_change,
     median(rank_before) AS median_rank_before,
     median(rank_after) AS median_rank_after,
     avg((rank_after > rank_before)::INTEGER) AS worse_share,
-    avg(share_before) AS share_before,
-    avg(share_after) AS share_after,
-    avg(replacement_share_before) AS replacement_share_before,
-    avg(replacement_share_after) AS replacement_share_after,
-    avg(gate_weight) AS mean_gate,
+    avg(share_before ORDER BY share_before) AS share_before,
+    avg(share_after ORDER BY share_after) AS share_after,
+    avg(replacement_share_before ORDER BY replacement_share_before) AS replacement_share_before,
+    avg(replacement_share_after ORDER BY replacement_share_after) AS replacement_share_after,
+    avg(gate_weight ORDER BY gate_weight) AS mean_gate,
     CASE
         WHEN count(gate_weight) >= 10 AND min(gate_weight) < max(gate_weight) AND min(change) < max(change)
-            THEN corr(gate_place, change_place)
+            THEN corr(gate_place, change_place ORDER BY gate_place, change_place)
     END AS gate_correlation
 FROM placed
 GROUP BY dataset, variant, intervention, entity_group

@@ -14,6 +14,8 @@ import pytest
 from benchmarks.crash.compare import contents, differences, processes_of
 from benchmarks.crash.fuse import Fuse
 from benchmarks.crash.points import POINTS
+from eiclip.lake import Lake
+from eiclip.storage.catalogue import refresh_catalogue
 
 WRITER = """
 import os, pathlib, sys
@@ -63,6 +65,21 @@ def test_folders_are_equal_but_for_times(tmp_path):
     assert differences(tmp_path / "c", wanted) == ["left over: .x.part", "other content: training_log.parquet"]
     (tmp_path / "b" / "x.made.json").unlink()
     assert differences(tmp_path / "b", wanted) == ["missing: x.made.json"]
+
+
+def test_homes_are_equal_but_for_their_place_and_the_history_of_what_they_hold(tmp_path):
+    for name, time, size, rows in (("a", 1, 9, 2), ("b", 2, 9, 2), ("c", 1, 8, 2), ("d", 1, 9, 1)):
+        lake = Lake(tmp_path / name)
+        lake.write(pa.table({"product_id": ["p"] * rows}), "products", "shop")
+        lake.write(pa.table({"image_id": ["i"]}), "images" if name != "c" else "photos", "shop")
+        refresh_catalogue(lake)
+        record = {"made": str(time), "reason": f"reason {time}", "stamps": {"": [size, time]}}
+        (tmp_path / name / "x.made.json").write_text(json.dumps(record))
+        (tmp_path / name / "outputs.jsonl").write_text(f"{time}\n")
+    wanted = contents(tmp_path / "a")
+    assert differences(tmp_path / "b", wanted) == []
+    assert {"other content: eiclip.duckdb", "other content: x.made.json"} <= set(differences(tmp_path / "c", wanted))
+    assert differences(tmp_path / "d", wanted) == ["other content: lake/products/dataset=shop/data.parquet"]
 
 
 def test_a_process_is_known_by_its_environment(tmp_path):

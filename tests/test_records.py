@@ -10,7 +10,7 @@ import pytest
 from eiclip.errors import RawDataError
 from eiclip.lake import open_views
 from eiclip.readers import record_table
-from eiclip.readers.base import Listing, Rejected
+from eiclip.readers.base import Listing, Rejected, Stamps
 from eiclip.readers.record_table import SCHEMA
 from eiclip.records import RecordCounts, count_reasons, write_records
 
@@ -32,8 +32,8 @@ class ListReader:
         self._rows = rows
         self._rows_in = len(rows) if rows_in is None else rows_in
 
-    def fingerprint(self) -> str:
-        return "f"
+    def stamps(self) -> Stamps:
+        return {"f": [1, 1]}
 
     def rows(self) -> Iterator[Listing | Rejected]:
         for row in self._rows:

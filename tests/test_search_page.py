@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eiclip.cli import _parser
+from eiclip.cli import command_line
 from eiclip.search import Query, SearchEngine
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from tests.search.conftest import small_home
@@ -55,4 +55,4 @@ def test_the_sql_finds_what_the_engine_finds(folder):
 def test_the_commands_are_understood():
     [commands] = blocks("bash")
     for line in commands.strip().splitlines():
-        assert _parser().parse_args(shlex.split(line)[1:]).command
+        assert command_line()[0].parse_args(shlex.split(line)[1:]).command

@@ -1,18 +1,22 @@
-"""Whether two folders hold the same, but for times; and whether a process of one is left."""
+"""Whether two folders hold the same, but for times and reasons; and whether a process of one is left."""
 
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 
+from assets.log import LOG
 from eiclip.files import digest, sha256_file
 from eiclip.lifeline import PROC
+from eiclip.storage.catalogue import CATALOGUE
 
-TIMES = {"seconds", "pairs_per_second"}
-OUTSIDE = {"dagster", "jobs", "job.json"}
-"""Not results: Dagster's records of runs, and job files, which name their own places."""
+TIMES = {"seconds", "pairs_per_second", "made", "reason"}
+"""What records and logs say of when and why something was made."""
+OUTSIDE = {"dagster", "jobs", "job.json", LOG}
+"""Not results: Dagster's records of runs, the home's, and job files, which name their own places."""
 MARKS = ("mark", "output")
 """Files of the harness."""
 
@@ -25,17 +29,23 @@ def contents(folder: Path) -> dict[str, str]:
         if name.split("/")[0] in OUTSIDE or name.startswith(MARKS):
             continue
         if path.is_file():
-            found[name] = _content(path)
+            found[name] = _content(path, folder)
         elif not any(path.iterdir()):
             found[name] = "an empty folder"
     return found
 
 
-def _content(file: Path) -> str:
+def _content(file: Path, folder: Path) -> str:
     if file.suffix == ".parquet" and "training_log" in str(file):
         return digest(_without_times(pq.read_table(file).to_pylist()))
     if file.name.endswith(".made.json"):
-        return digest(_without_times(json.loads(file.read_text(encoding="utf-8"))))
+        record = json.loads(file.read_text(encoding="utf-8"))
+        sizes = {name: size for name, (size, _) in record.get("stamps", {}).items()}
+        return digest(_without_times(record | {"stamps": sizes}))
+    if file.name == CATALOGUE:  # DuckDB writes the same views in other bytes, and they name their own place
+        with duckdb.connect(str(file), read_only=True) as connection:
+            views = connection.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal").fetchall()
+        return digest(sorted((name, sql.replace(str(folder), "")) for name, sql in views))
     return sha256_file(file)
 
 

@@ -87,12 +87,12 @@ def make_once(
     for path in outputs:
         if not path.exists():
             raise CorruptOutputError(f"{path}: the step that makes it ended without writing it")
-    recorded = _recorded(inputs)
+    described = recorded(inputs)
     code = inputs.get(CODE)
     if isinstance(code, CodeVersion) and (edited := code.edited()):
         # What was loaded late may be of the new code: it is made again next time, and nobody waits for it now.
-        recorded[CODE]["version"] = f"edited while it ran: {', '.join(edited[:NAMED])}"
-    shared = {"format": FORMAT, "inputs": recorded, "seconds": seconds, "reason": reasons[0], "made": _now()}
+        described[CODE]["version"] = f"edited while it ran: {', '.join(edited[:NAMED])}"
+    shared = {"format": FORMAT, "inputs": described, "seconds": seconds, "reason": reasons[0], "made": _now()}
     for path in reversed(outputs):  # its own record last: with it, all are there
         of_path = {"facts": facts if path is output else {}, "content": content_digest(path), "stamps": _stamps(path)}
         write_json(_record(path), shared | of_path)
@@ -108,7 +108,7 @@ def _taken_over(output: Path, inputs: Inputs, earlier: Callable[[Mapping[str, An
     except (OSError, ValueError, KeyError, TypeError):
         return False
     if holds:
-        record = told | {"format": FORMAT, "inputs": _recorded(inputs), "stamps": _stamps(output), "made": _now()}
+        record = told | {"format": FORMAT, "inputs": recorded(inputs), "stamps": _stamps(output), "made": _now()}
         write_json(_record(output), record | {"reason": "taken over from an earlier version of this project"})
     return holds
 
@@ -123,9 +123,9 @@ def why_stale(output: Path, inputs: Inputs) -> str | None:
     known, problem = read_record(output)
     if known is None:
         return problem
-    recorded = _recorded(inputs)
-    if _compared(known["inputs"]) != _compared(recorded):
-        return "; ".join(differences(known["inputs"], recorded))
+    wanted = recorded(inputs)
+    if compared(known["inputs"]) != compared(wanted):
+        return "; ".join(differences(known["inputs"], wanted))
     return _why_not_as_made(output, known)
 
 
@@ -243,17 +243,17 @@ def remove_output(output: Path) -> None:
     _record(output).unlink(missing_ok=True)
 
 
-def _recorded(inputs: Inputs) -> dict[str, Any]:
+def recorded(inputs: Inputs) -> dict[str, Any]:
     """Inputs as their record holds them."""
     plain = {name: value.recorded() if isinstance(value, CodeVersion) else value for name, value in inputs.items()}
-    recorded: dict[str, Any] = json.loads(json.dumps(plain, default=str, allow_nan=False))
-    return recorded
+    described: dict[str, Any] = json.loads(json.dumps(plain, default=str, allow_nan=False))
+    return described
 
 
-def _compared(recorded: Mapping[str, Any]) -> str:
+def compared(described: Mapping[str, Any]) -> str:
     """Digest of recorded inputs: of their code the version alone, whatever files it is spread over."""
-    code = recorded.get(CODE)
-    return digest({**recorded, CODE: code["version"] if isinstance(code, dict) and "version" in code else code})
+    code = described.get(CODE)
+    return digest({**described, CODE: code["version"] if isinstance(code, dict) and "version" in code else code})
 
 
 def _now() -> str:

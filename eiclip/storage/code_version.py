@@ -178,11 +178,22 @@ def _names() -> dict[str, Path]:
     return found
 
 
-@functools.cache
+_modules: dict[str, "_Module"] = {}
+
+
 def _module(name: str) -> "_Module":
-    if name not in _names():
-        raise EiclipError(f"{name}: no such module of this project")
-    return _Module(name, _names()[name])
+    if name not in _modules:
+        if name not in _names():
+            raise EiclipError(f"{name}: no such module of this project")
+        _modules[name] = _Module(name, _names()[name])
+    return _modules[name]
+
+
+def forget(path: Path) -> None:
+    """Read a file anew the next time a version is computed: for who changes code as it runs."""
+    _version.cache_clear()
+    for name in [name for name, module in _modules.items() if module.path == path]:
+        del _modules[name]
 
 
 class _Module:

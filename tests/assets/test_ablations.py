@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from assets import ablations, training
-from assets.common import House, Recipe
+from assets.common import House
+from assets.factory import Recipe, build
 from eiclip.ablations.ranks import RANKS_SCHEMA
 from eiclip.ablations.trials import ABLATIONS
 from eiclip.files import digest, whole_folder, write_json
@@ -120,31 +121,27 @@ class Shop:
         self.house, self.trained, self.really = House(settings, Home(settings.home)), [], really
         if not really:
             monkeypatch.setattr("eiclip.ablations.ranks.rank_checkpoint", drawn_ranks)
-        for module in (ablations, training):
-            monkeypatch.setattr(module, "run_job", self.run_job)
 
-    def run_job(self, context, pipes, job, path):
+    def train(self, context, job, path):
+        """The trainer of steps that train."""
         write_json(path, job.model_dump(mode="json"))
         self.trained.append(job)
         return train(job, context.log.info) if self.really else no_training(job)
 
     def ablation(self, name, recipe=None):
         """Materialise an ablation; returns its metadata."""
-        keys = ablations.ablation_keys(self.house)
-        built = ablations.build(self.house, "shop", SHOP)
-        [asset] = [asset for key, asset in zip(keys, built, strict=True) if key.path[-1] == name]
-        result = self.materialize(asset, recipe)
+        [step] = [step for step in ablations.steps(self.house, "shop", SHOP) if step.key[-1] == name]
+        result = self.materialize(step, recipe)
         [event] = result.get_asset_materialization_events()
         return event.materialization.metadata
 
-    def materialize(self, asset, recipe=None):
-        pipes = dg.PipesSubprocessClient()
-        resources = {"pipes": pipes, "recipe": Recipe(training=recipe or {})}
-        return dg.materialize([asset], resources=resources)
+    def materialize(self, step, recipe=None):
+        resources = {"pipes": self, "recipe": Recipe(training=recipe or {})}
+        return dg.materialize([build(self.house, step)], resources=resources)
 
     def row(self, variant):
         """Train a row as full_eval does."""
-        self.materialize(training.checkpoint(self.house, "shop", SHOP, get_variant(variant)))
+        self.materialize(training.checkpoint_step(self.house, "shop", SHOP, get_variant(variant)))
 
     def results(self, name):
         return pq.read_table(self.house.home.lake.path("ablation_results", "shop", name)).to_pylist()
@@ -162,7 +159,7 @@ def home(filled, tmp_path):
 
 @pytest.fixture
 def shop(home, monkeypatch):
-    monkeypatch.setattr(ablations, "_shown", lambda *_: {})  # plots take longer than all the rest
+    monkeypatch.setattr("assets.factory.shown", lambda *_: {})  # plots take longer than all the rest
     return Shop(home, monkeypatch, really=False)
 
 
@@ -259,12 +256,12 @@ def test_the_seeds_are_summed_up(shop):
 
 
 def test_a_training_that_fails_leaves_no_weights_and_is_tried_again(shop, monkeypatch):
-    def broken(context, pipes, job, path):
+    def broken(context, job, path):
         job.output.mkdir(parents=True)
         raise dg.Failure("loss is nan", allow_retries=False)
 
     with monkeypatch.context() as changed:
-        changed.setattr(ablations, "run_job", broken)
+        changed.setattr(shop, "train", broken)
         with pytest.raises(dg.Failure, match="loss is nan"):
             shop.ablation("ablation_losses")
     assert not any((folder / "weights").exists() for folder in shop.folders)
@@ -296,10 +293,10 @@ def test_ablations_are_outside_full_eval_and_each_is_a_job(tmp_path):
 def test_ablations_that_cannot_be_asked_are_not_there(tmp_path):
     one, other = AMAZON, FASHIONGEN.model_copy(update={"entity_groups": ("season", "subcategory")})
     house = House(load_settings(home=tmp_path, datasets={"one": one, "other": other}), Home(tmp_path))
-    assert {key.path[-1] for key in ablations.ablation_keys(house) if key.path[0] == "one"} == set(ABLATIONS) - {
+    assert {key[-1] for key in ablations.ablation_keys(house) if key[0] == "one"} == set(ABLATIONS) - {
         "ablation_entities", "ablation_prior",
     }  # fmt: skip
-    assert {key.path[-1] for key in ablations.ablation_keys(house) if key.path[0] == "other"} == set(ABLATIONS) - {
+    assert {key[-1] for key in ablations.ablation_keys(house) if key[0] == "other"} == set(ABLATIONS) - {
         "ablation_ambiguity"
     }
     assert selected(definitions(tmp_path, datasets={"other": other}), "ablation_ambiguity") == {

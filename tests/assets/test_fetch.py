@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from assets.common import House
-from assets.training import _fetch
+from assets.training import pretrained
 from eiclip.errors import WeightsError
 from eiclip.home import Home
 from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, SMALL, WEIGHTS_FILE
@@ -29,6 +29,12 @@ def house(tmp_path):
     return House(settings, Home(settings.home))
 
 
+def fetch(house):
+    """Make the output `pretrained`, unless it is as it would be."""
+    [output] = pretrained(house).declared()
+    return output.make_once(house)
+
+
 def same(folder, towers):
     loaded = load_towers(folder).state_dict()
     return all(torch.equal(value, loaded[name]) for name, value in towers.state_dict().items())
@@ -36,21 +42,21 @@ def same(folder, towers):
 
 def test_a_home_holds_the_towers_as_safetensors_and_notices_other_weights(house, tmp_path):
     folder, towers = house.home.pretrained, hub_copy(tmp_path / "copy", 0)
-    first = _fetch(house, folder)
+    first = fetch(house)
     assert {file.name for file in folder.iterdir()} == {CONFIG_FILE, WEIGHTS_FILE, MANIFEST}
     assert same(folder, towers)
-    assert _fetch(house, folder).reused
+    assert fetch(house).reused
     others = hub_copy(tmp_path / "copy", 1)
-    second = _fetch(house, folder)
+    second = fetch(house)
     assert same(folder, others)
     assert (second.reused, second.content == first.content) == (False, False)
 
 
 def test_refused_weights_leave_the_home_as_it_was(house, tmp_path):
     folder, towers = house.home.pretrained, hub_copy(tmp_path / "copy", 0)
-    _fetch(house, folder)
+    fetch(house)
     torch.save(torch.nn.Linear(2, 2), tmp_path / "copy" / PICKLE_FILE)
     with pytest.raises(WeightsError, match="a pickle can run code"):
-        _fetch(house, folder)
+        fetch(house)
     assert same(folder, towers)
     assert [file.name for file in folder.parent.iterdir()] == [folder.name]

@@ -8,9 +8,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from eiclip.errors import WeightsError
+from eiclip.model.sources import SMALL, WEIGHTS_FILE
 from eiclip.model.towers import (
-    SMALL,
-    WEIGHTS_FILE,
     encode_text,
     image_size,
     load_towers,

@@ -5,10 +5,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from assets import profile
 from assets.common import House
-from assets.profile import build, compositions
+from assets.factory import build
 from eiclip.home import Home
-from eiclip.settings import AMAZON, FASHIONGEN, load_settings
+from eiclip.settings import load_settings
 from eiclip.storage.cache import make_once
 from eiclip.storage.catalogue import CATALOGUE
 
@@ -48,6 +49,12 @@ def fill(house, name, group):
         make_once(house.home.lake.path(table, name), {"rows": arrow.to_pylist()}, write)
 
 
+def profile_assets(house, name):
+    """The asset `data_profile` of a dataset, and what it waits for here: the compositions, where there are any."""
+    *others, asset = [build(house, step) for step in profile.steps(house, name, house.datasets()[name])]
+    return asset, *others
+
+
 def profiled(house, asset, *others):
     key = asset.key
     with dg.DagsterInstance.ephemeral() as instance:
@@ -57,11 +64,11 @@ def profiled(house, asset, *others):
 
 
 def test_fashiongens_profile_waits_for_its_compositions_and_amazons_does_not(house):
-    upstream = {key.path[-1] for key in build(house, "fashiongen", FASHIONGEN).asset_deps[
+    upstream = {key.path[-1] for key in profile_assets(house, "fashiongen")[0].asset_deps[
         dg.AssetKey(["fashiongen", "data_profile"])]}  # fmt: skip
     assert upstream == {"products", "images", "product_entities", "entity_vocabulary", "semantic_prior", "quarantine",
                         "compositions"}  # fmt: skip
-    spec = build(house, "amazon", AMAZON).get_asset_spec()
+    spec = profile_assets(house, "amazon")[0].get_asset_spec()
     assert dg.AssetKey(["amazon", "compositions"]) not in {dep.asset_key for dep in spec.deps}
     assert spec.group_name == "amazon/profile"
     assert spec.owners == ["team:eiclip"]
@@ -70,7 +77,7 @@ def test_fashiongens_profile_waits_for_its_compositions_and_amazons_does_not(hou
 
 def test_a_profile_is_made_once_and_lies_in_the_catalogue(house):
     fill(house, "fashiongen", "composition")
-    asset, fibres = build(house, "fashiongen", FASHIONGEN), compositions(house, "fashiongen")
+    asset, fibres = profile_assets(house, "fashiongen")
     metadata = profiled(house, asset, fibres)
     assert metadata["reused"].value is False
     for shown in ("table_splits", "table_entities", "table_compositions"):
@@ -92,6 +99,6 @@ def test_a_profile_is_made_once_and_lies_in_the_catalogue(house):
 
 def test_a_dataset_without_compositions_has_a_profile_too(house):
     fill(house, "amazon", "brand")
-    metadata = profiled(house, build(house, "amazon", AMAZON))
+    metadata = profiled(house, *profile_assets(house, "amazon"))
     assert "184" in metadata["table_entities"].value
     assert "table_compositions" not in metadata

@@ -11,18 +11,19 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from assets.trainer_client import TrainerClient
 
+from assets import training as training_assets
 from assets.common import House
-from assets.training import checkpoints, gpu_pool, pretrained, run_job, trainer_command
+from assets.factory import build, gpu_pool
 from benchmarks.crash.data import tiny_job
 from eiclip.home import Home
 from eiclip.lifeline import descendants, started_at
-from eiclip.settings import FASHIONGEN, load_settings
+from eiclip.settings import load_settings
 from eiclip.train.job import TrainJob
 from eiclip.training_settings import HardwareSettings
 from eiclip.variants import VARIANTS
 from pipelines.launch import GRACE
+from pipelines.trainers import TrainerClient
 
 STEP = """
 import os, subprocess, sys
@@ -74,7 +75,7 @@ def grow(tmp_path):
 
     def start(*end, started):
         job = TrainJob(dataset="shop", variant="eiclip", shards=tmp_path, initial=None, output=tmp_path / "model")
-        command = trainer_command(job, Path("job.json"))
+        command = TrainerClient().command(job, Path("job.json"))
         command[command.index("-m", 10) :] = end
         log = (tmp_path / f"log{len(grown)}").open("w")
         step = subprocess.Popen([sys.executable, "-c", STEP, *command], stderr=log, stdout=log)
@@ -129,7 +130,7 @@ def job(tmp_path):
 
 
 def test_a_trainer_that_is_told_to_stop_saves_its_state(tmp_path, job):
-    command = trainer_command(job, tmp_path / "job.json")
+    command = TrainerClient().command(job, tmp_path / "job.json")
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     for line in process.stderr:
         if "epoch 2 " in line:
@@ -147,7 +148,7 @@ def test_a_trainer_that_is_told_to_stop_saves_its_state(tmp_path, job):
 @dg.op(out=dg.Out(dg.Any))
 def train(context):
     job = TrainJob.model_validate_json(Path(os.environ["JOB"]).read_text())
-    return run_job(context, TrainerClient(), job, Path(os.environ["JOB"]))
+    return TrainerClient().train(context, job, Path(os.environ["JOB"]))
 
 
 @dg.job(executor_def=dg.in_process_executor)
@@ -198,7 +199,7 @@ os.kill(trainers[-1], signal.SIGKILL)
 def test_settings_say_how_many_processes_train_and_where_steps_queue(tmp_path, monkeypatch):
     job = TrainJob(dataset="shop", variant="eiclip", shards=tmp_path, initial=None, output=tmp_path / "model")
     shared = job.model_copy(update={"hardware": HardwareSettings(processes=3)})
-    command = trainer_command(shared, Path("job.json"))
+    command = TrainerClient().command(shared, Path("job.json"))
     assert command[command.index("--nproc-per-node") + 1] == "3"
     for device, pool in (("cuda", "gpu"), ("cuda:1", "gpu"), ("cpu", None)):
         monkeypatch.setenv("EICLIP_DEVICE", device)
@@ -208,8 +209,9 @@ def test_settings_say_how_many_processes_train_and_where_steps_queue(tmp_path, m
 def test_what_trains_on_a_gpu_queues_for_it_and_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setenv("EICLIP_DEVICE", "cuda")
     house = House(load_settings(home=tmp_path, pretrained="general"), Home(tmp_path))
-    made = {"general/pretrained": pretrained(house)}
-    made |= {asset.key.path[-1]: asset for asset in checkpoints(house, "fashiongen", FASHIONGEN)}
+    made = {"general/pretrained": build(house, training_assets.pretrained(house))}
+    checkpoints = training_assets.steps(house, "fashiongen", house.datasets()["fashiongen"])
+    made |= {asset.key.path[-1]: asset for asset in (build(house, step) for step in checkpoints)}
     for name, asset in made.items():
         trains = name not in VARIANTS or VARIANTS[name].trained
         assert asset.op.pool == ("gpu" if trains else None)

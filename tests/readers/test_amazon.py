@@ -130,7 +130,7 @@ def test_rows_can_be_counted_before_a_pass(amazon):
 
 def test_a_missing_file_or_folder_is_an_error(amazon, tmp_path):
     metadata, images = amazon([DRESS])
-    for look in (AmazonReader.fingerprint, AmazonReader.rows_in, lambda reader: list(reader.rows())):
+    for look in (AmazonReader.stamps, AmazonReader.rows_in, lambda reader: list(reader.rows())):
         with pytest.raises(RawDataError, match="absent"):
             look(AmazonReader(tmp_path / "absent", images))
     for name in ("examine", "missing", "photos_fingerprint"):
@@ -150,12 +150,12 @@ def test_an_unknown_group_is_an_error(tmp_path):
         AmazonReader(tmp_path, tmp_path, groups=("season",))
 
 
-def test_the_fingerprints_follow_the_metadata_and_the_photos_named(amazon):
+def test_stamps_follow_the_metadata_and_the_fingerprint_the_photos_named(amazon):
     metadata, images = amazon([DRESS], ["B1"])
 
     def both():
         reader = AmazonReader(metadata, images)
-        return reader.fingerprint(), reader.photos_fingerprint(["B1", "B2"])
+        return reader.stamps(), reader.photos_fingerprint(["B1", "B2"])
 
     rows, photos = both()
     write_photo(images / "B3.jpg")

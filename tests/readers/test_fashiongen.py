@@ -76,10 +76,10 @@ def test_rows_gained_elsewhere_leave_the_photos_fingerprint(tmp_path):
     write_growing(tmp_path / VALIDATION, [{}])
     reader = FashionGenReader(tmp_path)
     refs = [f"{TRAIN}#{place}" for place in (1, 2, 4)]
-    whole, before, others = reader.fingerprint(), reader.photos_fingerprint(refs), reader.photos_fingerprint(refs[:2])
+    whole, before, others = reader.stamps(), reader.photos_fingerprint(refs), reader.photos_fingerprint(refs[:2])
     grow(tmp_path / TRAIN, [{}, {}, {}])
     assert reader.rows_in() == 9
-    assert reader.fingerprint() != whole
+    assert reader.stamps() != whole
     assert reader.photos_fingerprint(refs) == before != others
     with h5py.File(tmp_path / TRAIN, "a") as file:
         file["input_image"][2, 3, 3] ^= 1
@@ -217,16 +217,16 @@ def test_an_unknown_group_is_an_error(tmp_path):
         FashionGenReader(tmp_path, groups=("brand", "colour"))
 
 
-def test_the_fingerprint_follows_the_files(fashiongen):
+def test_stamps_follow_the_files(fashiongen):
     folder = fashiongen()
     reader = FashionGenReader(folder)
-    before = reader.fingerprint()
-    assert FashionGenReader(folder).fingerprint() == before
+    before = reader.stamps()
+    assert FashionGenReader(folder).stamps() == before
     os.utime(folder / TRAIN, (1, 1))
-    assert reader.fingerprint() != before
+    assert reader.stamps() != before
     (folder / TRAIN).unlink()
     with pytest.raises(RawDataError, match=TRAIN):
-        reader.fingerprint()
+        reader.stamps()
 
 
 def test_real_products(real_products):

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from assets.cards import CARD, make_cards
-from assets.common import House, Recipe
-from assets.report import RESULTS, _about, _summary, make_report
+from assets import cards
+from assets.cards import CARD
+from assets.common import House
+from assets.factory import Recipe
+from assets.report import RESULTS, _about, _summary, page
 from eiclip.home import Home
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.sources import SMALL
@@ -32,6 +34,20 @@ def house(fake, monkeypatch):
     fake.refresh()
     dataset = FASHIONGEN.model_copy(update={"publish": SECRET})
     return House(load_settings(home=fake.root, datasets={"fashiongen": dataset}), Home(fake.root))
+
+
+def make_report(house, about, seconds):
+    """Make the page, unless it is as it would be; returns its record, and what the UI shows of it."""
+    output = page(house, about, seconds)
+    made = output.make_once(house)
+    return made, json.loads(output.beside[0].read_text(encoding="utf-8"))
+
+
+def make_cards(house):
+    """Make the cards, unless they are as they would be; returns their record, and where they are listed."""
+    [step] = cards.steps(house, "fashiongen", house.datasets()["fashiongen"])
+    [output] = step.declared()
+    return output.make_once(house), output.at(house)
 
 
 def test_the_report_is_made_once(house, fake):
@@ -80,14 +96,13 @@ def test_cards_lie_beside_every_model_and_come_back(house, fake):
         folder = house.home.checkpoint("fashiongen", name)
         model = EntityClipModel(new_towers(SMALL, 0), get_variant(name), vocabulary, TrainingSettings())
         make_once(folder, {}, lambda m=model, f=folder: save_checkpoint(m, f, {"dataset": "fashiongen"}) or {})
-    dataset = house.datasets()["fashiongen"]
-    made, output = make_cards(house, "fashiongen", dataset)
+    made, output = make_cards(house)
     assert list(json.loads(output.read_text())) == list(VARIANTS)
     assert made.facts["cards"] == [f"models/fashiongen/{name}/{CARD}" for name in VARIANTS]
-    assert make_cards(house, "fashiongen", dataset)[0].reused
+    assert make_cards(house)[0].reused
     card = house.home.checkpoint("fashiongen", "eiclip") / CARD
     text = card.read_text(encoding="utf-8")
     assert str(fake.root) not in text
     card.unlink()
-    assert not make_cards(house, "fashiongen", dataset)[0].reused
+    assert not make_cards(house)[0].reused
     assert card.read_text(encoding="utf-8") == text

@@ -45,12 +45,12 @@ def test_the_jobs_views_go_before_those_kept(unmade, home):
 def test_the_jobs_views_of_an_earlier_model_are_not_searched(unmade, home):
     """Only the first four products are in the job's table: so it shows which one was read."""
     views = pq.read_table(home.lake.path("product_views", DATASET, "eiclip")).slice(0, 4)
-    folders = {"checkpoint": unmade.checkpoint(DATASET, "eiclip"), "shards": unmade.shards(DATASET)}
-    inputs = {name: content_digest(folder) for name, folder in folders.items()}
+    folders = {"checkpoint/eiclip": unmade.checkpoint(DATASET, "eiclip"), "shards": unmade.shards(DATASET)}
+    inputs = {"sources": {name: content_digest(folder) for name, folder in folders.items()}}
     output = unmade.lake.path("product_views", DATASET, "eiclip")
     make_once(output, inputs, lambda: {"at": str(unmade.lake.write(views, "product_views", DATASET, "eiclip"))})
     assert len(SearchIndex.open(unmade.root, DATASET, "eiclip")) == 4
-    manifest = folders["checkpoint"] / "manifest.json"
+    manifest = folders["checkpoint/eiclip"] / "manifest.json"
     manifest.write_text(manifest.read_text() + "\n")
     assert len(SearchIndex.open(unmade.root, DATASET, "eiclip")) == 6
 

@@ -12,6 +12,12 @@ from eiclip.storage import code_version as versions
 from eiclip.storage.code_version import NEUTRAL, NEUTRAL_PACKAGES, PROJECT, code_version
 
 
+def forget_all():
+    for cached in (versions._version, versions._names, versions._sql_digest):
+        cached.cache_clear()
+    versions._modules.clear()
+
+
 class Project:
     """A project in a folder of its own, whose versions are computed anew each time."""
 
@@ -29,16 +35,14 @@ class Project:
         return self
 
     def version(self, *roots, queries=()):
-        for cached in (versions._version, versions._names, versions._module, versions._sql_digest):
-            cached.cache_clear()
+        forget_all()
         return code_version(roots or ("eiclip.a:make",), queries)
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     yield Project(tmp_path, monkeypatch)
-    for cached in (versions._version, versions._names, versions._module, versions._sql_digest):
-        cached.cache_clear()
+    forget_all()
 
 
 BASE = {

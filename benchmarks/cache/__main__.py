@@ -1,0 +1,236 @@
+"""Change functions of the library one by one, and compare what the cache would do with what happens to the bytes.
+
+    python -m benchmarks.cache                  # all functions by their versions; 60 that change bytes, made for real
+    python -m benchmarks.cache --changes 200 --seed 7
+
+First every function of `eiclip/` is changed in a copy of the project, and the version of every output's code computed:
+whether the output would be made again. Then functions drawn by the seed, of those that run while the tiny home is made,
+are changed until so many have changed an output's bytes: all outputs in whose making the function ran are made again in
+a copy of the home, whatever the cache says, and what comes after them as the cache says. An output whose bytes differ,
+or that cannot be made any more, and that the cache would have reused, is a failure. Ends in `N of N`.
+"""
+
+import argparse
+import importlib
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cache.change import Function, changed, functions_of
+from benchmarks.cache.processes import LIBRARIES, PROJECT, run_each
+
+ROOT = Path(__file__).parents[2]
+JUDGES = ("eiclip/storage/cache.py", "eiclip/storage/code_version.py")
+"""What says whether an output is stale cannot be changed and asked at once."""
+
+
+def main() -> None:
+    """Print what was found; exit with 1 unless nothing stale would have been reused."""
+    given = _arguments()
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    for name in [
+        name for name in sys.modules if name.split(".")[0] in PROJECT and not name.startswith("benchmarks.cache")
+    ]:
+        del sys.modules[name]  # each process reads them from its own tree
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        proof = Proof(Path(temporary), given.seed, given.at_once, given.quick)
+        if not given.no_versions:
+            proof.versions()
+        failures = proof.bytes_of(given.changes)
+    sys.exit(bool(failures))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0, help="of the functions drawn and of what is changed in them")
+    parser.add_argument("--changes", type=int, default=60, help="changes of bytes to see")
+    parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="processes at a time")
+    parser.add_argument("--quick", action="store_true", help="one dataset, and nothing that is trained")
+    parser.add_argument("--no-versions", action="store_true", help="leave out the versions of all functions")
+    return parser.parse_args()
+
+
+class Proof:
+    """The project, a home made of it, and what becomes of copies of both."""
+
+    def __init__(self, scratch: Path, seed: int, at_once: int, quick: bool) -> None:
+        self.scratch, self.seed, self.at_once, self.quick = scratch, seed, at_once, quick
+        self.home = scratch / "home"
+
+    def versions(self) -> None:
+        """Change every function, and compute the versions of all outputs' code."""
+        functions = functions_of(ROOT)
+        trees = [self._tree(f"versions-{number}") for number in range(self.at_once)]
+        jobs = [(tree, (tree, functions[n :: self.at_once], self.seed, self.quick)) for n, tree in enumerate(trees)]
+        began, found = time.perf_counter(), list[list[int] | None]()
+        for _, result in run_each(_versions, jobs, self.scratch, self.at_once):
+            found += _checked(result)
+        again = [made[0] for made in found if made]
+        total, seconds = max(made[1] for made in found if made), time.perf_counter() - began
+        print(f"{len(found):,} functions of eiclip/, {len(again):,} with something to change: {seconds:.0f} s")
+        told = f"{statistics.median(again):.0f} (median), {statistics.mean(again):.1f} (mean)"
+        print(f"made again of {total} outputs: {told}")
+        print(f"no output is made of {again.count(0):,} of them", flush=True)
+
+    def bytes_of(self, wanted: int) -> list[str]:
+        """Change functions until so many have changed bytes; returns what would have been reused wrongly."""
+        [(_, made)] = run_each(_baseline, [(ROOT, (self.home, self.quick))], self.scratch, 1)
+        base = _checked(made)
+        assert not base["failed"], f"{base['failed']}: {base['error']}"
+        [(_, repeated)] = run_each(_baseline, [(ROOT, (self.scratch / "again", self.quick))], self.scratch, 1)
+        volatile = sorted(
+            name for name in base["contents"] if _checked(repeated)["contents"].get(name) != base["contents"][name]
+        )
+        print(
+            f"{len(base['contents'])} outputs made; not the same bytes twice: {', '.join(volatile) or 'none'}",
+            flush=True,
+        )
+        began, seen, broken, failures = time.perf_counter(), 0, 0, list[str]()
+        again = Counter[str]()
+        for function, change, result in self._changes(base):
+            outcome = Outcome(base, result, set(volatile))
+            seen, broken = seen + bool(outcome.changed), broken + bool(outcome.error)
+            again.update(changed=len(outcome.changed), code=len(outcome.by_code), nothing=len(outcome.for_nothing))
+            if outcome.changed or outcome.stale:
+                wrong = f"  REUSED: {', '.join(sorted(outcome.stale))}" if outcome.stale else ""
+                print(f"{seen:4} {function.file}:{function.name}: {change}: {outcome}{wrong}", flush=True)
+            failures += [function.name] * bool(outcome.stale)
+            if seen == wanted:
+                break
+        print(f"{broken} changes ended in an error; {time.perf_counter() - began:.0f} s")
+        print(
+            f"made again because of their code: {again['code']} outputs, {again['nothing']} of them for nothing "
+            f"({100 * again['nothing'] / max(1, again['code']):.0f} %)"
+        )
+        print(f"{seen - len(failures)} of {seen}")
+        return failures if seen else ["no change was seen"]
+
+    def _changes(self, base: Any) -> Iterator[tuple[Function, str, Any]]:
+        """Functions that run while the home is made, drawn in turn, with what became of the home of each."""
+        ran: dict[Function, set[str]] = {}
+        known = set(functions_of(ROOT))
+        for name, called in base["called"].items():
+            for file, qualified in called:
+                if file.startswith(f"{ROOT}/eiclip/") and not file.endswith(JUDGES):
+                    outer = qualified.split(".<locals>")[0]
+                    ran.setdefault(Function(Path(file).relative_to(ROOT).as_posix(), outer), set()).add(name)
+        draw = random.Random(self.seed)
+        size = 4 * self.at_once
+        drawn = draw.sample(sorted(ran.keys() & known, key=lambda f: (f.file, f.name)), len(ran.keys() & known))
+        for start in range(0, len(drawn), size):
+            yield from self._of_batch(drawn[start : start + size], ran, draw)
+
+    def _of_batch(self, batch: Sequence[Function], ran: dict[Function, set[str]], draw: random.Random) -> Iterator[Any]:
+        jobs, told = [], []
+        for number, function in enumerate(batch):
+            new = changed(ROOT, function, draw)
+            if new is None:
+                continue
+            tree, home = self._tree(f"tree-{number}"), self.scratch / f"home-{number}"
+            (tree / function.file).write_text(new[0], encoding="utf-8")
+            shutil.rmtree(home, ignore_errors=True)
+            shutil.copytree(self.home, home, copy_function=os.link)
+            jobs.append((tree, (home, self.quick, dict.fromkeys(ran[function]))))
+            told.append((function, new[1]))
+        for number, result in run_each(_remade, jobs, self.scratch, self.at_once):
+            yield (*told[number], result)
+
+    def _tree(self, name: str) -> Path:
+        """A copy of the project's code."""
+        tree = self.scratch / name
+        shutil.rmtree(tree, ignore_errors=True)
+        ignored = shutil.ignore_patterns("__pycache__")
+        for folder in ("eiclip", "assets", "pipelines", "sql", "benchmarks"):
+            shutil.copytree(ROOT / folder, tree / folder, ignore=ignored)
+        return tree
+
+
+class Outcome:
+    """What a change did to a home, and what the cache would have done."""
+
+    def __init__(self, base: Any, result: Any, volatile: set[str]) -> None:
+        self.error = (
+            str(result)
+            if isinstance(result, Exception)
+            else f"{result['failed']}: {result['error']}"
+            if result["failed"]
+            else ""
+        )
+        made = {"inputs": {}, "codes": {}, "contents": {}, "failed": ""} if isinstance(result, Exception) else result
+        common = (base["contents"].keys() & made["contents"].keys()) - volatile
+        remade = {name for name, found in made["inputs"].items() if found != base["inputs"].get(name)}
+        self.changed = {name for name in common if made["contents"][name] != base["contents"][name]}
+        self.by_code = {name for name in common if made["codes"][name] != base["codes"][name]}
+        self.for_nothing = self.by_code - self.changed
+        # Of one that failed before its inputs were known nothing can be said, and nothing would be reused: it fails.
+        failed = {made["failed"]} & made["inputs"].keys() & base["contents"].keys()
+        self.stale = (self.changed | failed) - remade
+        self.remade = remade & common
+
+    def __str__(self) -> str:
+        ended = f", then {self.error[:90]}" if self.error else ""
+        return f"{len(self.changed)} outputs of other bytes, {len(self.remade)} would be made again{ended}"
+
+
+def _checked(result: Any) -> Any:
+    if isinstance(result, Exception):
+        sys.exit(f"error: {result}")
+    return result
+
+
+def _baseline(given: tuple[Path, bool]) -> Any:
+    from benchmarks.cache.home import make_all
+
+    return asdict(make_all(given[0], quick=given[1], watch=True))
+
+
+def _remade(given: tuple[Path, bool, dict[str, None]]) -> Any:
+    from benchmarks.cache.home import make_all
+
+    return asdict(make_all(given[0], quick=given[1], forget=given[2]))
+
+
+def _versions(given: tuple[Path, Sequence[Function], int, bool]) -> list[list[int] | None]:
+    """Of each function: how many outputs would be made again, of how many; None where nothing can be changed in it."""
+    from assets.common import House
+    from assets.outputs import Step
+    from benchmarks.cache.home import steps_of, tiny_settings
+    from eiclip.home import Home
+    from eiclip.storage import code_version as versions
+
+    tree, functions, seed, quick = given
+    settings = tiny_settings(tree / "nowhere", quick)
+    house, draw = House(settings, Home(settings.home)), random.Random(seed)
+    steps = steps_of(house, quick)
+    made_by = {output.key: output.made_by for step in steps if isinstance(step, Step) for output in step.declared()}
+    made_by |= {step.key: step.made_by for step in steps if not isinstance(step, Step)}
+    before = {key: versions.code_version(*roots).digest for key, roots in made_by.items()}
+    found: list[list[int] | None] = []
+    for function in functions:
+        new = changed(tree, function, draw)
+        if new is None:
+            found.append(None)
+            continue
+        path = tree / function.file
+        old = path.read_bytes()
+        path.write_text(new[0], encoding="utf-8")
+        versions.forget(path)
+        again = sum(versions.code_version(*roots).digest != before[key] for key, roots in made_by.items())
+        path.write_bytes(old)
+        versions.forget(path)
+        found.append([again, len(made_by)])
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""A tiny home with every kind of output, made in this process: from nothing, the same bytes each time."""
+
+import contextlib
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, SimpleNamespace
+from typing import Any
+
+from assets.common import House
+from assets.datasets import declared
+from assets.outputs import Output, PartedStep, Step
+from assets.report import page
+from eiclip.home import Home
+from eiclip.report.about import About
+from eiclip.settings import AMAZON, FASHIONGEN, STYLES, Settings, load_settings
+from eiclip.storage.cache import compared, read_record, recorded
+from eiclip.storage.catalogue import refresh_catalogue
+from eiclip.train.job import TrainJob
+
+SIZES = {
+    "fashiongen_train": 60, "fashiongen_test": 24, "amazon": 40, "styles": 24, "general_images": 64,
+    "pretraining_epochs": 1,
+}  # fmt: skip
+STUDIES = {("fashiongen", "ablation_prior"), ("fashiongen", "ablation_ambiguity")}
+"""Those of the studies that are made: each trial of one is a training."""
+LOG = logging.getLogger("benchmarks.cache")
+
+
+def tiny_settings(home: Path, quick: bool = False) -> Settings:
+    """Settings of the tiny home; `quick`: of one dataset."""
+    datasets = {"fashiongen": FASHIONGEN} | ({} if quick else {"amazon": AMAZON, "styles": STYLES})
+    training = {"epochs": 1, "batch_size": 16, "log_every": 1}
+    hardware = {"checkpoint_every": 1000}
+    return load_settings(
+        home=home, datasets=datasets, pretrained="general", embedded=SIZES, training=training, hardware=hardware
+    )
+
+
+class Here:
+    """A trainer that trains in this process."""
+
+    def train(self, context: Any, job: TrainJob, path: Path) -> dict[str, Any]:
+        """Train a job; returns its facts."""
+        from eiclip.train.loop import train
+
+        return train(job, LOG.debug)
+
+
+@dataclass
+class Made:
+    """What became of a home's outputs, by name."""
+
+    inputs: dict[str, str] = field(default_factory=dict)
+    """Digest of what each was made from, by which the cache decides."""
+    codes: dict[str, str] = field(default_factory=dict)
+    """Version of the code of each."""
+    contents: dict[str, str] = field(default_factory=dict)
+    called: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """Functions of the project (file, qualified name) that ran while it was made."""
+    failed: str = ""
+    """The output whose making ended in an error; its inputs are there, its content is not."""
+    error: str = ""
+
+    def note(self, name: str, inputs: Mapping[str, Any]) -> None:
+        """Note what an output is made from, as recorded."""
+        self.inputs[name], self.codes[name] = compared(inputs), str(inputs["code"]["version"])
+
+
+def steps_of(house: House, quick: bool = False) -> list[Step | PartedStep]:
+    """Every declared step but most studies, and the report; `quick`: as far as no model is trained."""
+    found = [step for step in declared(house) if not (isinstance(step, PartedStep) and step.trains)]
+    if quick:
+        return [step for step in found if step.group.endswith(("/ingestion", "/relations", "/shards", "/profile"))]
+    found += [step for step in declared(house) if step.assets()[0] in STUDIES]
+    return [*found, Step("results__report", "results", [page(house, About())])]
+
+
+def make_all(home: Path, *, quick: bool = False, forget: Mapping[str, Any] | None = None, watch: bool = False) -> Made:
+    """Make everything that is not there as it would be; ends at the first output that cannot be made.
+
+    Args:
+        home: empty, or one that this has made.
+        quick: one dataset, and nothing that is trained.
+        forget: outputs to make again whatever is known of them.
+        watch: note the functions that run while each is made.
+    """
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    settings = tiny_settings(home, quick)
+    house, made = House(settings, Home(settings.home)), Made()
+    context = SimpleNamespace(log=LOG, run=SimpleNamespace(run_id="tiny"))
+    for step in steps_of(house, quick):
+        for name, output in outputs_of(house, step):
+            place = output.at(house)
+            if name in (forget or {}):
+                place.with_name(f"{place.name}.made.json").unlink(missing_ok=True)
+            try:
+                made.note(name, recorded(output.made_from(house)))
+                with _watched(made.called.setdefault(name, [])) if watch else contextlib.nullcontext():
+                    output.make_once(house, context, Here())
+            except Exception as error:
+                made.failed, made.error = name, repr(error)[:200]
+                return made
+            known, _ = read_record(place)
+            assert known is not None
+            made.note(name, known["inputs"])
+            made.contents[name] = known["content"]
+        refresh_catalogue(house.home.lake)
+    return made
+
+
+@contextlib.contextmanager
+def _watched(called: list[tuple[str, str]]) -> Iterator[None]:
+    seen: set[CodeType] = set()
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        if event == "call":
+            seen.add(frame.f_code)
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+        called += sorted({(code.co_filename, code.co_qualname) for code in seen})
+
+
+def outputs_of(house: House, step: Step | PartedStep) -> Iterator[tuple[str, Output]]:
+    """The outputs of a step with their names, each asked for once those before it are made."""
+    if isinstance(step, Step):
+        yield from (("/".join(output.key), output) for output in step.declared())
+        return
+    if step.prepare is not None:
+        step.prepare({}, LOG)
+    parts: dict[str, str] = {}
+    for label in step.plan({}):
+        output = step.part({}, label)
+        yield "/".join(output.key), output
+        known, _ = read_record(output.at(house))
+        assert known is not None
+        parts[label] = known["content"]
+    yield from (("/".join(output.key), output) for output in step.whole({}, parts))

@@ -1,0 +1,119 @@
+"""Assets in parts, run by Dagster's own executor."""
+
+import dagster as dg
+import pytest
+
+from assets.common import House
+from assets.factory import Recipe, build
+from assets.outputs import Output, PartedStep
+from eiclip.home import Home
+from eiclip.settings import load_settings
+from eiclip.storage.cache import content_digest
+
+KEY = ("d", "photos")
+
+
+class Work:
+    """Parts that are listed, made and put together, and a note of what was asked for."""
+
+    def __init__(self, home, parts=("raw-h5-00000", "raw-h5-00001"), broken=()):
+        self.house = House(load_settings(home=home), Home(home))
+        self.parts, self.broken, self.calls = parts, broken, []
+        self.recipes, self.trainers = [], []
+
+    def file(self, part):
+        """Where a part lies."""
+        return self.house.home.root / f"{self.parts.index(part)}.txt"
+
+    @property
+    def together(self):
+        """Where the parts lie when they are put together."""
+        return self.house.home.root / "together.txt"
+
+    def contents(self):
+        """Content of every part, by its name."""
+        return {part: content_digest(self.file(part)) for part in sorted(self.parts)}
+
+    def plan(self, recipe):
+        self.recipes.append(recipe)
+        self.calls.append("plan")
+        return self.parts
+
+    def part(self, recipe, part):
+        def make(given):
+            self.calls.append(part)
+            self.trainers.append(given.trainer)
+            if part in self.broken:
+                raise ValueError(f"{part} is broken")
+            given.output.write_text(f"content of {part}")
+            return {}
+
+        self.recipes.append(recipe)
+        return Output((*KEY, part), make=make, place=self.file(part), inputs=lambda: {"part": part})
+
+    def whole(self, recipe, parts):
+        def make(given):
+            self.calls.append(dict(parts))
+            given.output.write_text("+".join(self.file(part).read_text() for part in parts))
+            return {}
+
+        self.recipes.append(recipe)
+        return [Output(KEY, make=make, place=self.together, inputs=lambda: {"parts": dict(parts)})]
+
+    def asset(self, **given):
+        step = PartedStep(KEY, "g", frozenset(), "Photos.", ("records",), self.plan, self.part, self.whole, **given)
+        return build(self.house, step)
+
+
+@dg.asset(key=["d", "records"])
+def upstream():
+    return None
+
+
+def test_parts_are_made_one_by_one_and_put_together_in_order(tmp_path):
+    work = Work(tmp_path, ("raw-h5-00001", "raw-h5-00000"))
+    result = dg.materialize([upstream, work.asset()])
+    assert result.success
+    assert work.calls[0] == "plan"
+    assert sorted(work.calls[1:3]) == ["raw-h5-00000", "raw-h5-00001"]
+    assert list(work.calls[3].items()) == list(work.contents().items())
+    (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(KEY)]
+    assert event.materialization.metadata["parts"].value == 2
+    assert work.together.read_text() == "content of raw-h5-00000+content of raw-h5-00001"
+    assert event.materialization.tags["dagster/data_version"] == content_digest(work.together)
+
+
+def test_the_asset_comes_after_what_is_upstream(tmp_path):
+    asset = Work(tmp_path).asset()
+    assert asset.key == dg.AssetKey(KEY)
+    assert asset.dependency_keys == {dg.AssetKey(["d", "records"])}
+
+
+def test_a_part_that_fails_keeps_them_from_being_put_together(tmp_path):
+    work = Work(tmp_path, broken=("raw-h5-00001",))
+    result = dg.materialize([upstream, work.asset()], raise_on_error=False)
+    assert not result.success
+    assert {"raw-h5-00000", "raw-h5-00001"} <= set(work.calls[1:])
+    assert not any(isinstance(call, dict) for call in work.calls)
+
+
+def test_every_step_finds_the_resources_it_asks_for(tmp_path):
+    work, recipe = Work(tmp_path), {"epochs": 3}
+    resources = {"recipe": Recipe(training=recipe), "pipes": dg.ResourceDefinition.hardcoded_resource("hot")}
+    assert dg.materialize([upstream, work.asset(trains=True)], resources=resources).success
+    assert work.recipes == [recipe] * 4
+    assert work.trainers == ["hot"] * 2
+
+
+def test_parts_may_be_named_in_words(tmp_path):
+    work = Work(tmp_path, ("row 5, batch 16", "row 5, batch-16", "größe: 3/4"))
+    assert dg.materialize([upstream, work.asset()]).success
+    assert sorted(work.calls[-1]) == sorted(work.parts)
+
+
+@pytest.mark.parametrize("parts", [(), ("one",)])
+def test_few_parts_are_parts_as_well(tmp_path, parts):
+    work = Work(tmp_path, parts)
+    assert dg.materialize([upstream, work.asset()]).success
+    assert work.calls[-1] == work.contents()
+    assert list(work.calls[-1]) == list(parts)
