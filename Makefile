@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 STUDIES := seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
 	ablation_ambiguity same_style_seeds same_style_ablation
 
-.PHONY: help install full_eval same_style ingest $(STUDIES) catalogue_study test fuzz crash_test check ui search clean
+.PHONY: help install full_eval same_style ingest $(STUDIES) catalogue_study test fuzz cache_test crash_test check status ui search clean
 
 help: ## list the commands
 	@grep -E '^[a-z_]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 21
@@ -46,6 +46,9 @@ $(STUDIES): $(INSTALLED)
 catalogue_study: $(INSTALLED) ## full_eval over three catalogues drawn anew, and the goals as JSON lines
 	source .envrc && python -m benchmarks.catalogue_study
 
+status: $(INSTALLED) ## each output: made, reused, or stale, and why
+	source .envrc && eiclip status
+
 ui: $(INSTALLED) ## serve the Dagster UI on 127.0.0.1 (PORT=3000)
 	source .envrc && dagster dev --host 127.0.0.1 --port $(PORT)
 
@@ -64,6 +67,9 @@ test: $(INSTALLED) check ## lint, types and every test
 fuzz: $(INSTALLED) ## 500 broken and hostile raw files, one by one; properties on examples never tried
 	.venv/bin/python -m benchmarks.fuzz
 	.venv/bin/python -m pytest -m hypothesis --hypothesis-profile=default
+
+cache_test: $(INSTALLED) ## functions changed one by one: no output whose bytes would change is reused
+	.venv/bin/python -m benchmarks.cache
 
 crash_test: $(INSTALLED) ## trainings and runs killed at 20 points and run again: the same bytes at the end
 	.venv/bin/python -m benchmarks.crash

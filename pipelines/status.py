@@ -79,7 +79,7 @@ def _of(house: House, output: Output, last: dict[str, dict[str, Any]]) -> tuple[
 
 
 def _why(house: House, output: Output) -> str:
-    if not output.at(house).exists():
+    if read_record(output.at(house))[1] == NOT_MADE:
         return NOT_MADE
     try:
         return output.why_stale(house) or ""
@@ -103,7 +103,7 @@ def _of_parts(house: House, step: PartedStep) -> Iterator[tuple[Status, Sequence
         stale = {"/".join(output.key): why for output in step.whole({}, known) if (why := _why(house, output))}
     if not stale:
         yield Status(step.key, "made"), upstream
-    elif set(stale.values()) == {NOT_MADE}:
+    elif len(stale) == len(parts) and set(stale.values()) == {NOT_MADE}:
         yield Status(step.key, "not made"), upstream
     else:
         told = [f"{part}: {reason}" for part, reason in stale.items()]

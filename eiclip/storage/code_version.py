@@ -414,7 +414,10 @@ def _installed(distribution: str) -> str:
 @functools.cache
 def _sql_digest(path: Path) -> str:
     """Digest of a query without the lines that are comments."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise EiclipError(f"{path}: {error.strerror}, and code names it as a query") from error
     return _digest("\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("--")).encode())
 
 

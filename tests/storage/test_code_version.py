@@ -185,6 +185,13 @@ def test_a_query_named_as_no_one_can_follow_is_an_error(project):
         project.version()
 
 
+def test_a_query_that_is_not_there_is_an_error_with_its_name(project):
+    project.write(eiclip__a="from eiclip.b import read_sql\ndef make():\n    return read_sql('nothing')\n",
+                  eiclip__b="def read_sql(query):\n    return query\n")  # fmt: skip
+    with pytest.raises(EiclipError, match=r"nothing\.sql"):
+        project.version()
+
+
 def test_files_beside_a_module_that_uses_its_place_count(project, tmp_path):
     project.write(eiclip__page__a="PAGE = __file__\ndef make():\n    return PAGE\n")
     (tmp_path / "eiclip" / "page" / "page.css").write_text("a {}")

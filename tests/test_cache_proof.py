@@ -1,0 +1,99 @@
+"""A sample of `make cache_test`: some functions, one dataset, nothing trained."""
+
+import ast
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cache.change import Function, changed, functions_of
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_no_output_whose_bytes_change_is_reused():
+    command = [sys.executable, "-m", "benchmarks.cache", "--quick", "--changes", "4", "--no-versions", "--seed", "3"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
+    lines = run.stdout.splitlines()
+    assert run.returncode == 0, run.stderr[-2000:] + run.stdout[-2000:]
+    assert lines[-1] == "4 of 4"
+    assert lines[0].endswith("not the same bytes twice: none")
+    assert "REUSED" not in run.stdout
+
+
+def test_a_cache_that_did_not_look_at_a_module_would_be_found_out(tmp_path):
+    """With the shards' encoder called neutral, shards of other bytes would be reused, and the proof says so."""
+    for folder in ("eiclip", "assets", "pipelines", "sql", "benchmarks"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    (tmp_path / "eiclip").unlink()
+    subprocess.run(["cp", "-r", ROOT / "eiclip", tmp_path / "eiclip"], check=True)
+    file = tmp_path / "eiclip" / "storage" / "code_version.py"
+    text = file.read_text()
+    assert text.count("NEUTRAL = {\n") == 1
+    blind = "".join(
+        f'    "eiclip.{name}": "wrongly",\n' for name in ("embedded.photo", "embedded.garments", "embedded.texts")
+    )
+    file.write_text(text.replace("NEUTRAL = {\n", "NEUTRAL = {\n" + blind))
+    command = [sys.executable, "-m", "benchmarks.cache", "--quick", "--changes", "8", "--no-versions"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
+    assert run.returncode == 1, run.stdout[-2000:] + run.stderr[-2000:]
+    assert "REUSED: fashiongen/raw_files" in run.stdout
+    assert not run.stdout.splitlines()[-1].startswith("8 of 8")
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "eiclip").mkdir()
+    text = '''
+    """Module."""
+    class Box:
+        """A box."""
+        def area(self) -> "1":
+            """Its area: 3."""
+            if self.side < 0:
+                raise ValueError(f"negative {1}")
+            return self.side * 2
+        def nothing(self):
+            """Nothing to change."""
+            return self.side
+    def plain(names: list[str]) -> bool:
+        def inner(name):
+            return name == "a"
+        return any(map(inner, names))
+    '''
+    lines = [line[4:] for line in text.splitlines()]
+    (tmp_path / "eiclip" / "box.py").write_text("\n".join(lines))
+    return tmp_path
+
+
+def test_functions_are_found_by_their_names(project):
+    assert [function.name for function in functions_of(project)] == ["Box.area", "Box.nothing", "plain"]
+
+
+def test_a_change_is_one_and_computes_something_else(project):
+    """Never a docstring, an annotation or the words of an error."""
+    area, nothing, plain = functions_of(project)
+    assert changed(project, nothing, random.Random(0)) is None
+    before = ast.unparse(ast.parse((project / "eiclip" / "box.py").read_text())).splitlines()
+    seen = set()
+    for seed in range(60):
+        for function in (area, plain):
+            text, told = changed(project, function, random.Random(seed))
+            after = text.rstrip("\n").splitlines()
+            [(old, new)] = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+            seen.add((old.strip(), new.strip()))
+            assert " -> " in told
+    assert seen == {
+        ("if self.side < 0:", "if self.side >= 0:"),
+        ("if self.side < 0:", "if self.side < 1:"),
+        ("return self.side * 2", "return self.side + 2"),
+        ("return self.side * 2", "return self.side * 3"),
+        ("return name == 'a'", "return name != 'a'"),
+        ("return name == 'a'", "return name == 'ax'"),
+    }
+
+
+def test_a_function_is_known_by_file_and_name(project):
+    assert Function("eiclip/box.py", "plain") in functions_of(project)
