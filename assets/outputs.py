@@ -1,4 +1,4 @@
-"""What an output is: declared once, made the same way whoever asks. No Dagster in here; `assets.factory` has that.
+"""What an output is: declared once, made the same way whoever asks. `pipelines.factory` makes Dagster assets of it.
 
 An `Output` names what it is made by (a query of `sql/`, or a function), from which others and with which parameters.
 The function is handed a `Given`: the declared sources and parameters, and where to write. It has nothing else to look

@@ -2,17 +2,14 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-
 from assets.common import House
-from assets.factory import OWNERS
 from assets.outputs import Check, Given, Output, PartedStep, Step, raw_content
 from eiclip.embedded import write_amazon, write_fashiongen, write_styles
-from eiclip.files import digest
+from eiclip.files import digest, whole_folder, write_json
 from eiclip.lake import count_rows
 from eiclip.locations import local_file, stamp
 from eiclip.photos import download_missing, list_parts, part_rows_of, write_photos
@@ -30,11 +27,11 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step | Part
     """What is made of a dataset's raw files alone; first the embedded ones themselves."""
     group, sizes = f"{name}/ingestion", house.settings.embedded
     raw = {"raw_files": functools.partial(raw_content, house, name)}
-    drawn = Output(
-        (name, "raw_files"),
-        RAW_TEXT,
-        frozenset({KINDS[dataset.kind], "file"}),
+    files = Output((name, "raw_files"), RAW_TEXT, frozenset({KINDS[dataset.kind], "file"}), make=_list, external=raw)
+    drawn = replace(
+        files,
         make=_draw,
+        external={},
         settings={
             "kind": dataset.kind,
             "seed": house.settings.seed,
@@ -66,30 +63,11 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step | Part
         beside=(house.home.lake.path("review_rejections", name),),
     )
     return [
-        *([Step(f"{name}__raw_files", group, [drawn])] if dataset.embedded else []),
+        Step(f"{name}__raw_files", group, [drawn if dataset.embedded else files]),
         Step(f"{name}__records", group, [records]),
         _photos(house, name, dataset),
         Step(f"{name}__reviews", group, [reviews]),
     ]
-
-
-def own_files(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
-    """The user's own raw files, which are only looked at."""
-
-    @dg.asset(
-        key=[name, "raw_files"],
-        group_name=f"{name}/ingestion",
-        kinds={KINDS[dataset.kind], "file"},
-        owners=OWNERS,
-        description=RAW_TEXT,
-    )
-    def asset() -> dg.MaterializeResult:
-        stamps = raw_content(house, name)
-        place = dg.MetadataValue.path(str(dataset.folder or dataset.metadata or dataset.files))
-        metadata: dict[str, Any] = {"source": "files", "path": place, "files": len(stamps)}
-        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(digest(stamps)))
-
-    return asset
 
 
 def _reading(dataset: DatasetSettings) -> dict[str, Any]:
@@ -97,6 +75,15 @@ def _reading(dataset: DatasetSettings) -> dict[str, Any]:
     return dataset.model_dump(
         mode="json", include={"kind", "entity_groups", "columns", "subset"}
     ) | {"download": dataset.download is not None}  # fmt: skip
+
+
+def _list(given: Given) -> Mapping[str, Any]:
+    """The user's own files are only looked at: a list of them with their sizes and times is what is made."""
+    stamps = given.inputs["sources"]["raw_files"]
+    with whole_folder(given.output) as folder:
+        write_json(folder / "files.json", stamps)
+    entry = given.entry
+    return {"source": str(entry.folder or entry.metadata or entry.files), "files": len(stamps)}
 
 
 def _draw(given: Given) -> Mapping[str, Any]:

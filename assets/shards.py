@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import duckdb
 
 from assets.common import House
@@ -150,35 +149,19 @@ def _write_general(given: Given) -> Mapping[str, Any]:
     return facts | {"dagster/row_count": facts["samples"]["train"]}
 
 
-def check(house: House, name: str) -> dg.AssetChecksDefinition:
-    """Blocking: nothing is trained on shards that are not what their manifest says."""
+def damage_of(house: House, name: str) -> tuple[list[str], bool, dict[str, Any]]:
+    """What is wrong with a dataset's shards, whether training goes on all the same, and what people are told of it."""
+    from eiclip.shards import find_damage, read_manifest
 
-    @dg.asset_check(
-        asset=[name, "shards"],
-        name="shards_match_manifest",
-        blocking=True,
-        additional_deps=[[name, "images"]],
-        description="Every shard and its index are there, with the size, checksum and number of photos the manifest "
-        "says, and every photo of a product that is not excluded is in one. With corrupt_samples: quarantine, damage "
-        "outside the test split is a warning, and training goes on without those samples.",
-    )
-    def shards_match_manifest() -> dg.AssetCheckResult:
-        from eiclip.shards import find_damage, read_manifest
-
-        folder = house.home.shards(name)
-        damage = find_damage(folder)
-        problems = [str(finding) for finding in damage]
-        held = sum(read_manifest(folder)["samples"].values())
-        [(wanted,)] = _ask(house, name, read_sql("checks/images_to_shard"))
-        # Without a test sample the tables would lose queries: that is never left out.
-        spared = house.settings.hardware.corrupt_samples == "quarantine" and all(f.split != "test" for f in damage)
-        if held != wanted:
-            problems.append(f"{held} photos in the shards, {wanted} in images")
-            spared = False
-        severity = dg.AssetCheckSeverity.WARN if spared else dg.AssetCheckSeverity.ERROR
-        metadata: dict[str, Any] = {"problems": dg.MetadataValue.json(problems)}
-        if spared and damage:
-            metadata["quarantined"] = sum(finding.lost for finding in damage)
-        return dg.AssetCheckResult(passed=not problems, severity=severity, metadata=metadata)
-
-    return shards_match_manifest
+    folder = house.home.shards(name)
+    damage = find_damage(folder)
+    problems = [str(finding) for finding in damage]
+    held = sum(read_manifest(folder)["samples"].values())
+    [(wanted,)] = _ask(house, name, read_sql("checks/images_to_shard"))
+    # Without a test sample the tables would lose queries: that is never left out.
+    spared = house.settings.hardware.corrupt_samples == "quarantine" and all(f.split != "test" for f in damage)
+    if held != wanted:
+        problems.append(f"{held} photos in the shards, {wanted} in images")
+        spared = False
+    told: dict[str, Any] = {"problems": problems}
+    return problems, spared, told | ({"quarantined": sum(f.lost for f in damage)} if spared and damage else {})

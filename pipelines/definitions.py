@@ -4,14 +4,15 @@ import warnings
 
 import dagster as dg
 
-from assets import history, raw, report, shards
 from assets.common import STEPS_AT_ONCE, House
 from assets.datasets import declared
-from assets.factory import Recipe, build
 from eiclip.home import Home
 from eiclip.settings import Settings, load_settings
+from pipelines.checks import shards_match_manifest
 from pipelines.cluster import trainer_client
+from pipelines.factory import Recipe, build
 from pipelines.jobs import ablation_jobs, full_eval, ingest, same_style_jobs
+from pipelines.results import catalogue, report, runs
 from pipelines.sensors import raw_files_sensor
 
 # Dagster's own code uses what Dagster marks as preview or deprecated; nobody here can act on it.
@@ -42,13 +43,11 @@ executor = dg.multiprocess_executor.configured(
 def build_definitions(settings: Settings) -> dg.Definitions:
     """The code location for some settings."""
     house = House(settings, Home(settings.home))
-    datasets = house.datasets().items()
     assets = [build(house, step) for step in declared(house)]
-    assets += [raw.own_files(house, name, dataset) for name, dataset in datasets if not dataset.embedded]
-    assets += [history.runs(house, name, dataset) for name, dataset in house.of_table_1().items()]
+    assets += [runs(house, name, dataset) for name, dataset in house.of_table_1().items()]
     return dg.Definitions(
-        assets=[*assets, report.catalogue(house), report.report(house)],
-        asset_checks=[shards.check(house, name) for name in house.datasets()],
+        assets=[*assets, catalogue(house), report(house)],
+        asset_checks=[shards_match_manifest(house, name) for name in house.datasets()],
         jobs=[full_eval(house), ingest, *same_style_jobs(house), *ablation_jobs],
         sensors=[raw_files_sensor(house)],
         executor=executor,

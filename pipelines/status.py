@@ -15,13 +15,13 @@ import duckdb
 
 from assets.common import House
 from assets.datasets import declared
-from assets.log import last_outcomes
 from assets.outputs import Key, Output, PartedStep, Step
 from assets.report import recorded_page
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
 from eiclip.home import Home
 from eiclip.settings import load_settings
 from eiclip.storage.cache import read_record
+from pipelines.outcomes import last_outcomes
 
 NOT_MADE = "not made yet"
 NAMED = 3
@@ -63,10 +63,6 @@ def statuses(house: House) -> Iterator[Status]:
             if status.state not in ("made", "reused"):
                 stale.add(status.key)
             yield status
-
-
-def _of_step(house: House, step: Step, last: dict[str, dict[str, Any]]) -> Iterator[tuple[Status, Sequence[Key]]]:
-    return (_of(house, output, last) for output in step.declared())
 
 
 def _of(house: House, output: Output, last: dict[str, dict[str, Any]]) -> tuple[Status, Sequence[Key]]:

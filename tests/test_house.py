@@ -18,7 +18,10 @@ def imported(file):
 
 @pytest.mark.parametrize(
     ("floor", "above"),
-    [("eiclip", {"dagster", "dagster_pipes", "assets", "pipelines"}), ("assets", {"pipelines"})],
+    [
+        ("eiclip", {"dagster", "dagster_pipes", "assets", "pipelines"}),
+        ("assets", {"dagster", "dagster_pipes", "pipelines"}),
+    ],
 )
 def test_no_floor_reaches_up(floor, above):
     reached = {file.name: above & set(imported(file)) for file in (ROOT / floor).rglob("*.py")}

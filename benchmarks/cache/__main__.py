@@ -29,6 +29,7 @@ from benchmarks.cache.change import Function, changed, functions_of
 from benchmarks.cache.processes import LIBRARIES, PROJECT, run_each
 
 ROOT = Path(__file__).parents[2]
+FOLDERS = ("eiclip", "assets", "pipelines", "sql", "benchmarks")
 JUDGES = ("eiclip/storage/cache.py", "eiclip/storage/code_version.py")
 """What says whether an output is stale cannot be changed and asked at once."""
 
@@ -65,11 +66,13 @@ class Proof:
 
     def __init__(self, scratch: Path, seed: int, at_once: int, quick: bool) -> None:
         self.scratch, self.seed, self.at_once, self.quick = scratch, seed, at_once, quick
-        self.home = scratch / "home"
+        self.home, self.source = scratch / "home", scratch / "source"
+        for folder in FOLDERS:  # as it is now, whatever is edited meanwhile
+            shutil.copytree(ROOT / folder, self.source / folder, ignore=shutil.ignore_patterns("__pycache__"))
 
     def versions(self) -> None:
         """Change every function, and compute the versions of all outputs' code."""
-        functions = functions_of(ROOT)
+        functions = functions_of(self.source)
         trees = [self._tree(f"versions-{number}") for number in range(self.at_once)]
         jobs = [(tree, (tree, functions[n :: self.at_once], self.seed, self.quick)) for n, tree in enumerate(trees)]
         began, found = time.perf_counter(), list[list[int] | None]()
@@ -84,10 +87,10 @@ class Proof:
 
     def bytes_of(self, wanted: int) -> list[str]:
         """Change functions until so many have changed bytes; returns what would have been reused wrongly."""
-        [(_, made)] = run_each(_baseline, [(ROOT, (self.home, self.quick))], self.scratch, 1)
+        [(_, made)] = run_each(_baseline, [(self.source, (self.home, self.quick))], self.scratch, 1)
         base = _checked(made)
         assert not base["failed"], f"{base['failed']}: {base['error']}"
-        [(_, repeated)] = run_each(_baseline, [(ROOT, (self.scratch / "again", self.quick))], self.scratch, 1)
+        [(_, repeated)] = run_each(_baseline, [(self.source, (self.scratch / "again", self.quick))], self.scratch, 1)
         volatile = sorted(
             name for name in base["contents"] if _checked(repeated)["contents"].get(name) != base["contents"][name]
         )
@@ -118,12 +121,12 @@ class Proof:
     def _changes(self, base: Any) -> Iterator[tuple[Function, str, Any]]:
         """Functions that run while the home is made, drawn in turn, with what became of the home of each."""
         ran: dict[Function, set[str]] = {}
-        known = set(functions_of(ROOT))
+        known = set(functions_of(self.source))
         for name, called in base["called"].items():
             for file, qualified in called:
-                if file.startswith(f"{ROOT}/eiclip/") and not file.endswith(JUDGES):
+                if file.startswith(f"{self.source}/eiclip/") and not file.endswith(JUDGES):
                     outer = qualified.split(".<locals>")[0]
-                    ran.setdefault(Function(Path(file).relative_to(ROOT).as_posix(), outer), set()).add(name)
+                    ran.setdefault(Function(Path(file).relative_to(self.source).as_posix(), outer), set()).add(name)
         draw = random.Random(self.seed)
         size = 4 * self.at_once
         drawn = draw.sample(sorted(ran.keys() & known, key=lambda f: (f.file, f.name)), len(ran.keys() & known))
@@ -133,7 +136,7 @@ class Proof:
     def _of_batch(self, batch: Sequence[Function], ran: dict[Function, set[str]], draw: random.Random) -> Iterator[Any]:
         jobs, told = [], []
         for number, function in enumerate(batch):
-            new = changed(ROOT, function, draw)
+            new = changed(self.source, function, draw)
             if new is None:
                 continue
             tree, home = self._tree(f"tree-{number}"), self.scratch / f"home-{number}"
@@ -149,9 +152,7 @@ class Proof:
         """A copy of the project's code."""
         tree = self.scratch / name
         shutil.rmtree(tree, ignore_errors=True)
-        ignored = shutil.ignore_patterns("__pycache__")
-        for folder in ("eiclip", "assets", "pipelines", "sql", "benchmarks"):
-            shutil.copytree(ROOT / folder, tree / folder, ignore=ignored)
+        shutil.copytree(self.source, tree, ignore=shutil.ignore_patterns("__pycache__"))
         return tree
 
 

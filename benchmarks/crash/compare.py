@@ -8,10 +8,10 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from assets.log import LOG
 from eiclip.files import digest, sha256_file
 from eiclip.lifeline import PROC
 from eiclip.storage.catalogue import CATALOGUE
+from pipelines.outcomes import LOG
 
 TIMES = {"seconds", "pairs_per_second", "made", "reason"}
 """What records and logs say of when and why something was made."""

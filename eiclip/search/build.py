@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from eiclip.errors import EiclipError
 from eiclip.files import whole_file
 from eiclip.home import Home
-from eiclip.storage.cache import MANIFEST, content_digest, make_once, read_record
+from eiclip.storage.cache import MANIFEST, content_digest, make_once, read_record, record_of
 from eiclip.storage.code_version import code_version
 
 VIEWS_TABLE = "product_views"
@@ -50,7 +50,9 @@ def _is_current(made: Path, sources: Mapping[str, Path]) -> bool:
     Views without a record of what they were made from are taken for current, and so are those whose sources are gone.
     """
     record, _ = read_record(made)
-    known = record["inputs"].get("sources", {}) if record else {}
+    if record is None:  # one that cannot be gone by is of no use either
+        return not record_of(made).is_file()
+    known = record["inputs"].get("sources", {})
     there = {name: folder for name, folder in sources.items() if name in known and (folder / MANIFEST).is_file()}
     return all(known[name] == content_digest(folder) for name, folder in there.items())
 

@@ -79,8 +79,8 @@ def make_once(
     if not reasons or (earlier is not None and _taken_over(output, inputs, earlier)):
         return _reused(output)
     for path in outputs:
-        _record(path).unlink(missing_ok=True)
-        remove_parts(_record(path))
+        record_of(path).unlink(missing_ok=True)
+        remove_parts(record_of(path))
     start = time.perf_counter()
     facts = dict(make())
     seconds = round(time.perf_counter() - start, 3)
@@ -95,21 +95,21 @@ def make_once(
     shared = {"format": FORMAT, "inputs": described, "seconds": seconds, "reason": reasons[0], "made": _now()}
     for path in reversed(outputs):  # its own record last: with it, all are there
         of_path = {"facts": facts if path is output else {}, "content": content_digest(path), "stamps": _stamps(path)}
-        write_json(_record(path), shared | of_path)
+        write_json(record_of(path), shared | of_path)
     return CachedOutput(content_digest(output), facts, reused=False, seconds=seconds, reason=reasons[0])
 
 
 def _taken_over(output: Path, inputs: Inputs, earlier: Callable[[Mapping[str, Any]], bool]) -> bool:
     """Write a record of today's format beside an output of the format before, where it comes to the same."""
     try:
-        known = json.loads(_record(output).read_text(encoding="utf-8"))
+        known = json.loads(record_of(output).read_text(encoding="utf-8"))
         told = {name: known[name] for name in ("content", "seconds", "facts")}
         holds = "format" not in known and content_digest(output) == told["content"] and earlier(known["inputs"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
     if holds:
         record = told | {"format": FORMAT, "inputs": recorded(inputs), "stamps": _stamps(output), "made": _now()}
-        write_json(_record(output), record | {"reason": "taken over from an earlier version of this project"})
+        write_json(record_of(output), record | {"reason": "taken over from an earlier version of this project"})
     return holds
 
 
@@ -145,7 +145,7 @@ def content_of(output: Path) -> str:
 
 def read_record(output: Path) -> tuple[dict[str, Any] | None, str]:
     """The record of an output, or None and why there is none to go by."""
-    record = _record(output)
+    record = record_of(output)
     if not output.exists():
         return None, "the output is gone" if record.is_file() else "not made yet"
     try:
@@ -233,14 +233,15 @@ def _reused(output: Path) -> CachedOutput:
     return CachedOutput(known["content"], known["facts"], reused=True, seconds=known["seconds"])
 
 
-def _record(output: Path) -> Path:
+def record_of(output: Path) -> Path:
+    """Where the record of an output lies."""
     return output.with_name(f"{output.name}.made.json")
 
 
 def remove_output(output: Path) -> None:
     """Remove a file that is no longer part of a table, and its record."""
     output.unlink(missing_ok=True)
-    _record(output).unlink(missing_ok=True)
+    record_of(output).unlink(missing_ok=True)
 
 
 def recorded(inputs: Inputs) -> dict[str, Any]:
@@ -311,7 +312,7 @@ def _why_not_as_made(output: Path, known: dict[str, Any]) -> str | None:
     if damaged or content_digest(output) != known["content"]:
         name = (damaged or [name for name in touched if name] or [output.name])[0]
         return f"{name} was edited after it was made"
-    write_json(_record(output), known | {"stamps": stamps})
+    write_json(record_of(output), known | {"stamps": stamps})
     return None
 
 

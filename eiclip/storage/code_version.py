@@ -44,7 +44,7 @@ NEUTRAL = {
     "eiclip.storage.code_version": "when to make an output, not how",
     "assets.common": "the settings, whose values outputs record, and where things lie",
     "assets.outputs": "hands an output's sources and parameters to what makes it",
-    "assets.factory": "declares outputs to Dagster",
+    "pipelines.factory": "declares outputs to Dagster",
 }
 """Modules that cannot change a result, each with the reason; the proof is `make cache_test`."""
 

@@ -12,7 +12,6 @@ from PIL import Image
 
 from assets import ablations, training
 from assets.common import House
-from assets.factory import Recipe, build
 from eiclip.ablations.ranks import RANKS_SCHEMA
 from eiclip.ablations.trials import ABLATIONS
 from eiclip.files import digest, whole_folder, write_json
@@ -27,6 +26,7 @@ from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import train
 from eiclip.variants import get_variant
 from pipelines.definitions import build_definitions
+from pipelines.factory import Recipe, build
 
 SHOP = DatasetSettings(kind="fashiongen", entity_groups=("brand", "season"))
 BRANDS, SEASONS = ["diesel", "coach", "top"], ["fw2015", "top"]
@@ -159,7 +159,7 @@ def home(filled, tmp_path):
 
 @pytest.fixture
 def shop(home, monkeypatch):
-    monkeypatch.setattr("assets.factory.shown", lambda *_: {})  # plots take longer than all the rest
+    monkeypatch.setattr("pipelines.factory.shown", lambda *_: {})  # plots take longer than all the rest
     return Shop(home, monkeypatch, really=False)
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from assets.common import House
 from assets.datasets import declared
-from assets.factory import build
 from eiclip.home import Home
 from eiclip.settings import FASHIONGEN, load_settings
 from eiclip.storage.cache import make_once
 from eiclip.storage.catalogue import CATALOGUE
+from pipelines.factory import build
 
 TABLES = ("query_facets", "metric_intervals", "row_comparisons", "recall_breakdowns")
 

@@ -7,11 +7,11 @@ import pytest
 
 from assets import profile
 from assets.common import House
-from assets.factory import build
 from eiclip.home import Home
 from eiclip.settings import load_settings
 from eiclip.storage.cache import make_once
 from eiclip.storage.catalogue import CATALOGUE
+from pipelines.factory import build
 
 TABLES = {"splits", "entities", "confounded", "descriptions", "token_histogram", "photos", "quarantine", "tokens"}
 

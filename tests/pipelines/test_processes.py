@@ -14,7 +14,6 @@ import pytest
 
 from assets import training as training_assets
 from assets.common import House
-from assets.factory import build, gpu_pool
 from benchmarks.crash.data import tiny_job
 from eiclip.home import Home
 from eiclip.lifeline import descendants, started_at
@@ -22,6 +21,7 @@ from eiclip.settings import load_settings
 from eiclip.train.job import TrainJob
 from eiclip.training_settings import HardwareSettings
 from eiclip.variants import VARIANTS
+from pipelines.factory import build, gpu_pool
 from pipelines.launch import GRACE
 from pipelines.trainers import TrainerClient
 

@@ -7,8 +7,7 @@ import pytest
 from assets import cards
 from assets.cards import CARD
 from assets.common import House
-from assets.factory import Recipe
-from assets.report import RESULTS, _about, _summary, page
+from assets.report import RESULTS, page
 from eiclip.home import Home
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.sources import SMALL
@@ -20,6 +19,8 @@ from eiclip.storage.cache import make_once
 from eiclip.training_settings import TrainingSettings
 from eiclip.variants import VARIANTS, get_variant
 from pipelines.definitions import build_definitions
+from pipelines.factory import Recipe
+from pipelines.results import _about, _summary
 
 SECRET = "s3://key:secret@bucket/shards"
 

@@ -4,11 +4,11 @@ import dagster as dg
 import pytest
 
 from assets.common import House
-from assets.factory import Recipe, build
 from assets.outputs import Output, PartedStep
 from eiclip.home import Home
 from eiclip.settings import load_settings
 from eiclip.storage.cache import content_digest
+from pipelines.factory import Recipe, build
 
 KEY = ("d", "photos")
 

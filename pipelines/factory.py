@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pyarrow.parquet as pq
 
 from assets.common import House
-from assets.log import append_outcome
 from assets.outputs import Key, Output, PartedStep, Step, Table, described, key_of, kinds_of, source_files
 from eiclip.files import digest
 from eiclip.lake import count_rows
 from eiclip.storage.cache import CachedOutput
 from eiclip.storage.catalogue import connect, refresh_catalogue
+from pipelines.outcomes import append_outcome
 
 OWNERS = ["team:eiclip"]
 
@@ -146,7 +145,8 @@ def message(context: Any, house: House, output: Output, made: CachedOutput) -> N
     if made.reused:
         context.log.info(f"{name}: unchanged, reused")
     else:
-        context.log.info(f"{name}: made in {made.seconds:.1f} s ({made.reason})")
+        trained = f", trained {made.facts['trained']}" if "trained" in made.facts else ""
+        context.log.info(f"{name}: made in {made.seconds:.1f} s{trained} ({made.reason})")
     append_outcome(house.home, name, made, context.run.run_id)
 
 
@@ -213,7 +213,8 @@ def shown(house: House, dataset: str, functions: Mapping[str, str]) -> dict[str,
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _show(connection: duckdb.DuckDBPyConnection, dataset: str, function: str) -> dg.MetadataValue | None:
+def _show(connection: Any, dataset: str, function: str) -> dg.MetadataValue | None:
+    # Not annotated: DuckDB's types in annotations would be reported as leaks at exit.
     from eiclip.report.profile_tables import markdown
     from eiclip.report.theme import as_markdown_image
 
@@ -229,6 +230,8 @@ def _show(connection: duckdb.DuckDBPyConnection, dataset: str, function: str) ->
 
 def readable(value: Any) -> Any:
     """A fact as Dagster's UI shows it best."""
+    if isinstance(value, str) and "\n" in value:
+        return dg.MetadataValue.md(value)
     return dg.MetadataValue.json(value) if isinstance(value, (dict, list)) else value
 
 

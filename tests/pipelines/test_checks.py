@@ -5,11 +5,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from assets import shards
 from assets.common import House
 from eiclip.home import Home
 from eiclip.settings import load_settings
 from eiclip.shards import Sample, encode_photo, read_index, read_manifest, write_shards
+from pipelines.checks import shards_match_manifest
 
 SPLITS = ["train"] * 5 + ["validation"] * 2 + ["test"] * 3
 
@@ -39,7 +39,7 @@ def run(home, policy):
     def images():
         pass
 
-    assets = [images, made, trained, shards.check(house, "shop")]
+    assets = [images, made, trained, shards_match_manifest(house, "shop")]
     result = dg.materialize(assets, raise_on_error=False)
     (evaluation,) = result.get_asset_check_evaluations()
     return evaluation, result.success, result.asset_materializations_for_node("shop__checkpoint")

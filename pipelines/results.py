@@ -1,0 +1,190 @@
+"""Assets that tell of the run itself: its results kept beside those of earlier runs, the catalogue, the report."""
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from assets.ablations import ablation_keys
+from assets.common import House
+from assets.report import CODE, REPORT_KEY, RESULTS, SAME_STYLE, page
+from assets.same_style_study import study_keys
+from eiclip.files import digest
+from eiclip.history import RUN_METRICS, RUN_RANKS, RUNS, Run, installed_versions, keep_run
+from eiclip.settings import DatasetSettings
+from eiclip.storage.cache import CachedOutput, content_of
+from eiclip.storage.catalogue import CATALOGUE, connect, refresh_catalogue
+from eiclip.storage.code_version import code_version
+from eiclip.storage.sql import read_sql
+from eiclip.train.key import training_code
+from eiclip.variants import VARIANTS
+from pipelines.factory import OWNERS, Recipe, message, table_metadata
+
+if TYPE_CHECKING:
+    from eiclip.report.about import About
+
+CATALOGUE_KEY = dg.AssetKey(["results", "catalogue"])
+DATA = ("entity_vocabulary", "semantic_prior", "candidate_lists", "products")
+PLACES = ("folder", "metadata", "images", "reviews", "files", "download", "publish")
+"""Where a dataset lies is no part of its configuration: what lies there is in the data fingerprint."""
+SHOWN = 20
+
+
+def runs(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
+    """The kept runs of a dataset."""
+
+    @dg.asset(
+        key=[name, RUNS],
+        deps=[[name, "retrieval_ranks"], [name, "retrieval_metrics"]],
+        group_name=f"{name}/evaluation",
+        kinds={"parquet"},
+        owners=OWNERS,
+        description=f"One row per run that came to a result of its own: run id, configuration hash, data fingerprint, "
+        f"code, versions, settings. Its recalls and ranks are in `{RUN_METRICS}` and `{RUN_RANKS}`.",
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        lake = house.home.lake
+        run_id, new = keep_run(lake, _run(house, name, dataset, context))
+        context.log.info(f"{name}: {'kept as' if new else 'the same result as'} run {run_id}")
+        refresh_catalogue(lake)
+        metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": dg.MetadataValue.md(_table(house, name))}
+        return dg.MaterializeResult(metadata=table_metadata(lake.files(RUNS, name)) | metadata)
+
+    return asset
+
+
+def _run(house: House, name: str, dataset: DatasetSettings, context: dg.AssetExecutionContext) -> Run:
+    trained = {variant: _described(house, name, variant) for variant in VARIANTS}
+    given = dataset.model_dump(mode="json", exclude={*PLACES, "training"})
+    settings = {
+        "dataset": given,
+        "training": {variant: described["training"] for variant, described in trained.items()},
+        "pretrained": content_of(house.home.pretrained),
+        "embedded": house.settings.embedded.model_dump() if dataset.embedded else None,
+    }
+    data = {table: content_of(house.home.lake.path(table, name)) for table in DATA}
+    return Run(
+        run_id=context.run.run_id,
+        dataset=name,
+        seed=house.settings.seed,
+        settings=settings,
+        data=data | {"shards": content_of(house.home.shards(name))},
+        code_version=digest([training_code().digest, code_version(["assets.evaluation:_embed"]).digest]),
+        device=trained[list(VARIANTS)[-1]]["device"],
+        seconds=round(seconds_since_start(context), 1),
+    )
+
+
+def _described(house: House, name: str, variant: str) -> dict[str, Any]:
+    """What a checkpoint says of its training."""
+    described: dict[str, Any] = json.loads(
+        (house.home.checkpoint(name, variant) / "eiclip.json").read_text(encoding="utf-8")
+    )
+    return described
+
+
+def seconds_since_start(context: dg.AssetExecutionContext) -> float:
+    """Seconds since the run began."""
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    return time.time() - (record.start_time if record and record.start_time else time.time())
+
+
+def _table(house: House, name: str) -> str:
+    """The newest kept runs, as markdown."""
+    with connect(house.home.root) as connection:
+        result = connection.execute(read_sql("run_summary"), {"dataset": name, "shown": SHOWN})
+        header = [column[0] for column in result.description or ()]
+        rows = [header, ["---"] * len(header), *result.fetchall()]
+    return "\n".join("| " + " | ".join("–" if cell is None else str(cell) for cell in row) + " |" for row in rows)
+
+
+def catalogue(house: House) -> dg.AssetsDefinition:
+    """`eiclip.duckdb`: views over every table of the lake."""
+
+    @dg.asset(
+        key=CATALOGUE_KEY,
+        deps=[
+            *([name, table] for name in house.of_table_1() for table in (*RESULTS, "data_profile")),
+            *([name, table] for name in house.of_same_style() for table in SAME_STYLE),
+        ],
+        group_name="results",
+        kinds={"duckdb"},
+        owners=OWNERS,
+        description=f"`{CATALOGUE}`: a view per table, rebuilt and renamed into place; safe to keep open during a run.",
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        path = refresh_catalogue(house.home.lake)
+        with connect(house.home.root) as connection:
+            views = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
+            counts = {view: connection.table(view).count("*").fetchall()[0][0] for view in views}
+        rows = "\n".join(f"| {view} | {count:,} |" for view, count in counts.items())
+        table = f"| view | rows |\n|---|---|\n{rows}"
+        metadata: dict[str, Any] = {"views": dg.MetadataValue.md(table), "path": str(path)}
+        return dg.MaterializeResult(metadata=metadata)
+
+    return asset
+
+
+def report(house: House) -> dg.AssetsDefinition:
+    """The HTML page, and the same content as metadata."""
+
+    @dg.asset(
+        key=list(REPORT_KEY),
+        deps=[CATALOGUE_KEY, *(list(key) for key in (*ablation_keys(house), *study_keys(house)))],
+        code_version=code_version(CODE).digest,
+        group_name="results",
+        kinds={"html"},
+        owners=OWNERS,
+        description="One self-contained HTML page: row 5 against row 3 with its interval, tables beside the paper's, "
+        "where it wins, gates, interventions, ablations, queries won and lost, the data, and how it was made.",
+    )
+    def asset(context: dg.AssetExecutionContext, recipe: Recipe) -> dg.MaterializeResult:
+        output = page(house, _about(house, recipe), seconds_since_start(context))
+        made = output.make_once(house, context)
+        message(context, house, output, made)
+        context.log.info(_summary(house, made, seconds_since_start(context)))
+        texts = json.loads(output.beside[0].read_text(encoding="utf-8"))
+        metadata: dict[str, Any] = {name: dg.MetadataValue.md(text) for name, text in texts.items()}
+        told = {
+            "reused": made.reused,
+            "seconds_to_make": made.seconds,
+            "path": dg.MetadataValue.path(str(house.home.report)),
+        }
+        told |= {} if made.reused else {"reason": made.reason}
+        return dg.MaterializeResult(metadata=metadata | told, data_version=dg.DataVersion(made.content))
+
+    return asset
+
+
+def _summary(house: House, made: CachedOutput, seconds: float) -> str:
+    """What a person on a terminal wants to read last: leaderboards, headlines, where all lies, how long it took."""
+    from eiclip.report.tables import leaderboard_markdown
+
+    lines = [""]
+    with connect(house.home.root) as connection:
+        for name in house.of_table_1():
+            for protocol in ("full", "sample100"):
+                lines += [f"{name}, {protocol}:", leaderboard_markdown(connection, name, protocol), ""]
+    lines += [f"{name}: {sentence}" for name, sentence in made.facts["headline"].items() if sentence]
+    lines += [f"report: {house.home.report}", f"DuckDB: {house.home.root / CATALOGUE}", f"job seconds: {seconds:.0f}"]
+    return "\n".join(lines)
+
+
+def _about(house: House, recipe: Recipe) -> "About":
+    """Configuration, versions, seed and hardware, as the report's last section shows them."""
+    from eiclip.report.about import About, hardware, without_secrets
+
+    settings = house.settings
+    sources = {
+        f"data of {name}": "embedded catalogue" if entry.embedded else "files given in the settings"
+        for name, entry in house.datasets().items()
+    }
+    trained = {
+        name: settings.training.model_dump(mode="json") | entry.training | recipe.training
+        for name, entry in house.datasets().items()
+    }
+    whole = {"settings": settings.model_dump(mode="json"), "training as run, by dataset": trained}
+    facts = {"seed": str(settings.seed), "towers start from": without_secrets(str(settings.pretrained)), **sources}
+    text = without_secrets(json.dumps(whole, indent=2, ensure_ascii=False))
+    return About(facts | hardware(house.step_device()), installed_versions(), text)
