@@ -72,6 +72,11 @@ class Proof:
 
     def versions(self) -> None:
         """Change every function, and compute the versions of all outputs' code."""
+        times = [_checked(found) for _, found in run_each(_timed, [(self.source, self.quick)] * 5, self.scratch, 1)]
+        median = statistics.median(seconds for seconds, _ in times)
+        print(
+            f"all {times[0][1]} code versions in a process that has none yet: {median:.2f} s (median of {len(times)})"
+        )
         functions = functions_of(self.source)
         trees = [self._tree(f"versions-{number}") for number in range(self.at_once)]
         jobs = [(tree, (tree, functions[n :: self.at_once], self.seed, self.quick)) for n, tree in enumerate(trees)]
@@ -200,6 +205,24 @@ def _remade(given: tuple[Path, bool, dict[str, None]]) -> Any:
     from benchmarks.cache.home import make_all
 
     return asdict(make_all(given[0], quick=given[1], forget=given[2]))
+
+
+def _timed(quick: bool) -> tuple[float, int]:
+    """Seconds that all outputs' code versions take, and how many there are."""
+    from assets.common import House
+    from assets.outputs import Step
+    from benchmarks.cache.home import steps_of, tiny_settings
+    from eiclip.home import Home
+    from eiclip.storage.code_version import code_version
+
+    settings = tiny_settings(Path("nowhere"), quick)
+    steps = steps_of(House(settings, Home(settings.home)), quick)
+    made_by = [output.made_by for step in steps if isinstance(step, Step) for output in step.declared()]
+    made_by += [step.made_by for step in steps if not isinstance(step, Step)]
+    began = time.perf_counter()
+    for roots in made_by:
+        code_version(*roots)
+    return time.perf_counter() - began, len(made_by)
 
 
 def _versions(given: tuple[Path, Sequence[Function], int, bool]) -> list[list[int] | None]:

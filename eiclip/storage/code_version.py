@@ -85,14 +85,18 @@ class CodeVersion:
     packages: dict[str, str]
     """Version of each third-party distribution, and of Python."""
     stamps: dict[Path, tuple[int, int]] = field(compare=False, repr=False, default_factory=dict)
+    roots: tuple[tuple[str, ...], tuple[str, ...]] = field(compare=False, repr=False, default=((), ()))
 
     def recorded(self) -> dict[str, Any]:
         """The version as an output's record holds it."""
         return {"version": self.digest, "files": self.files, "packages": self.packages}
 
     def edited(self) -> list[str]:
-        """Files that have changed on disk since the version was computed."""
-        return [str(path.relative_to(PROJECT)) for path, stamp in self.stamps.items() if _stamp(path) != stamp]
+        """Files that have changed on disk since the version was computed, if with them it would be another version."""
+        touched = [path for path, stamp in self.stamps.items() if _stamp(path) != stamp]
+        if not touched or _as_on_disk(self.roots, touched) == self.digest:
+            return []
+        return [path.relative_to(PROJECT).as_posix() for path in touched]
 
 
 def code_version(roots: Sequence[str], queries: Sequence[str] = ()) -> CodeVersion:
@@ -124,7 +128,28 @@ def _version(roots: tuple[str, ...], queries: tuple[str, ...]) -> CodeVersion:
     versions = dict(_versions(packages, bool(sql)))
     whole.update(repr((sorted((path.name, text) for path, text in texts.items()), versions)).encode())
     named = {path.relative_to(PROJECT).as_posix(): found for path, found in sorted(files.items())}
-    return CodeVersion(whole.hexdigest()[:16], named, versions, {path: _stamp(path) for path in files})
+    stamps = {path: _module_stamp(path) for path in files}
+    return CodeVersion(whole.hexdigest()[:16], named, versions, stamps, (roots, queries))
+
+
+def _as_on_disk(roots: tuple[tuple[str, ...], tuple[str, ...]], touched: Sequence[Path]) -> str:
+    """The version as it would be computed now; what is known of the code as it was loaded stays."""
+    known = dict(_modules)
+    try:
+        for name in [name for name, module in known.items() if module.path in touched]:
+            del _modules[name]
+        _sql_digest.cache_clear()
+        return _version.__wrapped__(*roots).digest
+    except (EiclipError, SyntaxError, KeyError):  # a KeyError: something used elsewhere is no longer there
+        return ""
+    finally:
+        _modules.clear()
+        _modules.update(known)
+
+
+def _module_stamp(path: Path) -> tuple[int, int]:
+    """The stamp of a file when it was read, or of one that has no tree now."""
+    return next((module.stamp for module in _modules.values() if module.path == path), None) or _stamp(path)
 
 
 Symbol = tuple[str, str]
@@ -205,6 +230,7 @@ class _Module:
         self.imports: dict[str, Symbol] = {}
         self.effects: list[ast.stmt] = []
         self._sources: dict[str, _Source] = {}
+        self.stamp = _stamp(path)
         for statement in ast.parse(path.read_bytes()).body:
             self._bind(statement)
 

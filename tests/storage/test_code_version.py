@@ -218,11 +218,19 @@ def test_an_unknown_function_is_an_error(project):
             project.version(root)
 
 
-def test_files_edited_since_are_named(project, tmp_path):
+def test_files_edited_since_are_named_if_it_matters(project, tmp_path):
     version = project.write(**BASE).version()
     assert version.edited() == []
-    (tmp_path / "eiclip" / "b.py").write_text("def helper(n):\n    return 0\n")
-    assert version.edited() == ["eiclip/b.py"]
+    file = tmp_path / "eiclip" / "b.py"
+    before = file.read_text()
+    file.write_text(f"# A word.\n{before}")
+    assert version.edited() == []
+    for text in ("def helper(n):\n    return 0\n", "def helper(", ""):
+        file.write_text(text)
+        assert version.edited() == ["eiclip/b.py"]
+    file.write_text(before)
+    assert version.edited() == []
+    assert code_version(["eiclip.a:make"]) is version, "looking has changed nothing"
 
 
 # On this project.
