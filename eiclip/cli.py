@@ -28,6 +28,9 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
     given = parser.parse_args(arguments)
     try:
         given.command(given)
+    except BrokenPipeError:  # whoever reads has read enough
+        sys.stdout = None  # it cannot be flushed at exit
+        return 0
     except (EiclipError, OSError) as error:
         sys.stderr.write(f"eiclip: {' '.join(str(error).split())}\n")
         return 1

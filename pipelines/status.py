@@ -23,7 +23,7 @@ from eiclip.settings import load_settings
 from eiclip.storage.cache import read_record
 from pipelines.outcomes import last_outcomes
 
-NOT_MADE = "not made yet"
+NOT_MADE, UNUSABLE = "not made yet", "a source cannot be used"
 NAMED = 3
 
 
@@ -48,7 +48,7 @@ class Status:
 def statuses(house: House) -> Iterator[Status]:
     """Every output, in an order in which they can be made."""
     last = last_outcomes(house.home)
-    stale: set[Key] = set()
+    said: dict[Key, str] = {}
     steps: list[Step | PartedStep] = [*declared(house)]
     if (page := recorded_page(house)) is not None:
         steps.append(Step("results__report", "results", [page]))
@@ -57,11 +57,11 @@ def statuses(house: House) -> Iterator[Status]:
             _of_parts(house, step) if isinstance(step, PartedStep) else (_of(house, o, last) for o in step.declared())
         )
         for status, upstream in found:
-            behind = [f"{'/'.join(key)} is stale" for key in upstream if key in stale]
-            if status.state in ("made", "reused") and behind:
+            behind = [f"{'/'.join(key)} {said[key]}" for key in upstream if key in said]
+            if behind and (status.state in ("made", "reused") or status.reason.startswith(UNUSABLE)):
                 status = Status(status.key, "upstream", _some(behind), status.made, status.seconds)
             if status.state not in ("made", "reused"):
-                stale.add(status.key)
+                said[status.key] = "may change" if status.state == "upstream" else f"is {status.state}"
             yield status
 
 
@@ -80,7 +80,7 @@ def _why(house: House, output: Output) -> str:
     try:
         return output.why_stale(house) or ""
     except CorruptOutputError as error:
-        return f"a source cannot be used: {error}"
+        return f"{UNUSABLE}: {error}"
 
 
 def _of_parts(house: House, step: PartedStep) -> Iterator[tuple[Status, Sequence[Key]]]:

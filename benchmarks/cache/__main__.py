@@ -74,9 +74,7 @@ class Proof:
         """Change every function, and compute the versions of all outputs' code."""
         times = [_checked(found) for _, found in run_each(_timed, [(self.source, self.quick)] * 5, self.scratch, 1)]
         median = statistics.median(seconds for seconds, _ in times)
-        print(
-            f"all {times[0][1]} code versions in a process that has none yet: {median:.2f} s (median of {len(times)})"
-        )
+        print(f"all {times[0][1]} code versions, in a process that has none yet: {median:.2f} s (median of 5)")
         functions = functions_of(self.source)
         trees = [self._tree(f"versions-{number}") for number in range(self.at_once)]
         jobs = [(tree, (tree, functions[n :: self.at_once], self.seed, self.quick)) for n, tree in enumerate(trees)]

@@ -68,14 +68,14 @@ def test_an_edited_table_is_stale_and_what_is_made_of_it_depends(home):
     told = found(house(home))
     assert told["fashiongen/products"] == ("stale", "data.parquet was edited after it was made")
     assert told["fashiongen/records"][0] == "made"
-    assert told["fashiongen/images"][0] == "stale"
-    assert "edited" in told["fashiongen/images"][1]
+    assert told["fashiongen/images"] == ("upstream", "fashiongen/products is stale")
 
 
 def test_changed_settings_are_named(home):
     told = found(house(home, seed=7))
     assert told["fashiongen/raw_files"] == ("stale", "seed 0 -> 7")
     assert told["fashiongen/records"] == ("upstream", "fashiongen/raw_files is stale")
+    assert told["fashiongen/brand_names"] == ("upstream", "fashiongen/records may change")
 
 
 def test_changed_packages_and_files_are_named(home, monkeypatch):
@@ -106,7 +106,10 @@ def test_a_record_that_cannot_be_read_is_told_and_never_a_traceback(home):
     record.write_text(record.read_text()[:100])
     told = found(house(home))
     assert told["fashiongen/records"] == ("stale", "its record cannot be read (JSONDecodeError)")
-    assert told["fashiongen/products"][0] == "stale"
+    assert told["fashiongen/products"] == (
+        "upstream",
+        BEHIND,
+    )
 
 
 def test_looking_changes_nothing(home):
