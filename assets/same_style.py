@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from assets import training
 from assets.common import House
 from assets.outputs import Check, Given, Output, Step, Table, prefixed, raw_content
+from eiclip.home import Home
 from eiclip.locations import local_file, stamp
 from eiclip.same_style.log import write_log
 from eiclip.same_style.mining import MINING_VARIANT, SOURCES, TABLES, check_parameters, mine_pairs
@@ -19,7 +20,7 @@ from eiclip.settings import DatasetSettings
 from eiclip.storage.sql import header
 from eiclip.variants import SAME_STYLE_ROWS, Variant
 
-VIEWS = "product_views"
+VIEWS, CLICKS_FILE = "product_views", "clicks.parquet"
 RANKS, METRICS, INTERVALS, COMPARISONS, CURVE = MEASURES = tuple(
     f"same_style_{table}" for table in ("ranks", "metrics", "intervals", "comparisons", "pr_curve")
 )
@@ -47,9 +48,17 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
     ]
 
 
+def click_log_of(home: Home, name: str, dataset: DatasetSettings) -> str | None:
+    """The click log of a dataset: the user's (a path, a URL or a pattern), the embedded one, or none."""
+    if dataset.same_style is None:
+        return None
+    embedded = str(home.raw(name) / CLICKS_FILE) if dataset.kind == "styles" else None
+    return dataset.same_style.log or embedded
+
+
 def clicks(house: House, name: str, dataset: DatasetSettings) -> list[Output]:
     """The click log as it can be used, and what of it cannot; and what Amazon's metadata say of related products."""
-    settings, log = dataset.same_style, house.home.clicks(name, dataset)
+    settings, log = dataset.same_style, click_log_of(house.home, name, dataset)
     assert settings is not None
     drawn = dataset.embedded and settings.log is None
 
@@ -84,7 +93,7 @@ def clicks(house: House, name: str, dataset: DatasetSettings) -> list[Output]:
 def _log(given: Given) -> Mapping[str, Any]:
     home, settings = given.house.home, given.entry.same_style
     assert settings is not None
-    log, rejections = home.clicks(given.dataset, given.entry), given.place("click_rejections")
+    log, rejections = click_log_of(home, given.dataset, given.entry), given.place("click_rejections")
     cache, latest = home.fetched(given.dataset), given.parameters["latest"]
     return asdict(write_log(log, settings.columns, given.dataset, given.output, rejections, cache=cache, latest=latest))
 

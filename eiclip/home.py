@@ -4,10 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eiclip.lake import Lake
-from eiclip.settings import DatasetSettings
-
-STYLES_FILE, CLICKS_FILE = "products.parquet", "clicks.parquet"
-"""Raw files of the embedded catalogue of styles."""
 
 
 class Home:
@@ -54,13 +50,6 @@ class Home:
     def report(self) -> Path:
         """The HTML report."""
         return self.root / "report.html"
-
-    def clicks(self, name: str, dataset: DatasetSettings) -> str | None:
-        """The click log of a dataset: the user's (a path, a URL or a pattern), the embedded one, or none."""
-        if dataset.same_style is None:
-            return None
-        embedded = str(self.raw(name) / CLICKS_FILE) if dataset.kind == "styles" else None
-        return dataset.same_style.log or embedded
 
     def place(self, key: Sequence[str]) -> Path:
         """Where the output of an asset key lies: a table or a part of one, unless it is one of the folders."""

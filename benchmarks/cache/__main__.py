@@ -170,10 +170,11 @@ class Outcome:
             if result["failed"]
             else ""
         )
-        nothing: dict[str, Any] = {"inputs": {}, "codes": {}, "contents": {}, "failed": ""}
+        nothing: dict[str, Any] = {"inputs": {}, "codes": {}, "contents": {}, "places": {}, "failed": ""}
         made = nothing if isinstance(result, Exception) else result
         common = (base["contents"].keys() & made["contents"].keys()) - volatile
         remade = {name for name, found in made["inputs"].items() if found != base["inputs"].get(name)}
+        remade |= {name for name, place in made["places"].items() if place != base["places"].get(name)}
         self.changed = {name for name in common if made["contents"][name] != base["contents"][name]}
         self.by_code = {name for name in common if made["codes"][name] != base["codes"][name]}
         self.for_nothing = self.by_code - self.changed

@@ -71,6 +71,8 @@ class Made:
     """Digest of what each was made from, by which the cache decides."""
     codes: dict[str, str] = field(default_factory=dict)
     """Version of the code of each."""
+    places: dict[str, str] = field(default_factory=dict)
+    """Where each lies, below the home: elsewhere there is no record of it, so that it is made."""
     contents: dict[str, str] = field(default_factory=dict)
     called: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     """Functions of the project (file, qualified name) that ran while it was made."""
@@ -109,6 +111,7 @@ def make_all(home: Path, *, quick: bool = False, forget: Mapping[str, Any] | Non
     for step in steps_of(house, quick):
         for name, output in outputs_of(house, step):
             place = output.at(house)
+            made.places[name] = str(place.relative_to(settings.home))
             if name in (forget or {}):
                 place.with_name(f"{place.name}.made.json").unlink(missing_ok=True)
             try:

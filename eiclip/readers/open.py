@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
-from eiclip.home import STYLES_FILE, Home
+from eiclip.home import Home
 from eiclip.locations import local_file, local_files, local_folder
 from eiclip.readers.amazon import AmazonReader
 from eiclip.readers.base import RawReader
 from eiclip.readers.fashiongen import SPLITS, FashionGenReader
 from eiclip.readers.table import TableReader
 from eiclip.settings import DatasetSettings
+
+STYLES_FILE = "products.parquet"
+"""Raw file of the embedded catalogue of styles."""
 
 
 def open_reader(home: Home, name: str, dataset: DatasetSettings) -> RawReader:
