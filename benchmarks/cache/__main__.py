@@ -30,7 +30,7 @@ from benchmarks.cache.processes import LIBRARIES, PROJECT, run_each
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("eiclip", "assets", "pipelines", "sql", "benchmarks")
-JUDGES = ("eiclip/storage/cache.py", "eiclip/storage/code_version.py")
+JUDGES = ("eiclip/storage/cache.py", "eiclip/storage/code_version.py", "eiclip/storage/definitions.py")
 """What says whether an output is stale cannot be changed and asked at once."""
 
 

@@ -14,16 +14,16 @@ from assets.outputs import Check, Given, Output, PartedStep, Step, Table, descri
 from eiclip.errors import CorruptOutputError
 from eiclip.home import Home
 from eiclip.settings import AMAZON, FASHIONGEN, load_settings
-from eiclip.storage import code_version as versions
+from eiclip.storage import definitions
 from eiclip.storage.cache import make_once
 
 
 @pytest.fixture(autouse=True)
 def functions_of_this_file_count(monkeypatch):
-    monkeypatch.setattr(versions, "PACKAGES", (*versions.PACKAGES, "tests"))
-    versions._names.cache_clear()
+    monkeypatch.setattr(definitions, "PACKAGES", (*definitions.PACKAGES, "tests"))
+    definitions.names.cache_clear()
     yield
-    versions._names.cache_clear()
+    definitions.names.cache_clear()
 
 
 @pytest.fixture

@@ -106,10 +106,8 @@ def test_a_record_that_cannot_be_read_is_told_and_never_a_traceback(home):
     record.write_text(record.read_text()[:100])
     told = found(house(home))
     assert told["fashiongen/records"] == ("stale", "its record cannot be read (JSONDecodeError)")
-    assert told["fashiongen/products"] == (
-        "upstream",
-        BEHIND,
-    )
+    behind = ("records is stale", "photos may change", "split_groups may change")
+    assert told["fashiongen/products"] == ("upstream", "; ".join(f"fashiongen/{one}" for one in behind))
 
 
 def test_looking_changes_nothing(home):

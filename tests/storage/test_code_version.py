@@ -9,13 +9,15 @@ import pytest
 
 from eiclip.errors import EiclipError
 from eiclip.storage import code_version as versions
-from eiclip.storage.code_version import NEUTRAL, NEUTRAL_PACKAGES, PROJECT, code_version
+from eiclip.storage import definitions
+from eiclip.storage.code_version import NEUTRAL, NEUTRAL_PACKAGES, code_version
+from eiclip.storage.definitions import PROJECT
 
 
 def forget_all():
-    for cached in (versions._version, versions._names, versions._sql_digest):
+    for cached in (versions._version, definitions.names, versions._sql_digest):
         cached.cache_clear()
-    versions._modules.clear()
+    definitions.MODULES.clear()
 
 
 class Project:
@@ -23,8 +25,8 @@ class Project:
 
     def __init__(self, root, monkeypatch):
         self.root = root
-        monkeypatch.setattr(versions, "PROJECT", root)
-        monkeypatch.setattr(versions, "SQL", root / "sql")
+        monkeypatch.setattr(definitions, "PROJECT", root)
+        monkeypatch.setattr(definitions, "SQL", root / "sql")
 
     def write(self, **files):
         for name, text in files.items():
@@ -258,7 +260,7 @@ def test_versions_take_no_library():
 
 
 def test_what_is_neutral_is_there_and_says_why():
-    modules = versions._names()
+    modules = definitions.names()
     for name, reason in {**NEUTRAL, **NEUTRAL_PACKAGES}.items():
         assert len(reason.split()) > 1, name
     assert [name for name in NEUTRAL if name not in modules] == []
@@ -266,7 +268,7 @@ def test_what_is_neutral_is_there_and_says_why():
 
 def test_no_import_of_this_project_hides_what_it_brings():
     """Neither `import *` nor relative imports, nor names that are made up as the code runs, can be followed."""
-    for name, path in versions._names().items():
+    for name, path in definitions.names().items():
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.ImportFrom):
                 assert node.level == 0, name
@@ -277,7 +279,7 @@ def test_no_import_of_this_project_hides_what_it_brings():
 
 def test_every_definition_can_be_read():
     """Each function and class of the library, whoever uses it."""
-    for name in versions._names():
-        module = versions._module(name)
+    for name in definitions.names():
+        module = definitions.module_of(name)
         for definition in module.definitions:
-            assert module.source(definition).path == versions._names()[name]
+            assert module.source(definition).path == definitions.names()[name]
