@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from assets.common import House
-from assets.outputs import Given, Output, Step, prefixed
+from assets.outputs import Given, Output, Step
+from assets.sources import prefixed
 from eiclip.files import write_json, write_text
 from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import content_digest

@@ -17,7 +17,8 @@ from assets import (
     typed_queries,
 )
 from assets.common import House
-from assets.outputs import GENERAL, PartedStep, Step
+from assets.outputs import PartedStep, Step
+from assets.sources import GENERAL
 
 EVERY = (raw, relations, shards, profile)
 TABLE_1 = (training, evaluation, gates, cards, ablations)

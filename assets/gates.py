@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from assets.common import House
-from assets.outputs import Given, Output, Step, prefixed
+from assets.outputs import Given, Output, Step
 from assets.relations import query
+from assets.sources import prefixed
 from eiclip.settings import DatasetSettings
 from eiclip.variants import VARIANTS
 

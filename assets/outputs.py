@@ -8,7 +8,7 @@ at, so that what it comes to depends on what is recorded, and on code whose vers
 import contextlib
 import fcntl
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,20 +19,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.common import House
+from assets.sources import Key, key_of, known_content, source_content, source_files
 from eiclip.lake import open_views
-from eiclip.readers.open import open_reader
 from eiclip.settings import DatasetSettings
-from eiclip.storage.cache import CachedOutput, Inputs, content_digest, content_of, make_once, read_record, why_stale
+from eiclip.storage.cache import CachedOutput, Inputs, make_once, why_stale
 from eiclip.storage.code_version import CodeVersion, code_version
 from eiclip.storage.sql import header, read_sql
 
-Key = tuple[str, ...]
-"""An asset's key: the dataset (or `general`, `results`), the table or kind of folder, the part of it."""
-GENERAL = "general"
 WRITERS = ("eiclip.lake:Lake",)
 """What every table is written by."""
-PARTS = frozenset({"photos"})
-"""Tables of several files, all of which a reader of the table reads."""
 FOLDERS = frozenset({"raw_files", "shards", "checkpoint", "pretrained"})
 """Outputs that are no tables."""
 
@@ -369,54 +364,3 @@ def kinds_of(table: Table) -> set[str]:
     """What an asset is made with, as its tags in the UI."""
     made_by_query = isinstance(table, Output) and isinstance(table.make, str)
     return set(table.kinds) or {"parquet"} | ({"duckdb"} if made_by_query else set())
-
-
-def prefixed(prefix: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Sources of one kind: `checkpoint/` and variants."""
-    return tuple(prefix + name for name in names)
-
-
-def key_of(dataset: str, source: str) -> Key:
-    """The asset key of a source: of the dataset, unless it begins with `general/`."""
-    parts = tuple(source.split("/"))
-    return parts if parts[0] == GENERAL else (dataset, *parts)
-
-
-def source_files(house: House, dataset: str, source: str) -> list[Path]:
-    """The files (or the one folder) of a source."""
-    key = key_of(dataset, source)
-    return house.home.lake.files(key[1], key[0]) if key[1] in PARTS else [house.home.place(key)]
-
-
-def source_content(house: House, dataset: str, source: str) -> Any:
-    """Content of a source, from the records of what made it.
-
-    Raises:
-        CorruptOutputError: it is not there, or was edited.
-    """
-    found = [content_of(file) for file in source_files(house, dataset, source)]
-    return found[0] if len(found) == 1 else found
-
-
-def raw_content(house: House, name: str) -> Any:
-    """What identifies a dataset's raw files: content of the embedded ones, sizes and times of the user's own."""
-    dataset = house.datasets()[name]
-    return content_of(house.home.raw(name)) if dataset.embedded else open_reader(house.home, name, dataset).stamps()
-
-
-def known_content(file: Path) -> str:
-    """Content of a file, from its record where it has one."""
-    known, _ = read_record(file)
-    return str(known["content"]) if known else content_digest(file)
-
-
-def raw_settings(dataset: DatasetSettings, *names: str) -> dict[str, Any]:
-    """Settings of a dataset as parameters."""
-    return dataset.model_dump(mode="json", include=set(names))
-
-
-def outputs_of(steps: Sequence[Step | PartedStep]) -> Iterator[Output]:
-    """Every output that is not a part of another."""
-    for step in steps:
-        if isinstance(step, Step):
-            yield from step.declared()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from assets.common import House
-from assets.outputs import Check, Given, Output, PartedStep, Step, raw_content
+from assets.outputs import Check, Given, Output, PartedStep, Step
+from assets.sources import raw_content
 from eiclip.embedded import write_amazon, write_fashiongen, write_styles
 from eiclip.files import digest, whole_folder, write_json
 from eiclip.lake import count_rows

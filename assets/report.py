@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from assets.common import House
-from assets.outputs import Given, Output, known_content
+from assets.outputs import Given, Output
 from assets.profile import TABLES as PROFILE
 from assets.same_style import MEASURES
+from assets.sources import known_content
 from eiclip.storage.cache import read_record
 
 if TYPE_CHECKING:

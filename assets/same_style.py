@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from assets import training
 from assets.common import House
-from assets.outputs import Check, Given, Output, Step, Table, prefixed, raw_content
+from assets.outputs import Check, Given, Output, Step, Table
+from assets.sources import prefixed, raw_content
 from eiclip.home import Home
 from eiclip.locations import local_file, stamp
 from eiclip.same_style.log import write_log

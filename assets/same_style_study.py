@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assets.common import House
-from assets.outputs import Given, Output, PartedStep, source_content
+from assets.outputs import Given, Output, PartedStep
 from assets.same_style import MEASURES, RANKS, group_of, of_ranks
+from assets.sources import source_content
 from assets.training import PAIRS, PRETRAINED, TABLES, of_row_or_trained, recipe_of, variant_job
 from eiclip.errors import CorruptOutputError
 from eiclip.files import digest

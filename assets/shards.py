@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from assets.common import House
-from assets.outputs import GENERAL, Given, Output, PartedStep, Step
+from assets.outputs import Given, Output, PartedStep, Step
+from assets.sources import GENERAL
 from eiclip.embedded import write_general_corpus
 from eiclip.files import digest
 from eiclip.lake import open_views

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from assets.common import House
-from assets.outputs import GENERAL, Given, Output, Step
+from assets.outputs import Given, Output, Step
+from assets.sources import GENERAL
 from eiclip.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.model.sources import local_weights
 from eiclip.settings import DatasetSettings

@@ -14,7 +14,8 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from assets.common import House
-from assets.outputs import Key, Output, PartedStep, Step, Table, described, key_of, kinds_of, source_files
+from assets.outputs import Output, PartedStep, Step, Table, described, kinds_of
+from assets.sources import Key, key_of, source_files
 from eiclip.files import digest
 from eiclip.lake import count_rows
 from eiclip.storage.cache import CachedOutput

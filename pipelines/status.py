@@ -15,8 +15,9 @@ import duckdb
 
 from assets.common import House
 from assets.datasets import declared
-from assets.outputs import Key, Output, PartedStep, Step
+from assets.outputs import Output, PartedStep, Step
 from assets.report import recorded_page
+from assets.sources import Key
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
 from eiclip.home import Home
 from eiclip.settings import load_settings

@@ -40,6 +40,7 @@ NEUTRAL = {
     "eiclip.storage.code_version": "when to make an output, not how",
     "eiclip.storage.definitions": "when to make an output, not how",
     "assets.common": "the settings, whose values outputs record, and where things lie",
+    "assets.sources": "where sources lie, and what identifies them",
     "assets.outputs": "hands an output's sources and parameters to what makes it",
     "pipelines.factory": "declares outputs to Dagster",
 }

@@ -10,7 +10,8 @@ import pytest
 
 from assets import datasets
 from assets.common import House
-from assets.outputs import Check, Given, Output, PartedStep, Step, Table, described, key_of, kinds_of
+from assets.outputs import Check, Given, Output, PartedStep, Step, Table, described, kinds_of
+from assets.sources import key_of
 from eiclip.errors import CorruptOutputError
 from eiclip.home import Home
 from eiclip.settings import AMAZON, FASHIONGEN, load_settings
