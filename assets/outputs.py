@@ -1,8 +1,8 @@
 """What an output is: declared once, made the same way whoever asks. `pipelines.factory` makes Dagster assets of it.
 
 An `Output` names what it is made by (a query of `sql/`, or a function), from which others and with which parameters.
-The function is handed a `Given`: the declared sources and parameters, and where to write. It has nothing else to look
-at, so that what it comes to depends on what is recorded, and on code whose version is computed from that function on.
+The function is handed a `Given`: the declared sources and parameters, and where to write; a source that is not
+declared is refused. So what it comes to depends on what is recorded, and on code whose version is computed from there.
 """
 
 import contextlib
@@ -43,11 +43,11 @@ class Check:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     holds: Callable[[CachedOutput, Path], tuple[bool, dict[str, Any]]] | None = None
 
-    def result(self, home: House, key: Key, made: CachedOutput, place: Path) -> tuple[bool, dict[str, Any]]:
+    def result(self, house: House, key: Key, made: CachedOutput, place: Path) -> tuple[bool, dict[str, Any]]:
         """Whether it holds, and what people want to see of it."""
         if self.holds is not None:
             return self.holds(made, place)
-        lake = home.home.lake
+        lake = house.home.lake
         with duckdb.connect() as connection:
             open_views(connection, {t: lake.files(t, key[0]) for t in self.reads} | {key[1]: [place]})
             found = connection.sql(read_sql(f"checks/{self.name}"), params=dict(self.parameters) or None).fetchall()

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
 from assets.common import House
 from benchmarks.cache.home import tiny_settings
@@ -15,6 +18,7 @@ from eiclip.home import Home
 from eiclip.storage.code_version import CodeVersion
 from pipelines import status
 from pipelines.cli import main
+from pipelines.definitions import build_definitions
 from pipelines.status import print_status, statuses
 
 ROOT = Path(__file__).parents[2]
@@ -149,3 +153,27 @@ def test_the_quick_home_is_the_same_each_time(finished, tmp_path):
         for name in ("fashiongen/products", "fashiongen/images", "fashiongen/semantic_prior")
     }
     assert {name: record["content"] for name, record in known.items()} == {name: again[name] for name in known}
+
+
+def stale_in_the_ui(settings, instance):
+    """Assets that Dagster's UI shows as stale or unsynced, and why."""
+    graph = build_definitions(settings).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    found = {key: resolver.get_status(key) for key in graph.get_all_asset_keys()}
+    return {
+        key.to_user_string(): [cause.reason for cause in resolver.get_stale_root_causes(key)]
+        for key, state in found.items()
+        if state not in (StaleStatus.FRESH, StaleStatus.MISSING)
+    }
+
+
+def test_the_ui_agrees(tmp_path, capfd):
+    """Dagster's own staleness, as its UI asks for it: fresh after a run, and stale where a setting or code is another."""
+    settings = tiny_settings(tmp_path, quick=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        build_definitions(settings).resolve_job_def("ingest").execute_in_process(instance=instance)
+        assert stale_in_the_ui(settings, instance) == {}
+        assert {state for state, _ in ingested(found(house(tmp_path))).values()} <= {"made", "reused"}
+        other = settings.model_copy(update={"seed": 3})
+        assert stale_in_the_ui(other, instance) == {"fashiongen/raw_files": ["has a new code version"]}
+        assert found(house(tmp_path, seed=3))["fashiongen/raw_files"] == ("stale", "seed 0 -> 3")
