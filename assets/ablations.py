@@ -18,10 +18,10 @@ from assets.training import PRETRAINED, TABLES, of_row_or_trained, recipe_of
 from eiclip.ablations.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Ablation, Base, Trial
 from eiclip.errors import CorruptOutputError
 from eiclip.files import digest
-from eiclip.lake import open_views
 from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import LOG_FILE, CachedOutput, Inputs, made_before
 from eiclip.storage.code_version import code_version
+from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
 from eiclip.train.earlier import would_be_the_same
 from eiclip.train.job import TrainJob

@@ -59,7 +59,7 @@ class Neutral:
             external={"tagged_entities": lambda: content_digest(tagged)},
             place=self.table(PRIOR),
             subject=tagged,
-            uses=("eiclip.lake:Lake",),
+            uses=("eiclip.storage.lake:Lake",),
             queries=(PRIOR,),
         )
         shards = Output(

@@ -20,13 +20,13 @@ import pyarrow.parquet as pq
 
 from assets.common import House
 from assets.sources import Key, key_of, known_content, source_content, source_files
-from eiclip.lake import open_views
 from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import CachedOutput, Inputs, make_once, why_stale
 from eiclip.storage.code_version import CodeVersion, code_version
+from eiclip.storage.lake import open_views
 from eiclip.storage.sql import header, read_sql
 
-WRITERS = ("eiclip.lake:Lake",)
+WRITERS = ("eiclip.storage.lake:Lake",)
 """What every table is written by."""
 FOLDERS = frozenset({"raw_files", "shards", "checkpoint", "pretrained"})
 """Outputs that are no tables."""

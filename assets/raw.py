@@ -11,7 +11,6 @@ from assets.outputs import Check, Given, Output, PartedStep, Step
 from assets.sources import raw_content
 from eiclip.embedded import write_amazon, write_fashiongen, write_styles
 from eiclip.files import digest, whole_folder, write_json
-from eiclip.lake import count_rows
 from eiclip.locations import local_file, stamp
 from eiclip.photos import download_missing, list_parts, part_rows_of, write_photos
 from eiclip.readers.open import open_reader
@@ -19,6 +18,7 @@ from eiclip.readers.reviews import REJECTED_SCHEMA, SCHEMA, write_reviews
 from eiclip.records import write_records
 from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import CachedOutput, Inputs, read_record, remembered, remove_output
+from eiclip.storage.lake import count_rows
 
 KINDS = {"fashiongen": "hdf5", "amazon": "json", "table": "parquet", "styles": "parquet"}
 RAW_TEXT = "Raw files in the layout people hold them in: the user's own, or the embedded catalogue's, drawn."
@@ -141,7 +141,7 @@ def _photos(house: House, name: str, dataset: DatasetSettings) -> PartedStep:
         part=lambda _, part: _photos_of(house, name, dataset, part),
         whole=lambda *_: [],
         tidy=tidy,
-        made_by=(("assets.raw:_examine", "eiclip.lake:Lake"), ()),
+        made_by=(("assets.raw:_examine", "eiclip.storage.lake:Lake"), ()),
     )
 
 

@@ -10,12 +10,12 @@ from assets.outputs import Given, Output, PartedStep, Step
 from assets.sources import GENERAL
 from eiclip.embedded import write_general_corpus
 from eiclip.files import digest
-from eiclip.lake import open_views
 from eiclip.model.sources import SMALL
 from eiclip.published import publish_folder
 from eiclip.readers.open import open_reader
 from eiclip.settings import DatasetSettings
 from eiclip.storage.cache import Inputs
+from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.files import digest
-from eiclip.lake import Lake
+from eiclip.storage.lake import Lake
 
 RUNS, RUN_METRICS, RUN_RANKS = "runs", "run_metrics", "run_ranks"
 PACKAGES = ("torch", "open_clip_torch", "numpy", "duckdb", "pyarrow", "dagster")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from eiclip.lake import Lake
+from eiclip.storage.lake import Lake
 
 
 class Home:

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.files import whole_file
-from eiclip.lake import RECORDS, open_views
 from eiclip.readers.base import DOWNLOAD_PREFIX, PhotoFacts, RawReader, UnusablePhotoError
 from eiclip.readers.download import Wanted, download_photos
 from eiclip.settings import DownloadSettings
+from eiclip.storage.lake import RECORDS, open_views
 from eiclip.storage.sql import read_sql
 
 BATCH = 2_000

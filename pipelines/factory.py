@@ -17,9 +17,9 @@ from assets.common import House
 from assets.outputs import Output, PartedStep, Step, Table, described, kinds_of
 from assets.sources import Key, key_of, source_files
 from eiclip.files import digest
-from eiclip.lake import count_rows
 from eiclip.storage.cache import CachedOutput
 from eiclip.storage.catalogue import connect, refresh_catalogue
+from eiclip.storage.lake import count_rows
 from pipelines.outcomes import append_outcome
 
 OWNERS = ["team:eiclip"]

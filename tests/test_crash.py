@@ -14,8 +14,8 @@ import pytest
 from benchmarks.crash.compare import contents, differences, processes_of
 from benchmarks.crash.fuse import Fuse
 from benchmarks.crash.points import POINTS
-from eiclip.lake import Lake
 from eiclip.storage.catalogue import refresh_catalogue
+from eiclip.storage.lake import Lake
 
 WRITER = """
 import os, pathlib, sys

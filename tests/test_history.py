@@ -9,9 +9,9 @@ import pytest
 
 from eiclip.files import digest
 from eiclip.history import Run, keep_run
-from eiclip.lake import Lake
 from eiclip.ranks import RANKS_SCHEMA
 from eiclip.storage.catalogue import connect, refresh_catalogue
+from eiclip.storage.lake import Lake
 from eiclip.storage.sql import read_sql
 
 RUN = Run("run-1", "shop", 0, {"epochs": 3}, {"shards": "s1"}, "code", "cpu", 12.5)

@@ -11,9 +11,9 @@ import torch
 from torch.nn import functional as F
 
 from eiclip.errors import CorruptOutputError
-from eiclip.lake import Lake
 from eiclip.ranks import PROTOCOLS, RANKS_SCHEMA, Items, ranks_table
 from eiclip.retrieval import recall_at
+from eiclip.storage.lake import Lake
 
 PRODUCTS, WIDTH = 7, 5
 PHOTOS = {f"p{n}": [f"p{n}_{m}" for m in range(1 + n % 3)] for n in range(PRODUCTS)}

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import RawDataError
-from eiclip.lake import open_views
 from eiclip.readers import record_table
 from eiclip.readers.base import Listing, Rejected, Stamps
 from eiclip.readers.record_table import SCHEMA
 from eiclip.records import RecordCounts, count_reasons, write_records
+from eiclip.storage.lake import open_views
 
 ROW = Listing(
     source="raw.h5", place=0, product_id="1", photo="raw.h5#0", source_split="train", title="t", description="d",

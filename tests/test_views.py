@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from eiclip import EntityClip
 from eiclip.embed import embed_images, embed_texts
 from eiclip.errors import SettingsError
-from eiclip.lake import Lake
 from eiclip.model.entity_clip import save_checkpoint
 from eiclip.shards import shard_paths, write_shards
 from eiclip.storage.catalogue import connect, refresh_catalogue
+from eiclip.storage.lake import Lake
 from eiclip.views import product_views_table, views_of_checkpoint
 
 

@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.home import Home
-from eiclip.lake import open_views
 from eiclip.photos import list_parts, part_rows_of, write_photos
 from eiclip.readers.open import open_reader
 from eiclip.records import write_records
 from eiclip.settings import DatasetSettings
+from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
 
 NAME = "fuzz"

@@ -11,7 +11,7 @@ from benchmarks.fuzz.case import HOME, RAW, Case, Place
 from benchmarks.fuzz.datasets import SECRET, secret_photo
 from benchmarks.fuzz.host import Outcome
 from benchmarks.fuzz.ingest import NAME, unit_of
-from eiclip.lake import Lake
+from eiclip.storage.lake import Lake
 
 
 def faults(root: Path, case: Case, outcome: Outcome) -> list[str]:

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 from benchmarks.ingest.amazon import GROUPS, NAME, QUERIES, write_empty, write_usable_photos
 from benchmarks.measure import GIB, Work, line, run_apart, say
-from eiclip.lake import Lake
+from eiclip.storage.lake import Lake
 
 SIZES = (200_000, 2_000_000, 10_000_000)
 QUICK_SIZES = (5_000, 20_000)

@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
 from eiclip.files import whole_file
-from eiclip.lake import count_rows
 from eiclip.readers.amazon_records import PRODUCT_ID, UnusableRowError, parse_line
 from eiclip.readers.lines import MAX_LINE_BYTES, count_lines, is_gzip, numbered_lines
 from eiclip.readers.texts import storable
+from eiclip.storage.lake import count_rows
 from eiclip.storage.sql import read_sql
 
 SCHEMA = pa.schema(

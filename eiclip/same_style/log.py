@@ -16,10 +16,10 @@ import duckdb
 
 from eiclip.errors import SettingsError
 from eiclip.files import whole_file
-from eiclip.lake import count_rows
 from eiclip.locations import local_files
 from eiclip.same_style.log_files import damaged, open_log
 from eiclip.same_style_settings import LogColumns
+from eiclip.storage.lake import count_rows
 from eiclip.storage.sql import read_sql
 
 MEMORY = "2GB"

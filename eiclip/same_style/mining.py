@@ -16,9 +16,9 @@ import duckdb
 
 from eiclip.errors import EiclipError, SettingsError
 from eiclip.files import whole_file
-from eiclip.lake import count_rows, open_views
 from eiclip.same_style.log import connect
 from eiclip.same_style_settings import MiningSettings
+from eiclip.storage.lake import count_rows, open_views
 from eiclip.storage.sql import read_sql
 
 SOURCES = ("click_log", "click_rejections", "related_items", "products", "images", "product_views")

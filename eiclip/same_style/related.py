@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.files import whole_file
-from eiclip.lake import count_rows
 from eiclip.readers.amazon_records import PRODUCT_ID, UnusableRowError, parse_line
 from eiclip.readers.lines import MAX_LINE_BYTES, is_gzip, numbered_lines
 from eiclip.same_style.log import connect
+from eiclip.storage.lake import count_rows
 from eiclip.storage.sql import read_sql
 
 SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("dataset", "product_id", "related_id", "kind")])

@@ -13,13 +13,13 @@ import pyarrow as pa
 import torch
 
 from eiclip.errors import EiclipError
-from eiclip.lake import Lake, open_views
 from eiclip.retrieval import full_ranks
 from eiclip.same_style.evaluate import RANKS_SCHEMA, Truth
 from eiclip.search.engine import SearchEngine
 from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, View
 from eiclip.search.reading import Words
+from eiclip.storage.lake import Lake, open_views
 from eiclip.storage.sql import read_sql
 
 PAIRS: dict[str, View] = {"t-i": "image", "t-m": "joint"}

@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
 from eiclip.home import Home
-from eiclip.lake import Lake, open_views
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.build import VIEWS_TABLE, views_of
 from eiclip.search.query import VIEWS, View
+from eiclip.storage.lake import Lake, open_views
 from eiclip.storage.sql import read_sql
 
 FACTS = ("category", "subcategory", "department", "gender")

@@ -15,10 +15,10 @@ import ahocorasick
 import duckdb
 
 from eiclip.errors import EiclipError
-from eiclip.lake import Lake, open_views
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.query import Link
 from eiclip.search.slips import Slips
+from eiclip.storage.lake import Lake, open_views
 from eiclip.storage.sql import read_sql
 
 SURE = 0.5

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
 from eiclip.files import whole_file
-from eiclip.lake import RECORDS, VIEWS, Lake
+from eiclip.storage.lake import RECORDS, VIEWS, Lake
 from eiclip.storage.sql import read_sql
 
 CATALOGUE = "eiclip.duckdb"

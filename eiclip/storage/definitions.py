@@ -17,7 +17,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("eiclip", "assets", "pipelines")
 """The packages of this project."""
 SQL = PROJECT / "sql"
-TOLD = {"eiclip.lake", "eiclip.storage.sql"}
+TOLD = {"eiclip.storage.lake", "eiclip.storage.sql"}
 """Modules that are told which query to read, and by whom it is named."""
 
 ANNOTATIONS = {"annotation", "returns", "type_comment"}

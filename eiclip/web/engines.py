@@ -15,11 +15,11 @@ from PIL import Image
 
 from eiclip.errors import EiclipError, SettingsError
 from eiclip.home import Home
-from eiclip.lake import count_rows
 from eiclip.search import Query
 from eiclip.search.build import VIEWS_TABLE, kept_views
 from eiclip.search.photos import PhotoShelf
 from eiclip.storage.cache import MANIFEST
+from eiclip.storage.lake import count_rows
 from eiclip.variants import SAME_STYLE_VARIANTS, VARIANTS
 
 if TYPE_CHECKING:  # it imports torch: what there is to search is known without

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from eiclip.ablations.neutral import names_of, neutral_names, renamed_shards, renamed_table
 from eiclip.embedded.brands import ALL_BRANDS
 from eiclip.embedded.scenes import SCENES
-from eiclip.lake import Lake
 from eiclip.model.towers import tokenizer
 from eiclip.model.vocabulary import UNKNOWN, read_vocabulary
 from eiclip.shards import Sample, merge_parts, read_manifest, read_samples, shard_paths, verify_shards, write_shards
+from eiclip.storage.lake import Lake
 
 BRANDS = [brand.lower() for brand in ALL_BRANDS]
 

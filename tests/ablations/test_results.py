@@ -8,7 +8,7 @@ import pytest
 from eiclip.ablations.results import RESULTS_SCHEMA, Outcome, results_table
 from eiclip.ablations.trials import Trial
 from eiclip.errors import EiclipError
-from eiclip.lake import Lake
+from eiclip.storage.lake import Lake
 
 WAYS = ("i2t", "t2i")
 

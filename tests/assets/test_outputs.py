@@ -84,7 +84,7 @@ def test_the_record_says_all_that_it_was_made_from(house):
     inputs = record["inputs"]
     assert inputs["parameters"] == {"more": 1}
     assert inputs["sources"].keys() == {"numbers"}
-    assert "eiclip/lake.py" in inputs["code"]["files"]
+    assert "eiclip/storage/lake.py" in inputs["code"]["files"]
     assert "pyarrow" in inputs["code"]["packages"]
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eiclip.errors import CorruptOutputError
-from eiclip.lake import Lake
 from eiclip.model.vocabulary import MISSING_ID, UNKNOWN, UNKNOWN_ID, Vocabulary, read_vocabulary
+from eiclip.storage.lake import Lake
 
 GROUPS = ("subcategory", "composition")
 VOCABULARY = Vocabulary(

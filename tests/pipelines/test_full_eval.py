@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.history import Run, keep_run
-from eiclip.lake import Lake
 from eiclip.ranks import PROTOCOLS
 from eiclip.settings import FASHIONGEN, load_settings
 from eiclip.storage.catalogue import connect, refresh_catalogue
+from eiclip.storage.lake import Lake
 from eiclip.variants import VARIANTS
 from pipelines.definitions import build_definitions
 

@@ -168,7 +168,7 @@ def stale_in_the_ui(settings, instance):
 
 
 def test_the_ui_agrees(tmp_path, capfd):
-    """Dagster's own staleness, as its UI asks for it: fresh after a run, and stale where a setting or code is another."""
+    """Dagster's own staleness, as its UI asks for it: fresh after a run, stale where a setting is another."""
     settings = tiny_settings(tmp_path, quick=True)
     with dg.DagsterInstance.ephemeral() as instance:
         build_definitions(settings).resolve_job_def("ingest").execute_in_process(instance=instance)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiclip import records
-from eiclip.lake import open_views
 from eiclip.readers.amazon import GROUPS, AmazonReader
 from eiclip.records import write_records
+from eiclip.storage.lake import open_views
 
 DRESS = {
     "asin": "B1", "title": "Red Dress", "brand": "Diesel", "category": ["Clothing", "Dresses"], "price": "$5",

@@ -15,10 +15,10 @@ from PIL import Image, ImageDraw
 
 from eiclip.ablations.results import RESULTS_SCHEMA
 from eiclip.history import SCHEMA as RUN_SCHEMA
-from eiclip.lake import Lake
 from eiclip.report.theme import DARK
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.storage.catalogue import refresh_catalogue
+from eiclip.storage.lake import Lake
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.uncertainty import PAIRS
 from eiclip.variants import VARIANTS

@@ -7,12 +7,12 @@ from PIL import Image
 
 from eiclip.ablations.results import Outcome, results_table
 from eiclip.ablations.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Base
-from eiclip.lake import Lake
 from eiclip.report.ablation_plots import PLOTS
 from eiclip.report.ablation_tables import ablation_table, seed_table, verdict
 from eiclip.report.ablation_verdicts import VERDICTS
 from eiclip.report.theme import DARK, LIGHT
 from eiclip.storage.catalogue import connect, refresh_catalogue
+from eiclip.storage.lake import Lake
 from eiclip.training_settings import TrainingSettings
 
 PRODUCTS = 400

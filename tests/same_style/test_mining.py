@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import SettingsError
-from eiclip.lake import open_views
 from eiclip.same_style.mining import CHECK, TABLES, check_parameters, mine_pairs
 from eiclip.same_style_settings import MiningSettings
+from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
 
 DAY = datetime.datetime(2024, 5, 1)

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eiclip.errors import CorruptOutputError, RawDataError, SettingsError
-from eiclip.lake import open_views
 from eiclip.search import Query, SearchEngine
 from eiclip.search.compose import LEAST_NEGATIVE, composed, unit, without
 from eiclip.search.engine import best
 from eiclip.search.index import SearchIndex
 from eiclip.search.query import MAX_QUERY
+from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
 
 VIEWS = ("image", "text", "joint")

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from eiclip.errors import EiclipError
-from eiclip.lake import Lake
 from eiclip.search.evaluate import TypedQuery, linked_query_ranks, linking_quality, typed_queries
 from eiclip.search.linking import Known, Linker
+from eiclip.storage.lake import Lake
 from tests.search.conftest import DATASET
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eiclip.errors import EiclipError
-from eiclip.lake import Lake
 from eiclip.search.linking import MOST_SLIPS, MOST_WORDS, Known, Linker, words_of
+from eiclip.storage.lake import Lake
 
 
 def known(entity, *groups, tagged=90, untagged=10):

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.lake import Lake, open_views
 from eiclip.photos import SCHEMA as PHOTO_SCHEMA
 from eiclip.readers.record_table import SCHEMA as RECORD_SCHEMA
+from eiclip.storage.lake import Lake, open_views
 from eiclip.storage.sql import read_sql
 
 GROUPS = ["brand", "composition", "subcategory"]

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from eiclip import photos
 from eiclip.duplicates import product_groups
-from eiclip.lake import Lake, open_views
 from eiclip.readers import record_table
 from eiclip.readers.reviews import SCHEMA as REVIEWS
+from eiclip.storage.lake import Lake, open_views
 from eiclip.storage.sql import read_sql
 
 BLOCK = 50

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.gates import GATES_SCHEMA, SHUFFLES_SCHEMA
-from eiclip.lake import Lake
+from eiclip.storage.lake import Lake
 from eiclip.train.job import LOG_SCHEMA
 
 BRANDS = {"<unk>": (0.9, 0), "b0": (0.2, 60), "b1": (0.4, 30), "b2": (0.7, 10), "b3": (0.6, 1)}

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from eiclip.interventions import SCHEMA
-from eiclip.lake import Lake
+from eiclip.storage.lake import Lake
 
 
 def rows_of(group, ranks, gates, intervention="removed", **given):

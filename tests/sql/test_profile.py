@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.compositions import composition_table
-from eiclip.lake import Lake
+from eiclip.storage.lake import Lake
 
 SCHEMAS = {
     "products": {"dataset": "string", "product_id": "string", "split": "string", "description": "string"},

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.lake import Lake
+from eiclip.storage.lake import Lake
 
 SCHEMAS = {
     "products": {"dataset": "string", "product_id": "string", "split": "string"},

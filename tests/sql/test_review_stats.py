@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.lake import Lake
 from eiclip.readers.reviews import SCHEMA
+from eiclip.storage.lake import Lake
 
 
 @pytest.fixture

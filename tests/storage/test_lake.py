@@ -5,10 +5,10 @@ import pyarrow as pa
 import pytest
 
 from eiclip.errors import EiclipError
-from eiclip.lake import Lake, open_views
 from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.record_table import record_writer
 from eiclip.storage.catalogue import connect, refresh_catalogue
+from eiclip.storage.lake import Lake, open_views
 
 
 @pytest.fixture
