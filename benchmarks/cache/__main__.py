@@ -6,8 +6,9 @@
 First every function of `eiclip/` is changed in a copy of the project, and the version of every output's code computed:
 whether the output would be made again. Then functions drawn by the seed, of those that run while the tiny home is made,
 are changed until so many have changed an output's bytes: all outputs in whose making the function ran are made again in
-a copy of the home, whatever the cache says, and what comes after them as the cache says. An output whose bytes differ,
-or that cannot be made any more, and that the cache would have reused, is a failure. Ends in `N of N`.
+a copy of the home, whatever the cache says, and what comes after them as the cache says. An output that the cache would
+have reused is a failure where its bytes differ, or where it cannot be made any more; but for an error in code that is
+called neutral, as where things lie: what was made is still right. Ends in `N of N`.
 """
 
 import argparse
@@ -104,7 +105,7 @@ class Proof:
         began, seen, broken, failures = time.perf_counter(), 0, 0, list[str]()
         again = Counter[str]()
         for function, change, result in self._changes(base):
-            outcome = Outcome(base, result, set(volatile))
+            outcome = Outcome(base, result, set(volatile), is_neutral=function.file in base["neutral"])
             seen, broken = seen + bool(outcome.changed), broken + bool(outcome.error)
             again.update(changed=len(outcome.changed), code=len(outcome.by_code), nothing=len(outcome.for_nothing))
             if outcome.changed or outcome.stale:
@@ -162,7 +163,7 @@ class Proof:
 class Outcome:
     """What a change did to a home, and what the cache would have done."""
 
-    def __init__(self, base: Any, result: Any, volatile: set[str]) -> None:
+    def __init__(self, base: Any, result: Any, volatile: set[str], *, is_neutral: bool) -> None:
         self.error = (
             str(result)
             if isinstance(result, Exception)
@@ -178,8 +179,9 @@ class Outcome:
         self.changed = {name for name in common if made["contents"][name] != base["contents"][name]}
         self.by_code = {name for name in common if made["codes"][name] != base["codes"][name]}
         self.for_nothing = self.by_code - self.changed
-        # Of one that failed before its inputs were known nothing can be said, and nothing would be reused: it fails.
-        failed = {made["failed"]} & made["inputs"].keys() & base["contents"].keys()
+        # Of one that failed before its inputs were known nothing would be reused. An error in code that is neutral
+        # (where things lie, who may write) leaves what was made as right as it was.
+        failed = set() if is_neutral else {made["failed"]} & made["inputs"].keys() & base["contents"].keys()
         self.stale = (self.changed | failed) - remade
         self.remade = remade & common
 
@@ -196,8 +198,10 @@ def _checked(result: Any) -> Any:
 
 def _baseline(given: tuple[Path, bool]) -> Any:
     from benchmarks.cache.home import make_all
+    from eiclip.storage.code_version import NEUTRAL
 
-    return asdict(make_all(given[0], quick=given[1], watch=True))
+    made = asdict(make_all(given[0], quick=given[1], watch=True))
+    return made | {"neutral": [f"{name.replace('.', '/')}.py" for name in NEUTRAL]}
 
 
 def _remade(given: tuple[Path, bool, dict[str, None]]) -> Any:
