@@ -107,7 +107,7 @@ class Proof:
         for function, change, result in self._changes(base):
             outcome = Outcome(base, result, set(volatile), is_neutral=function.file in base["neutral"])
             seen, broken = seen + bool(outcome.changed), broken + bool(outcome.error)
-            again.update(changed=len(outcome.changed), code=len(outcome.by_code), nothing=len(outcome.for_nothing))
+            again.update(tried=outcome.tried, code=len(outcome.by_code), nothing=len(outcome.for_nothing))
             if outcome.changed or outcome.stale:
                 wrong = f"  REUSED: {', '.join(sorted(outcome.stale))}" if outcome.stale else ""
                 print(f"{seen:4} {function.file}:{function.name}: {change}: {outcome}{wrong}", flush=True)
@@ -115,10 +115,9 @@ class Proof:
             if seen == wanted:
                 break
         print(f"{broken} changes ended in an error; {time.perf_counter() - began:.0f} s")
-        print(
-            f"made again because of their code: {again['code']} outputs, {again['nothing']} of them for nothing "
-            f"({100 * again['nothing'] / max(1, again['code']):.0f} %)"
-        )
+        tried, nothing = max(1, again["tried"]), again["nothing"]
+        print(f"made again because of their code: {again['code']} of {tried} outputs; for nothing: {nothing} of them, "
+              f"{100 * nothing / tried:.0f} % of all")  # fmt: skip
         print(f"{seen - len(failures)} of {seen}")
         return failures if seen else ["no change was seen"]
 
@@ -176,6 +175,7 @@ class Outcome:
         common = (base["contents"].keys() & made["contents"].keys()) - volatile
         remade = {name for name, found in made["inputs"].items() if found != base["inputs"].get(name)}
         remade |= {name for name, place in made["places"].items() if place != base["places"].get(name)}
+        self.tried = len(common)
         self.changed = {name for name in common if made["contents"][name] != base["contents"][name]}
         self.by_code = {name for name in common if made["codes"][name] != base["codes"][name]}
         self.for_nothing = self.by_code - self.changed
