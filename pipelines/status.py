@@ -55,7 +55,9 @@ def statuses(house: House) -> Iterator[Status]:
         steps.append(Step("results__report", "results", [page]))
     for step in steps:
         found = (
-            _of_parts(house, step) if isinstance(step, PartedStep) else (_of(house, o, last) for o in step.declared())
+            _of_parts(house, step, last)
+            if isinstance(step, PartedStep)
+            else (_of(house, o, last) for o in step.declared())
         )
         for status, upstream in found:
             behind = [f"{'/'.join(key)} {said[key]}" for key in upstream if key in said]
@@ -84,7 +86,9 @@ def _why(house: House, output: Output) -> str:
         return f"{UNUSABLE}: {error}"
 
 
-def _of_parts(house: House, step: PartedStep) -> Iterator[tuple[Status, Sequence[Key]]]:
+def _of_parts(
+    house: House, step: PartedStep, last: dict[str, dict[str, Any]]
+) -> Iterator[tuple[Status, Sequence[Key]]]:
     """An asset in parts, as one line."""
     upstream = [(step.key[0], *source.split("/")) for source in step.upstream]
     try:
@@ -99,7 +103,8 @@ def _of_parts(house: House, step: PartedStep) -> Iterator[tuple[Status, Sequence
         known = {part: str(record["content"]) for part, record in contents.items() if record}
         stale = {"/".join(output.key): why for output in step.whole({}, known) if (why := _why(house, output))}
     if not stale:
-        yield Status(step.key, "made"), upstream
+        outcomes = {last.get("/".join((*step.key, part)), {}).get("outcome") for part in parts}
+        yield Status(step.key, "reused" if outcomes == {"reused"} else "made"), upstream
     elif len(stale) == len(parts) and set(stale.values()) == {NOT_MADE}:
         yield Status(step.key, "not made"), upstream
     else:
