@@ -17,7 +17,7 @@ from assets.common import House
 from assets.outputs import Output, PartedStep, Step, Table, described, kinds_of
 from assets.sources import Key, key_of, source_files
 from eiclip.files import digest
-from eiclip.storage.cache import CachedOutput
+from eiclip.storage.cache import CachedOutput, content_of
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import count_rows
 from pipelines.outcomes import append_outcome
@@ -158,7 +158,7 @@ def _results(house: House, output: Output, made: CachedOutput) -> Iterator[dg.Ma
         yield dg.MaterializeResult(
             asset_key=dg.AssetKey(table.key),
             metadata=_metadata(house, output, table, made, place),
-            data_version=dg.DataVersion(_content(place)),
+            data_version=dg.DataVersion(content_of(place)),
             check_results=[
                 dg.AssetCheckResult(
                     check_name=name,
@@ -169,12 +169,6 @@ def _results(house: House, output: Output, made: CachedOutput) -> Iterator[dg.Ma
                 for name, (passed, metadata) in found.items()
             ],
         )
-
-
-def _content(place: Path) -> str:
-    from eiclip.storage.cache import content_of
-
-    return content_of(place)
 
 
 def _metadata(house: House, output: Output, table: Table, made: CachedOutput, place: Path) -> dict[str, Any]:

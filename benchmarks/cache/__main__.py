@@ -146,7 +146,7 @@ class Proof:
             (tree / function.file).write_text(new[0], encoding="utf-8")
             shutil.rmtree(home, ignore_errors=True)
             shutil.copytree(self.home, home, copy_function=os.link)
-            jobs.append((tree, (home, self.quick, dict.fromkeys(ran[function]))))
+            jobs.append((tree, (home, self.quick, sorted(ran[function]))))
             told.append((function, new[1]))
         for number, result in run_each(_remade, jobs, self.scratch, self.at_once):
             yield (*told[number], result)
@@ -204,7 +204,7 @@ def _baseline(given: tuple[Path, bool]) -> Any:
     return made | {"neutral": [f"{name.replace('.', '/')}.py" for name in NEUTRAL]}
 
 
-def _remade(given: tuple[Path, bool, dict[str, None]]) -> Any:
+def _remade(given: tuple[Path, bool, list[str]]) -> Any:
     from benchmarks.cache.home import make_all
 
     return asdict(make_all(given[0], quick=given[1], forget=given[2]))

@@ -5,7 +5,7 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, SimpleNamespace
@@ -94,7 +94,7 @@ def steps_of(house: House, quick: bool = False) -> list[Step | PartedStep]:
     return [*found, Step("results__report", "results", [page(house, About())])]
 
 
-def make_all(home: Path, *, quick: bool = False, forget: Mapping[str, Any] | None = None, watch: bool = False) -> Made:
+def make_all(home: Path, *, quick: bool = False, forget: Collection[str] = (), watch: bool = False) -> Made:
     """Make everything that is not there as it would be; ends at the first output that cannot be made.
 
     Args:
@@ -112,7 +112,7 @@ def make_all(home: Path, *, quick: bool = False, forget: Mapping[str, Any] | Non
         for name, output in outputs_of(house, step):
             place = output.at(house)
             made.places[name] = str(place.relative_to(settings.home))
-            if name in (forget or {}):
+            if name in forget:
                 place.with_name(f"{place.name}.made.json").unlink(missing_ok=True)
             try:
                 made.note(name, recorded(output.made_from(house)))

@@ -167,7 +167,7 @@ def stale_in_the_ui(settings, instance):
     }
 
 
-def test_the_ui_agrees(tmp_path, capfd):
+def test_the_ui_agrees(tmp_path):
     """Dagster's own staleness, as its UI asks for it: fresh after a run, stale where a setting is another."""
     settings = tiny_settings(tmp_path, quick=True)
     with dg.DagsterInstance.ephemeral() as instance:
