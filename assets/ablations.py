@@ -11,22 +11,22 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.common import House
+from assets.common import Project
 from assets.neutral import Neutral
 from assets.outputs import Given, Output, PartedStep
 from assets.training import PRETRAINED, TABLES, of_row_or_trained, recipe_of
-from eiclip.ablations.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Ablation, Base, Trial
 from eiclip.errors import CorruptOutputError
-from eiclip.files import digest
-from eiclip.settings import DatasetSettings
+from eiclip.settings.load import DatasetSettings
+from eiclip.settings.training import TrainingSettings
 from eiclip.storage.cache import LOG_FILE, CachedOutput, Inputs, made_before
 from eiclip.storage.code_version import code_version
+from eiclip.storage.files import digest
 from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
+from eiclip.studies.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Ablation, Base, Trial
 from eiclip.train.earlier import would_be_the_same
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_settings, training_sources
-from eiclip.training_settings import TrainingSettings
 
 RESULTS, SUMMARY, SEED_STUDY = "ablation_results", "seed_study_summary", "seed_study"
 RANKS_FILE, WEIGHTS = "ranks.parquet", "weights"
@@ -40,20 +40,20 @@ def fitting(dataset: DatasetSettings) -> list[Ablation]:
     return [ablation for ablation in ABLATIONS.values() if ablation.fits(dataset.entity_groups)]
 
 
-def ablation_keys(house: House) -> list[tuple[str, str]]:
+def ablation_keys(project: Project) -> list[tuple[str, str]]:
     """The keys of all ablations of all datasets: what the report is made after."""
-    return [(name, one.name) for name, dataset in house.of_table_1().items() for one in fitting(dataset)]
+    return [(name, one.name) for name, dataset in project.of_table_1().items() for one in fitting(dataset)]
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[PartedStep]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedStep]:
     """All ablations of a dataset."""
-    return [_step(house, name, dataset, ablation) for ablation in fitting(dataset)]
+    return [_step(project, name, dataset, ablation) for ablation in fitting(dataset)]
 
 
-def _step(house: House, name: str, dataset: DatasetSettings, ablation: Ablation) -> PartedStep:
+def _step(project: Project, name: str, dataset: DatasetSettings, ablation: Ablation) -> PartedStep:
     def study(recipe: Mapping[str, Any]) -> Study:
-        base = Base(dataset.entity_groups, recipe_of(house, dataset, recipe), house.settings.seed)
-        return Study(house, name, ablation, base)
+        base = Base(dataset.entity_groups, recipe_of(project, dataset, recipe), project.settings.seed)
+        return Study(project, name, ablation, base)
 
     def prepare(recipe: Mapping[str, Any], log: Any) -> None:
         neutral = study(recipe).neutral
@@ -85,7 +85,7 @@ def _step(house: House, name: str, dataset: DatasetSettings, ablation: Ablation)
             "plot": f"eiclip.report.ablation_plots:{plot}",
         },
         trains=True,
-        made_by=((*CODE, "assets.ablations:_results"), (SUMMARY,)),
+        made_by=((*CODE, "assets.ablations:_results"), (f"evaluation/{SUMMARY}",)),
     )
 
 
@@ -93,7 +93,7 @@ def _step(house: House, name: str, dataset: DatasetSettings, ablation: Ablation)
 class Study:
     """An ablation of a dataset in a run: its trials, and how each becomes ranks."""
 
-    house: House
+    project: Project
     name: str
     ablation: Ablation
     base: Base
@@ -106,7 +106,7 @@ class Study:
     @cached_property
     def neutral(self) -> Neutral:
         """The data with neutral brand names."""
-        return Neutral(self.house, self.name, self.house.home.trials(self.name) / "neutral")
+        return Neutral(self.project, self.name, self.project.paths.trials(self.name) / "neutral")
 
     def training(self, trial: Trial) -> TrainingSettings:
         """How a trial is trained."""
@@ -119,11 +119,11 @@ class Study:
     def place(self, trial: Trial) -> Path:
         """The trial's folder: one for all ablations in which it stands."""
         what = [trial.variant, trial.groups, trial.seed, trial.neutral, self.training(trial).model_dump()]
-        return self.house.home.trials(self.name) / digest(what)
+        return self.project.paths.trials(self.name) / digest(what)
 
     def job(self, trial: Trial) -> TrainJob:
         """The trial's training."""
-        home, name = self.house.home, self.name
+        home, name = self.project.paths, self.name
         tables = {t: self.neutral.table(t) if trial.neutral else home.lake.path(t, name) for t in TABLES}
         return TrainJob(
             dataset=name,
@@ -133,9 +133,9 @@ class Study:
             entity_groups=trial.groups,
             output=self.place(trial) / WEIGHTS,
             seed=trial.seed,
-            threads=self.house.threads,
+            threads=self.project.threads,
             training=self.training(trial),
-            hardware=self.house.settings.hardware,
+            hardware=self.project.settings.hardware,
             **tables,
         )
 
@@ -159,7 +159,7 @@ class Study:
             CorruptOutputError: it is not there, or something it is made from has changed meanwhile.
         """
         output = self.output(label)
-        found = made_before(output.at(self.house), output.made_from(self.house))
+        found = made_before(output.at(self.project), output.made_from(self.project))
         if found is None:
             raise CorruptOutputError(
                 f"{self.name}, {label}: not as this run made it (code or data changed meanwhile); run it again"
@@ -179,7 +179,8 @@ class Study:
         if self.ablation.name != SEED_STUDY:
             return [results]
         of_seeds = (f"{RESULTS}/{SEED_STUDY}",)
-        summary = Output((self.name, SUMMARY), make=SUMMARY, sources=of_seeds, files_of={RESULTS: of_seeds})
+        made_by = f"evaluation/{SUMMARY}"
+        summary = Output((self.name, SUMMARY), make=made_by, sources=of_seeds, files_of={RESULTS: of_seeds})
         return [results, summary]
 
 
@@ -187,19 +188,19 @@ def _rank(given: Given) -> Mapping[str, Any]:
     """Ranks of a trial's model, and the log of its training."""
 
     def rank(checkpoint: Path) -> Mapping[str, Any]:
-        from eiclip.ablations.ranks import rank_checkpoint
+        from eiclip.studies.ranks import rank_checkpoint
 
         table = rank_checkpoint(checkpoint, given.of.subject.shards, given.device)
         shutil.copyfile(checkpoint / LOG_FILE, given.output.with_name(LOG_FILE))
-        given.house.home.lake.write_file(table, given.output)
+        given.project.paths.lake.write_file(table, given.output)
         return {"ranks": table.num_rows}
 
-    row = given.house.home.checkpoint(given.dataset, given.of.subject.variant)
+    row = given.project.paths.checkpoint(given.dataset, given.of.subject.variant)
     return of_row_or_trained(given, row, rank, "full_eval")
 
 
 def _results(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
-    from eiclip.ablations.results import Outcome, results_table
+    from eiclip.studies.results import Outcome, results_table
 
     study, made = given.of.subject
     outcomes = []
@@ -217,6 +218,6 @@ def _subsets(given: Given, ablation: Ablation) -> dict[str, frozenset[str] | Non
     if SEVERAL_MEANINGS in ablation.subsets:
         with duckdb.connect() as connection:
             open_views(connection, {table: given.files(table) for table in MEANINGS})
-            rows = connection.sql(read_sql("several_meanings")).fetchall()
+            rows = connection.sql(read_sql("entities/several_meanings")).fetchall()
         found[SEVERAL_MEANINGS] = frozenset(product for (product,) in rows)
     return found

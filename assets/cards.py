@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Given, Output, Step
 from assets.sources import prefixed
-from eiclip.files import write_json, write_text
-from eiclip.settings import DatasetSettings
+from eiclip.model.variants import VARIANTS
+from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import content_digest
 from eiclip.storage.catalogue import connect
-from eiclip.variants import VARIANTS
+from eiclip.storage.files import write_json, write_text
 
 CARD = "README.md"
 SOURCES = (
@@ -28,7 +28,7 @@ SOURCES = (
 READ = (*(name for name in SOURCES if name != "data_profile"), "profile_descriptions", "seed_study_summary")
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """The cards of a dataset's five models."""
     checkpoints = prefixed("checkpoint/", VARIANTS)
     cards = Output(
@@ -40,10 +40,10 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
         sources=checkpoints,
         optional=READ,
         after=(*checkpoints, *SOURCES),
-        settings={"pretrained": str(house.settings.pretrained), "embedded": dataset.embedded},
+        settings={"pretrained": str(project.settings.pretrained), "embedded": dataset.embedded},
         uses=("eiclip.storage.catalogue:refresh_catalogue",),
-        place=house.home.root / "models" / name / "model_cards.json",
-        beside=tuple(house.home.checkpoint(name, variant) / CARD for variant in VARIANTS),
+        place=project.paths.root / "models" / name / "model_cards.json",
+        beside=tuple(project.paths.checkpoint(name, variant) / CARD for variant in VARIANTS),
     )
     return [Step(f"{name}__model_cards", f"{name}/evaluation", [cards])]
 
@@ -51,7 +51,7 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
 def _write(given: Given) -> Mapping[str, Any]:
     from eiclip.report.model_card import Origin, model_card
 
-    origin, root = Origin(given.parameters["pretrained"], given.parameters["embedded"]), given.house.home.root
+    origin, root = Origin(given.parameters["pretrained"], given.parameters["embedded"]), given.project.paths.root
     folders = {variant: given.path(f"checkpoint/{variant}") for variant in VARIANTS}
     with connect(root) as connection:
         cards = {v: model_card(connection, folder, given.dataset, v, origin) for v, folder in folders.items()}

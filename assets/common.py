@@ -3,19 +3,19 @@
 import os
 from dataclasses import dataclass
 
-from eiclip.home import Home
-from eiclip.settings import DatasetSettings, Settings
+from eiclip.settings.load import DatasetSettings, Settings
+from eiclip.storage.home import Paths
 
 STEPS_AT_ONCE = 2
 """Steps that run at the same time."""
 
 
 @dataclass(frozen=True)
-class House:
+class Project:
     """The settings of this code location and the home they name."""
 
     settings: Settings
-    home: Home
+    paths: Paths
 
     @property
     def threads(self) -> int:
@@ -24,7 +24,7 @@ class House:
 
     def step_device(self) -> str:
         """The device of work done within a step, with this step's share of threads."""
-        from eiclip.devices import pick_device, use_threads
+        from eiclip.system.devices import pick_device, use_threads
 
         use_threads(self.threads)
         return pick_device()

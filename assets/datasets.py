@@ -16,7 +16,7 @@ from assets import (
     training,
     typed_queries,
 )
-from assets.common import House
+from assets.common import Project
 from assets.outputs import PartedStep, Step
 from assets.sources import GENERAL
 
@@ -25,13 +25,13 @@ TABLE_1 = (training, evaluation, gates, cards, ablations)
 SAME_STYLE = (same_style, same_style_study)
 
 
-def declared(house: House) -> list[Step | PartedStep]:
+def declared(project: Project) -> list[Step | PartedStep]:
     """Every declared step, in an order in which they can be made."""
-    found: list[Step | PartedStep] = [shards.general_corpus(house)] if house.settings.pretrained == GENERAL else []
-    found.append(training.pretrained(house))
-    for name, dataset in house.datasets().items():
+    found: list[Step | PartedStep] = [shards.general_corpus(project)] if project.settings.pretrained == GENERAL else []
+    found.append(training.pretrained(project))
+    for name, dataset in project.datasets().items():
         own = (*(TABLE_1 if dataset.table_1 else ()), *(SAME_STYLE if dataset.same_style else ()))
-        found += [step for room in (*EVERY, *own, typed_queries) for step in room.steps(house, name, dataset)]
+        found += [step for room in (*EVERY, *own, typed_queries) for step in room.steps(project, name, dataset)]
     return _sorted(found)
 
 

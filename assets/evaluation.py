@@ -5,11 +5,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Check, Given, Output, Step
 from assets.relations import query
-from eiclip.settings import DatasetSettings
-from eiclip.variants import VARIANTS, Variant
+from eiclip.model.variants import VARIANTS, Variant
+from eiclip.settings.load import DatasetSettings
 
 TORCH, NUMPY = frozenset({"pytorch", "parquet"}), frozenset({"numpy", "parquet"})
 EMBEDDINGS = "embeddings/"
@@ -18,7 +18,7 @@ RANK_COLUMNS = (
 )  # fmt: skip
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """The evaluation of a dataset's five rows."""
     group = f"{name}/evaluation"
     each = [
@@ -40,7 +40,7 @@ def embeddings(name: str, dataset: DatasetSettings, variant: Variant) -> Output:
         TORCH,
         make=_embed,
         sources=(f"checkpoint/{variant.name}", "shards"),
-        settings={"left_out": dataset.negatives_group},
+        settings={"excluded_group": dataset.negatives_group},
         checks=(
             Check("embeddings_are_finite", "No embedding has a NaN or an infinity, and each has length one."),
         ),
@@ -48,14 +48,16 @@ def embeddings(name: str, dataset: DatasetSettings, variant: Variant) -> Output:
 
 
 def _embed(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
-    from eiclip.embeddings import embeddings_table
+    from eiclip.evaluation.embedding_tables import embeddings_table
     from eiclip.model.entity_clip import load_checkpoint
     from eiclip.shards import shard_paths
 
     device, (checkpoint, shards) = given.device, given.of.sources
     model, paths = load_checkpoint(given.path(checkpoint), device), shard_paths(given.path(shards), "test")
-    left_out = given.parameters["left_out"]
-    return embeddings_table(model, given.dataset, paths, left_out=left_out, device=device), {"device": device}
+    excluded_group = given.parameters["excluded_group"]
+    return embeddings_table(model, given.dataset, paths, excluded_group=excluded_group, device=device), {
+        "device": device
+    }
 
 
 def metrics(name: str) -> list[Output]:
@@ -69,14 +71,14 @@ def metrics(name: str) -> list[Output]:
             make=_ranks,
             sources=("candidate_lists", "product_groups", "products", *(EMBEDDINGS + v for v in VARIANTS)),
         ),
-        query(name, "retrieval_metrics", ("retrieval_ranks",)),
-        query(name, "leaderboard", ("retrieval_metrics",), variants).showing(**tables),
+        query(name, "evaluation/retrieval_metrics", ("retrieval_ranks",)),
+        query(name, "evaluation/leaderboard", ("retrieval_metrics",), variants).showing(**tables),
     ]
 
 
 def _ranks(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     """Rank of every test query under every variant, protocol and direction; ties count against the model."""
-    from eiclip.ranks import ranks_table
+    from eiclip.evaluation.protocols import ranks_table
 
     columns, tested = ["product_id", "description"], [("split", "=", "test")]
     products = given.table("products", columns, tested).to_pydict()
@@ -95,7 +97,7 @@ def uncertainty(name: str) -> list[Output]:
     breakdown = "eiclip.report.breakdown:"
     facets = ("products", "product_entities", "semantic_prior", "entity_vocabulary")
     return [
-        query(name, "query_facets", facets),
+        query(name, "evaluation/query_facets", facets),
         Output((name, "metric_intervals"), kinds=NUMPY, make=_intervals, sources=("retrieval_ranks",)),
         Output(
             (name, "row_comparisons"),
@@ -124,7 +126,7 @@ def uncertainty(name: str) -> list[Output]:
 
 def _intervals(given: Given) -> pa.Table:
     """Every recall, MRR, nDCG@10 and SumR with its 95 % bootstrap interval over products."""
-    from eiclip.uncertainty import metric_intervals
+    from eiclip.evaluation.comparisons import metric_intervals
 
     return metric_intervals(given.table("retrieval_ranks", RANK_COLUMNS))
 
@@ -133,7 +135,7 @@ def _comparisons(given: Given) -> pa.Table:
     """Differences between rows on the same resampled products, with 95 % intervals and the p-value of a paired
     randomisation test over products; row 5 against row 3 first.
     """
-    from eiclip.uncertainty import row_comparisons
+    from eiclip.evaluation.comparisons import row_comparisons
 
     return row_comparisons(given.table("retrieval_ranks", RANK_COLUMNS))
 
@@ -142,6 +144,6 @@ def _breakdowns(given: Given) -> pa.Table:
     """Recall of every row by brand, subcategory, state of each entity group, how confounded the brand is, and number
     of meanings; the gain over row 3 with its interval, from 5 products up.
     """
-    from eiclip.breakdowns import recall_breakdowns
+    from eiclip.evaluation.breakdowns import recall_breakdowns
 
     return recall_breakdowns(given.table("retrieval_ranks", RANK_COLUMNS), given.table("query_facets"))

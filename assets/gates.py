@@ -5,12 +5,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Given, Output, Step
 from assets.relations import query
 from assets.sources import prefixed
-from eiclip.settings import DatasetSettings
-from eiclip.variants import VARIANTS
+from eiclip.model.variants import VARIANTS
+from eiclip.settings.load import DatasetSettings
 
 GATED = tuple(name for name, variant in VARIANTS.items() if variant.has_entities)
 """Variants with entity encoders and gates: rows 4 and 5."""
@@ -20,10 +20,10 @@ TORCH = frozenset({"pytorch", "parquet"})
 CHECKPOINT, EMBEDDINGS, LOG = "checkpoint/", "embeddings/", "training_log/"
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """All that a dataset's entities do, as one step."""
     tables, plots = "eiclip.report.intervention_tables:", "eiclip.report.intervention_plots:"
-    seed = {"seed": house.settings.seed}
+    seed = {"seed": project.settings.seed}
     checkpoints = prefixed(CHECKPOINT, GATED)
     outputs = [
         Output(
@@ -56,18 +56,18 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
                 "swap_plot": f"{plots}swap_plot",
             },
         ),
-        query(name, "gate_report", ("gate_weights", "entity_vocabulary", "entity_shuffles")).showing(
+        query(name, "evaluation/gate_report", ("gate_weights", "entity_vocabulary", "entity_shuffles")).showing(
             gate_report_table=f"{tables}gate_report_table",
             gate_usefulness_plot=f"{plots}gate_usefulness_plot",
             what_gates_say=f"{tables}what_gates_say",
         ),
-        query(name, "intervention_summary", ("interventions",)).showing(
+        query(name, "evaluation/intervention_summary", ("interventions",)).showing(
             intervention_table=f"{tables}intervention_table",
             intervention_plot=f"{plots}intervention_plot",
         ),
         Output(
             (name, "gate_history"),
-            make="gate_history",
+            make="evaluation/gate_history",
             sources=checkpoints,
             files_of={"training_log": prefixed(LOG, GATED)},
         ).showing(gate_history_plot="eiclip.report.plots:gate_history_plot"),
@@ -77,7 +77,7 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
 
 def _gate_weights(given: Given) -> pa.Table:
     """w_k of every entity, for rows 4 (constant) and 5."""
-    from eiclip.gates import gate_weights
+    from eiclip.evaluation.gates import gate_weights
     from eiclip.model.entity_clip import load_checkpoint
 
     models = [load_checkpoint(given.path(source)) for source in given.of.sources]
@@ -86,7 +86,7 @@ def _gate_weights(given: Given) -> pa.Table:
 
 def _entity_shuffles(given: Given) -> pa.Table:
     """Recall@1 lost when one group's entities change places between the test products, and when it is removed."""
-    from eiclip.gates import entity_shuffles
+    from eiclip.evaluation.gates import entity_shuffles
 
     def table(model: Any, embeddings: pa.Table, samples: Sequence[Any], device: str) -> pa.Table:
         return entity_shuffles(model, embeddings, samples, seed=given.parameters["seed"], device=device)
@@ -98,7 +98,7 @@ def _interventions(given: Given) -> pa.Table:
     """What the ranking of a sample of test products does when one of their entities is removed, swapped for another or
     written into the text instead: ranks, gates, best photos. Rows 3, 4 and 5, text to photo.
     """
-    from eiclip.interventions import interventions_table
+    from eiclip.evaluation.interventions import interventions_table
 
     vocabulary = given.table("entity_vocabulary")
 
@@ -112,7 +112,7 @@ def _interventions(given: Given) -> pa.Table:
 
 def _of_each(given: Given, table: Callable[[Any, pa.Table, Sequence[Any], str], pa.Table]) -> pa.Table:
     """A table of every variant's model, its embeddings and the test products, one after the other."""
-    from eiclip.gates import products_of
+    from eiclip.evaluation.gates import products_of
     from eiclip.model.entity_clip import load_checkpoint
     from eiclip.shards import read_samples, shard_paths
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Given, Output
 from eiclip.storage.cache import content_digest
 
@@ -21,7 +21,7 @@ PRIOR, PRODUCTS = "semantic_prior", "products"
 class Neutral:
     """Where they lie, and how they are made."""
 
-    house: House
+    project: Project
     name: str
     folder: Path
 
@@ -37,9 +37,9 @@ class Neutral:
     @functools.cached_property
     def names(self) -> dict[str, str]:
         """The made-up name of each brand."""
-        from eiclip.ablations.neutral import names_of
+        from eiclip.studies.neutral import names_of
 
-        return names_of(pq.read_table(self.house.home.lake.path("tagged_entities", self.name)))
+        return names_of(pq.read_table(self.project.paths.lake.path("tagged_entities", self.name)))
 
     def outputs(self) -> list[Output]:
         """In the order in which they can be made."""
@@ -60,7 +60,7 @@ class Neutral:
             place=self.table(PRIOR),
             subject=tagged,
             uses=("eiclip.storage.lake:Lake",),
-            queries=(PRIOR,),
+            queries=(f"entities/{PRIOR}",),
         )
         shards = Output(
             (self.name, "shards", "neutral"),
@@ -74,12 +74,12 @@ class Neutral:
     def make(self) -> None:
         """Make what is not there, or not as it would be."""
         for output in self.outputs():
-            output.make_once(self.house)
+            output.make_once(self.project)
 
 
 def _rename(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     """Renamed as it is and not drawn up again: ids stay, and with them all that row 5 sees of a brand."""
-    from eiclip.ablations.neutral import renamed_table
+    from eiclip.studies.neutral import renamed_table
 
     names = given.parameters["names"]
     return renamed_table(given.table(given.of.sources[0]), names), {"brands": len(names)}
@@ -87,11 +87,13 @@ def _rename(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
 
 def _count(given: Given) -> Mapping[str, Any]:
     files = {"tagged_entities": [given.of.subject], PRODUCTS: given.files(PRODUCTS)}
-    return {"rows": given.house.home.lake.query(PRIOR, given.output, files, {"dataset": given.dataset})}
+    return {
+        "rows": given.project.paths.lake.query(f"entities/{PRIOR}", given.output, files, {"dataset": given.dataset})
+    }
 
 
 def _rename_shards(given: Given) -> Mapping[str, Any]:
-    from eiclip.ablations.neutral import renamed_shards
+    from eiclip.studies.neutral import renamed_shards
 
     manifest = renamed_shards(given.path("shards"), given.output, given.parameters["names"])
     return {"samples": manifest["samples"]}

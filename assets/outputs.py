@@ -18,9 +18,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.common import House
+from assets.common import Project
 from assets.sources import Key, key_of, known_content, source_content, source_files
-from eiclip.settings import DatasetSettings
+from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import CachedOutput, Inputs, make_once, why_stale
 from eiclip.storage.code_version import CodeVersion, code_version
 from eiclip.storage.lake import open_views
@@ -43,11 +43,11 @@ class Check:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     holds: Callable[[CachedOutput, Path], tuple[bool, dict[str, Any]]] | None = None
 
-    def result(self, house: House, key: Key, made: CachedOutput, place: Path) -> tuple[bool, dict[str, Any]]:
+    def result(self, project: Project, key: Key, made: CachedOutput, place: Path) -> tuple[bool, dict[str, Any]]:
         """Whether it holds, and what people want to see of it."""
         if self.holds is not None:
             return self.holds(made, place)
-        lake = house.home.lake
+        lake = project.paths.lake
         with duckdb.connect() as connection:
             open_views(connection, {t: lake.files(t, key[0]) for t in self.reads} | {key[1]: [place]})
             found = connection.sql(read_sql(f"checks/{self.name}"), params=dict(self.parameters) or None).fetchall()
@@ -127,9 +127,9 @@ class Output(Table):
         """The same, with more to show."""
         return replace(self, shown=functions)
 
-    def at(self, house: House) -> Path:
+    def at(self, project: Project) -> Path:
         """Where it lies."""
-        return self.place or house.home.place(self.key)
+        return self.place or project.paths.place(self.key)
 
     def upstream(self) -> list[Key]:
         """The assets it comes after in the graph."""
@@ -159,7 +159,7 @@ class Output(Table):
         """Whether it is a folder or a page, and no table."""
         return self.place.suffix != ".parquet" if self.place else self.key[1] in FOLDERS
 
-    def made_from(self, house: House) -> Inputs:
+    def made_from(self, project: Project) -> Inputs:
         """Everything that decides its content, as its record holds it.
 
         Raises:
@@ -168,37 +168,37 @@ class Output(Table):
         """
         if self.inputs is not None:
             return self.inputs()
-        sources: dict[str, Any] = {source: source_content(house, self.dataset, source) for source in self.sources}
-        lake = house.home.lake
+        sources: dict[str, Any] = {source: source_content(project, self.dataset, source) for source in self.sources}
+        lake = project.paths.lake
         for table in self.optional:
             sources[table] = {file.stem: known_content(file) for file in lake.files(table, self.dataset)}
         sources |= {name: look() for name, look in self.external.items()}
         return {"code": self.code, "parameters": self.parameters, "sources": sources}
 
-    def why_stale(self, house: House) -> str | None:
+    def why_stale(self, project: Project) -> str | None:
         """Why the next run would make it again; None: it would be reused."""
-        inputs = self.made_from(house)
-        places = [self.at(house), *self.beside, *(house.home.place(table.key) for table in self.also)]
+        inputs = self.made_from(project)
+        places = [self.at(project), *self.beside, *(project.paths.place(table.key) for table in self.also)]
         return next((reason for place in places if (reason := why_stale(place, inputs))), None)
 
-    def make_once(self, house: House, context: Any = None, trainer: Any = None) -> CachedOutput:
+    def make_once(self, project: Project, context: Any = None, trainer: Any = None) -> CachedOutput:
         """Make it, unless it is as it would be."""
         with _alone(self.alone) if self.alone else contextlib.nullcontext():
-            return self._make_once(house, context, trainer)
+            return self._make_once(project, context, trainer)
 
-    def _make_once(self, house: House, context: Any, trainer: Any) -> CachedOutput:
+    def _make_once(self, project: Project, context: Any, trainer: Any) -> CachedOutput:
         if self.first is not None:
             self.first()
-        output, inputs = self.at(house), self.made_from(house)
-        given = Given(self, house, output, inputs, context, trainer)
-        beside = [*self.beside, *(house.home.place(table.key) for table in self.also)]
-        made = make_once(output, inputs, lambda: self._make(house, given), beside=beside, earlier=self.earlier)
+        output, inputs = self.at(project), self.made_from(project)
+        given = Given(self, project, output, inputs, context, trainer)
+        beside = [*self.beside, *(project.paths.place(table.key) for table in self.also)]
+        made = make_once(output, inputs, lambda: self._make(project, given), beside=beside, earlier=self.earlier)
         if self.publish is not None:
             self.publish(given)
         return made
 
-    def _make(self, house: House, given: "Given") -> Mapping[str, Any]:
-        lake = house.home.lake
+    def _make(self, project: Project, given: "Given") -> Mapping[str, Any]:
+        lake = project.paths.lake
         if isinstance(self.make, str):
             known = self.files_of or {source: (source,) for source in self.sources}
             files = {view: [file for one in sources for file in given.files(one)] for view, sources in known.items()}
@@ -216,7 +216,7 @@ class Given:
     """What a function that makes an output is handed."""
 
     of: Output
-    house: House
+    project: Project
     output: Path
     """Where to write; a table is returned instead."""
     inputs: Inputs
@@ -238,13 +238,13 @@ class Given:
     @property
     def device(self) -> str:
         """Where a model is to run, with this step's share of threads."""
-        return self.house.step_device()
+        return self.project.step_device()
 
     def files(self, source: str) -> list[Path]:
         """The files of a declared source."""
         if source not in (*self.of.sources, *self.of.optional, *itertools.chain(*self.of.files_of.values())):
             raise KeyError(f"{'/'.join(self.of.key)} does not declare {source!r} as a source")
-        return source_files(self.house, self.dataset, source)
+        return source_files(self.project, self.dataset, source)
 
     def path(self, source: str) -> Path:
         """The one file or the folder of a declared source."""
@@ -254,7 +254,7 @@ class Given:
     @property
     def entry(self) -> DatasetSettings:
         """The dataset's entry of the settings, to open its raw files with: what it decides is among the parameters."""
-        return self.house.datasets()[self.dataset]
+        return self.project.datasets()[self.dataset]
 
     def table(self, source: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
         """A declared source's rows."""
@@ -268,7 +268,7 @@ class Given:
 
     def place(self, table: str) -> Path:
         """Where a table goes that is written with the output."""
-        return self.house.home.place((self.dataset, table))
+        return self.project.paths.place((self.dataset, table))
 
 
 Maker = Callable[[Given], "pa.Table | tuple[pa.Table, Mapping[str, Any]] | Mapping[str, Any]"]

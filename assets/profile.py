@@ -5,11 +5,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Given, Output, Step
 from assets.relations import query
 from eiclip.report.paper import PAPER_ENTITIES
-from eiclip.settings import DatasetSettings
+from eiclip.settings.load import DatasetSettings
 from eiclip.storage.sql import header
 
 COMPOSITION = "composition"
@@ -21,12 +21,12 @@ FIBRES = 30
 TABLES = ("splits", "entities", "confounded", "descriptions", "token_histogram", "photos", "quarantine", "compositions")
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """Fibres of compositions, where the dataset has them, and the tables of its profile."""
     profile = Step(
         f"{name}__data_profile",
         f"{name}/profile",
-        outputs(house, name, dataset),
+        outputs(project, name, dataset),
         whole="data_profile",
         description=_description(),
     )
@@ -45,7 +45,7 @@ def _compositions(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     """One row per distinct composition string and fibre, with its share in percent; `parsed` is false where a string
     could not be taken apart. `composition` is the entity of `tagged_entities`.
     """
-    from eiclip.compositions import composition_table
+    from eiclip.profile.compositions import composition_table
 
     tagged = given.table("tagged_entities", ["entity"], [("entity_group", "=", COMPOSITION)])
     table = composition_table(tagged["entity"].unique().to_pylist(), given.dataset)
@@ -53,43 +53,43 @@ def _compositions(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     return table, {"compositions": len(table["composition"].unique()), "unparsed": unparsed}
 
 
-def outputs(house: House, name: str, dataset: DatasetSettings) -> list[Output]:
+def outputs(project: Project, name: str, dataset: DatasetSettings) -> list[Output]:
     """The profile's tables."""
     paper = PAPER_ENTITIES.get(dataset.kind, {})
     beside = {"paper_groups": list(paper), "paper_entities": list(paper.values())}
 
     def context() -> Mapping[str, Any]:
-        from eiclip.profile import configured_context_length
+        from eiclip.profile.tokens import configured_context_length
 
-        return {"context_length": configured_context_length(house.settings.model, str(house.settings.pretrained))}
+        return {"context_length": configured_context_length(project.settings.model, str(project.settings.pretrained))}
 
     plots, tables = "eiclip.report.profile_plots:", "eiclip.report.profile_tables:"
     shown = {f"table_{one}": tables + one for one in ("splits", "entities", "compositions", "quarantine")}
     shown |= {f"{one}_plot": f"{plots}{one}_plot" for one in ("entity", "confounded", "token", "photo", "quarantine")}
     found = [
         Output((name, "profile_tokens"), make=_tokens, sources=("products",)),
-        query(name, "profile_splits", ("products", "images")).showing(**shown),
-        query(name, "profile_entities", ("products", "product_entities", "entity_vocabulary"), beside),
-        query(name, "profile_confounded", ("semantic_prior",), {"most": MOST_CONFOUNDED}),
-        query(name, "profile_descriptions", ("products", "profile_tokens"), context),
-        query(name, "profile_token_histogram", ("profile_tokens",), {"width": TOKEN_BUCKET}),
-        query(name, "profile_photos", ("images",), {"step": SIDE_STEP, "most": PHOTO_SIZES}),
-        query(name, "profile_quarantine", ("quarantine",)),
+        query(name, "profile/profile_splits", ("products", "images")).showing(**shown),
+        query(name, "profile/profile_entities", ("products", "product_entities", "entity_vocabulary"), beside),
+        query(name, "profile/profile_confounded", ("semantic_prior",), {"most": MOST_CONFOUNDED}),
+        query(name, "profile/profile_descriptions", ("products", "profile_tokens"), context),
+        query(name, "profile/profile_token_histogram", ("profile_tokens",), {"width": TOKEN_BUCKET}),
+        query(name, "profile/profile_photos", ("images",), {"step": SIDE_STEP, "most": PHOTO_SIZES}),
+        query(name, "profile/profile_quarantine", ("quarantine",)),
     ]
     if COMPOSITION in dataset.entity_groups:
         fibres = {"dataset": name, "shown": FIBRES}
-        found.append(query(name, "profile_compositions", ("compositions", "product_entities"), fibres))
+        found.append(query(name, "profile/profile_compositions", ("compositions", "product_entities"), fibres))
     return found
 
 
 def _tokens(given: Given) -> pa.Table:
     """Tokens of every product's description."""
-    from eiclip.profile import token_table
+    from eiclip.profile.tokens import token_table
 
     return token_table(given.path("products"), given.dataset)
 
 
 def _description() -> str:
     """What each table holds, from the queries' own headers."""
-    lines = [header(f"profile_{table}")[0] for table in TABLES]
+    lines = [header(f"profile/profile_{table}")[0] for table in TABLES]
     return "What to look at before training:\n\n" + "\n".join(f"- `{line.replace(':', '`:', 1)}" for line in lines)

@@ -6,28 +6,28 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Check, Given, Output, PartedStep, Step
 from assets.sources import raw_content
-from eiclip.embedded import write_amazon, write_fashiongen, write_styles
-from eiclip.files import digest, whole_folder, write_json
-from eiclip.locations import local_file, stamp
-from eiclip.photos import download_missing, list_parts, part_rows_of, write_photos
+from eiclip.readers.amazon.reviews import REJECTED_SCHEMA, SCHEMA, write_reviews
 from eiclip.readers.open import open_reader
-from eiclip.readers.reviews import REJECTED_SCHEMA, SCHEMA, write_reviews
-from eiclip.records import write_records
-from eiclip.settings import DatasetSettings
+from eiclip.readers.photos import download_missing, list_parts, part_rows_of, write_photos
+from eiclip.readers.records import write_records
+from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import CachedOutput, Inputs, read_record, remembered, remove_output
+from eiclip.storage.files import digest, whole_folder, write_json
 from eiclip.storage.lake import count_rows
+from eiclip.storage.locations import local_file, stamp
+from eiclip.synthetic import write_amazon, write_fashiongen, write_styles
 
 KINDS = {"fashiongen": "hdf5", "amazon": "json", "table": "parquet", "styles": "parquet"}
 RAW_TEXT = "Raw files in the layout people hold them in: the user's own, or the embedded catalogue's, drawn."
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step | PartedStep]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step | PartedStep]:
     """What is made of a dataset's raw files alone; first the embedded ones themselves."""
-    group, sizes = f"{name}/ingestion", house.settings.embedded
-    raw = {"raw_files": functools.partial(raw_content, house, name)}
+    group, sizes = f"{name}/ingestion", project.settings.embedded
+    raw = {"raw_files": functools.partial(raw_content, project, name)}
     files = Output((name, "raw_files"), RAW_TEXT, frozenset({KINDS[dataset.kind], "file"}), make=_list, external=raw)
     drawn = replace(
         files,
@@ -35,7 +35,7 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step | Part
         external={},
         settings={
             "kind": dataset.kind,
-            "seed": house.settings.seed,
+            "seed": project.settings.seed,
             "sizes": sizes.model_dump(exclude={"general_images", "pretraining_epochs"}),
         },
     )
@@ -61,12 +61,12 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step | Part
         make=_reviews,
         after=("raw_files",),
         external={"reviews": lambda: stamp(dataset.reviews) if dataset.reviews else "none"},
-        beside=(house.home.lake.path("review_rejections", name),),
+        beside=(project.paths.lake.path("review_rejections", name),),
     )
     return [
         Step(f"{name}__raw_files", group, [drawn if dataset.embedded else files]),
         Step(f"{name}__records", group, [records]),
-        _photos(house, name, dataset),
+        _photos(project, name, dataset),
         Step(f"{name}__reviews", group, [reviews]),
     ]
 
@@ -101,7 +101,7 @@ def _draw(given: Given) -> Mapping[str, Any]:
 
 
 def _records(given: Given) -> Mapping[str, Any]:
-    reader = open_reader(given.house.home, given.dataset, given.entry)
+    reader = open_reader(given.project.paths, given.dataset, given.entry)
     counts = write_records(reader, given.dataset, given.output)
     return {"rows_in": counts.rows_in, "usable": counts.usable, "rejected": counts.rejected}
 
@@ -114,16 +114,16 @@ def _as_many_as_raw_rows(made: CachedOutput, place: Path) -> tuple[bool, dict[st
 def _reviews(given: Given) -> Mapping[str, Any]:
     reviews, rejected = given.output, given.beside()
     if given.entry.reviews is None:
-        given.house.home.lake.write_file(SCHEMA.empty_table(), reviews)
-        given.house.home.lake.write_file(REJECTED_SCHEMA.empty_table(), rejected)
+        given.project.paths.lake.write_file(SCHEMA.empty_table(), reviews)
+        given.project.paths.lake.write_file(REJECTED_SCHEMA.empty_table(), rejected)
         return {"rows_in": 0}
-    place = local_file(given.entry.reviews, given.house.home.fetched(given.dataset))
+    place = local_file(given.entry.reviews, given.project.paths.fetched(given.dataset))
     return asdict(write_reviews(place, reviews, rejected, given.dataset))
 
 
-def _photos(house: House, name: str, dataset: DatasetSettings) -> PartedStep:
+def _photos(project: Project, name: str, dataset: DatasetSettings) -> PartedStep:
     """The listings' photos, examined in parts."""
-    lake = house.home.lake
+    lake = project.paths.lake
     listed = [lake.path("records", name)]
 
     def tidy(parts: Mapping[str, str]) -> None:
@@ -138,30 +138,30 @@ def _photos(house: House, name: str, dataset: DatasetSettings) -> PartedStep:
         "Photos given as URLs are fetched first.",
         upstream=("records",),
         plan=lambda _: list_parts(listed, dataset.part_rows),
-        part=lambda _, part: _photos_of(house, name, dataset, part),
+        part=lambda _, part: _photos_of(project, name, dataset, part),
         whole=lambda *_: [],
         tidy=tidy,
         made_by=(("assets.raw:_examine", "eiclip.storage.lake:Lake"), ()),
     )
 
 
-def _photos_of(house: House, name: str, dataset: DatasetSettings, part: str) -> Output:
-    output = house.home.lake.path("photos", name, part)
+def _photos_of(project: Project, name: str, dataset: DatasetSettings, part: str) -> Output:
+    output = project.paths.lake.path("photos", name, part)
     failures: dict[str, str] | None = None
 
     def rows() -> list[Any]:
-        return part_rows_of([house.home.lake.path("records", name)], part, dataset.part_rows)
+        return part_rows_of([project.paths.lake.path("records", name)], part, dataset.part_rows)
 
     def fetch() -> None:
         nonlocal failures
         if dataset.download is not None:
-            reader = open_reader(house.home, name, dataset)
-            failures = download_missing(rows(), reader, house.home.downloads(name), dataset.download)
+            reader = open_reader(project.paths, name, dataset)
+            failures = download_missing(rows(), reader, project.paths.downloads(name), dataset.download)
 
     def inputs() -> Inputs:
-        listed, reader = rows(), open_reader(house.home, name, dataset)
+        listed, reader = rows(), open_reader(project.paths, name, dataset)
         refs, asked = [row.photo for row in listed], digest([[row.source, row.place, row.photo] for row in listed])
-        seen = {"raw": raw_content(house, name), "rows": asked}
+        seen = {"raw": raw_content(project, name), "rows": asked}
         photos = (
             remembered(output.with_name(f"{part}.photos.json"), seen, lambda: reader.photos_fingerprint(refs))
             if reader.photos_in_rows
@@ -182,5 +182,5 @@ def _photos_of(house: House, name: str, dataset: DatasetSettings, part: str) -> 
 
 def _examine(given: Given) -> Mapping[str, Any]:
     rows = part_rows_of([given.path("records")], given.parameters["part"], given.entry.part_rows)
-    reader = open_reader(given.house.home, given.dataset, given.entry)
+    reader = open_reader(given.project.paths, given.dataset, given.entry)
     return write_photos(rows, reader, given.dataset, given.output, given.inputs["sources"]["failures"])

@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Check, Given, Output, Step
-from eiclip.settings import DatasetSettings
+from eiclip.settings.load import DatasetSettings
 
 MINIMUM_PRODUCTS = 2
 """An entity of fewer training products has no embedding of its own: it trains `<unk>`."""
@@ -36,15 +36,16 @@ CHECKS = {
 }
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """One step for all relations: seventeen tables, one process."""
     return [Step(f"{name}__relations", f"{name}/relations", relations(name, dataset), subset=True)]
 
 
-def query(name: str, table: str, sources: tuple[str, ...], settings: Settings | None = None) -> Output:
-    """A table that `sql/<table>.sql` makes."""
+def query(name: str, made_by: str, sources: tuple[str, ...], settings: Settings | None = None) -> Output:
+    """The table that `sql/<made_by>.sql` makes: it has the file's name."""
+    table = made_by.rpartition("/")[2]
     checks = (CHECKS[table],) if table in CHECKS else ()
-    return Output((name, table), make=table, sources=sources, settings=settings or {}, checks=checks)
+    return Output((name, table), make=made_by, sources=sources, settings=settings or {}, checks=checks)
 
 
 def relations(name: str, dataset: DatasetSettings) -> list[Output]:
@@ -59,29 +60,29 @@ def relations(name: str, dataset: DatasetSettings) -> list[Output]:
     photos = {"one_row": dataset.kind == "amazon", "part_rows": dataset.part_rows}
     helpful = {"count": dataset.helpful_reviews, "characters": REVIEW_CHARACTERS}
     return [
-        query(name, "brand_names", ("records",)),
-        query(name, "review_stats", ("reviews",)),
-        query(name, "helpful_reviews", ("reviews",), helpful),
-        query(name, "duplicate_photos", ("records", "photos"), DUPLICATES),
+        query(name, "entities/brand_names", ("records",)),
+        query(name, "ingest/review_stats", ("reviews",)),
+        query(name, "ingest/helpful_reviews", ("reviews",), helpful),
+        query(name, "ingest/duplicate_photos", ("records", "photos"), DUPLICATES),
         Output((name, "product_groups"), make=_product_groups, sources=("duplicate_photos",)),
-        query(name, "split_pairs", ("records", "duplicate_photos"), {"dataset": name}),
+        query(name, "ingest/split_pairs", ("records", "duplicate_photos"), {"dataset": name}),
         Output((name, "split_groups"), make=_split_groups, sources=("split_pairs",)),
-        query(name, "products", ("records", "photos", "split_groups", "review_stats", "helpful_reviews"), draws),
-        query(name, "styles", ("records", "products")),
-        query(name, "images", ("records", "photos", "products"), photos),
-        query(name, "quarantine", ("records", "photos", "images"), {"unit": UNITS[dataset.kind]}),
-        query(name, "tagged_entities", ("records", "products"), {"groups": groups}),
-        query(name, "entity_vocabulary", ("tagged_entities",), vocabulary),
-        query(name, "product_entities", ("tagged_entities", "entity_vocabulary")),
-        query(name, "semantic_prior", ("tagged_entities", "products"), {"dataset": name}),
-        query(name, "candidate_lists", ("products", "images", "product_groups"), lists),
-        query(name, "protocols", ("candidate_lists", "products", "images"), rules),
+        query(name, "ingest/products", ("records", "photos", "split_groups", "review_stats", "helpful_reviews"), draws),
+        query(name, "ingest/styles", ("records", "products")),
+        query(name, "ingest/images", ("records", "photos", "products"), photos),
+        query(name, "ingest/quarantine", ("records", "photos", "images"), {"unit": UNITS[dataset.kind]}),
+        query(name, "entities/tagged_entities", ("records", "products"), {"groups": groups}),
+        query(name, "entities/entity_vocabulary", ("tagged_entities",), vocabulary),
+        query(name, "entities/product_entities", ("tagged_entities", "entity_vocabulary")),
+        query(name, "entities/semantic_prior", ("tagged_entities", "products"), {"dataset": name}),
+        query(name, "evaluation/candidate_lists", ("products", "images", "product_groups"), lists),
+        query(name, "evaluation/protocols", ("candidate_lists", "products", "images"), rules),
     ]
 
 
 def _product_groups(given: Given) -> pa.Table:
     """One row per product of a group of known duplicates (connected by `duplicate_photos`)."""
-    from eiclip.duplicates import product_groups
+    from eiclip.readers.product_groups import product_groups
 
     return product_groups(given.table("duplicate_photos"), given.dataset)
 
@@ -90,6 +91,6 @@ def _split_groups(given: Given) -> pa.Table:
     """One row per product of a group that is wholly in one split: known duplicates and products of one true style
     (connected by `split_pairs`).
     """
-    from eiclip.duplicates import product_groups
+    from eiclip.readers.product_groups import product_groups
 
     return product_groups(given.table("split_pairs"), given.dataset)

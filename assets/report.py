@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Given, Output
 from assets.profile import TABLES as PROFILE
 from assets.same_style import MEASURES
@@ -58,11 +58,11 @@ CODE = ("assets.report:_write", "eiclip.storage.catalogue:refresh_catalogue")
 REPORT_KEY = ("results", "report")
 
 
-def page(house: House, about: "About", seconds: float = 0.0) -> Output:
+def page(project: Project, about: "About", seconds: float = 0.0) -> Output:
     """The page, and the same content as markdown by title beside it.
 
     Args:
-        house: settings and home.
+        project: settings and home.
         about: what the run was.
         seconds: from the run's start to here; a page that is not made again keeps those of the run that made it.
     """
@@ -71,32 +71,32 @@ def page(house: House, about: "About", seconds: float = 0.0) -> Output:
         REPORT_KEY,
         make=_write,
         settings={"about": dataclasses.asdict(about)},
-        external={"tables": lambda: _contents(house)},
+        external={"tables": lambda: _contents(project)},
         code_of=CODE,
-        place=house.home.report,
-        beside=(house.home.report.with_suffix(".json"),),
+        place=project.paths.report,
+        beside=(project.paths.report.with_suffix(".json"),),
         subject=dataclasses.replace(about, facts=facts),
     )
 
 
-def recorded_page(house: House) -> Output | None:
+def recorded_page(project: Project) -> Output | None:
     """The page as its last run had it, whose configuration and machine are taken as they were; None without one."""
     from eiclip.report.about import About
 
-    known, _ = read_record(house.home.report)
-    return page(house, About(**known["inputs"]["parameters"]["about"])) if known else None
+    known, _ = read_record(project.paths.report)
+    return page(project, About(**known["inputs"]["parameters"]["about"])) if known else None
 
 
 def _write(given: Given) -> Mapping[str, Any]:
     from eiclip.report.write import write_report
 
-    root, datasets = given.house.home.root, list(given.house.datasets())
+    root, datasets = given.project.paths.root, list(given.project.datasets())
     return write_report(root, given.output, datasets=datasets, about=given.of.subject, metadata=given.beside())
 
 
-def _contents(house: House) -> dict[str, str]:
+def _contents(project: Project) -> dict[str, str]:
     """Contents of every file that the report reads."""
-    lake = house.home.lake
-    files = [file for name in house.datasets() for table in RESULT_TABLES for file in lake.files(table, name)]
-    files += [house.home.shards(name) for name in house.datasets()]
-    return {str(file.relative_to(house.home.root)): known_content(file) for file in files if file.exists()}
+    lake = project.paths.lake
+    files = [file for name in project.datasets() for table in RESULT_TABLES for file in lake.files(table, name)]
+    files += [project.paths.shards(name) for name in project.datasets()]
+    return {str(file.relative_to(project.paths.root)): known_content(file) for file in files if file.exists()}

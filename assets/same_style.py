@@ -9,17 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets import training
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Check, Given, Output, Step, Table
 from assets.sources import prefixed, raw_content
-from eiclip.home import Home
-from eiclip.locations import local_file, stamp
+from eiclip.model.variants import SAME_STYLE_ROWS, Variant
 from eiclip.same_style.log import write_log
 from eiclip.same_style.mining import MINING_VARIANT, SOURCES, TABLES, check_parameters, mine_pairs
 from eiclip.same_style.related import write_related
-from eiclip.settings import DatasetSettings
+from eiclip.settings.load import DatasetSettings
+from eiclip.storage.home import Paths
+from eiclip.storage.locations import local_file, stamp
 from eiclip.storage.sql import header
-from eiclip.variants import SAME_STYLE_ROWS, Variant
 
 VIEWS, CLICKS_FILE = "product_views", "clicks.parquet"
 RANKS, METRICS, INTERVALS, COMPARISONS, CURVE = MEASURES = tuple(
@@ -36,20 +36,20 @@ def group_of(name: str) -> str:
     return f"{name}/same_style"
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """What is made of the clicks of a dataset: pairs, models, products in three views, and how well they are found."""
     group = group_of(name)
     own = [row for row in SAME_STYLE_ROWS.values() if row.pairs != "none" or not dataset.table_1]
     return [
-        Step(f"{name}__clicks", group, clicks(house, name, dataset)),
+        Step(f"{name}__clicks", group, clicks(project, name, dataset)),
         Step(f"{name}__pairs", group, [pairs(name, dataset)]),
-        *(training.checkpoint_step(house, name, dataset, row, "same_style") for row in own),
+        *(training.checkpoint_step(project, name, dataset, row, "same_style") for row in own),
         *(Step(f"{name}__{VIEWS}__{row.name}", group, [views(name, row)]) for row in SAME_STYLE_ROWS.values()),
-        Step(f"{name}__same_style_metrics", group, measures(house, name)),
+        Step(f"{name}__same_style_metrics", group, measures(project, name)),
     ]
 
 
-def click_log_of(home: Home, name: str, dataset: DatasetSettings) -> str | None:
+def click_log_of(home: Paths, name: str, dataset: DatasetSettings) -> str | None:
     """The click log of a dataset: the user's (a path, a URL or a pattern), the embedded one, or none."""
     if dataset.same_style is None:
         return None
@@ -57,14 +57,14 @@ def click_log_of(home: Home, name: str, dataset: DatasetSettings) -> str | None:
     return dataset.same_style.log or embedded
 
 
-def clicks(house: House, name: str, dataset: DatasetSettings) -> list[Output]:
+def clicks(project: Project, name: str, dataset: DatasetSettings) -> list[Output]:
     """The click log as it can be used, and what of it cannot; and what Amazon's metadata say of related products."""
-    settings, log = dataset.same_style, click_log_of(house.home, name, dataset)
+    settings, log = dataset.same_style, click_log_of(project.paths, name, dataset)
     assert settings is not None
     drawn = dataset.embedded and settings.log is None
 
     def raw() -> Any:
-        return raw_content(house, name)
+        return raw_content(project, name)
 
     def look() -> Any:
         return raw() if drawn else "none" if log is None else {file: rest for file, *rest in stamp(log)}
@@ -72,17 +72,17 @@ def clicks(house: House, name: str, dataset: DatasetSettings) -> list[Output]:
     return [
         Output(
             (name, "click_log"),
-            "\n\n".join(header("click_log")),
+            "\n\n".join(header("clicks/click_log")),
             QUERY,
             make=_log,
             after=("raw_files",),
             external={"log_files": look},
             settings={"columns": settings.columns.model_dump(), "latest": settings.mining.latest_time},
-            also=(Table((name, "click_rejections"), "\n\n".join(header("click_rejections")), QUERY),),
+            also=(Table((name, "click_rejections"), "\n\n".join(header("clicks/click_rejections")), QUERY),),
         ),
         Output(
             (name, "related_items"),
-            "\n\n".join(header("related_items")),
+            "\n\n".join(header("clicks/related_items")),
             QUERY,
             make=_related,
             after=("raw_files",),
@@ -92,7 +92,7 @@ def clicks(house: House, name: str, dataset: DatasetSettings) -> list[Output]:
 
 
 def _log(given: Given) -> Mapping[str, Any]:
-    home, settings = given.house.home, given.entry.same_style
+    home, settings = given.project.paths, given.entry.same_style
     assert settings is not None
     log, rejections = click_log_of(home, given.dataset, given.entry), given.place("click_rejections")
     cache, latest = home.fetched(given.dataset), given.parameters["latest"]
@@ -105,7 +105,7 @@ def _related(given: Given) -> Mapping[str, Any]:
 
 def _metadata(given: Given) -> Path | None:
     """Amazon's metadata file, of a dataset that has one."""
-    home, dataset = given.house.home, given.entry
+    home, dataset = given.project.paths, given.entry
     if dataset.kind != "amazon":
         return None
     if dataset.metadata is None:
@@ -160,16 +160,16 @@ def views(name: str, variant: Variant) -> Output:
 
 
 def _views(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
-    from eiclip.views import views_of_checkpoint
+    from eiclip.evaluation.product_views import views_of_checkpoint
 
     device, (checkpoint, shards) = given.device, map(given.path, given.of.sources)
     return views_of_checkpoint(checkpoint, shards, given.dataset, device), {"device": device}
 
 
-def measures(house: House, name: str) -> list[Output]:
+def measures(project: Project, name: str) -> list[Output]:
     """How well each row finds products of one style: the tables of the settings' seed."""
     sources = (*prefixed(f"{VIEWS}/", SAME_STYLE_ROWS), "shards", *TRUTH)
-    seed = {"seed": house.settings.seed}
+    seed = {"seed": project.settings.seed}
     return [
         Output((name, RANKS), make=_ranks, sources=sources, settings=seed),
         *of_ranks(name),
@@ -188,7 +188,7 @@ def of_ranks(name: str, part: str = "", ranks: tuple[str, ...] = (RANKS,), seed:
     """
     place, kept = ((part,) if part else ()), {"left_out": seed}
     return [
-        Output((name, METRICS, *place), make=METRICS, sources=ranks[-1:], files_of={RANKS: ranks[-1:]}),
+        Output((name, METRICS, *place), make=f"evaluation/{METRICS}", sources=ranks[-1:], files_of={RANKS: ranks[-1:]}),
         Output((name, INTERVALS, *place), make=_intervals, sources=ranks, settings=kept),
         Output(
             (name, COMPARISONS, *place),
@@ -237,7 +237,7 @@ def _curve(given: Given) -> pa.Table:
 
 
 def _over_views(given: Given, make: Callable[..., pa.Table]) -> pa.Table:
-    given.house.step_device()
+    given.project.step_device()
     styles, groups, seed = given.table("styles"), given.table("product_groups"), given.parameters["seed"]
     parts: Sequence[pa.Table] = [
         make(view, styles, given.dataset, variant, seed, groups=groups) for variant, view in _all_views(given).items()

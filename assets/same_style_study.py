@@ -11,22 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Given, Output, PartedStep
 from assets.same_style import MEASURES, RANKS, group_of, of_ranks
 from assets.sources import source_content
 from assets.training import PAIRS, PRETRAINED, TABLES, of_row_or_trained, recipe_of, variant_job
 from eiclip.errors import CorruptOutputError
-from eiclip.files import digest
-from eiclip.same_style.trials import Trial, ablation_trials, seed_trials
-from eiclip.settings import DatasetSettings
+from eiclip.model.variants import get_variant
+from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import Inputs, content_of, made_before
 from eiclip.storage.code_version import code_version
+from eiclip.storage.files import digest
 from eiclip.storage.sql import read_sql
+from eiclip.studies.same_style_trials import Trial, ablation_trials, seed_trials
 from eiclip.train.earlier import would_be_the_same
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_settings, training_sources
-from eiclip.variants import get_variant
 
 SEEDS, ABLATION = "same_style_seeds", "same_style_ablation"
 STUDIES = (SEEDS, ABLATION)
@@ -43,19 +43,19 @@ TEXTS = {
 CODE = (*TRAINER, "assets.same_style_study:_rank")
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[PartedStep]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedStep]:
     """Both studies of a dataset."""
-    return [_step(house, name, dataset, question) for question in STUDIES]
+    return [_step(project, name, dataset, question) for question in STUDIES]
 
 
-def study_keys(house: House) -> list[tuple[str, str]]:
+def study_keys(project: Project) -> list[tuple[str, str]]:
     """The keys of all studies: what the report is made after."""
-    return [(name, question) for name in house.of_same_style() for question in STUDIES]
+    return [(name, question) for name in project.of_same_style() for question in STUDIES]
 
 
-def _step(house: House, name: str, dataset: DatasetSettings, question: str) -> PartedStep:
+def _step(project: Project, name: str, dataset: DatasetSettings, question: str) -> PartedStep:
     def study(recipe: Mapping[str, Any]) -> Study:
-        return Study(house, name, dataset, recipe, question)
+        return Study(project, name, dataset, recipe, question)
 
     rows = dict.fromkeys(trial.variant for trial in TRIALS[question](0))
     return PartedStep(
@@ -76,7 +76,7 @@ def _step(house: House, name: str, dataset: DatasetSettings, question: str) -> P
 class Study:
     """The study of a dataset in a run: its trials, and how each becomes ranks."""
 
-    house: House
+    project: Project
     name: str
     dataset: DatasetSettings
     recipe: Mapping[str, Any]
@@ -85,13 +85,15 @@ class Study:
     @cached_property
     def trials(self) -> dict[str, Trial]:
         """The trials by label."""
-        return {trial.label: trial for trial in TRIALS[self.question](self.house.settings.seed)}
+        return {trial.label: trial for trial in TRIALS[self.question](self.project.settings.seed)}
 
     def job(self, trial: Trial) -> TrainJob:
         """A trial's training."""
-        settings = trial.training(recipe_of(self.house, self.dataset, self.recipe))
-        job = variant_job(self.house, self.name, self.dataset, get_variant(trial.variant), settings)
-        place = self.house.home.root / FOLDER / self.name / digest([trial.variant, trial.seed, settings.model_dump()])
+        settings = trial.training(recipe_of(self.project, self.dataset, self.recipe))
+        job = variant_job(self.project, self.name, self.dataset, get_variant(trial.variant), settings)
+        place = (
+            self.project.paths.root / FOLDER / self.name / digest([trial.variant, trial.seed, settings.model_dump()])
+        )
         return job.model_copy(update={"output": place / "weights", "seed": trial.seed})
 
     def output(self, label: str) -> Output:
@@ -99,7 +101,7 @@ class Study:
         job = self.job(self.trials[label])
 
         def inputs() -> Inputs:
-            truth = {table: source_content(self.house, self.name, table) for table in TRUTH}
+            truth = {table: source_content(self.project, self.name, table) for table in TRUTH}
             sources = training_sources(job) | truth
             return {"code": code_version(CODE), "parameters": training_settings(job), "sources": sources}
 
@@ -107,7 +109,7 @@ class Study:
             (self.name, self.question, label), make=_rank, code_of=CODE, sources=("shards", *TRUTH),
             place=job.output.parent / "ranks.parquet", inputs=inputs, subject=job, alone=job.output.parent / ".lock",
             earlier=lambda recorded: (
-                recorded.get("truth") == [source_content(self.house, self.name, table) for table in TRUTH]
+                recorded.get("truth") == [source_content(self.project, self.name, table) for table in TRUTH]
                 and would_be_the_same(recorded, job)
             ),
         )  # fmt: skip
@@ -119,15 +121,15 @@ class Study:
             CorruptOutputError: they are not there, or something they are made from has changed meanwhile.
         """
         output = self.output(label)
-        if made_before(output.at(self.house), output.made_from(self.house)) is None:
+        if made_before(output.at(self.project), output.made_from(self.project)) is None:
             raise CorruptOutputError(
                 f"{self.name}, {label}: not as this run made it (code or data changed meanwhile); run it again"
             )
-        return output.at(self.house)
+        return output.at(self.project)
 
     def results(self) -> list[Output]:
         """What all trials come to, as tables: of the seeds together, or of each."""
-        seed = self.house.settings.seed
+        seed = self.project.settings.seed
         every = self.question == ABLATION
         ranks = {label: self.ranks(label) for label, trial in self.trials.items() if every or trial.seed != seed}
 
@@ -147,17 +149,17 @@ def _rank(given: Given) -> Mapping[str, Any]:
     """Ranks of a trial's model."""
 
     def rank(checkpoint: Path) -> Mapping[str, Any]:
+        from eiclip.evaluation.product_views import views_of_checkpoint
         from eiclip.same_style.evaluate import same_style_ranks
-        from eiclip.views import views_of_checkpoint
 
         views = views_of_checkpoint(checkpoint, given.path("shards"), given.dataset, given.device)
         tested, (styles, groups) = views.filter(pc.equal(views["split"], "test")), map(given.table, TRUTH)
         job = given.of.subject
         table = same_style_ranks(tested, styles, given.dataset, job.variant, job.seed, groups=groups)
-        given.house.home.lake.write_file(table, given.output)
+        given.project.paths.lake.write_file(table, given.output)
         return {"ranks": table.num_rows}
 
-    row = given.house.home.checkpoint(given.dataset, given.of.subject.variant)
+    row = given.project.paths.checkpoint(given.dataset, given.of.subject.variant)
     return of_row_or_trained(given, row, rank, "same_style_eval")
 
 
@@ -178,6 +180,6 @@ def _measure(given: Given) -> pa.Table:
 def _measured(ranks: Path) -> list[dict[str, Any]]:
     with duckdb.connect() as connection:
         connection.read_parquet(str(ranks)).create_view(RANKS)
-        relation = connection.sql(read_sql("same_style_metrics")).select("seed, view_pair, mrr, r1, r5, r10")
+        relation = connection.sql(read_sql("evaluation/same_style_metrics")).select("seed, view_pair, mrr, r1, r5, r10")
         rows: list[dict[str, Any]] = relation.to_arrow_table().to_pylist()
     return rows

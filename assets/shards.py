@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Given, Output, PartedStep, Step
 from assets.sources import GENERAL
-from eiclip.embedded import write_general_corpus
-from eiclip.files import digest
 from eiclip.model.sources import SMALL
-from eiclip.published import publish_folder
 from eiclip.readers.open import open_reader
-from eiclip.settings import DatasetSettings
+from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import Inputs
+from eiclip.storage.files import digest
 from eiclip.storage.lake import open_views
+from eiclip.storage.publish import publish_folder
 from eiclip.storage.sql import read_sql
+from eiclip.synthetic import write_general_corpus
 
 if TYPE_CHECKING:
     from eiclip.shards import Sample
@@ -25,29 +25,29 @@ SOURCES = ("images", "products", "tagged_entities")
 KINDS = frozenset({"webdataset", "file"})
 
 
-def photo_size(house: House) -> int:
+def photo_size(project: Project) -> int:
     """Side of the photos in the shards: that of the towers, so that they are resized once and not every epoch."""
-    if house.settings.pretrained == GENERAL:
+    if project.settings.pretrained == GENERAL:
         return int(SMALL["vision_cfg"]["image_size"])
     from eiclip.model.pretrained import configured_image_size
 
-    return configured_image_size(house.settings.model, str(house.settings.pretrained))
+    return configured_image_size(project.settings.model, str(project.settings.pretrained))
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[PartedStep]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedStep]:
     """Shards of a dataset, made part by part."""
-    folder = house.home.shards(name)
+    folder = project.paths.shards(name)
 
     def part(recipe: Mapping[str, Any], label: str) -> Output:
         def inputs() -> Inputs:
-            rows = digest(_rows(house, name, label))
+            rows = digest(_rows(project, name, label))
             return {"code": declared.code, "parameters": declared.parameters, "sources": {"rows": rows}}
 
         declared = Output(
             (name, "shards", label),
             make=_write_part,
             sources=SOURCES,
-            settings=lambda: {"photo_size": photo_size(house)},
+            settings=lambda: {"photo_size": photo_size(project)},
             place=folder / label,
             inputs=inputs,
         )
@@ -68,7 +68,7 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[PartedStep]
             KINDS,
             "WebDataset tars (photo, text, entities) by part and split, and a manifest of counts and checksums.",
             upstream=SOURCES,
-            plan=lambda _: [row[0] for row in _ask(house, name, read_sql("shard_parts"))],
+            plan=lambda _: [row[0] for row in _ask(project, name, read_sql("ingest/shard_parts"))],
             part=part,
             whole=whole,
             made_by=(("assets.shards:_write_part", "assets.shards:_merge"), ()),
@@ -76,16 +76,16 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[PartedStep]
     ]
 
 
-def _ask(house: House, name: str, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+def _ask(project: Project, name: str, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
-        open_views(connection, {table: [house.home.lake.path(table, name)] for table in SOURCES})
+        open_views(connection, {table: [project.paths.lake.path(table, name)] for table in SOURCES})
         return connection.sql(query, params=parameters).fetchall()
 
 
-def _rows(house: House, name: str, part: str) -> list[dict[str, Any]]:
+def _rows(project: Project, name: str, part: str) -> list[dict[str, Any]]:
     with duckdb.connect() as connection:
-        open_views(connection, {table: [house.home.lake.path(table, name)] for table in SOURCES})
-        found = connection.sql(read_sql("shard_samples"), params={"part": part}).to_arrow_table()
+        open_views(connection, {table: [project.paths.lake.path(table, name)] for table in SOURCES})
+        found = connection.sql(read_sql("ingest/shard_samples"), params={"part": part}).to_arrow_table()
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
 
@@ -94,8 +94,8 @@ def _write_part(given: Given) -> Mapping[str, Any]:
     from eiclip.shards import Sample, encode_photos, write_shards
 
     size = given.parameters["photo_size"]
-    rows = _rows(given.house, given.dataset, given.of.key[-1])
-    reader = open_reader(given.house.home, given.dataset, given.entry)
+    rows = _rows(given.project, given.dataset, given.of.key[-1])
+    reader = open_reader(given.project.paths, given.dataset, given.entry)
 
     def samples() -> Iterator[tuple[str, "Sample"]]:
         """Photos in the raw order, each with its product's text and tags."""
@@ -123,9 +123,9 @@ def _facts(manifest: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def general_corpus(house: House) -> Step:
+def general_corpus(project: Project) -> Step:
     """The general-domain corpus: raw image-caption tars, and shards of them."""
-    settings = house.settings
+    settings = project.settings
     corpus = Output(
         (GENERAL, "shards"),
         "General-domain pictures and captions, in which the brands' words carry their general meaning: what the small "
@@ -133,7 +133,7 @@ def general_corpus(house: House) -> Step:
         KINDS,
         make=_write_general,
         settings={
-            "seed": settings.seed, "images": settings.embedded.general_images, "photo_size": photo_size(house)
+            "seed": settings.seed, "images": settings.embedded.general_images, "photo_size": photo_size(project)
         },
     )  # fmt: skip
     return Step(f"{GENERAL}__shards", "pretraining", [corpus])
@@ -142,7 +142,7 @@ def general_corpus(house: House) -> Step:
 def _write_general(given: Given) -> Mapping[str, Any]:
     from eiclip.shards import read_samples, write_shards
 
-    raw, size = given.house.home.raw(GENERAL), given.parameters["photo_size"]
+    raw, size = given.project.paths.raw(GENERAL), given.parameters["photo_size"]
     seed, images = given.parameters["seed"], given.parameters["images"]
     write_general_corpus(raw, seed=seed, images=images, photo_size=size)
     samples = (("train", sample) for sample in read_samples(sorted(raw.glob("*.tar"))))
@@ -150,17 +150,17 @@ def _write_general(given: Given) -> Mapping[str, Any]:
     return facts | {"dagster/row_count": facts["samples"]["train"]}
 
 
-def damage_of(house: House, name: str) -> tuple[list[str], bool, dict[str, Any]]:
+def damage_of(project: Project, name: str) -> tuple[list[str], bool, dict[str, Any]]:
     """What is wrong with a dataset's shards, whether training goes on all the same, and what people are told of it."""
     from eiclip.shards import find_damage, read_manifest
 
-    folder = house.home.shards(name)
+    folder = project.paths.shards(name)
     damage = find_damage(folder)
     problems = [str(finding) for finding in damage]
     held = sum(read_manifest(folder)["samples"].values())
-    [(wanted,)] = _ask(house, name, read_sql("checks/images_to_shard"))
+    [(wanted,)] = _ask(project, name, read_sql("checks/images_to_shard"))
     # Without a test sample the tables would lose queries: that is never left out.
-    spared = house.settings.hardware.corrupt_samples == "quarantine" and all(f.split != "test" for f in damage)
+    spared = project.settings.hardware.corrupt_samples == "quarantine" and all(f.split != "test" for f in damage)
     if held != wanted:
         problems.append(f"{held} photos in the shards, {wanted} in images")
         spared = False

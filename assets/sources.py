@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from assets.common import House
+from assets.common import Project
 from eiclip.readers.open import open_reader
 from eiclip.storage.cache import content_digest, content_of, read_record
 
@@ -26,26 +26,28 @@ def key_of(dataset: str, source: str) -> Key:
     return parts if parts[0] == GENERAL else (dataset, *parts)
 
 
-def source_files(house: House, dataset: str, source: str) -> list[Path]:
+def source_files(project: Project, dataset: str, source: str) -> list[Path]:
     """The files (or the one folder) of a source."""
     key = key_of(dataset, source)
-    return house.home.lake.files(key[1], key[0]) if key[1] in PARTS else [house.home.place(key)]
+    return project.paths.lake.files(key[1], key[0]) if key[1] in PARTS else [project.paths.place(key)]
 
 
-def source_content(house: House, dataset: str, source: str) -> Any:
+def source_content(project: Project, dataset: str, source: str) -> Any:
     """Content of a source, from the records of what made it.
 
     Raises:
         CorruptOutputError: it is not there, or was edited.
     """
-    found = [content_of(file) for file in source_files(house, dataset, source)]
+    found = [content_of(file) for file in source_files(project, dataset, source)]
     return found[0] if len(found) == 1 else found
 
 
-def raw_content(house: House, name: str) -> Any:
+def raw_content(project: Project, name: str) -> Any:
     """What identifies a dataset's raw files: content of the embedded ones, sizes and times of the user's own."""
-    dataset = house.datasets()[name]
-    return content_of(house.home.raw(name)) if dataset.embedded else open_reader(house.home, name, dataset).stamps()
+    dataset = project.datasets()[name]
+    return (
+        content_of(project.paths.raw(name)) if dataset.embedded else open_reader(project.paths, name, dataset).stamps()
+    )
 
 
 def known_content(file: Path) -> str:

@@ -9,18 +9,18 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Given, Output, Step
 from assets.sources import GENERAL
-from eiclip.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.model.sources import local_weights
-from eiclip.settings import DatasetSettings
+from eiclip.model.variants import VARIANTS, Variant
+from eiclip.settings.load import DatasetSettings
+from eiclip.settings.training import TrainingSettings
 from eiclip.storage.cache import LOG_FILE, MANIFEST, made_before
+from eiclip.storage.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.train.earlier import would_be_the_same
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_inputs, training_settings
-from eiclip.training_settings import TrainingSettings
-from eiclip.variants import VARIANTS, Variant
 
 JOB_FILE = "job.json"
 KINDS = frozenset({"pytorch", "safetensors"})
@@ -30,9 +30,9 @@ PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 """The table of pairs that a variant is trained on."""
 
 
-def recipe_of(house: House, dataset: DatasetSettings, recipe: Mapping[str, Any]) -> TrainingSettings:
+def recipe_of(project: Project, dataset: DatasetSettings, recipe: Mapping[str, Any]) -> TrainingSettings:
     """How a dataset's rows are trained: the settings, what its own entry changes, what the run's configuration does."""
-    merged = house.settings.training.model_dump() | dataset.training | dict(recipe)
+    merged = project.settings.training.model_dump() | dataset.training | dict(recipe)
     return TrainingSettings.model_validate(merged)
 
 
@@ -59,18 +59,20 @@ def _train(given: Given) -> Mapping[str, Any]:
         from eiclip.train.loop import train
 
         return train(job, given.context.log.info)
-    facts: Mapping[str, Any] = given.trainer.train(given.context, job, given.house.home.job(job.dataset, job.variant))
+    facts: Mapping[str, Any] = given.trainer.train(
+        given.context, job, given.project.paths.job(job.dataset, job.variant)
+    )
     return facts
 
 
-def pretrained(house: House) -> Step:
+def pretrained(project: Project) -> Step:
     """The towers all variants start from: released weights, a local file, or the small model trained here."""
     text = "CLIP's towers before any product was seen (EICLIP_PRETRAINED): every variant starts from them."
     key = (GENERAL, "pretrained")
-    if house.settings.pretrained == GENERAL:
-        made = training(_pretraining(house), key, text, (f"{GENERAL}/shards",))
+    if project.settings.pretrained == GENERAL:
+        made = training(_pretraining(project), key, text, (f"{GENERAL}/shards",))
         return Step(f"{GENERAL}__pretrained", "pretraining", [made], trains=True)
-    name, weights = house.settings.model, str(house.settings.pretrained)
+    name, weights = project.settings.model, str(project.settings.pretrained)
 
     def files() -> Mapping[str, str]:
         local = local_weights(weights)
@@ -81,18 +83,18 @@ def pretrained(house: House) -> Step:
     return Step(f"{GENERAL}__pretrained", "pretraining", [made])
 
 
-def _pretraining(house: House) -> TrainJob:
-    changes = {"epochs": house.settings.embedded.pretraining_epochs, "tower_lr": 1e-3, "warmup_steps": 100}
+def _pretraining(project: Project) -> TrainJob:
+    changes = {"epochs": project.settings.embedded.pretraining_epochs, "tower_lr": 1e-3, "warmup_steps": 100}
     return TrainJob(
         dataset=GENERAL,
         variant="clip_description",
-        shards=house.home.shards(GENERAL),
+        shards=project.paths.shards(GENERAL),
         initial=None,
-        output=house.home.pretrained,
-        seed=house.settings.seed,
+        output=project.paths.pretrained,
+        seed=project.settings.seed,
         threads=os.cpu_count() or 1,
-        training=house.settings.training.model_copy(update=changes),
-        hardware=house.settings.hardware,
+        training=project.settings.training.model_copy(update=changes),
+        hardware=project.settings.hardware,
     )
 
 
@@ -107,32 +109,32 @@ def _fetch(given: Given) -> Mapping[str, Any]:
 
 
 def variant_job(
-    house: House, name: str, dataset: DatasetSettings, variant: Variant, training: TrainingSettings
+    project: Project, name: str, dataset: DatasetSettings, variant: Variant, training: TrainingSettings
 ) -> TrainJob:
     """The training of one variant of one dataset."""
     return TrainJob(
         dataset=name,
         variant=variant.name,
-        shards=house.home.shards(name),
-        initial=house.home.pretrained,
+        shards=project.paths.shards(name),
+        initial=project.paths.pretrained,
         entity_groups=dataset.entity_groups,
-        entity_vocabulary=house.home.lake.path("entity_vocabulary", name),
-        semantic_prior=house.home.lake.path("semantic_prior", name),
-        pairs=house.home.lake.path(PAIRS[variant.pairs], name) if variant.pairs in PAIRS else None,
-        output=house.home.checkpoint(name, variant.name),
-        seed=house.settings.seed,
-        threads=house.threads,
+        entity_vocabulary=project.paths.lake.path("entity_vocabulary", name),
+        semantic_prior=project.paths.lake.path("semantic_prior", name),
+        pairs=project.paths.lake.path(PAIRS[variant.pairs], name) if variant.pairs in PAIRS else None,
+        output=project.paths.checkpoint(name, variant.name),
+        seed=project.settings.seed,
+        threads=project.threads,
         training=training,
-        hardware=house.settings.hardware,
+        hardware=project.settings.hardware,
     )
 
 
 def checkpoint(
-    house: House, name: str, dataset: DatasetSettings, variant: Variant, recipe: Mapping[str, Any]
+    project: Project, name: str, dataset: DatasetSettings, variant: Variant, recipe: Mapping[str, Any]
 ) -> Output:
     """One variant's checkpoint."""
     pairs = (PAIRS[variant.pairs],) if variant.pairs in PAIRS else ()
-    job = variant_job(house, name, dataset, variant, recipe_of(house, dataset, recipe))
+    job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe))
     text = (
         f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates and the fusion of "
         "views, where it has them, beside them."
@@ -143,26 +145,26 @@ def checkpoint(
 
 def _publish_log(given: Given) -> None:
     """Put the step log of a trained variant into the lake."""
-    output = given.house.home.place((given.dataset, "training_log", given.of.key[-1]))
+    output = given.project.paths.place((given.dataset, "training_log", given.of.key[-1]))
     remove_parts(output)  # of a step that was killed just here
-    given.house.home.lake.write_file(pq.read_table(given.output / LOG_FILE), output)
+    given.project.paths.lake.write_file(pq.read_table(given.output / LOG_FILE), output)
 
 
 def checkpoint_step(
-    house: House, name: str, dataset: DatasetSettings, variant: Variant, group: str = "training"
+    project: Project, name: str, dataset: DatasetSettings, variant: Variant, group: str = "training"
 ) -> Step:
     """The step of one variant's checkpoint."""
     return Step(
         f"{name}__checkpoint__{variant.name}",
         f"{name}/{group}",
-        lambda recipe: [checkpoint(house, name, dataset, variant, recipe)],
+        lambda recipe: [checkpoint(project, name, dataset, variant, recipe)],
         trains=variant.trained,
     )
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """The five variants' checkpoints."""
-    return [checkpoint_step(house, name, dataset, variant) for variant in VARIANTS.values()]
+    return [checkpoint_step(project, name, dataset, variant) for variant in VARIANTS.values()]
 
 
 def of_row_or_trained(given: Given, row: Path, rank: Callable[[Path], Mapping[str, Any]], by: str) -> Mapping[str, Any]:

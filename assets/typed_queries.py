@@ -5,16 +5,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Given, Output, Step
-from eiclip.settings import DatasetSettings
-from eiclip.variants import get_variant
+from eiclip.model.variants import get_variant
+from eiclip.settings.load import DatasetSettings
 
 RANKS, METRICS, COMPARISONS = (f"typed_query_{table}" for table in ("ranks", "metrics", "comparisons"))
 READ = ("products", "product_entities", "entity_vocabulary", "semantic_prior", "styles", "product_groups")
 
 
-def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
+def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """What linking is worth in a dataset's search: of row 5, or of same-style's row where there are no others."""
     variant = "eiclip" if dataset.table_1 else "same_style"
     group = f"{name}/{'evaluation' if dataset.table_1 else 'same_style'}"
@@ -24,7 +24,7 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
         "variant": variant,
         # The entity group whose words buyers type: the brand, where there is one.
         "group": "brand" if "brand" in dataset.entity_groups else dataset.entity_groups[0],
-        "seed": house.settings.seed,
+        "seed": project.settings.seed,
     }
     outputs = [
         Output(
@@ -39,7 +39,7 @@ def steps(house: House, name: str, dataset: DatasetSettings) -> list[Step]:
         Output(
             (name, METRICS),
             f"{title}Recall and MRR of typed queries, by how they are read.",
-            make="same_style_metrics",
+            make="evaluation/same_style_metrics",
             sources=(RANKS,),
             files_of={"same_style_ranks": (RANKS,)},
         ),
@@ -58,7 +58,7 @@ def _ranks(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     from eiclip.search.engine import SearchEngine
     from eiclip.search.evaluate import linked_query_ranks
 
-    home, asked = given.house.home, given.parameters
+    home, asked = given.project.paths, given.parameters
     engine = SearchEngine.open(home.root, given.dataset, asked["variant"], given.device)
     styles, groups = given.table("styles"), given.table("product_groups")
     table = linked_query_ranks(

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from eiclip.settings import load_settings
+from eiclip.settings.load import load_settings
 from eiclip.storage.catalogue import connect
 
 MEASURES = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10", "sum_r")

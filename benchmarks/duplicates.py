@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from eiclip.report.queries import select
-from eiclip.settings import load_settings
+from eiclip.settings.load import load_settings
 from eiclip.storage.catalogue import connect
 
 DATASETS = "SELECT DISTINCT dataset FROM products ORDER BY dataset"

@@ -15,17 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from eiclip.files import write_json
-from eiclip.home import Home
-from eiclip.settings import load_settings
+from eiclip.model.variants import VARIANTS
+from eiclip.settings.load import load_settings
+from eiclip.storage.files import write_json
+from eiclip.storage.home import Paths
 from eiclip.train.__main__ import read_job
 from eiclip.train.job import TrainJob
-from eiclip.variants import VARIANTS
 
 TRAINED = [variant.name for variant in VARIANTS.values() if variant.trained]
 
 
-def trials(home: Home, dataset: str, variants: list[str], tower_lrs: list[float]) -> list[tuple[str, TrainJob]]:
+def trials(home: Paths, dataset: str, variants: list[str], tower_lrs: list[float]) -> list[tuple[str, TrainJob]]:
     """Every training to run: a label and a job, whose output lies below `HOME/tune`."""
     found: list[tuple[str, dict[str, Any]]] = []
     for variant in variants:
@@ -42,7 +42,7 @@ def trials(home: Home, dataset: str, variants: list[str], tower_lrs: list[float]
     return [_trial(home, dataset, number, *one) for number, one in enumerate(found)]
 
 
-def _trial(home: Home, dataset: str, number: int, variant: str, changes: dict[str, Any]) -> tuple[str, TrainJob]:
+def _trial(home: Paths, dataset: str, number: int, variant: str, changes: dict[str, Any]) -> tuple[str, TrainJob]:
     job = read_job(home.job(dataset, variant))
     output = home.root / "tune" / dataset / f"{number:02d}-{variant}"
     training = job.training.model_copy(update=changes)
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--tower-lr", type=float, nargs="+", default=[5e-4, 1e-3, 2e-3])
     parser.add_argument("--variants", nargs="+", default=TRAINED, choices=TRAINED)
     arguments = parser.parse_args()
-    home = Home(Path(load_settings().home))
+    home = Paths(Path(load_settings().home))
     jobs = trials(home, arguments.dataset, arguments.variants, arguments.tower_lr)
     print("| trial | I2T R@1 | T2I R@1 | SumR (validation) |\n|---|---|---|---|")
     with ThreadPoolExecutor(max_workers=2) as pool:

@@ -20,19 +20,19 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageOps
 
-from eiclip.devices import pick_device
-from eiclip.embed import embed_images, embed_texts
 from eiclip.errors import RawDataError, SettingsError
+from eiclip.evaluation.embed import embed_images, embed_texts
+from eiclip.evaluation.product_views import joint_of
 from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.towers import embedding_width, image_size
 from eiclip.model.vocabulary import UNKNOWN_ID
-from eiclip.readers.amazon_records import MAX_TEXT
+from eiclip.readers.amazon.metadata import MAX_TEXT
 from eiclip.readers.base import UnusablePhotoError
 from eiclip.readers.photo_files import decode_rgb, photo_bytes
 from eiclip.readers.texts import clean_description, normalise_entity
 from eiclip.shards import Sample, encode_photo
-from eiclip.views import joint_of
+from eiclip.system.devices import pick_device
 
 Photo = Image.Image | Path | str | bytes | np.ndarray
 """An image of Pillow, a file's path, a file's bytes (JPEG, PNG, WEBP), or RGB pixels: uint8 (H, W, 3)."""

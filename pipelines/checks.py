@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from assets.common import House
+from assets.common import Project
 from assets.shards import damage_of
 from pipelines.factory import readable
 
 
-def shards_match_manifest(house: House, name: str) -> dg.AssetChecksDefinition:
+def shards_match_manifest(project: Project, name: str) -> dg.AssetChecksDefinition:
     """Blocking: nothing is trained on shards that are not what their manifest says."""
 
     @dg.asset_check(
@@ -20,7 +20,7 @@ def shards_match_manifest(house: House, name: str) -> dg.AssetChecksDefinition:
         "outside the test split is a warning, and training goes on without those samples.",
     )
     def check() -> dg.AssetCheckResult:
-        problems, spared, told = damage_of(house, name)
+        problems, spared, told = damage_of(project, name)
         severity = dg.AssetCheckSeverity.WARN if spared else dg.AssetCheckSeverity.ERROR
         metadata = {key: readable(value) for key, value in told.items()}
         return dg.AssetCheckResult(passed=not problems, severity=severity, metadata=metadata)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from eiclip.cli import command_line, run
+from eiclip.search.cli import command_line, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,10 +4,10 @@ import warnings
 
 import dagster as dg
 
-from assets.common import STEPS_AT_ONCE, House
+from assets.common import STEPS_AT_ONCE, Project
 from assets.datasets import declared
-from eiclip.home import Home
-from eiclip.settings import Settings, load_settings
+from eiclip.settings.load import Settings, load_settings
+from eiclip.storage.home import Paths
 from pipelines.checks import shards_match_manifest
 from pipelines.cluster import trainer_client
 from pipelines.factory import Recipe, build
@@ -28,9 +28,9 @@ executor = dg.multiprocess_executor.configured(
                 "preload_modules": [
                     "pipelines.preloaded",
                     "pipelines.definitions",
-                    "eiclip.ranks",
-                    "eiclip.interventions",
-                    "eiclip.breakdowns",
+                    "eiclip.evaluation.protocols",
+                    "eiclip.evaluation.interventions",
+                    "eiclip.evaluation.breakdowns",
                     "eiclip.train.loop",
                     "eiclip.report.write",
                 ]
@@ -42,14 +42,14 @@ executor = dg.multiprocess_executor.configured(
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """The code location for some settings."""
-    house = House(settings, Home(settings.home))
-    assets = [build(house, step) for step in declared(house)]
-    assets += [runs(house, name, dataset) for name, dataset in house.of_table_1().items()]
+    project = Project(settings, Paths(settings.home))
+    assets = [build(project, step) for step in declared(project)]
+    assets += [runs(project, name, dataset) for name, dataset in project.of_table_1().items()]
     return dg.Definitions(
-        assets=[*assets, catalogue(house), report(house)],
-        asset_checks=[shards_match_manifest(house, name) for name in house.datasets()],
-        jobs=[full_eval(house), ingest, *same_style_jobs(house), *ablation_jobs],
-        sensors=[raw_files_sensor(house)],
+        assets=[*assets, catalogue(project), report(project)],
+        asset_checks=[shards_match_manifest(project, name) for name in project.datasets()],
+        jobs=[full_eval(project), ingest, *same_style_jobs(project), *ablation_jobs],
+        sensors=[raw_files_sensor(project)],
         executor=executor,
         resources={"pipes": trainer_client(), "recipe": Recipe()},
     )

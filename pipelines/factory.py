@@ -13,12 +13,12 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Output, PartedStep, Step, Table, described, kinds_of
 from assets.sources import Key, key_of, source_files
-from eiclip.files import digest
 from eiclip.storage.cache import CachedOutput, content_of
 from eiclip.storage.catalogue import connect, refresh_catalogue
+from eiclip.storage.files import digest
 from eiclip.storage.lake import count_rows
 from pipelines.outcomes import append_outcome
 
@@ -49,12 +49,12 @@ def training_step() -> dict[str, Any]:
     return {"pool": gpu_pool(), "retry_policy": dg.RetryPolicy(max_retries=2, delay=1)}
 
 
-def build(house: House, step: Step | PartedStep) -> dg.AssetsDefinition:
+def build(project: Project, step: Step | PartedStep) -> dg.AssetsDefinition:
     """The assets of a declared step."""
-    return _parted(house, step) if isinstance(step, PartedStep) else _step(house, step)
+    return _parted(project, step) if isinstance(step, PartedStep) else _step(project, step)
 
 
-def _step(house: House, step: Step) -> dg.AssetsDefinition:
+def _step(project: Project, step: Step) -> dg.AssetsDefinition:
     outputs = step.declared()
     specs = [_spec(output, table, step.group) for output in outputs for table in output.tables]
     checks = [
@@ -80,18 +80,18 @@ def _step(house: House, step: Step) -> dg.AssetsDefinition:
         made, failure = list[tuple[Output, CachedOutput]](), None
         try:
             for output in wanted:
-                made.append((output, output.make_once(house, context, trainer)))
-                message(context, house, *made[-1])
+                made.append((output, output.make_once(project, context, trainer)))
+                message(context, project, *made[-1])
         except Exception as error:
             failure = error
-        refresh_catalogue(house.home.lake)
+        refresh_catalogue(project.paths.lake)
         for output, record in made:  # also where a later one failed: they are there to be seen
             if not step.whole:
-                yield from _results(house, output, record)
+                yield from _results(project, output, record)
         if failure is not None:
             raise failure
         if step.whole:
-            yield _whole_result(house, step, made)
+            yield _whole_result(project, step, made)
 
     return asset
 
@@ -123,9 +123,9 @@ def _whole_spec(step: Step, outputs: Sequence[Output]) -> dg.AssetSpec:
     )
 
 
-def _whole_result(house: House, step: Step, made: Sequence[tuple[Output, CachedOutput]]) -> dg.MaterializeResult:
+def _whole_result(project: Project, step: Step, made: Sequence[tuple[Output, CachedOutput]]) -> dg.MaterializeResult:
     dataset = made[0][0].dataset
-    metadata = {name: value for output, _ in made for name, value in shown(house, dataset, output.shown).items()}
+    metadata = {name: value for output, _ in made for name, value in shown(project, dataset, output.shown).items()}
     told = {"reused": all(one.reused for _, one in made), "seconds_to_make": sum(one.seconds for _, one in made)}
     reasons = {output.key[-1]: one.reason for output, one in made if not one.reused}
     return dg.MaterializeResult(
@@ -140,7 +140,7 @@ def version_of(output: Output) -> str:
     return digest([output.code.digest, {} if callable(output.settings) else output.parameters])
 
 
-def message(context: Any, house: House, output: Output, made: CachedOutput) -> None:
+def message(context: Any, project: Project, output: Output, made: CachedOutput) -> None:
     """One line in the run's log, and one in the home's: what was made and why, or that it was reused."""
     name = "/".join(output.key)
     if made.reused:
@@ -148,16 +148,16 @@ def message(context: Any, house: House, output: Output, made: CachedOutput) -> N
     else:
         trained = f", trained {made.facts['trained']}" if "trained" in made.facts else ""
         context.log.info(f"{name}: made in {made.seconds:.1f} s{trained} ({made.reason})")
-    append_outcome(house.home, name, made, context.run.run_id)
+    append_outcome(project.paths, name, made, context.run.run_id)
 
 
-def _results(house: House, output: Output, made: CachedOutput) -> Iterator[dg.MaterializeResult]:
+def _results(project: Project, output: Output, made: CachedOutput) -> Iterator[dg.MaterializeResult]:
     for table in output.tables:
-        place = output.at(house) if table is output else house.home.place(table.key)
-        found = {check.name: check.result(house, table.key, made, place) for check in table.checks}
+        place = output.at(project) if table is output else project.paths.place(table.key)
+        found = {check.name: check.result(project, table.key, made, place) for check in table.checks}
         yield dg.MaterializeResult(
             asset_key=dg.AssetKey(table.key),
-            metadata=_metadata(house, output, table, made, place),
+            metadata=_metadata(project, output, table, made, place),
             data_version=dg.DataVersion(content_of(place)),
             check_results=[
                 dg.AssetCheckResult(
@@ -171,16 +171,16 @@ def _results(house: House, output: Output, made: CachedOutput) -> Iterator[dg.Ma
         )
 
 
-def _metadata(house: House, output: Output, table: Table, made: CachedOutput, place: Path) -> dict[str, Any]:
+def _metadata(project: Project, output: Output, table: Table, made: CachedOutput, place: Path) -> dict[str, Any]:
     facts = {name: readable(value) for name, value in made.facts.items()}
     tabular = table_metadata([place]) if place.suffix == ".parquet" else {}
     if isinstance(output.make, str):
-        sources = {key_of(output.dataset, s): source_files(house, output.dataset, s)[0] for s in output.sources}
+        sources = {key_of(output.dataset, s): source_files(project, output.dataset, s)[0] for s in output.sources}
         tables = {key: file for key, file in sources.items() if file.suffix == ".parquet"}
         tabular["dagster/column_lineage"] = column_lineage(place, tables)
     told = {"reused": made.reused, "seconds_to_make": made.seconds, "path": dg.MetadataValue.path(str(place))}
     reason = {} if made.reused else {"reason": made.reason}
-    return facts | tabular | shown(house, output.dataset, table.shown) | told | reason
+    return facts | tabular | shown(project, output.dataset, table.shown) | told | reason
 
 
 def table_metadata(files: Sequence[Path]) -> dict[str, Any]:
@@ -199,11 +199,11 @@ def column_lineage(file: Path, sources: Mapping[Key, Path]) -> dg.TableColumnLin
     return dg.TableColumnLineage({column: deps for column, deps in found.items() if deps})
 
 
-def shown(house: House, dataset: str, functions: Mapping[str, str]) -> dict[str, Any]:
+def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[str, Any]:
     """What the UI shows of an output: tables, plots and sentences of the report, as far as there is something."""
     if not functions:
         return {}
-    with connect(house.home.root) as connection:
+    with connect(project.paths.root) as connection:
         found = {name: _show(connection, dataset, place) for name, place in functions.items()}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -230,7 +230,7 @@ def readable(value: Any) -> Any:
     return dg.MetadataValue.json(value) if isinstance(value, (dict, list)) else value
 
 
-def _parted(house: House, step: PartedStep) -> dg.AssetsDefinition:
+def _parted(project: Project, step: PartedStep) -> dg.AssetsDefinition:
     """An asset made part by part: a step that lists the parts, a step a part, a step that puts them together.
 
     The steps are Dagster's own (dynamic outputs), so parts are made in parallel wherever its executor puts steps: in
@@ -266,8 +266,8 @@ def _parted(house: House, step: PartedStep) -> dg.AssetsDefinition:
     )
     def make(context: dg.OpExecutionContext, part: str) -> dg.Output[tuple[str, str]]:
         output = step.part(recipe(context), part)
-        made = output.make_once(house, context, context.resources.pipes if step.trains else None)
-        message(context, house, output, made)
+        made = output.make_once(project, context, context.resources.pipes if step.trains else None)
+        message(context, project, output, made)
         return dg.Output((part, made.content))  # a step that used Pipes must say so
 
     @dg.op(
@@ -277,7 +277,7 @@ def _parted(house: House, step: PartedStep) -> dg.AssetsDefinition:
         **needs,
     )
     def gather(context: dg.OpExecutionContext, parts: list[tuple[str, str]]) -> Any:
-        yield _gathered(house, step, context, recipe(context), dict(sorted(parts)))
+        yield _gathered(project, step, context, recipe(context), dict(sorted(parts)))
 
     @dg.graph_asset(
         key=dg.AssetKey(step.key),
@@ -296,19 +296,23 @@ def _parted(house: House, step: PartedStep) -> dg.AssetsDefinition:
 
 
 def _gathered(
-    house: House, step: PartedStep, context: dg.OpExecutionContext, recipe: Mapping[str, Any], parts: Mapping[str, str]
+    project: Project,
+    step: PartedStep,
+    context: dg.OpExecutionContext,
+    recipe: Mapping[str, Any],
+    parts: Mapping[str, str],
 ) -> dg.Output[None]:
     if step.tidy is not None:
         step.tidy(parts)
     made = []
     for output in step.whole(recipe, parts):
-        made.append((output.at(house), output.make_once(house, context)))
-        message(context, house, output, made[-1][1])
-    refresh_catalogue(house.home.lake)
+        made.append((output.at(project), output.make_once(project, context)))
+        message(context, project, output, made[-1][1])
+    refresh_catalogue(project.paths.lake)
     metadata: dict[str, Any] = {"parts": len(parts)}
-    files = [made[0][0]] if made else source_files(house, step.key[0], step.key[1])
+    files = [made[0][0]] if made else source_files(project, step.key[0], step.key[1])
     metadata |= {name: readable(value) for name, value in (made[0][1].facts if made else {}).items()}
     metadata |= table_metadata(files) if files[0].suffix == ".parquet" else {"path": str(files[0])}
-    metadata |= shown(house, step.key[0], step.shown)
+    metadata |= shown(project, step.key[0], step.shown)
     version = made[0][1].content if made else digest(dict(parts))
     return dg.Output(None, metadata=metadata, data_version=dg.DataVersion(version))

@@ -5,10 +5,10 @@ from typing import TypeAlias
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.common import House
+from assets.common import Project
 from assets.same_style import group_of
 from assets.same_style_study import ABLATION, SEEDS, STUDIES
-from eiclip.ablations.trials import ABLATIONS
+from eiclip.studies.trials import ABLATIONS
 
 Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
 
@@ -18,12 +18,12 @@ select = dg.AssetSelection.from_string
 RESULTS = 'key:"results/catalogue" or key:"results/report"'
 
 
-def full_eval(house: House) -> Job:
+def full_eval(project: Project) -> Job:
     """Everything about the five rows of Table 1: no ablation, and nothing of same-style retrieval."""
     others = [f'key:"*/{name}"' for name in ABLATIONS]
-    others += [f'key:"{name}/*"' for name in house.datasets() if name not in house.of_table_1()]
+    others += [f'key:"{name}/*"' for name in project.datasets() if name not in project.of_table_1()]
     selection = dg.AssetSelection.all() - select(" or ".join(others))
-    if groups := [group_of(name) for name in house.of_same_style()]:
+    if groups := [group_of(name) for name in project.of_same_style()]:
         selection -= dg.AssetSelection.groups(*groups)
     return dg.define_asset_job(
         "full_eval",
@@ -33,9 +33,9 @@ def full_eval(house: House) -> Job:
     )
 
 
-def same_style_jobs(house: House) -> list[Job]:
+def same_style_jobs(project: Project) -> list[Job]:
     """What is learned of clicks, and the studies of its seeds and of the terms of its loss; none without a dataset."""
-    groups = [group_of(name) for name in house.of_same_style()]
+    groups = [group_of(name) for name in project.of_same_style()]
     if not groups:
         return []
     everything = dg.AssetSelection.groups(*groups).upstream()

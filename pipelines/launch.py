@@ -15,7 +15,7 @@ import sys
 import time
 from types import FrameType
 
-from eiclip.lifeline import adopt_orphans, descendants, die_with_parent
+from eiclip.system.processes import adopt_orphans, descendants, die_with_parent
 
 GRACE = 10
 """Seconds from the signal until torchrun kills its trainers; whatever is left is killed a second later."""

@@ -5,13 +5,13 @@ import json
 import os
 from typing import Any
 
-from eiclip.home import Home
 from eiclip.storage.cache import CachedOutput
+from eiclip.storage.home import Paths
 
 LOG = "outputs.jsonl"
 
 
-def append_outcome(home: Home, name: str, made: CachedOutput, run_id: str) -> None:
+def append_outcome(home: Paths, name: str, made: CachedOutput, run_id: str) -> None:
     """Note what became of an output in a run; a line is written whole, whoever writes beside."""
     line = {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -29,7 +29,7 @@ def append_outcome(home: Home, name: str, made: CachedOutput, run_id: str) -> No
         os.close(descriptor)
 
 
-def last_outcomes(home: Home) -> dict[str, dict[str, Any]]:
+def last_outcomes(home: Paths) -> dict[str, dict[str, Any]]:
     """The newest line of each output; lines that are not whole are passed over."""
     found: dict[str, dict[str, Any]] = {}
     if not (home.root / LOG).is_file():

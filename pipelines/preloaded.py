@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 
-from eiclip.lifeline import die_with_parent
+from eiclip.system.processes import die_with_parent
 
 SERVER = os.getpid()
 

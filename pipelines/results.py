@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from assets.ablations import ablation_keys
-from assets.common import House
+from assets.common import Project
 from assets.report import CODE, REPORT_KEY, RESULTS, SAME_STYLE, page
 from assets.same_style_study import study_keys
-from eiclip.files import digest
-from eiclip.history import RUN_METRICS, RUN_RANKS, RUNS, Run, installed_versions, keep_run
-from eiclip.settings import DatasetSettings
+from eiclip.evaluation.run_history import RUN_METRICS, RUN_RANKS, RUNS, Run, installed_versions, keep_run
+from eiclip.model.variants import VARIANTS
+from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import CachedOutput, content_of
 from eiclip.storage.catalogue import CATALOGUE, connect, refresh_catalogue
 from eiclip.storage.code_version import code_version
+from eiclip.storage.files import digest
 from eiclip.storage.sql import read_sql
 from eiclip.train.key import training_code
-from eiclip.variants import VARIANTS
 from pipelines.factory import OWNERS, Recipe, message, table_metadata
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ PLACES = ("folder", "metadata", "images", "reviews", "files", "download", "publi
 SHOWN = 20
 
 
-def runs(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
+def runs(project: Project, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
     """The kept runs of a dataset."""
 
     @dg.asset(
@@ -44,42 +44,42 @@ def runs(house: House, name: str, dataset: DatasetSettings) -> dg.AssetsDefiniti
         f"code, versions, settings. Its recalls and ranks are in `{RUN_METRICS}` and `{RUN_RANKS}`.",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        lake = house.home.lake
-        run_id, new = keep_run(lake, _run(house, name, dataset, context))
+        lake = project.paths.lake
+        run_id, new = keep_run(lake, _run(project, name, dataset, context))
         context.log.info(f"{name}: {'kept as' if new else 'the same result as'} run {run_id}")
         refresh_catalogue(lake)
-        metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": dg.MetadataValue.md(_table(house, name))}
+        metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": dg.MetadataValue.md(_table(project, name))}
         return dg.MaterializeResult(metadata=table_metadata(lake.files(RUNS, name)) | metadata)
 
     return asset
 
 
-def _run(house: House, name: str, dataset: DatasetSettings, context: dg.AssetExecutionContext) -> Run:
-    trained = {variant: _described(house, name, variant) for variant in VARIANTS}
+def _run(project: Project, name: str, dataset: DatasetSettings, context: dg.AssetExecutionContext) -> Run:
+    trained = {variant: _described(project, name, variant) for variant in VARIANTS}
     given = dataset.model_dump(mode="json", exclude={*PLACES, "training"})
     settings = {
         "dataset": given,
         "training": {variant: described["training"] for variant, described in trained.items()},
-        "pretrained": content_of(house.home.pretrained),
-        "embedded": house.settings.embedded.model_dump() if dataset.embedded else None,
+        "pretrained": content_of(project.paths.pretrained),
+        "embedded": project.settings.embedded.model_dump() if dataset.embedded else None,
     }
-    data = {table: content_of(house.home.lake.path(table, name)) for table in DATA}
+    data = {table: content_of(project.paths.lake.path(table, name)) for table in DATA}
     return Run(
         run_id=context.run.run_id,
         dataset=name,
-        seed=house.settings.seed,
+        seed=project.settings.seed,
         settings=settings,
-        data=data | {"shards": content_of(house.home.shards(name))},
+        data=data | {"shards": content_of(project.paths.shards(name))},
         code_version=digest([training_code().digest, code_version(["assets.evaluation:_embed"]).digest]),
         device=trained[list(VARIANTS)[-1]]["device"],
         seconds=round(seconds_since_start(context), 1),
     )
 
 
-def _described(house: House, name: str, variant: str) -> dict[str, Any]:
+def _described(project: Project, name: str, variant: str) -> dict[str, Any]:
     """What a checkpoint says of its training."""
     described: dict[str, Any] = json.loads(
-        (house.home.checkpoint(name, variant) / "eiclip.json").read_text(encoding="utf-8")
+        (project.paths.checkpoint(name, variant) / "eiclip.json").read_text(encoding="utf-8")
     )
     return described
 
@@ -90,23 +90,23 @@ def seconds_since_start(context: dg.AssetExecutionContext) -> float:
     return time.time() - (record.start_time if record and record.start_time else time.time())
 
 
-def _table(house: House, name: str) -> str:
+def _table(project: Project, name: str) -> str:
     """The newest kept runs, as markdown."""
-    with connect(house.home.root) as connection:
-        result = connection.execute(read_sql("run_summary"), {"dataset": name, "shown": SHOWN})
+    with connect(project.paths.root) as connection:
+        result = connection.execute(read_sql("evaluation/run_summary"), {"dataset": name, "shown": SHOWN})
         header = [column[0] for column in result.description or ()]
         rows = [header, ["---"] * len(header), *result.fetchall()]
     return "\n".join("| " + " | ".join("–" if cell is None else str(cell) for cell in row) + " |" for row in rows)
 
 
-def catalogue(house: House) -> dg.AssetsDefinition:
+def catalogue(project: Project) -> dg.AssetsDefinition:
     """`eiclip.duckdb`: views over every table of the lake."""
 
     @dg.asset(
         key=CATALOGUE_KEY,
         deps=[
-            *([name, table] for name in house.of_table_1() for table in (*RESULTS, "data_profile")),
-            *([name, table] for name in house.of_same_style() for table in SAME_STYLE),
+            *([name, table] for name in project.of_table_1() for table in (*RESULTS, "data_profile")),
+            *([name, table] for name in project.of_same_style() for table in SAME_STYLE),
         ],
         group_name="results",
         kinds={"duckdb"},
@@ -114,8 +114,8 @@ def catalogue(house: House) -> dg.AssetsDefinition:
         description=f"`{CATALOGUE}`: a view per table, rebuilt and renamed into place; safe to keep open during a run.",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        path = refresh_catalogue(house.home.lake)
-        with connect(house.home.root) as connection:
+        path = refresh_catalogue(project.paths.lake)
+        with connect(project.paths.root) as connection:
             views = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
             counts = {view: connection.table(view).count("*").fetchall()[0][0] for view in views}
         rows = "\n".join(f"| {view} | {count:,} |" for view, count in counts.items())
@@ -126,12 +126,12 @@ def catalogue(house: House) -> dg.AssetsDefinition:
     return asset
 
 
-def report(house: House) -> dg.AssetsDefinition:
+def report(project: Project) -> dg.AssetsDefinition:
     """The HTML page, and the same content as metadata."""
 
     @dg.asset(
         key=list(REPORT_KEY),
-        deps=[CATALOGUE_KEY, *(list(key) for key in (*ablation_keys(house), *study_keys(house)))],
+        deps=[CATALOGUE_KEY, *(list(key) for key in (*ablation_keys(project), *study_keys(project)))],
         code_version=code_version(CODE).digest,
         group_name="results",
         kinds={"html"},
@@ -140,16 +140,16 @@ def report(house: House) -> dg.AssetsDefinition:
         "where it wins, gates, interventions, ablations, queries won and lost, the data, and how it was made.",
     )
     def asset(context: dg.AssetExecutionContext, recipe: Recipe) -> dg.MaterializeResult:
-        output = page(house, _about(house, recipe), seconds_since_start(context))
-        made = output.make_once(house, context)
-        message(context, house, output, made)
-        context.log.info(_summary(house, made, seconds_since_start(context)))
+        output = page(project, _about(project, recipe), seconds_since_start(context))
+        made = output.make_once(project, context)
+        message(context, project, output, made)
+        context.log.info(_summary(project, made, seconds_since_start(context)))
         texts = json.loads(output.beside[0].read_text(encoding="utf-8"))
         metadata: dict[str, Any] = {name: dg.MetadataValue.md(text) for name, text in texts.items()}
         told = {
             "reused": made.reused,
             "seconds_to_make": made.seconds,
-            "path": dg.MetadataValue.path(str(house.home.report)),
+            "path": dg.MetadataValue.path(str(project.paths.report)),
         }
         told |= {} if made.reused else {"reason": made.reason}
         return dg.MaterializeResult(metadata=metadata | told, data_version=dg.DataVersion(made.content))
@@ -157,34 +157,38 @@ def report(house: House) -> dg.AssetsDefinition:
     return asset
 
 
-def _summary(house: House, made: CachedOutput, seconds: float) -> str:
+def _summary(project: Project, made: CachedOutput, seconds: float) -> str:
     """What a person on a terminal wants to read last: leaderboards, headlines, where all lies, how long it took."""
     from eiclip.report.tables import leaderboard_markdown
 
     lines = [""]
-    with connect(house.home.root) as connection:
-        for name in house.of_table_1():
+    with connect(project.paths.root) as connection:
+        for name in project.of_table_1():
             for protocol in ("full", "sample100"):
                 lines += [f"{name}, {protocol}:", leaderboard_markdown(connection, name, protocol), ""]
     lines += [f"{name}: {sentence}" for name, sentence in made.facts["headline"].items() if sentence]
-    lines += [f"report: {house.home.report}", f"DuckDB: {house.home.root / CATALOGUE}", f"job seconds: {seconds:.0f}"]
+    lines += [
+        f"report: {project.paths.report}",
+        f"DuckDB: {project.paths.root / CATALOGUE}",
+        f"job seconds: {seconds:.0f}",
+    ]
     return "\n".join(lines)
 
 
-def _about(house: House, recipe: Recipe) -> "About":
+def _about(project: Project, recipe: Recipe) -> "About":
     """Configuration, versions, seed and hardware, as the report's last section shows them."""
     from eiclip.report.about import About, hardware, without_secrets
 
-    settings = house.settings
+    settings = project.settings
     sources = {
         f"data of {name}": "embedded catalogue" if entry.embedded else "files given in the settings"
-        for name, entry in house.datasets().items()
+        for name, entry in project.datasets().items()
     }
     trained = {
         name: settings.training.model_dump(mode="json") | entry.training | recipe.training
-        for name, entry in house.datasets().items()
+        for name, entry in project.datasets().items()
     }
     whole = {"settings": settings.model_dump(mode="json"), "training as run, by dataset": trained}
     facts = {"seed": str(settings.seed), "towers start from": without_secrets(str(settings.pretrained)), **sources}
     text = without_secrets(json.dumps(whole, indent=2, ensure_ascii=False))
-    return About(facts | hardware(house.step_device()), installed_versions(), text)
+    return About(facts | hardware(project.step_device()), installed_versions(), text)

@@ -8,12 +8,12 @@ from typing import Any
 import dagster as dg
 
 from assets.ablations import ablation_keys
-from assets.common import House
+from assets.common import Project
 from eiclip.errors import EiclipError
-from eiclip.files import digest
-from eiclip.locations import folder_stamp, stamp
-from eiclip.readers.fashiongen import SPLITS as FASHIONGEN_FILES
-from eiclip.settings import DatasetSettings
+from eiclip.readers.fashiongen.reader import SPLITS as FASHIONGEN_FILES
+from eiclip.settings.load import DatasetSettings
+from eiclip.storage.files import digest
+from eiclip.storage.locations import folder_stamp, stamp
 
 JOB = "full_eval"
 SECONDS = 60
@@ -52,11 +52,11 @@ class Cursor:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-def raw_files_sensor(house: House) -> dg.SensorDefinition:
+def raw_files_sensor(project: Project) -> dg.SensorDefinition:
     """A sensor that asks for a run when raw files are new or changed, and written to no longer.
 
     Only names, sizes, times and checksums are looked at, as the file system or the store tells them. A folder of
-    photos is not gone through: see `eiclip.locations.folder_stamp`.
+    photos is not gone through: see `eiclip.storage.locations.folder_stamp`.
     """
 
     @dg.sensor(
@@ -68,7 +68,7 @@ def raw_files_sensor(house: House) -> dg.SensorDefinition:
     )
     def raw_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         cursor = Cursor.read(context.cursor)
-        datasets = {name: dataset for name, dataset in house.datasets().items() if not dataset.embedded}
+        datasets = {name: dataset for name, dataset in project.datasets().items() if not dataset.embedded}
         changed, unsettled = look_at(datasets, cursor)
         for name, why in unsettled.items():
             context.log.info(f"{name}: {why}")
@@ -76,7 +76,7 @@ def raw_files_sensor(house: House) -> dg.SensorDefinition:
             why = "; ".join(f"{name}: {why}" for name, why in unsettled.items()) or _nothing(datasets)
             return dg.SensorResult(skip_reason=why, cursor=cursor.write())
         cursor.requests += 1
-        outside = {dg.AssetKey(key) for key in ablation_keys(house)}
+        outside = {dg.AssetKey(key) for key in ablation_keys(project)}
         request = dg.RunRequest(
             run_key=f"raw-files-{cursor.requests}-" + "-".join(changed.values()),
             tags={DATASETS_TAG: ",".join(changed)[:255]},

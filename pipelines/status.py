@@ -13,15 +13,15 @@ from typing import Any
 
 import duckdb
 
-from assets.common import House
+from assets.common import Project
 from assets.datasets import declared
 from assets.outputs import Output, PartedStep, Step
 from assets.report import recorded_page
 from assets.sources import Key
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
-from eiclip.home import Home
-from eiclip.settings import load_settings
+from eiclip.settings.load import load_settings
 from eiclip.storage.cache import read_record
+from eiclip.storage.home import Paths
 from pipelines.outcomes import last_outcomes
 
 NOT_MADE, UNUSABLE = "not made yet", "a source cannot be used"
@@ -46,18 +46,18 @@ class Status:
         return "/".join(self.key)
 
 
-def statuses(house: House) -> Iterator[Status]:
+def statuses(project: Project) -> Iterator[Status]:
     """Every output, in an order in which they can be made."""
-    last = last_outcomes(house.home)
+    last = last_outcomes(project.paths)
     said: dict[Key, str] = {}
-    steps: list[Step | PartedStep] = [*declared(house)]
-    if (page := recorded_page(house)) is not None:
+    steps: list[Step | PartedStep] = [*declared(project)]
+    if (page := recorded_page(project)) is not None:
         steps.append(Step("results__report", "results", [page]))
     for step in steps:
         found = (
-            _of_parts(house, step, last)
+            _of_parts(project, step, last)
             if isinstance(step, PartedStep)
-            else (_of(house, o, last) for o in step.declared())
+            else (_of(project, o, last) for o in step.declared())
         )
         for status, upstream in found:
             behind = [f"{'/'.join(key)} {said[key]}" for key in upstream if key in said]
@@ -68,40 +68,40 @@ def statuses(house: House) -> Iterator[Status]:
             yield status
 
 
-def _of(house: House, output: Output, last: dict[str, dict[str, Any]]) -> tuple[Status, Sequence[Key]]:
-    reason = _why(house, output)
-    known, _ = read_record(output.at(house))
+def _of(project: Project, output: Output, last: dict[str, dict[str, Any]]) -> tuple[Status, Sequence[Key]]:
+    reason = _why(project, output)
+    known, _ = read_record(output.at(project))
     made, seconds = (str(known.get("made", "")), float(known["seconds"])) if known else ("", None)
     outcome = last.get("/".join(output.key), {}).get("outcome", "made")
     state = "not made" if reason == NOT_MADE else "stale" if reason else str(outcome)
     return Status(output.key, state, "" if state == "not made" else reason, made, seconds), output.upstream()
 
 
-def _why(house: House, output: Output) -> str:
-    if read_record(output.at(house))[1] == NOT_MADE:
+def _why(project: Project, output: Output) -> str:
+    if read_record(output.at(project))[1] == NOT_MADE:
         return NOT_MADE
     try:
-        return output.why_stale(house) or ""
+        return output.why_stale(project) or ""
     except CorruptOutputError as error:
         return f"{UNUSABLE}: {error}"
 
 
 def _of_parts(
-    house: House, step: PartedStep, last: dict[str, dict[str, Any]]
+    project: Project, step: PartedStep, last: dict[str, dict[str, Any]]
 ) -> Iterator[tuple[Status, Sequence[Key]]]:
     """An asset in parts, as one line."""
     upstream = [(step.key[0], *source.split("/")) for source in step.upstream]
     try:
         parts = step.plan({})
-        reasons = {part: _why(house, step.part({}, part)) for part in parts}
+        reasons = {part: _why(project, step.part({}, part)) for part in parts}
     except (EiclipError, OSError, duckdb.Error):  # what tells the parts is not there
         yield Status(step.key, "not made"), upstream
         return
     stale = {part: reason for part, reason in reasons.items() if reason}
     if not stale:
-        contents = {part: read_record(step.part({}, part).at(house))[0] for part in parts}
+        contents = {part: read_record(step.part({}, part).at(project))[0] for part in parts}
         known = {part: str(record["content"]) for part, record in contents.items() if record}
-        stale = {"/".join(output.key): why for output in step.whole({}, known) if (why := _why(house, output))}
+        stale = {"/".join(output.key): why for output in step.whole({}, known) if (why := _why(project, output))}
     if not stale:
         outcomes = {last.get("/".join((*step.key, part)), {}).get("outcome") for part in parts}
         yield Status(step.key, "reused" if outcomes == {"reused"} else "made"), upstream
@@ -128,10 +128,10 @@ def print_status(dataset: str | None = None, *, only_stale: bool = False) -> Non
         SettingsError: no such dataset.
     """
     settings = load_settings()
-    house = House(settings, Home(settings.home))
+    project = Project(settings, Paths(settings.home))
     if dataset is not None and dataset not in settings.datasets:
         raise SettingsError(f"no dataset {dataset!r}: there are {', '.join(settings.datasets)}")
-    found = [status for status in statuses(house) if dataset in (None, status.key[0])]
+    found = [status for status in statuses(project) if dataset in (None, status.key[0])]
     shown = [status for status in found if not only_stale or status.state not in ("made", "reused")]
     width = max((len(status.name) for status in shown), default=0)
     for status in shown:

@@ -17,7 +17,7 @@ from pathlib import Path
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dagster_pipes
 
 from eiclip.errors import EiclipError
-from eiclip.lifeline import die_with_parent
+from eiclip.system.processes import die_with_parent
 
 logger = logging.getLogger("eiclip")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from eiclip.files import write_json
+from eiclip.storage.files import write_json
 from eiclip.train.job import TrainJob
 from eiclip.train.key import training_code
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from eiclip.lifeline import PROC, started_at
+from eiclip.system.processes import PROC, started_at
 
 SLACK = 60.0
 """Seconds by which the clocks of events and of processes may differ: clocks are set right now and then, and a number is

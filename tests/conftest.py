@@ -10,10 +10,10 @@ from PIL import Image
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
+from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
+from eiclip.settings.training import TrainingSettings
 from eiclip.shards import Sample, encode_photo
-from eiclip.training_settings import TrainingSettings
-from eiclip.variants import get_variant
 
 
 class SmallShop:

@@ -21,7 +21,7 @@ WRITER = """
 import os, pathlib, sys
 from benchmarks.crash.fuse import light
 light()
-from eiclip.files import write_text
+from eiclip.storage.files import write_text
 for number in range(3):
     write_text(pathlib.Path(sys.argv[1]) / f"file{number}", "x" * 100)
 """

@@ -9,14 +9,14 @@ import pytest
 from PIL import ExifTags, Image
 
 import eiclip
-from eiclip.embeddings import embeddings_table
 from eiclip.errors import RawDataError, SettingsError, WeightsError
-from eiclip.gates import gate_weights
+from eiclip.evaluation.embedding_tables import embeddings_table
+from eiclip.evaluation.gates import gate_weights
 from eiclip.inference import EntityClip
 from eiclip.model.entity_clip import save_checkpoint
+from eiclip.model.variants import VARIANTS, compose_text
 from eiclip.readers.photo_files import decode_rgb
 from eiclip.shards import Sample, encode_photo, fit_square, shard_paths, write_shards
-from eiclip.variants import VARIANTS, compose_text
 
 CLOSE = 1e-5
 """Of embeddings whose batches differ; where batches are the same, so are embeddings."""

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from eiclip.readers.base import Listing, PhotoFacts, Rejected
-from eiclip.readers.table import TableReader
-from eiclip.settings import load_settings
+from eiclip.readers.table.reader import TableReader
+from eiclip.settings.load import load_settings
 
 PAGE = (Path(__file__).parents[1] / "docs" / "own_catalogue.md").read_text(encoding="utf-8")
 

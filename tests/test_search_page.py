@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eiclip.cli import command_line
 from eiclip.search import Query, SearchEngine
+from eiclip.search.cli import command_line
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from tests.search.conftest import small_home
 

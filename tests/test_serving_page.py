@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eiclip.embeddings import embeddings_table
-from eiclip.home import Home
+from eiclip.evaluation.embedding_tables import embeddings_table
 from eiclip.model.entity_clip import save_checkpoint
 from eiclip.model.sources import HUB
 from eiclip.report.model_card import FILE as CARD
 from eiclip.shards import shard_paths, write_shards
 from eiclip.storage.cache import LOG_FILE
 from eiclip.storage.catalogue import refresh_catalogue
+from eiclip.storage.home import Paths
 
 PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
 
@@ -23,7 +23,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="u
 def done(tmp_path_factory, shop):
     """What the page's Python leaves behind, run in a folder with a home and two photos."""
     folder = tmp_path_factory.mktemp("serving")
-    home = Home(folder / "data")
+    home = Paths(folder / "data")
     model = shop.model()
     save_checkpoint(model, home.checkpoint("fashiongen", "eiclip"), {})
     write_shards((("test", sample) for sample in shop.samples()), home.shards("fashiongen"), photo_size=64)

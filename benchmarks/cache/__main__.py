@@ -212,14 +212,14 @@ def _remade(given: tuple[Path, bool, list[str]]) -> Any:
 
 def _timed(quick: bool) -> tuple[float, int]:
     """Seconds that all outputs' code versions take, and how many there are."""
-    from assets.common import House
+    from assets.common import Project
     from assets.outputs import Step
     from benchmarks.cache.home import steps_of, tiny_settings
-    from eiclip.home import Home
     from eiclip.storage.code_version import code_version
+    from eiclip.storage.home import Paths
 
     settings = tiny_settings(Path("nowhere"), quick)
-    steps = steps_of(House(settings, Home(settings.home)), quick)
+    steps = steps_of(Project(settings, Paths(settings.home)), quick)
     made_by = [output.made_by for step in steps if isinstance(step, Step) for output in step.declared()]
     made_by += [step.made_by for step in steps if not isinstance(step, Step)]
     began = time.perf_counter()
@@ -230,17 +230,17 @@ def _timed(quick: bool) -> tuple[float, int]:
 
 def _versions(given: tuple[Path, Sequence[Function], int, bool]) -> list[list[int] | None]:
     """Of each function: how many outputs would be made again, of how many; None where nothing can be changed in it."""
-    from assets.common import House
+    from assets.common import Project
     from assets.outputs import Step
     from benchmarks.cache.home import steps_of, tiny_settings
     from eiclip.errors import EiclipError
-    from eiclip.home import Home
     from eiclip.storage import code_version as versions
+    from eiclip.storage.home import Paths
 
     tree, functions, seed, quick = given
     settings = tiny_settings(tree / "nowhere", quick)
-    house, draw = House(settings, Home(settings.home)), random.Random(seed)
-    steps = steps_of(house, quick)
+    project, draw = Project(settings, Paths(settings.home)), random.Random(seed)
+    steps = steps_of(project, quick)
     made_by = {output.key: output.made_by for step in steps if isinstance(step, Step) for output in step.declared()}
     made_by |= {step.key: step.made_by for step in steps if not isinstance(step, Step)}
 

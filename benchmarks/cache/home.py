@@ -14,15 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.common import House
+from assets.common import Project
 from assets.datasets import declared
 from assets.outputs import Output, PartedStep, Step
 from assets.report import page
-from eiclip.home import Home
 from eiclip.report.about import About
-from eiclip.settings import AMAZON, FASHIONGEN, STYLES, Settings, load_settings
+from eiclip.settings.load import AMAZON, FASHIONGEN, STYLES, Settings, load_settings
 from eiclip.storage.cache import LOG_FILE, compared, read_record, recorded
 from eiclip.storage.catalogue import refresh_catalogue
+from eiclip.storage.home import Paths
 from eiclip.train.job import TrainJob
 
 SIZES = {
@@ -85,13 +85,13 @@ class Made:
         self.inputs[name], self.codes[name] = compared(inputs), str(inputs["code"]["version"])
 
 
-def steps_of(house: House, quick: bool = False) -> list[Step | PartedStep]:
+def steps_of(project: Project, quick: bool = False) -> list[Step | PartedStep]:
     """Every declared step but most studies, and the report; `quick`: as far as no model is trained."""
-    found = [step for step in declared(house) if not (isinstance(step, PartedStep) and step.trains)]
+    found = [step for step in declared(project) if not (isinstance(step, PartedStep) and step.trains)]
     if quick:
         return [step for step in found if step.group.endswith(("/ingestion", "/relations", "/shards", "/profile"))]
-    found += [step for step in declared(house) if step.assets()[0] in STUDIES]
-    return [*found, Step("results__report", "results", [page(house, About())])]
+    found += [step for step in declared(project) if step.assets()[0] in STUDIES]
+    return [*found, Step("results__report", "results", [page(project, About())])]
 
 
 def make_all(home: Path, *, quick: bool = False, forget: Collection[str] = (), watch: bool = False) -> Made:
@@ -106,18 +106,18 @@ def make_all(home: Path, *, quick: bool = False, forget: Collection[str] = (), w
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     settings = tiny_settings(home, quick)
-    house, made = House(settings, Home(settings.home)), Made()
+    project, made = Project(settings, Paths(settings.home)), Made()
     context = SimpleNamespace(log=LOG, run=SimpleNamespace(run_id="tiny"))
-    for step in steps_of(house, quick):
-        for name, output in outputs_of(house, step):
-            place = output.at(house)
+    for step in steps_of(project, quick):
+        for name, output in outputs_of(project, step):
+            place = output.at(project)
             made.places[name] = str(place.relative_to(settings.home))
             if name in forget:
                 place.with_name(f"{place.name}.made.json").unlink(missing_ok=True)
             try:
-                made.note(name, recorded(output.made_from(house)))
+                made.note(name, recorded(output.made_from(project)))
                 with _watched(made.called.setdefault(name, [])) if watch else contextlib.nullcontext():
-                    output.make_once(house, context, Here())
+                    output.make_once(project, context, Here())
             except Exception as error:
                 made.failed, made.error = name, repr(error)[:200]
                 return made
@@ -125,7 +125,7 @@ def make_all(home: Path, *, quick: bool = False, forget: Collection[str] = (), w
             assert known is not None
             made.note(name, known["inputs"])
             made.contents[name] = known["content"]
-        refresh_catalogue(house.home.lake)
+        refresh_catalogue(project.paths.lake)
     return made
 
 
@@ -147,7 +147,7 @@ def _watched(called: list[tuple[str, str]]) -> Iterator[None]:
         called += sorted({(code.co_filename, code.co_qualname) for code in seen})
 
 
-def outputs_of(house: House, step: Step | PartedStep) -> Iterator[tuple[str, Output]]:
+def outputs_of(project: Project, step: Step | PartedStep) -> Iterator[tuple[str, Output]]:
     """The outputs of a step with their names, each asked for once those before it are made."""
     if isinstance(step, Step):
         yield from (("/".join(output.key), output) for output in step.declared())
@@ -158,7 +158,7 @@ def outputs_of(house: House, step: Step | PartedStep) -> Iterator[tuple[str, Out
     for label in step.plan({}):
         output = step.part({}, label)
         yield "/".join(output.key), output
-        known, _ = read_record(output.at(house))
+        known, _ = read_record(output.at(project))
         assert known is not None
         parts[label] = known["content"]
     yield from (("/".join(output.key), output) for output in step.whole({}, parts))

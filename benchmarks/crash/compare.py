@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from eiclip.files import digest, sha256_file
-from eiclip.lifeline import PROC
 from eiclip.storage.catalogue import CATALOGUE
+from eiclip.storage.files import digest, sha256_file
+from eiclip.system.processes import PROC
 from pipelines.outcomes import LOG
 
 TIMES = {"seconds", "pairs_per_second", "made", "reason"}

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from eiclip.settings.training import HardwareSettings, TrainingSettings
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.train.job import TrainJob
-from eiclip.training_settings import HardwareSettings, TrainingSettings
 
 BRANDS = ("diesel", "coach")
 SIZE = 64

@@ -53,7 +53,7 @@ POINTS = (
     Point("an old state half removed", "shutil:rmtree", "half", STATES - 2, among="/step-"),
     Point("between two epochs", "eiclip.train.loader:Loader.epoch", calls=EPOCHS),
     Point("after the last step, before the evaluation", "eiclip.train.loop:embed_samples"),
-    Point("in the evaluation, the photos embedded and the texts not", "eiclip.embed:embed_images", "after"),
+    Point("in the evaluation, the photos embedded and the texts not", "eiclip.evaluation.embed:embed_images", "after"),
     Point("the checkpoint's entity encoders half written", "eiclip.model.entity_clip:save_file", "half"),
     Point("the checkpoint written, not yet under its name", "pathlib:Path.rename", among="/.model."),
     Point("the checkpoint under its name, all states still there", "eiclip.train.state:States.clear"),

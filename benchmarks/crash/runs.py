@@ -71,8 +71,8 @@ class Runs:
 
 
 def dagster_job(name: str) -> list[str]:
-    """The command that executes a job of the small house."""
-    return [sys.executable, "-m", "dagster", "job", "execute", "-m", "benchmarks.crash.house", "-j", name]
+    """The command that executes a job of the small project."""
+    return [sys.executable, "-m", "dagster", "job", "execute", "-m", "benchmarks.crash.location", "-j", name]
 
 
 def start(command: list[str], folder: Path, more: dict[str, str]) -> "subprocess.Popen[bytes]":

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from eiclip.settings import DatasetSettings
+from eiclip.settings.load import DatasetSettings
 
 Plan = dict[str, Any]
 """What Hypothesis drew: plain values that say in full what a mutation does, so that a failure can be told."""

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.fuzz.case import OUTSIDE, RAW, Case, Place
-from eiclip.readers.fashiongen import SPLITS
-from eiclip.settings import ColumnSettings, DatasetSettings
+from eiclip.readers.fashiongen.reader import SPLITS
+from eiclip.settings.load import ColumnSettings, DatasetSettings
 
 SECRET = "sesame-7f3a91"
 SIDE = 16

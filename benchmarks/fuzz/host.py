@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fuzz.case import HOME, OUTSIDE
-from eiclip.settings import DatasetSettings
+from eiclip.settings.load import DatasetSettings
 
 SECONDS = 10.0
 MEBIBYTES = 1024

@@ -8,11 +8,11 @@ import duckdb
 import pyarrow as pa
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.home import Home
-from eiclip.photos import list_parts, part_rows_of, write_photos
 from eiclip.readers.open import open_reader
-from eiclip.records import write_records
-from eiclip.settings import DatasetSettings
+from eiclip.readers.photos import list_parts, part_rows_of, write_photos
+from eiclip.readers.records import write_records
+from eiclip.settings.load import DatasetSettings
+from eiclip.storage.home import Paths
 from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
 
@@ -28,7 +28,7 @@ _BESIDE: dict[str, dict[str, pa.DataType]] = {  # relations of other assets, her
 def ingest(home: Path, dataset: DatasetSettings) -> dict[str, Any]:
     """Ingest a dataset; returns status (done | refused | error) and message, and raises nothing."""
     try:
-        _ingest(Home(home), dataset)
+        _ingest(Paths(home), dataset)
     except (RawDataError, SettingsError) as error:
         return {"status": "refused", "message": str(error)}
     except BaseException:
@@ -36,7 +36,7 @@ def ingest(home: Path, dataset: DatasetSettings) -> dict[str, Any]:
     return {"status": "done", "message": ""}
 
 
-def _ingest(home: Home, dataset: DatasetSettings) -> None:
+def _ingest(home: Paths, dataset: DatasetSettings) -> None:
     lake = home.lake
     write_records(open_reader(home, NAME, dataset), NAME, lake.path("records", NAME))
     listed = lake.files("records", NAME)
@@ -59,19 +59,19 @@ def unit_of(dataset: DatasetSettings) -> str:
     return "line" if dataset.kind == "amazon" else "row"
 
 
-def _relation(home: Home, table: str, sources: tuple[str, ...], parameters: dict[str, Any]) -> None:
+def _relation(home: Paths, table: str, sources: tuple[str, ...], parameters: dict[str, Any]) -> None:
     files = {source: home.lake.files(source, NAME) for source in sources}
     home.lake.query(table, home.lake.path(table, NAME), files, parameters)
 
 
-def _check_accounts(home: Home) -> None:
+def _check_accounts(home: Paths) -> None:
     with duckdb.connect() as connection:
         open_views(connection, {table: home.lake.files(table, NAME) for table in ("records", "images", "quarantine")})
         offenders = connection.sql(read_sql("checks/rows_in_are_used_or_quarantined")).fetchall()
     assert not offenders, f"records, images, quarantined: {offenders}"
 
 
-def _load_photos(home: Home, dataset: DatasetSettings) -> None:
+def _load_photos(home: Paths, dataset: DatasetSettings) -> None:
     """Whatever became an image can be loaded, as the shards will do."""
     with duckdb.connect() as connection:
         open_views(connection, {"images": home.lake.files("images", NAME)})

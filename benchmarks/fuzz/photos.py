@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.fuzz.case import OUTSIDE, RAW, Case, FuzzClass, Plan
 from benchmarks.fuzz.datasets import COLUMNS, PRODUCTS, Line, encoded, good_lines, record, write_lines
 from benchmarks.fuzz.hdf5 import FLIPS, FRACTIONS
-from eiclip.settings import DatasetSettings
+from eiclip.settings.load import DatasetSettings
 
 FILES = ("amazon2018", "jsonl", "csv")
 BAD = 2

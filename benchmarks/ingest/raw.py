@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 
-from eiclip.embedded import write_amazon, write_fashiongen
+from eiclip.synthetic import write_amazon, write_fashiongen
 
 PACK = Path(__file__).resolve().parents[3] / "shared/tools/raw_from_pack.py"
 FASHIONGEN = "fashiongen_256_256_train.h5"

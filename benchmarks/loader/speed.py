@@ -72,7 +72,7 @@ def _on(cores: list[int]) -> None:
     """As the trainer: one thread of torch's, freed memory kept, workers forked."""
     import torch
 
-    from eiclip.memory import keep_freed_memory
+    from eiclip.system.memory import keep_freed_memory
 
     os.sched_setaffinity(0, cores)
     multiprocessing.set_start_method("fork", force=True)
@@ -84,9 +84,9 @@ def _model() -> "EntityClipModel":
     from eiclip.model.entity_clip import EntityClipModel
     from eiclip.model.sources import SMALL
     from eiclip.model.towers import new_towers
+    from eiclip.model.variants import get_variant
     from eiclip.model.vocabulary import Vocabulary
-    from eiclip.training_settings import TrainingSettings
-    from eiclip.variants import get_variant
+    from eiclip.settings.training import TrainingSettings
 
     names = {"brand": [f"brand {n}" for n in range(BRANDS)], "season": [f"season {n}" for n in range(SEASONS)]}
     vocabulary = Vocabulary({group: ["<unk>", *known] for group, known in names.items()}, {})
@@ -99,8 +99,8 @@ def prepare_ours(folder: str, cores: list[int], rank: int, ranks: int, workers: 
     """A warm epoch of the loader, normalised on the CPU."""
     _on(cores)
     from eiclip.model.inputs import ModelInputs, normalise
+    from eiclip.settings.training import HardwareSettings
     from eiclip.train.loader import Loader
-    from eiclip.training_settings import HardwareSettings
 
     model, hardware = _model(), HardwareSettings(workers=workers)
     shards, inputs = Path(folder) / "shards", ModelInputs.of(model)

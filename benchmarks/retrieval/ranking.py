@@ -102,8 +102,8 @@ def _tensors(arrays: tuple[np.ndarray, ...]) -> "tuple[Tensor, ...]":
 
 
 def rank(sides: Sides) -> dict[str, float]:
-    """As `eiclip.retrieval` does."""
-    from eiclip.retrieval import ranked
+    """As `eiclip.evaluation.ranking` does."""
+    from eiclip.evaluation.ranking import ranked
 
     found = [ranked(*_tensors(given)) for given in sides.directions()]
     return {"first": float(sum(int((one.rank_Q == 1).sum()) for one in found))}
@@ -113,8 +113,8 @@ def multiply(sides: Sides) -> dict[str, float]:
     """Products in chunks as large as ours and laid out like them, into memory that is there."""
     import torch
 
-    from eiclip.retrieval import MEMORY
-    from eiclip.scores import Sizes, block, stride
+    from eiclip.evaluation.ranking import MEMORY
+    from eiclip.evaluation.score_counts import Sizes, block, stride
 
     for given in sides.directions():
         query_QD, candidate_ND, *_ = _tensors(given)

@@ -15,7 +15,7 @@ import duckdb
 
 from benchmarks.measure import GIB, Prepare, Run, Work, interleaved, line, median, say
 from benchmarks.same_style.mining_data import Drawn, draw
-from eiclip.same_style_settings import LogColumns, MiningSettings
+from eiclip.settings.same_style import LogColumns, MiningSettings
 
 ROWS, ITEMS = 10_000_000, 200_000
 MEMORY_GOAL = 4.0

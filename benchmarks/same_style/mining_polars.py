@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.same_style.mining_data import Drawn
-from eiclip.same_style_settings import MiningSettings
+from eiclip.settings.same_style import MiningSettings
 
 PAIR = ["first", "second"]
 PAIRS_AT_ONCE = 200_000

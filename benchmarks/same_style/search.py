@@ -98,13 +98,13 @@ def drawn_engine(products: int, width: int) -> Any:
     from eiclip.model.entity_clip import EntityClipModel
     from eiclip.model.sources import SMALL
     from eiclip.model.towers import new_towers
+    from eiclip.model.variants import get_variant
     from eiclip.model.vocabulary import Vocabulary
     from eiclip.search.engine import SearchEngine
     from eiclip.search.index import SearchIndex
     from eiclip.search.linking import Known, Linker
     from eiclip.search.photos import PhotoShelf
-    from eiclip.training_settings import TrainingSettings
-    from eiclip.variants import get_variant
+    from eiclip.settings.training import TrainingSettings
 
     random = np.random.default_rng(0)
     brands = [f"brand{number}" for number in range(BRANDS)]

@@ -12,7 +12,7 @@ import os
 from benchmarks.training import card
 from benchmarks.training.figures import FIGURES, Plan, measure
 from benchmarks.training.steps import Case
-from eiclip.devices import pick_device
+from eiclip.system.devices import pick_device
 
 
 def main() -> None:

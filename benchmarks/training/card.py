@@ -18,8 +18,8 @@ from benchmarks.training import data, peer, steps
 from benchmarks.training.steps import Case
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.towers import image_size, save_towers
+from eiclip.settings.training import HardwareSettings
 from eiclip.train.loader import Loader
-from eiclip.training_settings import HardwareSettings
 
 MODELS = ("ViT-B-32", "ViT-B-16")
 BATCHES = (128, 1024)

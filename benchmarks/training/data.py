@@ -8,11 +8,11 @@ import h5py
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.embedded.fashiongen import write_fashiongen
 from eiclip.model.vocabulary import UNKNOWN
+from eiclip.settings.training import HardwareSettings, TrainingSettings
 from eiclip.shards import Sample, encode_photo, write_shards
+from eiclip.synthetic.fashiongen import write_fashiongen
 from eiclip.train.job import TrainJob
-from eiclip.training_settings import HardwareSettings, TrainingSettings
 
 GROUPS = ("brand", "subcategory", "season", "composition")
 PRODUCTS = 1600

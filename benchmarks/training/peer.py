@@ -16,10 +16,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.training.data import job
-from eiclip.files import write_json
+from eiclip.settings.training import HardwareSettings, TrainingSettings
 from eiclip.shards import read_manifest
 from eiclip.storage.cache import LOG_FILE
-from eiclip.training_settings import HardwareSettings, TrainingSettings
+from eiclip.storage.files import write_json
 
 SKIPPED = 2
 """Lines of a log that are not counted: they hold the start of workers and caches."""

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Work, memory_now, peak_memory
-from eiclip.devices import mixed_precision, use_threads
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import image_size, new_towers
+from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import UNKNOWN, Vocabulary
+from eiclip.settings.training import HardwareSettings, TrainingSettings
+from eiclip.system.devices import mixed_precision, use_threads
 from eiclip.train.encoder import Encoder
 from eiclip.train.optimizers import Optimizers
-from eiclip.training_settings import HardwareSettings, TrainingSettings
-from eiclip.variants import get_variant
 
 EMBEDDED = {"brand": 190, "subcategory": 40, "season": 12, "composition": 500}
 FASHIONGEN = {"brand": 786, "subcategory": 121, "season": 12, "composition": 16_844}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from benchmarks.training import steps
 from benchmarks.training.steps import Case
-from eiclip.devices import use_threads
+from eiclip.settings.training import HardwareSettings
+from eiclip.system.devices import use_threads
 from eiclip.train.world import joined
-from eiclip.training_settings import HardwareSettings
 
 
 def seconds(case: Case, processes: int) -> float:

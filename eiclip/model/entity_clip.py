@@ -22,15 +22,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eiclip.errors import NonFiniteError, WeightsError
-from eiclip.files import sha256_file, whole_folder, write_json
 from eiclip.model.entities import EntityFusion, FusedEntities
 from eiclip.model.losses import LossTerms, Pairs, contrastive_loss, unit
 from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
+from eiclip.model.variants import Variant, get_variant
 from eiclip.model.views import ViewFusion, joint_view
 from eiclip.model.vocabulary import Vocabulary
+from eiclip.settings.training import LossTerm, TrainingSettings
 from eiclip.storage.cache import LOG_FILE, MANIFEST
-from eiclip.training_settings import LossTerm, TrainingSettings
-from eiclip.variants import Variant, get_variant
+from eiclip.storage.files import sha256_file, whole_folder, write_json
 
 ENTITIES_FILE, VIEWS_FILE = "entities.safetensors", "views.safetensors"
 Gather = Callable[[Tensor], Tensor]

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.towers import context_length, image_size, pixel_statistics, tokenize
+from eiclip.model.variants import Variant, compose_text
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.shards import Sample
-from eiclip.variants import Variant, compose_text
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,28 @@ class ModelInputs:
         towers = model.towers
         return cls(model.variant, model.vocabulary, first, image_size(towers), context_length(towers))
 
-    def text(self, description: str, entities: Mapping[str, str], left_out: str = "") -> str:
-        """The text that the variant reads: row 3's has the entities too, but for those of the group `left_out`."""
+    def text(self, description: str, entities: Mapping[str, str], excluded_group: str = "") -> str:
+        """The text that the variant reads: row 3's has the entities too, but for those of `excluded_group`."""
         if not self.variant.entities_as_text:
             return description
         groups = self.vocabulary.groups
-        return compose_text(description, entities, groups, entities_first=self.entities_first, left_out=left_out)
+        return compose_text(
+            description, entities, groups, entities_first=self.entities_first, excluded_group=excluded_group
+        )
 
     def token_ids(self, texts: Sequence[str]) -> Tensor:
         """Token ids (B, L), cut to the longest of the texts."""
         return tokenize(list(texts), self.context_length)
 
-    def entity_ids(self, entities: Sequence[Mapping[str, str]], left_out: str = "") -> Tensor:
-        """Entity ids (B, K): -1 where one is missing or its group `left_out`, 0 where training never saw it."""
-        ids_BK = torch.tensor([self.vocabulary.encode(tags, left_out) for tags in entities], dtype=torch.int64)
+    def entity_ids(self, entities: Sequence[Mapping[str, str]], excluded_group: str = "") -> Tensor:
+        """Entity ids (B, K): -1 where one is missing or its group `excluded_group`, 0 where training never saw it."""
+        ids_BK = torch.tensor([self.vocabulary.encode(tags, excluded_group) for tags in entities], dtype=torch.int64)
         return ids_BK.reshape(len(entities), -1)
 
-    def of_texts(self, samples: Sequence[Sample], left_out: str = "") -> tuple[Tensor, Tensor]:
+    def of_texts(self, samples: Sequence[Sample], excluded_group: str = "") -> tuple[Tensor, Tensor]:
         """Token ids (B, L) and entity ids (B, K) of samples."""
-        texts = [self.text(sample.description, sample.entities, left_out) for sample in samples]
-        return self.token_ids(texts), self.entity_ids([sample.entities for sample in samples], left_out)
+        texts = [self.text(sample.description, sample.entities, excluded_group) for sample in samples]
+        return self.token_ids(texts), self.entity_ids([sample.entities for sample in samples], excluded_group)
 
 
 BLOCK = 2**17

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from eiclip.training_settings import LossTerm
+from eiclip.settings.training import LossTerm
 
 NO_CANDIDATE = -1e4
 """Score of what is no candidate: its share of the softmax is 0 in every precision."""

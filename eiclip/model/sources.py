@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eiclip.errors import WeightsError
-from eiclip.files import sha256_file
+from eiclip.storage.files import sha256_file
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eiclip.model.losses import NO_CANDIDATE
-from eiclip.training_settings import StyleLossSettings
+from eiclip.settings.training import StyleLossSettings
 
 VIEW_OF = {"i": 0, "t": 1, "m": 2}
 """Place of a view in `Views`, by its letter in the names of view pairs."""

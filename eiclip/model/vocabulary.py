@@ -43,10 +43,10 @@ class Vocabulary:
         """Id of `entity` within `group`; 0 (`<unk>`) where training did not see it, or too rarely."""
         return self._ids[group].get(entity, UNKNOWN_ID)
 
-    def encode(self, entities: Mapping[str, str], left_out: str = "") -> list[int]:
-        """Ids (K) of a product's entities: -1 where one is missing or its group is `left_out`, 0 where it is unseen."""
+    def encode(self, entities: Mapping[str, str], excluded_group: str = "") -> list[int]:
+        """Ids (K) of a product's entities: -1 for a missing one or `excluded_group`'s, 0 for an unseen one."""
         return [
-            self.entity_id(group, entities[group]) if group in entities and group != left_out else MISSING_ID
+            self.entity_id(group, entities[group]) if group in entities and group != excluded_group else MISSING_ID
             for group in self.groups
         ]
 

@@ -1,8 +1,12 @@
-"""Readers of raw product data: files in the layouts people hold -> rows and photos."""
+"""Readers of raw product data: files in the layouts people hold become rows and photos.
 
-from eiclip.readers.amazon import AmazonReader
+A row that cannot be used is handed on with its place and the reason; which rows make a product is decided in
+`sql/ingest/`.
+"""
+
+from eiclip.readers.amazon.reader import AmazonReader
 from eiclip.readers.base import Listing, RawReader, Rejected
-from eiclip.readers.fashiongen import FashionGenReader
-from eiclip.readers.table import TableReader
+from eiclip.readers.fashiongen.reader import FashionGenReader
+from eiclip.readers.table.reader import TableReader
 
 __all__ = ["AmazonReader", "FashionGenReader", "Listing", "RawReader", "Rejected", "TableReader"]

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from eiclip.home import Home
-from eiclip.locations import local_file, local_files, local_folder
-from eiclip.readers.amazon import AmazonReader
+from eiclip.readers.amazon.reader import AmazonReader
 from eiclip.readers.base import RawReader
-from eiclip.readers.fashiongen import SPLITS, FashionGenReader
-from eiclip.readers.table import TableReader
-from eiclip.settings import DatasetSettings
+from eiclip.readers.fashiongen.reader import SPLITS, FashionGenReader
+from eiclip.readers.table.reader import TableReader
+from eiclip.settings.load import DatasetSettings
+from eiclip.storage.home import Paths
+from eiclip.storage.locations import local_file, local_files, local_folder
 
 STYLES_FILE = "products.parquet"
 """Raw file of the embedded catalogue of styles."""
 
 
-def open_reader(home: Home, name: str, dataset: DatasetSettings) -> RawReader:
+def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
     """The reader of a dataset's raw files; what is at a URL is fetched first.
 
     Raises:
@@ -26,14 +26,14 @@ def open_reader(home: Home, name: str, dataset: DatasetSettings) -> RawReader:
     return _amazon(home, name, dataset) if dataset.kind == "amazon" else _table(home, name, dataset)
 
 
-def _fashiongen(home: Home, name: str, dataset: DatasetSettings) -> FashionGenReader:
+def _fashiongen(home: Paths, name: str, dataset: DatasetSettings) -> FashionGenReader:
     if dataset.folder is None:
         return FashionGenReader(home.raw(name), dataset.entity_groups)
     files = [local_file(f"{dataset.folder.rstrip('/')}/{file}", home.fetched(name)) for file in SPLITS]
     return FashionGenReader(files[0].parent, dataset.entity_groups)
 
 
-def _amazon(home: Home, name: str, dataset: DatasetSettings) -> AmazonReader:
+def _amazon(home: Paths, name: str, dataset: DatasetSettings) -> AmazonReader:
     metadata, images = home.raw(name) / "meta_Fashion.json.gz", home.raw(name) / "images"
     if dataset.metadata is not None:
         metadata = local_file(dataset.metadata, home.fetched(name))
@@ -44,7 +44,7 @@ def _amazon(home: Home, name: str, dataset: DatasetSettings) -> AmazonReader:
     return AmazonReader(metadata, images, dataset.entity_groups, downloads=downloads, subset=dataset.subset)
 
 
-def _table(home: Home, name: str, dataset: DatasetSettings) -> TableReader:
+def _table(home: Paths, name: str, dataset: DatasetSettings) -> TableReader:
     # The embedded catalogue of styles names no files: the settings ask a table for its own.
     embedded = [home.raw(name) / STYLES_FILE]
     files = embedded if dataset.files is None else local_files(dataset.files, home.fetched(name))
@@ -52,5 +52,5 @@ def _table(home: Home, name: str, dataset: DatasetSettings) -> TableReader:
     return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads=home.downloads(name))
 
 
-def _images(home: Home, name: str, dataset: DatasetSettings) -> Path | None:
+def _images(home: Paths, name: str, dataset: DatasetSettings) -> Path | None:
     return None if dataset.images is None else local_folder(dataset.images, home.fetched(name) / "images")

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import imagehash
+import numpy as np
 from PIL import Image, ImageOps
 
 from eiclip.errors import RawDataError
-from eiclip.files import digest
 from eiclip.readers.base import PhotoFacts, UnusablePhotoError
-from eiclip.readers.photo_hash import perceptual_hash
+from eiclip.storage.files import digest
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")  # in order of preference
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -161,3 +162,12 @@ def photo_bytes(path: Path, ref: str) -> bytes:
 def _rank(name: str) -> int:
     extension = Path(name).suffix.lower()
     return EXTENSIONS.index(extension) if extension in EXTENSIONS else len(EXTENSIONS)
+
+
+def perceptual_hash(photo: Image.Image) -> int:
+    """The photo's 64-bit pHash (signs of its lowest 8 x 8 cosine frequencies): like photos differ in few bits.
+
+    Size, compression and, since it is of the brightness alone, much of the colour do not change it.
+    """
+    bits = imagehash.phash(photo).hash
+    return int(np.packbits(bits).view(">i8")[0])

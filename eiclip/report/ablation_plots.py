@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from eiclip.ablations.trials import AS_TEXT, EQUAL, OURS
+from eiclip.model.variants import VARIANTS
 from eiclip.report.ablation_queries import Row, one, results, where
 from eiclip.report.ablation_verdicts import signed
 from eiclip.report.theme import LIGHT, Theme, figure, png, themed
-from eiclip.variants import VARIANTS
+from eiclip.studies.trials import AS_TEXT, EQUAL, OURS
 
 MARKS = {"clip_description": "^", AS_TEXT: "s", EQUAL: "D", OURS: "o"}
 LINES: dict[str, Any] = {AS_TEXT: (0, (5, 1.5)), EQUAL: (0, (1, 1)), OURS: "-"}

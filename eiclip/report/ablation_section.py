@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from eiclip.ablations.trials import ABLATIONS, Ablation
 from eiclip.report import queries
 from eiclip.report.ablation_plots import PLOTS
 from eiclip.report.ablation_tables import ablation_table, seed_table, verdict
 from eiclip.report.document import Block, Commands, Heading, Text, kept
 from eiclip.report.queries import select
 from eiclip.report.source import Source, fold, pair
+from eiclip.studies.trials import ABLATIONS, Ablation
 
 PRINTED = {
     "ablation_entities": "the paper’s figure 2 and Table 4",

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 import duckdb
 
-from eiclip.ablations.trials import ALL, AS_TEXT, BUDGETS, EQUAL, OURS
 from eiclip.report.ablation_queries import SUMMARY, Row, one, results, where
 from eiclip.report.queries import select
 from eiclip.report.tables import interval, number
+from eiclip.studies.trials import ALL, AS_TEXT, BUDGETS, EQUAL, OURS
 
 SEED_STUDY = "seed_study"
 TIMES = int(BUDGETS[-1])

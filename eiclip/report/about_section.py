@@ -73,7 +73,7 @@ def _told(value: object) -> str:
 
 def _earlier(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """The kept runs, newest first, with SumR of rows 3 and 5 over all candidates."""
-    rows = select(connection, read_sql("run_summary"), dataset=dataset, shown=RUNS_SHOWN)
+    rows = select(connection, read_sql("evaluation/run_summary"), dataset=dataset, shown=RUNS_SHOWN)
     lines = [
         (
             str(row["run_id"])[:RUN_SHOWN],

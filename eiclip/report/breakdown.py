@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eiclip.breakdowns import MINIMUM_PRODUCTS, rank_correlation
+from eiclip.evaluation.breakdowns import MINIMUM_PRODUCTS, rank_correlation
+from eiclip.evaluation.comparisons import PAIRS
+from eiclip.model.variants import VARIANTS
 from eiclip.report import breakdown_queries as queries
 from eiclip.report.headline import WAYS, probability, signed
 from eiclip.report.queries import select
 from eiclip.report.tables import Table, number
 from eiclip.report.theme import LIGHT, WIDTH, Theme, figure, png, themed
-from eiclip.uncertainty import PAIRS
-from eiclip.variants import VARIANTS
 
 NAMES = {
     "clip_pretrained": "pretrained", "clip_description": "description", "clip_entities_text": "entities as text",

@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 
 from eiclip.errors import CorruptOutputError
+from eiclip.evaluation.ranking import full_ranks
+from eiclip.model.variants import VARIANTS
 from eiclip.report import queries
 from eiclip.report.headline import BASELINE, OURS
 from eiclip.report.theme import data_uri
-from eiclip.retrieval import full_ranks
 from eiclip.shards import Sample, read_samples, shard_paths
-from eiclip.variants import VARIANTS
 
 TOP = 5
 WON, LOST = 6, 4

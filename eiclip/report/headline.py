@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 from scipy.stats import binomtest
 
+from eiclip.model.variants import VARIANTS
 from eiclip.report import queries
 from eiclip.report.paper import TABLE_1, paper_row
 from eiclip.report.queries import select
-from eiclip.variants import VARIANTS
 
 BASELINE, EQUAL, OURS = "clip_entities_text", "eiclip_equal", "eiclip"
 WAYS = {"i2t": "from photo to text", "t2i": "from text to photo"}

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import BASELINE, OURS
 from eiclip.report.queries import GATES, select
 from eiclip.report.theme import LIGHT, Theme, as_markdown_image, figure, png, themed
-from eiclip.variants import VARIANTS
 
 __all__ = [
     "as_markdown_image", "gate_support_plot", "gate_usefulness_plot", "intervention_plot", "swap_plot",

@@ -12,6 +12,8 @@ from typing import Any
 import duckdb
 
 from eiclip.errors import CorruptOutputError
+from eiclip.evaluation.comparisons import PAIRS
+from eiclip.model.variants import VARIANTS, Variant
 from eiclip.report import queries, readings, tables
 from eiclip.report.headline import MEASURES, comparison
 from eiclip.report.intervention_tables import gate_report_table
@@ -20,8 +22,6 @@ from eiclip.report.model_card_texts import LOAD_MODEL, LOAD_TOWERS, NOTHING_MEAS
 from eiclip.report.profile_tables import markdown
 from eiclip.report.queries import select
 from eiclip.report.tables import Table, board_markdown
-from eiclip.uncertainty import PAIRS
-from eiclip.variants import VARIANTS, Variant
 
 FILE = "README.md"
 PAPER = "EI-CLIP, CVPR 2022, doi 10.1109/CVPR52688.2022.01752"

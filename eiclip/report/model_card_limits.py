@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import duckdb
 
+from eiclip.model.variants import Variant
 from eiclip.report import queries
 from eiclip.report.ablation_verdicts import verdict
 from eiclip.report.headline import MEASURES, signed
 from eiclip.report.queries import select
 from eiclip.report.tables import intervals, number
-from eiclip.variants import Variant
 
 FEWEST = 10
 """Test products that a recall is worth telling of."""

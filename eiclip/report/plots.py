@@ -7,12 +7,12 @@ import duckdb
 import numpy as np
 from matplotlib.axes import Axes
 
+from eiclip.model.variants import VARIANTS
 from eiclip.report import queries
 from eiclip.report.headline import WAYS
 from eiclip.report.queries import select
 from eiclip.report.tables import intervals, variant_title
 from eiclip.report.theme import LIGHT, Theme, as_markdown_image, figure, png, themed
-from eiclip.variants import VARIANTS
 
 __all__ = [
     "as_markdown_image", "gate_history_plot", "gate_plot", "loss_plot", "recall_plot", "usefulness_plot",

@@ -10,7 +10,7 @@ from eiclip.report import same_style_queries as queries
 from eiclip.report.queries import select
 from eiclip.report.same_style_tables import OURS, VIEW_TITLES, figures, ordered, title
 from eiclip.report.theme import LIGHT, Theme, figure, png, themed
-from eiclip.same_style.view_pairs import VIEW_PAIRS
+from eiclip.same_style import VIEW_PAIRS
 
 MARKS = {
     "phash": ("X", None), "pixels": ("p", None), "words": ("*", None), "clip_pretrained": ("o", 0),

@@ -5,13 +5,13 @@ from typing import Any
 
 import duckdb
 
+from eiclip.model.variants import SAME_STYLE_ROWS
 from eiclip.report import same_style_queries as queries
 from eiclip.report.headline import probability, signed
 from eiclip.report.queries import select
 from eiclip.report.tables import Table, interval, number
+from eiclip.same_style import VIEW_PAIRS
 from eiclip.same_style.uncertainty import JOINT, PAIRS
-from eiclip.same_style.view_pairs import VIEW_PAIRS
-from eiclip.variants import SAME_STYLE_ROWS
 
 OURS, UNCONSTRAINED, PLAIN = "same_style", "same_style_unconstrained", "same_style_plain"
 BASELINE_TITLES = {

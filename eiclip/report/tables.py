@@ -6,11 +6,11 @@ from typing import Any
 
 import duckdb
 
+from eiclip.model.variants import VARIANTS
 from eiclip.report import queries
 from eiclip.report.headline import WAYS
 from eiclip.report.paper import paper_row, peers
 from eiclip.report.queries import select
-from eiclip.variants import VARIANTS
 
 MEASURES = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10", "sum_r")
 HEADINGS = ("I2T R@1", "R@5", "R@10", "T2I R@1", "R@5", "R@10", "SumR")

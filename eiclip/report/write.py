@@ -8,7 +8,6 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from eiclip.files import write_json, write_text
 from eiclip.report import tables
 from eiclip.report.about import About
 from eiclip.report.about_section import about_blocks
@@ -20,6 +19,7 @@ from eiclip.report.same_style_verdicts import same_style_headline
 from eiclip.report.sections import sections
 from eiclip.report.source import Source
 from eiclip.storage.catalogue import connect
+from eiclip.storage.files import write_json, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 NO_BREAK = "\u00a0"

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from eiclip.errors import EiclipError
-from eiclip.retrieval import full_ranks
-from eiclip.same_style.view_pairs import VIEW_PAIRS, VIEWS
+from eiclip.evaluation.ranking import full_ranks
+from eiclip.same_style import VIEW_PAIRS, VIEWS
 
 RANKS_SCHEMA = pa.schema(
     [

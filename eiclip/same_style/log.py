@@ -15,11 +15,11 @@ from typing import Any
 import duckdb
 
 from eiclip.errors import SettingsError
-from eiclip.files import whole_file
-from eiclip.locations import local_files
 from eiclip.same_style.log_files import damaged, open_log
-from eiclip.same_style_settings import LogColumns
+from eiclip.settings.same_style import LogColumns
+from eiclip.storage.files import whole_file
 from eiclip.storage.lake import count_rows
+from eiclip.storage.locations import local_files
 from eiclip.storage.sql import read_sql
 
 MEMORY = "2GB"
@@ -81,14 +81,14 @@ def write_log(
             if file.stat().st_size:  # else a day on which nobody clicked
                 _add(connection, number, file, columns, limit or _latest(file))
         connection.execute(
-            f"UPDATE log_rows SET reason = '{DUPLICATE}' WHERE rowid IN ({read_sql('log_duplicates')})"  # noqa: S608
+            f"UPDATE log_rows SET reason = '{DUPLICATE}' WHERE rowid IN ({read_sql('clicks/log_duplicates')})"  # noqa: S608
         )
         with whole_file(output) as kept, whole_file(rejections) as rejected:
             parameters = {"dataset": dataset, "sources": [file.name for file in files]}
             connection.execute(
-                f"COPY ({read_sql('click_log')}) TO $output ({_CLICKS})", parameters | {"output": str(kept)}
+                f"COPY ({read_sql('clicks/click_log')}) TO $output ({_CLICKS})", parameters | {"output": str(kept)}
             )
-            connection.sql(read_sql("click_rejections"), params=parameters).write_parquet(
+            connection.sql(read_sql("clicks/click_rejections"), params=parameters).write_parquet(
                 str(rejected), compression="zstd"
             )
             counts = [count_rows([kept]), count_rows([rejected])]
@@ -121,7 +121,7 @@ def _insert(
     connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, parameters: dict[str, Any], *, strict: bool
 ) -> None:
     refused = open_log(connection, file, columns, strict=strict)
-    connection.execute(f"INSERT INTO log_rows {read_sql('log_rows')}", parameters)
+    connection.execute(f"INSERT INTO log_rows {read_sql('clicks/log_rows')}", parameters)
     connection.execute(
         f'INSERT INTO log_rows (file, "row", reason) SELECT $file, "row", \'{UNREADABLE}\' FROM ({refused})',  # noqa: S608
         {"file": parameters["file"]},

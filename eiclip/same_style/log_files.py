@@ -13,10 +13,10 @@ from pathlib import Path
 import duckdb
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.readers.lines import is_gzip, numbered_lines
-from eiclip.readers.table_files import DELIMITERS
-from eiclip.readers.table_parquet import MAGIC as PARQUET_MAGIC
-from eiclip.same_style_settings import LogColumns
+from eiclip.readers.amazon.lines import is_gzip, numbered_lines
+from eiclip.readers.table.files import DELIMITERS
+from eiclip.readers.table.parquet import MAGIC as PARQUET_MAGIC
+from eiclip.settings.same_style import LogColumns
 
 _NO_LINES = 'SELECT 0::BIGINT AS "row" WHERE false'
 # A line's number counts from 1, and the header. One line may be refused for several reasons.
@@ -34,7 +34,7 @@ Columns = dict[str, tuple[str, str]]
 
 
 def open_log(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, *, strict: bool = True) -> str:
-    """Make the view `raw_rows` of a file (row, place, session, trigger, item, time); see `sql/log_rows.sql`.
+    """Make the view `raw_rows` of a file (row, place, session, trigger, item, time); see `sql/clicks/log_rows.sql`.
 
     Returns a query of the lines that cannot be read (column `row`), to be run after one over `raw_rows`.
 

@@ -15,9 +15,9 @@ from typing import Any
 import duckdb
 
 from eiclip.errors import EiclipError, SettingsError
-from eiclip.files import whole_file
 from eiclip.same_style.log import connect
-from eiclip.same_style_settings import MiningSettings
+from eiclip.settings.same_style import MiningSettings
+from eiclip.storage.files import whole_file
 from eiclip.storage.lake import count_rows, open_views
 from eiclip.storage.sql import read_sql
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from eiclip.evaluation.score_counts import full_precision, spans
+from eiclip.same_style import VIEWS
 from eiclip.same_style.evaluate import Truth, require_one_split, view_matrix
-from eiclip.same_style.view_pairs import VIEWS
-from eiclip.scores import full_precision, spans
 
 BINS = 2**18
 """Bins between cosines -1 and 1; 0 and 1 are in the middle of one, where many scores may tie."""

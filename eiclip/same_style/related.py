@@ -1,7 +1,7 @@
 """The related products that Amazon's metadata names, `also_*` and `related`: a second reading of the metadata.
 
-JSON lines (2018, 2023) are read by DuckDB with `sql/related_items.sql`; Python literals (2014), and a file that DuckDB
-refuses, line by line. Lines that cannot be read name nothing here: the first reading has put them into the quarantine.
+JSON lines (2018, 2023) are read by DuckDB (`sql/clicks/related_items.sql`); Python literals (2014), or a file that
+DuckDB refuses, line by line. Lines that cannot be read name nothing here: the first reading has quarantined them.
 """
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
@@ -18,10 +18,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.files import whole_file
-from eiclip.readers.amazon_records import PRODUCT_ID, UnusableRowError, parse_line
-from eiclip.readers.lines import MAX_LINE_BYTES, is_gzip, numbered_lines
+from eiclip.readers.amazon.lines import MAX_LINE_BYTES, is_gzip, numbered_lines
+from eiclip.readers.amazon.metadata import PRODUCT_ID, UnusableRowError, parse_line
 from eiclip.same_style.log import connect
+from eiclip.storage.files import whole_file
 from eiclip.storage.lake import count_rows
 from eiclip.storage.sql import read_sql
 
@@ -93,7 +93,7 @@ def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
                 maximum_object_size=MAX_LINE_BYTES,
                 compression="gzip" if is_gzip(metadata) else "none",
             ).create_view("lines")
-            found = database.sql(read_sql("related_items"), params=parameters)
+            found = database.sql(read_sql("clicks/related_items"), params=parameters)
             found.write_parquet(str(output), compression="zstd")
             return True
     return False

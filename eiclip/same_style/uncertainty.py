@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from eiclip.evaluation.comparisons import RESAMPLES, interval, paired_p_value, product_weights, resampled_means
 from eiclip.same_style.style_sums import MEASURES, Ranking, StyleSums
-from eiclip.uncertainty import RESAMPLES, interval, paired_p_value, product_weights, resampled_means
 
 PAIRS = (
     ("same_style", "same_style_unconstrained"),

@@ -13,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 
 from eiclip.errors import CorruptOutputError, SettingsError
-from eiclip.files import whole_file
 from eiclip.search.engine import best
+from eiclip.storage.files import whole_file
 
 LISTS = 32
 """Lists that a search looks into, unless told otherwise: 998 of 1,000 neighbours at a million products in clusters."""

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
-from eiclip.files import whole_file
-from eiclip.home import Home
 from eiclip.storage.cache import MANIFEST, content_digest, make_once, read_record, record_of
 from eiclip.storage.code_version import code_version
+from eiclip.storage.files import whole_file
+from eiclip.storage.home import Paths
 
 VIEWS_TABLE = "product_views"
 
@@ -21,7 +21,7 @@ def kept_views(root: Path, dataset: str, variant: str) -> Path:
     return root / "search" / dataset / f"{variant}.parquet"
 
 
-def views_of(home: Home, dataset: str, variant: str, device: str = "cpu") -> pa.Table:
+def views_of(home: Paths, dataset: str, variant: str, device: str = "cpu") -> pa.Table:
     """The table `product_views` of a dataset and variant: the job's, or made here where there is none.
 
     Raises:
@@ -37,7 +37,7 @@ def views_of(home: Home, dataset: str, variant: str, device: str = "cpu") -> pa.
         )
     output = kept_views(home.root, dataset, variant)
     inputs = {
-        "code": code_version(["eiclip.views:views_of_checkpoint"]),
+        "code": code_version(["eiclip.evaluation.product_views:views_of_checkpoint"]),
         "sources": {"checkpoint": content_digest(checkpoint), "shards": content_digest(home.shards(dataset))},
     }
     make_once(output, inputs, lambda: _make(home, dataset, variant, output, device))
@@ -57,8 +57,8 @@ def _is_current(made: Path, sources: Mapping[str, Path]) -> bool:
     return all(known[name] == content_digest(folder) for name, folder in there.items())
 
 
-def _make(home: Home, dataset: str, variant: str, output: Path, device: str) -> dict[str, Any]:
-    from eiclip.views import views_of_checkpoint  # with torch, where views are made
+def _make(home: Paths, dataset: str, variant: str, output: Path, device: str) -> dict[str, Any]:
+    from eiclip.evaluation.product_views import views_of_checkpoint  # with torch, where views are made
 
     table = views_of_checkpoint(home.checkpoint(dataset, variant), home.shards(dataset), dataset, device)
     with whole_file(output) as temporary:

@@ -12,7 +12,6 @@ from typing import Self
 import numpy as np
 
 from eiclip.errors import SettingsError
-from eiclip.home import Home
 from eiclip.inference import EntityClip
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.compose import composed, direction, put_in, summed, taken_out, unit, without
@@ -21,6 +20,7 @@ from eiclip.search.linking import Linker
 from eiclip.search.photos import PhotoShelf
 from eiclip.search.query import MAX_QUERY, VIEWS, Answer, Hit, Query
 from eiclip.search.reading import Read, Reader, Words
+from eiclip.storage.home import Paths
 
 
 class SearchEngine:
@@ -43,7 +43,7 @@ class SearchEngine:
         Raises:
             EiclipError: there is no such home, dataset or variant.
         """
-        where = Home(Path(home))
+        where = Paths(Path(home))
         index = SearchIndex.open(where.root, dataset, variant, device)
         model = EntityClip.from_folder(where.checkpoint(dataset, variant), device)
         return cls(index, model, Linker.open(where.lake, dataset, model.groups), PhotoShelf(where.shards(dataset)))

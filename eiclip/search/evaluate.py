@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 
 from eiclip.errors import EiclipError
-from eiclip.retrieval import full_ranks
+from eiclip.evaluation.ranking import full_ranks
 from eiclip.same_style.evaluate import RANKS_SCHEMA, Truth
 from eiclip.search.engine import SearchEngine
 from eiclip.search.linking import Linker
@@ -78,7 +78,7 @@ def typed_queries(lake: Lake, dataset: str, split: str, group: str = "brand") ->
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false").fetchall()
         open_views(connection, sources)
-        found = connection.execute(read_sql("typed_queries"), {"split": split, "group": group}).fetchall()
+        found = connection.execute(read_sql("evaluation/typed_queries"), {"split": split, "group": group}).fetchall()
     return [
         TypedQuery(product, text, description, entity, dict(entities))
         for product, entity, entities, description, text in found

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
-from eiclip.home import Home
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.build import VIEWS_TABLE, views_of
 from eiclip.search.query import VIEWS, View
+from eiclip.storage.home import Paths
 from eiclip.storage.lake import Lake, open_views
 from eiclip.storage.sql import read_sql
 
@@ -79,7 +79,7 @@ class SearchIndex:
         return np.flatnonzero(self.facts["split"].to_numpy(zero_copy_only=False) == split)
 
     def facts_of(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """Facts of the products at `rows`, in that order: the columns of `sql/searched_products.sql`."""
+        """Facts of the products at `rows`, in that order: the columns of `sql/search/searched_products.sql`."""
         found = self.facts.take(pa.array(rows, type=pa.int64())).to_pylist()
         return [fact | {"entities": dict(fact["entities"] or [])} for fact in found]
 
@@ -116,7 +116,7 @@ class SearchIndex:
         Raises:
             EiclipError: the dataset has no products, or there are neither views nor a checkpoint.
         """
-        home = Home(root)
+        home = Paths(root)
         facts = read_facts(home.lake, dataset)
         return cls.of_tables(dataset, variant, views_of(home, dataset, variant, device), facts)
 
@@ -135,7 +135,7 @@ def read_facts(lake: Lake, dataset: str) -> pa.Table:
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false").fetchall()
         open_views(connection, sources)
-        return connection.sql(read_sql("searched_products")).to_arrow_table()
+        return connection.sql(read_sql("search/searched_products")).to_arrow_table()
 
 
 def _matrix(views: pa.Table, view: View) -> np.ndarray:

@@ -112,8 +112,8 @@ class Linker:
         with duckdb.connect() as connection:
             connection.execute("SET enable_progress_bar = false").fetchall()
             open_views(connection, sources)
-            rows = connection.execute(read_sql("linkable_entities"), {"groups": sorted(groups)}).fetchall()
-            words = {word for (word,) in connection.execute(read_sql("catalogue_words")).fetchall()}
+            rows = connection.execute(read_sql("search/linkable_entities"), {"groups": sorted(groups)}).fetchall()
+            words = {word for (word,) in connection.execute(read_sql("search/catalogue_words")).fetchall()}
         return cls([Known(entity, tuple(own), tagged, untagged) for entity, own, tagged, untagged in rows], words, sure)
 
     def link(

@@ -9,7 +9,7 @@ from eiclip.shards.index import index_of_tar, read_index
 from eiclip.shards.merge import merge_parts
 from eiclip.shards.read import read_manifest, read_samples, shard_paths
 from eiclip.shards.sample import JPEG_QUALITY, PixelReader, Sample, encode_photo, encode_photos, fit_square
-from eiclip.shards.verify import CheckedShard, Finding, find_damage, sound_samples, sound_shards, verify_shards
+from eiclip.shards.verify import CheckedShard, Finding, find_damage, valid_samples, valid_shards, verify_shards
 from eiclip.shards.write import INDEX_SCHEMA, LONGEST_KEY, SAMPLES_PER_SHARD, SPLITS, write_shards
 
 __all__ = [
@@ -32,8 +32,8 @@ __all__ = [
     "read_manifest",
     "read_samples",
     "shard_paths",
-    "sound_samples",
-    "sound_shards",
+    "valid_samples",
+    "valid_shards",
     "verify_shards",
     "write_shards",
 ]

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from eiclip.errors import CorruptOutputError
-from eiclip.files import write_json
 from eiclip.shards.read import read_manifest
 from eiclip.shards.write import manifest_of
 from eiclip.storage.cache import MANIFEST
+from eiclip.storage.files import write_json
 
 
 def merge_parts(folder: Path, parts: Sequence[str]) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from eiclip.errors import CorruptOutputError
-from eiclip.files import sha256_file
 from eiclip.shards.index import index_of_tar, read_index
 from eiclip.shards.read import read_manifest
 from eiclip.shards.sample import Sample
 from eiclip.shards.write import INDEX_SCHEMA
+from eiclip.storage.files import sha256_file
 
 Policy = Literal["refuse", "quarantine"]
 
@@ -61,7 +61,7 @@ def find_damage(folder: Path, splits: Sequence[str] | None = None) -> list[Findi
     return [finding for shard in checked_shards(folder, splits) for finding in shard.findings]
 
 
-def sound_shards(folder: Path, split: str, policy: Policy) -> list[CheckedShard]:
+def valid_shards(folder: Path, split: str, policy: Policy) -> list[CheckedShard]:
     """The shards of a split, compared with their manifest.
 
     Raises:
@@ -80,7 +80,7 @@ def sound_shards(folder: Path, split: str, policy: Policy) -> list[CheckedShard]
     return shards
 
 
-def sound_samples(shards: Sequence[CheckedShard]) -> Iterator[Sample]:
+def valid_samples(shards: Sequence[CheckedShard]) -> Iterator[Sample]:
     """The sound samples of shards, in order, read by their index."""
     for shard in shards:
         if not len(shard.index):

@@ -11,9 +11,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.files import sha256_file, whole_folder, write_json
 from eiclip.shards.sample import Sample
 from eiclip.storage.cache import MANIFEST
+from eiclip.storage.files import sha256_file, whole_folder, write_json
 
 SAMPLES_PER_SHARD = 2000
 LONGEST_KEY = 90

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from eiclip.errors import CorruptOutputError
-from eiclip.files import digest, remove_parts, sha256_file, write_json
 from eiclip.storage.code_version import CodeVersion
+from eiclip.storage.files import digest, remove_parts, sha256_file, write_json
 
 MANIFEST = "manifest.json"
 """A folder that holds this file is identified by it: it lists the folder's files with their checksums."""

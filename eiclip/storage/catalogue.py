@@ -13,7 +13,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
-from eiclip.files import whole_file
+from eiclip.storage.files import whole_file
 from eiclip.storage.lake import RECORDS, VIEWS, Lake
 from eiclip.storage.sql import read_sql
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
-from eiclip.files import whole_file
+from eiclip.storage.files import whole_file
 from eiclip.storage.sql import read_sql
 
 RECORDS = "records"
@@ -89,3 +90,15 @@ def open_views(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Seque
 def count_rows(files: Sequence[Path]) -> int:
     """Number of rows of Parquet files, from their footers."""
     return sum(pq.read_metadata(file).num_rows for file in files)
+
+
+def matrix_of(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of vectors of one width as a float32 matrix (rows, width); (0, 0) without rows.
+
+    >>> matrix_of(pa.chunked_array([[[1.0, 2.0]], [[3.0, 4.0]]])).tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    if not len(column):
+        return np.empty((0, 0), np.float32)
+    flat = pa.concat_arrays([chunk.flatten() for chunk in column.chunks]).to_numpy(zero_copy_only=False)
+    return np.array(flat, np.float32).reshape(len(column), -1)

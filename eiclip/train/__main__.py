@@ -16,8 +16,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from eiclip.errors import EiclipError, SettingsError
-from eiclip.lifeline import die_with_parent
-from eiclip.memory import keep_freed_memory, return_freed_memory
+from eiclip.system.memory import keep_freed_memory, return_freed_memory
+from eiclip.system.processes import die_with_parent
 from eiclip.train.job import TrainJob
 from eiclip.train.loop import train
 from eiclip.train.stopping import StoppedError

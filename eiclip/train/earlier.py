@@ -8,11 +8,11 @@ no home of that version is left.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from eiclip.model.variants import compose_text, get_variant
 from eiclip.shards.index import read_index
 from eiclip.shards.read import read_manifest
 from eiclip.train.job import TrainJob
 from eiclip.train.key import training_settings, training_sources
-from eiclip.variants import compose_text, get_variant
 
 CODE = "e66b1d2b5caf8f0f"
 """What that version recorded as the code of a training."""

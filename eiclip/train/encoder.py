@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from eiclip.model.entities import FusedEntities
 from eiclip.model.entity_clip import EntityClipModel, TextParts
 from eiclip.model.inputs import normalise
-from eiclip.training_settings import HardwareSettings
+from eiclip.settings.training import HardwareSettings
 
 
 class Encoded(NamedTuple):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from eiclip.training_settings import HardwareSettings, Section, TrainingSettings
+from eiclip.settings.training import HardwareSettings, Section, TrainingSettings
 
 if TYPE_CHECKING:  # a job is read by processes that do without torch
     from eiclip.model.vocabulary import Vocabulary

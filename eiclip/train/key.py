@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from eiclip.errors import CorruptOutputError
-from eiclip.files import digest
 from eiclip.storage.cache import content_digest
 from eiclip.storage.code_version import CodeVersion, code_version
+from eiclip.storage.files import digest
 from eiclip.train.job import TrainJob
 
 SOURCES = ("initial", "shards", "entity_vocabulary", "semantic_prior", "pairs")
@@ -49,14 +49,14 @@ def training_inputs(job: TrainJob) -> dict[str, Any]:
     return {"code": training_code(), "parameters": training_settings(job), "sources": training_sources(job)}
 
 
-def training_key(job: TrainJob, left_out: Sequence[str] = ()) -> str:
+def training_key(job: TrainJob, skipped: Sequence[str] = ()) -> str:
     """Digest of the inputs: states of a training are kept under it, so that no other training goes on from them.
 
     Args:
         job: the training. Where it says its code's version, that is not computed again.
-        left_out: its damaged samples: without them the order of all others is another.
+        skipped: its damaged samples: without them the order of all others is another.
     """
-    return digest([job.code or training_code().digest, training_settings(job), training_sources(job), *left_out])
+    return digest([job.code or training_code().digest, training_settings(job), training_sources(job), *skipped])
 
 
 def _content(path: Path) -> str:

@@ -20,11 +20,11 @@ from torch.utils.data import DataLoader
 
 from eiclip.errors import SettingsError
 from eiclip.model.inputs import ModelInputs
-from eiclip.shards import CheckedShard, Finding, sound_shards
+from eiclip.settings.training import AugmentSettings, HardwareSettings
+from eiclip.shards import CheckedShard, Finding, valid_shards
 from eiclip.train.pairs import PairDraws
 from eiclip.train.photos import Photos, Task, live_as_long_as_the_trainer, room, seeded
 from eiclip.train.texts import Texts
-from eiclip.training_settings import AugmentSettings, HardwareSettings
 
 WINDOW = 16_384
 """Samples among which the order is shuffled: as many whole shards as reach this number."""
@@ -76,7 +76,7 @@ class Loader:
         augment: random crops and colours; None: photos as they are.
         pairs: same-style pairs (`eiclip.train.pairs.read_pairs`): a batch then holds `batch_size` triggers and, behind
             them, the positive of each; None: every sample stands for itself.
-        own_share: share of the draws in which a trigger is paired with itself.
+        self_pair_probability: share of the draws in which a trigger is paired with itself.
         device: of the model; on a GPU batches lie in pinned memory.
 
     Raises:
@@ -96,10 +96,10 @@ class Loader:
         hardware: HardwareSettings = HardwareSettings(),  # noqa: B008 - frozen
         augment: AugmentSettings | None = None,
         pairs: pa.Table | None = None,
-        own_share: float = 0.0,
+        self_pair_probability: float = 0.0,
         device: str = "cpu",
     ) -> None:
-        checked = sound_shards(shards, "train", hardware.corrupt_samples)
+        checked = valid_shards(shards, "train", hardware.corrupt_samples)
         self.quarantined: list[Finding] = [finding for shard in checked for finding in shard.findings]
         self.shard_sizes = [len(shard.index) for shard in checked]
         self.samples = sum(self.shard_sizes)
@@ -109,7 +109,7 @@ class Loader:
         index = pa.concat_tables([shard.index for shard in checked])
         self._texts = Texts(index, inputs)
         draws = pairs if pairs is not None else _no_pairs()
-        self.draws = PairDraws(draws, index["product_id"], seed, own_share)
+        self.draws = PairDraws(draws, index["product_id"], seed, self_pair_probability)
         self._paired = pairs is not None
         self._photos = _photos(checked, index, inputs.photo_size, seed, augment)
         self._hardware, self._pinned = hardware, device.startswith("cuda")

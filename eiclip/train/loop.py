@@ -18,16 +18,17 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from eiclip.devices import use_threads
-from eiclip.embed import embed_samples
 from eiclip.errors import NonFiniteError, SettingsError
-from eiclip.files import remove_parts
-from eiclip.lock import held
+from eiclip.evaluation.embed import embed_samples
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import load_towers, new_towers
-from eiclip.shards import read_manifest, sound_samples, sound_shards
+from eiclip.model.variants import get_variant
+from eiclip.shards import read_manifest, valid_samples, valid_shards
+from eiclip.storage.files import remove_parts
+from eiclip.storage.lock import held
+from eiclip.system.devices import use_threads
 from eiclip.train.encoder import Encoder
 from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.key import training_key
@@ -39,7 +40,6 @@ from eiclip.train.pairs import read_pairs
 from eiclip.train.state import State, States
 from eiclip.train.stopping import Stop, StoppedError, stop_on_signal
 from eiclip.train.world import World, joined
-from eiclip.variants import get_variant
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Run:
         return f"{self.job.dataset}/{self.job.variant}"
 
     @property
-    def left_out(self) -> list[str]:
+    def skipped(self) -> list[str]:
         """The damaged samples that are not trained on."""
         return [str(finding) for finding in self.loader.quarantined if finding.lost]
 
@@ -124,7 +124,7 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         hardware=job.hardware,
         augment=job.training.augment,
         pairs=pairs_of(job, model),
-        own_share=job.training.style.own_share,
+        self_pair_probability=job.training.style.self_pair_probability,
         device=world.device,
     )
     steps = job.training.epochs * loader.steps if model.variant.trained else 0
@@ -161,7 +161,7 @@ def pairs_of(job: TrainJob, model: EntityClipModel) -> pa.Table | None:
 
 
 def _train(run: Run) -> None:
-    run.states = States(run.job.output, training_key(run.job, run.left_out))
+    run.states = States(run.job.output, training_key(run.job, run.skipped))
     if run.world.first:
         remove_parts(run.job.output)
     run.started = time.perf_counter()
@@ -268,13 +268,13 @@ def _finish(run: Run) -> dict[str, Any]:
     run.model.eval()
     validation = {}
     if read_manifest(job.shards)["samples"]["validation"]:
-        sound = sound_samples(sound_shards(job.shards, "validation", job.hardware.corrupt_samples))
+        sound = valid_samples(valid_shards(job.shards, "validation", job.hardware.corrupt_samples))
         split = embed_samples(run.model, list(sound), device)
         validation = {name: round(value, 3) for name, value in split.recalls().items()}
     facts: dict[str, Any] = {"dataset": job.dataset, "steps": run.steps, "device": device.split(":")[0]}
     facts |= {"torch": torch.__version__, "seed": job.seed, "validation": validation}
-    if run.left_out:
-        facts["quarantined"] = run.left_out
+    if run.skipped:
+        facts["quarantined"] = run.skipped
     save_checkpoint(run.model.cpu(), job.output, facts, _log_table(run))
     if run.states is not None:
         run.states.clear()

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from eiclip.devices import mixed_precision
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.losses import unit
 from eiclip.model.style_loss import StylePairs, Views, style_terms
+from eiclip.system.devices import mixed_precision
 from eiclip.train.encoder import Encoded, Encoder
 from eiclip.train.job import TrainJob
 from eiclip.train.loader import Batch

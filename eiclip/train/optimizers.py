@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from eiclip.model.entity_clip import EntityClipModel
+from eiclip.settings.training import HardwareSettings, TrainingSettings
 from eiclip.train.schedule import schedule
 from eiclip.train.world import ALONE, World
-from eiclip.training_settings import HardwareSettings, TrainingSettings
 
 
 class Optimizers:

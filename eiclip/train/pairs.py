@@ -41,16 +41,16 @@ class PairDraws:
     """The positives of a split's samples.
 
     Args:
-        pairs: columns trigger_id, positive_id, weight; a product with itself is what `own_share` is for.
+        pairs: columns trigger_id, positive_id, weight; a product with itself is what `self_pair_probability` is for.
         products: the product of each sample.
         seed: equal seeds draw the same.
-        own_share: of the draws of a trigger that has positives, those in which it is paired with itself.
+        self_pair_probability: of the draws of a trigger that has positives, those in which it is paired with itself.
     """
 
-    def __init__(self, pairs: pa.Table, products: pa.ChunkedArray, seed: int, own_share: float) -> None:
+    def __init__(self, pairs: pa.Table, products: pa.ChunkedArray, seed: int, self_pair_probability: float) -> None:
         encoded = products.combine_chunks().dictionary_encode()
         self.product_N = encoded.indices.to_numpy().astype(np.int64)
-        self._seed, self._own_share = seed, own_share
+        self._seed, self._own_share = seed, self_pair_probability
         count_P = np.bincount(self.product_N, minlength=len(encoded.dictionary))
         self._photos = _Rows.of(self.product_N, np.arange(len(self.product_N)), len(count_P))
         trigger_E, positive_E = (_places(pairs[name], encoded.dictionary) for name in COLUMNS[:2])

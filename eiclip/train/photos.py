@@ -24,9 +24,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from eiclip.errors import CorruptOutputError
-from eiclip.lifeline import die_with_parent
+from eiclip.settings.training import AugmentSettings
 from eiclip.shards.sample import Sample
-from eiclip.training_settings import AugmentSettings
+from eiclip.system.processes import die_with_parent
 
 MOST_OPEN = 64
 """Shards that a process keeps open."""

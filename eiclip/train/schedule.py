@@ -6,7 +6,7 @@ from collections.abc import Callable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from eiclip.training_settings import TrainingSettings
+from eiclip.settings.training import TrainingSettings
 
 
 def warmup_cosine(steps: int, warmup: int, frozen: int = 0) -> Callable[[int], float]:

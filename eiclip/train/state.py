@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from eiclip.errors import CorruptOutputError
-from eiclip.files import sha256_file, whole_folder, write_json
+from eiclip.storage.files import sha256_file, whole_folder, write_json
 
 logger = logging.getLogger(__name__)
 

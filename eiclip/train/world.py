@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from eiclip.devices import pick_device
+from eiclip.system.devices import pick_device
 
 
 class _Gather(torch.autograd.Function):

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from eiclip.errors import EiclipError, RawDataError, SettingsError
-from eiclip.variants import get_variant
+from eiclip.model.variants import get_variant
 from eiclip.web.asked import described, read_asked, told
 from eiclip.web.engines import Engines, NotThereError
 from eiclip.web.limits import FIELD_BYTES, PHOTO_BYTES, TOO_LARGE, BodyLimit, SafeHeaders

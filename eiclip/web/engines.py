@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image
 
 from eiclip.errors import EiclipError, SettingsError
-from eiclip.home import Home
+from eiclip.model.variants import SAME_STYLE_VARIANTS, VARIANTS
 from eiclip.search import Query
 from eiclip.search.build import VIEWS_TABLE, kept_views
 from eiclip.search.photos import PhotoShelf
 from eiclip.storage.cache import MANIFEST
+from eiclip.storage.home import Paths
 from eiclip.storage.lake import count_rows
-from eiclip.variants import SAME_STYLE_VARIANTS, VARIANTS
 
 if TYPE_CHECKING:  # it imports torch: what there is to search is known without
     from eiclip.search import SearchEngine
@@ -107,7 +107,7 @@ class Engines:
     """Engines of a home by dataset and variant. Threads may share it."""
 
     def __init__(self, home: Path, device: str = "cpu") -> None:
-        self.home, self.device = Home(home), device
+        self.home, self.device = Paths(home), device
         self._open: OrderedDict[tuple[str, str], Opened] = OrderedDict()
         self._shelves: dict[str, PhotoShelf] = {}
         self._locks: dict[tuple[str, str], threading.Lock] = {}

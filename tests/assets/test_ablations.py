@@ -11,20 +11,20 @@ import pytest
 from PIL import Image
 
 from assets import ablations, training
-from assets.common import House
-from eiclip.ablations.ranks import RANKS_SCHEMA
-from eiclip.ablations.trials import ABLATIONS
-from eiclip.files import digest, whole_folder, write_json
-from eiclip.home import Home
+from assets.common import Project
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers, save_towers
-from eiclip.settings import AMAZON, FASHIONGEN, DatasetSettings, load_settings
+from eiclip.model.variants import get_variant
+from eiclip.settings.load import AMAZON, FASHIONGEN, DatasetSettings, load_settings
 from eiclip.shards import Sample, encode_photo, merge_parts, write_shards
 from eiclip.storage.cache import LOG_FILE, MANIFEST, make_once
 from eiclip.storage.catalogue import connect
+from eiclip.storage.files import digest, whole_folder, write_json
+from eiclip.storage.home import Paths
+from eiclip.studies.ranks import RANKS_SCHEMA
+from eiclip.studies.trials import ABLATIONS
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import train
-from eiclip.variants import get_variant
 from pipelines.definitions import build_definitions
 from pipelines.factory import Recipe, build
 
@@ -89,7 +89,7 @@ def fill(home):
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     root = tmp_path_factory.mktemp("filled")
-    fill(Home(root))
+    fill(Paths(root))
     return root
 
 
@@ -118,9 +118,9 @@ class Shop:
     def __init__(self, root, monkeypatch, *, really):
         given = {"training": {"epochs": 1, "batch_size": 10}, "pretrained": "general", "datasets": {"shop": SHOP}}
         settings = load_settings(home=root, **given)
-        self.house, self.trained, self.really = House(settings, Home(settings.home)), [], really
+        self.project, self.trained, self.really = Project(settings, Paths(settings.home)), [], really
         if not really:
-            monkeypatch.setattr("eiclip.ablations.ranks.rank_checkpoint", drawn_ranks)
+            monkeypatch.setattr("eiclip.studies.ranks.rank_checkpoint", drawn_ranks)
 
     def train(self, context, job, path):
         """The trainer of steps that train."""
@@ -130,25 +130,25 @@ class Shop:
 
     def ablation(self, name, recipe=None):
         """Materialise an ablation; returns its metadata."""
-        [step] = [step for step in ablations.steps(self.house, "shop", SHOP) if step.key[-1] == name]
+        [step] = [step for step in ablations.steps(self.project, "shop", SHOP) if step.key[-1] == name]
         result = self.materialize(step, recipe)
         [event] = result.get_asset_materialization_events()
         return event.materialization.metadata
 
     def materialize(self, step, recipe=None):
         resources = {"pipes": self, "recipe": Recipe(training=recipe or {})}
-        return dg.materialize([build(self.house, step)], resources=resources)
+        return dg.materialize([build(self.project, step)], resources=resources)
 
     def row(self, variant):
         """Train a row as full_eval does."""
-        self.materialize(training.checkpoint_step(self.house, "shop", SHOP, get_variant(variant)))
+        self.materialize(training.checkpoint_step(self.project, "shop", SHOP, get_variant(variant)))
 
     def results(self, name):
-        return pq.read_table(self.house.home.lake.path("ablation_results", "shop", name)).to_pylist()
+        return pq.read_table(self.project.paths.lake.path("ablation_results", "shop", name)).to_pylist()
 
     @property
     def folders(self):
-        return [path for path in (self.house.home.root / "ablations" / "shop").iterdir() if path.name != "neutral"]
+        return [path for path in (self.project.paths.root / "ablations" / "shop").iterdir() if path.name != "neutral"]
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_an_ablation_is_a_table_and_is_shown(home, monkeypatch):
     rows = shop.results("ablation_losses")
     assert [row["value"] for row in rows] == ["all three", "without joint", "without description", "without entities"]
     assert {(row["products"], row["epochs"], row["steps"], row["x"]) for row in rows} == {(8, 1, 2, None)}
-    with connect(shop.house.home.root) as connection:
+    with connect(shop.project.paths.root) as connection:
         assert connection.execute("SELECT count(*) FROM ablation_results").fetchall() == [(4,)]
 
 
@@ -184,7 +184,7 @@ def test_of_a_trial_ranks_log_and_job_stay_and_the_weights_go(home, monkeypatch)
             ".lock", "job.json", "ranks.parquet", "ranks.parquet.made.json", LOG_FILE,
         }  # fmt: skip
     job = shop.trained[-1]
-    again = train(job.model_copy(update={"output": shop.house.home.root / "by_hand"}))
+    again = train(job.model_copy(update={"output": shop.project.paths.root / "by_hand"}))
     assert again["steps"] == 2, "the job that stays trains the trial again"
 
 
@@ -234,7 +234,7 @@ def test_each_group_alone_is_trained_alone(shop):
 def test_with_neutral_names_row_5_is_trained_on_the_same(shop):
     """But for the brand that shared its name with a season, which no longer does."""
     shop.ablation("ablation_ambiguity")
-    neutral = shop.house.home.root / "ablations" / "shop" / "neutral"
+    neutral = shop.project.paths.root / "ablations" / "shop" / "neutral"
     jobs = [job for job in shop.trained if job.shards == neutral / "shards"]
     assert [(job.variant, job.training.epochs) for job in jobs] == [
         ("clip_entities_text", 4), ("clip_entities_text", 1), ("eiclip", 1),
@@ -250,7 +250,7 @@ def test_with_neutral_names_row_5_is_trained_on_the_same(shop):
 def test_the_seeds_are_summed_up(shop):
     shop.ablation("seed_study")
     assert {job.seed for job in shop.trained} == {0, 1, 2}
-    summary = pq.read_table(shop.house.home.lake.path("seed_study_summary", "shop")).to_pylist()
+    summary = pq.read_table(shop.project.paths.lake.path("seed_study_summary", "shop")).to_pylist()
     assert [(row["row"], row["seeds"]) for row in summary] == [(2, 3), (3, 3), (4, 3), (5, 3)]
     assert all(row["reference"] == f"row 3, seed {row['seed']}" for row in shop.results("seed_study") if row["row"] > 3)
 
@@ -292,11 +292,11 @@ def test_ablations_are_outside_full_eval_and_each_is_a_job(tmp_path):
 
 def test_ablations_that_cannot_be_asked_are_not_there(tmp_path):
     one, other = AMAZON, FASHIONGEN.model_copy(update={"entity_groups": ("season", "subcategory")})
-    house = House(load_settings(home=tmp_path, datasets={"one": one, "other": other}), Home(tmp_path))
-    assert {key[-1] for key in ablations.ablation_keys(house) if key[0] == "one"} == set(ABLATIONS) - {
+    project = Project(load_settings(home=tmp_path, datasets={"one": one, "other": other}), Paths(tmp_path))
+    assert {key[-1] for key in ablations.ablation_keys(project) if key[0] == "one"} == set(ABLATIONS) - {
         "ablation_entities", "ablation_prior",
     }  # fmt: skip
-    assert {key[-1] for key in ablations.ablation_keys(house) if key[0] == "other"} == set(ABLATIONS) - {
+    assert {key[-1] for key in ablations.ablation_keys(project) if key[0] == "other"} == set(ABLATIONS) - {
         "ablation_ambiguity"
     }
     assert selected(definitions(tmp_path, datasets={"other": other}), "ablation_ambiguity") == {

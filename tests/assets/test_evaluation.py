@@ -5,23 +5,23 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from assets.common import House
+from assets.common import Project
 from assets.datasets import declared
-from eiclip.home import Home
-from eiclip.settings import FASHIONGEN, load_settings
+from eiclip.settings.load import FASHIONGEN, load_settings
 from eiclip.storage.cache import make_once
 from eiclip.storage.catalogue import CATALOGUE
+from eiclip.storage.home import Paths
 from pipelines.factory import build
 
 TABLES = ("query_facets", "metric_intervals", "row_comparisons", "recall_breakdowns")
 
 
 @pytest.fixture
-def house(tmp_path):
-    return House(load_settings(home=tmp_path, datasets={"fashiongen": FASHIONGEN}), Home(tmp_path))
+def project(tmp_path):
+    return Project(load_settings(home=tmp_path, datasets={"fashiongen": FASHIONGEN}), Paths(tmp_path))
 
 
-def fill(house, better):
+def fill(project, better):
     """Ranks of rows 3 and 5 over eight products, row 5 right on so many more; one brand, half of its uses untagged."""
     products = [f"p{n}" for n in range(8)]
     ranked = [
@@ -43,28 +43,28 @@ def fill(house, better):
         arrow = pa.Table.from_pylist([{"dataset": "fashiongen"} | row for row in rows])
 
         def write(table=table, arrow=arrow):
-            house.home.lake.write(arrow, table, "fashiongen")
+            project.paths.lake.write(arrow, table, "fashiongen")
             return {}
 
-        make_once(house.home.lake.path(table, "fashiongen"), {"rows": arrow.to_pylist()}, write)
+        make_once(project.paths.lake.path(table, "fashiongen"), {"rows": arrow.to_pylist()}, write)
 
 
-def statistics(house):
+def statistics(project):
     """The asset of what a dataset's ranks are worth."""
-    [step] = [step for step in declared(house) if getattr(step, "name", None) == "fashiongen__uncertainty"]
-    return build(house, step)
+    [step] = [step for step in declared(project) if getattr(step, "name", None) == "fashiongen__uncertainty"]
+    return build(project, step)
 
 
-def made(house):
-    asset = statistics(house)
+def made(project):
+    asset = statistics(project)
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize([asset], instance=instance)
         events = done.get_asset_materialization_events()
     return {event.asset_key.path[-1]: event.materialization.metadata for event in events}
 
 
-def test_one_asset_makes_four_tables_of_the_evaluation(house):
-    asset = statistics(house)
+def test_one_asset_makes_four_tables_of_the_evaluation(project):
+    asset = statistics(project)
     assert {key.path[-1] for key in asset.keys} == set(TABLES)
     assert {spec.group_name for spec in asset.specs} == {"fashiongen/evaluation"}
     upstream = {dep.asset_key.path[-1] for spec in asset.specs for dep in spec.deps}
@@ -73,24 +73,24 @@ def test_one_asset_makes_four_tables_of_the_evaluation(house):
     }  # fmt: skip
 
 
-def test_tables_are_made_once_and_again_with_other_ranks(house):
-    fill(house, better=5)
-    first = made(house)
+def test_tables_are_made_once_and_again_with_other_ranks(project):
+    fill(project, better=5)
+    first = made(project)
     assert set(first) == set(TABLES)
     assert not any(metadata["reused"].value for metadata in first.values())
     assert "EI-CLIP (5)" in first["row_comparisons"]["table"].md_str
     assert first["row_comparisons"]["comparison_plot"].md_str.startswith("![")
     assert {"table", "facet_plot", "brand_plot"} <= set(first["recall_breakdowns"])
-    assert all(metadata["reused"].value for metadata in made(house).values())
-    fill(house, better=1)
-    again = made(house)
+    assert all(metadata["reused"].value for metadata in made(project).values())
+    fill(project, better=1)
+    again = made(project)
     assert {name for name, metadata in again.items() if metadata["reused"].value} == {"query_facets"}
 
 
-def test_tables_lie_in_the_catalogue(house):
-    fill(house, better=5)
-    made(house)
-    with duckdb.connect(str(house.home.root / CATALOGUE), read_only=True) as connection:
+def test_tables_lie_in_the_catalogue(project):
+    fill(project, better=5)
+    made(project)
+    with duckdb.connect(str(project.paths.root / CATALOGUE), read_only=True) as connection:
         assert connection.execute(
             "SELECT gain_r1, products FROM recall_breakdowns WHERE value = '10 to 50 %' AND gain_r1 IS NOT NULL"
         ).fetchall() == [(62.5, 8), (62.5, 8)]

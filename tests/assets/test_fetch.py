@@ -5,14 +5,14 @@ import json
 import pytest
 import torch
 
-from assets.common import House
+from assets.common import Project
 from assets.training import pretrained
 from eiclip.errors import WeightsError
-from eiclip.home import Home
 from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, SMALL, WEIGHTS_FILE
 from eiclip.model.towers import load_towers, new_towers
-from eiclip.settings import load_settings
+from eiclip.settings.load import load_settings
 from eiclip.storage.cache import MANIFEST
+from eiclip.storage.home import Paths
 
 
 def hub_copy(folder, seed):
@@ -24,15 +24,15 @@ def hub_copy(folder, seed):
 
 
 @pytest.fixture
-def house(tmp_path):
+def project(tmp_path):
     settings = load_settings(home=tmp_path / "home", pretrained=str(tmp_path / "copy"))
-    return House(settings, Home(settings.home))
+    return Project(settings, Paths(settings.home))
 
 
-def fetch(house):
+def fetch(project):
     """Make the output `pretrained`, unless it is as it would be."""
-    [output] = pretrained(house).declared()
-    return output.make_once(house)
+    [output] = pretrained(project).declared()
+    return output.make_once(project)
 
 
 def same(folder, towers):
@@ -40,23 +40,23 @@ def same(folder, towers):
     return all(torch.equal(value, loaded[name]) for name, value in towers.state_dict().items())
 
 
-def test_a_home_holds_the_towers_as_safetensors_and_notices_other_weights(house, tmp_path):
-    folder, towers = house.home.pretrained, hub_copy(tmp_path / "copy", 0)
-    first = fetch(house)
+def test_a_home_holds_the_towers_as_safetensors_and_notices_other_weights(project, tmp_path):
+    folder, towers = project.paths.pretrained, hub_copy(tmp_path / "copy", 0)
+    first = fetch(project)
     assert {file.name for file in folder.iterdir()} == {CONFIG_FILE, WEIGHTS_FILE, MANIFEST}
     assert same(folder, towers)
-    assert fetch(house).reused
+    assert fetch(project).reused
     others = hub_copy(tmp_path / "copy", 1)
-    second = fetch(house)
+    second = fetch(project)
     assert same(folder, others)
     assert (second.reused, second.content == first.content) == (False, False)
 
 
-def test_refused_weights_leave_the_home_as_it_was(house, tmp_path):
-    folder, towers = house.home.pretrained, hub_copy(tmp_path / "copy", 0)
-    fetch(house)
+def test_refused_weights_leave_the_home_as_it_was(project, tmp_path):
+    folder, towers = project.paths.pretrained, hub_copy(tmp_path / "copy", 0)
+    fetch(project)
     torch.save(torch.nn.Linear(2, 2), tmp_path / "copy" / PICKLE_FILE)
     with pytest.raises(WeightsError, match="a pickle can run code"):
-        fetch(house)
+        fetch(project)
     assert same(folder, towers)
     assert [file.name for file in folder.parent.iterdir()] == [folder.name]

@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets import datasets
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Check, Given, Output, PartedStep, Step, Table, described, kinds_of
 from assets.sources import key_of
 from eiclip.errors import CorruptOutputError
-from eiclip.home import Home
-from eiclip.settings import AMAZON, FASHIONGEN, load_settings
+from eiclip.settings.load import AMAZON, FASHIONGEN, load_settings
 from eiclip.storage import definitions
 from eiclip.storage.cache import make_once
+from eiclip.storage.home import Paths
 
 
 @pytest.fixture(autouse=True)
@@ -28,21 +28,21 @@ def functions_of_this_file_count(monkeypatch):
 
 
 @pytest.fixture
-def house(tmp_path):
+def project(tmp_path):
     settings = load_settings(home=tmp_path, datasets={"shop": FASHIONGEN}, pretrained="general")
-    return House(settings, Home(settings.home))
+    return Project(settings, Paths(settings.home))
 
 
-def put(house, table, rows):
+def put(project, table, rows):
     """A table of the dataset with a record, as if another output had made it."""
-    place = house.home.lake.path(table, "shop")
+    place = project.paths.lake.path(table, "shop")
     make_once(
-        place, {"rows": rows}, lambda: {"at": str(house.home.lake.write(pa.Table.from_pylist(rows), table, "shop"))}
+        place, {"rows": rows}, lambda: {"at": str(project.paths.lake.write(pa.Table.from_pylist(rows), table, "shop"))}
     )
 
 
-def read(house, table):
-    return pq.read_table(house.home.lake.path(table, "shop"), partitioning=None).to_pylist()
+def read(project, table):
+    return pq.read_table(project.paths.lake.path(table, "shop"), partitioning=None).to_pylist()
 
 
 def doubled(given: Given) -> pa.Table:
@@ -59,28 +59,28 @@ def undeclared(given: Given) -> pa.Table:
 DOUBLED = Output(("shop", "doubled"), make=doubled, sources=("numbers",), settings={"more": 1})
 
 
-def test_a_function_makes_a_table_once_for_the_same_sources_and_settings(house):
-    put(house, "numbers", [{"n": 1}, {"n": 2}])
-    first, second = (DOUBLED.make_once(house) for _ in range(2))
+def test_a_function_makes_a_table_once_for_the_same_sources_and_settings(project):
+    put(project, "numbers", [{"n": 1}, {"n": 2}])
+    first, second = (DOUBLED.make_once(project) for _ in range(2))
     assert (first.reused, first.reason, first.facts) == (False, "not made yet", {"rows": 2})
     assert second.reused
-    assert read(house, "doubled") == [{"n": 3}, {"n": 5}]
+    assert read(project, "doubled") == [{"n": 3}, {"n": 5}]
 
 
-def test_it_is_made_again_where_a_source_or_a_setting_is_another_and_says_which(house):
-    put(house, "numbers", [{"n": 1}])
-    DOUBLED.make_once(house)
-    assert replace(DOUBLED, settings={"more": 5}).make_once(house).reason == "more 1 -> 5"
-    put(house, "numbers", [{"n": 4}])
-    assert DOUBLED.why_stale(house) == "more 5 -> 1; numbers changed"
-    DOUBLED.make_once(house)
-    assert read(house, "doubled") == [{"n": 9}]
+def test_it_is_made_again_where_a_source_or_a_setting_is_another_and_says_which(project):
+    put(project, "numbers", [{"n": 1}])
+    DOUBLED.make_once(project)
+    assert replace(DOUBLED, settings={"more": 5}).make_once(project).reason == "more 1 -> 5"
+    put(project, "numbers", [{"n": 4}])
+    assert DOUBLED.why_stale(project) == "more 5 -> 1; numbers changed"
+    DOUBLED.make_once(project)
+    assert read(project, "doubled") == [{"n": 9}]
 
 
-def test_the_record_says_all_that_it_was_made_from(house):
-    put(house, "numbers", [{"n": 1}])
-    DOUBLED.make_once(house)
-    record = json.loads((house.home.lake.path("doubled", "shop").with_name("data.parquet.made.json")).read_text())
+def test_the_record_says_all_that_it_was_made_from(project):
+    put(project, "numbers", [{"n": 1}])
+    DOUBLED.make_once(project)
+    record = json.loads((project.paths.lake.path("doubled", "shop").with_name("data.parquet.made.json")).read_text())
     inputs = record["inputs"]
     assert inputs["parameters"] == {"more": 1}
     assert inputs["sources"].keys() == {"numbers"}
@@ -88,50 +88,50 @@ def test_the_record_says_all_that_it_was_made_from(house):
     assert "pyarrow" in inputs["code"]["packages"]
 
 
-def test_a_function_cannot_read_what_it_does_not_declare(house):
-    put(house, "secrets", [{"n": 1}])
+def test_a_function_cannot_read_what_it_does_not_declare(project):
+    put(project, "secrets", [{"n": 1}])
     with pytest.raises(KeyError, match=r"shop/x does not declare 'secrets'"):
-        Output(("shop", "x"), make=undeclared).make_once(house)
+        Output(("shop", "x"), make=undeclared).make_once(project)
 
 
-def test_a_source_that_is_not_there_is_named(house):
+def test_a_source_that_is_not_there_is_named(project):
     with pytest.raises(CorruptOutputError, match=r"numbers.*not made yet; materialise"):
-        DOUBLED.make_once(house)
+        DOUBLED.make_once(project)
 
 
-def test_optional_tables_count_once_they_are_there(house):
-    put(house, "numbers", [{"n": 1}])
+def test_optional_tables_count_once_they_are_there(project):
+    put(project, "numbers", [{"n": 1}])
     output = replace(DOUBLED, optional=("runs",))
-    output.make_once(house)
-    house.home.lake.write(pa.table({"n": [1]}), "runs", "shop", "run-1")
-    assert output.make_once(house).reason == "1 run changed: run-1"
+    output.make_once(project)
+    project.paths.lake.write(pa.table({"n": [1]}), "runs", "shop", "run-1")
+    assert output.make_once(project).reason == "1 run changed: run-1"
 
 
-def test_a_query_makes_a_table_of_its_sources(house):
-    put(house, "duplicate_photos", [{"n": 1}])
-    with pytest.raises(Exception, match=r"sql/leaderboard\.sql"):
-        Output(("shop", "leaderboard"), make="leaderboard", sources=("duplicate_photos",)).make_once(house)
+def test_a_query_makes_a_table_of_its_sources(project):
+    put(project, "duplicate_photos", [{"n": 1}])
+    with pytest.raises(Exception, match=r"sql/evaluation/leaderboard\.sql"):
+        Output(("shop", "leaderboard"), make="leaderboard", sources=("duplicate_photos",)).make_once(project)
 
 
-def test_settings_that_take_time_to_find_out_are_found_out_when_needed(house):
-    put(house, "numbers", [{"n": 1}])
+def test_settings_that_take_time_to_find_out_are_found_out_when_needed(project):
+    put(project, "numbers", [{"n": 1}])
     asked = []
     output = replace(DOUBLED, settings=lambda: asked.append(1) or {"more": 1})
     assert asked == []
-    output.make_once(house)
+    output.make_once(project)
     assert asked == [1]
 
 
-def test_a_check_selects_offenders_or_looks_at_facts(house):
-    put(house, "entity_vocabulary", [{"entity_group": "brand", "entity_id": 3, "entity": "a"}])
-    place = house.home.lake.path("entity_vocabulary", "shop")
+def test_a_check_selects_offenders_or_looks_at_facts(project):
+    put(project, "entity_vocabulary", [{"entity_group": "brand", "entity_id": 3, "entity": "a"}])
+    place = project.paths.lake.path("entity_vocabulary", "shop")
     check = Check("entity_ids_are_dense", "Ids run from 0.")
-    passed, metadata = check.result(house, ("shop", "entity_vocabulary"), None, place)
+    passed, metadata = check.result(project, ("shop", "entity_vocabulary"), None, place)
     assert not passed
     assert metadata["offenders"] == 1
     assert metadata["examples"][0].startswith("brand")
     held = Check("any", "", holds=lambda made, place: (place.is_file(), {"seen": 1}))
-    assert held.result(house, ("shop", "entity_vocabulary"), None, place) == (True, {"seen": 1})
+    assert held.result(project, ("shop", "entity_vocabulary"), None, place) == (True, {"seen": 1})
 
 
 def test_words_and_kinds_come_from_what_makes_it():
@@ -155,7 +155,7 @@ def steps(tmp_path_factory):
     found = []
     for given in ({}, {"datasets": {"shop": own}}):
         settings = load_settings(home=home, pretrained="general", **given)
-        found += datasets.declared(House(settings, Home(settings.home)))
+        found += datasets.declared(Project(settings, Paths(settings.home)))
     return found
 
 

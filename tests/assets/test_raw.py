@@ -1,9 +1,9 @@
 """What records are made from: the raw files, and the settings that say how to read them."""
 
 from assets import raw
-from assets.common import House
-from eiclip.home import Home
-from eiclip.settings import DatasetSettings, load_settings
+from assets.common import Project
+from eiclip.settings.load import DatasetSettings, load_settings
+from eiclip.storage.home import Paths
 
 
 def made_from(tmp_path, content=b"sku,name,brand\n1,Hat,x\n", name="name", groups=("brand",)):
@@ -13,9 +13,9 @@ def made_from(tmp_path, content=b"sku,name,brand\n1,Hat,x\n", name="name", group
     dataset = DatasetSettings(
         kind="table", files=str(tmp_path / "shop.csv"), images=str(tmp_path), columns=columns, entity_groups=groups
     )
-    house = House(load_settings(home=tmp_path / "home", datasets={"shop": dataset}), Home(tmp_path / "home"))
-    [records] = next(step for step in raw.steps(house, "shop", dataset) if step.name == "shop__records").declared()
-    return {name: value for name, value in records.made_from(house).items() if name != "code"}
+    project = Project(load_settings(home=tmp_path / "home", datasets={"shop": dataset}), Paths(tmp_path / "home"))
+    [records] = next(step for step in raw.steps(project, "shop", dataset) if step.name == "shop__records").declared()
+    return {name: value for name, value in records.made_from(project).items() if name != "code"}
 
 
 def test_records_follow_files_columns_and_groups(tmp_path):

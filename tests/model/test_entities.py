@@ -43,7 +43,7 @@ def test_without_unit_norm_the_mixture_is_the_plain_expectation():
 
 def test_unseen_is_unknown_and_missing_is_missing():
     assert VOCABULARY.encode({"brand": "never seen"}) == [0, -1]
-    assert VOCABULARY.encode({"brand": "diesel", "subcategory": "jeans"}, left_out="subcategory") == [1, -1]
+    assert VOCABULARY.encode({"brand": "diesel", "subcategory": "jeans"}, excluded_group="subcategory") == [1, -1]
 
 
 def test_a_missing_entity_has_no_weight_and_passes_no_gradient():

@@ -8,9 +8,9 @@ from eiclip.errors import NonFiniteError, WeightsError
 from eiclip.model.entity_clip import EntityClipModel, load_checkpoint, save_checkpoint
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers, tokenize
+from eiclip.model.variants import VARIANTS, get_variant
 from eiclip.model.vocabulary import Vocabulary
-from eiclip.training_settings import TrainingSettings
-from eiclip.variants import VARIANTS, get_variant
+from eiclip.settings.training import TrainingSettings
 
 VOCABULARY = Vocabulary({"brand": ["<unk>", "diesel"], "season": ["<unk>", "fw2016"]}, {})
 TOKENS = tokenize(["a red coat", "blue jeans with pockets", "bag"], 64)

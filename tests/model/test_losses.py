@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from eiclip.model.losses import LossTerms, Pairs, contrastive_loss, unit
-from eiclip.training_settings import LOSS_TERMS
+from eiclip.settings.training import LOSS_TERMS
 
 
 @pytest.fixture

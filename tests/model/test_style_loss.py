@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from eiclip.model.style_loss import StylePairs, Views, style_terms
-from eiclip.training_settings import VIEW_PAIRS, StyleLossSettings
+from eiclip.settings.training import VIEW_PAIRS, StyleLossSettings
 
 SCALE = torch.tensor(7.0)
 

@@ -132,7 +132,7 @@ def test_from_the_relations_of_a_catalogue(tmp_path):
         ("semantic_prior", ["tagged_entities", "products"], {"dataset": "d"}),
     ):
         inputs = {source: [lake.path(source, "d")] for source in sources}
-        lake.query(table, lake.path(table, "d"), inputs, parameters)
+        lake.query(f"entities/{table}", lake.path(table, "d"), inputs, parameters)
     read = read_vocabulary(GROUPS, lake.path("entity_vocabulary", "d"), lake.path("semantic_prior", "d"))
     assert read.names == {"subcategory": [UNKNOWN, "denim", "coats"], "composition": [UNKNOWN, "denim"]}
     assert read.priors == {"denim": {"subcategory": 0.75, "composition": 0.25}}

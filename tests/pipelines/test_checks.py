@@ -5,10 +5,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from assets.common import House
-from eiclip.home import Home
-from eiclip.settings import load_settings
+from assets.common import Project
+from eiclip.settings.load import load_settings
 from eiclip.shards import Sample, encode_photo, read_index, read_manifest, write_shards
+from eiclip.storage.home import Paths
 from pipelines.checks import shards_match_manifest
 
 SPLITS = ["train"] * 5 + ["validation"] * 2 + ["test"] * 3
@@ -22,10 +22,10 @@ def product(number):
 def run(home, policy):
     """Run the asset, its check and what lies downstream; returns the check's evaluation and what was materialised."""
     settings = load_settings(home=home, hardware={"corrupt_samples": policy})
-    house = House(settings, Home(settings.home))
+    project = Project(settings, Paths(settings.home))
     for table in ("products", "tagged_entities"):
-        house.home.lake.write(pa.table({"dataset": ["shop"]}), table, "shop")
-    house.home.lake.write(pa.table({"dataset": ["shop"] * 10, "split": SPLITS}), "images", "shop")
+        project.paths.lake.write(pa.table({"dataset": ["shop"]}), table, "shop")
+    project.paths.lake.write(pa.table({"dataset": ["shop"] * 10, "split": SPLITS}), "images", "shop")
 
     @dg.asset(key=["shop", "shards"])
     def made():
@@ -39,7 +39,7 @@ def run(home, policy):
     def images():
         pass
 
-    assets = [images, made, trained, shards_match_manifest(house, "shop")]
+    assets = [images, made, trained, shards_match_manifest(project, "shop")]
     result = dg.materialize(assets, raise_on_error=False)
     (evaluation,) = result.get_asset_check_evaluations()
     return evaluation, result.success, result.asset_materializations_for_node("shop__checkpoint")
@@ -48,12 +48,12 @@ def run(home, policy):
 @pytest.fixture
 def home(tmp_path):
     samples = [(split, product(number)) for number, split in enumerate(SPLITS)]
-    write_shards(samples, Home(tmp_path).shards("shop"), photo_size=32)
+    write_shards(samples, Paths(tmp_path).shards("shop"), photo_size=32)
     return tmp_path
 
 
 def damage(home, split, row):
-    folder = Home(home).shards("shop")
+    folder = Paths(home).shards("shop")
     (shard,) = [shard for shard in read_manifest(folder)["shards"] if shard["split"] == split]
     place = read_index(folder, shard).to_pylist()[row]["jpeg_offset"] + 50
     content = bytearray((folder / shard["name"]).read_bytes())

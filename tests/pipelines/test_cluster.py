@@ -15,8 +15,8 @@ import yaml
 
 from benchmarks.crash.data import tiny_job
 from eiclip.errors import SettingsError
+from eiclip.settings.training import HardwareSettings
 from eiclip.train.job import TrainJob
-from eiclip.training_settings import HardwareSettings
 from pipelines.cluster import ClusterClient, read_manifest, torchrun, trainer_client, training_manifest
 from pipelines.trainers import TrainerClient
 

@@ -6,24 +6,24 @@ import pyarrow as pa
 import pytest
 
 from assets import profile
-from assets.common import House
-from eiclip.home import Home
-from eiclip.settings import load_settings
+from assets.common import Project
+from eiclip.settings.load import load_settings
 from eiclip.storage.cache import make_once
 from eiclip.storage.catalogue import CATALOGUE
+from eiclip.storage.home import Paths
 from pipelines.factory import build
 
 TABLES = {"splits", "entities", "confounded", "descriptions", "token_histogram", "photos", "quarantine", "tokens"}
 
 
 @pytest.fixture
-def house(tmp_path, monkeypatch):
+def project(tmp_path, monkeypatch):
     for name in ("EICLIP_FASHIONGEN_DIR", "EICLIP_AMAZON_META", "EICLIP_AMAZON_IMAGES", "EICLIP_PRETRAINED"):
         monkeypatch.delenv(name, raising=False)
-    return House(load_settings(home=tmp_path), Home(tmp_path))
+    return Project(load_settings(home=tmp_path), Paths(tmp_path))
 
 
-def fill(house, name, group):
+def fill(project, name, group):
     """The tables that a profile is made of: four products, of which one is tagged; nothing in quarantine."""
     products = [{"product_id": f"p{n}", "split": "train" if n else "validation", "description": f"Silk coat {n}."}
                 for n in range(4)]  # fmt: skip
@@ -43,19 +43,19 @@ def fill(house, name, group):
         arrow = pa.Table.from_pylist([{"dataset": name} | row for row in rows], schema=None if rows else nothing)
 
         def write(table=table, arrow=arrow):
-            house.home.lake.write(arrow, table, name)
+            project.paths.lake.write(arrow, table, name)
             return {}
 
-        make_once(house.home.lake.path(table, name), {"rows": arrow.to_pylist()}, write)
+        make_once(project.paths.lake.path(table, name), {"rows": arrow.to_pylist()}, write)
 
 
-def profile_assets(house, name):
+def profile_assets(project, name):
     """The asset `data_profile` of a dataset, and what it waits for here: the compositions, where there are any."""
-    *others, asset = [build(house, step) for step in profile.steps(house, name, house.datasets()[name])]
+    *others, asset = [build(project, step) for step in profile.steps(project, name, project.datasets()[name])]
     return asset, *others
 
 
-def profiled(house, asset, *others):
+def profiled(project, asset, *others):
     key = asset.key
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize([*others, asset], instance=instance)
@@ -63,29 +63,29 @@ def profiled(house, asset, *others):
     return event.materialization.metadata
 
 
-def test_fashiongens_profile_waits_for_its_compositions_and_amazons_does_not(house):
-    upstream = {key.path[-1] for key in profile_assets(house, "fashiongen")[0].asset_deps[
+def test_fashiongens_profile_waits_for_its_compositions_and_amazons_does_not(project):
+    upstream = {key.path[-1] for key in profile_assets(project, "fashiongen")[0].asset_deps[
         dg.AssetKey(["fashiongen", "data_profile"])]}  # fmt: skip
     assert upstream == {"products", "images", "product_entities", "entity_vocabulary", "semantic_prior", "quarantine",
                         "compositions"}  # fmt: skip
-    spec = profile_assets(house, "amazon")[0].get_asset_spec()
+    spec = profile_assets(project, "amazon")[0].get_asset_spec()
     assert dg.AssetKey(["amazon", "compositions"]) not in {dep.asset_key for dep in spec.deps}
     assert spec.group_name == "amazon/profile"
     assert spec.owners == ["team:eiclip"]
     assert "profile_entities`: one row per entity group" in spec.description
 
 
-def test_a_profile_is_made_once_and_lies_in_the_catalogue(house):
-    fill(house, "fashiongen", "composition")
-    asset, fibres = profile_assets(house, "fashiongen")
-    metadata = profiled(house, asset, fibres)
+def test_a_profile_is_made_once_and_lies_in_the_catalogue(project):
+    fill(project, "fashiongen", "composition")
+    asset, fibres = profile_assets(project, "fashiongen")
+    metadata = profiled(project, asset, fibres)
     assert metadata["reused"].value is False
     for shown in ("table_splits", "table_entities", "table_compositions"):
         assert metadata[shown].value.startswith("|")
     for plot in ("entity_plot", "confounded_plot", "token_plot", "photo_plot"):
         assert "data:image/png" in metadata[plot].value
     assert not {"quarantine_plot", "table_quarantine"} & set(metadata), "nothing was set aside"
-    with duckdb.connect(str(house.home.root / CATALOGUE), read_only=True) as connection:
+    with duckdb.connect(str(project.paths.root / CATALOGUE), read_only=True) as connection:
         views = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
         assert {f"profile_{table}" for table in (*TABLES, "compositions")} <= views
         paper = connection.execute("SELECT paper_entities FROM profile_entities").fetchall()
@@ -94,11 +94,11 @@ def test_a_profile_is_made_once_and_lies_in_the_catalogue(house):
         )
         assert joined.fetchall() == [("silk", 100.0)]
     assert paper == [(16_844,)]
-    assert profiled(house, asset, fibres)["reused"].value is True
+    assert profiled(project, asset, fibres)["reused"].value is True
 
 
-def test_a_dataset_without_compositions_has_a_profile_too(house):
-    fill(house, "amazon", "brand")
-    metadata = profiled(house, *profile_assets(house, "amazon"))
+def test_a_dataset_without_compositions_has_a_profile_too(project):
+    fill(project, "amazon", "brand")
+    metadata = profiled(project, *profile_assets(project, "amazon"))
     assert "184" in metadata["table_entities"].value
     assert "table_compositions" not in metadata

@@ -9,10 +9,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from eiclip.ablations.trials import ABLATIONS
-from eiclip.same_style_settings import SameStyleSettings
-from eiclip.settings import AMAZON, load_settings
-from eiclip.variants import SAME_STYLE_ROWS, VARIANTS
+from eiclip.model.variants import SAME_STYLE_ROWS, VARIANTS
+from eiclip.settings.load import AMAZON, load_settings
+from eiclip.settings.same_style import SameStyleSettings
+from eiclip.studies.trials import ABLATIONS
 from pipelines.definitions import build_definitions
 
 ROOT = Path(__file__).parents[2]

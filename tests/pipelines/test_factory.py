@@ -3,11 +3,11 @@
 import dagster as dg
 import pytest
 
-from assets.common import House
+from assets.common import Project
 from assets.outputs import Output, PartedStep
-from eiclip.home import Home
-from eiclip.settings import load_settings
+from eiclip.settings.load import load_settings
 from eiclip.storage.cache import content_digest
+from eiclip.storage.home import Paths
 from pipelines.factory import Recipe, build
 
 KEY = ("d", "photos")
@@ -17,18 +17,18 @@ class Work:
     """Parts that are listed, made and put together, and a note of what was asked for."""
 
     def __init__(self, home, parts=("raw-h5-00000", "raw-h5-00001"), broken=()):
-        self.house = House(load_settings(home=home), Home(home))
+        self.project = Project(load_settings(home=home), Paths(home))
         self.parts, self.broken, self.calls = parts, broken, []
         self.recipes, self.trainers = [], []
 
     def file(self, part):
         """Where a part lies."""
-        return self.house.home.root / f"{self.parts.index(part)}.txt"
+        return self.project.paths.root / f"{self.parts.index(part)}.txt"
 
     @property
     def together(self):
         """Where the parts lie when they are put together."""
-        return self.house.home.root / "together.txt"
+        return self.project.paths.root / "together.txt"
 
     def contents(self):
         """Content of every part, by its name."""
@@ -62,7 +62,7 @@ class Work:
 
     def asset(self, **given):
         step = PartedStep(KEY, "g", frozenset(), "Photos.", ("records",), self.plan, self.part, self.whole, **given)
-        return build(self.house, step)
+        return build(self.project, step)
 
 
 @dg.asset(key=["d", "records"])

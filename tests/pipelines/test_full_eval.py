@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.history import Run, keep_run
-from eiclip.ranks import PROTOCOLS
-from eiclip.settings import FASHIONGEN, load_settings
+from eiclip.evaluation.protocols import PROTOCOLS
+from eiclip.evaluation.run_history import Run, keep_run
+from eiclip.model.variants import VARIANTS
+from eiclip.settings.load import FASHIONGEN, load_settings
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake
-from eiclip.variants import VARIANTS
 from pipelines.definitions import build_definitions
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -131,7 +131,7 @@ def two_runs(settings, first, tmp_path_factory):
     worse = pa.compute.add(ranks["rank"], 1)
     lake.write(ranks.set_column(ranks.column_names.index("rank"), "rank", worse), "retrieval_ranks", "fashiongen")
     sources = {"retrieval_ranks": lake.files("retrieval_ranks", "fashiongen")}
-    lake.query("retrieval_metrics", lake.path("retrieval_metrics", "fashiongen"), sources, {})
+    lake.query("evaluation/retrieval_metrics", lake.path("retrieval_metrics", "fashiongen"), sources, {})
     keep_run(lake, Run("second", "fashiongen", 0, {}, {}, "code", "cpu", 1.0))
     refresh_catalogue(lake)
     with connect(home) as connection:

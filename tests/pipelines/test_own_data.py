@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eiclip.embedded import write_fashiongen
-from eiclip.settings import FASHIONGEN, load_settings
+from eiclip.settings.load import FASHIONGEN, load_settings
+from eiclip.synthetic import write_fashiongen
 from pipelines.definitions import build_definitions
 
 TRAIN = "fashiongen_256_256_train.h5"

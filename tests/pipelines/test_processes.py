@@ -13,14 +13,14 @@ import dagster as dg
 import pytest
 
 from assets import training as training_assets
-from assets.common import House
+from assets.common import Project
 from benchmarks.crash.data import tiny_job
-from eiclip.home import Home
-from eiclip.lifeline import descendants, started_at
-from eiclip.settings import load_settings
+from eiclip.model.variants import VARIANTS
+from eiclip.settings.load import load_settings
+from eiclip.settings.training import HardwareSettings
+from eiclip.storage.home import Paths
+from eiclip.system.processes import descendants, started_at
 from eiclip.train.job import TrainJob
-from eiclip.training_settings import HardwareSettings
-from eiclip.variants import VARIANTS
 from pipelines.factory import build, gpu_pool
 from pipelines.launch import GRACE
 from pipelines.trainers import TrainerClient
@@ -33,7 +33,7 @@ subprocess.Popen(command).wait()
 """
 STUBBORN = """
 import os, pathlib, signal, sys, time
-from eiclip.lifeline import die_with_parent
+from eiclip.system.processes import die_with_parent
 signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 for number in signals:
     signal.signal(number, signal.SIG_IGN)
@@ -187,7 +187,7 @@ def test_a_trainer_that_is_killed_is_tried_again_and_goes_on(tmp_path, monkeypat
 
 KILLER = """
 import os, pathlib, signal, sys, time
-from eiclip.lifeline import descendants
+from eiclip.system.processes import descendants
 while not list(pathlib.Path(sys.argv[1]).glob("model.resume/*/step-*")):
     time.sleep(0.005)
 lines = {p: pathlib.Path(f"/proc/{p}/cmdline").read_bytes() for p in descendants(int(sys.argv[2]))}
@@ -208,10 +208,10 @@ def test_settings_say_how_many_processes_train_and_where_steps_queue(tmp_path, m
 
 def test_what_trains_on_a_gpu_queues_for_it_and_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setenv("EICLIP_DEVICE", "cuda")
-    house = House(load_settings(home=tmp_path, pretrained="general"), Home(tmp_path))
-    made = {"general/pretrained": build(house, training_assets.pretrained(house))}
-    checkpoints = training_assets.steps(house, "fashiongen", house.datasets()["fashiongen"])
-    made |= {asset.key.path[-1]: asset for asset in (build(house, step) for step in checkpoints)}
+    project = Project(load_settings(home=tmp_path, pretrained="general"), Paths(tmp_path))
+    made = {"general/pretrained": build(project, training_assets.pretrained(project))}
+    checkpoints = training_assets.steps(project, "fashiongen", project.datasets()["fashiongen"])
+    made |= {asset.key.path[-1]: asset for asset in (build(project, step) for step in checkpoints)}
     for name, asset in made.items():
         trains = name not in VARIANTS or VARIANTS[name].trained
         assert asset.op.pool == ("gpu" if trains else None)

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.settings import load_settings
+from eiclip.settings.load import load_settings
 from pipelines.definitions import build_definitions
 
 TOOL = Path(__file__).parents[2].parent / "shared" / "tools" / "raw_from_pack.py"

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets import same_style_study
-from eiclip.same_style.trials import ablation_trials, seed_trials
-from eiclip.same_style.view_pairs import VIEW_PAIRS
-from eiclip.settings import STYLES, load_settings
-from eiclip.variants import SAME_STYLE_ROWS
+from eiclip.model.variants import SAME_STYLE_ROWS
+from eiclip.same_style import VIEW_PAIRS
+from eiclip.settings.load import STYLES, load_settings
+from eiclip.studies.same_style_trials import ablation_trials, seed_trials
 from pipelines.definitions import build_definitions
 
 SIZES = {"styles": 60, "general_images": 128, "pretraining_epochs": 1}

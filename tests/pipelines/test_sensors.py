@@ -7,10 +7,10 @@ import dagster as dg
 import fsspec
 import pytest
 
-from assets.common import House
-from eiclip.home import Home
-from eiclip.readers.fashiongen import SPLITS
-from eiclip.settings import DatasetSettings, load_settings
+from assets.common import Project
+from eiclip.readers.fashiongen.reader import SPLITS
+from eiclip.settings.load import DatasetSettings, load_settings
+from eiclip.storage.home import Paths
 from pipelines.sensors import DATASETS_TAG, raw_files_sensor
 
 
@@ -24,7 +24,7 @@ def watch(tmp_path):
 
     def start(**datasets):
         settings = load_settings(home=tmp_path / "home", datasets=datasets)
-        sensor = raw_files_sensor(House(settings, Home(settings.home)))
+        sensor = raw_files_sensor(Project(settings, Paths(settings.home)))
         tables = ("products", "shards", "ablation_budget")
         keys = [[name, table] for name in datasets for table in tables] + [["results", "report"]]
         job = dg.define_asset_job("full_eval", selection='* and not key:"*/ablation_budget"')
@@ -61,7 +61,7 @@ def settled(look):
 
 
 def test_it_is_started_by_hand_and_looks_once_a_minute(tmp_path):
-    sensor = raw_files_sensor(House(load_settings(home=tmp_path), Home(tmp_path)))
+    sensor = raw_files_sensor(Project(load_settings(home=tmp_path), Paths(tmp_path)))
     assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
     assert (sensor.minimum_interval_seconds, sensor.job_name) == (60, "full_eval")
 

@@ -11,11 +11,11 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from assets.common import House
+from assets.common import Project
 from benchmarks.cache.home import tiny_settings
 from eiclip.errors import SettingsError
-from eiclip.home import Home
 from eiclip.storage.code_version import CodeVersion
+from eiclip.storage.home import Paths
 from pipelines import status
 from pipelines.cli import main
 from pipelines.definitions import build_definitions
@@ -40,15 +40,15 @@ def home(finished, tmp_path):
     return tmp_path / "home"
 
 
-def house(home, **given):
+def project(home, **given):
     settings = tiny_settings(home, quick=True).model_copy(update=given)
-    return House(settings, Home(settings.home))
+    return Project(settings, Paths(settings.home))
 
 
-def found(house):
+def found(project):
     """By name: state and reason, of what is not trained."""
     trained = ("checkpoint", "embeddings", "ablation", "seed_study", "retrieval", "typed", "gate", "leaderboard")
-    return {s.name: (s.state, s.reason) for s in statuses(house) if not any(word in s.name for word in trained)}
+    return {s.name: (s.state, s.reason) for s in statuses(project) if not any(word in s.name for word in trained)}
 
 
 def ingested(told):
@@ -56,27 +56,27 @@ def ingested(told):
 
 
 def test_everything_that_is_as_it_would_be_is_told_so(home):
-    told = ingested(found(house(home)))
+    told = ingested(found(project(home)))
     assert {"fashiongen/records", "fashiongen/photos", "fashiongen/products", "fashiongen/shards"} <= told.keys()
     assert {state for state, _ in told.values()} == {"made"}
 
 
 def test_what_was_never_made_is_told_so(home):
-    told = {s.name: s.state for s in statuses(house(home))}
+    told = {s.name: s.state for s in statuses(project(home))}
     assert told["fashiongen/checkpoint/eiclip"] == told["fashiongen/ablation_losses"] == "not made"
 
 
 def test_an_edited_table_is_stale_and_what_is_made_of_it_depends(home):
     table = home / "lake" / "products" / "dataset=fashiongen" / "data.parquet"
     table.write_bytes(table.read_bytes()[:-1])
-    told = found(house(home))
+    told = found(project(home))
     assert told["fashiongen/products"] == ("stale", "data.parquet was edited after it was made")
     assert told["fashiongen/records"][0] == "made"
     assert told["fashiongen/images"] == ("upstream", "fashiongen/products is stale")
 
 
 def test_changed_settings_are_named(home):
-    told = found(house(home, seed=7))
+    told = found(project(home, seed=7))
     assert told["fashiongen/raw_files"] == ("stale", "seed 0 -> 7")
     assert told["fashiongen/records"] == ("upstream", "fashiongen/raw_files is stale")
     assert told["fashiongen/brand_names"] == ("upstream", "fashiongen/records may change")
@@ -88,27 +88,29 @@ def test_changed_packages_and_files_are_named(home, monkeypatch):
     def later(self):
         known = real(self)
         packages = {name: "99" if name == "duckdb" else version for name, version in known["packages"].items()}
-        files = {name: "0" if name == "eiclip/records.py" else digest for name, digest in known["files"].items()}
+        files = {
+            name: "0" if name == "eiclip/readers/records.py" else digest for name, digest in known["files"].items()
+        }
         return {"version": known["version"] + "x", "files": files, "packages": packages}
 
     duckdb = json.loads((home / "lake/products/dataset=fashiongen/data.parquet.made.json").read_text())
     before = duckdb["inputs"]["code"]["packages"]["duckdb"]
     monkeypatch.setattr(CodeVersion, "recorded", later)
-    told = found(house(home))
+    told = found(project(home))
     assert told["fashiongen/products"] == ("stale", f"duckdb {before} -> 99")
-    assert told["fashiongen/records"] == ("stale", f"eiclip/records.py changed; duckdb {before} -> 99")
+    assert told["fashiongen/records"] == ("stale", f"eiclip/readers/records.py changed; duckdb {before} -> 99")
 
 
 def test_a_part_of_an_asset_that_is_gone_is_named(home):
     [part] = [f for f in (home / "shards" / "fashiongen").iterdir() if f.is_dir() and "train" in f.name]
     shutil.rmtree(part)
-    assert found(house(home))["fashiongen/shards"] == ("stale", f"1 of 2 parts: {part.name}: the output is gone")
+    assert found(project(home))["fashiongen/shards"] == ("stale", f"1 of 2 parts: {part.name}: the output is gone")
 
 
 def test_a_record_that_cannot_be_read_is_told_and_never_a_traceback(home):
     record = home / "lake" / "records" / "dataset=fashiongen" / "data.parquet.made.json"
     record.write_text(record.read_text()[:100])
-    told = found(house(home))
+    told = found(project(home))
     assert told["fashiongen/records"] == ("stale", "its record cannot be read (JSONDecodeError)")
     behind = ("records is stale", "photos may change", "split_groups may change")
     assert told["fashiongen/products"] == ("upstream", "; ".join(f"fashiongen/{one}" for one in behind))
@@ -116,12 +118,12 @@ def test_a_record_that_cannot_be_read_is_told_and_never_a_traceback(home):
 
 def test_looking_changes_nothing(home):
     before = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
-    list(statuses(house(home, seed=7)))
+    list(statuses(project(home, seed=7)))
     assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
 
 
 def test_the_command_prints_a_line_an_output_and_counts(home, monkeypatch, capsys):
-    monkeypatch.setattr(status, "load_settings", lambda: house(home, seed=7).settings)
+    monkeypatch.setattr(status, "load_settings", lambda: project(home, seed=7).settings)
     assert main(["status", "fashiongen", "--stale"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:2] == ["fashiongen/raw_files", "stale"]
@@ -134,7 +136,7 @@ def test_the_command_prints_a_line_an_output_and_counts(home, monkeypatch, capsy
 
 
 def test_in_an_empty_home_nothing_is_made(tmp_path):
-    assert {state.state for state in statuses(house(tmp_path / "new"))} == {"not made"}
+    assert {state.state for state in statuses(project(tmp_path / "new"))} == {"not made"}
 
 
 def test_the_quick_home_is_the_same_each_time(finished, tmp_path):
@@ -173,7 +175,7 @@ def test_the_ui_agrees(tmp_path):
     with dg.DagsterInstance.ephemeral() as instance:
         build_definitions(settings).resolve_job_def("ingest").execute_in_process(instance=instance)
         assert stale_in_the_ui(settings, instance) == {}
-        assert {state for state, _ in ingested(found(house(tmp_path))).values()} <= {"made", "reused"}
+        assert {state for state, _ in ingested(found(project(tmp_path))).values()} <= {"made", "reused"}
         other = settings.model_copy(update={"seed": 3})
         assert stale_in_the_ui(other, instance) == {"fashiongen/raw_files": ["has a new code version"]}
-        assert found(house(tmp_path, seed=3))["fashiongen/raw_files"] == ("stale", "seed 0 -> 3")
+        assert found(project(tmp_path, seed=3))["fashiongen/raw_files"] == ("stale", "seed 0 -> 3")

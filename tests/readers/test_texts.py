@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from eiclip.readers import amazon_records, texts
+from eiclip.readers import texts
+from eiclip.readers.amazon import metadata as amazon_records
 from eiclip.readers.texts import clean_description, normalise_entity, storable
 
 

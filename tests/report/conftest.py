@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
 
-from eiclip.ablations.results import RESULTS_SCHEMA
-from eiclip.history import SCHEMA as RUN_SCHEMA
+from eiclip.evaluation.comparisons import PAIRS
+from eiclip.evaluation.run_history import SCHEMA as RUN_SCHEMA
+from eiclip.model.variants import VARIANTS
 from eiclip.report.theme import DARK
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.storage.catalogue import refresh_catalogue
 from eiclip.storage.lake import Lake
+from eiclip.studies.results import RESULTS_SCHEMA
 from eiclip.train.job import LOG_SCHEMA
-from eiclip.uncertainty import PAIRS
-from eiclip.variants import VARIANTS
 
 Plot = Callable[..., bytes]
 

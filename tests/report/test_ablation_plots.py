@@ -5,15 +5,15 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from eiclip.ablations.results import Outcome, results_table
-from eiclip.ablations.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Base
 from eiclip.report.ablation_plots import PLOTS
 from eiclip.report.ablation_tables import ablation_table, seed_table, verdict
 from eiclip.report.ablation_verdicts import VERDICTS
 from eiclip.report.theme import DARK, LIGHT
+from eiclip.settings.training import TrainingSettings
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake
-from eiclip.training_settings import TrainingSettings
+from eiclip.studies.results import Outcome, results_table
+from eiclip.studies.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Base
 
 PRODUCTS = 400
 BASE = Base(("brand", "season"), TrainingSettings(epochs=3, batch_size=64), 0)
@@ -49,7 +49,7 @@ def written(home, ablation, skill=lambda trial: ROWS[trial.variant], seed_of=lam
     lake.write(results_table("shop", ablation, outcomes, subsets, resamples=300), "ablation_results", "shop", ablation)
     if ablation == "seed_study":
         source, summary = lake.path("ablation_results", "shop", ablation), lake.path("seed_study_summary", "shop")
-        lake.query("seed_study_summary", summary, {"ablation_results": [source]}, {})
+        lake.query("evaluation/seed_study_summary", summary, {"ablation_results": [source]}, {})
     refresh_catalogue(lake)
 
 

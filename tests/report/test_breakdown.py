@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from eiclip.breakdowns import BREAKDOWNS
+from eiclip.evaluation.breakdowns import BREAKDOWNS
+from eiclip.evaluation.comparisons import COMPARISONS, PAIRS
 from eiclip.report.breakdown import (
     brand_plot,
     comparison_plot,
@@ -17,7 +18,6 @@ from eiclip.report.breakdown import (
     where_it_wins,
 )
 from eiclip.report.theme import DARK
-from eiclip.uncertainty import COMPARISONS, PAIRS
 
 ODD = ["a$b$c", "無印良品", "x" * 90, "<script>", "two\nlines"]
 PLOTS = (comparison_plot, facet_plot, brand_plot)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import spearmanr
 
-from eiclip.interventions import SCHEMA
+from eiclip.evaluation.interventions import SCHEMA
 from eiclip.report import intervention_plots as plots
 from eiclip.report import intervention_tables as tables
 

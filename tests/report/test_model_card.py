@@ -10,12 +10,12 @@ from eiclip.errors import CorruptOutputError
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
+from eiclip.model.variants import VARIANTS, get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.report.model_card import Origin, model_card
 from eiclip.report.model_card_texts import WHAT, start_of
+from eiclip.settings.training import TrainingSettings
 from eiclip.storage.catalogue import connect
-from eiclip.training_settings import TrainingSettings
-from eiclip.variants import VARIANTS, get_variant
 
 HOSTILE = "a|b <script>"
 VOCABULARY = Vocabulary({"brand": ["<unk>", "diesel"], HOSTILE: ["<unk>", "fw2016"]}, {})

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from eiclip.duplicates import SCHEMA
 from eiclip.errors import EiclipError
+from eiclip.readers.product_groups import SCHEMA
 from eiclip.report import plots, readings, tables
 from eiclip.report.about import About
 from eiclip.report.sections import SECTIONS

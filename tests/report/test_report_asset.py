@@ -6,18 +6,18 @@ import pytest
 
 from assets import cards
 from assets.cards import CARD
-from assets.common import House
+from assets.common import Project
 from assets.report import RESULTS, page
-from eiclip.home import Home
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
+from eiclip.model.variants import VARIANTS, get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.report.source import Source
-from eiclip.settings import FASHIONGEN, load_settings
+from eiclip.settings.load import FASHIONGEN, load_settings
+from eiclip.settings.training import TrainingSettings
 from eiclip.storage.cache import make_once
-from eiclip.training_settings import TrainingSettings
-from eiclip.variants import VARIANTS, get_variant
+from eiclip.storage.home import Paths
 from pipelines.definitions import build_definitions
 from pipelines.factory import Recipe
 from pipelines.results import _about, _summary
@@ -26,7 +26,7 @@ SECRET = "s3://key:secret@bucket/shards"
 
 
 @pytest.fixture
-def house(fake, monkeypatch):
+def project(fake, monkeypatch):
     monkeypatch.setattr(Source, "picture", lambda *given: None)  # plots have tests of their own
     fake.results("fashiongen")
     fake.sure("fashiongen")
@@ -34,42 +34,42 @@ def house(fake, monkeypatch):
     fake.data("fashiongen")
     fake.refresh()
     dataset = FASHIONGEN.model_copy(update={"publish": SECRET})
-    return House(load_settings(home=fake.root, datasets={"fashiongen": dataset}), Home(fake.root))
+    return Project(load_settings(home=fake.root, datasets={"fashiongen": dataset}), Paths(fake.root))
 
 
-def make_report(house, about, seconds):
+def make_report(project, about, seconds):
     """Make the page, unless it is as it would be; returns its record, and what the UI shows of it."""
-    output = page(house, about, seconds)
-    made = output.make_once(house)
+    output = page(project, about, seconds)
+    made = output.make_once(project)
     return made, json.loads(output.beside[0].read_text(encoding="utf-8"))
 
 
-def make_cards(house):
+def make_cards(project):
     """Make the cards, unless they are as they would be; returns their record, and where they are listed."""
-    [step] = cards.steps(house, "fashiongen", house.datasets()["fashiongen"])
+    [step] = cards.steps(project, "fashiongen", project.datasets()["fashiongen"])
     [output] = step.declared()
-    return output.make_once(house), output.at(house)
+    return output.make_once(project), output.at(project)
 
 
-def test_the_report_is_made_once(house, fake):
-    about = _about(house, Recipe(training={"epochs": 2}))
-    first, shown = make_report(house, about, 12.3)
-    again, shown_again = make_report(house, about, 45.6)
+def test_the_report_is_made_once(project, fake):
+    about = _about(project, Recipe(training={"epochs": 2}))
+    first, shown = make_report(project, about, 12.3)
+    again, shown_again = make_report(project, about, 45.6)
     assert (first.reused, again.reused) == (False, True)
     assert shown == shown_again
     assert "fashiongen_verdict" in shown
-    page = house.home.report.read_text(encoding="utf-8")
+    page = project.paths.report.read_text(encoding="utf-8")
     assert "job seconds until this report" in page
     assert ">12<" in page
     fake.kept_run("fashiongen", "run-9", 9)
     fake.refresh()
-    assert not make_report(house, about, 1.0)[0].reused
-    house.home.report.with_suffix(".json").unlink()
-    assert not make_report(house, about, 1.0)[0].reused
+    assert not make_report(project, about, 1.0)[0].reused
+    project.paths.report.with_suffix(".json").unlink()
+    assert not make_report(project, about, 1.0)[0].reused
 
 
-def test_what_a_run_was_is_told_without_its_secrets(house):
-    about = _about(house, Recipe(training={"epochs": 2}))
+def test_what_a_run_was_is_told_without_its_secrets(project):
+    about = _about(project, Recipe(training={"epochs": 2}))
     assert {"seed", "device", "processor", "memory", "data of fashiongen"} <= set(about.facts)
     assert {"python", "torch", "open_clip_torch", "duckdb", "dagster", "numpy"} <= set(about.versions)
     settings = json.loads(about.settings)
@@ -78,32 +78,32 @@ def test_what_a_run_was_is_told_without_its_secrets(house):
     assert "secret" not in about.settings
 
 
-def test_the_terminal_is_told_the_headline(house):
-    made, _ = make_report(house, _about(house, Recipe()), 1.0)
-    lines = _summary(house, made, 7.0).splitlines()
+def test_the_terminal_is_told_the_headline(project):
+    made, _ = make_report(project, _about(project, Recipe()), 1.0)
+    lines = _summary(project, made, 7.0).splitlines()
     assert "fashiongen: EI-CLIP (row 5) beats CLIP with the entities as text (row 3). Recall@1" in "\n".join(lines)
     assert lines[-1] == "job seconds: 7"
 
 
-def test_every_result_that_the_catalogue_waits_for_is_an_asset(house):
-    keys = build_definitions(house.settings).resolve_asset_graph().get_all_asset_keys()
+def test_every_result_that_the_catalogue_waits_for_is_an_asset(project):
+    keys = build_definitions(project.settings).resolve_asset_graph().get_all_asset_keys()
     made = {key.path[-1] for key in keys if key.path[0] == "fashiongen"}
     assert set(RESULTS) <= made
 
 
-def test_cards_lie_beside_every_model_and_come_back(house, fake):
+def test_cards_lie_beside_every_model_and_come_back(project, fake):
     vocabulary = Vocabulary({"brand": ["<unk>", "diesel"]}, {})
     for name in VARIANTS:
-        folder = house.home.checkpoint("fashiongen", name)
+        folder = project.paths.checkpoint("fashiongen", name)
         model = EntityClipModel(new_towers(SMALL, 0), get_variant(name), vocabulary, TrainingSettings())
         make_once(folder, {}, lambda m=model, f=folder: save_checkpoint(m, f, {"dataset": "fashiongen"}) or {})
-    made, output = make_cards(house)
+    made, output = make_cards(project)
     assert list(json.loads(output.read_text())) == list(VARIANTS)
     assert made.facts["cards"] == [f"models/fashiongen/{name}/{CARD}" for name in VARIANTS]
-    assert make_cards(house)[0].reused
-    card = house.home.checkpoint("fashiongen", "eiclip") / CARD
+    assert make_cards(project)[0].reused
+    card = project.paths.checkpoint("fashiongen", "eiclip") / CARD
     text = card.read_text(encoding="utf-8")
     assert str(fake.root) not in text
     card.unlink()
-    assert not make_cards(house)[0].reused
+    assert not make_cards(project)[0].reused
     assert card.read_text(encoding="utf-8") == text

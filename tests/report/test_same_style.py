@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from eiclip.model.variants import SAME_STYLE_ROWS
 from eiclip.report import same_style_plots as plots
 from eiclip.report import same_style_tables as tables
 from eiclip.report import same_style_verdicts as verdicts
@@ -16,12 +17,11 @@ from eiclip.report.queries import select
 from eiclip.report.sections import SECTIONS
 from eiclip.report.theme import DARK
 from eiclip.report.write import write_report
+from eiclip.same_style import VIEW_PAIRS
 from eiclip.same_style.evaluate import same_style_ranks
 from eiclip.same_style.pairs_curve import same_style_pr_curve
 from eiclip.same_style.uncertainty import same_style_comparisons, same_style_intervals
-from eiclip.same_style.view_pairs import VIEW_PAIRS
 from eiclip.storage.sql import read_sql
-from eiclip.variants import SAME_STYLE_ROWS
 
 PRODUCTS, WIDTH = 120, 24
 NOISE = {"clip_pretrained": 2.0, "clip_description": 1.6, "eiclip": 1.5, "same_style_unconstrained": 1.4,
@@ -76,7 +76,7 @@ def computed(variants=(*NOISE, "pixels", "words"), seeds=(0,)):
     ranks = pa.concat_tables(ranks)
     with duckdb.connect() as connection:
         connection.register("same_style_ranks", ranks)
-        metrics = connection.sql(read_sql("same_style_metrics")).to_arrow_table()
+        metrics = connection.sql(read_sql("evaluation/same_style_metrics")).to_arrow_table()
     ablation = [
         {"dataset": "d", "label": label, "setting": "views", "value": label, "seed": seed, "view_pair": pair,
          "mrr": 60.0 + seed, "r1": 50.0}

@@ -7,9 +7,9 @@ import pyarrow.compute
 import pytest
 
 from eiclip.errors import EiclipError, NonFiniteError
-from eiclip.retrieval import TIE
+from eiclip.evaluation.ranking import TIE
+from eiclip.same_style import VIEW_PAIRS, VIEWS
 from eiclip.same_style.evaluate import RANKS_SCHEMA, same_style_ranks
-from eiclip.same_style.view_pairs import VIEW_PAIRS, VIEWS
 from eiclip.storage.sql import read_sql
 
 WIDTH = 8
@@ -178,7 +178,7 @@ def test_metrics_are_means_of_ranks():
     ranks = same_style_ranks(views_table(products, **random_views(products, 3)), styles_table(style_of), "d", "v", 2)
     with duckdb.connect() as connection:
         connection.register("same_style_ranks", ranks)
-        rows = connection.sql(read_sql("same_style_metrics")).to_arrow_table().to_pylist()
+        rows = connection.sql(read_sql("evaluation/same_style_metrics")).to_arrow_table().to_pylist()
     assert [row["view_pair"] for row in rows] == sorted(VIEW_PAIRS)
     for row in rows:
         rank_Q = ranks.filter(pa.compute.equal(ranks["view_pair"], row["view_pair"]))["rank"].to_numpy()

@@ -12,7 +12,7 @@ import pytest
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.same_style.log import LogCounts, write_log
-from eiclip.same_style_settings import LogColumns
+from eiclip.settings.same_style import LogColumns
 
 DAY = datetime.datetime(2024, 5, 1)
 UNTIMED = LogColumns(time="")

@@ -14,7 +14,7 @@ import pytest
 
 from eiclip.errors import SettingsError
 from eiclip.same_style.mining import CHECK, TABLES, check_parameters, mine_pairs
-from eiclip.same_style_settings import MiningSettings
+from eiclip.settings.same_style import MiningSettings
 from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
 

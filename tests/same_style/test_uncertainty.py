@@ -6,6 +6,8 @@ import pytest
 from scipy.stats import t as student
 
 from eiclip.errors import EiclipError
+from eiclip.evaluation.comparisons import interval, product_weights
+from eiclip.same_style import VIEW_PAIRS
 from eiclip.same_style.evaluate import RANKS_SCHEMA
 from eiclip.same_style.style_sums import MEASURES, StyleSums
 from eiclip.same_style.uncertainty import (
@@ -16,8 +18,6 @@ from eiclip.same_style.uncertainty import (
     same_style_intervals,
     seed_noise,
 )
-from eiclip.same_style.view_pairs import VIEW_PAIRS
-from eiclip.uncertainty import interval, product_weights
 
 STYLES = 40
 

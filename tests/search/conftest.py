@@ -5,11 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from eiclip.home import Home
+from eiclip.evaluation.product_views import product_views_table
 from eiclip.model.entity_clip import load_checkpoint, save_checkpoint
 from eiclip.search.engine import SearchEngine
 from eiclip.shards import shard_paths, write_shards
-from eiclip.views import product_views_table
+from eiclip.storage.home import Paths
 
 DATASET = "shop"
 TEXT = ("title", "description", "description_raw", "category", "subcategory", "department", "gender")
@@ -18,9 +18,9 @@ COUNTS = {("brand", "b0"): (20, 0), ("brand", "b1"): (12, 8), ("brand", "b2"): (
 """Training products tagged with an entity, and those that only mention it."""
 
 
-def small_home(root: Path, shop, variants=("eiclip", "clip_description"), *, views=True, dataset=DATASET) -> Home:
+def small_home(root: Path, shop, variants=("eiclip", "clip_description"), *, views=True, dataset=DATASET) -> Paths:
     """Write all that search reads."""
-    home = Home(root)
+    home = Paths(root)
     samples = list(shop.samples())
     for variant in variants:
         save_checkpoint(shop.model(variant), home.checkpoint(dataset, variant), {})

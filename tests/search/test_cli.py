@@ -7,13 +7,13 @@ from dataclasses import asdict
 
 import pytest
 
-from eiclip.cli import main
 from eiclip.search import Query
+from eiclip.search.cli import main
 from tests.search.conftest import small_home
 
 
 def run(*arguments, **more):
-    command = [sys.executable, "-m", "eiclip.cli", "search", *map(str, arguments)]
+    command = [sys.executable, "-m", "eiclip.search.cli", "search", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **more)
 
 
@@ -132,5 +132,5 @@ def test_a_wrong_command_line_is_status_2(options, capsys):
 
 
 def test_help_needs_no_torch():
-    code = "import sys, eiclip.cli, eiclip.search; sys.exit('torch' in sys.modules)"
+    code = "import sys, eiclip.search.cli, eiclip.search; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

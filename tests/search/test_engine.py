@@ -81,7 +81,7 @@ def test_a_product_finds_others_as_the_sql_does(engine, home):
     }
     with duckdb.connect() as connection:
         open_views(connection, {name: home.lake.files(name, "shop") for name in ("product_views", "products")})
-        found = connection.execute(read_sql("similar_products"), asked).fetchall()
+        found = connection.execute(read_sql("search/similar_products"), asked).fetchall()
     same(answer.hits, [(row[1], row[0]) for row in found])
 
 

@@ -4,12 +4,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
-from eiclip.home import Home
 from eiclip.search.build import kept_views
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex
 from eiclip.search.photos import PhotoShelf
 from eiclip.storage.cache import content_digest, make_once
+from eiclip.storage.home import Paths
 from tests.search.conftest import DATASET, small_home
 
 
@@ -79,7 +79,7 @@ def test_a_photo_is_the_first_of_its_product(home, shop):
 
 def test_a_cut_or_missing_shard_is_an_error_and_no_photo(unmade):
     with pytest.raises(CorruptOutputError, match="materialise the shards again"):
-        PhotoShelf(Home(unmade.root).shards("other")).photo("p0")
+        PhotoShelf(Paths(unmade.root).shards("other")).photo("p0")
     for shard in unmade.shards(DATASET).glob("train-*.tar"):
         shard.write_bytes(shard.read_bytes()[:700])
     shelf = PhotoShelf(unmade.shards(DATASET))

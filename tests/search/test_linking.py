@@ -198,7 +198,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12])
 def test_work_on_ten_thousand_hostile_characters_is_bounded(text, monkeypatch):
     overlapping = [known(" ".join(["aa"] * length), tagged=length) for length in range(1, MOST_WORDS + 1)]
-    linker = Linker([*overlapping, *(known(f"brand {number} house") for number in range(500))], ["house"])
+    linker = Linker([*overlapping, *(known(f"brand {number} project") for number in range(500))], ["project"])
     compared = []
     nearest = linker._slips.nearest
     monkeypatch.setattr(linker._slips, "nearest", lambda phrase: compared.append(phrase) or nearest(phrase))

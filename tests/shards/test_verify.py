@@ -12,8 +12,8 @@ from eiclip.shards import (
     read_index,
     read_manifest,
     shard_paths,
-    sound_samples,
-    sound_shards,
+    valid_samples,
+    valid_shards,
     verify_shards,
     write,
     write_shards,
@@ -71,10 +71,10 @@ def test_what_a_cut_shard_lost_is_named_and_the_rest_is_sound(shop, sample):
     whole = path.read_bytes()
     fourth = read_index(shop, read_manifest(shop)["shards"][1]).to_pylist()[3]
     path.write_bytes(whole[: fourth["region_start"] + 100])
-    shards = sound_shards(shop, "train", "quarantine")
-    left = list(sound_samples(shards))
+    shards = valid_shards(shop, "train", "quarantine")
+    left = list(valid_samples(shards))
     with pytest.raises(CorruptOutputError, match=r"sample p3_0 .*quarantine"):
-        sound_shards(shop, "train", "refuse")
+        valid_shards(shop, "train", "refuse")
     path.write_bytes(whole)
     assert [len(shard.index) for shard in shards] == [3, 6]
     assert [sample.image_id for sample in left] == [f"p{number}_0" for number in (0, 1, 2, 6, 7, 8, 9, 10, 11)]
@@ -87,11 +87,11 @@ def test_what_a_cut_shard_lost_is_named_and_the_rest_is_sound(shop, sample):
 def test_of_a_missing_shard_nothing_is_left_and_without_any_there_is_no_training(shop, tmp_path):
     (path, other) = shard_paths(shop, "train")
     moved = [file.rename(tmp_path / file.name) for file in (path,)]
-    shards = sound_shards(shop, "train", "quarantine")
+    shards = valid_shards(shop, "train", "quarantine")
     assert [(len(shard.index), [finding.lost for finding in shard.findings]) for shard in shards] == [(0, [6]), (6, [])]
     moved.append(other.rename(tmp_path / other.name))
     with pytest.raises(CorruptOutputError, match="no sound train sample is left"):
-        sound_shards(shop, "train", "quarantine")
+        valid_shards(shop, "train", "quarantine")
     for file in moved:
         file.rename(shop / file.name)
 
@@ -100,9 +100,9 @@ def test_without_its_index_a_damaged_shard_is_lost_and_a_sound_one_is_not(shop):
     index, tar = shop / "train-000001.parquet", shop / "train-000001.tar"
     kept, whole = index.read_bytes(), tar.read_bytes()
     index.unlink()
-    sound = sound_shards(shop, "train", "quarantine")
+    sound = valid_shards(shop, "train", "quarantine")
     tar.write_bytes(whole[:-1] + b"x")
-    both = sound_shards(shop, "train", "quarantine")
+    both = valid_shards(shop, "train", "quarantine")
     index.write_bytes(kept)
     tar.write_bytes(whole)
     assert [len(shard.index) for shard in sound] == [6, 6]
@@ -118,7 +118,7 @@ def test_shards_of_an_older_layout_are_said_to_have_no_index(folder):
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert all("no index is listed" in problem for problem in verify_shards(folder))
     with pytest.raises(CorruptOutputError, match="no index is listed"):
-        sound_shards(folder, "train", "refuse")
+        valid_shards(folder, "train", "refuse")
 
 
 def test_damage_within_a_part_is_found_and_named(tmp_path, sample):

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.photos import SCHEMA as PHOTO_SCHEMA
+from eiclip.readers.photos import SCHEMA as PHOTO_SCHEMA
 from eiclip.readers.record_table import SCHEMA as RECORD_SCHEMA
 from eiclip.storage.lake import Lake, open_views
-from eiclip.storage.sql import read_sql
+from eiclip.storage.sql import SQL_FOLDER, read_sql
 
 GROUPS = ["brand", "composition", "subcategory"]
 GROUPED = {"dataset": pa.string(), "product_id": pa.string(), "group_id": pa.string()}
@@ -23,6 +23,12 @@ EMPTY = {
 """Tables that products are made with beside the records and photos, and their columns."""
 CODE = ("source_split", "price", "reason", "brand_raw", "photo_urls", "style")
 """What is absent and not an empty text."""
+
+
+def place_of(query):
+    """Where a query lies below `sql/`: its folder and its name."""
+    [file] = SQL_FOLDER.rglob(f"{query}.sql")
+    return file.relative_to(SQL_FOLDER).with_suffix("").as_posix()
 
 
 def photo(product, number=0, *, unusable=None, **given):
@@ -49,7 +55,9 @@ class Relations:
 
     def run(self, table, *sources, **parameters):
         output = self.lake.path(table, "d")
-        self.lake.query(table, output, {source: [self.lake.path(source, "d")] for source in sources}, parameters)
+        self.lake.query(
+            place_of(table), output, {source: [self.lake.path(source, "d")] for source in sources}, parameters
+        )
         return pq.read_table(output).to_pylist()
 
     def products(self, seed="0", test_share=0.3, validation_share=0.2):

@@ -40,7 +40,7 @@ def draw(groups=GROUPS, negatives=8, seed="0"):
             connection.register(name, pa.table([pa.array(c, pa.string()) for c in columns], names=COLUMNS[name]))
         parameters = {"dataset": "d", "seed": seed, "negatives": negatives}
         parameters |= {"draws": DRAWS, "draw_queries": DRAW_QUERIES}
-        rows = connection.sql(read_sql("candidate_lists"), params=parameters).to_arrow_table().to_pylist()
+        rows = connection.sql(read_sql("evaluation/candidate_lists"), params=parameters).to_arrow_table().to_pylist()
     assert [key(row) for row in rows] == sorted(key(row) for row in rows)
     return {key(row): row for row in rows}
 
@@ -160,7 +160,7 @@ def test_protocols_say_their_rule_and_what_fell_short():
             columns = zip(*given, strict=True)
             connection.register(name, pa.table([pa.array(c, pa.string()) for c in columns], names=COLUMNS[name]))
         parameters = {"dataset": "d", "seed": "0", "negatives_group": "subcategory"}
-        found = connection.sql(read_sql("protocols"), params=parameters).to_arrow_table().to_pylist()
+        found = connection.sql(read_sql("evaluation/protocols"), params=parameters).to_arrow_table().to_pylist()
     by_name = {row["protocol"]: row for row in found}
     of_lists = ["sample100", "sample100_5x1000", "sample100_distinct", "sample100_product"]
     assert list(by_name) == ["full", "full_distinct", "full_product", *of_lists]

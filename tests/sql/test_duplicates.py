@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eiclip import photos
-from eiclip.duplicates import product_groups
-from eiclip.readers import record_table
-from eiclip.readers.reviews import SCHEMA as REVIEWS
+from eiclip.readers import photos, record_table
+from eiclip.readers.amazon.reviews import SCHEMA as REVIEWS
+from eiclip.readers.product_groups import product_groups
 from eiclip.storage.lake import Lake, open_views
 from eiclip.storage.sql import read_sql
 
+from .conftest import place_of
+
 BLOCK = 50
-"""Photos of one bucket that are compared with one another: `sql/duplicate_photos.sql`."""
+"""Photos of one bucket that are compared with one another: `sql/ingest/duplicate_photos.sql`."""
 
 
 def raw(rows):
@@ -60,7 +61,7 @@ class Shop:
     def run(self, query, parameters=None, *sources, **files):
         files |= {source: self.lake.path(source, "d") for source in sources}
         output = self.lake.path(query, "d")
-        self.lake.query(query, output, {name: [file] for name, file in files.items()}, parameters or {})
+        self.lake.query(place_of(query), output, {name: [file] for name, file in files.items()}, parameters or {})
         return pq.read_table(output).to_pylist()
 
     def pairs(self, distance=0, similarity=0.0):
@@ -135,7 +136,7 @@ def found_in(rows, distance, similarity):
         connection.register("photos", tables["photos"])
         connection.register("listings", tables["records"])
         parameters = {"distance": distance, "similarity": similarity}
-        return connection.sql(read_sql("duplicate_photos"), params=parameters).to_arrow_table().to_pylist()
+        return connection.sql(read_sql("ingest/duplicate_photos"), params=parameters).to_arrow_table().to_pylist()
 
 
 def components(pairs):

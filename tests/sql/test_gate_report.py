@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.gates import GATES_SCHEMA, SHUFFLES_SCHEMA
+from eiclip.evaluation.gates import GATES_SCHEMA, SHUFFLES_SCHEMA
 from eiclip.storage.lake import Lake
 from eiclip.train.job import LOG_SCHEMA
 
@@ -31,7 +31,7 @@ def report(home, variant="eiclip", losses=((9.0, 12.0), (7.0, 8.0))):
     }
     files = {name: [lake.write(rows, name, "d")] for name, rows in tables.items()}
     output = lake.path("gate_report", "d")
-    lake.query("gate_report", output, files, {})
+    lake.query("evaluation/gate_report", output, files, {})
     return {row["entity_group"]: row for row in pq.read_table(output).to_pylist()}
 
 
@@ -65,7 +65,7 @@ def test_history_has_a_row_for_each_group_and_logged_step(tmp_path):
     log.append(numbers | {"variant": "clip_description", "step": 0, "epoch": 0, "gates": []})
     source = lake.write(pa.Table.from_pylist(log, schema=LOG_SCHEMA), "training_log", "d")
     output = lake.path("gate_history", "d")
-    assert lake.query("gate_history", output, {"training_log": [source]}, {}) == 6
+    assert lake.query("evaluation/gate_history", output, {"training_log": [source]}, {}) == 6
     found = pq.read_table(output).to_pylist()
     assert [(r["entity_group"], r["step"], r["epoch"]) for r in found] == [
         (group, step, step // 20) for group in ("brand", "season") for step in (0, 10, 20)

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import spearmanr
 
-from eiclip.interventions import SCHEMA
+from eiclip.evaluation.interventions import SCHEMA
 from eiclip.storage.lake import Lake
 
 
@@ -35,7 +35,7 @@ def summary(tmp_path):
         lake = Lake(tmp_path)
         source = lake.write(pa.Table.from_pylist([*itertools.chain(*parts)], schema=SCHEMA), "interventions", "d")
         output = lake.path("intervention_summary", "d")
-        lake.query("intervention_summary", output, {"interventions": [source]}, {})
+        lake.query("evaluation/intervention_summary", output, {"interventions": [source]}, {})
         return pq.read_table(output).to_pylist()
 
     return make

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.compositions import composition_table
+from eiclip.profile.compositions import composition_table
 from eiclip.storage.lake import Lake
 
 SCHEMAS = {
@@ -53,7 +53,7 @@ def profile(tmp_path):
             lake.write(pa.Table.from_pylist(rows, schema=schema), name, "d")
         lake.write(composition_table(tables.get("compositions", []), "d"), "compositions", "d")
         inputs = {source: [lake.path(source, "d")] for source in SOURCES[query]}
-        lake.query(query, lake.path(query, "d"), inputs, PARAMETERS.get(query, {}) | (parameters or {}))
+        lake.query(f"profile/{query}", lake.path(query, "d"), inputs, PARAMETERS.get(query, {}) | (parameters or {}))
         return pq.read_table(lake.path(query, "d")).to_pylist()
 
     return run

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.readers.reviews import SCHEMA
+from eiclip.readers.amazon.reviews import SCHEMA
 from eiclip.storage.lake import Lake
 
 
@@ -19,7 +19,7 @@ def ask(tmp_path):
         table = pa.Table.from_pylist([common | {"place": n + 1} | row for n, row in enumerate(rows)], SCHEMA)
         pq.write_table(table, tmp_path / "reviews.parquet")
         output = tmp_path / "out.parquet"
-        Lake(tmp_path).query(query, output, {"reviews": [tmp_path / "reviews.parquet"]}, parameters)
+        Lake(tmp_path).query(f"ingest/{query}", output, {"reviews": [tmp_path / "reviews.parquet"]}, parameters)
         return pq.read_table(output).to_pylist()
 
     return call

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from eiclip.duplicates import product_groups
+from eiclip.readers.product_groups import product_groups
 
 from .conftest import photo
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from eiclip.errors import CorruptOutputError
-from eiclip.files import whole_folder, write_json, write_text
 from eiclip.storage.cache import MANIFEST, content_digest, content_of, differences, make_once, remembered, why_stale
 from eiclip.storage.code_version import CodeVersion
+from eiclip.storage.files import whole_folder, write_json, write_text
 
 
 def fill(folder, **contents):

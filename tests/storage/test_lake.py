@@ -23,7 +23,9 @@ def lake(tmp_path):
 
 def test_a_query_reads_named_inputs_and_writes_its_rows(lake):
     output = lake.path("retrieval_metrics", "a")
-    rows = lake.query("retrieval_metrics", output, {"retrieval_ranks": [lake.path("retrieval_ranks", "a")]}, {})
+    rows = lake.query(
+        "evaluation/retrieval_metrics", output, {"retrieval_ranks": [lake.path("retrieval_ranks", "a")]}, {}
+    )
     assert rows == 1
     found = duckdb.read_parquet(str(output)).project("r1, r5, r10, queries").fetchall()
     assert found == [(pytest.approx(100 / 3), pytest.approx(200 / 3), pytest.approx(200 / 3), 3)]
@@ -31,8 +33,8 @@ def test_a_query_reads_named_inputs_and_writes_its_rows(lake):
 
 def test_a_failing_query_is_named_and_leaves_nothing(lake):
     output = lake.path("leaderboard", "a")
-    with pytest.raises(EiclipError, match=r"sql/leaderboard\.sql"):
-        lake.query("leaderboard", output, {"retrieval_ranks": [lake.path("retrieval_ranks", "a")]}, {})
+    with pytest.raises(EiclipError, match=r"sql/evaluation/leaderboard\.sql"):
+        lake.query("evaluation/leaderboard", output, {"retrieval_ranks": [lake.path("retrieval_ranks", "a")]}, {})
     assert list(output.parent.iterdir()) == []
 
 

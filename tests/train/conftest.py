@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from eiclip.settings.training import TrainingSettings
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.train.job import TrainJob
-from eiclip.training_settings import TrainingSettings
 
 BRANDS = ["diesel", "coach"]
 

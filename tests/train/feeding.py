@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from eiclip.model.inputs import ModelInputs
+from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
+from eiclip.settings.training import HardwareSettings
 from eiclip.train.loader import Loader
-from eiclip.training_settings import HardwareSettings
-from eiclip.variants import get_variant
 
 if __name__ == "__main__":
     shards, end = sys.argv[1:]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from eiclip.devices import use_threads
+from eiclip.system.devices import use_threads
 from eiclip.train.__main__ import read_job
 from eiclip.train.job import TrainJob
 from eiclip.train.loop import forward, start

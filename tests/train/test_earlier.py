@@ -5,8 +5,8 @@ import json
 import pytest
 
 from benchmarks.crash.data import tiny_job
-from eiclip.files import write_json
 from eiclip.storage.cache import MANIFEST, content_digest
+from eiclip.storage.files import write_json
 from eiclip.train.earlier import CODE, RANKS, would_be_the_same
 from eiclip.train.key import training_settings
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from eiclip.model.inputs import ModelInputs
+from eiclip.settings.training import HardwareSettings
 from eiclip.train.encoder import Encoder
-from eiclip.training_settings import HardwareSettings
 
 VARIANTS = ["clip_description", "eiclip_equal", "eiclip"]
 

@@ -16,10 +16,10 @@ import torch
 
 from eiclip.errors import CorruptOutputError, SettingsError
 from eiclip.model.inputs import ModelInputs
+from eiclip.model.variants import get_variant
+from eiclip.settings.training import AugmentSettings, HardwareSettings
 from eiclip.shards import Sample, encode_photo, read_index, read_manifest, read_samples, shard_paths
 from eiclip.train.loader import Loader, epoch_order
-from eiclip.training_settings import AugmentSettings, HardwareSettings
-from eiclip.variants import get_variant
 
 AUGMENT = AugmentSettings(scale=(0.3, 0.9), color_jitter=0.4, gray_scale_prob=0.3)
 

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import NonFiniteError, SettingsError
-from eiclip.files import write_json
 from eiclip.storage.cache import LOG_FILE
+from eiclip.storage.files import write_json
 from eiclip.train.__main__ import read_job
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import train

@@ -8,11 +8,11 @@ import torch
 
 from eiclip.errors import SettingsError
 from eiclip.model.entity_clip import load_checkpoint
+from eiclip.settings.training import HardwareSettings, StyleLossSettings
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import forward, start, train
 from eiclip.train.objective import moved
 from eiclip.train.world import ALONE
-from eiclip.training_settings import HardwareSettings, StyleLossSettings
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def quiet(_):
 
 
 def test_a_batch_is_triggers_and_behind_them_their_positives(paired):
-    style = StyleLossSettings(own_share=0.0)
+    style = StyleLossSettings(self_pair_probability=0.0)
     training = paired.training.model_copy(update={"style": style})
     run = start(paired.model_copy(update={"training": training}), ALONE, quiet)
     batch = next(run.loader.epoch(0))

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from eiclip.model.inputs import ModelInputs
+from eiclip.settings.training import HardwareSettings, TrainingSettings
 from eiclip.train.encoder import Encoder
 from eiclip.train.optimizers import Optimizers
-from eiclip.training_settings import HardwareSettings, TrainingSettings
 
 TRAINING = TrainingSettings(tower_lr=1e-3, entity_lr=1e-3, gate_lr=1e-3, gate_freeze=0.2, warmup_steps=2)
 

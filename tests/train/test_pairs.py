@@ -29,24 +29,26 @@ def drawn(draws, epochs=400):
 
 
 def test_positives_come_by_weight_and_triggers_without_any_are_their_own():
-    found = drawn(PairDraws(pairs(("a", "b", 3.0), ("a", "c", 1.0), ("b", "a", 2.0)), PRODUCTS, 0, own_share=0.0))
+    found = drawn(
+        PairDraws(pairs(("a", "b", 3.0), ("a", "c", 1.0), ("b", "a", 2.0)), PRODUCTS, 0, self_pair_probability=0.0)
+    )
     assert set(found) == {("a", "b"), ("a", "c"), ("b", "a"), ("c", "c"), ("d", "d")}
     assert found["a", "b"] / (found["a", "b"] + found["a", "c"]) == pytest.approx(0.75, abs=0.05)
 
 
 def test_own_share_is_the_share_of_draws_with_itself():
-    found = drawn(PairDraws(pairs(("a", "b", 1.0)), PRODUCTS, 0, own_share=0.25))
+    found = drawn(PairDraws(pairs(("a", "b", 1.0)), PRODUCTS, 0, self_pair_probability=0.25))
     assert found["a", "a"] / (found["a", "a"] + found["a", "b"]) == pytest.approx(0.25, abs=0.05)
 
 
 def test_a_product_with_several_photos_is_never_paired_with_the_same_one_and_each_other_one_is_met():
-    draws = PairDraws(pairs(("a", "b", 1.0)), PRODUCTS, 0, own_share=1.0)
+    draws = PairDraws(pairs(("a", "b", 1.0)), PRODUCTS, 0, self_pair_probability=1.0)
     met = {(sample, int(found)) for epoch in range(60) for sample, found in enumerate(draws.of(epoch))}
     assert met == {(0, 1), (1, 0), (2, 2), (6, 6)} | {(x, y) for x in (3, 4, 5) for y in (3, 4, 5) if x != y}
 
 
 def test_every_photo_of_a_positive_is_drawn():
-    draws = PairDraws(pairs(("b", "c", 1.0)), PRODUCTS, 0, own_share=0.0)
+    draws = PairDraws(pairs(("b", "c", 1.0)), PRODUCTS, 0, self_pair_probability=0.0)
     assert {int(draws.of(epoch)[2]) for epoch in range(60)} == {3, 4, 5}
 
 
@@ -66,7 +68,7 @@ def test_pairs_of_products_without_a_sample_are_counted_and_pairs_with_itself_ar
 
 def test_weights_of_one_trigger_do_not_reach_into_anothers():
     rows = [("a", "b", 1e-9), ("c", "d", 1e9), ("d", "a", 1e-9)]
-    found = drawn(PairDraws(pairs(*rows), PRODUCTS, 0, own_share=0.0), 20)
+    found = drawn(PairDraws(pairs(*rows), PRODUCTS, 0, self_pair_probability=0.0), 20)
     assert set(found) == {("a", "b"), ("b", "b"), ("c", "d"), ("d", "a")}
 
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eiclip.settings.training import TrainingSettings
 from eiclip.train.schedule import schedule, warmup_cosine
-from eiclip.training_settings import TrainingSettings
 
 
 def test_warm_up_is_linear_then_a_half_cosine():

@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from eiclip.settings.training import HardwareSettings
 from eiclip.storage.cache import LOG_FILE, MANIFEST
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.key import training_key
 from eiclip.train.loop import train
 from eiclip.train.state import TENSORS, State, States
 from eiclip.train.stopping import StoppedError
-from eiclip.training_settings import HardwareSettings
 
 
 def state(step):

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import context_length, encode_text, new_towers, text_lengths, tokenizer
+from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.train.texts import Texts
-from eiclip.variants import get_variant
 
 MARKS = ["™", "®", "–", "•", "★", "€", "/", "&", "+", "🔥", "❤️", "👩‍🔧"]
 """A "!" right before one of these is the token of id 0, which the padding is of too."""

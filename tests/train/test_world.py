@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from eiclip.files import write_json
+from eiclip.settings.training import HardwareSettings, TrainingSettings
 from eiclip.storage.cache import LOG_FILE
+from eiclip.storage.files import write_json
 from eiclip.train.loop import train
-from eiclip.training_settings import HardwareSettings, TrainingSettings
 
 PROGRAM = Path(__file__).with_name("gradients.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]

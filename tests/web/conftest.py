@@ -15,14 +15,14 @@ import torch
 import uvicorn
 from PIL import Image
 
-from eiclip.home import Home
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
+from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
+from eiclip.settings.training import TrainingSettings
 from eiclip.shards import Sample, encode_photo, write_shards
-from eiclip.training_settings import TrainingSettings
-from eiclip.variants import get_variant
+from eiclip.storage.home import Paths
 from eiclip.web.app import create_app
 from eiclip.web.engines import Engines
 
@@ -70,7 +70,7 @@ def as_file(photo, kind="PNG", **options):
 
 def write_home(root: Path, dataset: str) -> None:
     """A dataset's lake, shards and models, as jobs leave them behind; no job has made its views."""
-    home, own = Home(root), list(products())
+    home, own = Paths(root), list(products())
     photos = [encode_photo(photo_of(n), 64) for n in range(COUNT)]
     samples = [
         ("train" if n % 3 else "test", Sample(f"i{n}", p.product_id, p.description, p.entities, photos[n]))

@@ -1,0 +1,114 @@
+"""Embeddings of a split's photos and texts by a trained variant.
+
+Shape suffixes: B batch, N photos, P products, K entity groups, D embedding width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from eiclip.evaluation.ranking import full_ranks, recall_at, require_finite
+from eiclip.model.entity_clip import EntityClipModel
+from eiclip.model.inputs import ModelInputs, normalise
+from eiclip.model.towers import image_size
+from eiclip.shards import Sample, read_samples
+from eiclip.system.devices import mixed_precision
+
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class EmbeddedSplit:
+    """Unit-length embeddings of a split: every photo, and every product's text once."""
+
+    image_ids: list[str]
+    image_products: list[str]
+    image_ND: Tensor
+    product_ids: list[str]
+    text_PD: Tensor
+
+    def owners(self) -> tuple[Tensor, Tensor]:
+        """Product numbers of the photos (N,) and of the texts (P,)."""
+        numbers = {product: number for number, product in enumerate(self.product_ids)}
+        return torch.tensor([numbers[p] for p in self.image_products]), torch.arange(len(self.product_ids))
+
+    def recalls(self) -> dict[str, float]:
+        """R@1/5/10 of both directions over all candidates, in percent, and their sum `sum_r`."""
+        image_owner_N, text_owner_P = self.owners()
+        ranks = {
+            "i2t": full_ranks(self.image_ND, self.text_PD, image_owner_N, text_owner_P),
+            "t2i": full_ranks(self.text_PD, self.image_ND, text_owner_P, image_owner_N),
+        }
+        values = {f"{way}_r{k}": recall_at(ranks[way], k) for way in ranks for k in (1, 5, 10)}
+        return values | {"sum_r": sum(values.values())}
+
+
+def normalised_pixels(model: EntityClipModel, samples: Sequence[Sample], device: str) -> Tensor:
+    """Photos of samples as the image tower wants them: float (B, 3, H, W)."""
+    size = image_size(model.towers)
+    pixels_BHWC = torch.from_numpy(np.stack([sample.pixels(size) for sample in samples]))
+    return normalise(model, pixels_BHWC.to(device))
+
+
+@torch.inference_mode()
+def embed_texts(
+    model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu", excluded_group: str = ""
+) -> Tensor:
+    """Unit-length E_T (B, D) of samples' texts and entities, on the CPU.
+
+    Raises:
+        NonFiniteError: an embedding is NaN or infinite.
+    """
+    parts, inputs = [], ModelInputs.of(model)
+    for start in range(0, len(samples), BATCH):
+        with mixed_precision(device):
+            tokens_BL, ids_BK = inputs.of_texts(samples[start : start + BATCH], excluded_group)
+            text = model.encode_text(tokens_BL.to(device), ids_BK.to(device))
+        parts.append(F.normalize(text.joint().float(), dim=-1).cpu())
+    text_BD = torch.cat(parts)
+    require_finite("text", text_BD)
+    return text_BD
+
+
+@torch.inference_mode()
+def embed_images(model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu") -> Tensor:
+    """Unit-length E_I (B, D) of samples' photos, on the CPU.
+
+    Raises:
+        NonFiniteError: an embedding is NaN or infinite.
+    """
+    parts = []
+    for start in range(0, len(samples), BATCH):
+        with mixed_precision(device):
+            image_BD = model.encode_image(normalised_pixels(model, samples[start : start + BATCH], device))
+        parts.append(F.normalize(image_BD.float(), dim=-1).cpu())
+    image_ND = torch.cat(parts)
+    require_finite("image", image_ND)
+    return image_ND
+
+
+def first_of_product(samples: Sequence[Sample]) -> list[Sample]:
+    """One sample a product, its first: products share their text among their photos."""
+    return list({sample.product_id: sample for sample in reversed(samples)}.values())[::-1]
+
+
+def embed_split(model: EntityClipModel, shards: Sequence[Path], device: str = "cpu") -> EmbeddedSplit:
+    """Embed a split's photos and, once a product, its text."""
+    return embed_samples(model, list(read_samples(shards)), device)
+
+
+def embed_samples(model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu") -> EmbeddedSplit:
+    """Embed photos and, once a product, its text."""
+    products = first_of_product(samples)
+    return EmbeddedSplit(
+        image_ids=[sample.image_id for sample in samples],
+        image_products=[sample.product_id for sample in samples],
+        image_ND=embed_images(model, samples, device),
+        product_ids=[sample.product_id for sample in products],
+        text_PD=embed_texts(model, products, device),
+    )

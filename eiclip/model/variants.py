@@ -1,0 +1,100 @@
+"""The five rows of the paper's Table 1, and the rows of same-style retrieval, as data.
+
+A row says what text a variant reads, what it does with entities, and which pairs of products it is trained on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from eiclip.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row: `entities_as_text` glues the tags to the description, `gates` gives them embeddings of their own."""
+
+    name: str
+    row: int
+    title: str
+    trained: bool
+    entities_as_text: bool = False
+    gates: Literal["none", "equal", "learned"] = "none"
+    pairs: Literal["none", "clicked", "mined"] = "none"
+    """Trained on pairs of products: all that were clicked together, or those that mining takes for one style."""
+
+    @property
+    def has_entities(self) -> bool:
+        """Whether entity encoders are part of the model (rows 4 and 5)."""
+        return self.gates != "none"
+
+
+VARIANTS: dict[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        Variant("clip_pretrained", 1, "CLIP as pretrained", trained=False),
+        Variant("clip_description", 2, "CLIP fine-tuned on descriptions", trained=True),
+        Variant("clip_entities_text", 3, "CLIP fine-tuned, entities as text", trained=True, entities_as_text=True),
+        Variant("eiclip_equal", 4, "EI-CLIP, every gate equal", trained=True, gates="equal"),
+        Variant("eiclip", 5, "EI-CLIP", trained=True, gates="learned"),
+    )
+}
+
+
+SAME_STYLE_VARIANTS: dict[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        Variant(
+            "same_style_unconstrained", 6, "Same style, all clicked pairs", trained=True, gates="learned",
+            pairs="clicked",
+        ),
+        Variant("same_style_plain", 7, "Same style, constrained pairs, no entities", trained=True, pairs="mined"),
+        Variant(
+            "same_style", 8, "Same style, constrained pairs and entities", trained=True, gates="learned", pairs="mined"
+        ),
+    )
+}  # fmt: skip
+"""Trained on pairs of products, in three views; measured beside rows 1, 2 and 5, which know no pairs."""
+SAME_STYLE_ROWS: dict[str, Variant] = {
+    **{name: VARIANTS[name] for name in ("clip_pretrained", "clip_description", "eiclip")},
+    **SAME_STYLE_VARIANTS,
+}
+"""The rows of same-style retrieval that have a model."""
+
+
+def get_variant(name: str) -> Variant:
+    """The variant of that name.
+
+    Raises:
+        SettingsError: there is none; lists those there are.
+    """
+    known = VARIANTS | SAME_STYLE_VARIANTS
+    if name not in known:
+        raise SettingsError(f"unknown variant {name!r}: choose one of {', '.join(known)}")
+    return known[name]
+
+
+def compose_text(
+    description: str,
+    entities: Mapping[str, str],
+    groups: tuple[str, ...],
+    *,
+    entities_first: bool,
+    excluded_group: str = "",
+) -> str:
+    """Row 3's text: the entities of `groups`, in their order, glued to the description.
+
+    Args:
+        description: the free description D.
+        entities: entity by group; groups without one are skipped.
+        groups: the groups to write, in this order.
+        entities_first: before the description (they survive a short context) or after it.
+        excluded_group: a group not to write (the one that sample-100's negatives share).
+
+    >>> compose_text("A coat.", {"brand": "diesel", "season": "fw2016"}, ("brand", "season"), entities_first=True)
+    'diesel, fw2016. A coat.'
+    """
+    tags = ", ".join(entities[group] for group in groups if group in entities and group != excluded_group)
+    if not tags:
+        return description
+    return f"{tags}. {description}" if entities_first else f"{description} {tags}."

@@ -1,0 +1,270 @@
+"""One line of Amazon metadata -> one product, whichever edition (2014, 2018, 2023) the line is of.
+
+The edition is read from the line itself, never from a file's name: a Python literal is 2014, `parent_asin` is 2023.
+Every field may be missing, of another type, or written as the text of a list, so nothing here trusts a type.
+"""
+
+import ast
+import json
+import math
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from eiclip.readers.amazon.brands import normalise_brand
+from eiclip.readers.texts import clean_description, storable
+
+MAX_LITERAL_BYTES = 256 * 2**10  # Python's parser takes some hundred bytes of memory per byte
+MAX_TEXT = 20_000  # characters of one text kept; the text tower reads 77 tokens
+MAX_PARTS = 100
+PRODUCT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ALT = re.compile(r"\balt\s*=\s*[\"']([^\"'<>]*)", re.IGNORECASE)
+_PRICE = re.compile(r"\s*\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s*(?:-\s*\$?\s*[\d.,]+\s*)?")
+_FASHION = re.compile(r"fashion|clothing|apparel", re.IGNORECASE)
+_SMALL_WORDS = {"a", "an", "and", "by", "de", "for", "in", "of", "on", "or", "the", "to", "with"}
+# Single words among the bullets that look like a category.
+_BULLETS = {"imported", "machine wash", "hand wash", "hand wash only", "dry clean only", "made in usa"}
+
+
+class UnusableRowError(Exception):
+    """A line holds no usable product; its text is the reason, ready for the quarantine."""
+
+    def __init__(self, reason: str, product_id: str | None = None) -> None:
+        super().__init__(storable(reason))
+        self.product_id = product_id
+
+
+@dataclass(frozen=True)
+class AmazonProduct:
+    """What the catalog needs of a line."""
+
+    product_id: str
+    title: str
+    description: str  # title first, then features and description, cleaned
+    description_raw: str
+    brand_raw: str  # from its field, else from what the edition has instead
+    category: str
+    subcategory: str
+    price: float | None
+    photo_urls: tuple[str, ...]  # best first
+
+    @property
+    def brand(self) -> str:
+        """The brand's one name."""
+        return normalise_brand(self.brand_raw)
+
+
+def parse_line(line: bytes) -> dict[str, Any]:
+    """Return the line's record. Raises UnusableRowError."""
+    text = line.decode("utf-8", "replace").strip()
+    if not text:
+        raise UnusableRowError("blank line")
+    # No JSON object can open like this, and every 2014 line does.
+    record = _literal(text) if text.startswith("{'") else _json(text)
+    if not isinstance(record, dict):
+        raise UnusableRowError(f"not an object: {type(record).__name__}")
+    return record
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UnusableRowError(f"broken JSON: {error.msg} at column {error.colno}") from error
+    except RecursionError as error:
+        raise UnusableRowError("broken JSON: nested too deeply") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise UnusableRowError(f"broken JSON: {error}") from error
+
+
+def _literal(text: str) -> Any:
+    if len(text) > MAX_LITERAL_BYTES:
+        raise UnusableRowError(f"Python literal too long: {len(text):,} characters, at most {MAX_LITERAL_BYTES:,}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd escapes in the text are not our reader's concern
+            return ast.literal_eval(text)
+    except SyntaxError as error:
+        raise UnusableRowError(f"broken Python literal: {error.msg} at column {error.offset}") from error
+    except (ValueError, TypeError, MemoryError, RecursionError) as error:
+        raise UnusableRowError(f"broken Python literal: {str(error)[:80] or type(error).__name__}") from error
+
+
+def product_of(record: dict[str, Any]) -> AmazonProduct:
+    """Return the product of a record. Raises UnusableRowError."""
+    product_id = _product_id(record)
+    parts = [*_texts(record.get("features")), *_texts(record.get("feature")), *_texts(record.get("description"))]
+    title, description, raw = describe(_one(record.get("title")), parts)
+    if not any(letter.isalnum() for letter in description):
+        raise UnusableRowError("no title and no description", product_id)
+    category, subcategory = category_names(record)
+    return AmazonProduct(
+        product_id=product_id,
+        title=title,
+        description=description,
+        description_raw=raw,
+        brand_raw=_brand(record),
+        category=category,
+        subcategory=subcategory,
+        price=parse_price(record.get("price")),
+        photo_urls=_photo_urls(record),
+    )
+
+
+def check_in_paper_subset(product: AmazonProduct) -> None:
+    """Raise UnusableRowError where the product is not of the paper's Amazon experiment: fashion, with a brand."""
+    if not product.brand:
+        raise UnusableRowError("outside the paper's subset: no brand", product.product_id)
+    if not _FASHION.search(product.category):
+        reason = f"outside the paper's subset: category {product.category[:60]!r} is not fashion"
+        raise UnusableRowError(reason, product.product_id)
+
+
+def describe(title_raw: str, parts: list[str]) -> tuple[str, str, str]:
+    """Return a product's title, its description (title first, then the parts) and both as they were written."""
+    # Such titles are scraped scripts ("var aPageStart = (new Date()).getTime()"), not names.
+    title = "" if "getTime" in title_raw else clean_description(title_raw)
+    description = joined_texts([title, *(clean_description(part) for part in parts)])
+    return title, description, storable("\n".join([title_raw, *parts]))[:MAX_TEXT]
+
+
+def category_names(record: dict[str, Any]) -> tuple[str, str]:
+    """Return a record's category and subcategory; '' where there is none."""
+    categories = [clean_description(part) for part in _path(record)]
+    return _main_category(record) or next(iter(categories), ""), _subcategory(categories)
+
+
+def _product_id(record: dict[str, Any]) -> str:
+    value = record.get("parent_asin")
+    value = record.get("asin") if value is None else value
+    if value is None or value == "":
+        raise UnusableRowError("no id: neither 'asin' nor 'parent_asin'")
+    product_id = _one(value).strip()
+    if not PRODUCT_ID.fullmatch(product_id):
+        shown = ascii(value)[:60] if isinstance(value, str) else type(value).__name__
+        raise UnusableRowError(f"bad id: {shown} (letters, digits, '.', '_' and '-' only, at most 64)", shown)
+    return product_id
+
+
+def _brand(record: dict[str, Any]) -> str:
+    details = record.get("details")
+    if isinstance(details, str):  # one mirror keeps it as the text of a JSON object
+        details = _loaded(details)
+    inner = details.get("Brand") if isinstance(details, dict) else None
+    brands = (clean_description(_one(value)) for value in (record.get("brand"), inner, record.get("store")))
+    return next((brand for brand in brands if brand and len(brand) <= 100), "")
+
+
+def _main_category(record: dict[str, Any]) -> str:
+    text = _one(record.get("main_category")) or _one(record.get("main_cat"))
+    alt = _ALT.search(text) if "<" in text else None  # 2018 holds the page's logo, named in its alt text
+    return clean_description(alt.group(1) if alt else text)
+
+
+def _path(record: dict[str, Any]) -> list[str]:
+    value = record.get("categories") or record.get("category")
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        value = value[0]  # 2014: several paths, the first is the main one
+    return _texts(value)
+
+
+def _subcategory(categories: list[str]) -> str:
+    """Last category before the specification bullets that 2018 mixes in."""
+    last = ""
+    for category in categories:
+        if not is_category(category):
+            break
+        last = category
+    return last
+
+
+def is_category(text: str) -> bool:
+    """Tell a category's name from a bullet such as a size, a fibre or a way of washing.
+
+    >>> [is_category(text) for text in ("Tops & Tees", "Shoes", "Imported", "100% Cotton", "Zipper closure")]
+    [True, True, False, False, False]
+    """
+    if not text or len(text) > 40 or text.lower() in _BULLETS or any(mark in text for mark in "<>%:;"):
+        return False
+    if sum(letter.isdigit() for letter in text) * 5 > len(text):
+        return False
+    # Categories are in title case, bullets are sentences.
+    words = [word for word in text.split() if word.lower() not in _SMALL_WORDS]
+    return not (text[0].isupper() and any(word[0].islower() for word in words))
+
+
+def parse_price(value: Any) -> float | None:
+    """Return a price in dollars, the lower end of a range; None where there is none.
+
+    >>> parse_price("$1,012.50"), parse_price("$9.99 - $14.99"), parse_price(7), parse_price(".a-box{color:red}")
+    (1012.5, 9.99, 7.0, None)
+    """
+    if isinstance(value, str):
+        found = _PRICE.fullmatch(value[:60])
+        value = found.group(1).replace(",", "") if found else None
+    if value is None or isinstance(value, (bool, list, dict)):
+        return None
+    try:
+        price = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return price if math.isfinite(price) and price > 0 else None
+
+
+def joined_texts(parts: list[str]) -> str:
+    """Join cleaned texts into one, each once, as sentences.
+
+    >>> joined_texts(["Red dress", "", "Fits well!", "red dress", "Imported"])
+    'Red dress. Fits well! Imported'
+    """
+    unique: dict[str, str] = {}
+    for part in filter(None, parts):
+        unique.setdefault(part.lower(), part)
+    texts = list(unique.values())
+    ended = [text if text[-1] in ".!?:;," else f"{text}." for text in texts[:-1]]
+    return " ".join([*ended, *texts[-1:]])[:MAX_TEXT]
+
+
+def _photo_urls(record: dict[str, Any]) -> tuple[str, ...]:
+    """The first photo's addresses, the largest first: editions differ in where they keep them."""
+    images = record.get("images")
+    if isinstance(images, list):  # 2023: a photo an entry; a mirror turns it round
+        images = images[0] if images else {}
+    sizes = [images.get(size) for size in ("hi_res", "large", "thumb")] if isinstance(images, dict) else []
+    found = [*sizes, *(record.get(name) for name in ("imageURLHighRes", "imageURL", "image", "imUrl"))]
+    urls = (_one(value).strip() for value in found)
+    return tuple(dict.fromkeys(url for url in urls if url.startswith(("http://", "https://"))))
+
+
+def _loaded(text: str) -> Any:
+    """Return the value of a text that holds a list or an object as JSON or as Python's repr, else None."""
+    if not text.startswith(("[", "{")) or len(text) > MAX_LITERAL_BYTES:
+        return None
+    for parse in (_json, _literal):
+        try:
+            return parse(text)
+        except UnusableRowError:
+            continue
+    return None
+
+
+def _one(value: Any) -> str:
+    """Return a value as one text: a number as it prints, a list's first text, '' for anything else."""
+    if isinstance(value, str):
+        return storable(value[:MAX_TEXT])
+    if isinstance(value, list):  # one level only: hostile nesting must not exhaust the stack
+        return _one(value[0]) if value and not isinstance(value[0], list) else ""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value) if abs(value) < 1e18 else ""
+    return ""
+
+
+def _texts(value: Any) -> list[str]:
+    """Return a value as a list of texts: a text may itself be a list as JSON or as Python's repr."""
+    if isinstance(value, str):
+        inner = _loaded(value.strip())
+        value = inner if isinstance(inner, list) else [value]
+    if not isinstance(value, list):
+        return []
+    return [text for text in (_one(item) for item in value[:MAX_PARTS]) if text.strip()]

@@ -1,0 +1,149 @@
+"""Amazon review data: a metadata file with one product a line, and photos named by product id."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+from PIL import Image
+
+from eiclip.readers.amazon.json_lines import write_json_records
+from eiclip.readers.amazon.lines import MAX_LINE_BYTES, count_lines, numbered_lines
+from eiclip.readers.amazon.metadata import (
+    AmazonProduct,
+    UnusableRowError,
+    check_in_paper_subset,
+    parse_line,
+    product_of,
+)
+from eiclip.readers.base import Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, check_groups, stamps_of
+from eiclip.readers.photo_files import PhotoFolder
+from eiclip.readers.texts import normalise_entity
+from eiclip.storage.files import digest
+
+GROUPS = ("brand", "category", "subcategory")
+
+
+class AmazonReader:
+    """Rows of a metadata file (2014, 2018 or 2023 edition, gzipped or plain) and photos `<images>/<id>.jpg`."""
+
+    unit = "line"
+    photos_in_rows = False
+
+    def __init__(
+        self,
+        metadata: Path,
+        images: Path,
+        groups: Sequence[str] = ("brand",),
+        *,
+        downloads: Path | None = None,
+        subset: str = "all",
+    ) -> None:
+        """Raises SettingsError for a group that the metadata does not hold; files are looked at later.
+
+        Args:
+            downloads: where photos lie that `images` lacks; listings keep their addresses then.
+            subset: `paper` for fashion products with a brand alone.
+        """
+        self.metadata = metadata
+        self.folders = [PhotoFolder(images)]
+        if downloads is not None and downloads != images:
+            self.folders.append(PhotoFolder(downloads))
+        self.groups = check_groups(groups, GROUPS, "Amazon")
+        self.keep_urls = downloads is not None
+        self.subset = subset
+        self._lines_read: int | None = None
+
+    def stamps(self) -> Stamps:
+        """Size and time of the metadata file. Raises RawDataError where it is missing."""
+        return stamps_of([self.metadata], "the metadata")
+
+    def rows_in(self) -> int:
+        """Number of lines, as counted by the last full pass, else by a pass of its own. Raises RawDataError."""
+        return count_lines(self.metadata) if self._lines_read is None else self._lines_read
+
+    def rows(self) -> Iterator[Listing | Rejected]:
+        """Yield one item per line of the metadata, blank ones too. Raises RawDataError."""
+        self._lines_read = None
+        number = 0
+        for number, line in numbered_lines(self.metadata):
+            yield self.row(number, line)
+        self._lines_read = number
+
+    def write(self, dataset: str, output: Path) -> bool:
+        """Write the metadata's `records` to `output` the fast way; False where it has to be read line by line.
+
+        That is so for Python literals (2014), a file with blank lines, and one that DuckDB refuses as a whole.
+        Raises RawDataError: no such file.
+        """
+        if _first_line(self.metadata).startswith(b"{'"):
+            return False
+        self._lines_read = None
+        with contextlib.suppress(duckdb.Error):
+            lines = write_json_records(
+                self.metadata,
+                dataset,
+                self.groups,
+                output,
+                urls=self.keep_urls,
+                subset=self.subset,
+                read_again=self._read_again,
+            )
+            if self._lines_read is None:
+                self._lines_read = count_lines(self.metadata)  # not what DuckDB counted
+            return lines == self._lines_read
+        return False
+
+    def _read_again(self, numbers: Sequence[int]) -> Iterator[Listing | Rejected]:
+        wanted, number = set(numbers), 0
+        for number, line in numbered_lines(self.metadata):
+            if number in wanted:
+                yield self.row(number, line)
+        self._lines_read = number
+
+    def row(self, number: int, line: bytes | None) -> Listing | Rejected:
+        """The listing of one line, or why there is none; `line` is None where it was too long to be read."""
+        try:
+            if line is None:
+                raise UnusableRowError(f"line too long: over {MAX_LINE_BYTES:,} bytes")
+            product = product_of(parse_line(line))
+            if self.subset == "paper":
+                check_in_paper_subset(product)
+            return self._listing(number, product)
+        except UnusableRowError as error:
+            return Rejected(self.metadata.name, number, error.product_id, str(error))
+
+    def _listing(self, number: int, product: AmazonProduct) -> Listing:
+        named = {group: normalise_entity(getattr(product, group)) for group in self.groups}
+        return Listing(
+            source=self.metadata.name, place=number, product_id=product.product_id, photo=product.product_id,
+            title=product.title, description=product.description, description_raw=product.description_raw,
+            category=product.category, subcategory=product.subcategory, price=product.price,
+            brand_raw=product.brand_raw or None, photo_urls=product.photo_urls if self.keep_urls else (),
+            entities={group: entity for group, entity in named.items() if entity},
+        )  # fmt: skip
+
+    def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
+        """Facts of the photos of the product ids `refs`, in their order. Raises RawDataError: no such folder."""
+        for ref in refs:
+            yield from self._folder_of(ref).examine([ref])
+
+    def missing(self, refs: Sequence[str]) -> list[str]:
+        """The product ids of `refs` without a photo in the folder of photos. Raises RawDataError: no such folder."""
+        return [ref for ref in refs if ref not in self.folders[0].names]
+
+    def photos_fingerprint(self, refs: Sequence[str]) -> str:
+        """Digest of the names, sizes and times of the photos of the product ids `refs`. Raises RawDataError."""
+        return digest([folder.fingerprint(refs) for folder in self.folders])
+
+    def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
+        """Yield the RGB photos of `refs` ('<folder>/<name>') in their order. Raises RawDataError."""
+        for ref in refs:
+            yield next((folder for folder in self.folders if folder.has(ref)), self.folders[0]).load(ref)
+
+    def _folder_of(self, product_id: str) -> PhotoFolder:
+        return next((folder for folder in self.folders if product_id in folder.names), self.folders[0])
+
+
+def _first_line(metadata: Path) -> bytes:
+    return next((line for _, line in numbered_lines(metadata) if line is None or line.strip()), b"") or b""

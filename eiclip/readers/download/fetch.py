@@ -1,0 +1,174 @@
+"""One try at one URL: its bytes, or why there are none and whether trying again could help.
+
+The servers are anybody's, so nothing they say is relied on: the bytes are counted as they come, one clock runs over
+the whole try with its redirects, and each hop is checked like the first.
+"""
+
+import asyncio
+import email.utils
+import enum
+import re
+import time
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpcore
+import httpx
+
+from eiclip.readers.download.public_network import CheckedTransport, PrivateAddressError
+from eiclip.settings.load import DownloadSettings
+
+MAX_REDIRECTS = 5
+SHOWN_LENGTH = 200
+HEADERS = {
+    "User-Agent": "eiclip",
+    "Accept": "image/jpeg,image/png,image/webp",
+    "Accept-Encoding": "identity",  # photos are compressed already, and a compressed body could be a bomb
+}
+STATUSES_THAT_PASS = {408, 425, 429}  # and all 5xx
+
+
+class Outlook(enum.Enum):
+    """Whether a URL that failed may give its photo later."""
+
+    SOON = "ask again in a moment"
+    NEXT_RUN = "ask again when run again"
+    NEVER = "do not ask again"
+
+
+class FetchError(Exception):
+    """A URL gave no photo. Its text is the reason, ready for the quarantine."""
+
+    def __init__(self, what: str, outlook: Outlook, wait: float = 0.0) -> None:
+        super().__init__(f"photo not downloaded: {what}")
+        self.outlook = outlook
+        self.wait = wait  # seconds that the server asked to be left alone
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a URL gave."""
+
+    content: bytes
+    url: str  # after redirects, as `shown`
+    length_known: bool  # the server framed the body, so that it is known to have come whole
+
+
+def open_client(settings: DownloadSettings) -> httpx.AsyncClient:
+    """Return a client that keeps no cookies, uses no proxy and reaches only the addresses that are allowed."""
+    return httpx.AsyncClient(
+        transport=CheckedTransport(settings.allow_private, keep_open=settings.concurrency),
+        headers=HEADERS,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        timeout=None,  # noqa: S113  # `fetch` holds the clock
+        trust_env=False,
+    )
+
+
+async def fetch(client: httpx.AsyncClient, url: str, max_bytes: int, seconds: float) -> Body:
+    """Get the body of a URL, of `max_bytes` at most, within `seconds`. Raises FetchError."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _follow(client, url, max_bytes)
+    except TimeoutError as error:
+        raise FetchError(f"not done within {seconds:g} s: {shown(url)}", Outlook.SOON) from error
+    except PrivateAddressError as error:
+        # A name may resolve elsewhere tomorrow, and asking again costs no request.
+        raise FetchError(f"private address: {error}, {shown(url)}", Outlook.NEXT_RUN) from error
+    except (httpx.HTTPError, httpx.InvalidURL, httpcore.LocalProtocolError) as error:
+        # httpx's own, since the transport's are httpcore's. Their texts quote the URL, secrets and all.
+        raise FetchError(f"bad URL or redirect: {shown(url)}", Outlook.NEVER) from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+        raise FetchError(f"connection failed: {shown(url)} ({_said(error)})", Outlook.SOON) from error
+
+
+async def _follow(client: httpx.AsyncClient, url: str, max_bytes: int) -> Body:
+    request = client.build_request("GET", url)
+    visited: set[str] = set()
+    for _ in range(MAX_REDIRECTS + 1):
+        _check(request.url)
+        visited.add(str(request.url))
+        response = await client.send(request, stream=True, follow_redirects=False)
+        try:
+            if response.next_request is None:
+                return await _body(response, max_bytes)
+        finally:
+            await response.aclose()
+        request = response.next_request
+        if str(request.url) in visited:
+            raise FetchError(f"redirect loop: {shown(str(request.url))}", Outlook.NEVER)
+    raise FetchError(f"over {MAX_REDIRECTS} redirects: {shown(url)}", Outlook.NEVER)
+
+
+def _check(url: httpx.URL) -> None:
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise FetchError(f"not an http(s) URL: {shown(str(url))}", Outlook.NEVER)
+    if url.port is not None and not 0 < url.port < 65536:
+        raise FetchError(f"no such port: {shown(str(url))}", Outlook.NEVER)
+
+
+async def _body(response: httpx.Response, max_bytes: int) -> Body:
+    url = shown(str(response.url))
+    _check_head(response, url)
+    declared = response.headers.get("content-length")
+    content = bytearray()
+    if declared is None or int(declared) <= max_bytes:
+        async for chunk in response.aiter_raw():
+            content += chunk
+            if len(content) > max_bytes:
+                break
+        else:
+            framed = declared is not None or "transfer-encoding" in response.headers
+            return Body(bytes(content), url, framed)
+    raise FetchError(f"over {max_bytes:,} bytes: {url}", Outlook.NEVER)
+
+
+def _check_head(response: httpx.Response, url: str) -> None:
+    status = response.status_code
+    if status != 200:
+        passes = status in STATUSES_THAT_PASS or status >= 500
+        outlook = Outlook.SOON if passes else Outlook.NEVER
+        raise FetchError(f"HTTP {status} from {url}", outlook, _retry_after(response))
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise FetchError(f"content encoding {encoding[:20]!r}, not asked for: {url}", Outlook.NEVER)
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Seconds to wait that a response asks for, as a number or as a date; 0 where it asks for none."""
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch("[0-9]{1,9}", value):
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def shown(url: str) -> str:
+    """Return a URL for people to read, of 200 characters at most, without what may be secret: user and query.
+
+    >>> shown("https://me:secret@shop.example/a.jpg?token=1")
+    'https://shop.example/a.jpg?...'
+    """
+    try:
+        parsed = httpx.URL(url)
+        text = str(parsed.copy_with(username=None, password=None, query=None, fragment=None))
+        text += "?..." if parsed.query else ""
+        odd = parsed.scheme not in {"http", "https"}
+    except httpx.InvalidURL:
+        text, odd = url, True
+    if odd and "@" in text:  # where a user ends cannot be told, so all before goes
+        text = f"...@{text.rpartition('@')[2]}"
+    if odd:
+        text = text.partition("?")[0]
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text[: SHOWN_LENGTH + 1])
+    return text if len(text) <= SHOWN_LENGTH else f"{text[: SHOWN_LENGTH - 3]}..."
+
+
+def _said(error: Exception) -> str:
+    return _cut(str(error) or type(error).__name__)

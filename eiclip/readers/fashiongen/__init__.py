@@ -1,0 +1,4 @@
+"""Fashion-Gen's HDF5 files: their layout, columns and photos, and damage to them.
+
+Nothing here knows of tables or of Amazon.
+"""

@@ -1,0 +1,107 @@
+"""HDF5 files from elsewhere: what is in them is checked before any of it is read.
+
+An HDF5 file can point at other files (external links, external storage, virtual datasets), which would leak them
+into a catalogue, and can declare terabytes in kilobytes. Both are refused by looking at the headers alone.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from eiclip.errors import RawDataError
+from eiclip.readers.fashiongen.chunks import MAX_INFLATION, check_inflation, fault_of_chunks
+
+SLAB_BYTES = 8 * 2**20  # one read of a dataset laid out by rows
+WIDE_SLAB_BYTES = (
+    256 * 2**20
+)  # one read where a chunk spans so many rows that small reads would unpack it over and over
+MAX_CHUNK_BYTES = 256 * 2**20  # HDF5 unpacks whole chunks
+HARMLESS_BYTES = 2**18  # whatever its ratio: rows of a few bytes that nobody wrote are rows to go through all the same
+_GET_AGAIN = "fetch the file again from where it came, or compare its checksum"
+# h5py reports damage found while reading as any of these.
+_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+
+
+@contextlib.contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open `path` for reading. Raises RawDataError where it is missing, truncated or no HDF5 file."""
+    if not path.is_file():
+        raise RawDataError(f"{path}: no such file; put it there, or set the dataset's folder to where it is")
+    try:
+        file = h5py.File(path, "r")
+    except _H5_ERRORS as error:
+        raise RawDataError(f"{path}: not a whole HDF5 file ({error}); {_GET_AGAIN}") from error
+    with file:
+        yield file
+
+
+def find_dataset(file: h5py.File, key: str) -> h5py.Dataset | None:
+    """Return dataset `key` of the file's root, None where there is none.
+
+    Raises RawDataError where it is a link, not a dataset, stored in other files, or of absurd size.
+    """
+    try:
+        link = file.get(key, getlink=True)
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise _refused(file, key, f"is a link to elsewhere ({type(link).__name__})")
+        dataset = file[key]
+        if not isinstance(dataset, h5py.Dataset):
+            raise _refused(file, key, f"is a {type(dataset).__name__.lower()}, not a dataset")
+        _check_storage(file, key, dataset)
+    except _H5_ERRORS as error:
+        raise RawDataError(f"{file.filename}: the header of '{key}' is damaged ({error}); {_GET_AGAIN}") from error
+    return dataset
+
+
+def _check_storage(file: h5py.File, key: str, dataset: h5py.Dataset) -> None:
+    if dataset.external:
+        raise _refused(file, key, f"keeps its data in other files ({dataset.external[0][0]})")
+    if dataset.is_virtual:
+        raise _refused(file, key, "is a virtual dataset, made of other files")
+    if dataset.shape is None:
+        raise _refused(file, key, "has no shape")
+    declared, stored, on_disk = dataset.nbytes, dataset.id.get_storage_size(), Path(file.filename).stat().st_size
+    if stored > on_disk:
+        raise _refused(file, key, f"claims {stored:,} stored bytes in a file of {on_disk:,}")
+    if declared > max(HARMLESS_BYTES, MAX_INFLATION * stored):
+        raise _refused(file, key, f"declares {declared:,} bytes {dataset.shape} but stores {stored:,}")
+    chunk_bytes = int(np.prod(dataset.chunks or (0,), dtype=np.float64)) * dataset.dtype.itemsize
+    if chunk_bytes > MAX_CHUNK_BYTES:
+        raise _refused(file, key, f"has chunks of {chunk_bytes:,} bytes; h5repack it with chunks of a few MB")
+    fault = fault_of_chunks(dataset)
+    if fault is not None:
+        raise _refused(file, key, fault)
+
+
+def _refused(file: h5py.File, key: str, what: str) -> RawDataError:
+    return RawDataError(f"{file.filename}: '{key}' {what}; refused: use an ordinary copy with its data inside")
+
+
+def rows_per_slab(dataset: h5py.Dataset) -> int:
+    """Rows to read at a time: whole chunks if they fit in memory.
+
+    h5py's own guess of a chunk for 256 x 256 photos spans 1,017 to 8,141 rows: there a small slice unpacks as much
+    as a large one, so the slab grows up to `WIDE_SLAB_BYTES`.
+    """
+    row_bytes = max(1, int(np.prod(dataset.shape[1:], dtype=np.int64)) * dataset.dtype.itemsize)
+    narrow = max(1, SLAB_BYTES // row_bytes)
+    chunk_rows = dataset.chunks[0] if dataset.chunks else 1
+    if chunk_rows <= narrow:
+        return narrow // chunk_rows * chunk_rows
+    return max(1, min(chunk_rows, WIDE_SLAB_BYTES // row_bytes))
+
+
+def read_rows(dataset: h5py.Dataset, start: int, stop: int) -> np.ndarray[Any, Any]:
+    """Read rows [start, stop). Raises RawDataError naming file and key where they cannot be read."""
+    try:
+        check_inflation(dataset, start, stop)
+        return np.asarray(dataset[start:stop])
+    except _H5_ERRORS as error:
+        where = f"{dataset.file.filename}: '{dataset.name.lstrip('/')}' rows {start} to {stop - 1}"
+        raise RawDataError(f"{where} cannot be read ({error}); {_GET_AGAIN}") from error

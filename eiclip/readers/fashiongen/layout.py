@@ -1,0 +1,110 @@
+"""The layout of a Fashion-Gen HDF5 file: which keys, of which types and shapes, and which of them may be missing.
+
+Everything is checked on headers alone, so a wrong file is refused before a pixel is read.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+
+from eiclip.errors import RawDataError
+from eiclip.readers.fashiongen.hdf5 import find_dataset, open_hdf5
+
+IMAGE_KEY, ID_KEY, PRICE_KEY = "input_image", "input_productID", "input_msrpUSD"
+TEXT_KEYS = {  # our field -> key of the file
+    "title": "input_name",
+    "description": "input_description",
+    "brand": "input_brand",
+    "category": "input_category",
+    "subcategory": "input_subcategory",
+    "season": "input_season",
+    "composition": "input_composition",
+    "department": "input_department",
+    "gender": "input_gender",
+    "pose": "input_pose",
+}
+MAX_SIDE = 1024  # published photos are 256 x 256
+MAX_TEXT_WIDTH = 65_536
+_WAY_OUT = "use the published file, or name the column as it is named there"
+
+
+@dataclass(frozen=True)
+class FashionGenFile:
+    """The checked datasets of one open file."""
+
+    count: int
+    images: h5py.Dataset  # uint8 (N, H, W, 3)
+    product_ids: h5py.Dataset  # integer (N, 1) or (N,)
+    prices: h5py.Dataset | None
+    texts: dict[str, h5py.Dataset]  # field -> bytes (N, 1) or (N,); fields the file lacks are absent
+    missing: tuple[str, ...]  # optional keys the file lacks
+
+
+@contextlib.contextmanager
+def open_fashiongen(path: Path) -> Iterator[FashionGenFile]:
+    """Open and check a file. Raises RawDataError naming file and key, what was expected and the way out."""
+    with open_hdf5(path) as file:
+        yield _checked(file)
+
+
+def _checked(file: h5py.File) -> FashionGenFile:
+    images = _needed(file, IMAGE_KEY)
+    shape = images.shape
+    if images.dtype != "uint8" or len(shape) != 4 or shape[3] != 3 or not all(0 < s <= MAX_SIDE for s in shape[1:3]):
+        raise _wrong(images, IMAGE_KEY, "uint8 (N, 256, 256, 3)")
+    texts = {}
+    for field, key in TEXT_KEYS.items():
+        column = _column(file, key, "S", "bytes (N, 1)", shape[0])
+        if column is not None:
+            texts[field] = column
+    _require_texts(file, texts)
+    product_ids = _column(file, ID_KEY, "iu", "int32 (N, 1)", shape[0])
+    if product_ids is None:
+        raise _absent(file, f"'{ID_KEY}'")
+    prices = _column(file, PRICE_KEY, "fiu", "float32 (N, 1)", shape[0])
+    missing = [key for field, key in TEXT_KEYS.items() if field not in texts]
+    return FashionGenFile(
+        shape[0], images, product_ids, prices, texts, tuple(missing if prices is not None else [*missing, PRICE_KEY])
+    )
+
+
+def _require_texts(file: h5py.File, texts: dict[str, h5py.Dataset]) -> None:
+    if "description" not in texts:
+        raise _absent(file, "'input_description'")
+    if "subcategory" not in texts and "category" not in texts:
+        raise _absent(file, "'input_subcategory' or 'input_category'")
+
+
+def _needed(file: h5py.File, key: str) -> h5py.Dataset:
+    dataset = find_dataset(file, key)
+    if dataset is None:
+        raise _absent(file, f"'{key}'")
+    return dataset
+
+
+def _column(file: h5py.File, key: str, kinds: str, expected: str, count: int) -> h5py.Dataset | None:
+    column = find_dataset(file, key)
+    if column is None:
+        return None
+    if column.dtype.kind not in kinds or column.dtype.itemsize > MAX_TEXT_WIDTH:
+        raise _wrong(column, key, expected)
+    if column.shape not in ((column.shape[:1] or (0,)), (*column.shape[:1], 1)):
+        raise _wrong(column, key, expected)
+    if column.shape[0] != count:
+        raise RawDataError(
+            f"{file.filename}: '{key}' has {column.shape[0]:,} rows but '{IMAGE_KEY}' has {count:,}; {_WAY_OUT}"
+        )
+    return column
+
+
+def _absent(file: h5py.File, what: str) -> RawDataError:
+    held = ", ".join(sorted(file)[:20]) or "nothing"
+    return RawDataError(f"{file.filename}: needs {what}, which is missing (it holds {held}); {_WAY_OUT}")
+
+
+def _wrong(dataset: h5py.Dataset, key: str, expected: str) -> RawDataError:
+    found = f"{dataset.dtype} {dataset.shape}"
+    return RawDataError(f"{dataset.file.filename}: '{key}' should be {expected} but is {found}; {_WAY_OUT}")

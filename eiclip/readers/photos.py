@@ -1,0 +1,115 @@
+"""The table `photos`, part by part: every listing's photo is fetched if need be, decoded in full, and described.
+
+A part is so many raw rows of one raw file. Its photos are examined on their own, so parts can be made in any order, in
+any process; rows that a raw file gains later make new parts and leave the old ones as they are.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eiclip.readers.base import DOWNLOAD_PREFIX, PhotoFacts, RawReader, UnusablePhotoError
+from eiclip.readers.download.photos import Wanted, download_photos
+from eiclip.settings.load import DownloadSettings
+from eiclip.storage.files import whole_file
+from eiclip.storage.lake import RECORDS, open_views
+from eiclip.storage.sql import read_sql
+
+BATCH = 2_000
+SCHEMA = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("place", pa.int64(), nullable=False),
+        pa.field("photo", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("photo_sha256", pa.string()),
+        pa.field("phash", pa.int64()),
+        pa.field("reason", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class PhotoRow:
+    """Where a listing is in the raw files, and how its photo is found."""
+
+    source: str
+    place: int
+    photo: str
+    photo_urls: tuple[str, ...] = ()
+
+
+def list_parts(records: list[Path], part_rows: int) -> list[str]:
+    """Names of a dataset's parts, in order, from its records."""
+    return [row[0] for row in _ask(records, read_sql("ingest/listing_parts"), {"part_rows": part_rows})]
+
+
+def part_rows_of(records: list[Path], part: str, part_rows: int) -> list[PhotoRow]:
+    """The listings of one part, in the raw order."""
+    rows = _ask(records, read_sql("ingest/part_listings"), {"part": part, "part_rows": part_rows})
+    return [PhotoRow(source, place, photo, tuple(urls or ())) for source, place, photo, urls in rows]
+
+
+def _ask(records: list[Path], query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        open_views(connection, {RECORDS: records})
+        return connection.sql(query, params=parameters).fetchall()
+
+
+def download_missing(
+    rows: list[PhotoRow], reader: RawReader, folder: Path, settings: DownloadSettings
+) -> dict[str, str]:
+    """Fetch the photos of `rows` that the reader lacks into `folder`; returns photo -> reason for those not had.
+
+    One process at a time fetches into a folder, so that parts made at once do not multiply the connections.
+    """
+    urls = {row.photo: row.photo_urls for row in rows if row.photo_urls}
+    wanted = {photo.removeprefix(DOWNLOAD_PREFIX): photo for photo in reader.missing(list(urls))}
+    if not wanted:
+        return {}
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = download_photos((Wanted(stem, urls[photo]) for stem, photo in wanted.items()), folder, settings)
+    return {wanted[stem]: reason for stem, reason in found.items()}
+
+
+def write_photos(
+    rows: list[PhotoRow], reader: RawReader, dataset: str, output: Path, failures: dict[str, str]
+) -> dict[str, int]:
+    """Examine the photos of `rows` and write their part of `photos`, whole; returns how many are usable and not."""
+    usable = 0
+    with whole_file(output) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for begin in range(0, len(rows), BATCH):
+            batch = rows[begin : begin + BATCH]
+            found = [_described(row, facts, dataset, failures) for row, facts in _examined(batch, reader)]
+            usable += sum(entry["reason"] is None for entry in found)
+            writer.write_table(pa.Table.from_pylist(found, schema=SCHEMA))
+    return {"usable": usable, "unusable": len(rows) - usable}
+
+
+def _examined(rows: list[PhotoRow], reader: RawReader) -> Iterator[tuple[PhotoRow, PhotoFacts | UnusablePhotoError]]:
+    return zip(rows, reader.examine([row.photo for row in rows]), strict=True)
+
+
+def _described(
+    row: PhotoRow, facts: PhotoFacts | UnusablePhotoError, dataset: str, failures: dict[str, str]
+) -> dict[str, Any]:
+    entry = {"dataset": dataset, "source": row.source, "place": row.place, "reason": None}
+    if isinstance(facts, UnusablePhotoError):
+        return entry | {"reason": failures.get(row.photo, str(facts))}
+    return entry | {
+        "photo": facts.photo,
+        "width": facts.width,
+        "height": facts.height,
+        "photo_sha256": facts.sha256,
+        "phash": facts.phash,
+    }

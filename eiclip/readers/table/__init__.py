@@ -1,0 +1,4 @@
+"""A shop's own export: CSV, JSON lines or Parquet with named columns, and where its photos lie.
+
+Nothing here knows of HDF5 or of Amazon.
+"""

@@ -1,0 +1,152 @@
+"""Parquet files of a user's own: cells in batches, and photos held as bytes in a column.
+
+Photos are left out of the pass over the rows, and read later, a row group at a time and once each.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from eiclip.errors import RawDataError
+from eiclip.readers.amazon.metadata import UnusableRowError
+
+MAGIC = b"PAR1"
+BATCH_ROWS = 1000
+PHOTO_BATCH_ROWS = 16  # photos have megabytes
+_BUFFER = 2**20  # bytes; without a buffer a whole column of a row group is held
+_UNREADABLE = (ValueError, OverflowError, KeyError, pa.ArrowException)
+
+
+class EmbeddedPhoto:
+    """The cell of a photo that the table itself holds; `ParquetTable.photos` reads it."""
+
+
+EMBEDDED = EmbeddedPhoto()
+
+
+def missing_column(path: Path, name: str, held: Sequence[str]) -> RawDataError:
+    """The error for a column that a file lacks."""
+    return RawDataError(
+        f"{path}: no column {name!r}; it has {', '.join(map(repr, held)) or 'none'}. "
+        "Name the column that holds it under the dataset's `columns`"
+    )
+
+
+class ParquetTable:
+    """One Parquet file, of which only the wanted columns are read."""
+
+    def __init__(self, path: Path, columns: Sequence[str], photo: str) -> None:
+        self.path = path
+        self.columns = tuple(columns)
+        self.photo = photo
+
+    def check(self) -> None:
+        """Raise RawDataError where a wanted column is absent, there twice, or cannot hold photos."""
+        with self._opened() as file:
+            self._embedded(file)
+
+    def count(self) -> int:
+        """Count the rows, as the file's footer says. Raises RawDataError."""
+        with self._opened() as file:
+            return int(file.metadata.num_rows)
+
+    def rows(self) -> Iterator[dict[str, Any] | UnusableRowError]:
+        """Yield every row; the photo's cell is EMBEDDED where the column holds bytes. Raises RawDataError."""
+        with self._opened() as file:
+            embedded = self._embedded(file)
+            names = list(dict.fromkeys(self.columns if embedded else [*self.columns, self.photo]))
+            left = file.metadata.num_rows
+            for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
+                left -= batch.num_rows
+                cells = {name: _cells(batch.column(name)) for name in names}
+                if embedded:
+                    cells[self.photo] = [EMBEDDED] * batch.num_rows
+                for row in range(batch.num_rows):
+                    yield {name: column[row] for name, column in cells.items()}
+            if left:
+                raise self._damaged("it holds other rows than it declares")
+
+    def photos(self, rows: Sequence[int]) -> Iterator[Any]:
+        """Yield the photo's cell of rows asked in rising order: bytes, a struct as a dict, or None.
+
+        Raises RawDataError where a row is beyond the last.
+        """
+        with self._opened() as file:
+            if rows and rows[-1] >= file.metadata.num_rows:
+                raise RawDataError(
+                    f"{self.path}: no row {rows[-1]}, it has {file.metadata.num_rows:,}: the file changed, "
+                    "make the listings again"
+                )
+            self._embedded(file)
+            first = 0
+            for group in range(file.metadata.num_row_groups):
+                last = first + file.metadata.row_group(group).num_rows
+                asked = rows[bisect_left(rows, first) : bisect_left(rows, last)]
+                if asked:
+                    yield from self._group_photos(file, group, [row - first for row in asked])
+                first = last
+
+    def _group_photos(self, file: pq.ParquetFile, group: int, asked: Sequence[int]) -> Iterator[Any]:
+        first = done = 0
+        for batch in file.iter_batches(PHOTO_BATCH_ROWS, [group], [self.photo], use_threads=False):
+            while done < len(asked) and asked[done] < first + batch.num_rows:
+                yield _cell(batch.column(self.photo)[asked[done] - first])
+                done += 1
+            if done == len(asked):
+                return
+            first += batch.num_rows
+        raise self._damaged("it holds other rows than it declares")
+
+    def _embedded(self, file: pq.ParquetFile) -> bool:
+        """Whether the photo's column holds bytes; checks the columns."""
+        schema = file.schema_arrow
+        for name in (*self.columns, self.photo):
+            if name not in schema.names:
+                raise missing_column(self.path, name, schema.names)
+            if schema.names.count(name) > 1:
+                raise RawDataError(f"{self.path}: {schema.names.count(name)} columns are named {name!r}; rename one")
+        kind = schema.field(self.photo).type
+        if types.is_list(kind) or types.is_large_list(kind) or types.is_map(kind):
+            raise RawDataError(f"{self.path}: column {self.photo!r} is {kind}; give every photo a row of its own")
+        if types.is_struct(kind) and "bytes" not in [field.name for field in kind]:
+            raise RawDataError(f"{self.path}: column {self.photo!r} is {kind}; a struct needs a field 'bytes'")
+        return bool(types.is_struct(kind) or _is_binary(kind))
+
+    @contextmanager
+    def _opened(self) -> Iterator[pq.ParquetFile]:
+        try:
+            with pq.ParquetFile(self.path, buffer_size=_BUFFER, pre_buffer=False) as file:
+                yield file
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, how: str) -> RawDataError:
+        return RawDataError(f"{self.path}: damaged or cut short ({how}); fetch it again from where it came")
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    tests = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
+    return any(test(kind) for test in tests)
+
+
+def _cells(column: pa.Array) -> list[Any]:
+    try:
+        # Nanoseconds have no Python value.
+        return list((column.cast(pa.string()) if types.is_temporal(column.type) else column).to_pylist())
+    except _UNREADABLE:  # text that is not UTF-8, among others
+        return [_cell(cell) for cell in column]
+
+
+def _cell(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        return cell.as_buffer().to_pybytes().decode("utf-8", "replace") if hasattr(cell, "as_buffer") else None
+    except _UNREADABLE:
+        return None

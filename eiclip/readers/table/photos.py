@@ -1,0 +1,184 @@
+"""The photos of a user's own table: bytes in a Parquet column, files below a folder, or downloads.
+
+A reference says which: '<file>#<row>' the bytes in a row, 'url:<digest>' a download, anything else a path. Paths come
+from the table and are taken as hostile: nothing outside the folder is opened, nor anything but regular files.
+"""
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Container, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eiclip.errors import RawDataError
+from eiclip.readers.amazon.metadata import UnusableRowError
+from eiclip.readers.base import DOWNLOAD_PREFIX, UnusablePhotoError
+from eiclip.readers.photo_files import EXTENSIONS, MAX_FILE_BYTES, photo_bytes
+from eiclip.readers.table.parquet import EmbeddedPhoto, ParquetTable
+from eiclip.readers.texts import storable
+from eiclip.storage.files import digest
+
+MAX_PATH = 1024  # characters
+MAX_URL = 2048
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+_DOWNLOAD = re.compile(rf"{DOWNLOAD_PREFIX}([0-9a-f]{{32}})")
+_ROW = re.compile(r"(.+)#([0-9]{1,18})", re.DOTALL)
+_NO_BYTES = "text cannot hold a photo's bytes (base64): write photos to files, or use Parquet"
+
+
+def photo_of_cell(cell: Any, source: str, row: int, sources: Container[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the reference of the photo in a cell, and its URLs.
+
+    Args:
+        cell: what the table holds.
+        source: the file's name.
+        row: the row in it, from 0.
+        sources: the names of all files of the table.
+
+    Raises:
+        UnusableRowError: the cell is empty, or holds something else.
+    """
+    if isinstance(cell, EmbeddedPhoto):
+        return f"{source}#{row}", ()
+    if isinstance(cell, list) and len(cell) == 1:
+        cell = cell[0]
+    if isinstance(cell, list) and cell:
+        raise UnusableRowError(f"bad photo: a list of {len(cell)}; give every photo a row of its own")
+    if isinstance(cell, (dict, bytes)):
+        raise UnusableRowError(f"bad photo: {_NO_BYTES}")
+    text = cell.strip() if isinstance(cell, str) else ""
+    if not text:
+        raise UnusableRowError("no photo")
+    if _SCHEME.match(text):
+        return _url_ref(text), (text,)
+    return _path_ref(text, sources), ()
+
+
+def _url_ref(url: str) -> str:
+    if not url.lower().startswith(("http://", "https://")):
+        raise UnusableRowError(f"bad photo: {url[:60]!a} is neither http nor https")
+    if len(url) > MAX_URL or any(letter.isspace() or not letter.isprintable() for letter in url):
+        raise UnusableRowError(f"bad photo: {url[:60]!a} has spaces or control characters, or is too long")
+    return f"{DOWNLOAD_PREFIX}{hashlib.sha256(url.encode()).hexdigest()[:32]}"
+
+
+def _path_ref(path: str, sources: Container[str]) -> str:
+    if path.startswith("data:") or len(path) > MAX_PATH:
+        raise UnusableRowError(f"bad photo: {_NO_BYTES}")
+    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in path):
+        raise UnusableRowError(f"bad photo: {path[:60]!a} has control characters")
+    row = _ROW.fullmatch(path)
+    # A file may be named as the other references are.
+    return f"./{path}" if path.startswith(DOWNLOAD_PREFIX) or (row and row.group(1) in sources) else path
+
+
+class TablePhotos:
+    """Where the photos of a table's references lie, and their bytes."""
+
+    def __init__(self, tables: Mapping[str, ParquetTable], images: Path | None, downloads: Path | None) -> None:
+        """`tables`: the table's Parquet files by name."""
+        self.tables = tables
+        self.images = images
+        self.downloads = downloads
+
+    def contents(self, refs: Sequence[str]) -> Iterator[bytes | UnusablePhotoError]:
+        """Yield every photo's bytes, or why there are none, in order.
+
+        Rows of a Parquet file that follow one another in rising order are read in one pass.
+
+        Raises:
+            RawDataError: a Parquet file cannot be read, or the folder of photos is missing.
+        """
+        places = [self._row(ref) for ref in refs]
+        begin = 0
+        while begin < len(refs):
+            place = places[begin]
+            if place is None:
+                yield self._file_content(refs[begin])
+                begin += 1
+                continue
+            end = begin + 1
+            while end < len(refs) and _follows(places[end - 1], places[end]):
+                end += 1
+            rows = [found[1] for found in places[begin:end] if found]
+            for ref, cell in zip(refs[begin:end], self.tables[place[0]].photos(rows), strict=True):
+                yield self._cell_content(ref, cell)
+            begin = end
+
+    def fingerprint(self, refs: Sequence[str]) -> str:
+        """Digest of every file's size and time, and of the bytes that tables hold. Raises RawDataError."""
+        files = [ref for ref in refs if self._row(ref) is None]
+        rows = [ref for ref in refs if self._row(ref) is not None]
+        held = zip(rows, self.contents(rows), strict=True)
+        return digest([[self._stat(ref) for ref in files], [[ref, _digest(content)] for ref, content in held]])
+
+    def _row(self, ref: str) -> tuple[str, int] | None:
+        found = _ROW.fullmatch(ref)
+        return (found.group(1), int(found.group(2))) if found and found.group(1) in self.tables else None
+
+    def _cell_content(self, ref: str, cell: Any) -> bytes | UnusablePhotoError:
+        if isinstance(cell, dict):  # a data set of Hugging Face, which may hold a path instead
+            cell = cell.get("bytes") or cell.get("path")
+        if isinstance(cell, str):
+            return self._file_content(cell)
+        if not isinstance(cell, bytes) or not cell:
+            return UnusablePhotoError(f"photo missing: {ref} holds no bytes")
+        if len(cell) > MAX_FILE_BYTES:
+            return UnusablePhotoError(f"photo too large: {ref} has over {MAX_FILE_BYTES:,} bytes")
+        return cell
+
+    def _file_content(self, ref: str) -> bytes | UnusablePhotoError:
+        try:
+            return photo_bytes(self._file(ref), ref)
+        except UnusablePhotoError as error:
+            return error
+
+    def _stat(self, ref: str) -> list[str | int]:
+        try:
+            stat = self._file(ref).stat()
+        except (UnusablePhotoError, OSError) as error:
+            return [ref, str(error)]
+        return [ref, stat.st_size, stat.st_mtime_ns]
+
+    def _file(self, ref: str) -> Path:
+        """The regular file of a reference. Raises UnusablePhotoError, RawDataError without a folder."""
+        download = _DOWNLOAD.fullmatch(ref)
+        return self._downloaded(download.group(1)) if download else self._below_images(ref)
+
+    def _downloaded(self, stem: str) -> Path:
+        places = [self.downloads / f"{stem}{extension}" for extension in EXTENSIONS] if self.downloads else []
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            raise UnusablePhotoError("photo missing: not downloaded from its URL")
+        return found
+
+    def _below_images(self, path: str) -> Path:
+        if self.images is None:
+            raise UnusablePhotoError(f"photo missing: {path} is a path, and the dataset's `images` names no folder")
+        if not self.images.is_dir():
+            raise RawDataError(f"{self.images}: no such folder; set the dataset's images to the folder of the photos")
+        folder = os.path.realpath(self.images)
+        # The realpath of the whole, so that a link inside the folder cannot lead out of it.
+        place = None if storable(path) != path else Path(os.path.realpath(Path(folder) / path))
+        if place is None or Path(path).is_absolute() or not place.is_relative_to(folder):
+            raise UnusablePhotoError(f"photo outside the folder: {ascii(path)[1:-1][:80]}")
+        if not _is_file(place):
+            raise UnusablePhotoError(f"photo missing: {self.images.name}/{path}")
+        return place
+
+
+def _follows(before: tuple[str, int] | None, after: tuple[str, int] | None) -> bool:
+    return before is not None and after is not None and before[0] == after[0] and before[1] <= after[1]
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()  # keeps pipes and devices out, which would hang the reader
+    except OSError:  # a name too long for the file system
+        return False
+
+
+def _digest(content: bytes | UnusablePhotoError) -> str:
+    return str(content) if isinstance(content, UnusablePhotoError) else hashlib.sha256(content).hexdigest()

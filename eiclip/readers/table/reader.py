@@ -1,0 +1,222 @@
+"""A user's own catalogue: Parquet, CSV or JSONL, whose columns the settings name; nothing to program.
+
+One row is one photo of one product, and rows with the same id are several photos of it. Cells may be of any type:
+numbers are read as they print, of a list of texts all count in descriptions and the first elsewhere.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from eiclip.errors import RawDataError, SettingsError
+from eiclip.readers.amazon.metadata import MAX_PARTS, MAX_TEXT, UnusableRowError, joined_texts, parse_price
+from eiclip.readers.base import DOWNLOAD_PREFIX, Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, stamps_of
+from eiclip.readers.photo_files import decode_rgb, photo_facts
+from eiclip.readers.table.files import Table, is_parquet, open_table
+from eiclip.readers.table.parquet import ParquetTable
+from eiclip.readers.table.photos import TablePhotos, photo_of_cell
+from eiclip.readers.texts import REPLACEMENT, clean_description, normalise_entity, storable
+from eiclip.settings.load import ColumnSettings
+
+MAX_ID = 128  # characters
+FIELD_GROUPS = ("category", "subcategory", "department", "gender")
+"""Fields of a listing that may also be entity groups."""
+_PLAIN_FIELDS = ("category", "subcategory", "pose", "department", "gender")
+_VALIDATION = {"val", "valid", "validation", "dev"}
+
+
+class TableReader:
+    """Rows and photos of a table in one or several files of the same columns."""
+
+    photos_in_rows = False
+    unit = "row"
+    """Rows from 0: of a CSV below its header, of JSONL its lines, blank ones too."""
+
+    def __init__(
+        self, files: Sequence[Path], columns: ColumnSettings, images: Path | None, groups: Sequence[str],
+        downloads: Path | None = None,
+    ) -> None:  # fmt: skip
+        """Take where everything lies; files are looked at later.
+
+        Args:
+            files: the files, sorted.
+            columns: which columns hold what.
+            images: folder that the paths of photos start from.
+            groups: the entity groups.
+            downloads: folder of `<digest of the URL>.<extension>`.
+
+        Raises:
+            SettingsError: a group has no column, no column of text is named, or two files have one name.
+        """
+        self.files = tuple(files)
+        self.columns = columns
+        self.images = images
+        self.downloads = downloads
+        self.groups = _group_columns(columns, groups)
+        if columns.title is None and not columns.description:
+            raise SettingsError("the table's columns name no text: set `title`, `description`, or both")
+        names = Counter(file.name for file in self.files)
+        self._names = frozenset(names)
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:  # references to photos and the quarantine know files by name
+            raise SettingsError(f"two files of the table are named {twice[0]!r}: rename one")
+
+    def stamps(self) -> Stamps:
+        """Sizes and times of the files. Raises RawDataError."""
+        return stamps_of(self._files(), "the dataset's files")
+
+    def rows_in(self) -> int:
+        """Count the rows of all files in a pass of its own. Raises RawDataError."""
+        return sum(self._table(file).count() for file in self._files())
+
+    def rows(self) -> Iterator[Listing | Rejected]:
+        """Yield one item per row, file by file. Every file's columns are checked first. Raises RawDataError."""
+        tables = [(file.name, self._table(file)) for file in self._files()]
+        for _, table in tables:
+            table.check()
+        for source, table in tables:
+            for place, cells in enumerate(table.rows()):
+                yield self._row(source, place, cells)
+
+    def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
+        """Decode the photos of `refs` in full: facts or what is wrong, in their order. Raises RawDataError."""
+        for ref, content in zip(refs, self._photos().contents(refs), strict=True):
+            try:
+                yield content if isinstance(content, UnusablePhotoError) else photo_facts(content, ref)
+            except UnusablePhotoError as error:
+                yield error
+
+    def missing(self, refs: Sequence[str]) -> list[str]:
+        """Those of `refs` that are downloads."""
+        return [ref for ref in refs if ref.startswith(DOWNLOAD_PREFIX)]
+
+    def photos_fingerprint(self, refs: Sequence[str]) -> str:
+        """Digest of the files' sizes and times, and of the bytes that Parquet holds. Raises RawDataError."""
+        return self._photos().fingerprint(refs)
+
+    def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
+        """Yield the RGB photos of `refs` in their order. Raises RawDataError where one can no longer be used."""
+        for ref, content in zip(refs, self._photos().contents(refs), strict=True):
+            try:
+                if isinstance(content, UnusablePhotoError):
+                    raise content
+                yield decode_rgb(content, ref)
+            except UnusablePhotoError as error:
+                way_out = "it changed after it was examined, examine the photos again"
+                raise RawDataError(f"photo {ref!r}: {error}; {way_out}") from error
+
+    def _files(self) -> tuple[Path, ...]:
+        if not self.files:
+            raise RawDataError("the table has no files; set the dataset's `files` to a file or a pattern that is there")
+        return self.files
+
+    def _table(self, file: Path) -> Table:
+        columns = self.columns
+        named = (columns.product_id, columns.title, *columns.description, columns.split, columns.style)
+        fields = (getattr(self.columns, field) for field in (*_PLAIN_FIELDS, "price"))
+        wanted = dict.fromkeys(name for name in (*named, *fields, *self.groups.values()) if name)
+        return open_table(file, tuple(wanted), self.columns.photo)
+
+    def _photos(self) -> TablePhotos:
+        photo = self.columns.photo
+        tables = {file.name: ParquetTable(file, (), photo) for file in self._files() if is_parquet(file)}
+        return TablePhotos(tables, self.images, self.downloads)
+
+    def _row(self, source: str, place: int, cells: dict[str, Any] | UnusableRowError) -> Listing | Rejected:
+        product_id = None
+        try:
+            if isinstance(cells, UnusableRowError):
+                raise cells
+            product_id = _product_id(cells.get(self.columns.product_id))
+            return self._listing(source, place, product_id, cells)
+        except UnusableRowError as error:
+            return Rejected(source, place, product_id, str(error))
+
+    def _listing(self, source: str, place: int, product_id: str, cells: dict[str, Any]) -> Listing:
+        title_raw = _text(cells.get(self.columns.title)) if self.columns.title else ""
+        parts = [text for name in self.columns.description for text in _texts(cells.get(name))]
+        title = clean_description(title_raw)
+        description = joined_texts([title, *(clean_description(part) for part in parts)])
+        if not any(letter.isalnum() for letter in description):
+            raise UnusableRowError("no title and no description")
+        photo, urls = photo_of_cell(cells.get(self.columns.photo), source, place, self._names)
+        plain = {field: self._plain(cells, field) for field in _PLAIN_FIELDS}
+        return Listing(
+            source=source, place=place, product_id=product_id, photo=photo, photo_urls=urls, title=title,
+            description=description, description_raw="\n".join(filter(None, [title_raw, *parts]))[:MAX_TEXT],
+            source_split=_split(cells.get(self.columns.split)) if self.columns.split else None,
+            price=parse_price(cells.get(self.columns.price)) if self.columns.price else None,
+            style=_text(cells.get(self.columns.style)).strip() or None if self.columns.style else None,
+            entities=self._entities(cells), **plain,
+        )  # fmt: skip
+
+    def _plain(self, cells: dict[str, Any], field: str) -> str:
+        name = getattr(self.columns, field)
+        return clean_description(_text(cells.get(name))) if name else ""
+
+    def _entities(self, cells: dict[str, Any]) -> dict[str, str]:
+        named = {group: normalise_entity(_text(cells.get(name))) for group, name in self.groups.items()}
+        return {group: entity for group, entity in named.items() if entity}
+
+
+def _group_columns(columns: ColumnSettings, groups: Sequence[str]) -> dict[str, str]:
+    """Entity group -> column."""
+    fields = {group: getattr(columns, group) for group in FIELD_GROUPS}
+    known = {group: name for group, name in fields.items() if name} | columns.entities
+    for group in groups:
+        if group not in known:
+            raise SettingsError(
+                f"entity group {group!r} has no column: add it to the table's columns.entities "
+                f"(columns are known for {', '.join(known) or 'none'})"
+            )
+    if len(set(groups)) != len(groups):
+        raise SettingsError(f"entity groups {list(groups)} name one twice: name each once")
+    return {group: known[group] for group in groups}
+
+
+def _product_id(cell: Any) -> str:
+    product_id = _text(cell).strip()
+    if not product_id:
+        raise UnusableRowError("no id")
+    # What cannot be stored was replaced: two ids might now be the same.
+    if len(product_id) > MAX_ID or not product_id.isprintable() or REPLACEMENT in product_id:
+        shown = ascii(product_id[:60])
+        raise UnusableRowError(f"bad id: {shown} (printable characters only, at most {MAX_ID})")
+    return product_id
+
+
+def _split(cell: Any) -> str:
+    split = _text(cell).strip().lower()
+    if split in _VALIDATION:
+        raise UnusableRowError("bad split: validation is drawn from train; mark the row 'train'")
+    if split not in {"train", "test"}:
+        raise UnusableRowError(f"bad split: {split[:60]!a} is neither 'train' nor 'test'")
+    return split
+
+
+def _texts(cell: Any) -> list[str]:
+    """A cell's texts: of a list every item's, one level deep."""
+    items = cell[:MAX_PARTS] if isinstance(cell, list) else [cell]
+    return [text for item in items if (text := _one(item)).strip()]
+
+
+def _text(cell: Any) -> str:
+    """A cell's first text, '' where there is none."""
+    return next(iter(_texts(cell)), "")
+
+
+def _one(value: Any) -> str:
+    """A single value as text: '' for what is missing and for what holds other values."""
+    if value is None or isinstance(value, (list, tuple, dict)):
+        return ""
+    if isinstance(value, bytes):  # text, in files of older tools
+        value = value[: 4 * MAX_TEXT].decode("utf-8", "replace")
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if isinstance(value, float):  # a column of whole numbers with gaps is one of floats
+        value = "" if not math.isfinite(value) else int(value) if value.is_integer() and abs(value) < 1e18 else value
+    return storable(str(value)[:MAX_TEXT])

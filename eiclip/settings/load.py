@@ -1,0 +1,260 @@
+"""Settings: from the environment (`EICLIP_...`) and a TOML file, with defaults that run the embedded catalogue.
+
+Order of precedence: environment variables (nested ones as `EICLIP_TRAINING__EPOCHS=12`), then the TOML file named by
+`EICLIP_SETTINGS` (default `eiclip.toml`, where present), then the defaults here. A run configuration given to Dagster
+(`-c configs/paper.yaml`) overrides the `training` section for that run.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from eiclip.errors import SettingsError
+from eiclip.settings.same_style import Location, SameStyleSettings
+from eiclip.settings.training import HardwareSettings, Section, TrainingSettings
+
+
+class DownloadSettings(Section):
+    """How photos are fetched from the URLs that the raw files hold."""
+
+    concurrency: int = Field(16, ge=1, le=256)
+    retries: int = Field(3, ge=0, le=10)
+    """Tries after the first, for what may pass: no answer, 429 and 5xx."""
+    timeout: float = Field(20.0, gt=0)
+    """Seconds a whole try may take."""
+    max_bytes: int = Field(20 * 2**20, gt=0)
+    allow_private: bool = False
+    """Fetch from loopback, private and link-local addresses too (a shop's own network)."""
+
+
+class ColumnSettings(Section):
+    """Which columns of a table (Parquet, CSV, JSONL) hold what. Only the id, a text and the photo are needed."""
+
+    product_id: str = "product_id"
+    title: str | None = None
+    description: tuple[str, ...] = ()
+    """Columns whose texts are joined, in this order."""
+    photo: str = "photo"
+    """A path below `images`, an http(s) URL, or the photo's bytes."""
+    split: str | None = None
+    """'train' or 'test'; without it products are drawn."""
+    category: str | None = None
+    subcategory: str | None = None
+    department: str | None = None
+    gender: str | None = None
+    pose: str | None = None
+    price: str | None = None
+    style: str | None = None
+    """Which products are truly of one style: what same-style retrieval is measured by, and never trained on."""
+    entities: dict[str, str] = Field(default_factory=dict)
+    """Entity group -> column."""
+
+
+class DatasetSettings(Section):
+    """One catalogue: which reader, where its raw files lie, and which tags are entities.
+
+    `folder` is for `fashiongen` (the two `.h5` files), `metadata`, `images` and `reviews` for `amazon`, `files`,
+    `images` and `columns` for `table`. Each is a path or a URL that fsspec knows. With none of them the raw files are
+    the embedded catalogue's, written under the home first; `styles` is always one of those.
+    """
+
+    kind: Literal["fashiongen", "amazon", "table", "styles"]
+    folder: Location | None = None
+    metadata: Location | None = None
+    images: Location | None = None
+    reviews: Location | None = None
+    """Reviews of the products: counts and mean ratings are joined to them."""
+    helpful_reviews: int = Field(0, ge=0, le=20)
+    """How many reviews' texts, the most helpful first, are added to a description."""
+    files: Location | None = None
+    """The table: a file, or a pattern such as `exports/*.parquet`."""
+    columns: ColumnSettings = ColumnSettings()
+    download: DownloadSettings | None = None
+    """Set (even empty): photos that are not in `images` are fetched from their URLs."""
+    publish: Location | None = None
+    """Where the shards are published as well (`s3://bucket/shards`), whole: content first, the manifest last."""
+    subset: Literal["all", "paper"] = "all"
+    """`paper`: the fashion products alone that have brand, photo and text, as in the paper's Amazon experiment."""
+    part_rows: int = Field(20_000, ge=1)
+    """Raw rows a part: photos are examined and shards made part by part."""
+    entity_groups: tuple[str, ...] = ("brand",)
+    table_1: bool = True
+    """Whether the five rows of the paper's Table 1 are trained on it; False: for same-style retrieval alone."""
+    same_style: SameStyleSettings | None = None
+    """Set: same-style retrieval is learned from its clicks."""
+    negatives_group: str = "subcategory"
+    """What sample-100's negatives share with the query; where it is an entity group, the model goes without it."""
+    test_share: float = Field(0.3, ge=0, lt=1)
+    """Share of products held out for test, where the raw files draw no line themselves."""
+    validation_share: float = Field(0.1, gt=0, lt=1)
+    """Share of the remaining products held out for choosing settings."""
+
+    training: dict[str, Any] = Field(default_factory=dict)
+    """What this catalogue's training does otherwise than the `training` section (a small one wants more epochs)."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "DatasetSettings":
+        if self.kind == "amazon" and self.metadata and not self.images and self.download is None:
+            raise ValueError("an amazon dataset needs `images` (a folder of <id>.jpg), or `download` to fetch them")
+        if self.kind == "amazon" and self.images and not self.metadata:
+            raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (embedded)")
+        if self.kind == "table" and not self.files:
+            raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
+        if not self.table_1 and self.same_style is None:
+            raise ValueError(
+                "table_1 is false and there is no `same_style` section: nothing would be made of the dataset"
+            )
+        unknown = set(self.training) - set(TrainingSettings.model_fields)
+        if unknown:
+            raise ValueError(f"training: unknown {', '.join(sorted(unknown))}")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the raw files are the generated ones."""
+        return self.folder is None and self.metadata is None and self.files is None
+
+
+FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))
+AMAZON = DatasetSettings(kind="amazon", entity_groups=("brand",))
+STYLES = DatasetSettings(
+    kind="styles",
+    columns=ColumnSettings(
+        product_id="sku",
+        title="name",
+        description=("description",),
+        photo="photo",
+        category="category",
+        subcategory="subcategory",
+        gender="gender",
+        price="price",
+        style="style",
+        entities={name: name for name in ("brand", "colour", "season", "composition")},
+    ),
+    entity_groups=("brand", "subcategory", "colour", "composition"),
+    table_1=False,
+    same_style=SameStyleSettings(),
+)
+
+SMALL_RECIPE: dict[str, Any] = {
+    "epochs": 3, "batch_size": 64, "tower_lr": 1e-3, "entity_lr": 3e-3, "gate_lr": 2e-2, "gate_freeze": 0.15,
+    "warmup_steps": 30,
+}  # fmt: skip
+"""What the small `general` model is trained with instead: chosen on validation splits, see docs/decisions.md."""
+
+
+EMBEDDED_SMALL_EPOCHS = 6
+"""Of the embedded datasets that are smaller than the first, unless the settings say how long."""
+
+
+class EmbeddedSettings(Section):
+    """Size of the embedded catalogue (products, products, products, styles) and of the general corpus beside it."""
+
+    fashiongen_train: int = Field(3400, ge=20)
+    fashiongen_test: int = Field(800, ge=10)
+    amazon: int = Field(2200, ge=20)
+    styles: int = Field(900, ge=20)
+    general_images: int = Field(6000, ge=64)
+    pretraining_epochs: int = Field(8, ge=1)
+
+
+class Settings(BaseSettings):
+    """All settings of a home. Read once per process with `load_settings`."""
+
+    model_config = SettingsConfigDict(env_prefix="EICLIP_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    home: Path = Path("data")
+    seed: int = Field(0, ge=0)
+    fashiongen_dir: Location | None = None
+    amazon_meta: Location | None = None
+    amazon_images: Location | None = None
+    datasets: dict[str, DatasetSettings] = {}
+    pretrained: str | None = None
+    """`general`, a released tag of open_clip (`openai`), a local file or folder of weights, or `hf-hub:org/name`."""
+    model: str = "ViT-B-32"
+    """open_clip's name of the towers; not used with `general` or a folder, which bring their own."""
+    training: TrainingSettings = TrainingSettings()
+    hardware: HardwareSettings = HardwareSettings()
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    settings: Path | None = None
+    """Where the TOML file lies (only from the environment)."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first (tests), then the environment, then the TOML file."""
+        file = Path(os.environ.get("EICLIP_SETTINGS", "eiclip.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, given: dict[str, Any]) -> dict[str, Any]:
+        given = dict(given)
+        given["datasets"] = given.get("datasets") or _default_datasets(given) or _embedded_datasets(given)
+        real = any(not DatasetSettings.model_validate(entry).embedded for entry in given["datasets"].values())
+        given["pretrained"] = given.get("pretrained") or ("openai" if real else "general")
+        if given["pretrained"] == "general":
+            training = given.get("training") or {}
+            given["training"] = SMALL_RECIPE | (training if isinstance(training, dict) else training.model_dump())
+        return given
+
+
+def _default_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
+    """The datasets named by the three environment variables."""
+    datasets: dict[str, DatasetSettings] = {}
+    if given.get("fashiongen_dir"):
+        datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": str(given["fashiongen_dir"])})
+    if given.get("amazon_meta") or given.get("amazon_images"):
+        if not (given.get("amazon_meta") and given.get("amazon_images")):
+            raise ValueError("EICLIP_AMAZON_META and EICLIP_AMAZON_IMAGES go together: set both or neither")
+        places = {"metadata": str(given["amazon_meta"]), "images": str(given["amazon_images"])}
+        datasets["amazon"] = AMAZON.model_copy(update=places)
+    return datasets
+
+
+def _embedded_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
+    training = given.get("training") or {}
+    chosen = training.get("epochs") if isinstance(training, dict) else training.epochs
+    longer = {"training": {} if chosen else {"epochs": EMBEDDED_SMALL_EPOCHS}}
+    smaller = {"amazon": AMAZON.model_copy(update=longer), "styles": STYLES.model_copy(update=longer)}
+    return {"fashiongen": FASHIONGEN, **smaller}
+
+
+OTHER_VARIABLES = {"EICLIP_DEVICE", "EICLIP_DAGSTER_STORAGE", "EICLIP_TRAINER_MANIFEST"}
+"""Variables of this project that are not settings of a home."""
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt variable would otherwise be ignored, and the run would be another than was meant."""
+    known = {f"EICLIP_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
+    for name in os.environ:
+        if name.startswith("EICLIP_") and name.split("__")[0] not in known:
+            raise SettingsError(f"{name}: no such setting; there are {', '.join(sorted(known))}")
+    file = os.environ.get("EICLIP_SETTINGS")
+    if file and not Path(file).is_file():
+        raise SettingsError(f"EICLIP_SETTINGS={file!r}: no such file")
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings; `given` takes precedence over the environment and the file.
+
+    Raises:
+        SettingsError: a value is of the wrong type or out of range, or a name is unknown; says which and where from.
+    """
+    _refuse_unknown_variables()
+    try:
+        settings = Settings(**given)
+    except (ValidationError, ValueError) as error:
+        raise SettingsError(
+            f"settings (EICLIP_* variables, {os.environ.get('EICLIP_SETTINGS', 'eiclip.toml')}): {error}"
+        ) from error
+    return settings.model_copy(update={"home": settings.home.expanduser().resolve()})

@@ -1,0 +1,129 @@
+"""Settings of training: what is learned (`TrainingSettings`), and how the machine is used (`HardwareSettings`)."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+"""What products are computed in; auto: bf16 on a GPU, fp32 on a CPU."""
+
+
+class Section(BaseModel):
+    """A group of settings: unknown names are refused, values cannot change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AugmentSettings(Section):
+    """open_clip's augmentation of training photos, under its own names."""
+
+    scale: tuple[float, float] = (0.9, 1.0)
+    """Share of the photo's area that a random crop keeps, from and to."""
+    ratio: tuple[float, float] = (0.75, 4 / 3)
+    """Width by height of the crop, before it is made square."""
+    color_jitter: float = Field(0.0, ge=0, le=1)
+    """Strength of random brightness, contrast and saturation; hue a quarter of it."""
+    color_jitter_prob: float = Field(0.8, ge=0, le=1)
+    gray_scale_prob: float = Field(0.0, ge=0, le=1)
+
+
+ViewPair = Literal["i-i", "t-t", "m-m", "i-t", "t-i", "i-m", "m-i", "t-m", "m-t"]
+"""A view of the trigger and one of its positive: i photo, t text, m both together."""
+VIEW_PAIRS: tuple[ViewPair, ...] = ("i-i", "t-t", "m-m", "i-t", "t-i", "i-m", "m-i", "t-m", "m-t")
+
+
+class StyleLossSettings(Section):
+    """What is learned of same-style pairs."""
+
+    view_pairs: dict[ViewPair, float] = Field(default_factory=lambda: dict.fromkeys(VIEW_PAIRS, 1.0))
+    """Weight of each combination of views between trigger and positive; one that is absent, or 0, does not count."""
+    caption: float = Field(1.0, ge=0)
+    """Weight of CLIP's own loss, over the triggers' photos and texts, beside the mean of the view pairs."""
+    consistency: float = Field(0.1, ge=0)
+    """Weight of the consistency term: an augmented trigger is to rank its best candidates as the plain one does."""
+    consistency_top: int = Field(10, ge=2)
+    """Candidates whose order is compared."""
+    self_pair_probability: float = Field(0.25, ge=0, le=1)
+    """Share of the draws in which a trigger that has positives is paired with itself (another photo of it)."""
+
+    @field_validator("view_pairs")
+    @classmethod
+    def _some(cls, weights: dict[ViewPair, float]) -> dict[ViewPair, float]:
+        if any(weight < 0 for weight in weights.values()) or not any(weights.values()):
+            raise ValueError("weights are not negative, and one at least is not 0")
+        return {name: weights.get(name, 0.0) for name in VIEW_PAIRS}  # equal sums are equal settings
+
+
+LossTerm = Literal["joint", "description", "entities"]
+LOSS_TERMS: tuple[LossTerm, ...] = ("joint", "description", "entities")
+"""L(E_I, E_D + E_A^), L(E_I, E_D) and L(E_I, E_A^)."""
+
+
+class TrainingSettings(Section):
+    """How one variant is trained. The defaults are the paper's recipe (section 4.1)."""
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(128, ge=2)
+    tower_lr: float = Field(5e-5, ge=0)
+    """Learning rate of the two CLIP towers."""
+    entity_lr: float = Field(1e-3, ge=0)
+    """Learning rate of the entity encoders, which start from scratch (about 20 times the towers')."""
+    gate_lr: float = Field(5e-3, ge=0)
+    """Learning rate of the gates once they are released."""
+    gate_freeze: float = Field(0.15, ge=0, le=1)
+    """Share of the steps in which the gates stay as they began: earlier, they close on entities without a meaning."""
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_steps: int = Field(1000, ge=0)
+    """Linear warm-up; at most a tenth of all steps is used for it."""
+    entities_first: bool = True
+    """Row 3: entities before the description in its text (after it, they fall off the end of the context)."""
+    equal_weight: float | None = Field(1.0, gt=0)
+    """Row 4: the weight every entity group has; None: one over the number of groups."""
+    unit_norm: bool = True
+    """Scale the description and every entity embedding to length one before they are added."""
+    loss_terms: tuple[LossTerm, ...] = LOSS_TERMS
+    """Rows 4 and 5: the terms whose sum is minimised. The others have one term, L(E_I, E_D), whatever stands here."""
+    prior_mixture: bool = True
+    """Rows 4 and 5: an entity of several groups is mixed from all their encoders, weighted by the semantic prior;
+    False: from its own group's alone."""
+    augment: AugmentSettings | None = None
+    """Random crops and colours of training photos, by open_clip's own transforms; None: photos as they are."""
+    style: StyleLossSettings = StyleLossSettings()
+    """Same-style rows alone: the terms of their loss."""
+    log_every: int = Field(10, ge=1)
+
+    @field_validator("loss_terms")
+    @classmethod
+    def _in_order(cls, terms: tuple[LossTerm, ...]) -> tuple[LossTerm, ...]:
+        if not terms or len(set(terms)) < len(terms):
+            raise ValueError(f"name at least one of {', '.join(LOSS_TERMS)}, and none twice")
+        return tuple(term for term in LOSS_TERMS if term in terms)  # equal sums are equal settings
+
+
+class HardwareSettings(Section):
+    """How the machine is used: memory, speed and safety, not what is learned."""
+
+    processes: int | None = Field(None, ge=1)
+    """Trainer processes that share each batch (data parallel); None: one a GPU, one where there is none."""
+    precision: Precision = "auto"
+    """Of the towers' products; auto: bf16 on a GPU, fp32 on a CPU."""
+    chunk_size: int | None = Field(None, ge=1)
+    """Gradient caching: towers see this many pairs at a time, the loss the whole batch; None: all at once."""
+    gradient_checkpointing: bool = False
+    """Recompute each block's activations in the backward pass instead of keeping them."""
+    compile: bool = False
+    """`torch.compile` of the towers' transformers (needs a C++ compiler; minutes before the first step)."""
+    fused_optimizer: bool = True
+    """One kernel for the optimizer's step over all weights."""
+    channels_last: bool = False
+    """Photos and convolutions with channels innermost."""
+    sparse_entities: bool = False
+    """Gradients and moments of a batch's own entities alone (lazy Adam): for tables of millions of entities."""
+    workers: int | None = Field(None, ge=0)
+    """Processes that decode photos, a trainer; None: all cores shared out on a GPU machine, none on a CPU one."""
+    prefetch: int = Field(4, ge=1)
+    """Batches each of those prepares in advance."""
+    checkpoint_every: int = Field(200, ge=1)
+    """Steps between two saved states of the training: what a killed run loses at most."""
+    corrupt_samples: Literal["refuse", "quarantine"] = "refuse"
+    """What to do about training samples that are not as the shards' manifest says: stop, or go on without them."""

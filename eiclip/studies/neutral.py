@@ -1,0 +1,97 @@
+"""Neutral brand names: made-up words in place of a dataset's brands, in all that training and evaluation read.
+
+Everything else stays: photos, descriptions (which may still hold a real name), ids, order and splits.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from eiclip.model.towers import tokenizer
+from eiclip.model.vocabulary import UNKNOWN
+from eiclip.shards import Sample, merge_parts, read_manifest, read_samples, write_shards
+from eiclip.storage.files import whole_folder
+from eiclip.studies.trials import BRAND
+
+CONSONANTS, VOWELS = "fjkqvwxz", "aeiouy"
+"""Words of these alone, one after the other, are hardly any language's."""
+FEWEST = 2
+"""Tokens of a made-up word at least: the tokenizer knows in one piece what people write often."""
+PATIENCE = 50
+"""Words tried for a brand before they may be longer by a token."""
+
+
+def neutral_names(brands: Collection[str], taken: Collection[str], tokens: Callable[[str], int]) -> dict[str, str]:
+    """A made-up word for each brand: always the same for the same brands, in whatever order they come.
+
+    It has as many tokens as the brand's name (two at least, and more once the short words are used up), so that it is
+    not harder to read for its length.
+
+    Args:
+        brands: the names to replace.
+        taken: names that no made-up word may be, nor stand in as a word.
+        tokens: how many tokens a text is to the models.
+    """
+    used = {word for name in (*brands, *taken) for word in (name, *name.split())}
+    names: dict[str, str] = {}
+    for brand in sorted(set(brands) - {UNKNOWN}):  # a brand of that name is none to the vocabulary
+        names[brand] = _word(brand, max(FEWEST, tokens(brand)), used, tokens)
+        used.add(names[brand])
+    return names
+
+
+def _word(brand: str, wanted: int, used: Collection[str], tokens: Callable[[str], int]) -> str:
+    """The first word drawn from the brand's digest that is free and as long as wanted, or hardly longer."""
+    for attempt in itertools.count():
+        more = attempt // PATIENCE
+        place = int.from_bytes(hashlib.sha512(f"{attempt}/{brand}".encode()).digest(), "big")
+        word = ""
+        for choices in [*[CONSONANTS, VOWELS] * (max(2, wanted - 1) + more), CONSONANTS]:
+            place, choice = divmod(place, len(choices))
+            word += choices[choice]
+        if word not in used and wanted <= tokens(word) <= wanted + more:
+            return word
+    raise AssertionError("the count does not end")
+
+
+def names_of(tagged: pa.Table) -> dict[str, str]:
+    """The made-up names of all brands of `tagged_entities` (of any split), none of which is an entity there."""
+    groups, entities = tagged["entity_group"].to_pylist(), tagged["entity"].to_pylist()
+    brands = {entity for group, entity in zip(groups, entities, strict=True) if group == BRAND}
+    return neutral_names(brands, set(entities), lambda text: len(tokenizer().encode(text)))
+
+
+def renamed_table(table: pa.Table, names: Mapping[str, str]) -> pa.Table:
+    """A table of entities (columns entity_group, entity) with its brands renamed and its rows in their order."""
+    pairs = zip(table["entity_group"].to_pylist(), table["entity"].to_pylist(), strict=True)
+    renamed = [names.get(entity, entity) if group == BRAND else entity for group, entity in pairs]
+    return table.set_column(table.column_names.index("entity"), "entity", pa.array(renamed, pa.string()))
+
+
+def renamed_shards(shards: Path, output: Path, names: Mapping[str, str]) -> dict[str, Any]:
+    """Write the shards anew with their brands renamed: the same parts, photos and order, so the same batches.
+
+    Returns:
+        The manifest.
+    """
+    manifest = read_manifest(shards)
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for shard in manifest["shards"]:
+        parts.setdefault(str(Path(shard["name"]).parent), []).append(shard)
+    with whole_folder(output) as folder:
+        for part, listed in parts.items():
+            write_shards(_renamed(shards, listed, names), folder / part, photo_size=manifest["photo_size"])
+        return merge_parts(folder, list(parts))
+
+
+def _renamed(shards: Path, listed: list[dict[str, Any]], names: Mapping[str, str]) -> Iterator[tuple[str, Sample]]:
+    for shard in listed:
+        for sample in read_samples([shards / shard["name"]]):
+            brand = sample.entities.get(BRAND)
+            changed = {} if brand is None else {BRAND: names.get(brand, brand)}
+            yield shard["split"], replace(sample, entities=sample.entities | changed)

@@ -1,0 +1,37 @@
+"""Ranks of a trained trial on the test split, over all candidates.
+
+Shape suffixes: N photos, P products, D embedding width.
+"""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from eiclip.evaluation.embed import embed_split
+from eiclip.evaluation.ranking import full_ranks
+from eiclip.model.entity_clip import load_checkpoint
+from eiclip.shards import shard_paths
+
+RANKS_SCHEMA = pa.schema(
+    [("direction", pa.string()), ("query_id", pa.string()), ("product_id", pa.string()), ("rank", pa.int64())]
+)
+
+
+def rank_checkpoint(checkpoint: Path, shards: Path, device: str = "cpu") -> pa.Table:
+    """Rank of every test query both ways: direction ('i2t' | 't2i'), query_id, product_id, rank.
+
+    Raises:
+        NonFiniteError: an embedding is NaN or infinite.
+    """
+    split = embed_split(load_checkpoint(checkpoint, device), shard_paths(shards, "test"), device)
+    image_owner_N, text_owner_P = split.owners()
+    ranks = {
+        "i2t": full_ranks(split.image_ND, split.text_PD, image_owner_N, text_owner_P),
+        "t2i": full_ranks(split.text_PD, split.image_ND, text_owner_P, image_owner_N),
+    }
+    queries = {"i2t": (split.image_ids, split.image_products), "t2i": (split.product_ids, split.product_ids)}
+    parts = [
+        pa.table([[way] * len(ids), ids, products, ranks[way].cpu().numpy()], schema=RANKS_SCHEMA)
+        for way, (ids, products) in queries.items()
+    ]
+    return pa.concat_tables(parts)

@@ -1,0 +1,224 @@
+"""The ablations as data: the trainings that each consists of, and which of them are compared.
+
+A trial is a training: a row of Table 1 with something changed. Trials that come to the same training are trained once,
+whichever ablations they stand in.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from eiclip.model.variants import VARIANTS
+from eiclip.settings.training import LOSS_TERMS, TrainingSettings
+
+BRAND = "brand"
+DESCRIPTION, AS_TEXT, EQUAL, OURS = "clip_description", "clip_entities_text", "eiclip_equal", "eiclip"
+BATCH_SIZES = (16, 32, 64, 128)
+BUDGETS = (Fraction(1, 3), Fraction(2, 3), Fraction(1), Fraction(2), Fraction(4))
+"""Budgets, in those of the rows themselves."""
+SEEDS = 3
+ALL, SEVERAL_MEANINGS = "all", "several meanings"
+"""Parts of the test products: all, or those that carry an entity tagged under several groups."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """What the rows of a dataset are trained with where nothing is varied."""
+
+    groups: tuple[str, ...]
+    training: TrainingSettings
+    seed: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of an ablation: the row, what is varied and to which value, and the trial it is compared with."""
+
+    label: str
+    variant: str
+    setting: str
+    value: str
+    groups: tuple[str, ...]
+    seed: int
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Training settings that differ from the base."""
+    neutral: bool = False
+    """Made-up brand names in place of the real ones."""
+    x: float | None = None
+    """The value as a number, where it is one."""
+    reference: str | None = None
+    """Label of the trial that this one's gain is measured against."""
+
+    def training(self, base: Base) -> TrainingSettings:
+        """The settings it is trained with.
+
+        Raises:
+            pydantic.ValidationError: a change is no valid setting.
+        """
+        return TrainingSettings.model_validate(base.training.model_dump() | dict(self.changes))
+
+    def plain(self, base: Base) -> bool:
+        """Whether it is one of the five rows as `full_eval` trains them."""
+        same = (self.groups, self.seed, self.training(base)) == (base.groups, base.seed, base.training)
+        return same and not self.neutral
+
+
+def row(variant: str) -> int:
+    """The variant's row in the paper."""
+    return VARIANTS[variant].row
+
+
+def _trial(base: Base, variant: str, setting: str, value: str, **given: Any) -> Trial:
+    """A trial over all of the dataset's groups and with its seed, unless given otherwise."""
+    label = f"row {row(variant)}, {given.pop('named', value)}"
+    whole: dict[str, Any] = {"groups": base.groups, "seed": base.seed}
+    return Trial(label, variant, setting, value, **(whole | given))
+
+
+def entities(base: Base) -> list[Trial]:
+    """Figure 2 and Table 4: the description with each group alone, as text and as entity; without any and with all."""
+    alone = _trial(base, DESCRIPTION, "entities", "none")
+    shown = {group: (group,) for group in base.groups} | {"all": base.groups}
+    return [alone] + [
+        _trial(base, variant, "entities", value, groups=groups, reference=alone.label)
+        for value, groups in shown.items()
+        for variant in (AS_TEXT, OURS)
+    ]
+
+
+def batch_size(base: Base) -> list[Trial]:
+    """Figure 5: rows 3 and 5 by batch size, with the epochs and learning rates of the base."""
+    found = []
+    for size in BATCH_SIZES:
+        given = {"changes": {"batch_size": size}, "x": float(size), "named": f"batch {size}"}
+        found += _compared(base, "batch_size", str(size), AS_TEXT, (OURS,), **given)
+    return found
+
+
+def _compared(base: Base, setting: str, value: str, first: str, others: tuple[str, ...], **given: Any) -> list[Trial]:
+    """The first row, and the others compared with it, all with the same changes."""
+    reference = _trial(base, first, setting, value, **given)
+    return [reference, *(_trial(base, name, setting, value, reference=reference.label, **given) for name in others)]
+
+
+def losses(base: Base) -> list[Trial]:
+    """Row 5 with its three terms, and without each."""
+    whole = _trial(base, OURS, "loss_terms", "all three", changes={"loss_terms": LOSS_TERMS})
+    return [whole] + [
+        _trial(
+            base, OURS, "loss_terms", f"without {term}", reference=whole.label,
+            changes={"loss_terms": tuple(other for other in LOSS_TERMS if other != term)},
+        )
+        for term in LOSS_TERMS
+    ]  # fmt: skip
+
+
+def prior(base: Base) -> list[Trial]:
+    """Row 5 with and without the prior-weighted mixture of entities of several groups."""
+    mixed = _trial(base, OURS, "prior_mixture", "mixture", changes={"prior_mixture": True})
+    own = {"changes": {"prior_mixture": False}, "reference": mixed.label}
+    return [mixed, _trial(base, OURS, "prior_mixture", "own group alone", **own)]
+
+
+def budget_epochs(epochs: int) -> list[int]:
+    """The budgets in epochs, the shortest first: whole ones, none twice.
+
+    >>> budget_epochs(3), budget_epochs(1)
+    ([1, 2, 3, 6, 12], [1, 2, 4])
+    """
+    return sorted({max(1, round(epochs * share)) for share in BUDGETS})
+
+
+def budget(base: Base) -> list[Trial]:
+    """Rows 3, 4 and 5 against the training's length: is row 5's lead speed or ceiling?"""
+    found = []
+    for epochs in budget_epochs(base.training.epochs):
+        given = {"changes": {"epochs": epochs}, "named": f"{epochs} epochs"}
+        found += _compared(base, "epochs", str(epochs), AS_TEXT, (EQUAL, OURS), **given)
+    return found
+
+
+def ambiguity(base: Base) -> list[Trial]:
+    """Row 3 with real and with neutral brand names, at the base budget and at the longest.
+
+    Row 5 reads a brand as one symbol: with neutral names it is the control, with real ones the lead to be explained.
+    """
+    longest = budget_epochs(base.training.epochs)[-1]
+    found = []
+    for epochs, control in ((base.training.epochs, True), (longest, False)):
+        given = {"changes": {"epochs": epochs}, "named": f"real names, {epochs} epochs"}
+        text, ours = _compared(base, "brand names", "real", AS_TEXT, (OURS,), **given)
+        found += [text, ours, *(_renamed(base, real, epochs) for real in ((text, ours) if control else (text,)))]
+    return found
+
+
+def _renamed(base: Base, real: Trial, epochs: int) -> Trial:
+    """The trial with neutral brand names."""
+    given: dict[str, Any] = {"changes": real.changes, "named": f"neutral names, {epochs} epochs", "neutral": True}
+    return _trial(base, real.variant, real.setting, "neutral", reference=real.label, **given)
+
+
+def seed_study(base: Base) -> list[Trial]:
+    """Rows 2 to 5 by training seed, on the same products; row 5 is compared with row 3 of its seed."""
+    found = []
+    for seed in range(base.seed, base.seed + SEEDS):
+        given = {"seed": seed, "x": float(seed), "named": f"seed {seed}"}
+        found.append(_trial(base, DESCRIPTION, "seed", str(seed), **given))
+        found += _compared(base, "seed", str(seed), AS_TEXT, (EQUAL, OURS), **given)
+    return found
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A question, the trials that answer it, and the datasets it can be asked of."""
+
+    name: str
+    question: str
+    plan: Callable[[Base], list[Trial]]
+    several_groups: bool = False
+    """Needs two entity groups at least."""
+    brands: bool = False
+    """Needs brands among the entity groups."""
+    subsets: tuple[str, ...] = (ALL,)
+    against_steps: bool = False
+    """Its x are the steps that the trainings took."""
+
+    def fits(self, groups: tuple[str, ...]) -> bool:
+        """Whether it can be asked of a dataset with these entity groups."""
+        return bool(groups) and (len(groups) > 1 or not self.several_groups) and (BRAND in groups or not self.brands)
+
+
+ABLATIONS: dict[str, Ablation] = {
+    ablation.name: ablation
+    for ablation in (
+        Ablation(
+            "ablation_entities",
+            "What is each entity group worth alone, as text and as an entity of its own?",
+            entities,
+            several_groups=True,
+        ),
+        Ablation("ablation_batch_size", "Does row 5's lead over row 3 depend on the batch size?", batch_size),
+        Ablation("ablation_losses", "What does each of the loss's three terms do?", losses),
+        Ablation(
+            "ablation_prior",
+            "What does the prior-weighted mixture do for entities of several groups?",
+            prior,
+            several_groups=True,
+            subsets=(ALL, SEVERAL_MEANINGS),
+        ),
+        Ablation(
+            "ablation_budget",
+            "Is row 5's lead over row 3 speed or ceiling: what is left of it when both train longer?",
+            budget,
+            against_steps=True,
+        ),
+        Ablation(
+            "ablation_ambiguity",
+            "Is row 3 held back by what the brands' words mean elsewhere, or by slow learning of its text?",
+            ambiguity,
+            brands=True,
+        ),
+        Ablation("seed_study", "How far do results spread between training seeds?", seed_study),
+    )
+}

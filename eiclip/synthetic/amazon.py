@@ -1,0 +1,102 @@
+"""Writes a catalogue in the layout of Amazon's 2018 metadata: JSON a line and a folder of photos, some rows dirty."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+
+from eiclip.storage.files import whole_file, whole_folder
+from eiclip.synthetic.brands import AMAZON_ONLY_BRANDS, AMAZON_SHARED
+from eiclip.synthetic.draws import generator, require_count
+from eiclip.synthetic.products import House, Product, draw_products, spread, take_photo
+from eiclip.synthetic.texts import amazon_description, amazon_title
+
+# Shared and own brands take turns, so that both are found among the frequent ones.
+_BRANDS = tuple(
+    name for pair in zip(AMAZON_SHARED, AMAZON_ONLY_BRANDS, strict=False) for name in pair
+) + AMAZON_ONLY_BRANDS[len(AMAZON_SHARED) :]  # fmt: skip
+AMAZON_HOUSE = House("amazon", _BRANDS, 0.7)
+DIRT = ("no photo", "broken line", "markup in title", "duplicate", "no brand")
+_ADDRESS = "https://images.example/I/{}.jpg"
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _asin(index: int) -> str:
+    """A made-up identifier of Amazon's form: B0 and eight digits or capitals."""
+    value, digits = 7_400_000_000 + index * 104_729, ""
+    for _ in range(8):
+        value, digit = divmod(value, len(_DIGITS))
+        digits = _DIGITS[digit] + digits
+    return "B0" + digits
+
+
+def _dirt(seed: int, count: int) -> dict[int, str]:
+    """Which rows have what wrong with them: about 1 %, each fault at least once."""
+    faults = max(len(DIRT), round(count * 0.011)) if count >= 4 * len(DIRT) else 0
+    places = spread(generator(seed, "dirt of amazon"), faults, count)
+    return {place: DIRT[k % len(DIRT)] for k, place in enumerate(places)}
+
+
+def _record(seed: int, product: Product) -> dict[str, Any]:
+    rng = generator(seed, "text of amazon", product.index)
+    asin = _asin(product.index)
+    urls = [_ADDRESS.format(asin)]
+    title = amazon_title(product, rng)
+    return {
+        "category": ["Clothing, Shoes & Jewelry", product.gender, "Clothing", product.look.kind.title()],
+        "tech1": "",
+        "description": amazon_description(product, rng),
+        "fit": "",
+        "title": title,
+        "also_buy": [],
+        "tech2": "",
+        "brand": product.brand,
+        "feature": [],
+        "rank": [],
+        "also_view": [],
+        "main_cat": '<img src="https://images.example/logo.png" alt="AMAZON FASHION"/>',
+        "similar_item": "",
+        "date": "",
+        "price": f"${product.price / 5:.2f}",
+        "asin": asin,
+        "imageURL": urls,
+        "imageURLHighRes": urls,
+    }
+
+
+def _lines(record: dict[str, Any], fault: str | None) -> list[str]:
+    """The row's lines as they stand in the file, with its fault if it has one."""
+    if fault == "markup in title":
+        record = record | {"title": f'<span class="a-size-medium">{record["title"]}</span>&nbsp;'}
+    elif fault == "no brand":
+        record = record | {"brand": ""}
+    line = json.dumps(record)
+    if fault == "broken line":
+        return [line[: len(line) * 2 // 3]]
+    return [line, line] if fault == "duplicate" else [line]
+
+
+def _write_photo(path: Path, seed: int, product: Product) -> None:
+    pixels = np.asarray(take_photo(seed, AMAZON_HOUSE, product, 0))
+    path.write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=90))
+
+
+def write_amazon(folder: Path, *, seed: int, products: int = 2200) -> None:
+    """Write `meta_Fashion.json.gz` and `images/<asin>.jpg` into `folder`, each whole or not at all.
+
+    The photos come into place before the list that names them. About 1 % of the rows is dirty on purpose.
+    """
+    require_count("products", products)
+    dirt = _dirt(seed, products)
+    lines: list[str] = []
+    with whole_file(folder / "meta_Fashion.json.gz") as listing, whole_folder(folder / "images") as images:
+        for product in draw_products(seed, AMAZON_HOUSE, products):
+            fault = dirt.get(product.index)
+            lines += _lines(_record(seed, product), fault)
+            if fault != "no photo":
+                _write_photo(images / f"{_asin(product.index)}.jpg", seed, product)
+        # mtime 0: equal contents are equal bytes.
+        listing.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), 6, mtime=0))

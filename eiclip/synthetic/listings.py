@@ -1,0 +1,122 @@
+"""Listings of one style by several sellers: the world behind the embedded catalogue of styles.
+
+A style is a design: kind, pattern, details, fibre and brand. Sellers list it, about half of them in a colourway of
+their own, each with a photo and words of their own. Photos and words hide different things, so that both together say
+more than either: a photo from behind shows no collar, closure, pocket or brand mark, and a text names a detail or not.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from eiclip.synthetic.brands import FASHION_BRANDS
+from eiclip.synthetic.compositions import draw_composition
+from eiclip.synthetic.draws import chance, generator, pick, pick_weighted, zipf_weights
+from eiclip.synthetic.products import SEASONS, House, Product, draw_product, drop_tags, dye, recolour, take_photo
+from eiclip.synthetic.texts import amazon_title, describe
+
+STYLE_HOUSE = House("styles", FASHION_BRANDS[:20], 0.8)
+LISTINGS_OF_A_STYLE = {1: 0.08, 2: 0.27, 3: 0.31, 4: 0.2, 5: 0.09, 6: 0.05}
+RECOLOURED = 0.5
+"""Share of listings in a colourway of their own; the others are in the style's."""
+TWO_PHOTOS = 0.05
+_BRAND_UNTAGGED = 0.15  # beyond what any seller forgets: marketplaces have more rows without a brand than shops
+_SELLERS = 40
+_PLACES = ("North", "Harbour", "Market", "Bridge", "Station", "Garden", "Mill", "Chapel")
+_TRADES = ("Lane", "Outfitters", "Wardrobe", "Traders", "Closet")
+_FIRST_SKU, _SKUS = 10_000_000, 90_000_000
+
+
+@dataclass(frozen=True)
+class Seller:
+    """Who lists products: how much of a design the seller names, and how often the photo is from behind."""
+
+    name: str
+    named: float
+    behind: float
+
+
+@dataclass(frozen=True)
+class StyleListing:
+    """One seller's listing of a style.
+
+    `product` is the garment as it is, with every tag; `tagged` the same as the seller tagged it.
+    """
+
+    sku: str
+    style: int
+    seller: Seller
+    product: Product
+    tagged: Product
+    behind: tuple[bool, ...]
+    """One per photo: whether it is taken from behind."""
+
+    @property
+    def style_id(self) -> str:
+        """The true style's id."""
+        return f"st{self.style:05d}"
+
+
+def _sellers(seed: int) -> tuple[Seller, ...]:
+    names = [f"{place} {trade}" for place in _PLACES for trade in _TRADES][:_SELLERS]
+    rng = generator(seed, "sellers")
+    return tuple(Seller(name, float(rng.uniform(0.25, 0.65)), float(rng.uniform(0.1, 0.45))) for name in names)
+
+
+def draw_design(seed: int, style: int) -> Product:
+    """The style's design in its first colourway, with every tag."""
+    rng = generator(seed, "design", style)
+    brands = STYLE_HOUSE.brands
+    brand = pick_weighted(rng, brands, zipf_weights(len(brands), STYLE_HOUSE.exponent))
+    return draw_product(seed, STYLE_HOUSE, style, brand)
+
+
+def _draw_listing(seed: int, design: Product, index: int, seller: Seller, sku: str) -> StyleListing:
+    rng = generator(seed, "listing", index)
+    style = design.index
+    own = recolour(design, rng) if chance(rng, RECOLOURED) else design
+    product = replace(
+        dye(own, rng),
+        index=index,
+        season=pick(rng, SEASONS),
+        composition=draw_composition(design.look.fibre, rng),
+        price=round(design.price * float(np.exp(rng.normal(0.0, 0.2)))),
+    )
+    tagged = drop_tags(product, rng)
+    if chance(rng, _BRAND_UNTAGGED):
+        tagged = replace(tagged, brand="")
+    first = chance(rng, seller.behind)
+    return StyleListing(
+        sku, style, seller, product, tagged, (first, not first) if chance(rng, TWO_PHOTOS) else (first,)
+    )
+
+
+def draw_listings(seed: int, styles: int) -> list[StyleListing]:
+    """Every listing of `styles` styles, in the order of the table: shuffled, as are the skus."""
+    sellers = _sellers(seed)
+    rng = generator(seed, "listings")
+    sizes = rng.choice(tuple(LISTINGS_OF_A_STYLE), size=styles, p=tuple(LISTINGS_OF_A_STYLE.values()))
+    skus = rng.choice(_SKUS, size=int(sizes.sum()), replace=False) + _FIRST_SKU
+    listings: list[StyleListing] = []
+    for style, size in enumerate(sizes):
+        design = draw_design(seed, style)
+        for seller in rng.permutation(len(sellers))[:size]:
+            index = len(listings)
+            listings.append(_draw_listing(seed, design, index, sellers[int(seller)], f"SK{skus[index]}"))
+    return [listings[int(place)] for place in rng.permutation(len(listings))]
+
+
+def listing_photo(seed: int, listing: StyleListing, photo: int) -> Image.Image:
+    """The listing's photo of one number: a pose, light and wall of its own."""
+    product = listing.product
+    if listing.behind[photo]:
+        unseen = replace(product.look, collar="", closure="", pocket="", signature=None)
+        product = replace(product, look=unseen)
+    return take_photo(seed, STYLE_HOUSE, product, photo)
+
+
+def listing_texts(seed: int, listing: StyleListing) -> tuple[str, str]:
+    """The listing's name and description in the seller's words."""
+    rng = generator(seed, "words of a listing", listing.product.index)
+    return amazon_title(listing.product, rng), describe(listing.product, rng, listing.seller.named)

@@ -1,0 +1,162 @@
+"""The catalogue's products: what each looks like, who made it and how it is tagged.
+
+The photo is made from the look alone; the season is drawn beside it and touches nothing, so that a model that gives it
+weight can be caught. A tag may be missing without the look knowing: the brand's signature stays on the garment.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from eiclip.synthetic.brands import FASHION_BRANDS, preferred_colours, signature
+from eiclip.synthetic.compositions import draw_composition
+from eiclip.synthetic.draws import chance, generator, pick, pick_weighted, zipf_weights
+from eiclip.synthetic.fabrics import PATTERNS
+from eiclip.synthetic.garments import Kind
+from eiclip.synthetic.kinds import KINDS
+from eiclip.synthetic.looks import Look
+from eiclip.synthetic.palette import GARMENT_COLOURS, jitter
+from eiclip.synthetic.photo import draw_photo
+
+SEASONS = tuple(f"{half}{year}" for year in range(2012, 2017) for half in ("SS", "FW"))
+_COLOUR_WEIGHTS = {"black": 3.0, "white": 1.8, "grey": 1.6, "navy": 1.5, "blue": 1.4}
+_PATTERN_WEIGHTS = {"solid": 10.0, "striped": 1.6, "checked": 1.4}
+# Share of products on which a tag is missing; a further share has none at all.
+_MISSING = {"brand": 0.03, "subcategory": 0.02, "season": 0.02, "composition": 0.06}
+_ALL_MISSING = 0.01
+# Share of products whose panel is the plain choice whatever was drawn: most garments are of one colour.
+_PLAIN_SHARE = 0.4
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product: its look, the words for what is seen, and its tags ("" where missing)."""
+
+    index: int
+    look: Look
+    colour: str
+    pattern_colour: str
+    panel_colour: str
+    brand: str
+    subcategory: str
+    category: str
+    season: str
+    composition: str
+    gender: str
+    price: float
+
+
+@dataclass(frozen=True)
+class House:
+    """Who makes the products of one dataset, and how unequal the shares are."""
+
+    purpose: str
+    brands: tuple[str, ...] = FASHION_BRANDS
+    exponent: float = 0.8
+
+
+def _colour_weights(brand: str) -> list[float]:
+    liked = preferred_colours(brand)
+    return [_COLOUR_WEIGHTS.get(name, 1.0) * (2.0 if name in liked else 1.0) for name in GARMENT_COLOURS]
+
+
+def _other(rng: np.random.Generator, taken: str) -> str:
+    return pick(rng, [name for name in GARMENT_COLOURS if name != taken])
+
+
+def _draw_kind(rng: np.random.Generator) -> Kind:
+    kinds = tuple(KINDS.values())
+    return pick_weighted(rng, kinds, [kind.weight for kind in kinds])
+
+
+def _draw_options(kind: Kind, rng: np.random.Generator) -> dict[str, str]:
+    options = {slot: pick(rng, values) for slot, values in kind.options.items()}
+    if chance(rng, _PLAIN_SHARE):
+        options["panel"] = kind.options["panel"][0]
+    if options.get("panel") == "sleeves" and options.get("sleeve") != "long sleeve":
+        options["panel"] = ""
+    return options
+
+
+def _subcategory(kind: Kind, fibre: str) -> str:
+    """Shearling coats have a subcategory of their own, called like their composition."""
+    return "SHEARLING" if kind.noun == "coat" and fibre == "shearling" else kind.subcategory
+
+
+def drop_tags(product: Product, rng: np.random.Generator) -> Product:
+    """The product with the tags that its seller forgot."""
+    none_at_all = chance(rng, _ALL_MISSING)
+    dropped = {tag: "" for tag, share in _MISSING.items() if chance(rng, share) or none_at_all}
+    return replace(product, **dropped)  # type: ignore[arg-type]
+
+
+def draw_product(seed: int, house: House, index: int, brand: str | None = None) -> Product:
+    """The product of one index; `brand` sets the brand and leaves every other draw as it is."""
+    rng = generator(seed, f"product of {house.purpose}", index)
+    drawn = pick_weighted(rng, house.brands, zipf_weights(len(house.brands), house.exponent))
+    maker = brand or drawn
+    kind = _draw_kind(rng)
+    colour = pick_weighted(rng, tuple(GARMENT_COLOURS), _colour_weights(maker))
+    pattern = pick_weighted(rng, tuple(PATTERNS), [_PATTERN_WEIGHTS.get(name, 1.0) for name in PATTERNS])
+    pattern_colour, panel_colour = _other(rng, colour), _other(rng, colour)
+    fibre = pick(rng, kind.fibres)
+    look = Look(
+        kind=kind.noun,
+        colour=jitter(GARMENT_COLOURS[colour], rng),
+        pattern=pattern,
+        pattern_colour=jitter(GARMENT_COLOURS[pattern_colour], rng),
+        pattern_step=float(rng.uniform(0.15, 0.28)),
+        fibre=fibre,
+        panel_colour=jitter(GARMENT_COLOURS[panel_colour], rng),
+        signature=signature(maker),
+        **_draw_options(kind, rng),
+    )
+    product = Product(
+        index=index,
+        look=look,
+        colour=colour,
+        pattern_colour=pattern_colour,
+        panel_colour=panel_colour,
+        brand=maker,
+        subcategory=_subcategory(kind, fibre),
+        category=kind.category,
+        season=pick(generator(seed, f"season of {house.purpose}", index), SEASONS),
+        composition=draw_composition(fibre, rng),
+        gender=pick(rng, ("Women", "Men")),
+        price=round(float(np.exp(rng.normal(5.6, 0.6)))),
+    )
+    return drop_tags(product, rng) if brand is None else product
+
+
+def recolour(product: Product, rng: np.random.Generator) -> Product:
+    """The same design in another colourway: every colour drawn anew, nothing else touched."""
+    weights = [0.0 if name == product.colour else 1.0 for name in GARMENT_COLOURS]
+    liked = _colour_weights(product.brand)
+    colour = pick_weighted(rng, tuple(GARMENT_COLOURS), [w * own for w, own in zip(weights, liked, strict=True)])
+    return replace(product, colour=colour, pattern_colour=_other(rng, colour), panel_colour=_other(rng, colour))
+
+
+def dye(product: Product, rng: np.random.Generator) -> Product:
+    """The product's look in the colours that it names, as one dye lot has them."""
+    named = ("colour", "pattern_colour", "panel_colour")
+    tones = {field: jitter(GARMENT_COLOURS[getattr(product, field)], rng) for field in named}
+    return replace(product, look=replace(product.look, **tones))  # type: ignore[arg-type]
+
+
+def draw_products(seed: int, house: House, count: int, brands: Mapping[int, str] | None = None) -> list[Product]:
+    """The first `count` products, those in `brands` with the brand given there."""
+    given = brands or {}
+    return [draw_product(seed, house, index, given.get(index)) for index in range(count)]
+
+
+def take_photo(seed: int, house: House, product: Product, pose: int) -> Image.Image:
+    """The product's photo number `pose` (from 0); the third is a close-up."""
+    rng = generator(seed, f"photo of {house.purpose}", product.index, pose)
+    return draw_photo(product.look, rng, close_up=pose == 2)
+
+
+def spread(rng: np.random.Generator, count: int, among: int) -> Sequence[int]:
+    """`count` different places among the first `among`, fewer where there are not so many."""
+    return [int(place) for place in rng.permutation(among)[:count]]

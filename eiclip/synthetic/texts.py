@@ -1,0 +1,163 @@
+"""Descriptions in the voice of a fashion shop: short, partial, and silent about the brand.
+
+An attribute is named with probability 1/3 and the colour with 2/3, about what a small trial found (docs/method.md): a
+text that names everything would leave the brand nothing to add.
+"""
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from eiclip.synthetic.draws import chance, pick
+from eiclip.synthetic.products import Product
+
+NAMED = 0.33
+COLOUR_NAMED = 0.66
+NOUN_NAMED = 0.92
+_GENERAL_WORD = 0.10
+
+CLOSURES = {
+    "zip": ("Zip closure at front.", "Full zip fastening."),
+    "buttons": ("Button closure at front.", "Buttoned placket."),
+    "laces": ("Lace-up closure.", "Tonal laces at vamp."),
+    "strap": ("Strap fastening.", "Buckled strap at vamp."),
+    "clasp": ("Clasp closure.", "Metal clasp at face."),
+}
+POCKETS = {
+    "chest": ("Patch pocket at chest.",),
+    "flap": ("Flap pockets at waist.",),
+    "hips": ("Two-pocket styling.", "Patch pockets at waist."),
+    "cargo": ("Cargo pockets at thighs.",),
+    "middle": ("Pouch pocket at front.",),
+}
+COLLARS = {
+    "crewneck": ("Ribbed crewneck collar.",),
+    "v-neck": ("V-neck collar.",),
+    "turtleneck": ("Rib knit turtleneck.",),
+    "spread collar": ("Spread collar.",),
+    "stand collar": ("Stand collar.",),
+}
+PANELS = {
+    "yoke": "Contrast yoke in {}.",
+    "hem": "Contrast hem in {}.",
+    "band": "Contrast band in {}.",
+    "side": "Two-tone, with one side in {}.",
+    "sleeves": "Contrast sleeves in {}.",
+    "waistband": "Waistband in {}.",
+    "knees": "Knee patches in {}.",
+    "side stripe": "Side stripes in {}.",
+    "sole": "Sole in {}.",
+    "toe cap": "Toe cap in {}.",
+    "heel": "Heel in {}.",
+    "flap": "Flap in {}.",
+    "base": "Base in {}.",
+    "brim": "Brim in {}.",
+    "front": "Front panel in {}.",
+}
+# True of anything: they tell nothing, as much of the real catalogue's text.
+_EMPTY = ("Tonal stitching.", "Unlined.", "Fully lined.", "Relaxed fit.", "Slim fit.", "Welt seams.", "Tonal hardware.",
+          "Made in Italy.", "Made in Portugal.", "Fading throughout.", "Topstitching throughout.")  # fmt: skip
+# General words of brands in a general or fashion sense, in no relation to what the brand tags say.
+_GENERAL = ("Palm print at lining.", "Diesel wash.", "Stone-washed finish.", "Coach lapel.", "Goose down fill.",
+            "Off-white lining.", "Moose horn toggles.", "Gap at side seam.", "Rag edge.", "Needles pattern stitching.",
+            "Snow white trim.", "Fossil grey lining.", "Wood grain buttons.", "Theory of proportion in the cut.",
+            "Island green lining.", "Supreme softness.", "Row of stitches at hem.", "Golden eyelets.",
+            "Peak lapel.", "Undercover placket.", "Air mesh lining.", "Top seam.", "Golden goose embroidery inside.",
+            "School crest inside.")  # fmt: skip
+
+
+def mentions(text: str, name: str) -> bool:
+    """Whether `name` occurs in `text` as whole words, whatever the case."""
+    return re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", text.lower()) is not None
+
+
+def _phrases(product: Product, rng: np.random.Generator, named: float) -> list[str]:
+    """The detail sentences; each visible detail with probability `named`."""
+    look = product.look
+    tables = ((look.collar, COLLARS), (look.closure, CLOSURES), (look.pocket, POCKETS))
+    found = [pick(rng, table[value]) for value, table in tables if value and chance(rng, named)]
+    if look.panel in PANELS and chance(rng, named):
+        found.append(PANELS[look.panel].format(product.panel_colour))
+    return found
+
+
+def _opening(product: Product, rng: np.random.Generator, named: float) -> str:
+    """'Long sleeve striped wool sweater in navy.', each word there or not."""
+    look = product.look
+    noun = look.kind if chance(rng, NOUN_NAMED) else pick(rng, ("piece", "style", "design"))
+    words = [word for word, there in (
+        (look.sleeve, chance(rng, named)),
+        (look.pattern, look.pattern != "solid" and chance(rng, named)),
+        (look.fibre, chance(rng, named)),
+    ) if there and word]  # fmt: skip
+    if words and words[-1] == "denim" and noun == "jeans":
+        noun = "denim jeans"
+        words.pop()
+    text = " ".join([*words, noun])
+    if chance(rng, COLOUR_NAMED):
+        text += f" in {product.colour}"
+        if look.pattern != "solid" and chance(rng, named):
+            text += f" and {product.pattern_colour}"
+    return text[0].upper() + text[1:] + "."
+
+
+def _without(brand: str, sentences: Iterable[str]) -> list[str]:
+    """The sentences that do not name the brand; a garment whose very noun is the brand is called a piece."""
+    if not brand:
+        return list(sentences)
+    kept: list[str] = []
+    for sentence in sentences:
+        if not mentions(sentence, brand):
+            kept.append(sentence)
+        elif not kept:
+            kept.append(re.sub(rf"(?i)(?<!\w){re.escape(brand)}(?!\w)", "piece", sentence).capitalize())
+    return kept
+
+
+def describe(product: Product, rng: np.random.Generator, named: float = NAMED) -> str:
+    """One to four short sentences about what can be seen, each detail with probability `named`; never the brand."""
+    sentences = [_opening(product, rng, named), *_phrases(product, rng, named)]
+    if chance(rng, 0.55):
+        sentences.append(pick(rng, _EMPTY))
+    if chance(rng, _GENERAL_WORD):
+        sentences.append(pick(rng, _GENERAL))
+    return " ".join(_without(product.brand, sentences))
+
+
+def product_name(product: Product) -> str:
+    """'Navy Striped Sweater': the name over the description."""
+    pattern = "" if product.look.pattern == "solid" else f"{product.look.pattern} "
+    return f"{product.colour} {pattern}{product.look.kind}".title()
+
+
+_VAGUE = ("Classic", "Casual", "Fashion", "Stylish", "New", "Everyday", "Comfort", "Vintage", "Basic", "Modern")
+_SIZES = ("Small", "Medium", "Large", "X-Large", "One Size", "")
+
+
+def amazon_title(product: Product, rng: np.random.Generator) -> str:
+    """A shop title, shorter and vaguer than a description: 'Women's Casual Sweater, Navy, Large'."""
+    noun = product.look.kind if chance(rng, 0.8) else pick(rng, ("Apparel", "Fashion Item", "Style"))
+    words = [f"{product.gender}'s"] if chance(rng, 0.7) else []
+    words += [pick(rng, _VAGUE)] if chance(rng, 0.7) else []
+    words += [product.look.fibre] if chance(rng, 0.2) else []
+    words += [product.look.pattern] if product.look.pattern != "solid" and chance(rng, 0.2) else []
+    title = " ".join([*words, noun]).title().replace("'S", "'s")
+    tail = [product.colour.title()] if chance(rng, 0.5) else []
+    tail += [size] if chance(rng, 0.3) and (size := pick(rng, _SIZES)) else []
+    return _without(product.brand, [", ".join([title, *tail])])[0]
+
+
+_CLAIMS = ("Great for any occasion.", "High quality and comfortable.", "A perfect gift.", "Machine wash cold.",
+           "Imported.", "Runs true to size.")  # fmt: skip
+
+
+def amazon_description(product: Product, rng: np.random.Generator) -> list[str]:
+    """Nothing, a claim, or a claim with a detail or two."""
+    if chance(rng, 0.35):
+        return []
+    sentences = [pick(rng, _CLAIMS), *_phrases(product, rng, 0.2)]
+    if chance(rng, 0.08):
+        sentences.append(pick(rng, _GENERAL))
+    kept = [s for s in sentences if not product.brand or not mentions(s, product.brand)]
+    return [" ".join(kept)] if kept else []

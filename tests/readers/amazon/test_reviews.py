@@ -1,0 +1,243 @@
+"""Reviews of the three editions, read by DuckDB and line by line: the same rows either way."""
+
+import datetime
+import gzip
+import json
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from eiclip.errors import RawDataError
+from eiclip.readers.amazon import reviews
+from eiclip.readers.amazon.lines import MAX_LINE_BYTES
+from eiclip.readers.amazon.reviews import ReviewCounts, write_reviews
+
+OLD = {
+    "reviewerID": "A2SUAM1J3GNN3B", "asin": "0000013714", "reviewerName": "J. McDonald", "helpful": [2, 304],
+    "reviewText": "It's a \"fine\" coat.", "overall": 5.0, "summary": "Heavenly", "unixReviewTime": 1252800000,
+}  # fmt: skip
+MIDDLE = {
+    "overall": 4.0, "vote": "1,204", "verified": True, "reviewTime": "09 1, 2016", "reviewerID": "A3J",
+    "asin": "B00X", "style": {"Size:": " L"}, "reviewText": "Good", "summary": "Ok", "unixReviewTime": 1472688000,
+    "image": ["https://images.example/a.jpg"],
+}  # fmt: skip
+NEW = {
+    "rating": 1.0, "title": "Tore", "text": "Tore <br /> at once", "images": [], "asin": "B1", "parent_asin": "B0",
+    "user_id": "AH", "timestamp": 1588687728923, "helpful_vote": 3, "verified_purchase": False,
+}  # fmt: skip
+
+
+def encoded(line):
+    line = json.dumps(line) if isinstance(line, dict) else line
+    return line.encode() if isinstance(line, str) else line
+
+
+class Read:
+    """What became of a file."""
+
+    def __init__(self, path, content, whole_by_lines):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        output, rejected = path.with_name("out.parquet"), path.with_name("rejected.parquet")
+        with pytest.MonkeyPatch.context() as patch:
+            calls, real = [], reviews._write_lines
+            patch.setattr(reviews, "_write_lines", lambda *a, only=None: calls.append(only) or real(*a, only=only))
+            self.counts = write_reviews(path, output, rejected, "shop")
+        self.by_lines = None in calls
+        assert not whole_by_lines or self.by_lines
+        self.rows = sorted(pq.read_table(output).to_pylist(), key=lambda row: row["place"])
+        self.rejected = pq.read_table(rejected).to_pylist()
+        self.schemas = pq.read_schema(output), pq.read_schema(rejected)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Return a function that writes lines and reads them as reviews."""
+
+    def call(*lines, name="reviews.json", by_lines=False, zipped=False):
+        content = b"\n".join(map(encoded, lines)) + b"\n"
+        # A name that is a pattern to DuckDB is read line by line.
+        folder = tmp_path / ("lines[1]" if by_lines else "duckdb")
+        return Read(folder / name, gzip.compress(content) if zipped else content, by_lines)
+
+    return call
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("by_lines", [False, True])
+def test_the_three_editions(read, zipped, by_lines):
+    found = read(OLD, MIDDLE, NEW, by_lines=by_lines, zipped=zipped, name="misnamed.csv")
+    common = {"dataset": "shop", "source": "misnamed.csv"}
+    assert found.rows == [
+        common | {
+            "place": 1, "product_id": "0000013714", "rating": 5.0, "helpful": 2, "text": "It's a \"fine\" coat.",
+            "summary": "Heavenly", "time": datetime.datetime(2009, 9, 13), "verified": None,
+        },
+        common | {
+            "place": 2, "product_id": "B00X", "rating": 4.0, "helpful": 1204, "text": "Good", "summary": "Ok",
+            "time": datetime.datetime(2016, 9, 1), "verified": True,
+        },
+        common | {
+            "place": 3, "product_id": "B0", "rating": 1.0, "helpful": 3, "text": "Tore <br /> at once",
+            "summary": "Tore", "time": datetime.datetime(2020, 5, 5, 14, 8, 48, 923000), "verified": False,
+        },
+    ]  # fmt: skip
+    assert found.counts == ReviewCounts(3, 3, 0)
+    assert found.by_lines == by_lines
+
+
+def test_python_literals_are_read_safely(read):
+    found = read(repr(OLD), repr(MIDDLE | {"verified": None}), "{'asin': __import__('os').getcwd()}")
+    assert [(row["product_id"], row["helpful"], row["text"]) for row in found.rows] == [
+        ("0000013714", 2, 'It\'s a "fine" coat.'),
+        ("B00X", 1204, "Good"),
+    ]
+    assert found.by_lines
+    [bad] = found.rejected
+    assert (bad["place"], bad["reason"].split(":")[0]) == (3, "broken Python literal")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (MIDDLE | {"overall": 7.0}, "rating outside 1 to 5: 7.0"),
+        (MIDDLE | {"overall": 0}, "rating outside 1 to 5: 0"),
+        (MIDDLE | {"overall": "five"}, "bad rating: 'five'"),
+        (MIDDLE | {"overall": True}, "bad rating: bool"),
+        (MIDDLE | {"overall": None}, "no rating: neither 'overall' nor 'rating'"),
+        (MIDDLE | {"overall": float("nan")}, "rating outside 1 to 5: nan"),
+        (MIDDLE | {"overall": 10**30}, "rating outside 1 to 5: a great number"),
+        (MIDDLE | {"asin": "../../etc"}, "bad id: '../../etc' (letters, digits, '.', '_' and '-' only, at most 64)"),
+        ({"overall": 5}, "no id: neither 'asin' nor 'parent_asin'"),
+        ("{broken", "broken JSON: Expecting property name enclosed in double quotes at column 2"),
+        (b"[1]", "not an object: list"),
+        (b'{"asin": "B1", "overall": 5,}', "broken JSON"),
+        (b'{"asin": "B1", "overall": 5, "x": ' + b"[" * 3000 + b"]" * 3000 + b"}", "broken JSON: nested too deeply"),
+        (b'{"asin": "B1", "overall": 5, "x": ' + b"7" * 6000 + b"}", "broken JSON"),
+    ],
+)
+@pytest.mark.parametrize("by_lines", [False, True])
+def test_what_cannot_be_used_is_kept_with_its_reason(read, line, reason, by_lines):
+    found = read(OLD, line, NEW, by_lines=by_lines)
+    assert found.counts == ReviewCounts(3, 2, 1)
+    assert found.by_lines == by_lines
+    assert [row["place"] for row in found.rows] == [1, 3]
+    [bad] = found.rejected
+    assert (bad["dataset"], bad["source"], bad["place"]) == ("shop", "reviews.json", 2)
+    assert bad["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize("by_lines", [False, True])
+def test_odd_values_are_taken_for_what_they_say(read, by_lines):
+    odd = {"asin": " B1 ", "overall": " 4.5 ", "vote": 2.0, "unixReviewTime": "1472688000", "verified": "True"}
+    found = read(OLD, odd, {"asin": "B2", "overall": 3, "vote": "many", "unixReviewTime": -5}, by_lines=by_lines)
+    second, third = found.rows[1:]
+    assert (second["product_id"], second["rating"], second["helpful"], second["verified"]) == ("B1", 4.5, 2, True)
+    assert second["time"] == datetime.datetime(2016, 9, 1)
+    assert [third[name] for name in ("helpful", "text", "summary", "time", "verified")] == [0, None, None, None, None]
+
+
+def test_a_line_over_the_cap_blank_lines_and_a_byte_order_mark(read):
+    long = json.dumps(OLD | {"reviewText": "x" * MAX_LINE_BYTES})
+    found = read(b"\xef\xbb\xbf" + encoded(OLD), "", long, "  ", NEW)
+    assert [row["place"] for row in found.rows] == [1, 5]
+    assert [(row["place"], row["reason"].split(":")[0]) for row in found.rejected] == [
+        (2, "blank line"),
+        (3, "line too long"),
+        (4, "blank line"),
+    ]
+
+
+def test_a_file_without_a_last_line_end_and_of_several_gzip_members(tmp_path):
+    content = gzip.compress(encoded(OLD) + b"\n") + gzip.compress(encoded(NEW))
+    found = Read(tmp_path / "reviews.gz", content, whole_by_lines=False)
+    assert [row["place"] for row in found.rows] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "none of 0 lines"),
+        (encoded({"asin": "B1", "title": "metadata, not reviews"}), "none of 1 lines is a review"),
+        (gzip.compress(encoded(OLD) * 500)[:-20], "damaged or cut short"),
+    ],
+)
+def test_a_useless_file_is_an_error_and_leaves_nothing(tmp_path, content, message):
+    (tmp_path / "reviews").write_bytes(content)
+    with pytest.raises(RawDataError, match=message):
+        write_reviews(tmp_path / "reviews", tmp_path / "out", tmp_path / "rejected", "shop")
+    with pytest.raises(RawDataError, match="no such file"):
+        write_reviews(tmp_path / "gone", tmp_path / "out", tmp_path / "rejected", "shop")
+    assert [file.name for file in tmp_path.iterdir()] == ["reviews"]
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-2, 6), st.floats(), st.integers(), st.text(max_size=12),
+    st.sampled_from(["5", "1.5 ", "1,204", "[2, 3]", "\ud800", "a\0b", "&amp;", "x" * 20_001]),
+    st.sampled_from(["ï¿½", "NaN", ",}", "é" * 20_000, "", " ", "null", "[3,5]", "1,2,3"]),
+    st.integers(0, 2 * 10**18), st.lists(st.integers(0, 2000), max_size=3),
+    st.dictionaries(st.text(), st.none(), max_size=1), st.sampled_from(["B1", "b.2", [3, 5], [3, 500], [[]], [1.0]]),
+    st.sampled_from([1252800000, 1588687728923, 4102444799, 4102444800, 4102444800000, 10**12, 10**13, 10**15]),
+)  # fmt: skip
+FIELDS = (
+    "asin", "parent_asin", "overall", "rating", "helpful", "vote", "helpful_vote", "reviewText", "text", "summary",
+    "title", "unixReviewTime", "timestamp", "verified", "verified_purchase", "style",
+)  # fmt: skip
+ODD_BYTES = [
+        b'{"asin":"B1","asin":"B2","overall":5}', b'{"asin":"B1","overall":5,"overall":null}',
+        b'{"asin":"B1","overall":5,}', b'{"asin":"B1","overall":5,"x":inf}', b'{"asin":"B1","overall":5,"x":[1,]}',
+        b'{"asin":"B1","overall":5,"x":nan}', b'{"asin":"B1","overall":5,"x":NaN }', b'{"asin":"B1","overall":.5e1}',
+        b'{"asin":"B1","overall":5} {"asin":"B2","overall":5}', b'{"asin":"B1","overall":5}\r', b"\x0b{}", b"null",
+        b'{"asin":"B1","overall":5,"text":"\xff\xfe"}', b'{"asin":"B1","overall":5,"text":"\xed\xa0\x80"}',
+        b'{"asin":"B1","overall":5,"text":"\\ud83d\\ude00 \\u0000"}', b'{"asin":"B\\u0031","overall":5e0}',
+        b'{"\\u0061sin":"B1","overall":5}', b'{"asin":"B1","overall":5.0000000001}', b'{"asin":"B1","overall":"5."}',
+        b"{'asin': 'B1', 'overall': 4.0, 'helpful': [1, 2]}", b'{"asin":"B1","overall":5,"text":"a\tb"}', b"\x00",
+        b'{"asin":"B1","overall":5} // seen', b'{"asin":"B1","overall":+5}', b'{"asin":"B1","overall":5,"time":-0}',
+        b'{"asin":"B1","overall":05}', b'{"asin":"B1","overall":5,"unixReviewTime":1e9}', b"[" * 2000, b'"\\',
+        b'{"asin":"B1","overall":5,"text":"\xc2\x85\xe2\x80\xa8"}', b'{"asin":"B1","overall":5,"title":"\\u2028"}',
+        b'{"asin":"B1","overall":5,"x":{"y":1,"y":2}}', b'\xef\xbb\xbf{"asin":"B1","overall":5}', b'{"":1,"":2}',
+]  # fmt: skip
+LINES = st.one_of(
+    st.fixed_dictionaries(
+        {"asin": st.just("B1"), "overall": st.just(4)}, optional=dict.fromkeys((*FIELDS[1:2], *FIELDS[3:]), VALUES)
+    ),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, VALUES)),
+    st.sampled_from(ODD_BYTES),
+    st.binary(max_size=20).filter(lambda line: b"\n" not in line),
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(LINES, max_size=8), raw=st.booleans())
+@example(lines=[OLD] * 400 + ODD_BYTES, raw=True)
+@example(lines=[b"", OLD, b" "], raw=False)
+def test_duckdb_and_the_line_reader_give_the_same_rows(read, lines, raw):
+    dumped = [
+        json.dumps(line, ensure_ascii=not raw).encode("utf-8", "surrogatepass") if isinstance(line, dict) else line
+        for line in lines
+    ]
+    fast, slow = read(OLD, *dumped, NEW), read(OLD, *dumped, NEW, by_lines=True)
+    assert fast.rows == slow.rows
+    assert fast.rejected == slow.rejected
+    assert fast.counts == slow.counts
+    assert fast.counts.rows_in == len(lines) + 2 == len(fast.rows) + len(fast.rejected)
+    assert [schema.names for schema in fast.schemas] == [schema.names for schema in slow.schemas]
+    assert fast.schemas[0].types == slow.schemas[0].types
+    if all(line.strip() for line in dumped):
+        assert not fast.by_lines, "only blank lines make DuckDB count otherwise"
+
+
+def test_many_reviews_are_read_by_duckdb_and_counted_right(tmp_path):
+    count = 200_000
+    line = json.dumps(MIDDLE | {"asin": "B%07d", "overall": "RATING"}).replace('"RATING"', "%d.0")
+    with gzip.open(tmp_path / "many.json.gz", "wt", compresslevel=1) as stream:
+        stream.writelines((line % (n % 5 + 1, n % 1000)) + "\n" for n in range(count))
+        stream.write("{broken\n")
+    assert write_reviews(tmp_path / "many.json.gz", tmp_path / "out", tmp_path / "rejected", "shop") == ReviewCounts(
+        count + 1, count, 1
+    )
+    found = duckdb.read_parquet(str(tmp_path / "out")).aggregate("min(place), max(place), avg(rating), sum(helpful)")
+    assert found.fetchall() == [(1, count, 3.0, 1204 * count)]

@@ -1,0 +1,197 @@
+import hashlib
+import io
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from eiclip.errors import RawDataError
+from eiclip.readers.base import Listing, PhotoFacts, UnusablePhotoError
+from eiclip.readers.table.reader import TableReader
+from eiclip.settings.load import ColumnSettings
+
+from ..conftest import noise, write_photo
+
+COLUMNS = ColumnSettings(product_id="sku", title="name", photo="picture")
+
+
+def png(seed, size=(12, 10)):
+    content = io.BytesIO()
+    Image.fromarray(noise(seed, size)).save(content, "PNG")
+    return content.getvalue()
+
+
+def reader_of(folder, pictures, images=None, downloads=None, kind=None, **options):
+    """A Parquet table with a row a picture."""
+    cells = {"sku": list(range(len(pictures))), "name": ["hat"] * len(pictures), "picture": pa.array(pictures, kind)}
+    pq.write_table(pa.table(cells), folder / "shop.parquet", **options)
+    return TableReader([folder / "shop.parquet"], COLUMNS, images, (), downloads)
+
+
+def refs_of(reader):
+    rows = list(reader.rows())
+    assert all(isinstance(row, Listing) for row in rows)
+    return [row.photo for row in rows]
+
+
+def outcomes(reader, refs):
+    return [found.photo if isinstance(found, PhotoFacts) else str(found) for found in reader.examine(refs)]
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    (folder / "women").mkdir(parents=True)
+    write_photo(folder / "women" / "a.png", seed=1)
+    write_photo(tmp_path / "secret.png", seed=2)
+    return folder
+
+
+def test_a_photo_below_the_folder_is_read(tmp_path, images):
+    reader = reader_of(tmp_path, ["women/a.png"], images)
+    (facts,) = reader.examine(refs_of(reader))
+    content = (images / "women" / "a.png").read_bytes()
+    assert (facts.photo, facts.width, facts.height) == ("women/a.png", 10, 12)
+    assert facts.sha256 == hashlib.sha256(content).hexdigest()
+    (photo,) = reader.photos([facts.photo])
+    assert photo.tobytes() == noise(1, (12, 10)).tobytes()
+
+
+def test_paths_that_leave_the_folder_are_never_opened(tmp_path, images):
+    (images / "link.png").symlink_to(tmp_path / "secret.png")
+    (images / "up").symlink_to(tmp_path)
+    os.mkfifo(images / "pipe.png")  # opening it would hang
+    (images / "loop.png").symlink_to(images / "loop.png")
+    outside = [
+        "../secret.png", str(tmp_path / "secret.png"), "link.png", "up/secret.png", "women/../../secret.png",
+        str(images / "women" / "a.png"),
+    ]  # fmt: skip
+    missing = ["pipe.png", "women", ".", "absent.png", "women/a.png/b", "x" * 300, "loop.png"]
+    reader = reader_of(tmp_path, [*outside, *missing], images)
+    refs = refs_of(reader)
+    found = outcomes(reader, refs)
+    assert found[: len(outside)] == [f"photo outside the folder: {ref[:80]}" for ref in outside]
+    assert found[len(outside) :] == [f"photo missing: images/{ref}" for ref in missing]
+    assert outcomes(reader, ["a\0b", "\ud800"]) == [
+        "photo outside the folder: a\\x00b",
+        "photo outside the folder: \\ud800",
+    ]
+    with pytest.raises(RawDataError, match="outside the folder"):
+        list(reader.photos(["../secret.png"]))
+
+
+def test_links_and_detours_within_the_folder_are_followed(tmp_path, images):
+    (images / "link.png").symlink_to(images / "women" / "a.png")
+    (tmp_path / "alias").symlink_to(images)
+    refs = ["link.png", "women/../women/a.png", "./women/a.png"]
+    assert outcomes(reader_of(tmp_path, refs, tmp_path / "alias"), refs) == refs
+
+
+def test_without_a_folder_paths_are_missing_and_an_absent_folder_is_an_error(tmp_path):
+    (reason,) = outcomes(reader_of(tmp_path, ["a.png"]), ["a.png"])
+    assert reason == "photo missing: a.png is a path, and the dataset's `images` names no folder"
+    with pytest.raises(RawDataError, match="absent: no such folder"):
+        list(reader_of(tmp_path, ["a.png"], tmp_path / "absent").examine(["a.png"]))
+
+
+def test_downloads_are_found_by_the_digest_of_their_url(tmp_path):
+    urls = ["https://shop.example/a", "http://shop.example/b"]
+    downloads = tmp_path / "downloads"
+    reader = reader_of(tmp_path, urls, downloads=downloads)
+    refs = refs_of(reader)
+    assert outcomes(reader, refs) == ["photo missing: not downloaded from its URL"] * 2
+    before = reader.photos_fingerprint(refs)
+    downloads.mkdir()
+    write_photo(downloads / f"{hashlib.sha256(urls[1].encode()).hexdigest()[:32]}.webp")
+    assert outcomes(reader, refs) == ["photo missing: not downloaded from its URL", refs[1]]
+    assert [photo.size for photo in reader.photos(refs[1:])] == [(10, 12)]
+    assert reader.photos_fingerprint(refs) != before
+
+
+STRUCT = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), STRUCT])
+@pytest.mark.parametrize("group", [3, 7, 100])
+def test_bytes_are_read_in_the_order_asked(tmp_path, kind, group):
+    contents = [png(seed) for seed in range(40)]
+    cells = [{"bytes": content, "path": "a.png"} for content in contents] if kind == STRUCT else contents
+    reader = reader_of(tmp_path, cells, kind=kind, row_group_size=group)
+    refs = refs_of(reader)
+    assert refs == [f"shop.parquet#{row}" for row in range(40)]
+    for rows in (range(40), [0, 0, 39], [5, 3, 30, 31, 2], [17]):
+        found = list(reader.examine([refs[row] for row in rows]))
+        assert [facts.photo for facts in found] == [refs[row] for row in rows]
+        assert [facts.sha256 for facts in found] == [hashlib.sha256(contents[row]).hexdigest() for row in rows]
+        pixels = [photo.tobytes() for photo in reader.photos([refs[row] for row in rows])]
+        assert pixels == [noise(row, (12, 10)).tobytes() for row in rows]
+
+
+def test_unusable_bytes_are_named_by_their_row(tmp_path, images):
+    cells = [
+        {"bytes": None, "path": None}, {"bytes": b"", "path": "../secret.png"}, {"bytes": b"<html>", "path": None},
+        {"bytes": None, "path": "women/a.png"}, None, {"bytes": png(1)[:200], "path": None},
+    ]  # fmt: skip
+    reader = reader_of(tmp_path, cells, images, kind=STRUCT)
+    found = outcomes(reader, refs_of(reader))
+    assert found[:5] == [
+        "photo missing: shop.parquet#0 holds no bytes",
+        "photo outside the folder: ../secret.png",
+        "unreadable photo: shop.parquet#2 is not a JPEG, PNG or WEBP",
+        "shop.parquet#3",
+        "photo missing: shop.parquet#4 holds no bytes",
+    ]
+    assert found[5].startswith("unreadable photo: shop.parquet#5")
+
+
+def test_references_of_all_kinds_keep_their_order(tmp_path, images):
+    reader = reader_of(tmp_path, [png(0), png(1)], images, kind=pa.binary())
+    refs = ["women/a.png", "shop.parquet#1", "url:" + "0" * 32, "shop.parquet#0", "absent"]
+    found = list(reader.examine(refs))
+    assert [type(item) for item in found] == [
+        PhotoFacts,
+        PhotoFacts,
+        UnusablePhotoError,
+        PhotoFacts,
+        UnusablePhotoError,
+    ]
+    assert [item.photo for item in found if isinstance(item, PhotoFacts)] == [refs[0], refs[1], refs[3]]
+
+
+def test_a_row_beyond_the_last_is_an_error(tmp_path):
+    with pytest.raises(RawDataError, match="no row 2, it has 2: the file changed"):
+        list(reader_of(tmp_path, [png(0), png(1)]).examine(["shop.parquet#0", "shop.parquet#2"]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "match"),
+    [
+        (pa.list_(pa.string()), ["a.png"], "give every photo a row of its own"),
+        (pa.struct({"path": pa.string()}), {"path": "a.png"}, "needs a field 'bytes'"),
+    ],
+)
+def test_columns_that_cannot_hold_a_photo_are_errors(tmp_path, kind, cell, match):
+    with pytest.raises(RawDataError, match=match):
+        list(reader_of(tmp_path, [cell], kind=kind).rows())
+
+
+def test_the_photos_fingerprint_follows_files_and_bytes(tmp_path, images):
+    refs = ["women/a.png", "shop.parquet#1"]
+    before = reader_of(tmp_path, [png(0), png(1)], images).photos_fingerprint(refs)
+    # Rows and files that were not asked for change nothing, nor does writing the table again.
+    assert reader_of(tmp_path, [png(5), png(1), png(6)], images).photos_fingerprint(refs) == before
+    other_bytes = reader_of(tmp_path, [png(0), png(2)], images).photos_fingerprint(refs)
+    write_photo(images / "women" / "a.png", seed=3)
+    other_file = reader_of(tmp_path, [png(0), png(1)], images).photos_fingerprint(refs)
+    (images / "women" / "a.png").unlink()
+    gone = reader_of(tmp_path, [png(0), png(1)], images).photos_fingerprint(refs)
+    assert len({before, other_bytes, other_file, gone}) == 4
+
+
+def test_a_photo_that_changed_since_is_an_error(tmp_path, images):
+    reader = reader_of(tmp_path, ["women/a.png"], images)
+    (images / "women" / "a.png").write_text("gone")
+    with pytest.raises(RawDataError, match="it changed after it was examined"):
+        list(reader.photos(["women/a.png"]))

@@ -1,0 +1,342 @@
+import csv
+import datetime
+import decimal
+import gzip
+import hashlib
+import io
+import json
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eiclip.errors import RawDataError, SettingsError
+from eiclip.readers.amazon.lines import MAX_LINE_BYTES
+from eiclip.readers.base import Listing, Rejected
+from eiclip.readers.table.reader import TableReader
+from eiclip.settings.load import ColumnSettings
+
+COLUMNS = ColumnSettings(product_id="sku", title="name", description=("details",), photo="picture")
+FULL = COLUMNS.model_copy(
+    update={"split": "part", "category": "kind", "price": "price", "entities": {"brand": "maker", "season": "season"}}
+)
+DRESS = {
+    "sku": "D-1", "name": "Wrap <b>dress</b>", "details": "Silk &amp; cotton.", "picture": "d-1.jpg", "part": "train",
+    "kind": "Dresses", "price": "49.50", "maker": "ÉTOILE  Bleue", "season": "n/a",
+}  # fmt: skip
+
+
+def as_csv(rows, delimiter=","):
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def as_jsonl(rows):
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def as_parquet(rows):
+    content = io.BytesIO()
+    pq.write_table(rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows), content)
+    return content.getvalue()
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Return a function that writes a table's bytes and opens a reader of it."""
+
+    def write(content, columns=COLUMNS, groups=(), name="shop.csv", images=None, downloads=None):
+        (tmp_path / name).write_bytes(content)
+        return TableReader([tmp_path / name], columns, images or tmp_path, groups, downloads)
+
+    return write
+
+
+@pytest.mark.parametrize("form", [as_csv, as_jsonl, as_parquet])
+def test_every_format_gives_the_same_listing(table, form):
+    (listing,) = table(form([DRESS]), FULL, ("season", "brand", "category")).rows()
+    assert listing == Listing(
+        source="shop.csv", place=0, product_id="D-1", photo="d-1.jpg", title="Wrap dress",
+        description="Wrap dress. Silk & cotton.", description_raw="Wrap <b>dress</b>\nSilk &amp; cotton.",
+        source_split="train", category="Dresses", price=49.5,
+        entities={"brand": "étoile bleue", "category": "dresses"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [as_csv, as_jsonl])
+def test_gzipped_tables_are_read_whatever_they_are_named(table, form):
+    reader = table(gzip.compress(form([DRESS, DRESS])), name="shop.parquet")
+    assert [row.place for row in reader.rows()] == [0, 1]
+    assert reader.rows_in() == 2
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found_by_the_wanted_columns(table, delimiter):
+    row = DRESS | {"a, b; c | d": 'Says "hi",\nthen;goes|on\t'}
+    (listing,) = table(as_csv([row], delimiter)).rows()
+    assert listing.title == "Wrap dress"
+
+
+def test_quoted_line_ends_windows_line_ends_and_a_byte_order_mark(table):
+    content = '\ufeffsku,name,details,picture\r\nA,"Red\r\nhat",warm,a.jpg\r\nB,Scarf,long,b.jpg'
+    listings = list(table(content.encode()).rows())
+    assert [(row.product_id, row.title, row.place) for row in listings] == [("A", "Red hat", 0), ("B", "Scarf", 1)]
+
+
+def test_rows_of_one_id_are_photos_of_one_product(table):
+    rows = list(table(as_csv([DRESS, DRESS | {"picture": "back.jpg"}])).rows())
+    assert [(row.product_id, row.photo) for row in rows] == [("D-1", "d-1.jpg"), ("D-1", "back.jpg")]
+
+
+def test_undecodable_bytes_become_replacement_characters(table):
+    row = next(table(as_csv([DRESS]).replace("ÉTOILE".encode(), b"caf\xe9"), FULL, ("brand",)).rows())
+    assert row.entities == {"brand": "caf bleue"}
+    (bad,) = table(as_csv([DRESS]).replace(b"D-1", b"D\xe9")).rows()
+    assert bad == Rejected("shop.csv", 0, None, r"bad id: 'D\ufffd' (printable characters only, at most 128)")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"sku": " "}, "no id"),
+        ({"sku": "x" * 129}, "bad id"),
+        ({"sku": "a\0b"}, "bad id"),
+        ({"sku": "a\x1bb"}, "bad id"),
+        ({"name": "<br>", "details": "-"}, "no title and no description"),
+        ({"picture": ""}, "no photo"),
+        ({"picture": "ftp://shop/a.jpg"}, "bad photo: 'ftp://shop/a.jpg' is neither http nor https"),
+        ({"picture": "https://shop/a b.jpg"}, "bad photo"),
+        ({"picture": "data:image/png;base64,iVBOR"}, "bad photo: text cannot hold a photo's bytes (base64)"),
+        ({"picture": "A" * 5000}, "bad photo: text cannot hold a photo's bytes (base64)"),
+        ({"picture": "a\0.jpg"}, "bad photo: 'a\\x00.jpg' has control characters"),
+        ({"part": "Validation"}, "bad split: validation is drawn from train"),
+        ({"part": "dev2"}, "bad split: 'dev2' is neither"),
+        ({"part": ""}, "bad split: '' is neither"),
+    ],
+)
+@pytest.mark.parametrize("form", [as_csv, as_jsonl, as_parquet])
+def test_unusable_rows_are_rejected_with_a_reason(table, form, change, reason):
+    rows = list(table(form([DRESS | change, DRESS]), FULL).rows())
+    assert isinstance(rows[0], Rejected)
+    assert rows[0].reason.startswith(reason)
+    assert isinstance(rows[1], Listing)
+
+
+def test_cells_of_odd_types(table):
+    line = {
+        "sku": 12.0, "name": ["Boots", "never seen"], "details": ["warm", 7, None, {"a": 1}, True, ["deep"]],
+        "picture": ["a.jpg"], "price": 30, "maker": {"name": "x"}, "part": "TRAIN ", "kind": None,
+        "season": float("nan"),
+    }  # fmt: skip
+    (row,) = table(as_jsonl([line]), FULL, ("brand", "season")).rows()
+    assert (row.product_id, row.title, row.description) == ("12", "Boots", "Boots. warm. 7. true")
+    assert (row.price, row.source_split, row.category, row.entities) == (30.0, "train", "", {})
+
+
+@pytest.mark.parametrize(
+    ("picture", "reason"),
+    [
+        (["a.jpg", "b.jpg"], "bad photo: a list of 2"),
+        ({"bytes": "aGk=", "path": None}, "bad photo: text cannot hold"),
+        (17, "no photo"),
+        (None, "no photo"),
+        ([], "no photo"),
+        ("\ud800.jpg", "bad photo"),
+    ],
+)
+def test_odd_photo_cells_are_rejected(table, picture, reason):
+    (row,) = table(as_jsonl([DRESS | {"picture": picture}])).rows()
+    assert row.reason.startswith(reason)
+    row.reason.encode()
+
+
+def test_parquet_cells_of_odd_types(table):
+    columns = {
+        "sku": pa.array([1, None], pa.float64()),
+        "name": pa.array([b"caf\xe9 hat", b"x"], pa.binary()),
+        "details": pa.array([["a", "b"], None], pa.list_(pa.string())),
+        "picture": pa.array(["a.jpg", "a.jpg"]).dictionary_encode(),
+        "price": pa.array([decimal.Decimal("9.90"), None]),
+        "maker": pa.array([datetime.datetime(2020, 1, 1)] * 2, pa.timestamp("ns")),
+        "season": pa.array([b"\xff\xfe"] * 2).view(pa.string()),
+        "part": ["test", "test"],
+        "kind": pa.array([[1], [2]], pa.list_(pa.int8())),
+    }
+    first, second = table(as_parquet(pa.table(columns)), FULL, ("brand", "season")).rows()
+    assert (first.product_id, first.title, first.description) == ("1", "caf hat", "caf hat. a. b")
+    assert (first.price, first.category) == (9.9, "1")
+    assert first.entities["brand"].startswith("2020-01-01")
+    assert second == Rejected("shop.csv", 1, None, "no id")
+
+
+def test_urls_keep_their_address_and_a_reference_of_fixed_form(table):
+    url = "https://shop.example/a.jpg?size=1"
+    (row,) = table(as_csv([DRESS | {"picture": f" {url} "}])).rows()
+    assert row.photo_urls == (url,)
+    assert row.photo == "url:" + hashlib.sha256(url.encode()).hexdigest()[:32]
+
+
+@pytest.mark.parametrize("path", ["url:" + "0" * 32, "shop.csv#3"])
+def test_a_path_is_never_taken_for_another_reference(table, path):
+    (row,) = table(as_csv([DRESS | {"picture": path}])).rows()
+    assert row.photo == f"./{path}"
+
+
+@pytest.mark.parametrize("form", [as_csv, as_jsonl, as_parquet])
+def test_a_missing_column_is_an_error_that_names_what_there_is(table, form):
+    row = {name: cell for name, cell in DRESS.items() if name != "maker"}
+    with pytest.raises(RawDataError, match=r"shop\.csv: no column 'maker'; it has 'sku', 'name'.*`columns`"):
+        list(table(form([row]), FULL, ("brand",)).rows())
+    assert len(list(table(form([row]), FULL).rows())) == 1  # a column that no group needs is not missed
+
+
+def test_columns_of_all_files_are_checked_before_the_first_row(tmp_path):
+    (tmp_path / "a.csv").write_bytes(as_csv([DRESS]))
+    (tmp_path / "b.csv").write_text("sku,name\n1,hat\n")
+    with pytest.raises(RawDataError, match=r"b\.csv: no column 'details'"):
+        next(TableReader([tmp_path / "a.csv", tmp_path / "b.csv"], COLUMNS, tmp_path, ()).rows())
+
+
+def test_several_files_of_different_formats_are_one_table(tmp_path):
+    for name, form in (("a", as_csv), ("b", as_jsonl), ("c", as_parquet)):
+        (tmp_path / name).write_bytes(form([DRESS, DRESS]))
+    reader = TableReader([tmp_path / name for name in "abc"], COLUMNS, None, ())
+    assert [(row.source, row.place) for row in reader.rows()] == [(name, i) for name in "abc" for i in range(2)]
+    assert reader.rows_in() == 6
+
+
+def test_bad_settings_are_refused(tmp_path):
+    for columns, groups, match in (
+        (FULL, ("brand", "colour"), "'colour' has no column: add it to the table's columns.entities"),
+        (COLUMNS, ("category",), "'category' has no column"),
+        (FULL, ("brand", "brand"), "name one twice"),
+        (ColumnSettings(), (), "name no text"),
+    ):
+        with pytest.raises(SettingsError, match=match):
+            TableReader([tmp_path / "a"], columns, None, groups)
+    with pytest.raises(SettingsError, match="two files of the table are named 'a'"):
+        TableReader([tmp_path / "a", tmp_path / "b" / "a"], COLUMNS, None, ())
+
+
+def test_missing_files_are_errors(tmp_path):
+    for files, match in (([], "no files"), ([tmp_path / "absent"], "absent")):
+        reader = TableReader(files, COLUMNS, None, ())
+        for act in (reader.stamps, reader.rows_in, lambda reader=reader: list(reader.rows())):
+            with pytest.raises(RawDataError, match=match):
+                act()
+
+
+def test_stamps_follow_the_files(table):
+    """Columns and groups are not in them: tests/assets/test_raw.py has what records are made from."""
+    reader = table(as_csv([DRESS]), FULL, ("brand",))
+    before = reader.stamps()
+    assert reader.stamps() == before
+    assert table(as_csv([DRESS, DRESS]), FULL, ("brand",)).stamps() != before
+
+
+def test_a_bad_csv_row_costs_no_other_row(table):
+    lines = ["sku,name,details,picture", '1,"un"closed,x,a.jpg', "2,Hat,x", "", "3,Hat,x,a.jpg,more", "4,Hat,x,a.jpg"]
+    reader = table("\n".join([*lines, '5,"cut off']).encode())
+    reasons = [row.reason.partition(":")[0] if isinstance(row, Rejected) else row.product_id for row in reader.rows()]
+    assert reasons == ["bad row", "bad row", "blank row", "bad row", "4", "bad row"]
+    assert reader.rows_in() == 6
+
+
+def test_endless_lines_cells_and_rows_are_single_rejected_rows(table):
+    header, good = b"sku,name,details,picture\n", b"1,Hat,x,a.jpg\n"
+    line = b"x" * (MAX_LINE_BYTES + 1) + b"\n"
+    cell = b"2,Hat," + b"y" * 200_000 + b",a.jpg\n"
+    row = b'"' + b'\n","' * (MAX_LINE_BYTES // 3) + b'"\n'  # quoted line ends: one row of many short lines
+    reader = table(header + line + good + cell + good + row)
+    kinds = [item.reason[:13] if isinstance(item, Rejected) else item.product_id for item in reader.rows()]
+    assert kinds[:5] == ["line too long", "1", "bad row: fiel", "1", "line too long"]
+    assert reader.rows_in() == len(kinds)
+
+
+def test_an_endless_json_line_is_a_single_rejected_row(table):
+    reader = table(as_jsonl([DRESS]) + b'{"a": "' + b"x" * MAX_LINE_BYTES + b'"}\n' + b"[" * 50_000 + b"\n")
+    rows = list(reader.rows())
+    assert [row.reason for row in rows[1:]] == [
+        f"line too long: over {MAX_LINE_BYTES:,} bytes",
+        "broken JSON: nested too deeply",
+    ]
+    assert reader.rows_in() == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "empty"),
+        (b"\n \n", "empty"),
+        ("sku,name".encode("utf-16"), "UTF-16"),
+        (b"PK\x03\x04xl/worksheets", "Excel"),
+        (b'[{"sku": 1}]', "one object a line"),
+        (gzip.compress(b"PAR1"), "gzipped Parquet"),
+        (gzip.compress(as_csv([DRESS] * 50))[:-20], "cut short"),
+        (b"PAR1 and no more", "damaged or cut short"),
+        (b"x" * (MAX_LINE_BYTES + 1), "expected a CSV header"),
+        (b'"sku"x,name\n1,2\n', "no column 'sku'"),
+        (as_csv([DRESS]).replace(b"season", b"name"), "names 'name' 2 times"),
+    ],
+)
+def test_a_file_that_is_no_table_is_an_error(table, content, match):
+    with pytest.raises(RawDataError, match=match):
+        list(table(content).rows())
+
+
+def test_a_cut_parquet_file_is_an_error(table):
+    content = as_parquet([DRESS] * 100)
+    for broken in (content[:-50], content[:100] + b"\xff" * 300 + content[400:]):
+        with pytest.raises(RawDataError, match="damaged or cut short"):
+            list(table(broken).rows())
+
+
+def test_real_products_as_a_table(real_products, tmp_path):
+    folder = real_products("amazon", "--limit", "40", "--edition", "2023")
+    columns = ColumnSettings(
+        product_id="parent_asin", title="title", description=("features", "description"), photo="picture",
+        entities={"brand": "store"},
+    )  # fmt: skip
+    packed = gzip.decompress((folder / "meta_Tops.jsonl.gz").read_bytes()).splitlines()
+    rows = [json.loads(line) for line in packed]
+    rows = [row | {"picture": f"{row['parent_asin']}.jpg"} for row in rows]
+    (tmp_path / "shop").write_bytes(as_jsonl(rows))
+    reader = TableReader([tmp_path / "shop"], columns, folder / "images", ("brand",))
+    listings = [row for row in reader.rows() if isinstance(row, Listing)]
+    assert len(listings) == 40
+    assert not [facts for facts in reader.examine([row.photo for row in listings]) if isinstance(facts, Exception)]
+
+
+WHOLE = {"csv": (as_csv([DRESS]), as_csv([DRESS]).split(b"\n", 1)[1]), "jsonl": (as_jsonl([DRESS]),) * 2}
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), form=st.sampled_from(sorted(WHOLE)), packed=st.booleans())
+def test_rows_in_are_rows_out_whatever_the_lines_hold(data, form, packed):
+    opening, row = WHOLE[form]
+
+    def mutated(start, length, other):
+        return row[:start] + other + row[start + length :]
+
+    line = st.builds(mutated, st.integers(0, len(row)), st.integers(0, 40), st.binary(max_size=12))
+    content = opening + b"\n".join(data.draw(st.lists(line | st.binary(max_size=30), max_size=6)))
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "shop"
+        file.write_bytes(gzip.compress(content) if packed else content)
+        reader = TableReader([file], FULL, Path(name), ("brand",))
+        rows = list(reader.rows())
+        assert len(rows) == reader.rows_in()
+        assert [row.place for row in rows] == list(range(len(rows)))
+        assert isinstance(rows[0], Listing)
+        for item in rows:
+            text = item.reason if isinstance(item, Rejected) else item.product_id + item.photo + item.description
+            assert text
+            assert "\0" not in text
+            text.encode()

@@ -1,0 +1,139 @@
+"""Settings from the environment, a file and defaults; wrong ones are refused with their name."""
+
+import pytest
+
+from eiclip.errors import SettingsError
+from eiclip.settings.load import SMALL_RECIPE, DownloadSettings, load_settings
+from eiclip.settings.training import TrainingSettings
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch, tmp_path):
+    import os
+
+    for name in [name for name in os.environ if name.startswith("EICLIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_nothing_set_is_the_embedded_catalogue(tmp_path):
+    settings = load_settings()
+    assert list(settings.datasets) == ["fashiongen", "amazon", "styles"]
+    assert all(dataset.embedded for dataset in settings.datasets.values())
+    assert settings.pretrained == "general"
+    assert settings.home == tmp_path / "data"
+    assert settings.training.epochs == SMALL_RECIPE["epochs"]
+
+
+def test_one_real_path_leaves_only_that_dataset_and_released_weights(monkeypatch):
+    monkeypatch.setenv("EICLIP_FASHIONGEN_DIR", "/real")
+    settings = load_settings()
+    assert list(settings.datasets) == ["fashiongen"]
+    assert not settings.datasets["fashiongen"].embedded
+    assert settings.pretrained == "openai"
+    assert settings.training == TrainingSettings(), "the paper's recipe"
+
+
+def test_amazon_paths_go_together(monkeypatch):
+    monkeypatch.setenv("EICLIP_AMAZON_META", "/real/meta.json.gz")
+    with pytest.raises(SettingsError, match="EICLIP_AMAZON_IMAGES go together"):
+        load_settings()
+
+
+def test_nested_variables_and_precedence_over_the_file(monkeypatch, tmp_path):
+    (tmp_path / "mine.toml").write_text('seed = 5\n[training]\nepochs = 9\n[datasets.shop]\nkind = "amazon"\n')
+    monkeypatch.setenv("EICLIP_SETTINGS", str(tmp_path / "mine.toml"))
+    monkeypatch.setenv("EICLIP_SEED", "7")
+    settings = load_settings()
+    assert (settings.seed, settings.training.epochs, list(settings.datasets)) == (7, 9, ["shop"])
+    monkeypatch.setenv("EICLIP_TRAINING__EPOCHS", "2")
+    assert load_settings().training.epochs == 2
+
+
+def test_chosen_epochs_hold_for_every_embedded_dataset(monkeypatch):
+    smaller = ("amazon", "styles")
+    assert [load_settings().datasets[name].training for name in smaller] == [{"epochs": 6}] * 2
+    monkeypatch.setenv("EICLIP_TRAINING__EPOCHS", "2")
+    assert [load_settings().datasets[name].training for name in smaller] == [{}] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("EICLIP_TRAINING__EPOCHS", "many", "training.epochs"),
+        ("EICLIP_TRAINING__BATCH_SIZE", "1", "training.batch_size"),
+        ("EICLIP_TRAINING__EPOCS", "3", "training.epocs"),
+        ("EICLIP_SEED", "-1", "seed"),
+    ],
+)
+def test_wrong_settings_are_named(monkeypatch, name, value, named):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=named):
+        load_settings()
+
+
+def test_loss_terms_are_in_one_order_whatever_order_they_are_given_in(monkeypatch):
+    monkeypatch.setenv("EICLIP_TRAINING__LOSS_TERMS", '["entities", "joint"]')
+    assert load_settings().training.loss_terms == ("joint", "entities")
+
+
+@pytest.mark.parametrize("value", ["[]", '["joint", "joint"]', '["join"]'])
+def test_loss_terms_are_some_of_the_three_and_none_twice(monkeypatch, value):
+    monkeypatch.setenv("EICLIP_TRAINING__LOSS_TERMS", value)
+    with pytest.raises(SettingsError, match=r"training\.loss_terms[\s\S]*joint"):
+        load_settings()
+
+
+def test_misspelt_variables_and_missing_files_are_not_ignored(monkeypatch):
+    monkeypatch.setenv("EICLIP_SEEED", "3")
+    with pytest.raises(SettingsError, match="EICLIP_SEEED: no such setting"):
+        load_settings()
+    monkeypatch.delenv("EICLIP_SEEED")
+    monkeypatch.setenv("EICLIP_SETTINGS", "/nonexistent.toml")
+    with pytest.raises(SettingsError, match="no such file"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("entry", "named"),
+    [
+        ({"kind": "amazon", "metadata": "/x"}, "needs `images`"),
+        ({"kind": "amazon", "images": "/x"}, "both `metadata` and `images`"),
+        ({"kind": "table"}, "needs `files`"),
+        ({"kind": "amazon", "training": {"epocs": 3}}, "unknown epocs"),
+        ({"kind": "amazon", "subset": "papers"}, "subset"),
+        ({"kind": "amazon", "part_rows": 0}, "part_rows"),
+        ({"kind": "amazon", "download": {"concurency": 3}}, "download.concurency"),
+        ({"kind": "table", "files": "x.csv", "columns": {"colour": "c"}}, "columns.colour"),
+        ({"kind": "csv", "files": "x.csv"}, "kind"),
+    ],
+)
+def test_half_a_dataset_is_refused(entry, named):
+    with pytest.raises(SettingsError, match=named):
+        load_settings(datasets={"shop": entry})
+
+
+@pytest.mark.parametrize(
+    ("entry", "embedded"),
+    [
+        ({"kind": "amazon"}, True),
+        ({"kind": "fashiongen", "folder": "/x"}, False),
+        ({"kind": "amazon", "metadata": "/x", "images": "/y"}, False),
+        ({"kind": "amazon", "metadata": "/x", "download": {}}, False),
+        ({"kind": "table", "files": "/x/*.parquet"}, False),
+    ],
+)
+def test_a_dataset_without_files_is_the_embedded_one(entry, embedded):
+    settings = load_settings(datasets={"shop": entry})
+    assert settings.datasets["shop"].embedded == embedded
+    assert settings.pretrained == ("general" if embedded else "openai")
+
+
+def test_an_empty_download_section_is_enough(monkeypatch, tmp_path):
+    table = '[datasets.shop]\nkind = "amazon"\nmetadata = "m.json.gz"\nsubset = "paper"\n[datasets.shop.download]\n'
+    (tmp_path / "mine.toml").write_text(table)
+    monkeypatch.setenv("EICLIP_SETTINGS", str(tmp_path / "mine.toml"))
+    shop = load_settings().datasets["shop"]
+    assert shop.download == DownloadSettings()
+    assert not shop.download.allow_private
+    assert (shop.subset, shop.part_rows) == ("paper", 20_000)
