@@ -8,11 +8,15 @@ INSTALLED := .venv/.installed
 # The questions that have a job of their own: docs/ablations.md.
 STUDIES := seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
 	ablation_ambiguity same_style_seeds same_style_ablation
+BENCHMARKS := ingest retrieval training loader same_style tune
 
-.PHONY: help install full_eval same_style ingest $(STUDIES) catalogue_study test fuzz cache_test crash_test check status ui search clean
+.PHONY: help install full_eval same_style ingest $(STUDIES) catalogue_study tables test check fuzz cache_test \
+	crash_test $(BENCHMARKS:%=benchmark_%) status slots ui search clean
+
+##@ The first hour
 
 help: ## list the commands
-	@grep -E '^[a-z_]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 21
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {print "\n" substr($$0, 5)} /^[a-z_]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' Makefile
 
 install: $(INSTALLED) ## install everything into .venv
 
@@ -24,27 +28,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 full_eval: $(INSTALLED) ## raw files in, five models trained and compared, report out
 	source .envrc && dagster job execute -j full_eval
 
-same_style: $(INSTALLED) ## clicks in, pairs of one style mined, models of three views trained and compared, report out
+same_style: $(INSTALLED) ## clicks in, pairs of one style mined, models trained and compared, report out
 	source .envrc && dagster job execute -j same_style_eval
-
-same_style_seeds: ## the same with three training seeds: mean, spread, intervals
-same_style_ablation: ## the same-style loss without each of its parts
 
 ingest: $(INSTALLED) ## raw files in, shards and the data profile out: before any training
 	source .envrc && dagster job execute -j ingest
-
-seed_study: ## rows 2 to 5 with three training seeds: mean and spread
-ablation_entities: ## each entity group alone, as text and as entity
-ablation_batch_size: ## rows 3 and 5 at batch 16 to 128
-ablation_losses: ## row 5 without each term of its loss
-ablation_prior: ## row 5 without the mixture of entities of several groups
-ablation_budget: ## rows 3, 4 and 5 against training steps
-ablation_ambiguity: ## made-up brand names against the real, ambiguous ones
-$(STUDIES): $(INSTALLED)
-	source .envrc && dagster job execute -j $@
-
-catalogue_study: $(INSTALLED) ## full_eval over three catalogues drawn anew, and the goals as JSON lines
-	source .envrc && python -m benchmarks.catalogue_study
 
 status: $(INSTALLED) ## each output: made, reused, or stale, and why
 	source .envrc && eiclip status
@@ -55,16 +43,41 @@ ui: $(INSTALLED) ## serve the Dagster UI on 127.0.0.1 (PORT=3000)
 search: $(INSTALLED) ## serve the search page on 127.0.0.1 (PORT=8000)
 	source .envrc && python -m eiclip.web --port $(if $(filter file,$(origin PORT)),8000,$(PORT))
 
+clean: ## remove what was made (data/), keep .venv
+	rm -rf data
+
+##@ Studies (docs/ablations.md): a question each, with a table, a plot and a sentence in the report
+
+seed_study: ## rows 2 to 5 with three training seeds: mean and spread
+ablation_entities: ## each entity group alone, as text and as entity
+ablation_batch_size: ## rows 3 and 5 at batch 16 to 128
+ablation_losses: ## row 5 without each term of its loss
+ablation_prior: ## row 5 without the mixture of entities of several groups
+ablation_budget: ## rows 3, 4 and 5 against training steps
+ablation_ambiguity: ## made-up brand names against the real, ambiguous ones
+same_style_seeds: ## same-style rows with three training seeds
+same_style_ablation: ## the same-style loss without each of its parts
+$(STUDIES): $(INSTALLED)
+	source .envrc && dagster job execute -j $@
+
+catalogue_study: $(INSTALLED) ## full_eval over three catalogues drawn anew, and the goals as JSON lines
+	source .envrc && python -m benchmarks.catalogue_study
+
+tables: $(INSTALLED) ## rewrite the tables of docs/tables.md from the home's catalogue
+	source .envrc && python -m benchmarks.tables
+
+##@ Tests and proofs
+
+test: $(INSTALLED) check ## formatting, lint, types and every test
+	source .envrc && dagster definitions validate -w workspace.yaml
+	.venv/bin/python -m pytest
+
 check: $(INSTALLED) ## formatting, lint and types
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
-test: $(INSTALLED) check ## lint, types and every test
-	source .envrc && dagster definitions validate -w workspace.yaml
-	.venv/bin/python -m pytest
-
-fuzz: $(INSTALLED) ## 500 broken and hostile raw files, one by one; properties on examples never tried
+fuzz: $(INSTALLED) ## broken and hostile raw files, one by one; properties on examples never tried
 	.venv/bin/python -m benchmarks.fuzz
 	.venv/bin/python -m pytest -m hypothesis --hypothesis-profile=default
 
@@ -74,5 +87,18 @@ cache_test: $(INSTALLED) ## functions changed one by one: no output whose bytes 
 crash_test: $(INSTALLED) ## trainings and runs killed at 20 points and run again: the same bytes at the end
 	.venv/bin/python -m benchmarks.crash
 
-clean: ## remove what was made (data/), keep .venv
-	rm -rf data
+##@ Benchmarks (docs/benchmarks.md), beside a peer or a bare limit
+
+benchmark_ingest: ## speed and memory of ingestion
+benchmark_retrieval: ## exact ranks beside bare products, a full sort and faiss
+benchmark_training: ## training steps beside open_clip_train
+benchmark_loader: ## the loader beside simplejpeg alone
+benchmark_same_style: ## mining beside polars, a search answer beside a bare product and sort
+benchmark_tune: ## learning rates on the validation split, the same grid for every row
+$(BENCHMARKS:%=benchmark_%): $(INSTALLED)
+	source .envrc && python -m benchmarks.$(@:benchmark_%=%)
+
+##@ Operations (docs/operations.md)
+
+slots: $(INSTALLED) ## pool slots and runs that have died; `python -m pipelines.slots --free` frees them
+	source .envrc && python -m pipelines.slots

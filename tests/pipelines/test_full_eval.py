@@ -156,7 +156,7 @@ def test_documented_queries_answer(two_runs, page, number):
 
 def test_the_readmes_queries_run(two_runs):
     texts = blocks("../README.md", "sql")
-    assert len(texts) >= 3
+    assert texts
     for text in texts:
         assert two_runs.execute(text).description
 
