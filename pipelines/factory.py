@@ -81,7 +81,7 @@ def _step(project: Project, step: Step) -> dg.AssetsDefinition:
         try:
             for output in wanted:
                 made.append((output, output.make_once(project, context, trainer)))
-                message(context, project, *made[-1])
+                log_outcome(context, project, *made[-1])
         except Exception as error:
             failure = error
         refresh_catalogue(project.paths.lake)
@@ -126,11 +126,11 @@ def _whole_spec(step: Step, outputs: Sequence[Output]) -> dg.AssetSpec:
 def _whole_result(project: Project, step: Step, made: Sequence[tuple[Output, CachedOutput]]) -> dg.MaterializeResult:
     dataset = made[0][0].dataset
     metadata = {name: value for output, _ in made for name, value in shown(project, dataset, output.shown).items()}
-    told = {"reused": all(one.reused for _, one in made), "seconds_to_make": sum(one.seconds for _, one in made)}
+    outcome = {"reused": all(one.reused for _, one in made), "seconds_to_make": sum(one.seconds for _, one in made)}
     reasons = {output.key[-1]: one.reason for output, one in made if not one.reused}
     return dg.MaterializeResult(
         asset_key=dg.AssetKey([dataset, step.whole]),
-        metadata=metadata | told | ({"reason": readable(reasons)} if reasons else {}),
+        metadata=metadata | outcome | ({"reason": readable(reasons)} if reasons else {}),
         data_version=dg.DataVersion(digest([one.content for _, one in made])),
     )
 
@@ -140,7 +140,7 @@ def version_of(output: Output) -> str:
     return digest([output.code.digest, {} if callable(output.settings) else output.parameters])
 
 
-def message(context: Any, project: Project, output: Output, made: CachedOutput) -> None:
+def log_outcome(context: Any, project: Project, output: Output, made: CachedOutput) -> None:
     """One line in the run's log, and one in the home's: what was made and why, or that it was reused."""
     name = "/".join(output.key)
     if made.reused:
@@ -178,9 +178,9 @@ def _metadata(project: Project, output: Output, table: Table, made: CachedOutput
         sources = {key_of(output.dataset, s): source_files(project, output.dataset, s)[0] for s in output.sources}
         tables = {key: file for key, file in sources.items() if file.suffix == ".parquet"}
         tabular["dagster/column_lineage"] = column_lineage(place, tables)
-    told = {"reused": made.reused, "seconds_to_make": made.seconds, "path": dg.MetadataValue.path(str(place))}
+    outcome = {"reused": made.reused, "seconds_to_make": made.seconds, "path": dg.MetadataValue.path(str(place))}
     reason = {} if made.reused else {"reason": made.reason}
-    return facts | tabular | shown(project, output.dataset, table.shown) | told | reason
+    return facts | tabular | shown(project, output.dataset, table.shown) | outcome | reason
 
 
 def table_metadata(files: Sequence[Path]) -> dict[str, Any]:
@@ -244,39 +244,26 @@ def _parted(project: Project, step: PartedStep) -> dg.AssetsDefinition:
     def recipe(context: dg.OpExecutionContext) -> Mapping[str, Any]:
         return context.resources.recipe.training if step.trains else {}
 
-    @dg.op(
-        name=f"{prefix}__parts",
-        ins=after,
-        out=dg.DynamicOut(str),
-        description=f"List the parts of {step.key[-1]}.",
-        **needs,
-    )
+    @dg.op(name=f"{prefix}__parts", ins=after, out=dg.DynamicOut(str), **needs)
     def plan(context: dg.OpExecutionContext) -> Iterator[dg.DynamicOutput[str]]:
+        """List the parts."""
         if step.prepare is not None:
             step.prepare(recipe(context), context.log)
         for number, part in enumerate(step.plan(recipe(context))):
             # Dagster's keys know letters, digits and the underscore; the number keeps apart what differs in others.
             yield dg.DynamicOutput(part, mapping_key=f"{re.sub(r'[^A-Za-z0-9]+', '_', part)}__{number}")
 
-    @dg.op(
-        name=f"{prefix}__part",
-        description=f"Make one part of {step.key[-1]}, unless it is as it would be.",
-        **needs,
-        **(training_step() if step.trains else {}),
-    )
+    @dg.op(name=f"{prefix}__part", **needs, **(training_step() if step.trains else {}))
     def make(context: dg.OpExecutionContext, part: str) -> dg.Output[tuple[str, str]]:
+        """Make one part, unless it is as it would be."""
         output = step.part(recipe(context), part)
         made = output.make_once(project, context, context.resources.pipes if step.trains else None)
-        message(context, project, output, made)
+        log_outcome(context, project, output, made)
         return dg.Output((part, made.content))  # a step that used Pipes must say so
 
-    @dg.op(
-        name=f"{prefix}__gather",
-        out=dg.Out(dg.Nothing),
-        description=f"Put the parts of {step.key[-1]} together.",
-        **needs,
-    )
+    @dg.op(name=f"{prefix}__gather", out=dg.Out(dg.Nothing), **needs)
     def gather(context: dg.OpExecutionContext, parts: list[tuple[str, str]]) -> Any:
+        """Put the parts together."""
         yield _gathered(project, step, context, recipe(context), dict(sorted(parts)))
 
     @dg.graph_asset(
@@ -307,7 +294,7 @@ def _gathered(
     made = []
     for output in step.whole(recipe, parts):
         made.append((output.at(project), output.make_once(project, context)))
-        message(context, project, output, made[-1][1])
+        log_outcome(context, project, output, made[-1][1])
     refresh_catalogue(project.paths.lake)
     metadata: dict[str, Any] = {"parts": len(parts)}
     files = [made[0][0]] if made else source_files(project, step.key[0], step.key[1])

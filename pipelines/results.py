@@ -19,7 +19,7 @@ from eiclip.storage.code_version import code_version
 from eiclip.storage.files import digest
 from eiclip.storage.sql import read_sql
 from eiclip.train.key import training_code
-from pipelines.factory import OWNERS, Recipe, message, table_metadata
+from pipelines.factory import OWNERS, Recipe, log_outcome, table_metadata
 
 if TYPE_CHECKING:
     from eiclip.report.about import About
@@ -142,7 +142,7 @@ def report(project: Project) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext, recipe: Recipe) -> dg.MaterializeResult:
         output = page(project, _about(project, recipe), seconds_since_start(context))
         made = output.make_once(project, context)
-        message(context, project, output, made)
+        log_outcome(context, project, output, made)
         context.log.info(_summary(project, made, seconds_since_start(context)))
         texts = json.loads(output.beside[0].read_text(encoding="utf-8"))
         metadata: dict[str, Any] = {name: dg.MetadataValue.md(text) for name, text in texts.items()}
