@@ -5,11 +5,10 @@ stamp (size and checksum or time, as the store tells them) differs from the copy
 """
 
 import contextlib
-import fcntl
 import glob
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from eiclip.errors import RawDataError
 from eiclip.storage.files import digest, whole_file, write_json
+from eiclip.storage.lock import exclusive
 from eiclip.storage.remote import (
     RemoteFile,
     Stamp,
@@ -168,7 +168,7 @@ def _local_files(path: Path) -> list[Path]:
 def _copied(place: str, system: AbstractFileSystem, found: Sequence[RemoteFile], folder: Path, *, whole: bool) -> Path:
     """Let `folder` hold copies of `found` that are right; `whole`: and of nothing else. Returns it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder.with_suffix(".lock")):
+    with exclusive(folder.with_suffix(".lock")):  # two at once would leave a copy beside the other's stamp
         record = _Record(folder.with_suffix(".json"), shown(place))
         todo = iter([file for file in found if not record.holds(folder, file)])
         # Batches grow, so that the record is written seldom and a run that is killed loses little.
@@ -192,14 +192,6 @@ def _copy(system: AbstractFileSystem, file: RemoteFile, folder: Path) -> None:
                 f"{shown(url)}: should have {size:,} bytes, {copied:,} came: cut short, or written to meanwhile; "
                 "run again"
             )
-
-
-@contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """One process at a time: two would leave a copy beside the other's stamp."""
-    with lock.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 class _Record:
