@@ -105,8 +105,6 @@ class Output(Table):
     """What its function works on, where that is an object made from the settings: a training, a study."""
     alone: Path | None = None
     """A lock file, where several runs may come to make it at once: one waits for the other."""
-    earlier: Callable[[Mapping[str, Any]], bool] | None = None
-    """Whether what an earlier version of this project recorded of it comes to the same."""
     first: Callable[[], None] | None = None
     """Called before anything else where it may be made: it brings what the inputs look at."""
     publish: "Callable[[Given], None] | None" = None
@@ -193,7 +191,7 @@ class Output(Table):
         output, inputs = self.at(project), self.made_from(project)
         given = Given(self, project, output, inputs, context, trainer)
         beside = [*self.beside, *(project.paths.place(table.key) for table in self.also)]
-        made = make_once(output, inputs, lambda: self._make(project, given), beside=beside, earlier=self.earlier)
+        made = make_once(output, inputs, lambda: self._make(project, given), beside=beside)
         if self.publish is not None:
             self.publish(given)
         return made

@@ -25,7 +25,7 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 
     def terminate(self, run_id: str) -> bool:
-        """End a run through the server that started it, or, where none did or it has gone, by a signal to its process."""
+        """End a run through the server that started it, or by a signal to its process."""
         with suppress(Exception):  # whatever a client says of a server that has gone
             if super().terminate(run_id):
                 return True

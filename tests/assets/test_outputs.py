@@ -110,7 +110,7 @@ def test_optional_tables_count_once_they_are_there(project):
 def test_a_query_makes_a_table_of_its_sources(project):
     put(project, "duplicate_photos", [{"n": 1}])
     with pytest.raises(Exception, match=r"sql/evaluation/leaderboard\.sql"):
-        Output(("shop", "leaderboard"), make="leaderboard", sources=("duplicate_photos",)).make_once(project)
+        Output(("shop", "leaderboard"), make="evaluation/leaderboard", sources=("duplicate_photos",)).make_once(project)
 
 
 def test_settings_that_take_time_to_find_out_are_found_out_when_needed(project):
@@ -136,10 +136,10 @@ def test_a_check_selects_offenders_or_looks_at_facts(project):
 
 def test_words_and_kinds_come_from_what_makes_it():
     assert described(DOUBLED) == "Each number twice, and what is added to it."
-    assert described(Output(("d", "leaderboard"), make="leaderboard")).startswith("leaderboard: one row per")
+    assert described(Output(("d", "leaderboard"), make="evaluation/leaderboard")).startswith("leaderboard: one row per")
     assert described(Table(("d", "x"), "An own word.")) == "An own word."
     assert kinds_of(DOUBLED) == {"parquet"}
-    assert kinds_of(Output(("d", "x"), make="leaderboard")) == {"duckdb", "parquet"}
+    assert kinds_of(Output(("d", "x"), make="evaluation/leaderboard")) == {"duckdb", "parquet"}
 
 
 def test_sources_are_of_the_dataset_unless_they_are_general():
