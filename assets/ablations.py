@@ -24,7 +24,6 @@ from eiclip.storage.files import digest
 from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
 from eiclip.studies.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Ablation, Base, Trial
-from eiclip.train.earlier import would_be_the_same
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_settings, training_sources
 
@@ -149,7 +148,7 @@ class Study:
         folder = job.output.parent
         return Output(
             (self.name, self.ablation.name, label), make=_rank, code_of=CODE, place=folder / RANKS_FILE, inputs=inputs,
-            subject=job, alone=folder / ".lock", earlier=lambda recorded: would_be_the_same(recorded, job),
+            subject=job, alone=folder / ".lock",
         )  # fmt: skip
 
     def made(self, label: str) -> CachedOutput:

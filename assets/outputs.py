@@ -5,10 +5,8 @@ The function is handed a `Given`: the declared sources and parameters, and where
 declared is refused. So what it comes to depends on what is recorded, and on code whose version is computed from there.
 """
 
-import contextlib
-import fcntl
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +22,7 @@ from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import CachedOutput, Inputs, make_once, why_stale
 from eiclip.storage.code_version import CodeVersion, code_version
 from eiclip.storage.lake import open_views
+from eiclip.storage.lock import exclusive
 from eiclip.storage.sql import header, read_sql
 
 WRITERS = ("eiclip.storage.lake:Lake",)
@@ -106,8 +105,6 @@ class Output(Table):
     """What its function works on, where that is an object made from the settings: a training, a study."""
     alone: Path | None = None
     """A lock file, where several runs may come to make it at once: one waits for the other."""
-    earlier: Callable[[Mapping[str, Any]], bool] | None = None
-    """Whether what an earlier version of this project recorded of it comes to the same."""
     first: Callable[[], None] | None = None
     """Called before anything else where it may be made: it brings what the inputs look at."""
     publish: "Callable[[Given], None] | None" = None
@@ -183,7 +180,9 @@ class Output(Table):
 
     def make_once(self, project: Project, context: Any = None, trainer: Any = None) -> CachedOutput:
         """Make it, unless it is as it would be."""
-        with _alone(self.alone) if self.alone else contextlib.nullcontext():
+        if self.alone is None:
+            return self._make_once(project, context, trainer)
+        with exclusive(self.alone):
             return self._make_once(project, context, trainer)
 
     def _make_once(self, project: Project, context: Any, trainer: Any) -> CachedOutput:
@@ -192,7 +191,7 @@ class Output(Table):
         output, inputs = self.at(project), self.made_from(project)
         given = Given(self, project, output, inputs, context, trainer)
         beside = [*self.beside, *(project.paths.place(table.key) for table in self.also)]
-        made = make_once(output, inputs, lambda: self._make(project, given), beside=beside, earlier=self.earlier)
+        made = make_once(output, inputs, lambda: self._make(project, given), beside=beside)
         if self.publish is not None:
             self.publish(given)
         return made
@@ -340,14 +339,6 @@ class PartedStep:
     def upstream_keys(self) -> list[Key]:
         """The assets it comes after."""
         return [key_of(self.key[0], source) for source in self.upstream]
-
-
-@contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def described(table: Table) -> str:

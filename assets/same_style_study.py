@@ -24,7 +24,6 @@ from eiclip.storage.code_version import code_version
 from eiclip.storage.files import digest
 from eiclip.storage.sql import read_sql
 from eiclip.studies.same_style_trials import Trial, ablation_trials, seed_trials
-from eiclip.train.earlier import would_be_the_same
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_settings, training_sources
 
@@ -108,10 +107,6 @@ class Study:
         return Output(
             (self.name, self.question, label), make=_rank, code_of=CODE, sources=("shards", *TRUTH),
             place=job.output.parent / "ranks.parquet", inputs=inputs, subject=job, alone=job.output.parent / ".lock",
-            earlier=lambda recorded: (
-                recorded.get("truth") == [source_content(self.project, self.name, table) for table in TRUTH]
-                and would_be_the_same(recorded, job)
-            ),
         )  # fmt: skip
 
     def ranks(self, label: str) -> Path:

@@ -18,7 +18,6 @@ from eiclip.settings.load import DatasetSettings
 from eiclip.settings.training import TrainingSettings
 from eiclip.storage.cache import LOG_FILE, MANIFEST, made_before
 from eiclip.storage.files import remove_parts, sha256_file, whole_folder, write_json
-from eiclip.train.earlier import would_be_the_same
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_inputs, training_settings
 
@@ -48,7 +47,6 @@ def training(job: TrainJob, key: tuple[str, ...], description: str, sources: tup
         code_of=TRAINER,
         place=job.output,
         inputs=lambda: training_inputs(job),
-        earlier=lambda recorded: would_be_the_same(recorded, job),
         subject=job,
     )
 

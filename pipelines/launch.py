@@ -13,7 +13,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from types import FrameType
+
+import psutil
 
 from eiclip.system.processes import adopt_orphans, descendants, die_with_parent
 
@@ -61,11 +64,9 @@ def end_all_below(seconds: float = 3.0) -> None:
     """Kill every process below this one, until there is none (or the kernel keeps one for longer than `seconds`)."""
     deadline = time.monotonic() + seconds
     while (left := descendants(os.getpid())) and time.monotonic() < deadline:
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         time.sleep(0.02)
 
 

@@ -34,7 +34,7 @@ def free(instance: dg.DagsterInstance) -> tuple[list[str], list[str]]:
     for run in dead:
         canceling = run.status == dg.DagsterRunStatus.CANCELING
         report = instance.report_run_canceled if canceling else instance.report_run_failed
-        report(run, "Its process has ended without a word (pipelines.slots --free).")
+        report(run, "Its process has ended without reporting an end (pipelines.slots --free).")
     for run_id in stale:
         instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     return [run.run_id for run in dead], stale

@@ -1,26 +1,22 @@
-"""The process that executes a run, on this machine: which it is, and whether it is still there.
+"""The process that executes a run, on this machine: which it is, and whether it is still running.
 
 Dagster notes its number in the run's events. That a run's process has gone is a fact only where all runs of an instance
 execute on one machine (and see each other: in one container, or with one space of process numbers), as they do with
 the storage this project ships, SQLite.
 """
 
-import os
-import signal
 from dataclasses import dataclass
 
 import dagster as dg
+import psutil
 
-from eiclip.system.processes import PROC, started_at
+from eiclip.system.processes import has_ended
 
 SLACK = 60.0
 """Seconds by which the clocks of events and of processes may differ: clocks are set right now and then, and a number is
 not given to another process so soon."""
 EVENTS = 50
 """Events of the engine to look through: the number is among the first."""
-
-SEES_PROCESSES = (PROC / "stat").is_file()
-"""Whether this machine tells which processes there are (Linux)."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +26,24 @@ class Worker:
     pid: int
     noted: float
 
-    @property
-    def alive(self) -> bool:
-        """Whether it has not ended; another process that got its number since is not it."""
-        started = started_at(self.pid)
-        return started is not None and started <= self.noted + SLACK
+    def process(self) -> psutil.Process | None:
+        """Return the process; None: it has ended, whatever other process has its number since."""
+        try:
+            process = psutil.Process(self.pid)
+            same = process.create_time() <= self.noted + SLACK
+        except psutil.NoSuchProcess:
+            return None
+        return process if same and not has_ended(process) else None
 
     def interrupt(self) -> bool:
-        """Tell it to end its run, as Ctrl-C does; whether it was there and could be told."""
-        if not self.alive:
-            return False
+        """Ask it to end its run, as Ctrl-C does; returns whether it was there and could be asked."""
+        process = self.process()
         try:
-            os.kill(self.pid, signal.SIGTERM)
-        except (ProcessLookupError, PermissionError):
+            if process is not None:
+                process.terminate()
+        except psutil.Error:
             return False
-        return True
+        return process is not None
 
 
 def worker_of(instance: dg.DagsterInstance, run_id: str) -> Worker | None:
@@ -59,6 +58,6 @@ def worker_of(instance: dg.DagsterInstance, run_id: str) -> Worker | None:
 
 
 def has_lost_its_worker(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run that is under way has no process any more; False where that cannot be known."""
-    worker = worker_of(instance, run.run_id) if SEES_PROCESSES else None
-    return worker is not None and not worker.alive
+    """Whether the process of a run that is under way has ended; False where none is noted."""
+    worker = worker_of(instance, run.run_id)
+    return worker is not None and worker.process() is None

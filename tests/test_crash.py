@@ -84,7 +84,7 @@ def test_homes_are_equal_but_for_their_place_and_the_history_of_what_they_hold(t
 
 def test_a_process_is_known_by_its_environment(tmp_path):
     process = subprocess.Popen(["sleep", "60"], env=os.environ | {"CRASH_FOLDER": str(tmp_path)})
-    assert processes_of("CRASH_FOLDER", str(tmp_path)) == [process.pid]
+    assert [found.pid for found in processes_of("CRASH_FOLDER", str(tmp_path))] == [process.pid]
     process.kill()
     process.wait()
     assert processes_of("CRASH_FOLDER", str(tmp_path)) == []

@@ -20,7 +20,7 @@ from assets.outputs import Output, PartedStep, Step
 from assets.report import page
 from eiclip.report.about import About
 from eiclip.settings.load import AMAZON, FASHIONGEN, STYLES, Settings, load_settings
-from eiclip.storage.cache import LOG_FILE, compared, read_record, recorded
+from eiclip.storage.cache import LOG_FILE, inputs_digest, read_record, recorded
 from eiclip.storage.catalogue import refresh_catalogue
 from eiclip.storage.home import Paths
 from eiclip.train.job import TrainJob
@@ -82,7 +82,7 @@ class Made:
 
     def note(self, name: str, inputs: Mapping[str, Any]) -> None:
         """Note what an output is made from, as recorded."""
-        self.inputs[name], self.codes[name] = compared(inputs), str(inputs["code"]["version"])
+        self.inputs[name], self.codes[name] = inputs_digest(inputs), str(inputs["code"]["version"])
 
 
 def steps_of(project: Project, quick: bool = False) -> list[Step | PartedStep]:

@@ -119,7 +119,7 @@ def _left(folder: Path) -> list[str]:
     deadline = time.monotonic() + GONE
     while (left := processes_of(FOLDER, str(folder))) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return [f"process {pid} is still there: {command_of(pid)}" for pid in left]
+    return [f"process {process.pid} is still there: {command_of(process)}" for process in left]
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 import pyarrow.parquet as pq
 
 from eiclip.storage.catalogue import CATALOGUE
 from eiclip.storage.files import digest, sha256_file
-from eiclip.system.processes import PROC
+from eiclip.system.processes import has_ended
 from pipelines.outcomes import LOG
 
 TIMES = {"seconds", "pairs_per_second", "made", "reason"}
@@ -66,22 +67,16 @@ def differences(folder: Path, reference: dict[str, str]) -> list[str]:
     return sorted(missing + more + other)
 
 
-def processes_of(variable: str, value: str) -> list[int]:
+def processes_of(variable: str, value: str) -> list[psutil.Process]:
     """Processes that were started with this in their environment and have not ended."""
-    wanted, found = f"{variable}={value}\0".encode(), []
-    for process in PROC.glob("[0-9]*"):
-        try:
-            alive = (process / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-            if alive and wanted in (process / "environ").read_bytes():
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return [pid for pid in found if pid != os.getpid()]
+    found = [process for process in psutil.process_iter(["environ"]) if process.pid != os.getpid()]
+    started = [process for process in found if (process.info["environ"] or {}).get(variable) == value]
+    return [process for process in started if not has_ended(process)]
 
 
-def command_of(pid: int) -> str:
+def command_of(process: psutil.Process) -> str:
     """The end of a process's command line; empty where it has just ended."""
     try:
-        return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[-100:]
-    except OSError:
+        return " ".join(process.cmdline())[-100:]
+    except psutil.Error:
         return ""

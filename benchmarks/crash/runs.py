@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -43,8 +42,8 @@ class Runs:
         try:
             return process.wait(LIMIT)
         except subprocess.TimeoutExpired:
-            for pid in processes_of(FOLDER, str(folder)):
-                os.kill(pid, signal.SIGKILL)
+            for left in processes_of(FOLDER, str(folder)):
+                left.kill()
             process.wait()
             raise
 

@@ -4,7 +4,6 @@ A part is so many raw rows of one raw file. Its photos are examined on their own
 any process; rows that a raw file gains later make new parts and leave the old ones as they are.
 """
 
-import fcntl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from eiclip.readers.download.photos import Wanted, download_photos
 from eiclip.settings.load import DownloadSettings
 from eiclip.storage.files import whole_file
 from eiclip.storage.lake import RECORDS, open_views
+from eiclip.storage.lock import exclusive
 from eiclip.storage.sql import read_sql
 
 BATCH = 2_000
@@ -75,9 +75,7 @@ def download_missing(
     wanted = {photo.removeprefix(DOWNLOAD_PREFIX): photo for photo in reader.missing(list(urls))}
     if not wanted:
         return {}
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(folder / ".lock"):
         found = download_photos((Wanted(stem, urls[photo]) for stem, photo in wanted.items()), folder, settings)
     return {wanted[stem]: reason for stem, reason in found.items()}
 

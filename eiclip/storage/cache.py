@@ -26,11 +26,13 @@ LOG_FILE = "training_log.parquet"
 """A checkpoint folder's step log, outside its manifest."""
 
 FORMAT = 2
-"""Of the records."""
+"""Version of the records' format."""
 CODE = "code"
 """The input that is a `CodeVersion`."""
 NAMED = 3
 """Changes of one kind that are named one by one."""
+FIELDS: dict[str, Any] = {"inputs": dict, "content": str, "facts": dict, "seconds": (int, float), "stamps": dict}
+"""Fields of a record without which it is of no use, and their types."""
 
 Inputs = Mapping[str, Any]
 """What an output is made from: `code`, `parameters` and `sources`, or what a caller likes; JSON but for the code."""
@@ -43,9 +45,9 @@ class CachedOutput:
     content: str
     """Digest of its content."""
     facts: dict[str, Any]
-    """What it is worth showing."""
+    """What is worth showing of it."""
     reused: bool
-    """Whether it was there already, made from the same."""
+    """Whether it was there already, made from the same inputs."""
     seconds: float
     """Time it took to make."""
     reason: str = ""
@@ -53,12 +55,7 @@ class CachedOutput:
 
 
 def make_once(
-    output: Path,
-    inputs: Inputs,
-    make: Callable[[], Mapping[str, Any]],
-    *,
-    beside: Sequence[Path] = (),
-    earlier: Callable[[Mapping[str, Any]], bool] | None = None,
+    output: Path, inputs: Inputs, make: Callable[[], Mapping[str, Any]], *, beside: Sequence[Path] = ()
 ) -> CachedOutput:
     """Return the record of `output`, calling `make` first if it is missing or not what it would be made as now.
 
@@ -68,15 +65,13 @@ def make_once(
         make: writes the output (whole or not at all) and returns JSON-able facts about it.
         beside: files that `make` writes with it; each has a record of its own, and one that is gone or was edited
             makes all of them again.
-        earlier: tells of the inputs that a record of the format before this one holds whether they come to the same;
-            then the output is taken over as it is.
 
     Raises:
         CorruptOutputError: `make` returned without having written `output` or a file beside it.
     """
     outputs = [output, *beside]
     reasons = [reason for path in outputs if (reason := why_stale(path, inputs))]
-    if not reasons or (earlier is not None and _taken_over(output, inputs, earlier)):
+    if not reasons:
         return _reused(output)
     for path in outputs:
         record_of(path).unlink(missing_ok=True)
@@ -92,139 +87,17 @@ def make_once(
     if isinstance(code, CodeVersion) and (edited := code.edited()):
         # What was loaded late may be of the new code: it is made again next time, and nobody waits for it now.
         described[CODE]["version"] = f"edited while it ran: {', '.join(edited[:NAMED])}"
-    shared = {"format": FORMAT, "inputs": described, "seconds": seconds, "reason": reasons[0], "made": _now()}
+    made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    shared = {"format": FORMAT, "inputs": described, "seconds": seconds, "reason": reasons[0], "made": made}
     for path in reversed(outputs):  # its own record last: with it, all are there
         of_path = {"facts": facts if path is output else {}, "content": content_digest(path), "stamps": _stamps(path)}
         write_json(record_of(path), shared | of_path)
     return CachedOutput(content_digest(output), facts, reused=False, seconds=seconds, reason=reasons[0])
 
 
-def _taken_over(output: Path, inputs: Inputs, earlier: Callable[[Mapping[str, Any]], bool]) -> bool:
-    """Write a record of today's format beside an output of the format before, where it comes to the same."""
-    try:
-        known = json.loads(record_of(output).read_text(encoding="utf-8"))
-        told = {name: known[name] for name in ("content", "seconds", "facts")}
-        holds = "format" not in known and content_digest(output) == told["content"] and earlier(known["inputs"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    if holds:
-        record = told | {"format": FORMAT, "inputs": recorded(inputs), "stamps": _stamps(output), "made": _now()}
-        write_json(record_of(output), record | {"reason": "taken over from an earlier version of this project"})
-    return holds
-
-
 def made_before(output: Path, inputs: Inputs) -> CachedOutput | None:
-    """The record of `output` if it is there and was made from these inputs; else None."""
+    """Return the record of `output` if it is there and was made from these inputs; else None."""
     return None if why_stale(output, inputs) else _reused(output)
-
-
-def why_stale(output: Path, inputs: Inputs) -> str | None:
-    """Why `output` has to be made (again) from these inputs; None: it is as it would be."""
-    known, problem = read_record(output)
-    if known is None:
-        return problem
-    wanted = recorded(inputs)
-    if compared(known["inputs"]) != compared(wanted):
-        return "; ".join(differences(known["inputs"], wanted))
-    return _why_not_as_made(output, known)
-
-
-def content_of(output: Path) -> str:
-    """Content digest of an output made earlier, from its record.
-
-    Raises:
-        CorruptOutputError: the output or its record is not there, or it was edited; names what to materialise.
-    """
-    known, problem = read_record(output)
-    if known is None:
-        raise CorruptOutputError(f"{output}: {problem}; materialise the asset that makes it first")
-    if edited := _why_not_as_made(output, known):
-        raise CorruptOutputError(f"{output}: {edited}; materialise the asset that makes it, which makes it again")
-    return str(known["content"])
-
-
-def read_record(output: Path) -> tuple[dict[str, Any] | None, str]:
-    """The record of an output, or None and why there is none to go by."""
-    record = record_of(output)
-    if not output.exists():
-        return None, "the output is gone" if record.is_file() else "not made yet"
-    try:
-        known: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-        version = known["format"] if isinstance(known, dict) and "format" in known else 1
-        if version != FORMAT:
-            return None, f"its record is of another version of this project (format {version}, here {FORMAT})"
-        wrong = [name for name, kind in _FIELDS.items() if not isinstance(known[name], kind)]
-    except FileNotFoundError:
-        return None, "it has no record: its making was interrupted, or the record was deleted"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return None, f"its record cannot be read ({type(error).__name__})"
-    return (None, f"its record cannot be read ({wrong[0]})") if wrong else (known, "")
-
-
-_FIELDS: dict[str, Any] = {"inputs": dict, "content": str, "facts": dict, "seconds": (int, float), "stamps": dict}
-
-
-def differences(old: Any, new: Any) -> list[str]:
-    """What differs between two recorded inputs, a sentence each: code first, then settings, then sources."""
-    old, new = dict(old), dict(new)
-    found = _code_differences(old.pop(CODE, None), new.pop(CODE, None))
-    sources = [side.pop("sources", {}) for side in (old, new)]
-    settings = list(_changes(old.pop("parameters", {}), new.pop("parameters", {})))
-    settings += list(_changes(old, new))
-    found += _some([f"{name} {_short(was)} -> {_short(now)}" for name, was, now in settings], "settings")
-    found += _source_differences(*sources)
-    return found or ["made from something else"]
-
-
-def _code_differences(old: Any, new: Any) -> list[str]:
-    if old == new:
-        return []
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return ["its code changed"]
-    if "files" in old and str(old["version"]).startswith("edited"):
-        return [f"its code was {old['version']}"]
-    files = list(_changes(old.get("files", {}), new.get("files", {})))
-    packages = list(_changes(old.get("packages", {}), new.get("packages", {})))
-    said = _some([f"{name} {_change(was, now)}" for name, was, now in files], "source files")
-    return said + [f"{name} {was or 'none'} -> {now or 'none'}" for name, was, now in packages] or ["its code changed"]
-
-
-def _change(was: Any, now: Any) -> str:
-    return "changed" if was and now else "is used now" if now else "is no longer used"
-
-
-def _source_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    found = []
-    for name in sorted(old.keys() | new.keys()):
-        was, now = old.get(name), new.get(name)
-        if was == now:
-            continue
-        if isinstance(was, dict) and isinstance(now, dict):
-            files = [file for file, _, _ in _changes(was, now)]
-            named = f": {', '.join(files)}" if len(files) <= NAMED else ""
-            what = name.replace("_", " ").removesuffix("s" if len(files) == 1 else "")
-            found.append(f"{len(files)} {what} changed{named}")
-        else:
-            found.append(f"{name} {_change(was, now)}")
-    return _some(found, "sources")
-
-
-def _changes(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Names (dotted) at which two JSON values differ, with both values."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from _changes(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
-    elif old != new:
-        yield name, old, new
-
-
-def _some(found: list[str], what: str) -> list[str]:
-    return found if len(found) <= NAMED else [*found[:NAMED], f"{len(found) - NAMED} more {what}"]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _reused(output: Path) -> CachedOutput:
@@ -233,8 +106,33 @@ def _reused(output: Path) -> CachedOutput:
     return CachedOutput(known["content"], known["facts"], reused=True, seconds=known["seconds"])
 
 
+def why_stale(output: Path, inputs: Inputs) -> str | None:
+    """Return why `output` has to be made (again) from these inputs; None: it need not be."""
+    known, problem = read_record(output)
+    if known is None:
+        return problem
+    wanted = recorded(inputs)
+    if inputs_digest(known["inputs"]) != inputs_digest(wanted):
+        return "; ".join(differences(known["inputs"], wanted))
+    return _change_on_disk(output, known)
+
+
+def content_of(output: Path) -> str:
+    """Return the content digest of an output made earlier, from its record.
+
+    Raises:
+        CorruptOutputError: the output or its record is not there, or it was edited; names what to materialise.
+    """
+    known, problem = read_record(output)
+    if known is None:
+        raise CorruptOutputError(f"{output}: {problem}; materialise the asset that makes it first")
+    if change := _change_on_disk(output, known):
+        raise CorruptOutputError(f"{output}: {change}; materialise the asset that makes it, which makes it again")
+    return str(known["content"])
+
+
 def record_of(output: Path) -> Path:
-    """Where the record of an output lies."""
+    """Return where the record of an output lies."""
     return output.with_name(f"{output.name}.made.json")
 
 
@@ -244,70 +142,140 @@ def remove_output(output: Path) -> None:
     record_of(output).unlink(missing_ok=True)
 
 
+def read_record(output: Path) -> tuple[dict[str, Any] | None, str]:
+    """Return the record of an output, or None and why there is no usable one."""
+    record = record_of(output)
+    if not output.exists():
+        return None, "the output is gone" if record.is_file() else "not made yet"
+    try:
+        known: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        version = known["format"] if isinstance(known, dict) and "format" in known else 1
+        if version != FORMAT:
+            return None, f"its record is of another version of this project (format {version}, here {FORMAT})"
+        wrong = [name for name, kind in FIELDS.items() if not isinstance(known[name], kind)]
+    except FileNotFoundError:
+        return None, "it has no record: its making was interrupted, or the record was deleted"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return None, f"its record cannot be read ({type(error).__name__})"
+    return (None, f"its record cannot be read ({wrong[0]})") if wrong else (known, "")
+
+
 def recorded(inputs: Inputs) -> dict[str, Any]:
-    """Inputs as their record holds them."""
+    """Return inputs as a record holds them."""
     plain = {name: value.recorded() if isinstance(value, CodeVersion) else value for name, value in inputs.items()}
     described: dict[str, Any] = json.loads(json.dumps(plain, default=str, allow_nan=False))
     return described
 
 
-def compared(described: Mapping[str, Any]) -> str:
-    """Digest of recorded inputs: of their code the version alone, whatever files it is spread over."""
+def inputs_digest(described: Mapping[str, Any]) -> str:
+    """Return the digest of recorded inputs: of their code the version alone, whatever files it is spread over."""
     code = described.get(CODE)
     return digest({**described, CODE: code["version"] if isinstance(code, dict) and "version" in code else code})
 
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return what differs between two recorded inputs, a phrase each: code first, then settings, then sources."""
+    before, after = (
+        {**side.get("parameters", {}), **{k: v for k, v in side.items() if k not in (CODE, "parameters", "sources")}}
+        for side in (old, new)
+    )
+    settings = [f"{name} {_short(was)} -> {_short(now)}" for name, was, now in _changes(before, after)]
+    found = _code_differences(old.get(CODE), new.get(CODE)) + _first(settings, "settings")
+    return found + _source_differences(old.get("sources", {}), new.get("sources", {})) or ["made from something else"]
+
+
+def _code_differences(old: Any, new: Any) -> list[str]:
+    if old == new:
+        return []
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return ["its code changed"]
+    if str(old.get("version")).startswith("edited"):
+        return [f"its code was {old['version']}"]
+    files, packages = (list(_changes(old.get(kind, {}), new.get(kind, {}))) for kind in ("files", "packages"))
+    found = _first([f"{name} {_change(was, now)}" for name, was, now in files], "source files")
+    return found + [f"{name} {was or 'none'} -> {now or 'none'}" for name, was, now in packages] or ["its code changed"]
+
+
+def _source_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        if isinstance(was, dict) and isinstance(now, dict) and was != now:
+            files = [file for file, _, _ in _changes(was, now)]
+            named = f": {', '.join(files)}" if len(files) <= NAMED else ""
+            what = name.replace("_", " ").removesuffix("s" if len(files) == 1 else "")
+            found.append(f"{len(files)} {what} changed{named}")
+        elif was != now:
+            found.append(f"{name} {_change(was, now)}")
+    return _first(found, "sources")
+
+
+def _changes(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the names (dotted) at which two JSON values differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _changes(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
+    elif old != new:
+        yield name, old, new
+
+
+def _change(was: Any, now: Any) -> str:
+    return "changed" if was and now else "is used now" if now else "is no longer used"
+
+
+def _first(found: list[str], what: str) -> list[str]:
+    return found if len(found) <= NAMED else [*found[:NAMED], f"{len(found) - NAMED} more {what}"]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def content_digest(output: Path) -> str:
-    """Digest of a file's bytes, of a folder's manifest, or of all files of a folder without one."""
+    """Return the digest of a file's bytes, of a folder's manifest, or of all files of a folder without one."""
+    identity = output if output.is_file() else output / MANIFEST
+    if identity.is_file():
+        return sha256_file(identity)[:16]
+    return digest({name: sha256_file(file) for name, file in _files(output).items()})
+
+
+def _files(output: Path) -> dict[str, Path]:
+    """Return the files by which an output is identified, by their names in it."""
     if output.is_file():
-        return sha256_file(output)[:16]
+        return {"": output}
     if (output / MANIFEST).is_file():
-        return sha256_file(output / MANIFEST)[:16]
-    return digest({str(file.relative_to(output)): sha256_file(file) for file in _files(output)})
+        return {name: output / name for name in (MANIFEST, *_checksums(output))}
+    return {file.relative_to(output).as_posix(): file for file in sorted(output.rglob("*")) if file.is_file()}
 
 
-def _files(output: Path) -> list[Path]:
-    return sorted(file for file in output.rglob("*") if file.is_file())
-
-
-def _listed(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files that a folder's manifest lists: of a checkpoint (name -> sum), or of shards."""
+def _checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of the files that a folder's manifest lists: of a checkpoint (name -> sum), or of shards."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if "shards" not in manifest:
             return {name: found for name, found in manifest.items() if isinstance(found, str)}
         files = [file for shard in manifest["shards"] for file in (shard, shard["index"])]
         return {file["name"]: file["sha256"] for file in files}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
 def _stamps(output: Path) -> dict[str, list[int]]:
-    """Size and time of every file by which an output is identified; a file that is gone has none."""
-    if output.is_file():
-        files = {"": output}
-    elif (output / MANIFEST).is_file():
-        files = {name: output / name for name in (MANIFEST, *_listed(output))}
-    else:
-        files = {file.relative_to(output).as_posix(): file for file in _files(output)}
-    facts = {name: file.stat() for name, file in files.items() if file.is_file()}
+    """Return size and time of every file by which an output is identified; a file that is gone has none."""
+    facts = {name: file.stat() for name, file in _files(output).items() if file.is_file()}
     return {name: [fact.st_size, fact.st_mtime_ns] for name, fact in facts.items()}
 
 
-def _why_not_as_made(output: Path, known: dict[str, Any]) -> str | None:
-    """How an output differs from what was written; None: not at all. Files that were only copied are looked into."""
+def _change_on_disk(output: Path, known: dict[str, Any]) -> str | None:
+    """Return how an output differs from what was written; None: not at all. Files with another stamp are read."""
     stamps = _stamps(output)
     if stamps == known["stamps"]:
         return None
     touched = [name for name in {**known["stamps"], **stamps} if stamps.get(name) != known["stamps"].get(name)]
-    gone = [name for name in touched if name not in stamps]
-    if gone:
+    if gone := [name for name in touched if name not in stamps]:
         return f"{gone[0]} of it is gone"
-    sums = _listed(output)
+    sums = _checksums(output)
     damaged = [name for name in touched if name in sums and sha256_file(output / name) != sums[name]]
     if damaged or content_digest(output) != known["content"]:
         name = (damaged or [name for name in touched if name] or [output.name])[0]
@@ -317,7 +285,7 @@ def _why_not_as_made(output: Path, known: dict[str, Any]) -> str | None:
 
 
 def remembered(record: Path, key: Any, compute: Callable[[], str]) -> str:
-    """The value of `compute` for this JSON-able key, kept in the file `record`: computed again for another key."""
+    """Return the value of `compute` for this JSON-able key, kept in the file `record`: one value, of the last key."""
     wanted = digest(key)
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
@@ -326,6 +294,5 @@ def remembered(record: Path, key: Any, compute: Callable[[], str]) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there, or not whole
     value = compute()
-    record.parent.mkdir(parents=True, exist_ok=True)
     write_json(record, {"key": wanted, "value": value})
     return value

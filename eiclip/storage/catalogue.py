@@ -5,7 +5,6 @@ It is rebuilt beside its place and renamed into it, so that analysts can keep it
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
-import fcntl
 import glob
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 from eiclip.errors import EiclipError
 from eiclip.storage.files import whole_file
 from eiclip.storage.lake import RECORDS, VIEWS, Lake
+from eiclip.storage.lock import exclusive
 from eiclip.storage.sql import read_sql
 
 CATALOGUE = "eiclip.duckdb"
@@ -27,17 +27,15 @@ STORAGE_VERSION = "v1.0.0"
 def refresh_catalogue(lake: Lake) -> Path:
     """Rebuild `eiclip.duckdb`: one view per table that has files, in the place of the old one at once."""
     catalogue = lake.home / CATALOGUE
-    lake.home.mkdir(parents=True, exist_ok=True)
-    with (lake.home / ".catalogue.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with whole_file(catalogue) as temporary, duckdb.connect() as connection:
-            connection.execute(f"ATTACH '{_quoted(temporary)}' AS catalogue (STORAGE_VERSION '{STORAGE_VERSION}')")
-            connection.execute("USE catalogue")
-            for table in lake.tables():
-                for statement in _views(lake, table):
-                    connection.execute(statement)
-            connection.execute("USE memory")
-            connection.execute("DETACH catalogue")
+    lock = exclusive(lake.home / ".catalogue.lock")
+    with lock, whole_file(catalogue) as temporary, duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{_quoted(temporary)}' AS catalogue (STORAGE_VERSION '{STORAGE_VERSION}')")
+        connection.execute("USE catalogue")
+        for table in lake.tables():
+            for statement in _views(lake, table):
+                connection.execute(statement)
+        connection.execute("USE memory")
+        connection.execute("DETACH catalogue")
     return catalogue
 
 

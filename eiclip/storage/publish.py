@@ -4,28 +4,28 @@ The order is what keeps readers safe: content first, the manifest after it, what
 file that would be written over takes the old manifest away first, so that no manifest ever names other content.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fsspec import AbstractFileSystem
-
-from eiclip.errors import CorruptOutputError, EiclipError
+from eiclip.errors import CorruptOutputError
 from eiclip.storage.cache import MANIFEST
 from eiclip.storage.files import sha256_file, whole_file, whole_folder
-from eiclip.storage.locations import TRANSFERS_AT_ONCE, local_path
-from eiclip.storage.remote import file_system, reading, safe_name, shown
+from eiclip.storage.locations import local_path
+from eiclip.storage.remote import at_once, file_system, reaching, safe_name, shown
 
-_UNFINISHED = ".unfinished"
-_PIECE = 2**20
+UNFINISHED = f"{MANIFEST}.unfinished"
+"""Lists the names that an upload under way, or an interrupted one, may have left."""
+
+Shard = dict[str, Any]
+"""A file as a manifest lists it: its name, size and checksum."""
 
 
-def publish_folder(folder: Path, place: str, manifest: str = MANIFEST) -> int:
+def publish_folder(folder: Path, place: str) -> int:
     """Upload the files that a folder's manifest lists, and the manifest last; returns how many were uploaded.
 
     What is there already with the same content is left alone: by the manifest there, or, where it lists no such file
@@ -37,35 +37,36 @@ def publish_folder(folder: Path, place: str, manifest: str = MANIFEST) -> int:
         EiclipError: the place cannot be written.
         SettingsError: the protocol's package is not installed.
     """
-    content = _read(folder / manifest)
-    shards = _listed(content, folder / manifest)
-    there = _Place(place)
     try:
-        old = there.shards(manifest)
-        kept = {name for name, shard in shards.items() if there.has(name, shard, old.get(name))}
-        todo = [name for name in shards if name not in kept]
+        content = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise CorruptOutputError(f"{folder / MANIFEST}: {error}; materialise the shards first") from error
+    shards = _listed(content, folder / MANIFEST)
+    there = _Place(place)
+    with reaching(place, writing=True):
+        published, unfinished = there.read(MANIFEST), there.read(UNFINISHED)
+        old = _listed_if_any(published, place)
+        todo = [name for name, shard in shards.items() if not there.has(name, shard, old.get(name))]
         for name in todo:
             _check(folder / name, shards[name], "materialise the shards again")
-        ours = set(old) | there.unfinished(manifest)
-        if todo or there.read(manifest) != content:
-            there.write(f"{manifest}{_UNFINISHED}", json.dumps(sorted(ours | set(shards))).encode())
+        ours = set(old) | _names(unfinished, place)
+        if todo or published != content:
+            unfinished = json.dumps(sorted(ours | set(shards))).encode()
+            there.write(UNFINISHED, unfinished)
             if any(name in old for name in todo):
-                there.remove(manifest)
-            _at_once(lambda name: there.upload(folder / name, name), todo)
-            there.write(manifest, content)
-        there.clear(manifest, ours - set(shards))
-    except EiclipError:
-        raise
-    except Exception as error:  # every protocol's package has its own kinds
-        what = f"{type(error).__name__}: {error}".replace(place, shown(place))[:300]
-        raise EiclipError(f"{shown(place)}: cannot be written ({what}); check the address and your access") from error
+                there.remove(MANIFEST)
+            at_once(lambda name: there.write(name, folder / name), todo)
+            there.write(MANIFEST, content)
+        at_once(there.remove, ours - set(shards))
+        if unfinished is not None:
+            there.remove(UNFINISHED)
     return len(todo)
 
 
-def fetch_folder(place: str, folder: Path, manifest: str = MANIFEST) -> int:
+def fetch_folder(place: str, folder: Path) -> int:
     """Fetch a published folder, whole or not at all, every file checked; returns how many files were fetched.
 
-    Files of the old `folder` with the same content are taken over.
+    Files of the old `folder` with the same content are kept.
 
     Raises:
         RawDataError: nothing was published there, or it cannot be read.
@@ -73,13 +74,18 @@ def fetch_folder(place: str, folder: Path, manifest: str = MANIFEST) -> int:
         SettingsError: the protocol's package is not installed.
     """
     there = _Place(place)
-    with reading(place):
-        content: bytes = there.system.cat_file(there.path(manifest))
-        shards = _listed(content, f"{shown(place)}/{manifest}")
-        with whole_folder(folder) as part:
-            todo = [name for name in shards if not _taken_over(folder / name, shards[name], part / name)]
-            _at_once(lambda name: there.download(name, shards[name], part / name), todo)
-            (part / manifest).write_bytes(content)
+    with reaching(place), whole_folder(folder) as part:
+        content: bytes = there.system.cat_file(there.path(MANIFEST))
+        shards = _listed(content, f"{shown(place)}/{MANIFEST}")
+        todo = []
+        for name, shard in shards.items():
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            if _matches(folder / name, shard):
+                os.link(folder / name, part / name)
+            else:
+                todo.append(name)
+        at_once(lambda name: there.download(name, shards[name], part / name), todo)
+        (part / MANIFEST).write_bytes(content)
     return len(todo)
 
 
@@ -89,7 +95,6 @@ class _Place:
     def __init__(self, place: str) -> None:
         self.place = place
         self.system, self.root = file_system(place)
-        self.local = local_path(place)
 
     def path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{safe_name(name, self.place)}"
@@ -101,78 +106,43 @@ class _Place:
             return None
         return content
 
-    def shards(self, manifest: str) -> dict[str, dict[str, Any]]:
-        """What the manifest there lists; nothing where there is none or it is no manifest."""
-        try:
-            return _listed(self.read(manifest) or b"", shown(self.place))
-        except CorruptOutputError:
-            return {}
-
-    def unfinished(self, manifest: str) -> set[str]:
-        """Names that an interrupted upload may have left."""
-        try:
-            return {
-                safe_name(str(name), self.place) for name in json.loads(self.read(f"{manifest}{_UNFINISHED}") or b"[]")
-            }
-        except ValueError:
-            return set()
-
-    def has(self, name: str, shard: dict[str, Any], listed: dict[str, Any] | None) -> bool:
-        """Whether the file is there with the shard's content."""
-        try:
-            size = self.system.info(self.path(name))["size"]
-        except FileNotFoundError:
-            return False
-        if size != shard["bytes"] or (listed and listed["sha256"] != shard["sha256"]):
-            return False
-        return listed is not None or _sha256(self.system, self.path(name)) == shard["sha256"]
-
-    def upload(self, file: Path, name: str) -> None:
-        if self.local is None:
-            self.system.put_file(str(file), self.path(name))
-            return
-        with whole_file(Path(self.path(name))) as temporary:
-            shutil.copyfile(file, temporary)
-
-    def download(self, name: str, shard: dict[str, Any], file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    def download(self, name: str, shard: Shard, file: Path) -> None:
         self.system.get_file(self.path(name), str(file))
         _check(file, shard, f"publish {shown(self.place)} again, or try again if that is under way")
 
-    def write(self, name: str, content: bytes) -> None:
-        if self.local is None:
+    def has(self, name: str, shard: Shard, listed: Shard | None) -> bool:
+        """Whether the file is there with the shard's content."""
+        try:
+            if self.system.info(self.path(name))["size"] != shard["bytes"]:
+                return False
+        except FileNotFoundError:
+            return False
+        if listed is not None:
+            return bool(listed["sha256"] == shard["sha256"])
+        with self.system.open(self.path(name), "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == shard["sha256"]
+
+    def write(self, name: str, content: bytes | Path) -> None:
+        """Write bytes, or a copy of a file: whole or not at all, as object stores do by themselves."""
+        if local_path(self.place) is not None:
+            with whole_file(Path(self.path(name))) as temporary:
+                shutil.copyfile(content, temporary) if isinstance(content, Path) else temporary.write_bytes(content)
+        elif isinstance(content, Path):
+            self.system.put_file(str(content), self.path(name))
+        else:
             self.system.pipe_file(self.path(name), content)
-            return
-        with whole_file(Path(self.path(name))) as temporary:
-            temporary.write_bytes(content)
 
     def remove(self, name: str) -> None:
-        try:
+        with contextlib.suppress(FileNotFoundError):
             self.system.rm_file(self.path(name))
-        except FileNotFoundError:
-            return
-
-    def clear(self, manifest: str, names: set[str]) -> None:
-        """Remove what is no longer listed, then the note of an upload under way."""
-        _at_once(self.remove, names)
-        if self.read(f"{manifest}{_UNFINISHED}") is not None:
-            self.remove(f"{manifest}{_UNFINISHED}")
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CorruptOutputError(f"{path}: {error}; materialise the shards first") from error
-
-
-def _listed(content: bytes, where: object) -> dict[str, dict[str, Any]]:
-    """The files that a manifest lists, by name: shards, and the index of each that has one."""
+def _listed(content: bytes, where: object) -> dict[str, Shard]:
+    """Return the files that a manifest lists, by name: shards, and the index of each that has one."""
     try:
         listed = [file for shard in json.loads(content)["shards"] for file in (shard, shard.get("index")) if file]
-        shards = {str(file["name"]): file for file in listed}
+        shards = {safe_name(str(file["name"]), str(where)): file for file in listed}
         for name, shard in shards.items():
-            safe_name(name, str(where))
             if not (isinstance(shard["bytes"], int) and isinstance(shard["sha256"], str)):
                 raise ValueError(f"{name}: no size or no checksum")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -180,27 +150,24 @@ def _listed(content: bytes, where: object) -> dict[str, dict[str, Any]]:
     return shards
 
 
-def _check(file: Path, shard: dict[str, Any], way_out: str) -> None:
-    if not file.is_file() or file.stat().st_size != shard["bytes"] or sha256_file(file) != shard["sha256"]:
+def _listed_if_any(content: bytes | None, place: str) -> dict[str, Shard]:
+    try:
+        return _listed(content or b"", shown(place))
+    except CorruptOutputError:
+        return {}
+
+
+def _names(unfinished: bytes | None, place: str) -> set[str]:
+    try:
+        return {safe_name(str(name), place) for name in json.loads(unfinished or b"[]")}
+    except ValueError:
+        return set()
+
+
+def _matches(file: Path, shard: Shard) -> bool:
+    return file.is_file() and file.stat().st_size == shard["bytes"] and sha256_file(file) == shard["sha256"]
+
+
+def _check(file: Path, shard: Shard, way_out: str) -> None:
+    if not _matches(file, shard):
         raise CorruptOutputError(f"{file}: not what its manifest says; {way_out}")
-
-
-def _taken_over(old: Path, shard: dict[str, Any], new: Path) -> bool:
-    if not old.is_file() or old.stat().st_size != shard["bytes"] or sha256_file(old) != shard["sha256"]:
-        return False
-    new.parent.mkdir(parents=True, exist_ok=True)
-    os.link(old, new)
-    return True
-
-
-def _sha256(system: AbstractFileSystem, path: str) -> str:
-    found = hashlib.sha256()
-    with system.open(path, "rb") as stream:
-        while piece := stream.read(_PIECE):
-            found.update(piece)
-    return found.hexdigest()
-
-
-def _at_once(work: Callable[[str], None], names: Iterable[str]) -> None:
-    with ThreadPoolExecutor(TRANSFERS_AT_ONCE) as pool:
-        list(pool.map(work, names))

@@ -1,18 +1,17 @@
-"""Processes that do not outlive the one that started them: the kernel's parent-death signal, and a look at /proc.
+"""Processes that do not outlive the one that started them, and those below a process.
 
-Linux; elsewhere what is asked of the kernel is left out, and no process is found.
+What is asked of the kernel (its parent-death signal, orphans) is asked on Linux alone.
 """
 
 import ctypes
 import os
 import signal
 import sys
-from collections import defaultdict
-from pathlib import Path
+
+import psutil
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-PROC = Path("/proc")
 
 
 def die_with_parent(number: signal.Signals = signal.SIGKILL, parent: int | None = None) -> None:
@@ -22,8 +21,8 @@ def die_with_parent(number: signal.Signals = signal.SIGKILL, parent: int | None 
     started this process.
 
     Args:
-        number: what is sent. SIGKILL cannot be caught: nothing stays behind, not even of a process that hangs.
-        parent: whose child this process should be: where it is not any more, `number` is raised at once.
+        number: the signal. SIGKILL cannot be caught: nothing stays behind, not even of a process that hangs.
+        parent: whose child this process should be: where it no longer is, `number` is raised at once.
     """
     _prctl(PR_SET_PDEATHSIG, number)
     if sys.platform == "linux" and parent is not None and os.getppid() != parent:
@@ -40,34 +39,18 @@ def _prctl(option: int, argument: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, argument, 0, 0, 0)
 
 
-def started_at(pid: int) -> float | None:
-    """When a process of this machine started (seconds since the epoch); None: it has ended, or never was.
-
-    The number of a process is given to another some time after it has ended: ask when, too.
-    """
-    fields = _stat(pid)
-    if fields is None or fields[0] in "ZX":
-        return None
-    boot = next(line.split()[1] for line in (PROC / "stat").read_text().splitlines() if line.startswith("btime"))
-    return float(boot) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes below one that have not ended: its children, then theirs, and so on."""
-    children = defaultdict(list)
-    for entry in os.listdir(PROC) if PROC.is_dir() else []:  # noqa: PTH208 - hundreds of names, no need of paths
-        fields = _stat(int(entry)) if entry.isdigit() else None
-        if fields is not None and fields[0] not in "ZX":
-            children[int(fields[1])].append(int(entry))
-    found = children[pid].copy()
-    for child in found:
-        found += children[child]
-    return found
-
-
-def _stat(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat after the process's name: state, parent, ...; None: there is no such process."""
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process is gone, or a zombie: ended, but not yet waited for by its parent."""
     try:
-        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
+        return process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """Return the processes below one that have not ended: its children, their children, and so on."""
+    try:
+        below = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [process for process in below if not has_ended(process)]

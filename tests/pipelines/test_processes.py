@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 
 from assets import training as training_assets
@@ -19,7 +20,7 @@ from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import load_settings
 from eiclip.settings.training import HardwareSettings
 from eiclip.storage.home import Paths
-from eiclip.system.processes import descendants, started_at
+from eiclip.system.processes import descendants, has_ended
 from eiclip.train.job import TrainJob
 from pipelines.factory import build, gpu_pool
 from pipelines.launch import GRACE
@@ -54,11 +55,11 @@ class Tree:
     """A step and what it has started, from the top: step, launcher, torchrun, trainer, loader."""
 
     step: subprocess.Popen
-    pids: list[int]
-    starts: dict[int, float]
+    processes: list[psutil.Process]
 
-    def left(self) -> set[int]:
-        return {pid for pid, start in self.starts.items() if abs((started_at(pid) or 0) - start) < 1}
+    def left(self) -> list[psutil.Process]:
+        """Those that have not ended, but for the step itself."""
+        return [process for process in self.processes[1:] if process.is_running() and not has_ended(process)]
 
 
 def until(condition, seconds):
@@ -86,16 +87,14 @@ def grow(tmp_path):
         step, started = grown[number]
         until(started.exists, 60)
         until(lambda: len(descendants(step.pid)) >= 4, 20)
-        pids = [step.pid, *descendants(step.pid)]
-        starts = {pid: started_at(pid) for pid in pids}
-        grown[number] = (step, Tree(step, pids, starts))
+        grown[number] = (step, Tree(step, [psutil.Process(step.pid), *descendants(step.pid)]))
         return grown[number][1]
 
     yield start, ready
     for step, tree in grown:
-        for pid in tree.left() if isinstance(tree, Tree) else descendants(step.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for process in tree.left() if isinstance(tree, Tree) else descendants(step.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         step.kill()
         step.wait()
 
@@ -111,15 +110,15 @@ def test_whatever_is_killed_takes_the_rest_along_even_if_it_hangs(tmp_path, grow
     trees = [ready(number) for number in numbers]
     began = time.monotonic()
     for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        os.kill(trees[-1].pids[1], number)
+        trees[-1].processes[1].send_signal(number)
         time.sleep(0.1)
     for tree, (places, _) in zip(trees, cases, strict=True):
         for place in places:
-            os.kill(tree.pids[place], signal.SIGKILL)
-    until(lambda: not any(tree.left() - {tree.step.pid} for tree in trees[:2]), 5)
-    until(lambda: not trees[-1].left() - {trees[-1].step.pid}, GRACE + 4)
+            tree.processes[place].kill()
+    until(lambda: not any(tree.left() for tree in trees[:2]), 5)
+    until(lambda: not trees[-1].left(), GRACE + 4)
     assert time.monotonic() - began > GRACE - 1, "a trainer has its time to save"
-    until(lambda: not any(tree.left() - {tree.step.pid} for tree in trees), GRACE + 4 - time.monotonic() + began)
+    until(lambda: not any(tree.left() for tree in trees), GRACE + 4 - time.monotonic() + began)
     for tree in trees:
         tree.step.wait(5)
 
@@ -186,13 +185,12 @@ def test_a_trainer_that_is_killed_is_tried_again_and_goes_on(tmp_path, monkeypat
 
 
 KILLER = """
-import os, pathlib, signal, sys, time
+import pathlib, sys, time
 from eiclip.system.processes import descendants
 while not list(pathlib.Path(sys.argv[1]).glob("model.resume/*/step-*")):
     time.sleep(0.005)
-lines = {p: pathlib.Path(f"/proc/{p}/cmdline").read_bytes() for p in descendants(int(sys.argv[2]))}
-trainers = [p for p, line in lines.items() if b"pipelines.trainer" in line]
-os.kill(trainers[-1], signal.SIGKILL)
+trainers = [p for p in descendants(int(sys.argv[2])) if "pipelines.trainer" in p.cmdline()]
+trainers[-1].kill()
 """
 
 

@@ -115,7 +115,7 @@ def test_run_monitoring_is_told_of_a_dead_process_and_of_one_with_its_number(ins
     assert launcher.supports_check_run_worker_health
     run, process = start(holds=False)
     assert launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
-    assert not Worker(process.pid, time.time() - 3600).alive, "noted before this process began: another one"
+    assert not Worker(process.pid, time.time() - 3600).process(), "noted before this process began: another one"
     end(process)
     assert launcher.check_run_worker_health(run).status == WorkerStatus.FAILED
     assert [dead.run_id for dead in dead_runs(instance)] == [run.run_id]

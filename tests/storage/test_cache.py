@@ -301,26 +301,3 @@ def test_code_edited_while_an_output_is_made_makes_it_again(tmp_path, monkeypatc
         assert not made.reused
     assert made.reason == "its code was edited while it ran: eiclip/a.py"
     assert make_once(output, {"code": version}, dict).reused
-
-
-def earlier_record(output, inputs, content=None):
-    known = {"inputs_digest": "x", "content": content or content_digest(output), "seconds": 9.5, "facts": {"steps": 3}}
-    output.with_name(f"{output.name}.made.json").write_text(json.dumps(known | {"inputs": inputs}))
-
-
-def test_what_an_earlier_version_made_of_the_same_is_taken_over(tmp_path):
-    output = fill(tmp_path / "model", weights="1")
-    earlier_record(output, {"seed": 1})
-    made = make_once(output, {"seed": 1}, dict, earlier=lambda recorded: recorded == {"seed": 1})
-    assert (made.reused, made.facts, made.seconds) == (True, {"steps": 3}, 9.5)
-    assert make_once(output, {"seed": 1}, dict).reused
-
-
-@pytest.mark.parametrize("why", ["not the same", "edited", "no hook"])
-def test_what_is_not_the_same_is_not_taken_over(tmp_path, why):
-    output = fill(tmp_path / "model", weights="1")
-    earlier_record(output, {"seed": 1}, content="other" if why == "edited" else None)
-    hook = None if why == "no hook" else lambda recorded: why == "edited"
-    made = make_once(output, {"seed": 1}, lambda: fill(output, weights="2") and {}, earlier=hook)
-    assert not made.reused
-    assert made.reason == "its record is of another version of this project (format 1, here 2)"

@@ -15,7 +15,7 @@ from eiclip.storage.definitions import PROJECT
 
 
 def forget_all():
-    for cached in (versions._version, definitions.names, versions._sql_digest):
+    for cached in (versions._version, definitions.names, versions._file_digest):
         cached.cache_clear()
     definitions.MODULES.clear()
 
