@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eiclip.model.variants import compose_text, get_variant
-from eiclip.shards.index import read_index
-from eiclip.shards.read import read_manifest
+from eiclip.shards.read import read_index, read_manifest
 from eiclip.train.job import TrainJob
 from eiclip.train.key import training_settings, training_sources
 
