@@ -6,6 +6,7 @@ Photos are left out of the pass over the rows, and read later, a row group at a 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +24,25 @@ _BUFFER = 2**20  # bytes; without a buffer a whole column of a row group is held
 _UNREADABLE = (ValueError, OverflowError, KeyError, pa.ArrowException)
 
 
-class EmbeddedPhoto:
-    """The cell of a photo that the table itself holds; `ParquetTable.photos` reads it."""
-
-
-EMBEDDED = EmbeddedPhoto()
+EMBEDDED = object()
+"""The cell of a photo that the table itself holds; `ParquetTable.photos` reads it."""
 
 
 def missing_column(path: Path, name: str, held: Sequence[str]) -> RawDataError:
-    """The error for a column that a file lacks."""
+    """Return the error for a column that a file lacks."""
     return RawDataError(
         f"{path}: no column {name!r}; it has {', '.join(map(repr, held)) or 'none'}. "
         "Name the column that holds it under the dataset's `columns`"
     )
 
 
+@dataclass(frozen=True)
 class ParquetTable:
     """One Parquet file, of which only the wanted columns are read."""
 
-    def __init__(self, path: Path, columns: Sequence[str], photo: str) -> None:
-        self.path = path
-        self.columns = tuple(columns)
-        self.photo = photo
+    path: Path
+    columns: Sequence[str]
+    photo: str
 
     def check(self) -> None:
         """Raise RawDataError where a wanted column is absent, there twice, or cannot hold photos."""
@@ -86,25 +84,22 @@ class ParquetTable:
             self._embedded(file)
             first = 0
             for group in range(file.metadata.num_row_groups):
-                last = first + file.metadata.row_group(group).num_rows
-                asked = rows[bisect_left(rows, first) : bisect_left(rows, last)]
-                if asked:
-                    yield from self._group_photos(file, group, [row - first for row in asked])
-                first = last
+                end = first + file.metadata.row_group(group).num_rows
+                if asked := _within(rows, first, end):
+                    yield from self._group_photos(file, group, first, asked)
+                first = end
 
-    def _group_photos(self, file: pq.ParquetFile, group: int, asked: Sequence[int]) -> Iterator[Any]:
-        first = done = 0
+    def _group_photos(self, file: pq.ParquetFile, group: int, first: int, asked: Sequence[int]) -> Iterator[Any]:
         for batch in file.iter_batches(PHOTO_BATCH_ROWS, [group], [self.photo], use_threads=False):
-            while done < len(asked) and asked[done] < first + batch.num_rows:
-                yield _cell(batch.column(self.photo)[asked[done] - first])
-                done += 1
-            if done == len(asked):
+            end = first + batch.num_rows
+            yield from (_cell(batch.column(self.photo)[row - first]) for row in _within(asked, first, end))
+            if asked[-1] < end:
                 return
-            first += batch.num_rows
+            first = end
         raise self._damaged("it holds other rows than it declares")
 
     def _embedded(self, file: pq.ParquetFile) -> bool:
-        """Whether the photo's column holds bytes; checks the columns."""
+        """Check the columns, and return whether the photo's holds bytes."""
         schema = file.schema_arrow
         for name in (*self.columns, self.photo):
             if name not in schema.names:
@@ -128,6 +123,11 @@ class ParquetTable:
 
     def _damaged(self, how: str) -> RawDataError:
         return RawDataError(f"{self.path}: damaged or cut short ({how}); fetch it again from where it came")
+
+
+def _within(rows: Sequence[int], first: int, end: int) -> Sequence[int]:
+    """Return those of `rows`, which rise, from `first` and before `end`."""
+    return rows[bisect_left(rows, first) : bisect_left(rows, end)]
 
 
 def _is_binary(kind: pa.DataType) -> bool:
