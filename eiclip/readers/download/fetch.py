@@ -86,8 +86,14 @@ async def _follow(client: httpx.AsyncClient, url: str, max_bytes: int) -> Body:
     request = client.build_request("GET", url)
     visited: set[str] = set()
     for _ in range(MAX_REDIRECTS + 1):
-        _check(request.url)
-        visited.add(str(request.url))
+        place = str(request.url)
+        if place in visited:
+            raise FetchError(f"redirect loop: {shown(place)}", Retry.NEVER)
+        if request.url.scheme not in {"http", "https"} or not request.url.host:
+            raise FetchError(f"not an http(s) URL: {shown(place)}", Retry.NEVER)
+        if request.url.port is not None and not 0 < request.url.port < 65536:
+            raise FetchError(f"no such port: {shown(place)}", Retry.NEVER)
+        visited.add(place)
         response = await client.send(request, stream=True, follow_redirects=False)
         try:
             if response.next_request is None:
@@ -95,23 +101,18 @@ async def _follow(client: httpx.AsyncClient, url: str, max_bytes: int) -> Body:
         finally:
             await response.aclose()
         request = response.next_request
-        if str(request.url) in visited:
-            raise FetchError(f"redirect loop: {shown(str(request.url))}", Retry.NEVER)
     raise FetchError(f"over {MAX_REDIRECTS} redirects: {shown(url)}", Retry.NEVER)
 
 
-def _check(url: httpx.URL) -> None:
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise FetchError(f"not an http(s) URL: {shown(str(url))}", Retry.NEVER)
-    if url.port is not None and not 0 < url.port < 65536:
-        raise FetchError(f"no such port: {shown(str(url))}", Retry.NEVER)
-
-
 async def _body(response: httpx.Response, max_bytes: int) -> Body:
-    url = shown(str(response.url))
-    _check_head(response, url)
-    declared = response.headers.get("content-length")
-    content = bytearray()
+    url, status = shown(str(response.url)), response.status_code
+    if status != 200:
+        retry = Retry.SOON if status in {408, 425, 429} or status >= 500 else Retry.NEVER
+        raise FetchError(f"HTTP {status} from {url}", retry, _retry_after(response))
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise FetchError(f"content encoding {encoding[:20]!r}, not asked for: {url}", Retry.NEVER)
+    declared, content = response.headers.get("content-length"), bytearray()
     if declared is None or int(declared) <= max_bytes:
         async for chunk in response.aiter_raw():
             content += chunk
@@ -123,18 +124,8 @@ async def _body(response: httpx.Response, max_bytes: int) -> Body:
     raise FetchError(f"over {max_bytes:,} bytes: {url}", Retry.NEVER)
 
 
-def _check_head(response: httpx.Response, url: str) -> None:
-    status = response.status_code
-    if status != 200:
-        retry = Retry.SOON if status in {408, 425, 429} or status >= 500 else Retry.NEVER
-        raise FetchError(f"HTTP {status} from {url}", retry, _retry_after(response))
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"", "identity"}:
-        raise FetchError(f"content encoding {encoding[:20]!r}, not asked for: {url}", Retry.NEVER)
-
-
 def _retry_after(response: httpx.Response) -> float:
-    """Seconds to wait that a response asks for, as a number or as a date; 0 where it asks for none."""
+    """Return the seconds to wait that a response asks for, as a number or as a date; 0 where it asks for none."""
     value = response.headers.get("retry-after", "").strip()
     if re.fullmatch("[0-9]{1,9}", value):
         return float(value)

@@ -21,15 +21,11 @@ from eiclip.readers.photo_files import MAX_FILE_BYTES, PhotoFolder, decode_rgb
 from eiclip.settings.load import DownloadSettings
 from eiclip.storage.files import digest, whole_file
 
-BACKOFF_SECONDS = 0.5
-"""Wait before the second try; it doubles with each further one."""
+BACKOFF_SECONDS = 0.5  # before the second try; it doubles with each further one
 MAX_BACKOFF_SECONDS = 30.0
-MAX_RETRY_AFTER_SECONDS = 60.0
-"""The longest wait that a server may ask for."""
+MAX_RETRY_AFTER_SECONDS = 60.0  # the longest wait that a server may ask for
 FAILURES_NAME = "failed_downloads.jsonl"
-SAVE_EVERY = 200
-"""Failures between two writings of the file, at least; a quarter of those it holds where that is more."""
-
+SAVE_EVERY = 200  # failures between two writings of the file; a quarter of those it holds where that is more
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _HTML = re.compile(rb"\s*<(!doctype|html|head|body|!--|\?xml)", re.IGNORECASE)
 

@@ -14,9 +14,7 @@ from collections.abc import Iterable
 import httpcore
 import httpx
 
-CONNECT_SECONDS = 5.0
-"""Given to one of a host's addresses before the next is tried."""
-
+CONNECT_SECONDS = 5.0  # given to one of a host's addresses before the next is tried
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 

@@ -21,6 +21,9 @@ MAGIC = b"PAR1"
 BATCH_ROWS = 1000
 PHOTO_BATCH_ROWS = 16  # photos have megabytes
 _BUFFER = 2**20  # bytes; without a buffer a whole column of a row group is held
+_HOLDS_BYTES = (
+    types.is_struct, types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view
+)  # fmt: skip
 _UNREADABLE = (ValueError, OverflowError, KeyError, pa.ArrowException)
 
 
@@ -111,7 +114,7 @@ class ParquetTable:
             raise RawDataError(f"{self.path}: column {self.photo!r} is {kind}; give every photo a row of its own")
         if types.is_struct(kind) and "bytes" not in [field.name for field in kind]:
             raise RawDataError(f"{self.path}: column {self.photo!r} is {kind}; a struct needs a field 'bytes'")
-        return bool(types.is_struct(kind) or _is_binary(kind))
+        return any(test(kind) for test in _HOLDS_BYTES)
 
     @contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:
@@ -128,11 +131,6 @@ class ParquetTable:
 def _within(rows: Sequence[int], first: int, end: int) -> Sequence[int]:
     """Return those of `rows`, which rise, from `first` and before `end`."""
     return rows[bisect_left(rows, first) : bisect_left(rows, end)]
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    tests = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
-    return any(test(kind) for test in tests)
 
 
 def _cells(column: pa.Array) -> list[Any]:
