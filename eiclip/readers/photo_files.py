@@ -4,6 +4,7 @@ Photos come from the web, so they are taken as hostile: only three formats are t
 against a cap before a pixel is decoded, and only names that a listing of the folder gave are ever opened.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -36,16 +37,23 @@ class PhotoFolder:
     @cached_property
     def names(self) -> dict[str, str]:
         """Stem -> file name, the preferred extension where there are several. Raises RawDataError."""
-        found: dict[str, str] = {}
-        for file in self._files():
-            held = found.get(file.stem)
-            if held is None or _rank(file.name) < _rank(held):
-                found[file.stem] = file.name
-        return found
+        try:
+            # is_file keeps pipes and devices out, which would hang the reader.
+            photos = (file for file in self.folder.iterdir() if _rank(file.name) < len(EXTENSIONS) and file.is_file())
+            names = [file.name for file in photos if not file.is_symlink() or self._is_within(file)]
+        except OSError as error:
+            way_out = "set the dataset's images to the folder of <id>.jpg"
+            raise RawDataError(f"{self.folder}: cannot list the photos ({error.strerror}); {way_out}") from error
+        names.sort(key=lambda name: (_rank(name), name), reverse=True)
+        return {Path(name).stem: name for name in names}
+
+    def _is_within(self, link: Path) -> bool:
+        """Return whether a link stays in the folder: an archive could bring along one that does not."""
+        return Path(os.path.realpath(link)).is_relative_to(os.path.realpath(self.folder))
 
     def fingerprint(self, stems: Sequence[str]) -> str:
         """Digest of the names, sizes and times of these photos; a missing one counts as such. Raises RawDataError."""
-        facts: list[tuple[str, int, int]] = []
+        facts = []
         for stem in stems:
             name = self.names.get(stem)
             stat = None if name is None else (self.folder / name).stat()
@@ -53,36 +61,21 @@ class PhotoFolder:
         return digest(facts)
 
     def examine(self, stems: Iterable[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
-        """Facts of the photos of these stems, or what is wrong, in their order. Raises RawDataError: no folder."""
+        """Yield facts of the photos of these stems, or what is wrong, in their order. Raises RawDataError."""
         for stem in stems:
             try:
                 yield self.check(stem)
             except UnusablePhotoError as error:
                 yield error
 
-    def _files(self) -> Iterator[Path]:
-        try:
-            # is_file keeps pipes and devices out, which would hang the reader.
-            named = (file for file in self.folder.iterdir() if _rank(file.name) < len(EXTENSIONS))
-            yield from (file for file in named if file.is_file() and not self._leads_out(file))
-        except OSError as error:
-            way_out = "set the dataset's images to the folder of <id>.jpg"
-            raise RawDataError(f"{self.folder}: cannot list the photos ({error.strerror}); {way_out}") from error
-
-    def _leads_out(self, file: Path) -> bool:
-        """Whether a file is a link to a place outside the folder: an archive could bring one along."""
-        return file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(self.folder))
-
-    def _candidates(self, stem: str) -> Iterator[Path]:
-        return (self.folder / f"{stem}{extension}" for extension in EXTENSIONS)
-
     def check(self, stem: str) -> PhotoFacts:
         """Return the facts of the photo of that stem, having decoded it in full. Raises UnusablePhotoError."""
         name = self.names.get(stem)
         if name is None:
-            linked = next((file for file in self._candidates(stem) if file.is_symlink()), None)
-            if linked is not None:
-                raise UnusablePhotoError(f"photo outside the folder: {self.name}/{linked.name} is a link to elsewhere")
+            for candidate in (self.folder / f"{stem}{extension}" for extension in EXTENSIONS):
+                if candidate.is_symlink():
+                    where = f"{self.name}/{candidate.name}"
+                    raise UnusablePhotoError(f"photo outside the folder: {where} is a link to elsewhere")
             raise UnusablePhotoError(f"photo missing: {self.name}/{stem}.jpg")
         ref = f"{self.name}/{name}"
         return photo_facts(photo_bytes(self.folder / name, ref), ref)
@@ -118,11 +111,16 @@ def decode_rgb(content: bytes, ref: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about size, where our own cap is stricter, and about metadata
-            photo = Image.open(io.BytesIO(content), formats=FORMATS)
+            photo: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
             if photo.width * photo.height > MAX_PIXELS:
                 raise UnusablePhotoError(f"photo too large: {ref} has {photo.width} x {photo.height} pixels")
             photo.load()
-            return _rgb(_upright(photo))
+            with contextlib.suppress(Exception):  # damaged EXIF does not make the pixels worse
+                photo = ImageOps.exif_transpose(photo)
+            if photo.has_transparency_data:  # a cut-out would turn black, its shops show it on white
+                photo = photo.convert("RGBA")
+                photo = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo)
+            return photo.convert("RGB")
     except (UnusablePhotoError, MemoryError):
         raise
     except Image.DecompressionBombError as error:  # Pillow's own cap comes first for the largest
@@ -131,20 +129,6 @@ def decode_rgb(content: bytes, ref: str) -> Image.Image:
         raise UnusablePhotoError(f"unreadable photo: {ref} is not a JPEG, PNG or WEBP") from error
     except Exception as error:  # on damaged files Pillow raises nearly anything: OSError, SyntaxError, struct.error
         raise UnusablePhotoError(f"unreadable photo: {ref}: {error}") from error
-
-
-def _upright(photo: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(photo)
-    except Exception:  # damaged EXIF does not make the pixels worse
-        return photo
-
-
-def _rgb(photo: Image.Image) -> Image.Image:
-    if photo.has_transparency_data:  # a cut-out would turn black, its shops show it on white
-        photo = photo.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo).convert("RGB")
-    return photo.convert("RGB")
 
 
 def photo_bytes(path: Path, ref: str) -> bytes:

@@ -4,7 +4,6 @@ A part is so many raw rows of one raw file. Its photos are examined on their own
 any process; rows that a raw file gains later make new parts and leave the old ones as they are.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,12 +47,12 @@ class PhotoRow:
 
 
 def list_parts(records: list[Path], part_rows: int) -> list[str]:
-    """Names of a dataset's parts, in order, from its records."""
+    """Return the names of a dataset's parts, in order, from its records."""
     return [row[0] for row in _ask(records, read_sql("ingest/listing_parts"), {"part_rows": part_rows})]
 
 
 def part_rows_of(records: list[Path], part: str, part_rows: int) -> list[PhotoRow]:
-    """The listings of one part, in the raw order."""
+    """Return the listings of one part, in the raw order."""
     rows = _ask(records, read_sql("ingest/part_listings"), {"part": part, "part_rows": part_rows})
     return [PhotoRow(source, place, photo, tuple(urls or ())) for source, place, photo, urls in rows]
 
@@ -88,26 +87,18 @@ def write_photos(
     with whole_file(output) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for begin in range(0, len(rows), BATCH):
             batch = rows[begin : begin + BATCH]
-            found = [_described(row, facts, dataset, failures) for row, facts in _examined(batch, reader)]
+            facts = reader.examine([row.photo for row in batch])
+            found = [_entry(row, fact, dataset, failures) for row, fact in zip(batch, facts, strict=True)]
             usable += sum(entry["reason"] is None for entry in found)
             writer.write_table(pa.Table.from_pylist(found, schema=SCHEMA))
     return {"usable": usable, "unusable": len(rows) - usable}
 
 
-def _examined(rows: list[PhotoRow], reader: RawReader) -> Iterator[tuple[PhotoRow, PhotoFacts | UnusablePhotoError]]:
-    return zip(rows, reader.examine([row.photo for row in rows]), strict=True)
-
-
-def _described(
+def _entry(
     row: PhotoRow, facts: PhotoFacts | UnusablePhotoError, dataset: str, failures: dict[str, str]
 ) -> dict[str, Any]:
-    entry = {"dataset": dataset, "source": row.source, "place": row.place, "reason": None}
+    entry = {"dataset": dataset, "source": row.source, "place": row.place}
     if isinstance(facts, UnusablePhotoError):
         return entry | {"reason": failures.get(row.photo, str(facts))}
-    return entry | {
-        "photo": facts.photo,
-        "width": facts.width,
-        "height": facts.height,
-        "photo_sha256": facts.sha256,
-        "phash": facts.phash,
-    }
+    found = {"photo": facts.photo, "width": facts.width, "height": facts.height}
+    return entry | found | {"photo_sha256": facts.sha256, "phash": facts.phash, "reason": None}

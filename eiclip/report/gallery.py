@@ -161,7 +161,7 @@ def _wanted_samples(home: Path, dataset: str, rankings: Sequence[_Ranking], chos
         for ranking in rankings:
             wanted.update(ranking.images[image] for image in [*ranking.top(number), _right_photo(ranking, number)])
     shards = shard_paths(home / "shards" / dataset, "test")
-    return {sample.image_id: sample for sample in read_samples(shards) if sample.image_id in wanted}
+    return {sample.image_id: sample for sample in read_samples(shards, wanted)}
 
 
 def _right_photo(ranking: _Ranking, query: int) -> int:

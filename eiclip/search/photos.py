@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from eiclip.errors import CorruptOutputError, SettingsError
-from eiclip.shards import read_index, read_manifest
+from eiclip.shards import read_index, read_jpeg, read_manifest
 
 Place = tuple[Path, int, int]
 """A shard, and a JPEG's first byte in it and its length in bytes."""
@@ -30,13 +30,8 @@ class PhotoShelf:
         if product_id not in places:
             raise SettingsError(f"product {product_id!r}: no photo of it in {self.shards}")
         path, offset, length = places[product_id]
-        try:
-            with path.open("rb") as stream:
-                stream.seek(offset)
-                content = stream.read(length)
-        except OSError as error:
-            raise CorruptOutputError(f"{path}: {error}; materialise the shards again") from error
-        if len(content) != length or not content.startswith(b"\xff\xd8"):
+        content = read_jpeg(path, offset, length, product_id)
+        if not content.startswith(b"\xff\xd8"):
             raise CorruptOutputError(
                 f"{path}: no photo of {product_id!r} at byte {offset}; materialise the shards again"
             )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import simplejpeg
@@ -25,25 +24,18 @@ class Sample:
     jpeg: bytes = b""
 
     def pixels(self, size: int) -> np.ndarray:
-        """The photo as uint8 (size, size, 3), RGB.
-
-        Raises:
-            CorruptOutputError: the JPEG cannot be decoded.
-        """
+        """Return the photo as uint8 (size, size, 3), RGB. Raises CorruptOutputError where it cannot be decoded."""
         try:
-            photo = simplejpeg.decode_jpeg(self.jpeg, colorspace="RGB")
+            photo: np.ndarray = simplejpeg.decode_jpeg(self.jpeg, colorspace="RGB")
         except ValueError as error:
             raise CorruptOutputError(f"photo {self.image_id}: {error}; make the shards again") from error
         if photo.shape[:2] != (size, size):
             photo = np.asarray(fit_square(Image.fromarray(photo), size))
-        pixels: np.ndarray = photo
-        return pixels
+        return photo
 
 
 def fit_square(photo: Image.Image, size: int) -> Image.Image:
-    """The whole photo in a square of side `size`, bicubic, padded with white (a garment must not lose its hem)."""
-    if photo.size == (size, size):
-        return photo.convert("RGB")
+    """Return the whole photo in a square of side `size`, bicubic, padded with white (its hem must be seen)."""
     scale = size / max(photo.size)
     width, height = (max(1, round(side * scale)) for side in photo.size)
     resized = photo.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
@@ -53,7 +45,7 @@ def fit_square(photo: Image.Image, size: int) -> Image.Image:
 
 
 def encode_photo(photo: Image.Image | np.ndarray, size: int) -> bytes:
-    """JPEG bytes of the photo (an image, or pixels: uint8 (H, W, 3), RGB) at training resolution."""
+    """Return JPEG bytes of the photo (an image, or pixels: uint8 (H, W, 3), RGB) at training resolution."""
     if isinstance(photo, np.ndarray) and photo.shape[:2] != (size, size):
         photo = Image.fromarray(photo)
     pixels = photo if isinstance(photo, np.ndarray) else np.asarray(fit_square(photo, size))
@@ -63,16 +55,8 @@ def encode_photo(photo: Image.Image | np.ndarray, size: int) -> bytes:
     return encoded
 
 
-@runtime_checkable
-class PixelReader(Protocol):
-    """A reader whose photos are pixels as they lie in the raw file: they need not become images first."""
-
-    def pixels(self, refs: Sequence[str]) -> Iterator[np.ndarray]:
-        """Yield the photos of `refs` in their order, uint8 (H, W, 3), each valid until the next is asked for."""
-        ...
-
-
 def encode_photos(reader: RawReader, refs: Sequence[str], size: int) -> Iterator[bytes]:
-    """JPEG bytes at training resolution of the photos of `refs`, in their order. Raises RawDataError."""
-    photos: Iterator[Any] = reader.pixels(refs) if isinstance(reader, PixelReader) else reader.photos(refs)
+    """Yield JPEG bytes at training resolution of the photos of `refs`, in their order. Raises RawDataError."""
+    # Pixels as they lie in the raw file, where the reader has such: they need not become images first.
+    photos: Iterator[Image.Image | np.ndarray] = getattr(reader, "pixels", reader.photos)(refs)
     return (encode_photo(photo, size) for photo in photos)

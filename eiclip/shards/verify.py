@@ -4,6 +4,7 @@ A shard is compared by its SHA-256. Only where that differs are its samples comp
 holds of its region: so a flipped byte names the sample it lies in.
 """
 
+import functools
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,27 +16,22 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from eiclip.errors import CorruptOutputError
-from eiclip.shards.index import index_of_tar, read_index
-from eiclip.shards.read import read_manifest
+from eiclip.shards.read import INDEX_SCHEMA, index_of_tar, indexed_samples, read_index, read_manifest
 from eiclip.shards.sample import Sample
-from eiclip.shards.write import INDEX_SCHEMA
 from eiclip.storage.files import sha256_file
 
-Policy = Literal["refuse", "quarantine"]
+MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Finding:
     """Something that is not as the manifest says."""
 
-    shard: str
-    """The shard's name in the manifest."""
+    shard: str  # its name in the manifest
     split: str
-    image_id: str | None
-    """The damaged sample; None: what is damaged is no single sample of the shard."""
+    image_id: str | None  # of the damaged sample; None: what is damaged is no single sample of the shard
     what: str
-    lost: int
-    """Samples that cannot be used for it."""
+    lost: int  # samples that cannot be used for it
 
     def __str__(self) -> str:
         sample = "" if self.image_id is None else f"sample {self.image_id} "
@@ -44,128 +40,86 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckedShard:
-    """A shard's sound samples, as rows of its index, and what is wrong with the others."""
+    """A shard's intact samples, as rows of its index, and what is wrong with the others."""
 
     path: Path
     index: pa.Table
     findings: list[Finding]
 
 
-def verify_shards(folder: Path) -> list[str]:
-    """What differs between shards and manifest, a sentence each; empty if nothing."""
-    return [str(finding) for finding in find_damage(folder)]
+def find_damage(folder: Path) -> list[Finding]:
+    """Return everything that is not as the manifest says; empty if nothing."""
+    return [finding for shard in _checked_shards(folder, None) for finding in shard.findings]
 
 
-def find_damage(folder: Path, splits: Sequence[str] | None = None) -> list[Finding]:
-    """Everything that is not as the manifest says in the shards of `splits` (None: all); empty if nothing."""
-    return [finding for shard in checked_shards(folder, splits) for finding in shard.findings]
+def valid_shards(folder: Path, split: str, policy: Literal["refuse", "quarantine"]) -> list[CheckedShard]:
+    """Return the shards of a split, compared with their manifest.
 
-
-def valid_shards(folder: Path, split: str, policy: Policy) -> list[CheckedShard]:
-    """The shards of a split, compared with their manifest.
-
-    Raises:
-        CorruptOutputError: there is none; or one is damaged, and `policy` is to refuse that; or nothing is left.
+    Raises CorruptOutputError where there is none, one is damaged and `policy` is to refuse that, or nothing is left.
     """
-    shards = checked_shards(folder, [split])
+    shards = _checked_shards(folder, split)
     if not shards:
         raise CorruptOutputError(f"{folder}: no {split} shard; materialise the shards again")
     findings = [finding for shard in shards for finding in shard.findings]
+    more = f" and {len(findings) - MOST_SHOWN} more" if len(findings) > MOST_SHOWN else ""
+    damage = "; ".join(str(finding) for finding in findings[:MOST_SHOWN]) + more
     if findings and policy == "refuse":
-        raise CorruptOutputError(f"{folder}: {shown(findings)}; {WAY_OUT}")
+        way_out = "leave those samples out (EICLIP_HARDWARE__CORRUPT_SAMPLES=quarantine)"
+        raise CorruptOutputError(f"{folder}: {damage}; materialise the shards again, or {way_out}")
     if not any(len(shard.index) for shard in shards):
-        raise CorruptOutputError(
-            f"{folder}: no sound {split} sample is left: {shown(findings)}; materialise the shards again"
-        )
+        raise CorruptOutputError(f"{folder}: no intact {split} sample is left: {damage}; materialise the shards again")
     return shards
 
 
 def valid_samples(shards: Sequence[CheckedShard]) -> Iterator[Sample]:
-    """The sound samples of shards, in order, read by their index."""
+    """Yield the intact samples of shards, in order."""
     for shard in shards:
-        if not len(shard.index):
-            continue
-        with shard.path.open("rb") as stream:
-            for row in shard.index.to_pylist():
-                stream.seek(row["jpeg_offset"])
-                jpeg = stream.read(row["jpeg_bytes"])
-                yield Sample(row["image_id"], row["product_id"], row["description"], dict(row["entities"]), jpeg)
+        yield from indexed_samples(shard.path, shard.index)
 
 
-WAY_OUT = "materialise the shards again, or leave those samples out (EICLIP_HARDWARE__CORRUPT_SAMPLES=quarantine)"
-MOST_SHOWN = 5
-
-
-def shown(findings: Sequence[Finding]) -> str:
-    """The first few findings, and how many more there are."""
-    more = f" and {len(findings) - MOST_SHOWN} more" if len(findings) > MOST_SHOWN else ""
-    return "; ".join(str(finding) for finding in findings[:MOST_SHOWN]) + more
-
-
-def checked_shards(folder: Path, splits: Sequence[str] | None = None) -> list[CheckedShard]:
-    """The shards of `splits` (None: all), in the manifest's order, each compared with it; several at a time."""
-    shards = [s for s in read_manifest(folder)["shards"] if splits is None or s["split"] in splits]
+def _checked_shards(folder: Path, split: str | None) -> list[CheckedShard]:
+    """Compare the shards of a split (None: all) with the manifest, in its order; several at a time."""
+    shards = [s for s in read_manifest(folder)["shards"] if split is None or s["split"] == split]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # hashing leaves the interpreter free
-        return list(pool.map(lambda shard: _checked(folder, shard), shards))
+        return list(pool.map(functools.partial(_checked, folder), shards))
 
 
 def _checked(folder: Path, shard: dict[str, Any]) -> CheckedShard:
-    path = folder / shard["name"]
-    index, findings = _checked_index(folder, shard)
-    if not path.is_file():
-        findings.append(_finding(shard, "missing", shard["samples"]))
+    path, listed = folder / shard["name"], shard["index"]
+    finding = functools.partial(Finding, shard["name"], shard["split"])
+    findings, index = [], None
+    if index_fault := _fault(folder / listed["name"], listed):
+        kind = "missing" if index_fault == "missing" else "damaged"
+        findings.append(finding(None, f"its index {listed['name']} is {kind}", 0))
+    else:
+        index = read_index(folder, shard)
+    fault = _fault(path, shard)
+    if not fault:
+        return CheckedShard(path, index_of_tar(path) if index is None else index, findings)
+    if fault == "missing" or index is None:
+        blind = "" if fault == "missing" else ", and without its index no sample can be told apart"
+        findings.append(finding(None, f"{fault}{blind}", shard["samples"]))
         return CheckedShard(path, INDEX_SCHEMA.empty_table(), findings)
-    cut = path.stat().st_size != shard["bytes"]
-    if not cut and sha256_file(path) == shard["sha256"]:
-        return CheckedShard(path, index, findings) if index is not None else _drawn_up_again(path, shard, findings)
-    what = f"{path.stat().st_size} bytes, the manifest says {shard['bytes']}" if cut else "checksum differs"
-    if index is None:
-        findings.append(_finding(shard, f"{what}, and without its index no sample can be told apart", shard["samples"]))
-        return CheckedShard(path, INDEX_SCHEMA.empty_table(), findings)
-    sound = _sound_rows(path, index)
-    bad = [image_id for image_id, fine in zip(index["image_id"].to_pylist(), sound, strict=True) if not fine]
-    findings += [_finding(shard, "is damaged", 1, image_id) for image_id in bad]
-    if cut or not bad:
-        findings.append(_finding(shard, what if bad else f"{what}, after its last sample", 0))
-    return CheckedShard(path, index.filter(pa.array(sound)), findings)
+    intact = _intact_rows(path, index)
+    damaged = index.filter(pa.array([not whole for whole in intact]))["image_id"].to_pylist()
+    findings += [finding(image_id, "is damaged", 1) for image_id in damaged]
+    if path.stat().st_size != shard["bytes"] or not damaged:
+        findings.append(finding(None, fault if damaged else f"{fault}, after its last sample", 0))
+    return CheckedShard(path, index.filter(pa.array(intact)), findings)
 
 
-def _drawn_up_again(path: Path, shard: dict[str, Any], findings: list[Finding]) -> CheckedShard:
-    """A sound shard whose index is not: nothing is lost."""
-    try:
-        return CheckedShard(path, index_of_tar(path), findings)
-    except CorruptOutputError as error:  # a tar that another program wrote
-        return CheckedShard(
-            path, INDEX_SCHEMA.empty_table(), [*findings, _finding(shard, str(error), shard["samples"])]
-        )
-
-
-def _checked_index(folder: Path, shard: dict[str, Any]) -> tuple[pa.Table | None, list[Finding]]:
-    """The index if it is as the manifest says."""
-    listed = shard.get("index")
-    if listed is None:
-        return None, [_finding(shard, "no index is listed in the manifest", 0)]
-    path = folder / listed["name"]
+def _fault(path: Path, listed: dict[str, Any]) -> str:
+    """Return how a file differs from its entry in the manifest; empty if it does not."""
     if not path.is_file():
-        return None, [_finding(shard, f"its index {listed['name']} is missing", 0)]
-    if path.stat().st_size != listed["bytes"] or sha256_file(path) != listed["sha256"]:
-        return None, [_finding(shard, f"its index {listed['name']} is damaged", 0)]
-    try:
-        return read_index(folder, shard), []
-    except CorruptOutputError as error:
-        return None, [_finding(shard, str(error), 0)]
+        return "missing"
+    size = path.stat().st_size
+    if size != listed["bytes"]:
+        return f"{size} bytes, the manifest says {listed['bytes']}"
+    return "" if sha256_file(path) == listed["sha256"] else "checksum differs"
 
 
-def _sound_rows(path: Path, index: pa.Table) -> list[bool]:
-    columns = (index[name].to_pylist() for name in ("region_start", "region_end", "region_crc32"))
+def _intact_rows(path: Path, index: pa.Table) -> list[bool]:
+    """Return for each sample whether its region is as the index says."""
+    regions = zip(*(index[name].to_pylist() for name in ("region_start", "region_end", "region_crc32")), strict=True)
     with path.open("rb") as stream:
-        found = []
-        for start, end, crc32 in zip(*columns, strict=True):
-            stream.seek(start)
-            region = stream.read(end - start)
-            found.append(len(region) == end - start and zlib.crc32(region) == crc32)
-    return found
-
-
-def _finding(shard: dict[str, Any], what: str, lost: int, image_id: str | None = None) -> Finding:
-    return Finding(shard["name"], shard["split"], image_id, what, lost)
+        return [zlib.crc32(os.pread(stream.fileno(), end - start, start)) == crc32 for start, end, crc32 in regions]

@@ -25,6 +25,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from eiclip.errors import CorruptOutputError
 from eiclip.settings.training import AugmentSettings
+from eiclip.shards.read import read_jpeg
 from eiclip.shards.sample import Sample
 from eiclip.system.processes import die_with_parent
 
@@ -138,16 +139,12 @@ class Photos(Dataset[Tensor]):
             pixels_HWC[:] = Sample(image_id, "", "", jpeg=jpeg).pixels(self.size)
 
     def _jpeg(self, sample: int) -> bytes:
-        number, wanted = int(self.shard_N[sample]), int(self.bytes_N[sample])
+        number, image_id = int(self.shard_N[sample]), self.image_id_N[sample].as_py()
         try:
-            jpeg = os.pread(self._file(number), wanted, int(self.offset_N[sample]))
+            file = self._file(number)
         except OSError as error:
             raise CorruptOutputError(f"{self.paths[number]}: {error}; materialise the shards again") from error
-        if len(jpeg) != wanted:
-            raise CorruptOutputError(
-                f"{self.paths[number]}: photo {self.image_id_N[sample].as_py()} is cut; materialise the shards again"
-            )
-        return jpeg
+        return read_jpeg(self.paths[number], int(self.offset_N[sample]), int(self.bytes_N[sample]), image_id, file)
 
     def _file(self, number: int) -> int:
         """Descriptor of an open shard; the one opened longest ago makes room for it."""

@@ -1,6 +1,7 @@
 """Tiny raw files in the real layouts, and real products where the workspace's shared folder is there."""
 
 import gzip
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+
+from .bad_server import BadServer
 
 TEXT = (
     "name",
@@ -103,6 +106,21 @@ def as_line(line):
     if isinstance(line, dict):
         line = json.dumps(line)
     return line.encode() if isinstance(line, str) else line
+
+
+def encoded(format="JPEG", seed=0, size=(40, 30)):
+    """The bytes of a photo."""
+    stream = io.BytesIO()
+    Image.fromarray(noise(seed, size)).save(stream, format=format)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def server():
+    """A web server that misbehaves as told."""
+    server = BadServer()
+    yield server
+    server.stop()
 
 
 def write_photo(path, seed=0, size=(12, 10)):

@@ -1,7 +1,6 @@
 """Photos in parts: how rows are cut, what is stored of them, and what is fetched first."""
 
 import gzip
-import io
 import json
 
 import pyarrow.parquet as pq
@@ -18,8 +17,8 @@ from eiclip.readers.record_table import record_writer
 from eiclip.readers.records import write_records
 from eiclip.settings.load import DownloadSettings
 
-from .bad_server import BadServer, photo, status
-from .conftest import grow, noise, write_growing, write_photo
+from .bad_server import photo, status
+from .conftest import encoded, grow, write_growing, write_photo
 
 TRAIN = "fashiongen_256_256_train.h5"
 VALIDATION = "fashiongen_256_256_validation.h5"
@@ -134,26 +133,13 @@ def test_rows_that_a_file_gains_leave_the_old_parts_as_they_are(tmp_path):
     assert [row.place for row in after[0][added]] == [6], "the row without a description has no photo to look at"
 
 
-def jpeg(seed):
-    stream = io.BytesIO()
-    Image.fromarray(noise(seed, (20, 30))).save(stream, format="JPEG")
-    return stream.getvalue()
-
-
-@pytest.fixture
-def server():
-    server = BadServer()
-    yield server
-    server.stop()
-
-
 def test_missing_photos_are_fetched_and_examined_like_the_others(tmp_path, server):
     images, downloads = tmp_path / "images", tmp_path / "downloads"
     images.mkdir()
     write_photo(images / "B1.jpg")
     urls = {
-        "B1": [server.on("/1.jpg", photo(jpeg(1)))],
-        "B2": [server.on("/gone.jpg", status(404)), server.on("/2.jpg", photo(jpeg(2)))],
+        "B1": [server.on("/1.jpg", photo(encoded(seed=1)))],
+        "B2": [server.on("/gone.jpg", status(404)), server.on("/2.jpg", photo(encoded(seed=2)))],
         "B3": [server.on("/3.jpg", photo(b"<html>no</html>"))],
         "B4": [],
     }

@@ -16,7 +16,7 @@ from fsspec.registry import known_implementations
 from PIL import Image
 
 from eiclip.errors import CorruptOutputError, EiclipError, RawDataError, SettingsError
-from eiclip.shards import Sample, encode_photo, merge_parts, read_samples, shard_paths, verify_shards, write_shards
+from eiclip.shards import Sample, encode_photo, find_damage, merge_parts, read_samples, shard_paths, write_shards
 from eiclip.storage.files import sha256_file, write_json
 from eiclip.storage.locations import folder_stamp, is_url, local_file, local_files, local_folder, stamp
 from eiclip.storage.publish import fetch_folder, publish_folder
@@ -348,7 +348,7 @@ def test_real_shards_in_parts_are_whole_after_the_journey(place, tmp_path):
     merge_parts(tmp_path / "made", ["train-00000", "train-00001"])
     publish_folder(tmp_path / "made", place)
     fetch_folder(place, tmp_path / "back")
-    assert verify_shards(tmp_path / "back") == []
+    assert find_damage(tmp_path / "back") == []
     assert [sample.image_id for sample in read_samples(shard_paths(tmp_path / "back", "train"))] == ["p0_0", "p1_0"]
 
 

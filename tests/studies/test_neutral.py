@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eiclip.model.towers import tokenizer
 from eiclip.model.vocabulary import UNKNOWN, read_vocabulary
-from eiclip.shards import Sample, merge_parts, read_manifest, read_samples, shard_paths, verify_shards, write_shards
+from eiclip.shards import Sample, find_damage, merge_parts, read_manifest, read_samples, shard_paths, write_shards
 from eiclip.storage.lake import Lake
 from eiclip.studies.neutral import names_of, neutral_names, renamed_shards, renamed_table
 from eiclip.synthetic.brands import ALL_BRANDS
@@ -133,7 +133,7 @@ def shards(tmp_path):
 def test_shards_keep_their_photos_texts_order_and_parts(shards, tmp_path):
     names = names_of(tagged())
     renamed_shards(shards, tmp_path / "neutral", names)
-    assert verify_shards(tmp_path / "neutral") == []
+    assert find_damage(tmp_path / "neutral") == []
     one, other = read_manifest(shards), read_manifest(tmp_path / "neutral")
     assert [s["name"] for s in one["shards"]] == [s["name"] for s in other["shards"]]
     assert (one["samples"], one["photo_size"]) == (other["samples"], other["photo_size"])

@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
-import httpcore
 import httpx
 
 from eiclip.readers.download.public_network import CheckedTransport, PrivateAddressError
@@ -25,23 +24,22 @@ HEADERS = {
     "Accept": "image/jpeg,image/png,image/webp",
     "Accept-Encoding": "identity",  # photos are compressed already, and a compressed body could be a bomb
 }
-STATUSES_THAT_PASS = {408, 425, 429}  # and all 5xx
 
 
-class Outlook(enum.Enum):
-    """Whether a URL that failed may give its photo later."""
+class Retry(enum.Enum):
+    """When a URL that failed may give its photo."""
 
-    SOON = "ask again in a moment"
-    NEXT_RUN = "ask again when run again"
-    NEVER = "do not ask again"
+    SOON = enum.auto()
+    NEXT_RUN = enum.auto()
+    NEVER = enum.auto()
 
 
 class FetchError(Exception):
     """A URL gave no photo. Its text is the reason, ready for the quarantine."""
 
-    def __init__(self, what: str, outlook: Outlook, wait: float = 0.0) -> None:
+    def __init__(self, what: str, retry: Retry, wait: float = 0.0) -> None:
         super().__init__(f"photo not downloaded: {what}")
-        self.outlook = outlook
+        self.retry = retry
         self.wait = wait  # seconds that the server asked to be left alone
 
 
@@ -71,23 +69,31 @@ async def fetch(client: httpx.AsyncClient, url: str, max_bytes: int, seconds: fl
         async with asyncio.timeout(seconds):
             return await _follow(client, url, max_bytes)
     except TimeoutError as error:
-        raise FetchError(f"not done within {seconds:g} s: {shown(url)}", Outlook.SOON) from error
+        raise FetchError(f"not done within {seconds:g} s: {shown(url)}", Retry.SOON) from error
     except PrivateAddressError as error:
         # A name may resolve elsewhere tomorrow, and asking again costs no request.
-        raise FetchError(f"private address: {error}, {shown(url)}", Outlook.NEXT_RUN) from error
-    except (httpx.HTTPError, httpx.InvalidURL, httpcore.LocalProtocolError) as error:
-        # httpx's own, since the transport's are httpcore's. Their texts quote the URL, secrets and all.
-        raise FetchError(f"bad URL or redirect: {shown(url)}", Outlook.NEVER) from error
-    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-        raise FetchError(f"connection failed: {shown(url)} ({_said(error)})", Outlook.SOON) from error
+        raise FetchError(f"private address: {error}, {shown(url)}", Retry.NEXT_RUN) from error
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        sent = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.LocalProtocolError)
+        if isinstance(error, OSError) or (sent and error.__cause__ is not None):
+            what = _cut(str(error) or type(error).__name__)
+            raise FetchError(f"connection failed: {shown(url)} ({what})", Retry.SOON) from error
+        # What does not come from the transport is about the URL. Its text quotes that, secrets and all.
+        raise FetchError(f"bad URL or redirect: {shown(url)}", Retry.NEVER) from error
 
 
 async def _follow(client: httpx.AsyncClient, url: str, max_bytes: int) -> Body:
     request = client.build_request("GET", url)
     visited: set[str] = set()
     for _ in range(MAX_REDIRECTS + 1):
-        _check(request.url)
-        visited.add(str(request.url))
+        place = str(request.url)
+        if place in visited:
+            raise FetchError(f"redirect loop: {shown(place)}", Retry.NEVER)
+        if request.url.scheme not in {"http", "https"} or not request.url.host:
+            raise FetchError(f"not an http(s) URL: {shown(place)}", Retry.NEVER)
+        if request.url.port is not None and not 0 < request.url.port < 65536:
+            raise FetchError(f"no such port: {shown(place)}", Retry.NEVER)
+        visited.add(place)
         response = await client.send(request, stream=True, follow_redirects=False)
         try:
             if response.next_request is None:
@@ -95,23 +101,18 @@ async def _follow(client: httpx.AsyncClient, url: str, max_bytes: int) -> Body:
         finally:
             await response.aclose()
         request = response.next_request
-        if str(request.url) in visited:
-            raise FetchError(f"redirect loop: {shown(str(request.url))}", Outlook.NEVER)
-    raise FetchError(f"over {MAX_REDIRECTS} redirects: {shown(url)}", Outlook.NEVER)
-
-
-def _check(url: httpx.URL) -> None:
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise FetchError(f"not an http(s) URL: {shown(str(url))}", Outlook.NEVER)
-    if url.port is not None and not 0 < url.port < 65536:
-        raise FetchError(f"no such port: {shown(str(url))}", Outlook.NEVER)
+    raise FetchError(f"over {MAX_REDIRECTS} redirects: {shown(url)}", Retry.NEVER)
 
 
 async def _body(response: httpx.Response, max_bytes: int) -> Body:
-    url = shown(str(response.url))
-    _check_head(response, url)
-    declared = response.headers.get("content-length")
-    content = bytearray()
+    url, status = shown(str(response.url)), response.status_code
+    if status != 200:
+        retry = Retry.SOON if status in {408, 425, 429} or status >= 500 else Retry.NEVER
+        raise FetchError(f"HTTP {status} from {url}", retry, _retry_after(response))
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise FetchError(f"content encoding {encoding[:20]!r}, not asked for: {url}", Retry.NEVER)
+    declared, content = response.headers.get("content-length"), bytearray()
     if declared is None or int(declared) <= max_bytes:
         async for chunk in response.aiter_raw():
             content += chunk
@@ -120,22 +121,11 @@ async def _body(response: httpx.Response, max_bytes: int) -> Body:
         else:
             framed = declared is not None or "transfer-encoding" in response.headers
             return Body(bytes(content), url, framed)
-    raise FetchError(f"over {max_bytes:,} bytes: {url}", Outlook.NEVER)
-
-
-def _check_head(response: httpx.Response, url: str) -> None:
-    status = response.status_code
-    if status != 200:
-        passes = status in STATUSES_THAT_PASS or status >= 500
-        outlook = Outlook.SOON if passes else Outlook.NEVER
-        raise FetchError(f"HTTP {status} from {url}", outlook, _retry_after(response))
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"", "identity"}:
-        raise FetchError(f"content encoding {encoding[:20]!r}, not asked for: {url}", Outlook.NEVER)
+    raise FetchError(f"over {max_bytes:,} bytes: {url}", Retry.NEVER)
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """Seconds to wait that a response asks for, as a number or as a date; 0 where it asks for none."""
+    """Return the seconds to wait that a response asks for, as a number or as a date; 0 where it asks for none."""
     value = response.headers.get("retry-after", "").strip()
     if re.fullmatch("[0-9]{1,9}", value):
         return float(value)
@@ -168,7 +158,3 @@ def shown(url: str) -> str:
 def _cut(text: str) -> str:
     text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text[: SHOWN_LENGTH + 1])
     return text if len(text) <= SHOWN_LENGTH else f"{text[: SHOWN_LENGTH - 3]}..."
-
-
-def _said(error: Exception) -> str:
-    return _cut(str(error) or type(error).__name__)

@@ -16,20 +16,16 @@ from pathlib import Path
 import httpx
 
 from eiclip.readers.base import UnusablePhotoError
-from eiclip.readers.download.fetch import Body, FetchError, Outlook, fetch, open_client
+from eiclip.readers.download.fetch import Body, FetchError, Retry, fetch, open_client
 from eiclip.readers.photo_files import MAX_FILE_BYTES, PhotoFolder, decode_rgb
 from eiclip.settings.load import DownloadSettings
 from eiclip.storage.files import digest, whole_file
 
-BACKOFF_SECONDS = 0.5
-"""Wait before the second try; it doubles with each further one."""
+BACKOFF_SECONDS = 0.5  # before the second try; it doubles with each further one
 MAX_BACKOFF_SECONDS = 30.0
-MAX_RETRY_AFTER_SECONDS = 60.0
-"""The longest wait that a server may ask for."""
+MAX_RETRY_AFTER_SECONDS = 60.0  # the longest wait that a server may ask for
 FAILURES_NAME = "failed_downloads.jsonl"
-SAVE_EVERY = 200
-"""Failures between two writings of the file, at least; a quarter of those it holds where that is more."""
-
+SAVE_EVERY = 200  # failures between two writings of the file; a quarter of those it holds where that is more
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _HTML = re.compile(rb"\s*<(!doctype|html|head|body|!--|\?xml)", re.IGNORECASE)
 
@@ -60,13 +56,12 @@ def download_photos(wanted: Iterable[Wanted], folder: Path, settings: DownloadSe
 
 class _Downloads:
     def __init__(self, folder: Path, settings: DownloadSettings) -> None:
-        self._folder = folder
-        self._settings = settings
+        self._folder, self._settings = folder, settings
         self._max_bytes = min(settings.max_bytes, MAX_FILE_BYTES)  # no larger file would be read
         self._claimed = set(PhotoFolder(folder).names)  # held, or in a worker's hands
-        self._past = _PastFailures(folder / FAILURES_NAME)
-        # One photo is decoded at a time: pixels take much more memory than files.
-        self._decoding = asyncio.Lock()
+        self._failed = dict(_past_failures(folder / FAILURES_NAME))
+        self._unsaved = 0
+        self._decoding = asyncio.Lock()  # one photo at a time: pixels take much more memory than files
         self.reasons: dict[str, str] = {}
 
     async def run(self, wanted: Iterator[Wanted]) -> None:
@@ -77,7 +72,8 @@ class _Downloads:
                 for _ in range(self._settings.concurrency):
                     group.create_task(self._work(wanted, client))
         finally:
-            self._past.save()
+            if self._unsaved:
+                self._save()
 
     async def _work(self, wanted: Iterator[Wanted], client: httpx.AsyncClient) -> None:
         for item in wanted:  # shared by all workers: what is under way is as much as there are workers
@@ -97,8 +93,9 @@ class _Downloads:
             return "photo not downloaded: no URL"
         # URLs may hold secrets, so a digest is kept; with it what would make a difference to the outcome.
         asked = digest([item.urls, self._max_bytes, self._settings.allow_private])
-        if (past := self._past.reason(item.stem, asked)) is not None:
-            return past
+        past, reason = self._failed.get(item.stem, ("", ""))
+        if past == asked:
+            return reason
         failures = []
         for url in item.urls:
             try:
@@ -106,14 +103,14 @@ class _Downloads:
                 return None
             except FetchError as error:
                 failures.append(error)
-        return await self._note(item.stem, asked, failures)
-
-    async def _note(self, stem: str, asked: str, failures: list[FetchError]) -> str:
-        open_ones = [failure for failure in failures if failure.outlook is not Outlook.NEVER]
+        passing = [failure for failure in failures if failure.retry is not Retry.NEVER]
         others = f" (and {len(failures) - 1} more URLs)" if len(failures) > 1 else ""
-        reason = f"{(open_ones or failures)[0]}{others}"
-        if not open_ones and self._past.add(stem, asked, reason):
-            self._past.save()
+        reason = f"{(passing or failures)[0]}{others}"
+        if not passing:
+            self._failed[item.stem] = (asked, reason)
+            self._unsaved += 1
+            if self._unsaved >= max(SAVE_EVERY, len(self._failed) // 4):
+                self._save()
         return reason
 
     async def _bring(self, url: str, stem: str, client: httpx.AsyncClient) -> None:
@@ -121,82 +118,52 @@ class _Downloads:
         for tries in range(self._settings.retries + 1):
             try:
                 body = await fetch(client, url, self._max_bytes, self._settings.timeout)
-                await self._keep(body, stem)
+                async with self._decoding:
+                    await asyncio.to_thread(_check, body)
+                await asyncio.to_thread(_write, self._folder, stem, body.content)
                 return
             except FetchError as error:
-                if error.outlook is not Outlook.SOON or tries == self._settings.retries:
+                if error.retry is not Retry.SOON or tries == self._settings.retries:
                     raise
                 wait = max(_backoff(tries), min(error.wait, MAX_RETRY_AFTER_SECONDS))
             await asyncio.sleep(wait)
 
-    async def _keep(self, body: Body, stem: str) -> None:
-        async with self._decoding:
-            await asyncio.to_thread(_check, body)
-        await asyncio.to_thread(_write, self._folder / f"{stem}{_extension(body.content)}", body.content)
+    def _save(self) -> None:
+        with whole_file(self._folder / FAILURES_NAME) as temporary, temporary.open("w", encoding="utf-8") as stream:
+            for stem, (asked, reason) in self._failed.items():
+                stream.write(json.dumps({"stem": stem, "asked": asked, "reason": reason}) + "\n")
+        self._unsaved = 0
+
+
+def _past_failures(path: Path) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield what no second try will mend, by stem: a digest of what was asked for, and the reason."""
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
+        try:
+            row = json.loads(line)
+            yield str(row["stem"]), (str(row["asked"]), str(row["reason"]))
+        except (ValueError, TypeError, KeyError):  # somebody's edit; the worst is that a URL is asked for again
+            continue
 
 
 def _check(body: Body) -> None:
     """Decode a photo, to know that it is one. Raises FetchError."""
     if not body.content:
-        raise FetchError(f"empty body: {body.url}", Outlook.NEVER)
+        raise FetchError(f"empty body: {body.url}", Retry.NEVER)
     try:
         decode_rgb(body.content, body.url)
     except UnusablePhotoError as error:
         what = f"HTML in place of a photo: {body.url}" if _HTML.match(body.content) else str(error)
         # A body of no declared length may have been cut off on its way, and come whole another time.
-        raise FetchError(what, Outlook.NEVER if body.length_known else Outlook.NEXT_RUN) from error
+        raise FetchError(what, Retry.NEVER if body.length_known else Retry.NEXT_RUN) from error
 
 
-def _extension(content: bytes) -> str:
-    """Return the extension that goes with the content of a photo that could be decoded."""
-    if content.startswith(b"\xff\xd8"):
-        return ".jpg"
-    return ".png" if content.startswith(b"\x89PNG") else ".webp"
-
-
-def _write(path: Path, content: bytes) -> None:
-    with whole_file(path) as temporary:
+def _write(folder: Path, stem: str, content: bytes) -> None:
+    """Write a photo that could be decoded, with the extension that goes with its content."""
+    ending = {b"\xff\xd8": ".jpg", b"\x89P": ".png"}.get(content[:2], ".webp")
+    with whole_file(folder / f"{stem}{ending}") as temporary:
         temporary.write_bytes(content)
 
 
 def _backoff(tries: int) -> float:
-    """Seconds before the next try: doubling, capped, and scattered so that the workers do not come all at once."""
+    """Return seconds before the next try: doubling, capped, and scattered so that workers do not come all at once."""
     return min(BACKOFF_SECONDS * 2**tries, MAX_BACKOFF_SECONDS) * random.uniform(0.5, 1.5)
-
-
-class _PastFailures:
-    """What no second try will mend, by stem: a digest of what was asked for, and the reason."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._held = dict(_read(path)) if path.exists() else {}
-        self._unsaved = 0
-
-    def reason(self, stem: str, asked: str) -> str | None:
-        held = self._held.get(stem)
-        return held[1] if held is not None and held[0] == asked else None
-
-    def add(self, stem: str, asked: str, reason: str) -> bool:
-        """Keep one more; return whether it is time to save."""
-        self._held[stem] = (asked, reason)
-        self._unsaved += 1
-        return self._unsaved >= max(SAVE_EVERY, len(self._held) // 4)
-
-    def save(self) -> None:
-        """Write the file, where there is anything new."""
-        if not self._unsaved:
-            return
-        with whole_file(self._path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-            for stem, (asked, reason) in self._held.items():
-                stream.write(json.dumps({"stem": stem, "asked": asked, "reason": reason}) + "\n")
-        self._unsaved = 0
-
-
-def _read(path: Path) -> Iterator[tuple[str, tuple[str, str]]]:
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for line in stream:
-            try:
-                row = json.loads(line)
-                yield str(row["stem"]), (str(row["asked"]), str(row["reason"]))
-            except (ValueError, TypeError, KeyError):  # somebody's edit; the worst is that a URL is asked for again
-                continue

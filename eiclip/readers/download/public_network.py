@@ -9,14 +9,12 @@ here. Connections kept open were checked when they were made.
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable
 
 import httpcore
 import httpx
 
-CONNECT_SECONDS = 5.0
-"""Given to one of a host's addresses before the next is tried."""
-
+CONNECT_SECONDS = 5.0  # given to one of a host's addresses before the next is tried
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -25,7 +23,7 @@ class PrivateAddressError(Exception):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public Internet; an IPv6 one that holds an IPv4 one counts as that.
+    """Return whether an IP address belongs to the public Internet; an IPv6 one that holds an IPv4 one counts as that.
 
     >>> is_public("8.8.8.8"), is_public("127.0.0.1"), is_public("::ffff:127.0.0.1")
     (True, False, False)
@@ -75,11 +73,10 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first allowed address that answers. Raises PrivateAddressError, OSError, httpcore's errors."""
         seconds = min(CONNECT_SECONDS, timeout or CONNECT_SECONDS)
-        options: Sequence[httpcore.SOCKET_OPTION] = tuple(socket_options or ())
         failure: Exception = OSError(f"{host} has no address")
         for address in await addresses_of(host, self._allow_private):
             try:
-                return await self._network.connect_tcp(address, port, seconds, local_address, options)
+                return await self._network.connect_tcp(address, port, seconds, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -89,13 +86,15 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         await self._network.sleep(seconds)
 
 
-class CheckedTransport(httpx.AsyncBaseTransport):
+class CheckedTransport(httpx.AsyncHTTPTransport):
     """What an httpx client sends its requests through, so that they go to allowed addresses and through no proxy.
 
-    Its errors are httpcore's own, OSError and PrivateAddressError.
+    Raises httpx's errors with httpcore's as their cause, OSError and PrivateAddressError.
     """
 
     def __init__(self, allow_private: bool, keep_open: int) -> None:
+        super().__init__(trust_env=False)
+        assert isinstance(self._pool, httpcore.AsyncConnectionPool)  # httpx has no option for how it connects
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=httpx.create_ssl_context(),
             max_connections=None,  # whoever asks bounds how much is asked at once
@@ -103,32 +102,3 @@ class CheckedTransport(httpx.AsyncBaseTransport):
             keepalive_expiry=5.0,
             network_backend=CheckedNetwork(allow_private),
         )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request and return its response, of which the body is still to come."""
-        url = request.url
-        response = await self._pool.handle_async_request(
-            httpcore.Request(
-                request.method,
-                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._pool.aclose()
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._response.aiter_stream()
-
-    async def aclose(self) -> None:
-        await self._response.aclose()

@@ -2,9 +2,16 @@
 
 An HDF5 file can point at other files (external links, external storage, virtual datasets), which would leak them
 into a catalogue, and can declare terabytes in kilobytes. Both are refused by looking at the headers alone.
+
+HDF5 unpacks whatever a chunk's stream holds, however little was declared. A deflate stream grows to a thousand times
+its bytes, and again where a pipeline unpacks twice, so that two megabytes take two gigabytes of memory. What is stored
+is therefore held against what is declared before HDF5 reads.
 """
 
 import contextlib
+import itertools
+import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +20,15 @@ import h5py
 import numpy as np
 
 from eiclip.errors import RawDataError
-from eiclip.readers.fashiongen.chunks import MAX_INFLATION, check_inflation, fault_of_chunks
 
 SLAB_BYTES = 8 * 2**20  # one read of a dataset laid out by rows
-WIDE_SLAB_BYTES = (
-    256 * 2**20
-)  # one read where a chunk spans so many rows that small reads would unpack it over and over
-MAX_CHUNK_BYTES = 256 * 2**20  # HDF5 unpacks whole chunks
+WIDE_SLAB_BYTES = 256 * 2**20  # one read where a chunk spans so many rows that small reads would unpack it repeatedly
+MAX_CHUNK_BYTES = 256 * 2**20  # of one chunk unpacked, which HDF5 does whole
+SMALL_CHUNK_BYTES = 4096
+MAX_INFLATION = 1100  # deflate, the strongest filter in use, tops out at 1,032 to 1
 HARMLESS_BYTES = 2**18  # whatever its ratio: rows of a few bytes that nobody wrote are rows to go through all the same
+_HARMLESS_STORED = 256 * 2**20 // MAX_INFLATION  # of one chunk
+_COMPRESSORS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SZIP, 32000}  # 32000: lzf
 _GET_AGAIN = "fetch the file again from where it came, or compare its checksum"
 # h5py reports damage found while reading as any of these.
 _H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
@@ -71,11 +79,7 @@ def _check_storage(file: h5py.File, key: str, dataset: h5py.Dataset) -> None:
         raise _refused(file, key, f"claims {stored:,} stored bytes in a file of {on_disk:,}")
     if declared > max(HARMLESS_BYTES, MAX_INFLATION * stored):
         raise _refused(file, key, f"declares {declared:,} bytes {dataset.shape} but stores {stored:,}")
-    chunk_bytes = int(np.prod(dataset.chunks or (0,), dtype=np.float64)) * dataset.dtype.itemsize
-    if chunk_bytes > MAX_CHUNK_BYTES:
-        raise _refused(file, key, f"has chunks of {chunk_bytes:,} bytes; h5repack it with chunks of a few MB")
-    fault = fault_of_chunks(dataset)
-    if fault is not None:
+    if dataset.chunks is not None and (fault := _fault_of_chunks(dataset)) is not None:
         raise _refused(file, key, fault)
 
 
@@ -84,7 +88,7 @@ def _refused(file: h5py.File, key: str, what: str) -> RawDataError:
 
 
 def rows_per_slab(dataset: h5py.Dataset) -> int:
-    """Rows to read at a time: whole chunks if they fit in memory.
+    """Return rows to read at a time: whole chunks if they fit in memory.
 
     h5py's own guess of a chunk for 256 x 256 photos spans 1,017 to 8,141 rows: there a small slice unpacks as much
     as a large one, so the slab grows up to `WIDE_SLAB_BYTES`.
@@ -100,8 +104,67 @@ def rows_per_slab(dataset: h5py.Dataset) -> int:
 def read_rows(dataset: h5py.Dataset, start: int, stop: int) -> np.ndarray[Any, Any]:
     """Read rows [start, stop). Raises RawDataError naming file and key where they cannot be read."""
     try:
-        check_inflation(dataset, start, stop)
+        _check_inflation(dataset, start, stop)
         return np.asarray(dataset[start:stop])
     except _H5_ERRORS as error:
         where = f"{dataset.file.filename}: '{dataset.name.lstrip('/')}' rows {start} to {stop - 1}"
         raise RawDataError(f"{where} cannot be read ({error}); {_GET_AGAIN}") from error
+
+
+def _fault_of_chunks(dataset: h5py.Dataset) -> str | None:
+    """Return what is wrong with how a dataset is cut into chunks, None where nothing is; look at headers alone."""
+    declared = _chunk_bytes(dataset)
+    if declared > MAX_CHUNK_BYTES:
+        return f"has chunks of {declared:,} bytes; h5repack it with chunks of a few MB"
+    if sum(name in _COMPRESSORS for name in _filters(dataset)) > 1:
+        return "is compressed more than once"
+    grid = math.prod(math.ceil(side / chunk) for side, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+    if declared < SMALL_CHUNK_BYTES and grid > 2 * dataset.shape[0]:
+        return f"is cut into {grid:,} chunks of {declared:,} bytes; h5repack it with chunks of a few MB"
+    sizes = [0]
+    if dataset.id.get_storage_size() > _HARMLESS_STORED:
+        dataset.id.chunk_iter(lambda chunk: sizes.append(chunk.size))
+    return f"stores {max(sizes):,} bytes in a chunk of {declared:,}" if max(sizes) > _most_stored(declared) else None
+
+
+def _check_inflation(dataset: h5py.Dataset, start: int, stop: int) -> None:
+    """Raise ValueError where a chunk of rows [start, stop) unpacks to more than it declares, and that is much.
+
+    Only chunks that could hold over 256 MiB are unpacked for it, up to what they declare.
+    """
+    if dataset.chunks is None or h5py.h5z.FILTER_DEFLATE not in (filters := _filters(dataset)):
+        return
+    declared = _chunk_bytes(dataset)
+    if min(dataset.id.get_storage_size(), _most_stored(declared)) <= _HARMLESS_STORED:
+        return
+    skipped = 1 << filters.index(h5py.h5z.FILTER_DEFLATE)
+    first, *others = dataset.chunks
+    sides = [range(0, side, chunk) for side, chunk in zip(dataset.shape[1:], others, strict=True)]
+    for offset in itertools.product(range(start // first * first, stop, first), *sides):
+        try:
+            mask, stored = dataset.id.read_direct_chunk(offset)
+        except (OSError, RuntimeError):  # never written, or damaged: reading tells
+            continue
+        if len(stored) > _HARMLESS_STORED and not mask & skipped and _inflates_beyond(stored, declared):
+            raise ValueError(f"the chunk at {offset} unpacks to more than the {declared:,} bytes it declares")
+
+
+def _filters(dataset: h5py.Dataset) -> list[int]:
+    plan = dataset.id.get_create_plist()
+    return [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
+
+
+def _chunk_bytes(dataset: h5py.Dataset) -> int:
+    return math.prod(dataset.chunks) * int(dataset.dtype.itemsize)
+
+
+def _most_stored(declared: int) -> int:
+    """Return what a chunk that does not compress at all may take."""
+    return declared + declared // 8 + 2**16
+
+
+def _inflates_beyond(stored: bytes, declared: int) -> bool:
+    try:
+        return len(zlib.decompressobj().decompress(stored, declared + 1)) > declared
+    except zlib.error:  # reading tells
+        return False

@@ -47,51 +47,34 @@ class FashionGenFile:
 def open_fashiongen(path: Path) -> Iterator[FashionGenFile]:
     """Open and check a file. Raises RawDataError naming file and key, what was expected and the way out."""
     with open_hdf5(path) as file:
-        yield _checked(file)
-
-
-def _checked(file: h5py.File) -> FashionGenFile:
-    images = _needed(file, IMAGE_KEY)
-    shape = images.shape
-    if images.dtype != "uint8" or len(shape) != 4 or shape[3] != 3 or not all(0 < s <= MAX_SIDE for s in shape[1:3]):
-        raise _wrong(images, IMAGE_KEY, "uint8 (N, 256, 256, 3)")
-    texts = {}
-    for field, key in TEXT_KEYS.items():
-        column = _column(file, key, "S", "bytes (N, 1)", shape[0])
-        if column is not None:
-            texts[field] = column
-    _require_texts(file, texts)
-    product_ids = _column(file, ID_KEY, "iu", "int32 (N, 1)", shape[0])
-    if product_ids is None:
-        raise _absent(file, f"'{ID_KEY}'")
-    prices = _column(file, PRICE_KEY, "fiu", "float32 (N, 1)", shape[0])
-    missing = [key for field, key in TEXT_KEYS.items() if field not in texts]
-    return FashionGenFile(
-        shape[0], images, product_ids, prices, texts, tuple(missing if prices is not None else [*missing, PRICE_KEY])
-    )
-
-
-def _require_texts(file: h5py.File, texts: dict[str, h5py.Dataset]) -> None:
-    if "description" not in texts:
-        raise _absent(file, "'input_description'")
-    if "subcategory" not in texts and "category" not in texts:
-        raise _absent(file, "'input_subcategory' or 'input_category'")
-
-
-def _needed(file: h5py.File, key: str) -> h5py.Dataset:
-    dataset = find_dataset(file, key)
-    if dataset is None:
-        raise _absent(file, f"'{key}'")
-    return dataset
+        images = find_dataset(file, IMAGE_KEY)
+        if images is None:
+            raise _absent(file, IMAGE_KEY)
+        shape = images.shape
+        in_colour = images.dtype == "uint8" and len(shape) == 4 and shape[3] == 3
+        if not in_colour or not all(0 < side <= MAX_SIDE for side in shape[1:3]):
+            raise _wrong(images, IMAGE_KEY, "uint8 (N, 256, 256, 3)")
+        texts = {field: _column(file, key, "S", "bytes (N, 1)", shape[0]) for field, key in TEXT_KEYS.items()}
+        product_ids = _column(file, ID_KEY, "iu", "int32 (N, 1)", shape[0])
+        prices = _column(file, PRICE_KEY, "fiu", "float32 (N, 1)", shape[0])
+        if texts["description"] is None:
+            raise _absent(file, TEXT_KEYS["description"])
+        if texts["subcategory"] is None and texts["category"] is None:
+            raise _absent(file, TEXT_KEYS["subcategory"], TEXT_KEYS["category"])
+        if product_ids is None:
+            raise _absent(file, ID_KEY)
+        columns = {TEXT_KEYS[field]: column for field, column in texts.items()} | {PRICE_KEY: prices}
+        missing = tuple(key for key, column in columns.items() if column is None)
+        held = {field: column for field, column in texts.items() if column is not None}
+        yield FashionGenFile(shape[0], images, product_ids, prices, held, missing)
 
 
 def _column(file: h5py.File, key: str, kinds: str, expected: str, count: int) -> h5py.Dataset | None:
     column = find_dataset(file, key)
     if column is None:
         return None
-    if column.dtype.kind not in kinds or column.dtype.itemsize > MAX_TEXT_WIDTH:
-        raise _wrong(column, key, expected)
-    if column.shape not in ((column.shape[:1] or (0,)), (*column.shape[:1], 1)):
+    flat = column.ndim == 1 or column.shape[1:] == (1,)
+    if not flat or column.dtype.kind not in kinds or column.dtype.itemsize > MAX_TEXT_WIDTH:
         raise _wrong(column, key, expected)
     if column.shape[0] != count:
         raise RawDataError(
@@ -100,8 +83,8 @@ def _column(file: h5py.File, key: str, kinds: str, expected: str, count: int) ->
     return column
 
 
-def _absent(file: h5py.File, what: str) -> RawDataError:
-    held = ", ".join(sorted(file)[:20]) or "nothing"
+def _absent(file: h5py.File, *keys: str) -> RawDataError:
+    what, held = " or ".join(f"'{key}'" for key in keys), ", ".join(sorted(file)[:20]) or "nothing"
     return RawDataError(f"{file.filename}: needs {what}, which is missing (it holds {held}); {_WAY_OUT}")
 
 

@@ -26,10 +26,7 @@ from eiclip.readers.texts import clean_description, normalise_entity, storable
 
 SPLITS = {"fashiongen_256_256_train.h5": "train", "fashiongen_256_256_validation.h5": "test"}
 GROUPS = ("brand", "category", "subcategory", "season", "composition", "department", "gender")
-
-TEXT_ROWS = 10_000
-"""Rows whose texts are read at a time (some 2 KB each)."""
-
+TEXT_ROWS = 10_000  # whose texts, some 2 KB each, are read at a time
 logger = logging.getLogger(__name__)
 
 # Photos of a product repeat its texts, and seasons or categories are few.
@@ -53,7 +50,7 @@ class FashionGenReader:
         return stamps_of([self.folder / name for name in SPLITS], "the folder")
 
     def rows_in(self) -> int:
-        """Number of photos both files declare. Raises RawDataError."""
+        """Return the number of photos both files declare. Raises RawDataError."""
         total = 0
         for name in SPLITS:
             with open_fashiongen(self.folder / name) as file:
@@ -64,7 +61,10 @@ class FashionGenReader:
         """Yield the rows of the train file, then those of the validation file. Raises RawDataError."""
         for name in SPLITS:
             with open_fashiongen(self.folder / name) as file:
-                _warn_missing(name, file)
+                if file.missing:
+                    keys = ", ".join(f"'{key}'" for key in file.missing)
+                    instead = "; categories stand in for subcategories" if "subcategory" not in file.texts else ""
+                    logger.warning("%s: no %s; those values stay empty%s", name, keys, instead)
         for name in SPLITS:
             with open_fashiongen(self.folder / name) as file:
                 yield from self._file_rows(name, file)
@@ -74,31 +74,30 @@ class FashionGenReader:
             stop = min(start + TEXT_ROWS, file.count)
             ids = read_rows(file.product_ids, start, stop).reshape(-1)
             prices = file.prices if file.prices is None else read_rows(file.prices, start, stop).reshape(-1)
-            texts = {field: _decoded(column, start, stop) for field, column in file.texts.items()}
+            cells = {field: read_rows(column, start, stop).reshape(-1) for field, column in file.texts.items()}
+            # latin-1, not UTF-8 with errors ignored, which loses the letters of "appliqué".
+            texts = {field: [cell.decode("latin-1") for cell in column.tolist()] for field, column in cells.items()}
             # A copy without subcategories has categories (checked on opening): candidates are drawn within them then.
             texts.setdefault("subcategory", texts.get("category", []))
             for offset in range(stop - start):
-                cells = {field: column[offset] for field, column in texts.items()}
-                price = None if prices is None else _price(prices[offset])
-                yield self._row(name, start + offset, str(ids[offset]), cells, price)
+                row = {field: column[offset] for field, column in texts.items()}
+                price = math.nan if prices is None else float(prices[offset])
+                yield self._row(name, start + offset, str(ids[offset]), row, price)
 
-    def _row(
-        self, name: str, row: int, product_id: str, cells: dict[str, str], price: float | None
-    ) -> Listing | Rejected:
-        description = _clean(cells["description"])
+    def _row(self, name: str, row: int, product_id: str, texts: dict[str, str], price: float) -> Listing | Rejected:
+        description = _clean(texts["description"])
         if not description:
             return Rejected(name, row, product_id, "no description")
-        plain = {field: _clean(cells.get(field, "")) for field in TEXT_KEYS}
+        plain = {field: _clean(texts.get(field, "")) for field in TEXT_KEYS}
+        entities = {group: _entity(plain[group]) for group in self.groups}
         return Listing(
             source=name, place=row, product_id=product_id, photo=f"{name}#{row}", source_split=SPLITS[name],
-            title=plain["title"], description=description, description_raw=storable(cells["description"]),
+            title=plain["title"], description=description, description_raw=storable(texts["description"]),
             category=plain["category"], subcategory=plain["subcategory"], pose=plain["pose"],
-            department=plain["department"], gender=plain["gender"], price=price, entities=self._entities(plain),
+            department=plain["department"], gender=plain["gender"],
+            price=price if math.isfinite(price) and price > 0 else None,  # 0 stands for "not known"
+            entities={group: entity for group, entity in entities.items() if entity},
         )  # fmt: skip
-
-    def _entities(self, plain: dict[str, str]) -> dict[str, str]:
-        named = {group: _entity(plain[group]) for group in self.groups}
-        return {group: entity for group, entity in named.items() if entity}
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
         """Yield the photos of `refs` ('<file>#<row>') in their order; rising rows of a file are read in one slice.
@@ -163,24 +162,7 @@ def _place(ref: str) -> tuple[str, int]:
     return name, int(row)
 
 
-def _decoded(column: h5py.Dataset, start: int, stop: int) -> list[str]:
-    # latin-1, not UTF-8 with errors ignored, which loses the letters of "appliqué".
-    return [cell.decode("latin-1") for cell in read_rows(column, start, stop).reshape(-1).tolist()]
-
-
 def _is_blank(pixels: np.ndarray[Any, Any]) -> bool:
     first = pixels[:1, :1]
     # A sparse look settles nearly every photo, at a tenth of the time of a full one.
     return bool((pixels[::16, ::16] == first).all() and (pixels == first).all())
-
-
-def _price(value: Any) -> float | None:
-    price = float(value)
-    return price if math.isfinite(price) and price > 0 else None  # 0 stands for "not known"
-
-
-def _warn_missing(name: str, file: FashionGenFile) -> None:
-    if file.missing:
-        keys = ", ".join(f"'{key}'" for key in file.missing)
-        instead = "; categories stand in for subcategories" if "subcategory" not in file.texts else ""
-        logger.warning("%s: no %s; those values stay empty%s", name, keys, instead)

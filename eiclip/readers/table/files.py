@@ -7,8 +7,9 @@ keeps its place whatever is wrong with it, so that none is lost.
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon.lines import MAX_LINE_BYTES, count_lines, numbered_lines
@@ -27,32 +28,11 @@ _JSON_ARRAY = re.compile(rb"\[\s*(?:\{|$)")
 _MAX_NAMES = 50  # column names shown in an error
 
 
-class Table(Protocol):
-    """One file of a table."""
-
-    def check(self) -> None:
-        """Raise RawDataError where a wanted column is not there, as far as the file's beginning tells."""
-        ...
-
-    def count(self) -> int:
-        """Count the rows. Raises RawDataError."""
-        ...
-
-    def rows(self) -> Iterator[dict[str, Any] | UnusableRowError]:
-        """Yield every row in order. Raises RawDataError."""
-        ...
-
-
-def open_table(path: Path, columns: Sequence[str], photo: str) -> Table:
+def open_table(path: Path, columns: Sequence[str], photo: str) -> "Table":
     """Return the table in a file, which need not be named for what it holds, gzipped or plain.
 
-    Args:
-        path: the file.
-        columns: the wanted columns, without the photo's.
-        photo: the photo's column.
-
-    Raises:
-        RawDataError: the file is missing, damaged, empty, or of another format.
+    Wanted are `columns` and that of the photo. Raises RawDataError where the file is missing, damaged, empty, or of
+    another format.
     """
     if is_parquet(path):
         return ParquetTable(path, columns, photo)
@@ -78,7 +58,6 @@ def is_parquet(path: Path) -> bool:
 
 
 def _first_line(path: Path) -> bytes:
-    """The first line that is not blank."""
     for _, line in numbered_lines(path):
         if line is None:
             raise RawDataError(f"{path}: its first line has over {MAX_LINE_BYTES:,} bytes; expected a CSV header")
@@ -87,15 +66,15 @@ def _first_line(path: Path) -> bytes:
     raise RawDataError(f"{path}: empty; remove it, or give it a header (CSV) or objects (JSONL)")
 
 
+@dataclass(frozen=True)
 class JsonlTable:
     """One JSON object a line; columns may be absent from a line, though not from every line."""
 
-    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
-        self.path = path
-        self.wanted = wanted
+    path: Path
+    wanted: Sequence[str]
 
     def check(self) -> None:
-        """Nothing: which columns there are shows at the end of the file."""
+        """Do nothing: which columns there are shows at the end of the file."""
 
     def count(self) -> int:
         """Count the lines, blank ones too. Raises RawDataError."""
@@ -104,58 +83,33 @@ class JsonlTable:
     def rows(self) -> Iterator[dict[str, Any] | UnusableRowError]:
         """Yield an item a line. Raises RawDataError, at the end where a wanted column was in no line."""
         held: dict[str, None] = {}
-        absent = set(self.wanted)
+        absent = dict.fromkeys(self.wanted)
         for _, line in numbered_lines(self.path):
-            row = _object(line)
+            try:
+                row = parse_line(line) if line is not None else _too_long()
+            except UnusableRowError as error:
+                row = error
             if isinstance(row, dict):
-                absent.difference_update(row)
-                held.update(dict.fromkeys(list(row)[:_MAX_NAMES]) if len(held) < _MAX_NAMES else {})
+                absent = {name: None for name in absent if name not in row}
+                held |= dict.fromkeys(list(row)[:_MAX_NAMES]) if len(held) < _MAX_NAMES else {}
             yield row
         if absent and held:
-            name = next(name for name in self.wanted if name in absent)
-            raise missing_column(self.path, name, list(held)[:_MAX_NAMES])
+            raise missing_column(self.path, next(iter(absent)), list(held)[:_MAX_NAMES])
 
 
-def _object(line: bytes | None) -> dict[str, Any] | UnusableRowError:
-    if line is None:
-        return _too_long()
-    try:
-        return parse_line(line)
-    except UnusableRowError as error:
-        return error
-
-
+@dataclass(frozen=True)
 class CsvTable:
     """A header, then a row a line (quoted cells may hold line ends); cells parted by one of `DELIMITERS`."""
 
-    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
-        self.path = path
-        self.wanted = wanted
+    path: Path
+    wanted: Sequence[str]
 
-    def check(self) -> None:
-        """Raise RawDataError where the header lacks a wanted column or names it twice."""
-        self._header()
+    def check(self) -> tuple[str, list[str]]:
+        """Return the delimiter whose header holds the most wanted columns, and that header.
 
-    def count(self) -> int:
-        """Count the rows below the header, blank ones too. Raises RawDataError."""
-        return sum(1 for _ in self._cells(self._header()[0]))
-
-    def rows(self) -> Iterator[dict[str, Any] | UnusableRowError]:
-        """Yield an item for every row below the header. Raises RawDataError."""
-        delimiter, header = self._header()
-        for cells in self._cells(delimiter):
-            if isinstance(cells, UnusableRowError):
-                yield cells
-            elif not cells:
-                yield UnusableRowError("blank row")
-            elif len(cells) != len(header):
-                yield UnusableRowError(f"bad row: {len(cells)} cells, the header has {len(header)}")
-            else:
-                yield dict(zip(header, cells, strict=True))
-
-    def _header(self) -> tuple[str, list[str]]:
-        """The delimiter whose header holds the most wanted columns, and that header."""
-        headers = {delimiter: _first_row(self.path, delimiter) for delimiter in DELIMITERS}
+        Raises RawDataError where the header lacks a wanted column or names it twice.
+        """
+        headers = {delimiter: _header(_rows(self.path, delimiter)) for delimiter in DELIMITERS}
         delimiter = max(headers, key=lambda key: (len(set(self.wanted) & set(headers[key])), len(headers[key])))
         header = headers[delimiter]
         for name in self.wanted:
@@ -165,59 +119,67 @@ class CsvTable:
                 raise RawDataError(f"{self.path}: the header names {name!r} {header.count(name)} times; rename one")
         return delimiter, header
 
-    def _cells(self, delimiter: str) -> Iterator[list[str] | UnusableRowError]:
-        rows = _csv_rows(self.path, delimiter)
-        next((cells for cells in rows if cells), None)  # the header
-        yield from rows
+    def count(self) -> int:
+        """Count the rows below the header, blank ones too. Raises RawDataError."""
+        return sum(1 for _ in self.rows())
+
+    def rows(self) -> Iterator[dict[str, Any] | UnusableRowError]:
+        """Yield an item for every row below the header. Raises RawDataError."""
+        delimiter, header = self.check()
+        rows = _rows(self.path, delimiter)
+        _header(rows)
+        for cells in rows:
+            if isinstance(cells, UnusableRowError):
+                yield cells
+            elif not cells:
+                yield UnusableRowError("blank row")
+            elif len(cells) != len(header):
+                yield UnusableRowError(f"bad row: {len(cells)} cells, the header has {len(header)}")
+            else:
+                yield dict(zip(header, cells, strict=True))
 
 
-def _first_row(path: Path, delimiter: str) -> list[str]:
-    """The first row that is not blank, stripped: the header. Empty where it cannot be read."""
-    cells = next((cells for cells in _csv_rows(path, delimiter) if cells), [])
+Table = ParquetTable | JsonlTable | CsvTable
+"""`check` raises RawDataError where a wanted column is not there, as far as the file's beginning tells, `count` counts
+the rows, and `rows` yields every row in order."""
+
+
+def _header(rows: Iterator[list[str] | UnusableRowError]) -> list[str]:
+    """Take the first row that is not blank, stripped. Empty where it cannot be read."""
+    cells = next((cells for cells in rows if cells), [])
     return [] if isinstance(cells, UnusableRowError) else [cell.strip() for cell in cells]
 
 
-def _csv_rows(path: Path, delimiter: str) -> Iterator[list[str] | UnusableRowError]:
-    lines = _CsvLines(path)
+def _rows(path: Path, delimiter: str) -> Iterator[list[str] | UnusableRowError]:
+    """Yield the rows of a CSV file, the header too.
+
+    csv.reader caps a cell, not a row: quoted cells with line ends in them could go on to the end of the file. So it is
+    made to give up a row that is too long to be held.
+    """
+    held, too_long = 0, False
+    refused = "x" * (csv.field_size_limit() + 1)  # the one content that every state of csv.reader refuses
+
+    def lines() -> Iterator[str]:
+        nonlocal held, too_long
+        for _, line in numbered_lines(path):
+            if too_long := held > MAX_LINE_BYTES:
+                yield refused
+            if too_long := line is None:
+                yield refused
+            else:
+                held += len(line) + 1
+                yield line.decode("utf-8", "replace") + "\n"
+
     # Strict: a quote that is never closed would otherwise take the rows after it along without a word.
-    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True, skipinitialspace=True)
     while True:
-        lines.begin_row()
+        held, too_long = 0, False
         try:
-            cells = next(reader)
+            yield next(reader)
         except StopIteration:
             return
         except csv.Error as error:  # the reader goes on with the next line
-            yield _too_long() if lines.too_long else UnusableRowError(f"bad row: {error}")
-        else:
-            yield cells
-
-
-class _CsvLines:
-    """The lines of a file for csv.reader, which is made to give up a row that is too long to be held.
-
-    csv.reader caps a cell, not a row: quoted cells with line ends in them could go on to the end of the file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._lines = numbered_lines(path)
-        self._held = 0
-        self.too_long = False
-
-    def begin_row(self) -> None:
-        self._held = 0
-        self.too_long = False
-
-    def __iter__(self) -> "_CsvLines":
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)[1] if self._held <= MAX_LINE_BYTES else None
-        if line is None:
-            self.too_long = True
-            return "x" * (csv.field_size_limit() + 1)  # the one content that every state of csv.reader refuses
-        self._held += len(line) + 1
-        return line.decode("utf-8", "replace") + "\n"
+            yield _too_long() if too_long else UnusableRowError(f"bad row: {error}")
 
 
 def _too_long() -> UnusableRowError:

@@ -6,6 +6,7 @@ Photos are left out of the pass over the rows, and read later, a row group at a 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +21,31 @@ MAGIC = b"PAR1"
 BATCH_ROWS = 1000
 PHOTO_BATCH_ROWS = 16  # photos have megabytes
 _BUFFER = 2**20  # bytes; without a buffer a whole column of a row group is held
+_HOLDS_BYTES = (
+    types.is_struct, types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view
+)  # fmt: skip
 _UNREADABLE = (ValueError, OverflowError, KeyError, pa.ArrowException)
 
 
-class EmbeddedPhoto:
-    """The cell of a photo that the table itself holds; `ParquetTable.photos` reads it."""
-
-
-EMBEDDED = EmbeddedPhoto()
+EMBEDDED = object()
+"""The cell of a photo that the table itself holds; `ParquetTable.photos` reads it."""
 
 
 def missing_column(path: Path, name: str, held: Sequence[str]) -> RawDataError:
-    """The error for a column that a file lacks."""
+    """Return the error for a column that a file lacks."""
     return RawDataError(
         f"{path}: no column {name!r}; it has {', '.join(map(repr, held)) or 'none'}. "
         "Name the column that holds it under the dataset's `columns`"
     )
 
 
+@dataclass(frozen=True)
 class ParquetTable:
     """One Parquet file, of which only the wanted columns are read."""
 
-    def __init__(self, path: Path, columns: Sequence[str], photo: str) -> None:
-        self.path = path
-        self.columns = tuple(columns)
-        self.photo = photo
+    path: Path
+    columns: Sequence[str]
+    photo: str
 
     def check(self) -> None:
         """Raise RawDataError where a wanted column is absent, there twice, or cannot hold photos."""
@@ -86,25 +87,22 @@ class ParquetTable:
             self._embedded(file)
             first = 0
             for group in range(file.metadata.num_row_groups):
-                last = first + file.metadata.row_group(group).num_rows
-                asked = rows[bisect_left(rows, first) : bisect_left(rows, last)]
-                if asked:
-                    yield from self._group_photos(file, group, [row - first for row in asked])
-                first = last
+                end = first + file.metadata.row_group(group).num_rows
+                if asked := _within(rows, first, end):
+                    yield from self._group_photos(file, group, first, asked)
+                first = end
 
-    def _group_photos(self, file: pq.ParquetFile, group: int, asked: Sequence[int]) -> Iterator[Any]:
-        first = done = 0
+    def _group_photos(self, file: pq.ParquetFile, group: int, first: int, asked: Sequence[int]) -> Iterator[Any]:
         for batch in file.iter_batches(PHOTO_BATCH_ROWS, [group], [self.photo], use_threads=False):
-            while done < len(asked) and asked[done] < first + batch.num_rows:
-                yield _cell(batch.column(self.photo)[asked[done] - first])
-                done += 1
-            if done == len(asked):
+            end = first + batch.num_rows
+            yield from (_cell(batch.column(self.photo)[row - first]) for row in _within(asked, first, end))
+            if asked[-1] < end:
                 return
-            first += batch.num_rows
+            first = end
         raise self._damaged("it holds other rows than it declares")
 
     def _embedded(self, file: pq.ParquetFile) -> bool:
-        """Whether the photo's column holds bytes; checks the columns."""
+        """Check the columns, and return whether the photo's holds bytes."""
         schema = file.schema_arrow
         for name in (*self.columns, self.photo):
             if name not in schema.names:
@@ -116,7 +114,7 @@ class ParquetTable:
             raise RawDataError(f"{self.path}: column {self.photo!r} is {kind}; give every photo a row of its own")
         if types.is_struct(kind) and "bytes" not in [field.name for field in kind]:
             raise RawDataError(f"{self.path}: column {self.photo!r} is {kind}; a struct needs a field 'bytes'")
-        return bool(types.is_struct(kind) or _is_binary(kind))
+        return any(test(kind) for test in _HOLDS_BYTES)
 
     @contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:
@@ -130,9 +128,9 @@ class ParquetTable:
         return RawDataError(f"{self.path}: damaged or cut short ({how}); fetch it again from where it came")
 
 
-def _is_binary(kind: pa.DataType) -> bool:
-    tests = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
-    return any(test(kind) for test in tests)
+def _within(rows: Sequence[int], first: int, end: int) -> Sequence[int]:
+    """Return those of `rows`, which rise, from `first` and before `end`."""
+    return rows[bisect_left(rows, first) : bisect_left(rows, end)]
 
 
 def _cells(column: pa.Array) -> list[Any]:

@@ -5,10 +5,12 @@ from the table and are taken as hostile: nothing outside the folder is opened, n
 """
 
 import hashlib
+import itertools
 import os
 import re
 import unicodedata
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from eiclip.errors import RawDataError
 from eiclip.readers.amazon.metadata import UnusableRowError
 from eiclip.readers.base import DOWNLOAD_PREFIX, UnusablePhotoError
 from eiclip.readers.photo_files import EXTENSIONS, MAX_FILE_BYTES, photo_bytes
-from eiclip.readers.table.parquet import EmbeddedPhoto, ParquetTable
+from eiclip.readers.table.parquet import EMBEDDED, ParquetTable
 from eiclip.readers.texts import storable
 from eiclip.storage.files import digest
 
@@ -29,18 +31,11 @@ _NO_BYTES = "text cannot hold a photo's bytes (base64): write photos to files, o
 
 
 def photo_of_cell(cell: Any, source: str, row: int, sources: Container[str]) -> tuple[str, tuple[str, ...]]:
-    """Return the reference of the photo in a cell, and its URLs.
+    """Return the reference of the photo in a cell, and its URLs. Raises UnusableRowError where the cell holds none.
 
-    Args:
-        cell: what the table holds.
-        source: the file's name.
-        row: the row in it, from 0.
-        sources: the names of all files of the table.
-
-    Raises:
-        UnusableRowError: the cell is empty, or holds something else.
+    `source` is the name of the file that holds the cell, in a row that counts from 0, and `sources` those of all files.
     """
-    if isinstance(cell, EmbeddedPhoto):
+    if cell is EMBEDDED:
         return f"{source}#{row}", ()
     if isinstance(cell, list) and len(cell) == 1:
         cell = cell[0]
@@ -51,9 +46,7 @@ def photo_of_cell(cell: Any, source: str, row: int, sources: Container[str]) -> 
     text = cell.strip() if isinstance(cell, str) else ""
     if not text:
         raise UnusableRowError("no photo")
-    if _SCHEME.match(text):
-        return _url_ref(text), (text,)
-    return _path_ref(text, sources), ()
+    return (_url_ref(text), (text,)) if _SCHEME.match(text) else (_path_ref(text, sources), ())
 
 
 def _url_ref(url: str) -> str:
@@ -74,45 +67,41 @@ def _path_ref(path: str, sources: Container[str]) -> str:
     return f"./{path}" if path.startswith(DOWNLOAD_PREFIX) or (row and row.group(1) in sources) else path
 
 
+@dataclass(frozen=True)
 class TablePhotos:
     """Where the photos of a table's references lie, and their bytes."""
 
-    def __init__(self, tables: Mapping[str, ParquetTable], images: Path | None, downloads: Path | None) -> None:
-        """`tables`: the table's Parquet files by name."""
-        self.tables = tables
-        self.images = images
-        self.downloads = downloads
+    tables: Mapping[str, ParquetTable]  # the table's Parquet files, by name
+    images: Path | None
+    downloads: Path | None
 
     def contents(self, refs: Sequence[str]) -> Iterator[bytes | UnusablePhotoError]:
         """Yield every photo's bytes, or why there are none, in order.
 
-        Rows of a Parquet file that follow one another in rising order are read in one pass.
-
-        Raises:
-            RawDataError: a Parquet file cannot be read, or the folder of photos is missing.
+        Rows of a Parquet file that follow one another in rising order are read in one pass. Raises RawDataError where
+        a Parquet file cannot be read, or the folder of photos is missing.
         """
         places = [self._row(ref) for ref in refs]
-        begin = 0
-        while begin < len(refs):
-            place = places[begin]
-            if place is None:
+        begins = [
+            number for number in range(len(refs)) if number == 0 or not _follows(*places[number - 1 : number + 1])
+        ]
+        for begin, end in itertools.pairwise([*begins, len(refs)]):
+            if (place := places[begin]) is None:
                 yield self._file_content(refs[begin])
-                begin += 1
                 continue
-            end = begin + 1
-            while end < len(refs) and _follows(places[end - 1], places[end]):
-                end += 1
             rows = [found[1] for found in places[begin:end] if found]
             for ref, cell in zip(refs[begin:end], self.tables[place[0]].photos(rows), strict=True):
                 yield self._cell_content(ref, cell)
-            begin = end
 
     def fingerprint(self, refs: Sequence[str]) -> str:
         """Digest of every file's size and time, and of the bytes that tables hold. Raises RawDataError."""
         files = [ref for ref in refs if self._row(ref) is None]
         rows = [ref for ref in refs if self._row(ref) is not None]
-        held = zip(rows, self.contents(rows), strict=True)
-        return digest([[self._stat(ref) for ref in files], [[ref, _digest(content)] for ref, content in held]])
+        held = [
+            [ref, str(content) if isinstance(content, UnusablePhotoError) else hashlib.sha256(content).hexdigest()]
+            for ref, content in zip(rows, self.contents(rows), strict=True)
+        ]
+        return digest([[self._stat(ref) for ref in files], held])
 
     def _row(self, ref: str) -> tuple[str, int] | None:
         found = _ROW.fullmatch(ref)
@@ -143,12 +132,11 @@ class TablePhotos:
         return [ref, stat.st_size, stat.st_mtime_ns]
 
     def _file(self, ref: str) -> Path:
-        """The regular file of a reference. Raises UnusablePhotoError, RawDataError without a folder."""
+        """Return the regular file of a reference. Raises UnusablePhotoError, RawDataError without a folder."""
         download = _DOWNLOAD.fullmatch(ref)
-        return self._downloaded(download.group(1)) if download else self._below_images(ref)
-
-    def _downloaded(self, stem: str) -> Path:
-        places = [self.downloads / f"{stem}{extension}" for extension in EXTENSIONS] if self.downloads else []
+        if download is None:
+            return self._below_images(ref)
+        places = [self.downloads / f"{download.group(1)}{ending}" for ending in EXTENSIONS] if self.downloads else []
         found = next((place for place in places if place.is_file()), None)
         if found is None:
             raise UnusablePhotoError("photo missing: not downloaded from its URL")
@@ -164,21 +152,11 @@ class TablePhotos:
         place = None if storable(path) != path else Path(os.path.realpath(Path(folder) / path))
         if place is None or Path(path).is_absolute() or not place.is_relative_to(folder):
             raise UnusablePhotoError(f"photo outside the folder: {ascii(path)[1:-1][:80]}")
-        if not _is_file(place):
+        # Keeps pipes and devices out, which would hang the reader; Path.is_file raises where a name is too long.
+        if not os.path.isfile(place):  # noqa: PTH113
             raise UnusablePhotoError(f"photo missing: {self.images.name}/{path}")
         return place
 
 
 def _follows(before: tuple[str, int] | None, after: tuple[str, int] | None) -> bool:
     return before is not None and after is not None and before[0] == after[0] and before[1] <= after[1]
-
-
-def _is_file(place: Path) -> bool:
-    try:
-        return place.is_file()  # keeps pipes and devices out, which would hang the reader
-    except OSError:  # a name too long for the file system
-        return False
-
-
-def _digest(content: bytes | UnusablePhotoError) -> str:
-    return str(content) if isinstance(content, UnusablePhotoError) else hashlib.sha256(content).hexdigest()

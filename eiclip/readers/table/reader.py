@@ -52,17 +52,13 @@ class TableReader:
         Raises:
             SettingsError: a group has no column, no column of text is named, or two files have one name.
         """
-        self.files = tuple(files)
-        self.columns = columns
-        self.images = images
-        self.downloads = downloads
+        self.files, self.columns, self.images, self.downloads = tuple(files), columns, images, downloads
         self.groups = _group_columns(columns, groups)
         if columns.title is None and not columns.description:
             raise SettingsError("the table's columns name no text: set `title`, `description`, or both")
-        names = Counter(file.name for file in self.files)
-        self._names = frozenset(names)
-        twice = [name for name, count in names.items() if count > 1]
-        if twice:  # references to photos and the quarantine know files by name
+        self._names = Counter(file.name for file in self.files)
+        if twice := [name for name, count in self._names.items() if count > 1]:
+            # References to photos and the quarantine know files by name.
             raise SettingsError(f"two files of the table are named {twice[0]!r}: rename one")
 
     def stamps(self) -> Stamps:
@@ -116,10 +112,11 @@ class TableReader:
 
     def _table(self, file: Path) -> Table:
         columns = self.columns
-        named = (columns.product_id, columns.title, *columns.description, columns.split, columns.style)
-        fields = (getattr(self.columns, field) for field in (*_PLAIN_FIELDS, "price"))
-        wanted = dict.fromkeys(name for name in (*named, *fields, *self.groups.values()) if name)
-        return open_table(file, tuple(wanted), self.columns.photo)
+        fields = (
+            getattr(columns, field) for field in ("product_id", "title", "split", "style", "price", *_PLAIN_FIELDS)
+        )
+        wanted = dict.fromkeys(name for name in (*fields, *columns.description, *self.groups.values()) if name)
+        return open_table(file, tuple(wanted), columns.photo)
 
     def _photos(self) -> TablePhotos:
         photo = self.columns.photo
@@ -137,36 +134,33 @@ class TableReader:
             return Rejected(source, place, product_id, str(error))
 
     def _listing(self, source: str, place: int, product_id: str, cells: dict[str, Any]) -> Listing:
-        title_raw = _text(cells.get(self.columns.title)) if self.columns.title else ""
-        parts = [text for name in self.columns.description for text in _texts(cells.get(name))]
+        columns = self.columns
+
+        def cell(field: str) -> Any:
+            name = getattr(columns, field)
+            return cells.get(name) if name else None
+
+        title_raw = _text(cell("title"))
+        parts = [text for name in columns.description for text in _texts(cells.get(name))]
         title = clean_description(title_raw)
         description = joined_texts([title, *(clean_description(part) for part in parts)])
         if not any(letter.isalnum() for letter in description):
             raise UnusableRowError("no title and no description")
-        photo, urls = photo_of_cell(cells.get(self.columns.photo), source, place, self._names)
-        plain = {field: self._plain(cells, field) for field in _PLAIN_FIELDS}
+        photo, urls = photo_of_cell(cell("photo"), source, place, self._names)
+        entities = {group: normalise_entity(_text(cells.get(name))) for group, name in self.groups.items()}
         return Listing(
             source=source, place=place, product_id=product_id, photo=photo, photo_urls=urls, title=title,
             description=description, description_raw="\n".join(filter(None, [title_raw, *parts]))[:MAX_TEXT],
-            source_split=_split(cells.get(self.columns.split)) if self.columns.split else None,
-            price=parse_price(cells.get(self.columns.price)) if self.columns.price else None,
-            style=_text(cells.get(self.columns.style)).strip() or None if self.columns.style else None,
-            entities=self._entities(cells), **plain,
+            source_split=_split(cell("split")) if columns.split else None, price=parse_price(cell("price")),
+            style=_text(cell("style")).strip() or None,
+            entities={group: entity for group, entity in entities.items() if entity},
+            **{field: clean_description(_text(cell(field))) for field in _PLAIN_FIELDS},
         )  # fmt: skip
-
-    def _plain(self, cells: dict[str, Any], field: str) -> str:
-        name = getattr(self.columns, field)
-        return clean_description(_text(cells.get(name))) if name else ""
-
-    def _entities(self, cells: dict[str, Any]) -> dict[str, str]:
-        named = {group: normalise_entity(_text(cells.get(name))) for group, name in self.groups.items()}
-        return {group: entity for group, entity in named.items() if entity}
 
 
 def _group_columns(columns: ColumnSettings, groups: Sequence[str]) -> dict[str, str]:
-    """Entity group -> column."""
-    fields = {group: getattr(columns, group) for group in FIELD_GROUPS}
-    known = {group: name for group, name in fields.items() if name} | columns.entities
+    """Return entity group -> column."""
+    known = {group: name for group in FIELD_GROUPS if (name := getattr(columns, group))} | columns.entities
     for group in groups:
         if group not in known:
             raise SettingsError(

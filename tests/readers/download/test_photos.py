@@ -1,6 +1,5 @@
 import email.utils
 import gzip
-import io
 import json
 import os
 import signal
@@ -10,23 +9,15 @@ import time
 
 import httpx
 import pytest
-from PIL import Image
 
 from eiclip.readers.download import fetch
 from eiclip.readers.download import photos as download
 from eiclip.readers.download.photos import FAILURES_NAME, Wanted, download_photos
 from eiclip.settings.load import DownloadSettings
 
-from ..bad_server import BadServer, drip, endless, fails_first, hang_up, photo, redirect, slow, stall, status
-from ..conftest import noise
+from ..bad_server import drip, endless, fails_first, hang_up, photo, redirect, slow, stall, status
+from ..conftest import encoded
 from ..test_photo_files import bomb
-
-
-def encoded(format="JPEG", seed=0, size=(40, 30)):
-    stream = io.BytesIO()
-    Image.fromarray(noise(seed, size)).save(stream, format=format)
-    return stream.getvalue()
-
 
 JPEG = encoded()
 
@@ -34,13 +25,6 @@ JPEG = encoded()
 @pytest.fixture(autouse=True)
 def no_long_waits(monkeypatch):
     monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.001)
-
-
-@pytest.fixture
-def server():
-    server = BadServer()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -58,36 +58,31 @@ def test_a_name_with_private_addresses_alone_is_refused(monkeypatch):
         asyncio.run(addresses_of("inside.example", allow_private=False))
 
 
-def test_a_name_is_resolved_once_and_the_connection_goes_to_what_was_checked(monkeypatch, tmp_path):
-    server = BadServer()
-    try:
-        url = server.on("/x", photo(JPEG)).replace("127.0.0.1", "rebinding.example")
-        asked = answers(monkeypatch, ["127.0.0.1"], ["192.0.2.1"])
-        assert download_photos([Wanted("a", (url,))], tmp_path, DownloadSettings(allow_private=True)) == {}
-    finally:
-        server.stop()
+def test_a_name_is_resolved_once_and_the_connection_goes_to_what_was_checked(monkeypatch, tmp_path, server):
+    url = server.on("/x", photo(JPEG)).replace("127.0.0.1", "rebinding.example")
+    asked = answers(monkeypatch, ["127.0.0.1"], ["192.0.2.1"])
+    assert download_photos([Wanted("a", (url,))], tmp_path, DownloadSettings(allow_private=True)) == {}
     assert asked == ["rebinding.example"]
     assert [headers["Host"] for headers in server.headers] == [f"rebinding.example:{server.port}"]
 
 
-def test_a_public_server_cannot_redirect_into_the_network(monkeypatch, tmp_path):
+def test_a_public_server_cannot_redirect_into_the_network(monkeypatch, tmp_path, server):
     monkeypatch.setattr(public_network, "is_public", lambda address: address == "127.0.0.1")
-    outside, inside = BadServer(), BadServer("127.0.0.2")
+    inside = BadServer("127.0.0.2")
     inside.on("/secret", photo(JPEG))
     answers(monkeypatch, ["127.0.0.2"])
     wanted = [
-        Wanted("address", (outside.on("/1", redirect(inside.url("/secret", "127.0.0.2"))),)),
-        Wanted("name", (outside.on("/2", redirect(inside.url("/secret", "inside.example"))),)),
-        Wanted("photo", (outside.on("/3", photo(JPEG)),)),
+        Wanted("address", (server.on("/1", redirect(inside.url("/secret", "127.0.0.2"))),)),
+        Wanted("name", (server.on("/2", redirect(inside.url("/secret", "inside.example"))),)),
+        Wanted("photo", (server.on("/3", photo(JPEG)),)),
     ]
     try:
         reasons = download_photos(wanted, tmp_path, DownloadSettings())
     finally:
-        outside.stop()
         inside.stop()
     assert {stem: reason.partition(" has ")[0] for stem, reason in reasons.items()} == {
         "address": "photo not downloaded: private address: 127.0.0.2",
         "name": "photo not downloaded: private address: inside.example",
     }
     assert inside.requests == []
-    assert outside.count() == {"/1": 1, "/2": 1, "/3": 1}
+    assert server.count() == {"/1": 1, "/2": 1, "/3": 1}

@@ -1,26 +1,22 @@
 import hashlib
-import io
 import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from eiclip.errors import RawDataError
 from eiclip.readers.base import Listing, PhotoFacts, UnusablePhotoError
 from eiclip.readers.table.reader import TableReader
 from eiclip.settings.load import ColumnSettings
 
-from ..conftest import noise, write_photo
+from ..conftest import encoded, noise, write_photo
 
 COLUMNS = ColumnSettings(product_id="sku", title="name", photo="picture")
 
 
-def png(seed, size=(12, 10)):
-    content = io.BytesIO()
-    Image.fromarray(noise(seed, size)).save(content, "PNG")
-    return content.getvalue()
+def png(seed):
+    return encoded("PNG", seed, (12, 10))
 
 
 def reader_of(folder, pictures, images=None, downloads=None, kind=None, **options):
@@ -150,14 +146,9 @@ def test_references_of_all_kinds_keep_their_order(tmp_path, images):
     reader = reader_of(tmp_path, [png(0), png(1)], images, kind=pa.binary())
     refs = ["women/a.png", "shop.parquet#1", "url:" + "0" * 32, "shop.parquet#0", "absent"]
     found = list(reader.examine(refs))
-    assert [type(item) for item in found] == [
-        PhotoFacts,
-        PhotoFacts,
-        UnusablePhotoError,
-        PhotoFacts,
-        UnusablePhotoError,
-    ]
-    assert [item.photo for item in found if isinstance(item, PhotoFacts)] == [refs[0], refs[1], refs[3]]
+    assert [getattr(item, "photo", type(item)) for item in found] == [
+        refs[0], refs[1], UnusablePhotoError, refs[3], UnusablePhotoError
+    ]  # fmt: skip
 
 
 def test_a_row_beyond_the_last_is_an_error(tmp_path):
