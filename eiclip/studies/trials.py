@@ -1,7 +1,7 @@
-"""The ablations as data: the trainings that each consists of, and which of them are compared.
+"""The questions of ablations and seed studies as data: the trainings that each consists of, and what is compared.
 
-A trial is a training: a row of Table 1 with something changed. Trials that come to the same training are trained once,
-whichever ablations they stand in.
+A trial is a training: a row of Table 1, or of same-style retrieval, with something changed. Trials that come to the
+same training are trained once, whichever questions they answer.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from eiclip.model.variants import VARIANTS
-from eiclip.settings.training import LOSS_TERMS, TrainingSettings
+from eiclip.model.variants import SAME_STYLE_ROWS, VARIANTS
+from eiclip.settings.training import LOSS_TERMS, LOSS_VIEW_PAIRS, TrainingSettings
 
 BRAND = "brand"
 DESCRIPTION, AS_TEXT, EQUAL, OURS = "clip_description", "clip_entities_text", "eiclip_equal", "eiclip"
+SAME_STYLE = "same_style"
 BATCH_SIZES = (16, 32, 64, 128)
 BUDGETS = (Fraction(1, 3), Fraction(2, 3), Fraction(1), Fraction(2), Fraction(4))
 """Budgets, in those of the rows themselves."""
@@ -33,7 +34,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of an ablation: the row, what is varied and to which value, and the trial it is compared with."""
+    """One training of a study: the row, what is varied and to which value, and the trial it is compared with."""
 
     label: str
     variant: str
@@ -51,7 +52,7 @@ class Trial:
     """Label of the trial that this one's gain is measured against."""
 
     def training(self, base: Base) -> TrainingSettings:
-        """The settings it is trained with.
+        """Return the settings it is trained with.
 
         Raises:
             pydantic.ValidationError: a change is no valid setting.
@@ -59,7 +60,7 @@ class Trial:
         return TrainingSettings.model_validate(base.training.model_dump() | dict(self.changes))
 
     def plain(self, base: Base) -> bool:
-        """Whether it is one of the five rows as `full_eval` trains them."""
+        """Return whether it is one of the five rows as `full_eval` trains them."""
         same = (self.groups, self.seed, self.training(base)) == (base.groups, base.seed, base.training)
         return same and not self.neutral
 
@@ -169,6 +170,35 @@ def seed_study(base: Base) -> list[Trial]:
     return found
 
 
+def same_style_seeds(base: Base) -> list[Trial]:
+    """Every trained row of same-style retrieval with `SEEDS` seeds."""
+    rows = [name for name, row in SAME_STYLE_ROWS.items() if row.trained]
+    return [
+        Trial(f"{name}, seed {seed}", name, "seed", str(seed), base.groups, seed)
+        for seed in range(base.seed, base.seed + SEEDS)
+        for name in rows
+    ]
+
+
+def same_style_ablation(base: Base) -> list[Trial]:
+    """The served row of same-style retrieval as it is, and without each part of its loss."""
+    crossed = {"i-t", "t-i"}
+    changes: list[tuple[str, str, Any]] = [
+        ("view_pairs", "one view at a time", dict.fromkeys(("i-i", "t-t", "m-m"), 1.0)),
+        ("view_pairs", "m-m alone", {"m-m": 1.0}),
+        ("view_pairs", "without i-t and t-i", dict.fromkeys(sorted(set(LOSS_VIEW_PAIRS) - crossed), 1.0)),
+        ("caption", "without the caption term", 0.0),
+        ("consistency", "without consistency", 0.0),
+        ("consistency", "ten times the consistency", 1.0),
+        ("self_pair_probability", "never with itself", 0.0),
+    ]
+    style = base.training.style.model_dump()
+    return [Trial("as it is", SAME_STYLE, "", "as it is", base.groups, base.seed)] + [
+        Trial(value, SAME_STYLE, name, value, base.groups, base.seed, {"style": style | {name: setting}})
+        for name, value, setting in changes
+    ]
+
+
 @dataclass(frozen=True)
 class Ablation:
     """A question, the trials that answer it, and the datasets it can be asked of."""
@@ -185,40 +215,52 @@ class Ablation:
     """Its x are the steps that the trainings took."""
 
     def fits(self, groups: tuple[str, ...]) -> bool:
-        """Whether it can be asked of a dataset with these entity groups."""
+        """Return whether it can be asked of a dataset with these entity groups."""
         return bool(groups) and (len(groups) > 1 or not self.several_groups) and (BRAND in groups or not self.brands)
 
 
-ABLATIONS: dict[str, Ablation] = {
-    ablation.name: ablation
-    for ablation in (
-        Ablation(
-            "ablation_entities",
-            "What is each entity group worth alone, as text and as an entity of its own?",
-            entities,
-            several_groups=True,
-        ),
-        Ablation("ablation_batch_size", "Does row 5's lead over row 3 depend on the batch size?", batch_size),
-        Ablation("ablation_losses", "What does each of the loss's three terms do?", losses),
-        Ablation(
-            "ablation_prior",
-            "What does the prior-weighted mixture do for entities of several groups?",
-            prior,
-            several_groups=True,
-            subsets=(ALL, SEVERAL_MEANINGS),
-        ),
-        Ablation(
-            "ablation_budget",
-            "Is row 5's lead over row 3 speed or ceiling: what is left of it when both train longer?",
-            budget,
-            against_steps=True,
-        ),
-        Ablation(
-            "ablation_ambiguity",
-            "Is row 3 held back by what the brands' words mean elsewhere, or by slow learning of its text?",
-            ambiguity,
-            brands=True,
-        ),
-        Ablation("seed_study", "How far do results spread between training seeds?", seed_study),
-    )
+_ABLATIONS = (
+    Ablation(
+        "ablation_entities",
+        "What is each entity group worth alone, as text and as an entity of its own?",
+        entities,
+        several_groups=True,
+    ),
+    Ablation("ablation_batch_size", "Does row 5's lead over row 3 depend on the batch size?", batch_size),
+    Ablation("ablation_losses", "What does each of the loss's three terms do?", losses),
+    Ablation(
+        "ablation_prior",
+        "What does the prior-weighted mixture do for entities of several groups?",
+        prior,
+        several_groups=True,
+        subsets=(ALL, SEVERAL_MEANINGS),
+    ),
+    Ablation(
+        "ablation_budget",
+        "Is row 5's lead over row 3 speed or ceiling: what is left of it when both train longer?",
+        budget,
+        against_steps=True,
+    ),
+    Ablation(
+        "ablation_ambiguity",
+        "Is row 3 held back by what the brands' words mean elsewhere, or by slow learning of its text?",
+        ambiguity,
+        brands=True,
+    ),
+    Ablation("seed_study", "How far do results spread between training seeds?", seed_study),
+)
+ABLATIONS = {ablation.name: ablation for ablation in _ABLATIONS}
+"""Studies of Table 1."""
+SAME_STYLE_STUDIES = {
+    "same_style_seeds": Ablation(
+        "same_style_seeds",
+        "Does each difference hold over training seeds? Results: the part `seeds` of the tables of measures, whose "
+        "seed is empty where all are taken together.",
+        same_style_seeds,
+    ),
+    "same_style_ablation": Ablation(
+        "same_style_ablation",
+        "What does each term of the loss do? The served row without it.",
+        same_style_ablation,
+    ),
 }
