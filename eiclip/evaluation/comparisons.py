@@ -103,18 +103,22 @@ def rank_sums(ranks: pa.Table, protocols: Sequence[str] = ()) -> Iterator[RankSu
 class Figures:
     """The figures of one protocol: their values, each product's share in them, and their values by bootstrap sample."""
 
-    names: tuple[tuple[str, str], ...]
-    queries: tuple[int, ...]
+    sums: RankSums
+    names: list[tuple[str, str]]
+    queries: list[int]
     value_VF: np.ndarray
     share_PVF: np.ndarray
     resampled_BVF: np.ndarray
 
-    def rows(self, columns: dict[str, np.ndarray], shared: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def rows(self, named: dict[str, str], columns: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
         """Yield a row a figure of columns (F,); NaN (a change relative to nothing) is null."""
+        named = {"dataset": self.sums.dataset, "protocol": self.sums.protocol} | named
+        counts = {"products": len(self.sums.products), "resamples": len(self.resampled_BVF)}
         for place, (direction, measure) in enumerate(self.names):
             numbers = {name: float(column[place]) for name, column in columns.items()}
             finite = {name: number if np.isfinite(number) else None for name, number in numbers.items()}
-            yield shared | {"direction": direction, "measure": measure, "queries": self.queries[place]} | finite
+            figure = {"direction": direction, "measure": measure, "queries": self.queries[place]}
+            yield named | counts | figure | finite
 
 
 def figures(sums: RankSums, *, seed: int = 0, resamples: int = RESAMPLES) -> Figures:
@@ -133,7 +137,7 @@ def figures(sums: RankSums, *, seed: int = 0, resamples: int = RESAMPLES) -> Fig
         queries.append(int(sums.count_PW.sum()))
         for parts in (values, shares, drawn):
             parts.append(sum(part[..., SUMMED].sum(axis=-1, keepdims=True) for part in parts))
-    return Figures(tuple(names), tuple(queries), *(np.concatenate(parts, axis=-1) for parts in (values, shares, drawn)))
+    return Figures(sums, names, queries, *(np.concatenate(parts, axis=-1) for parts in (values, shares, drawn)))
 
 
 def metric_intervals(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> pa.Table:
@@ -148,14 +152,12 @@ def metric_intervals(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPL
         low_VF, high_VF = interval(found.resampled_BVF, clusters=len(sums.products))
         for place, variant in enumerate(sums.variants):
             columns = {"value": found.value_VF[place], "low": low_VF[place], "high": high_VF[place]}
-            rows += found.rows(columns, _shared(sums, resamples) | {"variant": variant})
+            rows += found.rows({"variant": variant}, columns)
     return pa.Table.from_pylist(rows, schema=INTERVALS)
 
 
 def row_comparisons(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> pa.Table:
-    """Return the differences between those rows of `PAIRS` that are there, with intervals and p-values.
-
-    The schema is `COMPARISONS`.
+    """Return differences between those rows of `PAIRS` that are there, with intervals; schema `COMPARISONS`.
 
     Raises:
         EiclipError: as `rank_sums`.
@@ -165,18 +167,17 @@ def row_comparisons(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLE
         found = figures(sums, seed=seed, resamples=resamples)
         pairs = [pair for pair in PAIRS if set(pair) <= set(sums.variants)]
         ours, theirs = ([sums.variants.index(pair[side]) for pair in pairs] for side in (0, 1))
-        # From the same flips, which are most of the work.
+        # The p-values of all are from the same flips, which are most of the work.
         p_value_NF = paired_p_value(found.share_PVF[:, ours] - found.share_PVF[:, theirs], seed=seed)
         for number, (variant, baseline) in enumerate(pairs):
-            columns = _compared(found, ours[number], theirs[number], products=len(sums.products))
-            named = _shared(sums, resamples) | {"variant": variant, "baseline": baseline}
-            rows += found.rows(columns | {"p_value": p_value_NF[number]}, named)
+            columns = _compared(found, ours[number], theirs[number]) | {"p_value": p_value_NF[number]}
+            rows += found.rows({"variant": variant, "baseline": baseline}, columns)
     return pa.Table.from_pylist(rows, schema=COMPARISONS)
 
 
-def _compared(found: Figures, ours: int, theirs: int, *, products: int) -> dict[str, np.ndarray]:
+def _compared(found: Figures, ours: int, theirs: int) -> dict[str, np.ndarray]:
     """The columns of one pair but for its p-values, (F,) each."""
-    value_F, baseline_F = found.value_VF[ours], found.value_VF[theirs]
+    value_F, baseline_F, products = found.value_VF[ours], found.value_VF[theirs], len(found.sums.products)
     difference_BF = found.resampled_BVF[:, ours] - found.resampled_BVF[:, theirs]
     low_F, high_F = interval(difference_BF, clusters=products)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -187,8 +188,3 @@ def _compared(found: Figures, ours: int, theirs: int, *, products: int) -> dict[
     relative_3F[:, ~np.isfinite(relative_3F).all(axis=0)] = np.nan
     columns = (value_F, baseline_F, value_F - baseline_F, low_F, high_F, *relative_3F)
     return dict(zip(_COMPARED[:-1], columns, strict=True))
-
-
-def _shared(sums: RankSums, resamples: int) -> dict[str, Any]:
-    counts = {"products": len(sums.products), "resamples": resamples}
-    return {"dataset": sums.dataset, "protocol": sums.protocol} | counts

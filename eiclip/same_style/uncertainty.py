@@ -4,13 +4,14 @@ The products of a style ask for one another, so their queries are not independen
 variant was trained with several seeds there are also rows of its mean over them (seed NULL), whose interval holds the
 spread between seeds as well.
 
-Shape suffixes: B bootstrap samples, P styles, K rankings, S seeds, M measures.
+Shape suffixes: B bootstrap samples, P styles, K rankings or differences between two, S seeds, M measures.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -54,51 +55,21 @@ COMPARISONS = pa.schema(
 )  # fmt: skip
 
 
-class Ranking(NamedTuple):
-    """What was ranked: by which variant, trained with which seed, from which view to which."""
-
-    variant: str
-    seed: int
-    view_pair: str
+Row = tuple[str, str]
+"""A variant and a pair of views."""
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """The measures of every ranking: their values, each style's share in them, and their values by bootstrap sample."""
+    """The measures of every ranking: each style's share in their values, and their values by bootstrap sample."""
 
     dataset: str
-    rankings: list[Ranking]
+    places: Mapping[Row, Mapping[int, int]]
+    """Places on the axis K by row and seed."""
     styles: int
     queries: int
-    value_KM: np.ndarray
     share_PKM: np.ndarray
     resampled_BKM: np.ndarray
-    seed: int
-
-    @property
-    def places(self) -> dict[tuple[str, str], dict[int, int]]:
-        """Places of the rankings by variant and pair of views, and by seed."""
-        found: dict[tuple[str, str], dict[int, int]] = {}
-        for place, (variant, seed, view_pair) in enumerate(self.rankings):
-            found.setdefault((variant, view_pair), {})[seed] = place
-        return found
-
-    def over_seeds(self, value_SM: np.ndarray, resampled_BSM: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the mean over seeds and its low and high end, (M,) each; of one seed the interval is over styles."""
-        noise_BM = seed_noise(value_SM, seed=self.seed, resamples=len(resampled_BSM))
-        low_M, high_M = interval(resampled_BSM.mean(axis=1) + noise_BM, clusters=self.styles)
-        return value_SM.mean(axis=0), low_M, high_M
-
-    def rows(
-        self, ranking: Ranking, seeds: Sequence[int], columns: Mapping[str, Iterable[Any]], **more: str
-    ) -> Iterator[dict[str, Any]]:
-        """Yield a row a measure of columns (M,)."""
-        named = {"dataset": self.dataset, "variant": ranking.variant, "view_pair": ranking.view_pair} | more
-        seed = seeds[0] if len(seeds) == 1 else None
-        counts = {"queries": self.queries, "styles": self.styles, "resamples": len(self.resampled_BKM)}
-        for measure, *values in zip(MEASURES, *columns.values(), strict=True):
-            measured = {"measure": measure} | dict(zip(columns, values, strict=True))
-            yield named | {"seed": seed, "seeds": len(seeds)} | counts | measured
 
 
 def estimates(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimates:
@@ -107,19 +78,20 @@ def estimates(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> 
     Raises:
         EiclipError: the ranks are of several datasets, or two rankings are of different queries.
     """
-    measures = measures_of(ranks["rank"].to_numpy())
+    dataset, measures = only_dataset(ranks), measures_of(ranks["rank"].to_numpy())
     axes = ("style_id", "variant", "seed", "view_pair")
-    (styles, *names), sums, counts = sums_by(ranks, [measures[name] for name in MEASURES], axes)
+    (styles, variants, seeds, view_pairs), sums, counts = sums_by(ranks, [measures[name] for name in MEASURES], axes)
     ranked = counts.any(axis=0)
-    rankings = [Ranking(*(names[axis][place] for axis, place in enumerate(each))) for each in np.argwhere(ranked)]
     sum_PKM, count_PK = sums[:, ranked], counts[:, ranked]
-    labels = [f"{variant}, seed {number}, {view_pair}" for variant, number, view_pair in rankings]
+    places: dict[Row, dict[int, int]] = {}
+    labels = []
+    for place, (v, s, p) in enumerate(np.argwhere(ranked)):
+        places.setdefault((variants[v], view_pairs[p]), {})[seeds[s]] = place
+        labels.append(f"{variants[v]}, seed {seeds[s]}, {view_pairs[p]}")
     require_same_queries(count_PK, labels, "same_style_ranks", "materialise same_style_ranks again")
-    queries = int(count_PK[:, 0].sum())
-    share_PKM, weights_BP = sum_PKM / queries, cluster_weights(len(styles), seed=seed, resamples=resamples)
-    drawn_BKM = resampled_means(sum_PKM, count_PK[:, 0], weights_BP)
-    values = share_PKM.sum(axis=0), share_PKM, drawn_BKM
-    return Estimates(only_dataset(ranks), rankings, len(styles), queries, *values, seed)
+    weights_BP = cluster_weights(len(styles), seed=seed, resamples=resamples)
+    resampled_BKM, queries = resampled_means(sum_PKM, count_PK[:, 0], weights_BP), int(count_PK[:, 0].sum())
+    return Estimates(dataset, places, len(styles), queries, sum_PKM / queries, resampled_BKM)
 
 
 def seed_noise(value_SM: np.ndarray, *, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
@@ -153,19 +125,12 @@ def same_style_intervals(ranks: pa.Table, *, seed: int = 0, resamples: int = RES
     if not ranks.num_rows:
         return INTERVALS.empty_table()
     found, rows = estimates(ranks, seed=seed, resamples=resamples), list[dict[str, Any]]()
-    for place_of in found.places.values():
-        for seeds in _each_and_all(place_of):
-            places = [place_of[seed] for seed in seeds]
-            values = found.over_seeds(found.value_KM[places], found.resampled_BKM[:, places])
-            columns = dict(zip(("value", "low", "high"), values, strict=True))
-            rows += found.rows(found.rankings[places[0]], seeds, columns)
+    value_KM = found.share_PKM.sum(axis=0)
+    for (variant, view_pair), place_of in found.places.items():
+        named = {"variant": variant, "view_pair": view_pair}
+        drawn = value_KM, found.resampled_BKM
+        rows += [named | row for row in _rows(found, place_of, *drawn, {"value": value_KM}, seed=seed)]
     return pa.Table.from_pylist(rows, schema=INTERVALS)
-
-
-def _each_and_all(seeds: Iterable[int]) -> list[list[int]]:
-    """Each seed alone, then all of them, where they are several."""
-    every = list(seeds)
-    return [*([seed] for seed in every), *([every] if len(every) > 1 else [])]
 
 
 def same_style_comparisons(
@@ -186,59 +151,60 @@ def same_style_comparisons(
         return COMPARISONS.empty_table()
     found, rows = estimates(ranks, seed=seed, resamples=resamples), list[dict[str, Any]]()
     pairings = list(_pairings(found.places, pairs))
-    # From the same flips, which are most of the work.
-    beside = list(dict.fromkeys(two for pairing in pairings for two in pairing.values()))
-    ours, theirs = ([two[side] for two in beside] for side in (0, 1))
-    p_values = paired_p_value(found.share_PKM[:, ours] - found.share_PKM[:, theirs], seed=seed)
-    p_value_of = dict(zip(beside, p_values, strict=True))
-    for pairing in pairings:
-        for seeds in _each_and_all(pairing):
-            rows += _compared(found, pairing, seeds, p_value_of)
+    ours, theirs = ([two[side] for *_, by_seed in pairings for two in by_seed.values()] for side in (0, 1))
+    value_KM = found.share_PKM.sum(axis=0)
+    difference_KM = value_KM[ours] - value_KM[theirs]
+    drawn = difference_KM, found.resampled_BKM[:, ours] - found.resampled_BKM[:, theirs]
+    # The p-values of all are from the same flips, which are most of the work.
+    p_value_KM = paired_p_value(found.share_PKM[:, ours] - found.share_PKM[:, theirs], seed=seed)
+    columns = {"value": value_KM[ours], "baseline_value": value_KM[theirs], "difference": difference_KM}
+    numbers = itertools.count()
+    for (variant, view_pair), (baseline, other), by_seed in pairings:
+        named = {"variant": variant, "view_pair": view_pair, "baseline": baseline, "baseline_view_pair": other}
+        place_of = {number: next(numbers) for number in by_seed}
+        rows += [named | row for row in _rows(found, place_of, *drawn, columns | {"p_value": p_value_KM}, seed=seed)]
     return pa.Table.from_pylist(_without_worse_single(rows), schema=COMPARISONS)
 
 
 def _pairings(
-    places: Mapping[tuple[str, str], dict[int, int]], pairs: Sequence[tuple[str, str]]
-) -> Iterator[dict[int, tuple[int, int]]]:
-    """Places of two rankings that are compared, by seed."""
-    sides = [
-        ((variant, view_pair), (baseline, view_pair))
-        for variant, baseline in pairs
-        for name, view_pair in places
-        if name == variant
-    ]
-    sides += [((variant, pair), (variant, single)) for variant, pair in places if pair == JOINT for single in SINGLE]
+    places: Mapping[Row, Mapping[int, int]], pairs: Sequence[tuple[str, str]]
+) -> Iterator[tuple[Row, Row, dict[int, tuple[int, int]]]]:
+    """Rows that are compared, and their places by seed."""
+    sides = [((one, view), (other, view)) for one, other in pairs for name, view in places if name == one]
+    sides += [((variant, view), (variant, single)) for variant, view in places if view == JOINT for single in SINGLE]
     for one, other in sides:
         ours, theirs = places[one], places.get(other, {})
-        if len(ours) == 1:  # beside every seed of the other
-            ours = dict.fromkeys(theirs if len(theirs) > 1 else ours, *ours.values())
+        if len(ours) == 1 < len(theirs):  # beside every seed of the other
+            ours = dict.fromkeys(theirs, *ours.values())
         if len(theirs) == 1:
             theirs = dict.fromkeys(ours, *theirs.values())
-        if shared := {seed: (place, theirs[seed]) for seed, place in ours.items() if seed in theirs}:
-            yield shared
+        if by_seed := {seed: (place, theirs[seed]) for seed, place in ours.items() if seed in theirs}:
+            yield one, other, by_seed
 
 
-def _compared(
+def _rows(
     found: Estimates,
-    pairing: Mapping[int, tuple[int, int]],
-    seeds: Sequence[int],
-    p_value_of: Mapping[tuple[int, int], np.ndarray],
+    place_of: Mapping[int, int],
+    value_KM: np.ndarray,
+    drawn_BKM: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    *,
+    seed: int,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one comparison, with one seed or as the mean over several."""
-    ours, theirs = ([pairing[seed][side] for seed in seeds] for side in (0, 1))
-    difference_BSM = found.resampled_BKM[:, ours] - found.resampled_BKM[:, theirs]
-    difference_M, low_M, high_M = found.over_seeds(found.value_KM[ours] - found.value_KM[theirs], difference_BSM)
-    columns = {
-        "value": found.value_KM[ours].mean(axis=0),
-        "baseline_value": found.value_KM[theirs].mean(axis=0),
-        "difference": difference_M,
-        "low": low_M,
-        "high": high_M,
-        "p_value": p_value_of[ours[0], theirs[0]] if len(seeds) == 1 else [None] * len(MEASURES),
-    }
-    other = found.rankings[theirs[0]]
-    named = {"baseline": other.variant, "baseline_view_pair": other.view_pair}
-    return found.rows(found.rankings[ours[0]], seeds, columns, **named)
+    """The rows of each seed, then of the mean over them, where they are several: their interval, and other columns."""
+    every = list(place_of.values())
+    labelled = [(number, [place]) for number, place in place_of.items()]
+    for label, places in [*labelled, *([(None, every)] if len(every) > 1 else [])]:
+        noise_BM = seed_noise(value_KM[places], seed=seed, resamples=len(drawn_BKM))
+        low_M, high_M = interval(drawn_BKM[:, places].mean(axis=1) + noise_BM, clusters=found.styles)
+        shown = {name: column_KM[places].mean(axis=0) for name, column_KM in columns.items()}
+        shown |= {"low": low_M, "high": high_M}
+        if label is None:  # a test is over styles alone
+            shown.pop("p_value", None)
+        counts = {"queries": found.queries, "styles": found.styles, "resamples": len(drawn_BKM), "seeds": len(places)}
+        for measure, *values in zip(MEASURES, *shown.values(), strict=True):
+            measured = {"measure": measure} | dict(zip(shown, values, strict=True))
+            yield {"dataset": found.dataset, "seed": label} | counts | measured
 
 
 def _without_worse_single(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ same training are trained once, whichever questions they answer.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -66,7 +66,7 @@ class Trial:
 
 
 def row(variant: str) -> int:
-    """The variant's row in the paper."""
+    """Return the variant's row in the paper."""
     return VARIANTS[variant].row
 
 
@@ -77,15 +77,22 @@ def _trial(base: Base, variant: str, setting: str, value: str, **given: Any) -> 
     return Trial(label, variant, setting, value, **(whole | given))
 
 
+def _compared(first: Trial, *others: Trial) -> list[Trial]:
+    """The first trial, and the others compared with it."""
+    return [first, *(replace(other, reference=first.label) for other in others)]
+
+
 def entities(base: Base) -> list[Trial]:
     """Figure 2 and Table 4: the description with each group alone, as text and as entity; without any and with all."""
-    alone = _trial(base, DESCRIPTION, "entities", "none")
     shown = {group: (group,) for group in base.groups} | {"all": base.groups}
-    return [alone] + [
-        _trial(base, variant, "entities", value, groups=groups, reference=alone.label)
-        for value, groups in shown.items()
-        for variant in (AS_TEXT, OURS)
-    ]
+    return _compared(
+        _trial(base, DESCRIPTION, "entities", "none"),
+        *(
+            _trial(base, variant, "entities", value, groups=groups)
+            for value, groups in shown.items()
+            for variant in (AS_TEXT, OURS)
+        ),
+    )
 
 
 def batch_size(base: Base) -> list[Trial]:
@@ -93,37 +100,27 @@ def batch_size(base: Base) -> list[Trial]:
     found = []
     for size in BATCH_SIZES:
         given = {"changes": {"batch_size": size}, "x": float(size), "named": f"batch {size}"}
-        found += _compared(base, "batch_size", str(size), AS_TEXT, (OURS,), **given)
+        found += _compared(*(_trial(base, name, "batch_size", str(size), **given) for name in (AS_TEXT, OURS)))
     return found
-
-
-def _compared(base: Base, setting: str, value: str, first: str, others: tuple[str, ...], **given: Any) -> list[Trial]:
-    """The first row, and the others compared with it, all with the same changes."""
-    reference = _trial(base, first, setting, value, **given)
-    return [reference, *(_trial(base, name, setting, value, reference=reference.label, **given) for name in others)]
 
 
 def losses(base: Base) -> list[Trial]:
     """Row 5 with its three terms, and without each."""
-    whole = _trial(base, OURS, "loss_terms", "all three", changes={"loss_terms": LOSS_TERMS})
-    return [whole] + [
-        _trial(
-            base, OURS, "loss_terms", f"without {term}", reference=whole.label,
-            changes={"loss_terms": tuple(other for other in LOSS_TERMS if other != term)},
-        )
-        for term in LOSS_TERMS
-    ]  # fmt: skip
+    without = {f"without {term}": tuple(other for other in LOSS_TERMS if other != term) for term in LOSS_TERMS}
+    terms = {"all three": LOSS_TERMS} | without
+    return _compared(*(_trial(base, OURS, "loss_terms", v, changes={"loss_terms": t}) for v, t in terms.items()))
 
 
 def prior(base: Base) -> list[Trial]:
     """Row 5 with and without the prior-weighted mixture of entities of several groups."""
-    mixed = _trial(base, OURS, "prior_mixture", "mixture", changes={"prior_mixture": True})
-    own = {"changes": {"prior_mixture": False}, "reference": mixed.label}
-    return [mixed, _trial(base, OURS, "prior_mixture", "own group alone", **own)]
+    values = {"mixture": True, "own group alone": False}
+    return _compared(
+        *(_trial(base, OURS, "prior_mixture", v, changes={"prior_mixture": mixed}) for v, mixed in values.items())
+    )
 
 
 def budget_epochs(epochs: int) -> list[int]:
-    """The budgets in epochs, the shortest first: whole ones, none twice.
+    """Return the budgets in epochs, the shortest first: whole ones, none twice.
 
     >>> budget_epochs(3), budget_epochs(1)
     ([1, 2, 3, 6, 12], [1, 2, 4])
@@ -136,7 +133,7 @@ def budget(base: Base) -> list[Trial]:
     found = []
     for epochs in budget_epochs(base.training.epochs):
         given = {"changes": {"epochs": epochs}, "named": f"{epochs} epochs"}
-        found += _compared(base, "epochs", str(epochs), AS_TEXT, (EQUAL, OURS), **given)
+        found += _compared(*(_trial(base, name, "epochs", str(epochs), **given) for name in (AS_TEXT, EQUAL, OURS)))
     return found
 
 
@@ -145,19 +142,15 @@ def ambiguity(base: Base) -> list[Trial]:
 
     Row 5 reads a brand as one symbol: with neutral names it is the control, with real ones the lead to be explained.
     """
-    longest = budget_epochs(base.training.epochs)[-1]
     found = []
-    for epochs, control in ((base.training.epochs, True), (longest, False)):
+    for epochs, renamed in ((base.training.epochs, 2), (budget_epochs(base.training.epochs)[-1], 1)):
         given = {"changes": {"epochs": epochs}, "named": f"real names, {epochs} epochs"}
-        text, ours = _compared(base, "brand names", "real", AS_TEXT, (OURS,), **given)
-        found += [text, ours, *(_renamed(base, real, epochs) for real in ((text, ours) if control else (text,)))]
+        real = _compared(*(_trial(base, name, "brand names", "real", **given) for name in (AS_TEXT, OURS)))
+        found += real
+        for trial in real[:renamed]:
+            label = trial.label.replace("real names", "neutral names")
+            found.append(replace(trial, label=label, value="neutral", neutral=True, reference=trial.label))
     return found
-
-
-def _renamed(base: Base, real: Trial, epochs: int) -> Trial:
-    """The trial with neutral brand names."""
-    given: dict[str, Any] = {"changes": real.changes, "named": f"neutral names, {epochs} epochs", "neutral": True}
-    return _trial(base, real.variant, real.setting, "neutral", reference=real.label, **given)
 
 
 def seed_study(base: Base) -> list[Trial]:
@@ -165,8 +158,8 @@ def seed_study(base: Base) -> list[Trial]:
     found = []
     for seed in range(base.seed, base.seed + SEEDS):
         given = {"seed": seed, "x": float(seed), "named": f"seed {seed}"}
-        found.append(_trial(base, DESCRIPTION, "seed", str(seed), **given))
-        found += _compared(base, "seed", str(seed), AS_TEXT, (EQUAL, OURS), **given)
+        plain, *others = (_trial(base, v, "seed", str(seed), **given) for v in (DESCRIPTION, AS_TEXT, EQUAL, OURS))
+        found += [plain, *_compared(*others)]
     return found
 
 
@@ -182,11 +175,10 @@ def same_style_seeds(base: Base) -> list[Trial]:
 
 def same_style_ablation(base: Base) -> list[Trial]:
     """The served row of same-style retrieval as it is, and without each part of its loss."""
-    crossed = {"i-t", "t-i"}
     changes: list[tuple[str, str, Any]] = [
         ("view_pairs", "one view at a time", dict.fromkeys(("i-i", "t-t", "m-m"), 1.0)),
         ("view_pairs", "m-m alone", {"m-m": 1.0}),
-        ("view_pairs", "without i-t and t-i", dict.fromkeys(sorted(set(LOSS_VIEW_PAIRS) - crossed), 1.0)),
+        ("view_pairs", "without i-t and t-i", {pair: 1.0 for pair in LOSS_VIEW_PAIRS if pair not in ("i-t", "t-i")}),
         ("caption", "without the caption term", 0.0),
         ("consistency", "without consistency", 0.0),
         ("consistency", "ten times the consistency", 1.0),
@@ -219,7 +211,11 @@ class Ablation:
         return bool(groups) and (len(groups) > 1 or not self.several_groups) and (BRAND in groups or not self.brands)
 
 
-_ABLATIONS = (
+def _by_name(*ablations: Ablation) -> dict[str, Ablation]:
+    return {ablation.name: ablation for ablation in ablations}
+
+
+ABLATIONS = _by_name(
     Ablation(
         "ablation_entities",
         "What is each entity group worth alone, as text and as an entity of its own?",
@@ -249,18 +245,15 @@ _ABLATIONS = (
     ),
     Ablation("seed_study", "How far do results spread between training seeds?", seed_study),
 )
-ABLATIONS = {ablation.name: ablation for ablation in _ABLATIONS}
 """Studies of Table 1."""
-SAME_STYLE_STUDIES = {
-    "same_style_seeds": Ablation(
+SAME_STYLE_STUDIES = _by_name(
+    Ablation(
         "same_style_seeds",
         "Does each difference hold over training seeds? Results: the part `seeds` of the tables of measures, whose "
         "seed is empty where all are taken together.",
         same_style_seeds,
     ),
-    "same_style_ablation": Ablation(
-        "same_style_ablation",
-        "What does each term of the loss do? The served row without it.",
-        same_style_ablation,
+    Ablation(
+        "same_style_ablation", "What does each term of the loss do? The served row without it.", same_style_ablation
     ),
-}
+)

@@ -8,7 +8,7 @@ import pytest
 
 from eiclip.errors import EiclipError, NonFiniteError
 from eiclip.evaluation.ranking import TIE
-from eiclip.same_style import VIEW_PAIRS, VIEWS
+from eiclip.same_style import VIEW_COLUMNS, VIEW_PAIRS
 from eiclip.same_style.evaluate import RANKS_SCHEMA, same_style_ranks
 from eiclip.storage.sql import read_sql
 
@@ -38,7 +38,7 @@ def random_views(products, seed, width=WIDTH, distinct=None):
     """Three unit views; `distinct`: of so many different vectors, so that much ties."""
     random = np.random.default_rng(seed)
     views = {}
-    for name in VIEWS.values():
+    for name in VIEW_COLUMNS.values():
         view = unit(random.standard_normal((distinct or len(products), width)))
         views[name] = view if distinct is None else view[random.integers(0, distinct, len(products))]
     return views
@@ -46,7 +46,9 @@ def random_views(products, seed, width=WIDTH, distinct=None):
 
 def oracle(products, views, style_of, groups, pair):
     """The definition, a query at a time, by a full sort in which ties stand before the right ones."""
-    queries, candidates = (views[VIEWS[letter]].astype(np.float32).astype(np.float64) for letter in pair.split("-"))
+    queries, candidates = (
+        views[VIEW_COLUMNS[letter]].astype(np.float32).astype(np.float64) for letter in pair.split("-")
+    )
     found = {}
     for row, product in enumerate(products):
         style = style_of.get(product)
@@ -89,7 +91,7 @@ def test_ranks_are_the_definition(seed):
 def test_a_constant_model_ranks_last():
     products = [f"p{number}" for number in range(20)]
     style_of = {product: f"s{number // 2}" for number, product in enumerate(products)}
-    same = {name: np.full((20, WIDTH), WIDTH**-0.5) for name in VIEWS.values()}
+    same = {name: np.full((20, WIDTH), WIDTH**-0.5) for name in VIEW_COLUMNS.values()}
     found = same_style_ranks(views_table(products, **same), styles_table(style_of), "d", "v", 0)
     assert set(found["rank"].to_pylist()) == {19}, "one right one behind 18 wrong ones: itself is not among them"
 
