@@ -12,17 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from eiclip.evaluation.bootstrap import (
-    RESAMPLES,
-    cluster_weights,
-    interval,
-    measures_of,
-    only_dataset,
-    paired_p_value,
-    require_same_queries,
-    resampled_means,
-    sums_by,
-)
+from eiclip.evaluation import bootstrap
+from eiclip.evaluation.bootstrap import RESAMPLES
 from eiclip.model.variants import VARIANTS
 
 MEASURES = ("r1", "r5", "r10", "mrr", "ndcg10", "text_equal_r1")
@@ -83,19 +74,21 @@ def rank_sums(ranks: pa.Table, protocols: Sequence[str] = ()) -> Iterator[RankSu
     Raises:
         EiclipError: the ranks are of several datasets, or variants rank different queries.
     """
-    dataset = only_dataset(ranks)
+    dataset = bootstrap.only_dataset(ranks)
     for protocol in sorted(ranks["protocol"].unique().to_pylist()):
         if not protocols or protocol in protocols:
             rows = ranks.filter(pc.equal(ranks["protocol"], protocol))
             measures = [
-                *measures_of(rows["rank"].to_numpy()).values(),
+                *bootstrap.measures_of(rows["rank"].to_numpy()).values(),
                 100.0 * rows["ndcg10"].to_numpy(),
-                measures_of(rows["rank_text_equal"].to_numpy())["r1"],
+                bootstrap.measures_of(rows["rank_text_equal"].to_numpy())["r1"],
             ]
             axes = ("product_id", "variant", "direction")
-            (products, variants, ways), sum_PVWM, count_PVW = sums_by(rows, measures, axes, {"variant": list(VARIANTS)})
+            (products, variants, ways), sum_PVWM, count_PVW = bootstrap.sums_by(
+                rows, measures, axes, {"variant": list(VARIANTS)}
+            )
             place, remedy = f"{dataset}, {protocol}", "materialise retrieval_ranks again"
-            require_same_queries(count_PVW, variants, place, remedy)
+            bootstrap.require_same_queries(count_PVW, variants, place, remedy)
             yield RankSums(dataset, protocol, products, variants, ways, sum_PVWM, count_PVW[:, 0])
 
 
@@ -123,7 +116,7 @@ class Figures:
 
 def figures(sums: RankSums, *, seed: int = 0, resamples: int = RESAMPLES) -> Figures:
     """Return each measure of each direction and, with both directions, SumR: over the same bootstrap samples."""
-    weights_BP = cluster_weights(len(sums.products), seed=seed, resamples=resamples)
+    weights_BP = bootstrap.cluster_weights(len(sums.products), seed=seed, resamples=resamples)
     names, queries, values, shares, drawn = [], [], [], [], []
     for way, direction in enumerate(sums.ways):
         sum_PVM, count_P = sums.sum_PVWM[:, :, way], sums.count_PW[:, way]
@@ -131,7 +124,7 @@ def figures(sums: RankSums, *, seed: int = 0, resamples: int = RESAMPLES) -> Fig
         queries += [int(count_P.sum())] * len(MEASURES)
         values.append(sum_PVM.sum(axis=0) / count_P.sum())
         shares.append(sum_PVM / count_P.sum())
-        drawn.append(resampled_means(sum_PVM, count_P, weights_BP))
+        drawn.append(bootstrap.resampled_means(sum_PVM, count_P, weights_BP))
     if set(sums.ways) == set(WAYS):
         names.append(("both", "sum_r"))
         queries.append(int(sums.count_PW.sum()))
@@ -149,7 +142,7 @@ def metric_intervals(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPL
     rows: list[dict[str, Any]] = []
     for sums in rank_sums(ranks):
         found = figures(sums, seed=seed, resamples=resamples)
-        low_VF, high_VF = interval(found.resampled_BVF, clusters=len(sums.products))
+        low_VF, high_VF = bootstrap.interval(found.resampled_BVF, clusters=len(sums.products))
         for place, variant in enumerate(sums.variants):
             columns = {"value": found.value_VF[place], "low": low_VF[place], "high": high_VF[place]}
             rows += found.rows({"variant": variant}, columns)
@@ -168,7 +161,7 @@ def row_comparisons(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLE
         pairs = [pair for pair in PAIRS if set(pair) <= set(sums.variants)]
         ours, theirs = ([sums.variants.index(pair[side]) for pair in pairs] for side in (0, 1))
         # The p-values of all are from the same flips, which are most of the work.
-        p_value_NF = paired_p_value(found.share_PVF[:, ours] - found.share_PVF[:, theirs], seed=seed)
+        p_value_NF = bootstrap.paired_p_value(found.share_PVF[:, ours] - found.share_PVF[:, theirs], seed=seed)
         for number, (variant, baseline) in enumerate(pairs):
             columns = _compared(found, ours[number], theirs[number]) | {"p_value": p_value_NF[number]}
             rows += found.rows({"variant": variant, "baseline": baseline}, columns)
@@ -179,11 +172,11 @@ def _compared(found: Figures, ours: int, theirs: int) -> dict[str, np.ndarray]:
     """The columns of one pair but for its p-values, (F,) each."""
     value_F, baseline_F, products = found.value_VF[ours], found.value_VF[theirs], len(found.sums.products)
     difference_BF = found.resampled_BVF[:, ours] - found.resampled_BVF[:, theirs]
-    low_F, high_F = interval(difference_BF, clusters=products)
+    low_F, high_F = bootstrap.interval(difference_BF, clusters=products)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative_F = 100 * (value_F - baseline_F) / baseline_F
         relative_BF = np.nan_to_num(100 * difference_BF / found.resampled_BVF[:, theirs], nan=np.inf, posinf=np.inf)
-        relative_3F = np.stack([relative_F, *interval(relative_BF, clusters=products)])
+        relative_3F = np.stack([relative_F, *bootstrap.interval(relative_BF, clusters=products)])
     # Where so many samples leave the baseline nothing that the interval has no end, there are no percents of it.
     relative_3F[:, ~np.isfinite(relative_3F).all(axis=0)] = np.nan
     columns = (value_F, baseline_F, value_F - baseline_F, low_F, high_F, *relative_3F)

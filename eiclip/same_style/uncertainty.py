@@ -16,18 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from eiclip.evaluation.bootstrap import (
-    CONFIDENCE,
-    RESAMPLES,
-    cluster_weights,
-    interval,
-    measures_of,
-    only_dataset,
-    paired_p_value,
-    require_same_queries,
-    resampled_means,
-    sums_by,
-)
+from eiclip.evaluation import bootstrap
+from eiclip.evaluation.bootstrap import RESAMPLES
 
 MEASURES = ("mrr", "r1", "r5", "r10")
 """Measures of a query, in percent; a figure is their mean over queries."""
@@ -78,9 +68,11 @@ def estimates(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> 
     Raises:
         EiclipError: the ranks are of several datasets, or two rankings are of different queries.
     """
-    dataset, measures = only_dataset(ranks), measures_of(ranks["rank"].to_numpy())
+    dataset, measures = bootstrap.only_dataset(ranks), bootstrap.measures_of(ranks["rank"].to_numpy())
     axes = ("style_id", "variant", "seed", "view_pair")
-    (styles, variants, seeds, view_pairs), sums, counts = sums_by(ranks, [measures[name] for name in MEASURES], axes)
+    (styles, variants, seeds, view_pairs), sums, counts = bootstrap.sums_by(
+        ranks, [measures[name] for name in MEASURES], axes
+    )
     ranked = counts.any(axis=0)
     sum_PKM, count_PK = sums[:, ranked], counts[:, ranked]
     places: dict[Row, dict[int, int]] = {}
@@ -88,9 +80,9 @@ def estimates(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> 
     for place, (v, s, p) in enumerate(np.argwhere(ranked)):
         places.setdefault((variants[v], view_pairs[p]), {})[seeds[s]] = place
         labels.append(f"{variants[v]}, seed {seeds[s]}, {view_pairs[p]}")
-    require_same_queries(count_PK, labels, "same_style_ranks", "materialise same_style_ranks again")
-    weights_BP = cluster_weights(len(styles), seed=seed, resamples=resamples)
-    resampled_BKM, queries = resampled_means(sum_PKM, count_PK[:, 0], weights_BP), int(count_PK[:, 0].sum())
+    bootstrap.require_same_queries(count_PK, labels, "same_style_ranks", "materialise same_style_ranks again")
+    weights_BP = bootstrap.cluster_weights(len(styles), seed=seed, resamples=resamples)
+    resampled_BKM, queries = bootstrap.resampled_means(sum_PKM, count_PK[:, 0], weights_BP), int(count_PK[:, 0].sum())
     return Estimates(dataset, places, len(styles), queries, sum_PKM / queries, resampled_BKM)
 
 
@@ -103,7 +95,7 @@ def seed_noise(value_SM: np.ndarray, *, seed: int = 0, resamples: int = RESAMPLE
     """
     from scipy.special import stdtrit
 
-    seeds, middle = len(value_SM), (1 + CONFIDENCE) / 2
+    seeds, middle = len(value_SM), (1 + bootstrap.CONFIDENCE) / 2
     if seeds < 2:
         return np.zeros((resamples, value_SM.shape[1]))
     stretch = float(stdtrit(seeds - 1, middle)) / NormalDist().inv_cdf(middle) * (seeds / (seeds - 1)) ** 0.5
@@ -156,7 +148,7 @@ def same_style_comparisons(
     difference_KM = value_KM[ours] - value_KM[theirs]
     drawn = difference_KM, found.resampled_BKM[:, ours] - found.resampled_BKM[:, theirs]
     # The p-values of all are from the same flips, which are most of the work.
-    p_value_KM = paired_p_value(found.share_PKM[:, ours] - found.share_PKM[:, theirs], seed=seed)
+    p_value_KM = bootstrap.paired_p_value(found.share_PKM[:, ours] - found.share_PKM[:, theirs], seed=seed)
     columns = {"value": value_KM[ours], "baseline_value": value_KM[theirs], "difference": difference_KM}
     numbers = itertools.count()
     for (variant, view_pair), (baseline, other), by_seed in pairings:
@@ -196,7 +188,7 @@ def _rows(
     labelled = [(number, [place]) for number, place in place_of.items()]
     for label, places in [*labelled, *([(None, every)] if len(every) > 1 else [])]:
         noise_BM = seed_noise(value_KM[places], seed=seed, resamples=len(drawn_BKM))
-        low_M, high_M = interval(drawn_BKM[:, places].mean(axis=1) + noise_BM, clusters=found.styles)
+        low_M, high_M = bootstrap.interval(drawn_BKM[:, places].mean(axis=1) + noise_BM, clusters=found.styles)
         shown = {name: column_KM[places].mean(axis=0) for name, column_KM in columns.items()}
         shown |= {"low": low_M, "high": high_M}
         if label is None:  # a test is over styles alone

@@ -10,16 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from eiclip.evaluation.bootstrap import (
-    RESAMPLES,
-    cluster_weights,
-    interval,
-    measures_of,
-    require_same_queries,
-    resampled_means,
-    sums_by,
-)
-from eiclip.studies.trials import Trial, row
+from eiclip.evaluation import bootstrap
+from eiclip.evaluation.bootstrap import RESAMPLES
+from eiclip.model.variants import VARIANTS
+from eiclip.studies.trials import Trial
 
 MEASURES = tuple(f"{way}_{name}" for way in ("i2t", "t2i") for name in ("r1", "r5", "r10", "mrr"))
 RECALLS = [name for name in MEASURES if not name.endswith("mrr")]
@@ -56,7 +50,7 @@ class Outcome:
         trial = self.trial
         shown = {name: getattr(trial, name) for name in ("setting", "value", "variant", "seed", "reference")}
         measured = {name: getattr(self, name) for name in ("epochs", "steps", "seconds", "x")}
-        return {"trial": trial.label, "row": row(trial.variant)} | shown | measured
+        return {"trial": trial.label, "row": VARIANTS[trial.variant].row} | shown | measured
 
 
 def results_table(
@@ -82,10 +76,10 @@ def results_table(
         for outcome, label in zip(outcomes, labels, strict=True)
         if (count := outcome.ranks.num_rows)
     )
-    measures, axes = measures_of(ranks["rank"].to_numpy()), ("product_id", "trial", "direction")
-    (products, *_), sum_PTWM, count_PTW = sums_by(ranks, list(measures.values()), axes, {"trial": labels})
+    measures, axes = bootstrap.measures_of(ranks["rank"].to_numpy()), ("product_id", "trial", "direction")
+    (products, *_), sum_PTWM, count_PTW = bootstrap.sums_by(ranks, list(measures.values()), axes, {"trial": labels})
     remedy = "delete the ablations' folder of the dataset and run the job again"
-    require_same_queries(count_PTW, labels, f"{dataset}, {ablation}", remedy)
+    bootstrap.require_same_queries(count_PTW, labels, f"{dataset}, {ablation}", remedy)
     rows = []
     for name, members in subsets.items():
         kept_P = np.array([members is None or product in members for product in products])
@@ -99,20 +93,20 @@ def _rows(
     outcomes: Sequence[Outcome], sum_PTWM: np.ndarray, count_PTW: np.ndarray, resamples: int
 ) -> list[dict[str, Any]]:
     products = len(sum_PTWM)
-    weights_BP = cluster_weights(products, resamples=resamples)
+    weights_BP = bootstrap.cluster_weights(products, resamples=resamples)
     rows: dict[str, dict[str, Any]] = {}
     drawn_B: dict[str, np.ndarray] = {}
     for place, outcome in enumerate(outcomes):
         sum_PM = sum_PTWM[:, place].reshape(products, -1)
         count_PM = np.repeat(count_PTW[:, place], sum_PTWM.shape[-1], axis=1)
         mean_M, label = sum_PM.sum(axis=0) / count_PM.sum(axis=0), outcome.trial.label
-        drawn_B[label] = resampled_means(sum_PM, count_PM, weights_BP)[:, SUMMED].sum(axis=1)
-        low, high = map(float, interval(drawn_B[label], clusters=products))
+        drawn_B[label] = bootstrap.resampled_means(sum_PM, count_PM, weights_BP)[:, SUMMED].sum(axis=1)
+        low, high = map(float, bootstrap.interval(drawn_B[label], clusters=products))
         total = {"sum_r": float(mean_M[SUMMED].sum()), "sum_r_low": low, "sum_r_high": high, "products": products}
         rows[label] = outcome.row() | dict(zip(MEASURES, mean_M.tolist(), strict=True)) | total
     # The same samples for both: the gain is paired by product.
     for label, entry in rows.items():
         if (reference := entry["reference"]) is not None:
-            low, high = map(float, interval(drawn_B[label] - drawn_B[reference], clusters=products))
+            low, high = map(float, bootstrap.interval(drawn_B[label] - drawn_B[reference], clusters=products))
             entry |= {"sum_r_gain": entry["sum_r"] - rows[reference]["sum_r"], "gain_low": low, "gain_high": high}
     return list(rows.values())

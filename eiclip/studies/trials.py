@@ -65,14 +65,9 @@ class Trial:
         return same and not self.neutral
 
 
-def row(variant: str) -> int:
-    """Return the variant's row in the paper."""
-    return VARIANTS[variant].row
-
-
 def _trial(base: Base, variant: str, setting: str, value: str, **given: Any) -> Trial:
     """A trial over all of the dataset's groups and with its seed, unless given otherwise."""
-    label = f"row {row(variant)}, {given.pop('named', value)}"
+    label = f"row {VARIANTS[variant].row}, {given.pop('named', value)}"
     whole: dict[str, Any] = {"groups": base.groups, "seed": base.seed}
     return Trial(label, variant, setting, value, **(whole | given))
 
@@ -84,15 +79,10 @@ def _compared(first: Trial, *others: Trial) -> list[Trial]:
 
 def entities(base: Base) -> list[Trial]:
     """Figure 2 and Table 4: the description with each group alone, as text and as entity; without any and with all."""
-    shown = {group: (group,) for group in base.groups} | {"all": base.groups}
-    return _compared(
-        _trial(base, DESCRIPTION, "entities", "none"),
-        *(
-            _trial(base, variant, "entities", value, groups=groups)
-            for value, groups in shown.items()
-            for variant in (AS_TEXT, OURS)
-        ),
-    )
+    trials = [_trial(base, DESCRIPTION, "entities", "none")]
+    for value, groups in ({group: (group,) for group in base.groups} | {"all": base.groups}).items():
+        trials += [_trial(base, variant, "entities", value, groups=groups) for variant in (AS_TEXT, OURS)]
+    return _compared(*trials)
 
 
 def batch_size(base: Base) -> list[Trial]:
@@ -107,16 +97,17 @@ def batch_size(base: Base) -> list[Trial]:
 def losses(base: Base) -> list[Trial]:
     """Row 5 with its three terms, and without each."""
     without = {f"without {term}": tuple(other for other in LOSS_TERMS if other != term) for term in LOSS_TERMS}
-    terms = {"all three": LOSS_TERMS} | without
-    return _compared(*(_trial(base, OURS, "loss_terms", v, changes={"loss_terms": t}) for v, t in terms.items()))
+    return _of_row_5(base, "loss_terms", {"all three": LOSS_TERMS} | without)
 
 
 def prior(base: Base) -> list[Trial]:
     """Row 5 with and without the prior-weighted mixture of entities of several groups."""
-    values = {"mixture": True, "own group alone": False}
-    return _compared(
-        *(_trial(base, OURS, "prior_mixture", v, changes={"prior_mixture": mixed}) for v, mixed in values.items())
-    )
+    return _of_row_5(base, "prior_mixture", {"mixture": True, "own group alone": False})
+
+
+def _of_row_5(base: Base, setting: str, values: Mapping[str, Any]) -> list[Trial]:
+    trials = (_trial(base, OURS, setting, value, changes={setting: change}) for value, change in values.items())
+    return _compared(*trials)
 
 
 def budget_epochs(epochs: int) -> list[int]:
