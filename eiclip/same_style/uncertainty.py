@@ -1,8 +1,8 @@
 """Same-style figures with confidence intervals over styles and training seeds, and comparisons paired by style.
 
-The products of a style ask for one another, so their queries are not independent: the style is the cluster. Where a
-variant was trained with several seeds there are also rows of its mean over them (seed NULL), whose interval holds the
-spread between seeds as well.
+The products of a style are each other's relevant candidates, so their queries are not independent: the style is the
+cluster. Where a variant was trained with several seeds there are also rows of its mean over them (seed NULL), whose
+interval holds the spread between seeds as well.
 
 Shape suffixes: B bootstrap samples, P styles, K rankings or differences between two, S seeds, M measures.
 """
@@ -131,9 +131,9 @@ def same_style_comparisons(
     """Return differences between rows of `pairs`, and of m-m from its variant's better single view.
 
     Pairs of rows are compared in every pair of views that both have, seed by seed; a variant of a single seed (one that
-    is not trained) stands beside every seed of the other. With several seeds there is also a row of the mean difference
-    (seed NULL), over samples of styles and seeds; it has no p-value, since that is over styles alone. The better
-    single view is that of the higher value in this measure and row, so that what m-m gains over it is not flattered.
+    is not trained) is compared with every seed of the other. With several seeds there is also a row of the mean
+    difference (seed NULL), over samples of styles and seeds; it has no p-value, since that is over styles alone. The
+    better single view is that of the higher value in this measure and row, so that the gain of m-m is not flattered.
     The schema is `COMPARISONS`.
 
     Raises:
@@ -166,7 +166,7 @@ def _pairings(
     sides += [((variant, view), (variant, single)) for variant, view in places if view == JOINT for single in SINGLE]
     for one, other in sides:
         ours, theirs = places[one], places.get(other, {})
-        if len(ours) == 1 < len(theirs):  # beside every seed of the other
+        if len(ours) == 1 < len(theirs):  # compared with every seed of the other
             ours = dict.fromkeys(theirs, *ours.values())
         if len(theirs) == 1:
             theirs = dict.fromkeys(ours, *theirs.values())

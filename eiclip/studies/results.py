@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from eiclip.errors import EiclipError
 from eiclip.evaluation import bootstrap
 from eiclip.evaluation.bootstrap import RESAMPLES
 from eiclip.model.variants import VARIANTS
@@ -68,18 +69,19 @@ def results_table(
         resamples: bootstrap samples of products.
 
     Raises:
-        EiclipError: trials were ranked on other queries than the first.
+        EiclipError: trials rank other queries than the first, or none.
     """
-    labels = [outcome.trial.label for outcome in outcomes]
+    parts = {outcome.trial.label: outcome.ranks.select(["direction", "product_id", "rank"]) for outcome in outcomes}
+    place, remedy = f"{dataset}, {ablation}", "delete the ablations' folder of the dataset and run the job again"
+    if empty := [label for label, ranks in parts.items() if not ranks.num_rows]:
+        raise EiclipError(f"{place}: {', '.join(empty)} ranks no query; {remedy}")
+    labels = list(parts)
     ranks = pa.concat_tables(
-        outcome.ranks.select(["direction", "product_id", "rank"]).append_column("trial", pa.array([label] * count))
-        for outcome, label in zip(outcomes, labels, strict=True)
-        if (count := outcome.ranks.num_rows)
+        ranks.append_column("trial", pa.array([label] * ranks.num_rows)) for label, ranks in parts.items()
     )
     measures, axes = bootstrap.measures_of(ranks["rank"].to_numpy()), ("product_id", "trial", "direction")
     (products, *_), sum_PTWM, count_PTW = bootstrap.sums_by(ranks, list(measures.values()), axes, {"trial": labels})
-    remedy = "delete the ablations' folder of the dataset and run the job again"
-    bootstrap.require_same_queries(count_PTW, labels, f"{dataset}, {ablation}", remedy)
+    bootstrap.require_same_queries(count_PTW, labels, place, remedy)
     rows = []
     for name, members in subsets.items():
         kept_P = np.array([members is None or product in members for product in products])
