@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.common import Project
-from assets.outputs import Given, Output
+from assets.outputs import Given, Maker, Output
 from eiclip.storage.cache import content_digest
 
 RENAMED = ("tagged_entities", "entity_vocabulary")
@@ -42,34 +42,27 @@ class Neutral:
         return names_of(pq.read_table(self.project.paths.lake.path("tagged_entities", self.name)))
 
     def outputs(self) -> list[Output]:
-        """In the order in which they can be made."""
-        names = {"names": self.names}
-        renamed = [
-            Output(
-                (self.name, table, "neutral"), make=_rename, sources=(table,), settings=names, place=self.table(table)
-            )
-            for table in RENAMED
+        """Return them in the order in which they can be made."""
+        names, tagged = {"names": self.names}, self.table("tagged_entities")
+
+        def output(name: str, place: Path, make: Maker, source: str, **given: Any) -> Output:
+            return Output((self.name, name, "neutral"), make=make, sources=(source,), place=place, **given)
+
+        return [
+            *(output(table, self.table(table), _rename, table, settings=names) for table in RENAMED),
+            # Counted again: a brand that shared its name with an entity of another group no longer does.
+            output(
+                PRIOR,
+                self.table(PRIOR),
+                _count,
+                PRODUCTS,
+                external={"tagged_entities": lambda: content_digest(tagged)},
+                subject=tagged,
+                uses=("eiclip.storage.lake:Lake",),
+                queries=(f"entities/{PRIOR}",),
+            ),
+            output("shards", self.shards, _rename_shards, "shards", settings=names),
         ]
-        # Counted again: a brand that shared its name with an entity of another group no longer does.
-        tagged = self.table("tagged_entities")
-        prior = Output(
-            (self.name, PRIOR, "neutral"),
-            make=_count,
-            sources=(PRODUCTS,),
-            external={"tagged_entities": lambda: content_digest(tagged)},
-            place=self.table(PRIOR),
-            subject=tagged,
-            uses=("eiclip.storage.lake:Lake",),
-            queries=(f"entities/{PRIOR}",),
-        )
-        shards = Output(
-            (self.name, "shards", "neutral"),
-            make=_rename_shards,
-            sources=("shards",),
-            settings=names,
-            place=self.shards,
-        )
-        return [*renamed, prior, shards]
 
     def make(self) -> None:
         """Make what is not there, or not as it would be."""
@@ -78,7 +71,7 @@ class Neutral:
 
 
 def _rename(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
-    """Renamed as it is and not drawn up again: ids stay, and with them all that row 5 sees of a brand."""
+    """Rename it as it is and do not make it again: ids stay, and with them all that row 5 sees of a brand."""
     from eiclip.studies.neutral import renamed_table
 
     names = given.parameters["names"]
@@ -87,9 +80,8 @@ def _rename(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
 
 def _count(given: Given) -> Mapping[str, Any]:
     files = {"tagged_entities": [given.of.subject], PRODUCTS: given.files(PRODUCTS)}
-    return {
-        "rows": given.project.paths.lake.query(f"entities/{PRIOR}", given.output, files, {"dataset": given.dataset})
-    }
+    rows = given.project.paths.lake.query(f"entities/{PRIOR}", given.output, files, {"dataset": given.dataset})
+    return {"rows": rows}
 
 
 def _rename_shards(given: Given) -> Mapping[str, Any]:

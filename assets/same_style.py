@@ -21,7 +21,7 @@ from eiclip.storage.home import Paths
 from eiclip.storage.locations import local_file, stamp
 from eiclip.storage.sql import header
 
-VIEWS, CLICKS_FILE = "product_views", "clicks.parquet"
+VIEWS_TABLE, CLICKS_FILE = "product_views", "clicks.parquet"
 RANKS, METRICS, INTERVALS, COMPARISONS, CURVE = MEASURES = tuple(
     f"same_style_{table}" for table in ("ranks", "metrics", "intervals", "comparisons", "pr_curve")
 )
@@ -44,7 +44,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         Step(f"{name}__clicks", group, clicks(project, name, dataset)),
         Step(f"{name}__pairs", group, [pairs(name, dataset)]),
         *(training.checkpoint_step(project, name, dataset, row, "same_style") for row in own),
-        *(Step(f"{name}__{VIEWS}__{row.name}", group, [views(name, row)]) for row in SAME_STYLE_ROWS.values()),
+        *(Step(f"{name}__{VIEWS_TABLE}__{row.name}", group, [views(name, row)]) for row in SAME_STYLE_ROWS.values()),
         Step(f"{name}__same_style_metrics", group, measures(project, name)),
     ]
 
@@ -129,7 +129,7 @@ def pairs(name: str, dataset: DatasetSettings) -> Output:
         clicked,
         QUERY,
         make=_mine,
-        sources=tuple(f"{VIEWS}/{MINING_VARIANT}" if source == VIEWS else source for source in SOURCES),
+        sources=tuple(f"{VIEWS_TABLE}/{MINING_VARIANT}" if source == VIEWS_TABLE else source for source in SOURCES),
         settings=mining.model_dump(mode="json", exclude={"latest_time"}),
         also=(
             Table((name, "positive_pairs"), positive, QUERY, (held,)),
@@ -150,7 +150,7 @@ def _mine(given: Given) -> Mapping[str, Any]:
 def views(name: str, variant: Variant) -> Output:
     """Every product of a dataset under one variant, in three views."""
     return Output(
-        (name, VIEWS, variant.name),
+        (name, VIEWS_TABLE, variant.name),
         f"{variant.title}: one row per product of any split; its photos, its text and both together as unit-length "
         "embeddings of one space.",
         frozenset({"pytorch", "parquet"}),
@@ -168,7 +168,7 @@ def _views(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
 
 def measures(project: Project, name: str) -> list[Output]:
     """How well each row finds products of one style: the tables of the settings' seed."""
-    sources = (*prefixed(f"{VIEWS}/", SAME_STYLE_ROWS), "shards", *TRUTH)
+    sources = (*prefixed(f"{VIEWS_TABLE}/", SAME_STYLE_ROWS), "shards", *TRUTH)
     seed = {"seed": project.settings.seed}
     return [
         Output((name, RANKS), make=_ranks, sources=sources, settings=seed),
@@ -260,4 +260,4 @@ def _all_views(given: Given) -> dict[str, pa.Table]:
     ]
     found = dict(zip(BASELINES, free, strict=True))
     tests = [("split", "==", "test")]
-    return found | {row: given.table(f"{VIEWS}/{row}", filters=tests) for row in SAME_STYLE_ROWS}
+    return found | {row: given.table(f"{VIEWS_TABLE}/{row}", filters=tests) for row in SAME_STYLE_ROWS}

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from eiclip.evaluation.comparisons import RESAMPLES, interval, paired_p_value, product_weights, resampled_means
-from eiclip.evaluation.rank_sums import MEASURES, RankSums, rank_sums
+from eiclip.evaluation.bootstrap import RESAMPLES, cluster_weights, interval, paired_p_value, resampled_means
+from eiclip.evaluation.comparisons import MEASURES, RankSums, rank_sums
 
 PROTOCOL, BASELINE = "full", "clip_entities_text"
 MINIMUM_PRODUCTS = 5
@@ -83,11 +83,11 @@ def _gains(part: RankSums, *, seed: int, resamples: int) -> dict[tuple[int, int]
     gains = {(way, place): {"gain_r1": float(gain_VW[place, way])} for way in ways for place in others}
     if len(part.products) < MINIMUM_PRODUCTS:
         return gains
-    weights_BP = product_weights(len(part.products), seed=seed, resamples=resamples)
+    weights_BP = cluster_weights(len(part.products), seed=seed, resamples=resamples)
     for way in ways:
         difference_PV, count_P1 = difference_PVW[:, :, way], part.count_PW[:, way : way + 1]
         drawn_BV = resampled_means(difference_PV, count_P1, weights_BP)
-        low_V, high_V = interval(drawn_BV, products=len(part.products))
+        low_V, high_V = interval(drawn_BV, clusters=len(part.products))
         p_V = paired_p_value(difference_PV, seed=seed)
         for place in others:
             gains[way, place]["p_value"] = float(p_V[place])

@@ -1,30 +1,26 @@
-"""How sure a figure is: products are drawn again, and differences between rows are tested product by product.
+"""Table 1's figures with confidence intervals over products, and paired comparisons of its rows.
 
-The photos of a product show one garment under one text, so their queries are not independent: the product is what is
-drawn, with all its queries. Every figure here is a mean over queries, thus a sum over products divided by a count.
-
-Shape suffixes: B resamples, P products, V variants, F figures (a direction and a measure), M measures of any kind.
+Shape suffixes: P products, V variants, W ways (directions), M measures, F figures (a direction and a measure), B
+bootstrap samples, N pairs of variants.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from statistics import NormalDist
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from eiclip.evaluation.rank_sums import MEASURES, SUMMED, WAYS, RankSums, rank_sums
+from eiclip.evaluation import bootstrap
+from eiclip.evaluation.bootstrap import RESAMPLES
+from eiclip.model.variants import VARIANTS
 
-RESAMPLES = 2000
-"""Times the products are drawn again for an interval."""
-
-FLIPS = 9_999
-"""Random sign patterns of a paired test: the smallest p-value it can give is 1 / 10,000."""
-
-CHUNK_BYTES = 32 << 20
-"""Memory of one chunk of weights or signs as numbers."""
-
+MEASURES = ("r1", "r5", "r10", "mrr", "ndcg10", "text_equal_r1")
+"""Measures of a query, in percent; a figure is their mean over queries."""
+SUMMED = slice(0, 3)
+"""Those that SumR adds up, over both directions."""
+WAYS = ("i2t", "t2i")
 PAIRS = (
     ("eiclip", "clip_entities_text"),
     ("eiclip", "eiclip_equal"),
@@ -44,222 +40,144 @@ _COMPARED = (
 COMPARISONS = pa.schema([*_NAMES, ("baseline", pa.string()), *((name, pa.float64()) for name in _COMPARED), *_COUNTS])
 
 
-def product_weights(products: int, *, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
-    """How often each product is drawn in each resample: products are drawn with replacement, as many as there are.
+@dataclass(frozen=True)
+class RankSums:
+    """One protocol of one dataset: each product's measures, summed over its queries, and how many queries it has.
 
-    Args:
-        products: number of products.
-        seed: the same seed and number of products give the same weights.
-        resamples: rows of the result.
-
-    Returns:
-        Counts, (resamples, products), one byte each; every row sums to `products`.
-
-    >>> product_weights(3, resamples=2).sum(axis=1).tolist()
-    [3, 3]
+    Of a protocol with several draws a product's queries are those of all draws.
     """
-    drawing = np.random.default_rng(seed)
-    weights_BP = np.empty((resamples, products), dtype=np.uint8)  # a count beyond 255 has no chance worth naming
-    for start, stop in _chunks(resamples, products):
-        drawn_CP = drawing.integers(products, size=(stop - start, products))
-        drawn_CP += np.arange(stop - start)[:, None] * products
-        counts = np.bincount(drawn_CP.ravel(), minlength=drawn_CP.size)
-        weights_BP[start:stop] = counts.reshape(drawn_CP.shape)
-    return weights_BP
+
+    dataset: str
+    protocol: str
+    products: tuple[str, ...]
+    variants: tuple[str, ...]
+    ways: tuple[str, ...]
+    sum_PVWM: np.ndarray
+    count_PW: np.ndarray
+
+    def of_products(self, rows: np.ndarray) -> "RankSums":
+        """Return the sums of some of the products."""
+        products = tuple(self.products[row] for row in rows)
+        return replace(self, products=products, sum_PVWM=self.sum_PVWM[rows], count_PW=self.count_PW[rows])
+
+    def means(self) -> np.ndarray:
+        """Return the measures over all queries, (V, W, M)."""
+        means_VWM: np.ndarray = self.sum_PVWM.sum(axis=0) / self.count_PW.sum(axis=0)[None, :, None]
+        return means_VWM
 
 
-def resampled_means(sum_PM: np.ndarray, count_PM: np.ndarray, weights_BP: np.ndarray) -> np.ndarray:
-    """The mean over queries of each measure in each resample: a product weighs as many queries as it has.
+def rank_sums(ranks: pa.Table, protocols: Sequence[str] = ()) -> Iterator[RankSums]:
+    """Sum each protocol of `retrieval_ranks` of one dataset (only `protocols`, where given) by product.
 
-    Args:
-        sum_PM: a measure summed over a product's queries.
-        count_PM: queries of a product; (P, 1) where all measures have the same.
-        weights_BP: how often each product is drawn (`product_weights`).
+    The order of the rows makes no difference: products are sorted, variants are in the paper's order.
 
-    Returns:
-        (resamples, measures); NaN where a resample holds no query.
+    Raises:
+        EiclipError: the ranks are of several datasets, or variants rank different queries.
     """
-    means_BM = np.empty((len(weights_BP), sum_PM.shape[1]))
-    for start, stop in _chunks(*weights_BP.shape):
-        weights_CP = weights_BP[start:stop].astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            means_BM[start:stop] = (weights_CP @ sum_PM) / (weights_CP @ count_PM)
-    return means_BM
-
-
-def interval(
-    values_BM: np.ndarray, confidence: float = 0.95, *, products: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The percentile interval of each measure: what the middle `confidence` of the resamples lie between.
-
-    Args:
-        values_BM: measures by resample.
-        confidence: share of resamples within.
-        products: where given, the share is widened for how few products there are (`widened`).
-
-    Returns:
-        Low and high, (measures,) each; NaN where a resample is NaN.
-    """
-    tail = (1 - (confidence if products is None else widened(confidence, products))) / 2
-    low_M, high_M = np.quantile(values_BM, [tail, 1 - tail], axis=0)
-    return low_M, high_M
-
-
-def widened(confidence: float, products: int) -> float:
-    """The share of resamples that covers the truth `confidence` of the time with so few products.
-
-    Resamples of P products spread too little by the factor sqrt((P - 1) / P), and a normal curve has thinner tails than
-    Student's: the usual correction of a mean's interval, applied to the shares (nothing to speak of from 100 products).
-
-    >>> round(widened(0.95, 5), 4), round(widened(0.95, 1000), 4)
-    (0.9981, 0.9504)
-    """
-    from scipy.special import stdtrit
-
-    if products < 2:
-        return 1.0
-    reach = float(stdtrit(products - 1, (1 + confidence) / 2)) * (products / (products - 1)) ** 0.5
-    return 2 * NormalDist().cdf(reach) - 1
-
-
-def paired_p_value(difference_PM: np.ndarray, *, seed: int = 0, flips: int = FLIPS) -> np.ndarray:
-    """Two-sided p-value of a paired randomisation test over products.
-
-    Were two rows alike, either could have had the other's ranks on any product: the sign of each product's difference
-    is flipped at random, all its queries and measures at once, and the p-value is how often the total then lies as far
-    from zero as the one seen, the one seen counted in.
-
-    Args:
-        difference_PM: a product's share in the difference of two means, summed over its queries.
-        seed: the same seed gives the same flips.
-        flips: random sign patterns.
-
-    Returns:
-        (measures,), from 1 / (1 + flips) to 1.
-    """
-    drawing = np.random.default_rng(seed)
-    products, measures = difference_PM.shape
-    total_M = difference_PM.sum(axis=0)
-    least_M = np.abs(total_M) - 1e-9 * np.abs(difference_PM).sum(axis=0)  # equal but for rounding is equal
-    hits_M = np.zeros(measures, dtype=np.int64)
-    for start, stop in _chunks(flips, products):
-        words = drawing.integers(1 << 64, size=(stop - start, -(-products // 64)), dtype=np.uint64)
-        flipped_CP = np.unpackbits(words.view(np.uint8), axis=1, count=products).astype(np.float64)
-        hits_M += (np.abs(total_M - 2 * flipped_CP @ difference_PM) >= least_M).sum(axis=0)
-    return (1 + hits_M) / (1 + flips)
-
-
-def _chunks(rows: int, columns: int) -> list[tuple[int, int]]:
-    """Spans of rows whose numbers take `CHUNK_BYTES` at most."""
-    size = max(1, CHUNK_BYTES // (8 * max(1, columns)))
-    return [(start, min(start + size, rows)) for start in range(0, rows, size)]
+    dataset = bootstrap.only_dataset(ranks)
+    for protocol in sorted(ranks["protocol"].unique().to_pylist()):
+        if not protocols or protocol in protocols:
+            rows = ranks.filter(pc.equal(ranks["protocol"], protocol))
+            measures = [
+                *bootstrap.measures_of(rows["rank"].to_numpy()).values(),
+                100.0 * rows["ndcg10"].to_numpy(),
+                bootstrap.measures_of(rows["rank_text_equal"].to_numpy())["r1"],
+            ]
+            axes = ("product_id", "variant", "direction")
+            (products, variants, ways), sum_PVWM, count_PVW = bootstrap.sums_by(
+                rows, measures, axes, {"variant": list(VARIANTS)}
+            )
+            place, remedy = f"{dataset}, {protocol}", "materialise retrieval_ranks again"
+            bootstrap.require_same_queries(count_PVW, variants, place, remedy)
+            yield RankSums(dataset, protocol, products, variants, ways, sum_PVWM, count_PVW[:, 0])
 
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of one protocol: their values, each product's share in them, and their values by resample."""
+    """The figures of one protocol: their values, each product's share in them, and their values by bootstrap sample."""
 
-    names: tuple[tuple[str, str], ...]
-    queries: tuple[int, ...]
+    sums: RankSums
+    names: list[tuple[str, str]]
+    queries: list[int]
     value_VF: np.ndarray
     share_PVF: np.ndarray
     resampled_BVF: np.ndarray
 
+    def rows(self, named: dict[str, str], columns: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+        """Yield a row a figure of columns (F,); NaN (a change relative to nothing) is null."""
+        named = {"dataset": self.sums.dataset, "protocol": self.sums.protocol} | named
+        counts = {"products": len(self.sums.products), "resamples": len(self.resampled_BVF)}
+        for place, (direction, measure) in enumerate(self.names):
+            numbers = {name: float(column[place]) for name, column in columns.items()}
+            finite = {name: number if np.isfinite(number) else None for name, number in numbers.items()}
+            figure = {"direction": direction, "measure": measure, "queries": self.queries[place]}
+            yield named | counts | figure | finite
+
 
 def figures(sums: RankSums, *, seed: int = 0, resamples: int = RESAMPLES) -> Figures:
-    """Every measure of every direction and, with both directions, SumR: from the same resamples of products."""
-    weights_BP = product_weights(len(sums.products), seed=seed, resamples=resamples)
+    """Return each measure of each direction and, with both directions, SumR: over the same bootstrap samples."""
+    weights_BP = bootstrap.cluster_weights(len(sums.products), seed=seed, resamples=resamples)
     names, queries, values, shares, drawn = [], [], [], [], []
     for way, direction in enumerate(sums.ways):
-        sum_PVM, count_P1 = sums.sum_PVWM[:, :, way], sums.count_PW[:, way : way + 1]
-        flat_PM = sum_PVM.reshape(len(sum_PVM), -1)
+        sum_PVM, count_P = sums.sum_PVWM[:, :, way], sums.count_PW[:, way]
         names += [(direction, measure) for measure in MEASURES]
-        queries += [int(count_P1.sum())] * len(MEASURES)
-        values.append(sum_PVM.sum(axis=0) / count_P1.sum())
-        shares.append(sum_PVM / count_P1.sum())
-        drawn.append(resampled_means(flat_PM, count_P1, weights_BP).reshape(resamples, *sum_PVM.shape[1:]))
+        queries += [int(count_P.sum())] * len(MEASURES)
+        values.append(sum_PVM.sum(axis=0) / count_P.sum())
+        shares.append(sum_PVM / count_P.sum())
+        drawn.append(bootstrap.resampled_means(sum_PVM, count_P, weights_BP))
     if set(sums.ways) == set(WAYS):
         names.append(("both", "sum_r"))
         queries.append(int(sums.count_PW.sum()))
         for parts in (values, shares, drawn):
             parts.append(sum(part[..., SUMMED].sum(axis=-1, keepdims=True) for part in parts))
-    joined = (np.concatenate(parts, axis=-1) for parts in (values, shares, drawn))
-    return Figures(tuple(names), tuple(queries), *joined)
+    return Figures(sums, names, queries, *(np.concatenate(parts, axis=-1) for parts in (values, shares, drawn)))
 
 
 def metric_intervals(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> pa.Table:
-    """Every figure of `retrieval_ranks` of one dataset with its 95 % interval; schema `INTERVALS`."""
+    """Return every figure of `retrieval_ranks` of one dataset with its 95 % interval; schema `INTERVALS`.
+
+    Raises:
+        EiclipError: as `rank_sums`.
+    """
     rows: list[dict[str, Any]] = []
     for sums in rank_sums(ranks):
         found = figures(sums, seed=seed, resamples=resamples)
-        products = len(sums.products)
+        low_VF, high_VF = bootstrap.interval(found.resampled_BVF, clusters=len(sums.products))
         for place, variant in enumerate(sums.variants):
-            low_F, high_F = interval(found.resampled_BVF[:, place], products=products)
-            columns = {"value": found.value_VF[place], "low": low_F, "high": high_F}
-            shared = _shared(sums, variant, resamples)
-            rows += [shared | row for row in _rows(found, columns)]
+            columns = {"value": found.value_VF[place], "low": low_VF[place], "high": high_VF[place]}
+            rows += found.rows({"variant": variant}, columns)
     return pa.Table.from_pylist(rows, schema=INTERVALS)
 
 
 def row_comparisons(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> pa.Table:
-    """The differences between the rows of `PAIRS` that are there, with intervals and p-values; schema `COMPARISONS`."""
+    """Return differences between those rows of `PAIRS` that are there, with intervals; schema `COMPARISONS`.
+
+    Raises:
+        EiclipError: as `rank_sums`.
+    """
     rows: list[dict[str, Any]] = []
     for sums in rank_sums(ranks):
         found = figures(sums, seed=seed, resamples=resamples)
         pairs = [pair for pair in PAIRS if set(pair) <= set(sums.variants)]
-        places_N2 = np.array([[sums.variants.index(name) for name in pair] for pair in pairs], dtype=int).reshape(-1, 2)
-        p_value_NF = _p_values(found.share_PVF, places_N2, seed=seed)
-        for (variant, baseline), (ours, theirs), p_value_F in zip(pairs, places_N2, p_value_NF, strict=True):
-            columns = _compared(found, ours, theirs, products=len(sums.products)) | {"p_value": p_value_F}
-            shared = _shared(sums, variant, resamples) | {"baseline": baseline}
-            rows += [shared | row for row in _rows(found, columns)]
+        ours, theirs = ([sums.variants.index(pair[side]) for pair in pairs] for side in (0, 1))
+        # The p-values of all are from the same flips, which are most of the work.
+        p_value_NF = bootstrap.paired_p_value(found.share_PVF[:, ours] - found.share_PVF[:, theirs], seed=seed)
+        for number, (variant, baseline) in enumerate(pairs):
+            columns = _compared(found, ours[number], theirs[number]) | {"p_value": p_value_NF[number]}
+            rows += found.rows({"variant": variant, "baseline": baseline}, columns)
     return pa.Table.from_pylist(rows, schema=COMPARISONS)
 
 
-def _p_values(share_PVF: np.ndarray, places_N2: np.ndarray, *, seed: int) -> np.ndarray:
-    """P-values of all pairs (the variants' places), (N, F): from the same flips, which are most of the work."""
-    difference_PNF = share_PVF[:, places_N2[:, 0]] - share_PVF[:, places_N2[:, 1]]
-    flat_PM = difference_PNF.reshape(len(share_PVF), -1)
-    return paired_p_value(flat_PM, seed=seed).reshape(difference_PNF.shape[1:])
-
-
-def _compared(found: Figures, ours: int, theirs: int, *, products: int) -> dict[str, np.ndarray]:
-    """The columns of one pair but for its p-values, (figures,) each."""
-    value_F, baseline_F = found.value_VF[ours], found.value_VF[theirs]
+def _compared(found: Figures, ours: int, theirs: int) -> dict[str, np.ndarray]:
+    """The columns of one pair but for its p-values, (F,) each."""
+    value_F, baseline_F, products = found.value_VF[ours], found.value_VF[theirs], len(found.sums.products)
     difference_BF = found.resampled_BVF[:, ours] - found.resampled_BVF[:, theirs]
-    low_F, high_F = interval(difference_BF, products=products)
+    low_F, high_F = bootstrap.interval(difference_BF, clusters=products)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative_F = 100 * (value_F - baseline_F) / baseline_F
         relative_BF = np.nan_to_num(100 * difference_BF / found.resampled_BVF[:, theirs], nan=np.inf, posinf=np.inf)
-        relatives = (relative_F, *interval(relative_BF, products=products))
-    # Where so many resamples leave the baseline nothing that the interval has no end, there are no percents of it.
-    known_F = np.isfinite(relatives).all(axis=0)
-    relative_F, relative_low_F, relative_high_F = (np.where(known_F, numbers_F, np.nan) for numbers_F in relatives)
-    return {
-        "value": value_F,
-        "baseline_value": baseline_F,
-        "difference": value_F - baseline_F,
-        "low": low_F,
-        "high": high_F,
-        "relative": relative_F,
-        "relative_low": relative_low_F,
-        "relative_high": relative_high_F,
-    }
-
-
-def _shared(sums: RankSums, variant: str, resamples: int) -> dict[str, Any]:
-    return {
-        "dataset": sums.dataset,
-        "protocol": sums.protocol,
-        "variant": variant,
-        "products": len(sums.products),
-        "resamples": resamples,
-    }
-
-
-def _rows(found: Figures, columns: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    """One row a figure; NaN (a change relative to nothing) is null."""
-    for place, (direction, measure) in enumerate(found.names):
-        numbers = {name: float(column[place]) for name, column in columns.items()}
-        finite = {name: number if np.isfinite(number) else None for name, number in numbers.items()}
-        yield {"direction": direction, "measure": measure, "queries": found.queries[place]} | finite
+        relative_3F = np.stack([relative_F, *bootstrap.interval(relative_BF, clusters=products)])
+    # Where so many samples leave the baseline nothing that the interval has no end, there are no percents of it.
+    relative_3F[:, ~np.isfinite(relative_3F).all(axis=0)] = np.nan
+    columns = (value_F, baseline_F, value_F - baseline_F, low_F, high_F, *relative_3F)
+    return dict(zip(_COMPARED[:-1], columns, strict=True))

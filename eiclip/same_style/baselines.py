@@ -1,6 +1,6 @@
-"""Rows without a model: photos as a handful of pixels, as perceptual hashes, and texts as bags of words.
+"""Baselines without a model: photos as a handful of pixels or as perceptual hashes, texts as bags of words.
 
-They say what a model has to beat. Each is a table like `product_views` with the one view it has.
+Each is a table like `product_views` with the one view it has.
 
 Shape suffixes: N photos, P products, D width of a view.
 """
@@ -9,7 +9,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ MOST_WORDS = 4096
 
 
 def pixel_views(shards: Sequence[Path], dataset: str, split: str = "test") -> pa.Table:
-    """Photos shrunk to `SIDE` x `SIDE` pixels, less their mean, of length one: cosines are correlations of photos.
+    """Return photos of `SIDE` x `SIDE` pixels, less their mean, of length one: cosines are correlations of photos.
 
     Several photos of a product are averaged, and the mean scaled to length one again. A photo of a single colour is a
     vector of zeros, which is like nothing.
@@ -44,11 +44,11 @@ def pixel_views(shards: Sequence[Path], dataset: str, split: str = "test") -> pa
         products.append(sample.product_id)
         rows.append(flat_D - flat_D.mean())
     view_ND = np.array(rows, dtype=np.float32).reshape(len(rows), 3 * SIDE * SIDE)
-    return _mean_views(products, view_ND, "image", dataset, PIXELS, split)
+    return _mean_views(products, view_ND, dataset, PIXELS, split)
 
 
 def phash_views(images: pa.Table, dataset: str, split: str = "test") -> pa.Table:
-    """Perceptual hashes of the table `images` (product_id, split, phash): +1 or -1 for each of their 64 bits.
+    """Return perceptual hashes of the table `images` (product_id, split, phash): +1 or -1 for each of their 64 bits.
 
     A cosine is 1 - (differing bits) / 32. Several photos of a product are averaged, as for `pixel_views`.
 
@@ -61,11 +61,11 @@ def phash_views(images: pa.Table, dataset: str, split: str = "test") -> pa.Table
     hash_N = chosen["phash"].to_numpy().astype(np.int64).view(np.uint64)
     bit_ND = (hash_N[:, None] >> np.arange(HASH_BITS, dtype=np.uint64)) & np.uint64(1)
     view_ND = np.where(bit_ND == 1, np.float32(1), np.float32(-1))
-    return _mean_views(chosen["product_id"].to_pylist(), view_ND, "image", dataset, PHASH, split)
+    return _mean_views(chosen["product_id"].to_pylist(), view_ND, dataset, PHASH, split)
 
 
 def word_views(texts: Mapping[str, str], training_texts: Iterable[str], dataset: str, split: str = "test") -> pa.Table:
-    """Descriptions as weighted words of length one: (1 + log count) by the rarity of a word among training texts.
+    """Return descriptions as weighted words of length one: (1 + log count) by a word's rarity among training texts.
 
     Only words of at least two products can make two products alike: each of them has a place of its own, unless there
     are more than `MOST_WORDS`, which then share so many places (by CRC-32). A word of a single product shortens what
@@ -77,8 +77,12 @@ def word_views(texts: Mapping[str, str], training_texts: Iterable[str], dataset:
         training_texts: descriptions that the rarity of a word (its inverse document frequency) is counted in.
     """
     counts = {product: Counter(words(text)) for product, text in texts.items()}
-    rarity = _rarity(training_texts, {word for found in counts.values() for word in found})
-    place_of = _places(Counter(word for found in counts.values() for word in found))
+    products_with = Counter(word for found in counts.values() for word in found)
+    rarity = _rarity(training_texts, products_with.keys())
+    shared = sorted(word for word, products in products_with.items() if products > 1)
+    place_of = {word: place for place, word in enumerate(shared)}
+    if len(shared) > MOST_WORDS:
+        place_of = {word: zlib.crc32(word.encode()) % MOST_WORDS for word in shared}
     view_PD = np.zeros((len(counts), max([1, *(1 + place for place in place_of.values())])), dtype=np.float32)
     for row, found in enumerate(counts.values()):
         weights = {word: (1 + math.log(count)) * rarity[word] for word, count in sorted(found.items())}
@@ -90,7 +94,7 @@ def word_views(texts: Mapping[str, str], training_texts: Iterable[str], dataset:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, in lower case.
+    """Return the words of a text, in lower case.
 
     >>> words("A V-neck T-shirt, 100% cotton.")
     ['a', 'v', 'neck', 't', 'shirt', '100', 'cotton']
@@ -98,7 +102,7 @@ def words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.lower())
 
 
-def _rarity(training_texts: Iterable[str], wanted: set[str]) -> dict[str, float]:
+def _rarity(training_texts: Iterable[str], wanted: Set[str]) -> dict[str, float]:
     """1 + ln((1 + texts) / (1 + texts with the word)), by word."""
     texts, known = 0, Counter[str]()
     for text in training_texts:
@@ -107,22 +111,12 @@ def _rarity(training_texts: Iterable[str], wanted: set[str]) -> dict[str, float]
     return {word: 1 + math.log((1 + texts) / (1 + known[word])) for word in wanted}
 
 
-def _places(products_with: Counter[str]) -> dict[str, int]:
-    """A column for every word of at least two products."""
-    shared = sorted(word for word, products in products_with.items() if products > 1)
-    if len(shared) <= MOST_WORDS:
-        return {word: place for place, word in enumerate(shared)}
-    return {word: zlib.crc32(word.encode()) % MOST_WORDS for word in shared}
-
-
-def _mean_views(
-    owners: Sequence[str], view_ND: np.ndarray, column: str, dataset: str, variant: str, split: str
-) -> pa.Table:
+def _mean_views(owners: Sequence[str], view_ND: np.ndarray, dataset: str, variant: str, split: str) -> pa.Table:
     """The mean of each product's photos, all of length one before and after."""
     numbers = {product: number for number, product in enumerate(dict.fromkeys(owners))}
     sum_PD = np.zeros((len(numbers), view_ND.shape[1]), dtype=np.float32)
     np.add.at(sum_PD, [numbers[owner] for owner in owners], _unit(view_ND))
-    return _table(list(numbers), _unit(sum_PD), column, dataset, variant, split)
+    return _table(list(numbers), _unit(sum_PD), "image", dataset, variant, split)
 
 
 def _unit(view_ND: np.ndarray) -> np.ndarray:
@@ -133,8 +127,13 @@ def _unit(view_ND: np.ndarray) -> np.ndarray:
 
 
 def _table(products: list[str], view_PD: np.ndarray, column: str, dataset: str, variant: str, split: str) -> pa.Table:
-    named = {"dataset": dataset, "variant": variant}
-    columns = {name: pa.array([value] * len(products), pa.string()) for name, value in named.items()}
-    columns |= {"product_id": pa.array(products, pa.string()), "split": pa.array([split] * len(products), pa.string())}
+    count = len(products)
+    named = {
+        "dataset": [dataset] * count,
+        "variant": [variant] * count,
+        "product_id": products,
+        "split": [split] * count,
+    }
+    columns = {name: pa.array(values, pa.string()) for name, values in named.items()}
     flat = pa.array(view_PD.astype(np.float32).reshape(-1))
     return pa.table(columns | {column: pa.FixedSizeListArray.from_arrays(flat, view_PD.shape[1])})

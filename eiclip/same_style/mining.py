@@ -1,4 +1,4 @@
-"""From clicks to pairs of products that are taken for the same style, in SQL: `sql/mining` holds the steps.
+"""Mining of same-style pairs of products from clicks, in SQL: `sql/mining` holds the steps.
 
 The steps are tables of one database in memory, which puts what does not fit onto the disk. Each constraint sees only
 the pairs that those before it left, so that the costly ones (words, embeddings) see few.
@@ -24,9 +24,9 @@ from eiclip.storage.sql import read_sql
 SOURCES = ("click_log", "click_rejections", "related_items", "products", "images", "product_views")
 """Tables of the lake that pairs are mined from."""
 TABLES = ("click_pairs", "positive_pairs", "pair_funnel")
-"""What mining makes."""
+"""Tables that mining makes."""
 MINING_VARIANT = "clip_pretrained"
-"""Whose embeddings say how alike two photos are: a model that has seen no click."""
+"""Whose embeddings measure the similarity of two photos: a model that has seen no click."""
 BEFORE = ("catalogue", "clicks", "sessions", "item_supports")
 AFTER = ("supported_pairs", "product_words", "alike_pairs", "ranked_pairs")
 """Steps before and after `pair_supports`, which is made of two: pairs of sessions, and pairs that clicks state."""
@@ -45,7 +45,7 @@ _ABSENT = {
 def mine_pairs(
     sources: Mapping[str, Sequence[Path]], dataset: str, settings: MiningSettings, outputs: Mapping[str, Path]
 ) -> dict[str, int]:
-    """Write `click_pairs`, `positive_pairs` and `pair_funnel` whole, all or none; returns their numbers of rows.
+    """Write `click_pairs`, `positive_pairs` and `pair_funnel` whole, all or none; return their numbers of rows.
 
     Args:
         sources: files of the tables `SOURCES`; `products` and `images` must be there, the others may be absent.
@@ -72,7 +72,7 @@ def mine_pairs(
 
 
 def check_parameters(settings: MiningSettings) -> dict[str, Any]:
-    """What `CHECK` takes."""
+    """Return the parameters of `CHECK`."""
     names = ("most_session_items", "clicked_support", "weight_cap", "session_gap", "latest_time")
     return settings.model_dump(exclude=set(names))
 
@@ -92,45 +92,39 @@ def _mine(
         "dataset": dataset, "variant": MINING_VARIANT, "most_items": settings.most_session_items,
         "weight_cap": settings.weight_cap, "gap": settings.session_gap, "clicked_support": settings.clicked_support,
     }  # fmt: skip
+
+    def query(step: str) -> tuple[str, dict[str, Any]]:
+        """The text of a step, and those of the parameters that it names: DuckDB refuses others."""
+        text = read_sql(f"mining/{step}")
+        return text, {name: parameters[name] for name in duckdb.extract_statements(text)[0].named_parameters}
+
+    def make(table: str, step: str = "") -> None:
+        text, named = query(step or table)
+        connection.execute(f"CREATE TEMP TABLE {table} AS {text}", named)
+
     if settings.session_gap is None:
         connection.execute("CREATE VIEW session_clicks AS FROM click_log")
     else:
-        _check_times(connection)
-        _make(connection, "session_clicks", "visits", parameters)
-    for step in BEFORE:
-        _make(connection, step, step, parameters)
-    _make_supports(connection, parameters)
-    for step in AFTER:
-        _make(connection, step, step, parameters)
-    for table, output in outputs.items():
-        query = read_sql(f"mining/{table}")
-        connection.sql(query, params=_taken(query, parameters)).write_parquet(str(output), compression="zstd")
-
-
-def _make(connection: duckdb.DuckDBPyConnection, table: str, query: str, parameters: Mapping[str, Any]) -> None:
-    text = read_sql(f"mining/{query}")
-    connection.execute(f"CREATE TEMP TABLE {table} AS {text}", _taken(text, parameters) or None)
-
-
-def _make_supports(connection: duckdb.DuckDBPyConnection, parameters: Mapping[str, Any]) -> None:
-    found = connection.execute("SELECT DISTINCT origin FROM clicks WHERE trigger_number IS NOT NULL").fetchall()
-    stated = {origin for (origin,) in found}
+        _require_times(connection)
+        make("session_clicks", "visits")
+    for table in BEFORE:
+        make(table)
+    stated = connection.execute("SELECT DISTINCT origin FROM clicks WHERE trigger_number IS NOT NULL").fetchall()
     connection.execute(
         "CREATE TEMP TABLE pair_supports (origin VARCHAR, first INTEGER, second INTEGER, support BIGINT)"
     )
-    for query, is_wanted in (("session_pairs", "log" not in stated), ("stated_pairs", bool(stated))):
+    for step, is_wanted in (("session_pairs", ("log",) not in stated), ("stated_pairs", bool(stated))):
         if is_wanted:
-            text = read_sql(f"mining/{query}")
-            connection.execute(f"INSERT INTO pair_supports {text}", _taken(text, parameters))
+            text, named = query(step)
+            connection.execute(f"INSERT INTO pair_supports {text}", named)
+    for table in AFTER:
+        make(table)
+    for table, output in outputs.items():
+        text, named = query(table)
+        connection.sql(text, params=named).write_parquet(str(output), compression="zstd")
 
 
-def _taken(query: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that a query names; DuckDB refuses others."""
-    taken = set(duckdb.extract_statements(query)[0].named_parameters)
-    return {name: value for name, value in parameters.items() if name in taken}
-
-
-def _check_times(connection: duckdb.DuckDBPyConnection) -> None:
+def _require_times(connection: duckdb.DuckDBPyConnection) -> None:
     clicks, timed = connection.execute("SELECT count(*), count(time) FROM click_log").fetchall()[0]
     if clicks and not timed:
         raise SettingsError(

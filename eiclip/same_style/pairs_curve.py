@@ -1,13 +1,11 @@
-"""Duplicate detection: of all pairs of test products, those that score above a threshold are said to be of one style.
+"""Duplicate detection: all pairs of test products that score above a threshold are predicted to be of one style.
 
 Scores are counted in narrow bins, block by block, so that no more than a block of them is ever held. Pairs of one bin
 count as tied: precision, recall and average precision are exact but for scores closer than `WIDTH`.
 
-Shape suffixes: N products, B and C products of one block's sides, T bins, highest score first, 2 all pairs and right
+Shape suffixes: N products, B and C products of one block's sides, T bins, highest score first, 2 all pairs and relevant
 ones, D embedding width.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +13,7 @@ import torch
 from torch import Tensor
 
 from eiclip.evaluation.score_counts import full_precision, spans
-from eiclip.same_style import VIEWS
-from eiclip.same_style.evaluate import Truth, require_one_split, view_matrix
+from eiclip.same_style.evaluate import Truth, product_views
 
 BINS = 2**18
 """Bins between cosines -1 and 1; 0 and 1 are in the middle of one, where many scores may tie."""
@@ -27,43 +24,25 @@ POINTS = 200
 ROWS, COLUMNS = 512, 8192
 """Of one block: some 100 MB with what is made of its scores."""
 
-CURVE = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("variant", pa.string()),
-        ("seed", pa.int64()),
-        ("view", pa.string()),
-        ("threshold", pa.float64()),
-        ("precision", pa.float64()),
-        ("recall", pa.float64()),
-        ("pairs", pa.int64()),
-        ("average_precision", pa.float64()),
-    ]
-)
+_COLUMNS = ("dataset", "variant", "seed", "view", "threshold", "precision", "recall", "pairs", "average_precision")
+_TYPES = dict.fromkeys(("dataset", "variant", "view"), pa.string()) | dict.fromkeys(("seed", "pairs"), pa.int64())
+CURVE = pa.schema([(name, _TYPES.get(name, pa.float64())) for name in _COLUMNS])
 
 
 def same_style_pr_curve(
-    views: pa.Table,
-    styles: pa.Table,
-    dataset: str,
-    variant: str,
-    seed: int,
-    groups: pa.Table | None = None,
-    *,
-    device: str = "cpu",
+    views: pa.Table, styles: pa.Table, dataset: str, variant: str, seed: int, groups: pa.Table | None = None
 ) -> pa.Table:
-    """Precision and recall of pairs of test products by threshold on their cosine, for each view; schema `CURVE`.
+    """Return precision and recall of pairs of test products by threshold on their cosine, for each view.
 
-    Right pairs are those of one style; a product of no known style is in none. Columns: `view` (i, t or m),
-    `threshold` (pairs that score at least so), `precision` and `recall` (0 to 1), `pairs` (how many score so),
-    `average_precision` (0 to 1, of the whole curve: the mean of the precision where each right pair is found, tied
+    Relevant pairs are those of one style; a product of no known style is in none. Columns (schema `CURVE`): `view` (i,
+    t or m), `threshold` (pairs that score at least so), `precision` and `recall` (0 to 1), `pairs` (how many score so),
+    `average_precision` (0 to 1, of the whole curve: the mean of the precision where each relevant pair is found, tied
     pairs found at once).
 
     Args:
         views: as for `same_style_ranks`.
         styles: product_id and style_id.
-        groups: product_id and group_id of known duplicates; pairs of them of two styles are neither right nor wrong.
-        device: where scores are computed.
+        groups: product_id and group_id of known duplicates; pairs of them of two styles are ignored.
 
     Returns:
         At most `POINTS` rows a view, thresholds falling; none where no two products are of one style.
@@ -71,58 +50,47 @@ def same_style_pr_curve(
     Raises:
         EiclipError: as `same_style_ranks`.
     """
-    require_one_split(views)
     truth = Truth.of(views["product_id"].to_pylist(), styles, groups)
     parts = [CURVE.empty_table()]
-    for letter, column in VIEWS.items():
-        view_ND = view_matrix(views, column)
-        if view_ND is not None and truth.others().any():
-            counts_2T = _counts(view_ND.to(device), truth, with_duplicates=groups is not None)
+    for letter, view_ND in product_views(views):
+        if truth.others().any():
+            counts_2T = _counts(view_ND, truth, with_duplicates=groups is not None)
             named = {"dataset": dataset, "variant": variant, "seed": seed, "view": letter}
             parts.append(_curve(named, counts_2T))
     return pa.concat_tables(parts)
 
 
 def _counts(view_ND: Tensor, truth: Truth, *, with_duplicates: bool) -> np.ndarray:
-    """How many pairs, and right pairs, score within each bin (2, T), the highest bin first."""
+    """How many pairs, and relevant pairs, score within each bin (2, T), the highest bin first."""
     counts_2T = np.zeros((2, BINS + 1), dtype=np.int64)
-    for rows, columns, bin_BC in _blocks(view_ND):
-        row_B, column_C = np.arange(rows.start, rows.stop)[:, None], np.arange(columns.start, columns.stop)
-        is_right_BC = truth.style_N[rows, None] == truth.style_N[columns]
-        counted_BC = column_C > row_B  # each pair once, and no product with itself
-        if with_duplicates:
-            counted_BC &= is_right_BC | (truth.duplicates_N[rows, None] != truth.duplicates_N[columns])
-        for place, chosen_BC in enumerate((counted_BC, counted_BC & is_right_BC)):
-            counts_2T[place] += np.bincount(bin_BC[chosen_BC], minlength=BINS + 1)
-    return counts_2T[:, ::-1]
-
-
-def _blocks(view_ND: Tensor) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Rows, columns and the bins of their scores (B, C), of the blocks that hold pairs in which the first is first."""
     products = len(view_ND)
     for rows in spans(0, products, ROWS):
         for columns in spans(rows.start, products, COLUMNS):
             with full_precision():
                 score_BC = view_ND[rows] @ view_ND[columns].T
-                bin_BC = ((score_BC + 1) * (BINS / 2)).round_().clamp_(0, BINS).to(torch.int32)
-            yield rows, columns, bin_BC.cpu().numpy()
+                bin_BC = ((score_BC + 1) * (BINS / 2)).round_().clamp_(0, BINS).to(torch.int32).numpy()
+            relevant_BC = truth.style_N[rows, None] == truth.style_N[columns]
+            # Each pair once, and no product with itself.
+            counted_BC = np.arange(products)[columns] > np.arange(products)[rows, None]
+            if with_duplicates:
+                counted_BC &= relevant_BC | (truth.duplicates_N[rows, None] != truth.duplicates_N[columns])
+            for place, chosen_BC in enumerate((counted_BC, counted_BC & relevant_BC)):
+                counts_2T[place] += np.bincount(bin_BC[chosen_BC], minlength=BINS + 1)
+    return counts_2T[:, ::-1]
 
 
 def _curve(named: dict[str, object], counts_2T: np.ndarray) -> pa.Table:
-    above_2T = counts_2T.cumsum(axis=1)
-    found_T, right_T = above_2T
-    precision_T = right_T / np.maximum(found_T, 1)
-    recall_T = right_T / right_T[-1]
-    average = float((precision_T * counts_2T[1]).sum() / right_T[-1])
+    found_T, relevant_T = counts_2T.cumsum(axis=1)
+    precision_T = relevant_T / np.maximum(found_T, 1)
+    average = float((precision_T * counts_2T[1]).sum() / relevant_T[-1])
     # The highest threshold that reaches each level of recall.
-    levels = np.ceil(np.arange(1, POINTS + 1) / POINTS * right_T[-1])
-    places = np.unique(np.searchsorted(right_T, levels))
-    columns = {name: [value] * len(places) for name, value in named.items()}
+    levels = np.ceil(np.arange(1, POINTS + 1) / POINTS * relevant_T[-1])
+    places = np.unique(np.searchsorted(relevant_T, levels))
+    columns = {name: [value] * len(places) for name, value in (named | {"average_precision": average}).items()}
     columns |= {
         "threshold": list(1 - WIDTH * (places + 0.5)),
         "precision": list(precision_T[places]),
-        "recall": list(recall_T[places]),
+        "recall": list((relevant_T / relevant_T[-1])[places]),
         "pairs": list(found_T[places]),
-        "average_precision": [average] * len(places),
     }
     return pa.table(columns, schema=CURVE)

@@ -1,12 +1,13 @@
-"""How sure same-style figures are: styles are drawn again, and seeds where there are several; rows are paired by style.
+"""Same-style figures with confidence intervals over styles and training seeds, and comparisons paired by style.
 
-The products of a style ask for one another, so their queries are not independent: the style is what is drawn, with all
-its queries. Where a variant was trained with several seeds there are also rows of its mean over them (seed NULL), whose
+The products of a style are each other's relevant candidates, so their queries are not independent: the style is the
+cluster. Where a variant was trained with several seeds there are also rows of its mean over them (seed NULL), whose
 interval holds the spread between seeds as well.
 
-Shape suffixes: B resamples, P styles, K rankings, S seeds, M measures, C comparisons.
+Shape suffixes: B bootstrap samples, P styles, K rankings or differences between two, S seeds, M measures.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -15,9 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from eiclip.evaluation.comparisons import RESAMPLES, interval, paired_p_value, product_weights, resampled_means
-from eiclip.same_style.style_sums import MEASURES, Ranking, StyleSums
+from eiclip.evaluation import bootstrap
+from eiclip.evaluation.bootstrap import RESAMPLES
 
+MEASURES = ("mrr", "r1", "r5", "r10")
+"""Measures of a query, in percent; a figure is their mean over queries."""
 PAIRS = (
     ("same_style", "same_style_unconstrained"),
     ("same_style", "same_style_plain"),
@@ -28,7 +31,6 @@ PAIRS = (
 """Rows that are compared, the second the baseline; the first pair is the question asked beforehand."""
 JOINT, SINGLE = "m-m", ("i-i", "t-t")
 """The pair of joint views is compared with the better of the single ones of its own variant."""
-CONFIDENCE = 0.95
 
 _NAMES = [("dataset", pa.string()), ("variant", pa.string()), ("seed", pa.int64()), ("view_pair", pa.string())]
 _COUNTS = [("seeds", pa.int64()), ("queries", pa.int64()), ("styles", pa.int64()), ("resamples", pa.int64())]
@@ -43,209 +45,166 @@ COMPARISONS = pa.schema(
 )  # fmt: skip
 
 
+Row = tuple[str, str]
+"""A variant and a pair of views."""
+
+
 @dataclass(frozen=True)
-class Pairing:
-    """Two rankings of one variant each, with the seeds that stand beside each other."""
+class Estimates:
+    """The measures of every ranking: each style's share in their values, and their values by bootstrap sample."""
 
-    one: tuple[Ranking, ...]
-    other: tuple[Ranking, ...]
+    dataset: str
+    places: Mapping[Row, Mapping[int, int]]
+    """Places on the axis K by row and seed."""
+    styles: int
+    queries: int
+    share_PKM: np.ndarray
+    resampled_BKM: np.ndarray
 
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seeds of the one; of the other, where the one has a single one."""
-        alike = len({ranking.seed for ranking in self.one}) < len({ranking.seed for ranking in self.other})
-        return tuple(ranking.seed for ranking in (self.other if alike else self.one))
 
+def estimates(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimates:
+    """Return the measures of `same_style_ranks` of one dataset, of one row at least, in any order of rows.
 
-class Resampled:
-    """The measures of every ranking, and their values by resample of styles."""
-
-    def __init__(self, sums: StyleSums, *, seed: int = 0, resamples: int = RESAMPLES) -> None:
-        self.sums, self.seed, self.resamples = sums, seed, resamples
-        self.place_of = {ranking: place for place, ranking in enumerate(sums.rankings)}
-        self.value_KM = sums.share_PKM().sum(axis=0)
-        weights_BP = product_weights(len(sums.styles), seed=seed, resamples=resamples)
-        flat_PM = sums.sum_PKM.reshape(len(sums.styles), -1)
-        drawn = resampled_means(flat_PM, sums.count_P[:, None], weights_BP)
-        self.resampled_BKM = drawn.reshape(resamples, *self.value_KM.shape)
-
-    def places(self, rankings: Sequence[Ranking]) -> list[int]:
-        """Where rankings stand on the axis K."""
-        return [self.place_of[ranking] for ranking in rankings]
-
-    def over_seeds(self, value_SM: np.ndarray, resampled_BSM: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The mean over seeds and its low and high end, (M,) each; of one seed the interval is over styles alone."""
-        drawn_BM = resampled_BSM.mean(axis=1) + seed_noise(value_SM, seed=self.seed, resamples=len(resampled_BSM))
-        low_M, high_M = interval(drawn_BM, CONFIDENCE, products=len(self.sums.styles))
-        return value_SM.mean(axis=0), low_M, high_M
-
-    def counts(self, seeds: int) -> dict[str, int]:
-        """What the figures were computed from."""
-        sums = self.sums
-        counted = {"queries": sums.queries, "styles": len(sums.styles), "resamples": self.resamples}
-        return {"seeds": seeds} | counted
+    Raises:
+        EiclipError: the ranks are of several datasets, or two rankings are of different queries.
+    """
+    dataset, measures = bootstrap.only_dataset(ranks), bootstrap.measures_of(ranks["rank"].to_numpy())
+    axes = ("style_id", "variant", "seed", "view_pair")
+    (styles, variants, seeds, view_pairs), sums, counts = bootstrap.sums_by(
+        ranks, [measures[name] for name in MEASURES], axes
+    )
+    ranked = counts.any(axis=0)
+    sum_PKM, count_PK = sums[:, ranked], counts[:, ranked]
+    places: dict[Row, dict[int, int]] = {}
+    labels = []
+    for place, (v, s, p) in enumerate(np.argwhere(ranked)):
+        places.setdefault((variants[v], view_pairs[p]), {})[seeds[s]] = place
+        labels.append(f"{variants[v]}, seed {seeds[s]}, {view_pairs[p]}")
+    bootstrap.require_same_queries(count_PK, labels, "same_style_ranks", "materialise same_style_ranks again")
+    weights_BP = bootstrap.cluster_weights(len(styles), seed=seed, resamples=resamples)
+    resampled_BKM, queries = bootstrap.resampled_means(sum_PKM, count_PK[:, 0], weights_BP), int(count_PK[:, 0].sum())
+    return Estimates(dataset, places, len(styles), queries, sum_PKM / queries, resampled_BKM)
 
 
 def seed_noise(value_SM: np.ndarray, *, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
-    """What drawing seeds again adds to their mean, (resamples, M): zeros for one seed.
+    """Return what sampling the seeds adds to the samples of their mean, (resamples, M): zeros for one seed.
 
-    Draws of S seeds spread too little by the factor sqrt((S - 1) / S), and a normal curve has thinner tails than
+    Samples of S seeds spread too little by the factor sqrt((S - 1) / S), and a normal curve has thinner tails than
     Student's: both are made up for, as a mean's interval over so few numbers has to. With three seeds they alone are
-    worth some 2.7 times what the bare draws would say.
+    worth some 2.7 times what the bare samples would say.
     """
-    seeds = len(value_SM)
+    from scipy.special import stdtrit
+
+    seeds, middle = len(value_SM), (1 + bootstrap.CONFIDENCE) / 2
     if seeds < 2:
         return np.zeros((resamples, value_SM.shape[1]))
+    stretch = float(stdtrit(seeds - 1, middle)) / NormalDist().inv_cdf(middle) * (seeds / (seeds - 1)) ** 0.5
     drawing = np.random.default_rng([seed, seeds])
     count_BS = drawing.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    noise_BM: np.ndarray = _stretch(seeds) * count_BS @ (value_SM - value_SM.mean(axis=0)) / seeds
+    noise_BM: np.ndarray = stretch * count_BS @ (value_SM - value_SM.mean(axis=0)) / seeds
     return noise_BM
 
 
-def _stretch(seeds: int) -> float:
-    from scipy.special import stdtrit
-
-    middle = (1 + CONFIDENCE) / 2
-    return float(stdtrit(seeds - 1, middle)) / NormalDist().inv_cdf(middle) * (seeds / (seeds - 1)) ** 0.5
-
-
 def same_style_intervals(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> pa.Table:
-    """Every figure of `same_style_ranks` of one dataset with its 95 % interval; schema `INTERVALS`.
+    """Return every figure of `same_style_ranks` of one dataset with its 95 % interval; schema `INTERVALS`.
 
-    A row for each seed and, of variants with several seeds, one with seed NULL: their mean, with styles and seeds drawn
-    again.
+    A row for each seed and, of variants with several seeds, one with seed NULL: their mean, over samples of styles and
+    seeds.
 
     Raises:
         EiclipError: the ranks are of several datasets, or rankings are of different queries.
     """
-    sums = StyleSums.of(ranks)
-    if not sums.rankings:
+    if not ranks.num_rows:
         return INTERVALS.empty_table()
-    found = Resampled(sums, seed=seed, resamples=resamples)
-    rows: list[dict[str, Any]] = []
-    for rankings in _by_variant(sums.rankings).values():
-        for chosen, label in _one_by_one_and_together(rankings):
-            places = found.places(chosen)
-            value_M, low_M, high_M = found.over_seeds(found.value_KM[places], found.resampled_BKM[:, places])
-            named = _named(sums.dataset, chosen[0], label) | found.counts(len(chosen))
-            rows += [
-                named | {"measure": measure, "value": value_M[place], "low": low_M[place], "high": high_M[place]}
-                for place, measure in enumerate(MEASURES)
-            ]
+    found, rows = estimates(ranks, seed=seed, resamples=resamples), list[dict[str, Any]]()
+    value_KM = found.share_PKM.sum(axis=0)
+    for (variant, view_pair), place_of in found.places.items():
+        named = {"variant": variant, "view_pair": view_pair}
+        drawn = value_KM, found.resampled_BKM
+        rows += [named | row for row in _rows(found, place_of, *drawn, {"value": value_KM}, seed=seed)]
     return pa.Table.from_pylist(rows, schema=INTERVALS)
-
-
-def _named(dataset: str, ranking: Ranking, seed: int | None) -> dict[str, Any]:
-    return {"dataset": dataset, "variant": ranking.variant, "view_pair": ranking.view_pair, "seed": seed}
-
-
-def _by_variant(rankings: Sequence[Ranking]) -> dict[tuple[str, str], tuple[Ranking, ...]]:
-    """The rankings of each variant and pair of views, by seed."""
-    found: dict[tuple[str, str], tuple[Ranking, ...]] = {}
-    for ranking in sorted(rankings):
-        key = (ranking.variant, ranking.view_pair)
-        found[key] = (*found.get(key, ()), ranking)
-    return found
-
-
-def _one_by_one_and_together(rankings: tuple[Ranking, ...]) -> Iterator[tuple[tuple[Ranking, ...], int | None]]:
-    """Each ranking with its seed, then all of them, where they are several, without one."""
-    yield from (((ranking,), ranking.seed) for ranking in rankings)
-    if len(rankings) > 1:
-        yield rankings, None
 
 
 def same_style_comparisons(
     ranks: pa.Table, *, pairs: Sequence[tuple[str, str]] = PAIRS, seed: int = 0, resamples: int = RESAMPLES
 ) -> pa.Table:
-    """Differences between rows of `pairs`, and of m-m from the better single view of its variant; schema `COMPARISONS`.
+    """Return differences between rows of `pairs`, and of m-m from its variant's better single view.
 
     Pairs of rows are compared in every pair of views that both have, seed by seed; a variant of a single seed (one that
-    is not trained) stands beside every seed of the other. With several seeds there is also a row of the mean difference
-    (seed NULL), with styles and seeds drawn again; it has no p-value, since that is over styles alone. The better
-    single view is that of the higher value in this measure and row, so that what m-m gains over it is not flattered.
+    is not trained) is compared with every seed of the other. With several seeds there is also a row of the mean
+    difference (seed NULL), over samples of styles and seeds; it has no p-value, since that is over styles alone. The
+    better single view is that of the higher value in this measure and row, so that the gain of m-m is not flattered.
+    The schema is `COMPARISONS`.
 
     Raises:
         EiclipError: as `same_style_intervals`.
     """
-    sums = StyleSums.of(ranks)
-    pairings = list(_pairings(_by_variant(sums.rankings), pairs))
-    if not pairings:
+    if not ranks.num_rows:
         return COMPARISONS.empty_table()
-    found = Resampled(sums, seed=seed, resamples=resamples)
-    p_values = _p_values(found, pairings)
-    rows = [row for pairing in pairings for row in _compared(found, pairing, p_values)]
-    return pa.Table.from_pylist(list(_with_better_single(rows)), schema=COMPARISONS)
+    found, rows = estimates(ranks, seed=seed, resamples=resamples), list[dict[str, Any]]()
+    pairings = list(_pairings(found.places, pairs))
+    ours, theirs = ([two[side] for *_, by_seed in pairings for two in by_seed.values()] for side in (0, 1))
+    value_KM = found.share_PKM.sum(axis=0)
+    difference_KM = value_KM[ours] - value_KM[theirs]
+    drawn = difference_KM, found.resampled_BKM[:, ours] - found.resampled_BKM[:, theirs]
+    # The p-values of all are from the same flips, which are most of the work.
+    p_value_KM = bootstrap.paired_p_value(found.share_PKM[:, ours] - found.share_PKM[:, theirs], seed=seed)
+    columns = {"value": value_KM[ours], "baseline_value": value_KM[theirs], "difference": difference_KM}
+    numbers = itertools.count()
+    for (variant, view_pair), (baseline, other), by_seed in pairings:
+        named = {"variant": variant, "view_pair": view_pair, "baseline": baseline, "baseline_view_pair": other}
+        place_of = {number: next(numbers) for number in by_seed}
+        rows += [named | row for row in _rows(found, place_of, *drawn, columns | {"p_value": p_value_KM}, seed=seed)]
+    return pa.Table.from_pylist(_without_worse_single(rows), schema=COMPARISONS)
 
 
 def _pairings(
-    known: Mapping[tuple[str, str], tuple[Ranking, ...]], pairs: Sequence[tuple[str, str]]
-) -> Iterator[Pairing]:
-    for variant, baseline in pairs:
-        for (name, view_pair), ours in known.items():
-            if name == variant and (baseline, view_pair) in known:
-                yield from _side_by_side(ours, known[baseline, view_pair])
-    for (variant, view_pair), ours in known.items():
-        for single in SINGLE if view_pair == JOINT else ():
-            if (variant, single) in known:
-                yield from _side_by_side(ours, known[variant, single])
+    places: Mapping[Row, Mapping[int, int]], pairs: Sequence[tuple[str, str]]
+) -> Iterator[tuple[Row, Row, dict[int, tuple[int, int]]]]:
+    """Rows that are compared, and their places by seed."""
+    sides = [((one, view), (other, view)) for one, other in pairs for name, view in places if name == one]
+    sides += [((variant, view), (variant, single)) for variant, view in places if view == JOINT for single in SINGLE]
+    for one, other in sides:
+        ours, theirs = places[one], places.get(other, {})
+        if len(ours) == 1 < len(theirs):  # compared with every seed of the other
+            ours = dict.fromkeys(theirs, *ours.values())
+        if len(theirs) == 1:
+            theirs = dict.fromkeys(ours, *theirs.values())
+        if by_seed := {seed: (place, theirs[seed]) for seed, place in ours.items() if seed in theirs}:
+            yield one, other, by_seed
 
 
-def _side_by_side(ours: tuple[Ranking, ...], theirs: tuple[Ranking, ...]) -> Iterator[Pairing]:
-    """Seeds that both have; all of them where one side has a single one; nothing where no seed is shared."""
-    if len(ours) == 1 or len(theirs) == 1:
-        most = max(len(ours), len(theirs))
-        yield Pairing(ours * (most if len(ours) == 1 else 1), theirs * (most if len(theirs) == 1 else 1))
-        return
-    by_seed = {ranking.seed: ranking for ranking in theirs}
-    shared = tuple(ranking for ranking in ours if ranking.seed in by_seed)
-    if shared:
-        yield Pairing(shared, tuple(by_seed[ranking.seed] for ranking in shared))
-
-
-def _p_values(found: Resampled, pairings: Sequence[Pairing]) -> dict[tuple[Ranking, Ranking], np.ndarray]:
-    """P-values of every two rankings that stand beside each other, (M,) each: from the same flips."""
-    beside = list(dict.fromkeys(two for each in pairings for two in zip(each.one, each.other, strict=True)))
-    share_PKM = found.sums.share_PKM()
-    ours, theirs = (found.places([two[side] for two in beside]) for side in (0, 1))
-    difference_PCM = share_PKM[:, ours] - share_PKM[:, theirs]
-    p_value_M = paired_p_value(difference_PCM.reshape(len(share_PKM), -1), seed=found.seed)
-    return dict(zip(beside, p_value_M.reshape(len(beside), -1), strict=True))
-
-
-def _compared(
-    found: Resampled, pairing: Pairing, p_values: Mapping[tuple[Ranking, Ranking], np.ndarray]
+def _rows(
+    found: Estimates,
+    place_of: Mapping[int, int],
+    value_KM: np.ndarray,
+    drawn_BKM: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    *,
+    seed: int,
 ) -> Iterator[dict[str, Any]]:
-    """A row for each seed and measure, and for the mean over several seeds."""
-    every = list(zip(pairing.one, pairing.other, pairing.seeds, strict=True))
-    for chosen, label in [*(([each], each[2]) for each in every), *([(every, None)] if len(every) > 1 else [])]:
-        ours, theirs = found.places([one for one, *_ in chosen]), found.places([other for _, other, _ in chosen])
-        difference_BSM = found.resampled_BKM[:, ours] - found.resampled_BKM[:, theirs]
-        value_M, baseline_M = found.value_KM[ours].mean(axis=0), found.value_KM[theirs].mean(axis=0)
-        ends = found.over_seeds(found.value_KM[ours] - found.value_KM[theirs], difference_BSM)
-        p_value_M = p_values[chosen[0][0], chosen[0][1]] if label is not None else [None] * len(MEASURES)
-        (one, other, _), *_ = chosen
-        named = _named(found.sums.dataset, one, label) | found.counts(len(chosen))
-        named |= {"baseline": other.variant, "baseline_view_pair": other.view_pair}
-        names = ("measure", "value", "baseline_value", "difference", "low", "high", "p_value")
-        columns = (MEASURES, value_M, baseline_M, *ends, p_value_M)
-        for values in zip(*columns, strict=True):
-            yield named | dict(zip(names, values, strict=True))
+    """The rows of each seed, then of the mean over them, where they are several: their interval, and other columns."""
+    every = list(place_of.values())
+    labelled = [(number, [place]) for number, place in place_of.items()]
+    for label, places in [*labelled, *([(None, every)] if len(every) > 1 else [])]:
+        noise_BM = seed_noise(value_KM[places], seed=seed, resamples=len(drawn_BKM))
+        low_M, high_M = bootstrap.interval(drawn_BKM[:, places].mean(axis=1) + noise_BM, clusters=found.styles)
+        shown = {name: column_KM[places].mean(axis=0) for name, column_KM in columns.items()}
+        shown |= {"low": low_M, "high": high_M}
+        if label is None:  # a test is over styles alone
+            shown.pop("p_value", None)
+        counts = {"queries": found.queries, "styles": found.styles, "resamples": len(drawn_BKM), "seeds": len(places)}
+        for measure, *values in zip(MEASURES, *shown.values(), strict=True):
+            measured = {"measure": measure} | dict(zip(shown, values, strict=True))
+            yield {"dataset": found.dataset, "seed": label} | counts | measured
 
 
-def _with_better_single(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _without_worse_single(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """All rows but, of m-m against two single views of its variant, the one against the worse view."""
-    best: dict[tuple[Any, ...], float] = {}
+    best: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
-        best[_within(row)] = max(best.get(_within(row), -np.inf), row["baseline_value"])
-    seen: set[tuple[Any, ...]] = set()
-    for row in rows:
-        is_within = row["variant"] == row["baseline"]
-        if is_within and (row["baseline_value"] < best[_within(row)] or _within(row) in seen):
-            continue
-        seen.add(_within(row))
-        yield row
-
-
-def _within(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row["variant"], row["baseline"], row["seed"], row["measure"], row["view_pair"]
+        key = tuple(row[name] for name in ("variant", "baseline", "seed", "measure", "view_pair"))
+        if key not in best or row["baseline_value"] > best[key]["baseline_value"]:
+            best[key] = row
+    kept = {id(row) for row in best.values()}
+    return [row for row in rows if id(row) in kept]

@@ -29,13 +29,13 @@ class AugmentSettings(Section):
 
 ViewPair = Literal["i-i", "t-t", "m-m", "i-t", "t-i", "i-m", "m-i", "t-m", "m-t"]
 """A view of the trigger and one of its positive: i photo, t text, m both together."""
-VIEW_PAIRS: tuple[ViewPair, ...] = ("i-i", "t-t", "m-m", "i-t", "t-i", "i-m", "m-i", "t-m", "m-t")
+LOSS_VIEW_PAIRS: tuple[ViewPair, ...] = ("i-i", "t-t", "m-m", "i-t", "t-i", "i-m", "m-i", "t-m", "m-t")
 
 
 class StyleLossSettings(Section):
     """What is learned of same-style pairs."""
 
-    view_pairs: dict[ViewPair, float] = Field(default_factory=lambda: dict.fromkeys(VIEW_PAIRS, 1.0))
+    view_pairs: dict[ViewPair, float] = Field(default_factory=lambda: dict.fromkeys(LOSS_VIEW_PAIRS, 1.0))
     """Weight of each combination of views between trigger and positive; one that is absent, or 0, does not count."""
     caption: float = Field(1.0, ge=0)
     """Weight of CLIP's own loss, over the triggers' photos and texts, beside the mean of the view pairs."""
@@ -51,7 +51,7 @@ class StyleLossSettings(Section):
     def _some(cls, weights: dict[ViewPair, float]) -> dict[ViewPair, float]:
         if any(weight < 0 for weight in weights.values()) or not any(weights.values()):
             raise ValueError("weights are not negative, and one at least is not 0")
-        return {name: weights.get(name, 0.0) for name in VIEW_PAIRS}  # equal sums are equal settings
+        return {name: weights.get(name, 0.0) for name in LOSS_VIEW_PAIRS}  # equal sums are equal settings
 
 
 LossTerm = Literal["joint", "description", "entities"]

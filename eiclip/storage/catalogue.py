@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
 from eiclip.storage.files import whole_file
-from eiclip.storage.lake import RECORDS, VIEWS, Lake
+from eiclip.storage.lake import RECORD_VIEWS, RECORDS, Lake
 from eiclip.storage.lock import exclusive
 from eiclip.storage.sql import read_sql
 
@@ -46,7 +46,7 @@ def _views(lake: Lake, table: str) -> list[str]:
     source = f"read_parquet('{pattern}', union_by_name = true"
     if table == RECORDS:
         rows = f"SELECT * FROM {source}, hive_partitioning = false, file_row_number = true)"  # noqa: S608
-        views = [f"CREATE VIEW {view} AS {read_sql(f'views/{view}')}" for view in VIEWS]
+        views = [f"CREATE VIEW {view} AS {read_sql(f'views/{view}')}" for view in RECORD_VIEWS]
         return [f"CREATE VIEW record_rows AS {rows}", *views]
     columns = "*"
     if vectors := VECTORS.get(table):

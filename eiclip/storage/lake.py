@@ -17,7 +17,7 @@ from eiclip.storage.files import whole_file
 from eiclip.storage.sql import read_sql
 
 RECORDS = "records"
-VIEWS = ("records", "listings")
+RECORD_VIEWS = ("records", "listings")
 """What `sql/views` makes of the files of records, in this order."""
 
 
@@ -80,7 +80,7 @@ def open_views(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Seque
         paths = [glob.escape(str(file)) for file in files]  # DuckDB takes names for patterns
         if name == RECORDS:
             connection.read_parquet(paths, hive_partitioning=False, file_row_number=True).create_view("record_rows")
-            for view in VIEWS:
+            for view in RECORD_VIEWS:
                 connection.sql(read_sql(f"views/{view}")).create_view(view)
         else:
             # Partitioned `dataset=` folders repeat a column that the files already hold.

@@ -27,7 +27,7 @@ PATIENCE = 50
 
 
 def neutral_names(brands: Collection[str], taken: Collection[str], tokens: Callable[[str], int]) -> dict[str, str]:
-    """A made-up word for each brand: always the same for the same brands, in whatever order they come.
+    """Return a made-up word for each brand: always the same for the same brands, in whatever order they come.
 
     It has as many tokens as the brand's name (two at least, and more once the short words are used up), so that it is
     not harder to read for its length.
@@ -40,13 +40,15 @@ def neutral_names(brands: Collection[str], taken: Collection[str], tokens: Calla
     used = {word for name in (*brands, *taken) for word in (name, *name.split())}
     names: dict[str, str] = {}
     for brand in sorted(set(brands) - {UNKNOWN}):  # a brand of that name is none to the vocabulary
-        names[brand] = _word(brand, max(FEWEST, tokens(brand)), used, tokens)
+        wanted = max(FEWEST, tokens(brand))
+        words = ((word, wanted + more) for word, more in _words(brand, wanted) if word not in used)
+        names[brand] = next(word for word, most in words if wanted <= tokens(word) <= most)
         used.add(names[brand])
     return names
 
 
-def _word(brand: str, wanted: int, used: Collection[str], tokens: Callable[[str], int]) -> str:
-    """The first word drawn from the brand's digest that is free and as long as wanted, or hardly longer."""
+def _words(brand: str, wanted: int) -> Iterator[tuple[str, int]]:
+    """Words drawn from the brand's digest without end, and by how many tokens each may be longer than wanted."""
     for attempt in itertools.count():
         more = attempt // PATIENCE
         place = int.from_bytes(hashlib.sha512(f"{attempt}/{brand}".encode()).digest(), "big")
@@ -54,20 +56,18 @@ def _word(brand: str, wanted: int, used: Collection[str], tokens: Callable[[str]
         for choices in [*[CONSONANTS, VOWELS] * (max(2, wanted - 1) + more), CONSONANTS]:
             place, choice = divmod(place, len(choices))
             word += choices[choice]
-        if word not in used and wanted <= tokens(word) <= wanted + more:
-            return word
-    raise AssertionError("the count does not end")
+        yield word, more
 
 
 def names_of(tagged: pa.Table) -> dict[str, str]:
-    """The made-up names of all brands of `tagged_entities` (of any split), none of which is an entity there."""
+    """Return the made-up names of all brands of `tagged_entities` (of any split), none of which is an entity there."""
     groups, entities = tagged["entity_group"].to_pylist(), tagged["entity"].to_pylist()
     brands = {entity for group, entity in zip(groups, entities, strict=True) if group == BRAND}
     return neutral_names(brands, set(entities), lambda text: len(tokenizer().encode(text)))
 
 
 def renamed_table(table: pa.Table, names: Mapping[str, str]) -> pa.Table:
-    """A table of entities (columns entity_group, entity) with its brands renamed and its rows in their order."""
+    """Return a table of entities (columns entity_group, entity) with its brands renamed and its rows in their order."""
     pairs = zip(table["entity_group"].to_pylist(), table["entity"].to_pylist(), strict=True)
     renamed = [names.get(entity, entity) if group == BRAND else entity for group, entity in pairs]
     return table.set_column(table.column_names.index("entity"), "entity", pa.array(renamed, pa.string()))
@@ -85,13 +85,15 @@ def renamed_shards(shards: Path, output: Path, names: Mapping[str, str]) -> dict
         parts.setdefault(str(Path(shard["name"]).parent), []).append(shard)
     with whole_folder(output) as folder:
         for part, listed in parts.items():
-            write_shards(_renamed(shards, listed, names), folder / part, photo_size=manifest["photo_size"])
+            samples = (
+                (shard["split"], _renamed(sample, names))
+                for shard in listed
+                for sample in read_samples([shards / shard["name"]])
+            )
+            write_shards(samples, folder / part, photo_size=manifest["photo_size"])
         return merge_parts(folder, list(parts))
 
 
-def _renamed(shards: Path, listed: list[dict[str, Any]], names: Mapping[str, str]) -> Iterator[tuple[str, Sample]]:
-    for shard in listed:
-        for sample in read_samples([shards / shard["name"]]):
-            brand = sample.entities.get(BRAND)
-            changed = {} if brand is None else {BRAND: names.get(brand, brand)}
-            yield shard["split"], replace(sample, entities=sample.entities | changed)
+def _renamed(sample: Sample, names: Mapping[str, str]) -> Sample:
+    brand = sample.entities.get(BRAND)
+    return sample if brand is None else replace(sample, entities=sample.entities | {BRAND: names.get(brand, brand)})

@@ -1,19 +1,20 @@
-"""The ablations as data: the trainings that each consists of, and which of them are compared.
+"""The questions of ablations and seed studies as data: the trainings that each consists of, and what is compared.
 
-A trial is a training: a row of Table 1 with something changed. Trials that come to the same training are trained once,
-whichever ablations they stand in.
+A trial is a training: a row of Table 1, or of same-style retrieval, with something changed. Trials that come to the
+same training are trained once, whichever questions they answer.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from eiclip.model.variants import VARIANTS
-from eiclip.settings.training import LOSS_TERMS, TrainingSettings
+from eiclip.model.variants import SAME_STYLE_ROWS, VARIANTS
+from eiclip.settings.training import LOSS_TERMS, LOSS_VIEW_PAIRS, TrainingSettings
 
 BRAND = "brand"
 DESCRIPTION, AS_TEXT, EQUAL, OURS = "clip_description", "clip_entities_text", "eiclip_equal", "eiclip"
+SAME_STYLE = "same_style"
 BATCH_SIZES = (16, 32, 64, 128)
 BUDGETS = (Fraction(1, 3), Fraction(2, 3), Fraction(1), Fraction(2), Fraction(4))
 """Budgets, in those of the rows themselves."""
@@ -33,7 +34,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of an ablation: the row, what is varied and to which value, and the trial it is compared with."""
+    """One training of a study: the row, what is varied and to which value, and the trial it is compared with."""
 
     label: str
     variant: str
@@ -51,7 +52,7 @@ class Trial:
     """Label of the trial that this one's gain is measured against."""
 
     def training(self, base: Base) -> TrainingSettings:
-        """The settings it is trained with.
+        """Return the settings it is trained with.
 
         Raises:
             pydantic.ValidationError: a change is no valid setting.
@@ -59,32 +60,29 @@ class Trial:
         return TrainingSettings.model_validate(base.training.model_dump() | dict(self.changes))
 
     def plain(self, base: Base) -> bool:
-        """Whether it is one of the five rows as `full_eval` trains them."""
+        """Return whether it is one of the five rows as `full_eval` trains them."""
         same = (self.groups, self.seed, self.training(base)) == (base.groups, base.seed, base.training)
         return same and not self.neutral
 
 
-def row(variant: str) -> int:
-    """The variant's row in the paper."""
-    return VARIANTS[variant].row
-
-
 def _trial(base: Base, variant: str, setting: str, value: str, **given: Any) -> Trial:
     """A trial over all of the dataset's groups and with its seed, unless given otherwise."""
-    label = f"row {row(variant)}, {given.pop('named', value)}"
+    label = f"row {VARIANTS[variant].row}, {given.pop('named', value)}"
     whole: dict[str, Any] = {"groups": base.groups, "seed": base.seed}
     return Trial(label, variant, setting, value, **(whole | given))
 
 
+def _compared(first: Trial, *others: Trial) -> list[Trial]:
+    """The first trial, and the others compared with it."""
+    return [first, *(replace(other, reference=first.label) for other in others)]
+
+
 def entities(base: Base) -> list[Trial]:
     """Figure 2 and Table 4: the description with each group alone, as text and as entity; without any and with all."""
-    alone = _trial(base, DESCRIPTION, "entities", "none")
-    shown = {group: (group,) for group in base.groups} | {"all": base.groups}
-    return [alone] + [
-        _trial(base, variant, "entities", value, groups=groups, reference=alone.label)
-        for value, groups in shown.items()
-        for variant in (AS_TEXT, OURS)
-    ]
+    trials = [_trial(base, DESCRIPTION, "entities", "none")]
+    for value, groups in ({group: (group,) for group in base.groups} | {"all": base.groups}).items():
+        trials += [_trial(base, variant, "entities", value, groups=groups) for variant in (AS_TEXT, OURS)]
+    return _compared(*trials)
 
 
 def batch_size(base: Base) -> list[Trial]:
@@ -92,37 +90,28 @@ def batch_size(base: Base) -> list[Trial]:
     found = []
     for size in BATCH_SIZES:
         given = {"changes": {"batch_size": size}, "x": float(size), "named": f"batch {size}"}
-        found += _compared(base, "batch_size", str(size), AS_TEXT, (OURS,), **given)
+        found += _compared(*(_trial(base, name, "batch_size", str(size), **given) for name in (AS_TEXT, OURS)))
     return found
-
-
-def _compared(base: Base, setting: str, value: str, first: str, others: tuple[str, ...], **given: Any) -> list[Trial]:
-    """The first row, and the others compared with it, all with the same changes."""
-    reference = _trial(base, first, setting, value, **given)
-    return [reference, *(_trial(base, name, setting, value, reference=reference.label, **given) for name in others)]
 
 
 def losses(base: Base) -> list[Trial]:
     """Row 5 with its three terms, and without each."""
-    whole = _trial(base, OURS, "loss_terms", "all three", changes={"loss_terms": LOSS_TERMS})
-    return [whole] + [
-        _trial(
-            base, OURS, "loss_terms", f"without {term}", reference=whole.label,
-            changes={"loss_terms": tuple(other for other in LOSS_TERMS if other != term)},
-        )
-        for term in LOSS_TERMS
-    ]  # fmt: skip
+    without = {f"without {term}": tuple(other for other in LOSS_TERMS if other != term) for term in LOSS_TERMS}
+    return _of_row_5(base, "loss_terms", {"all three": LOSS_TERMS} | without)
 
 
 def prior(base: Base) -> list[Trial]:
     """Row 5 with and without the prior-weighted mixture of entities of several groups."""
-    mixed = _trial(base, OURS, "prior_mixture", "mixture", changes={"prior_mixture": True})
-    own = {"changes": {"prior_mixture": False}, "reference": mixed.label}
-    return [mixed, _trial(base, OURS, "prior_mixture", "own group alone", **own)]
+    return _of_row_5(base, "prior_mixture", {"mixture": True, "own group alone": False})
+
+
+def _of_row_5(base: Base, setting: str, values: Mapping[str, Any]) -> list[Trial]:
+    trials = (_trial(base, OURS, setting, value, changes={setting: change}) for value, change in values.items())
+    return _compared(*trials)
 
 
 def budget_epochs(epochs: int) -> list[int]:
-    """The budgets in epochs, the shortest first: whole ones, none twice.
+    """Return the budgets in epochs, the shortest first: whole ones, none twice.
 
     >>> budget_epochs(3), budget_epochs(1)
     ([1, 2, 3, 6, 12], [1, 2, 4])
@@ -135,7 +124,7 @@ def budget(base: Base) -> list[Trial]:
     found = []
     for epochs in budget_epochs(base.training.epochs):
         given = {"changes": {"epochs": epochs}, "named": f"{epochs} epochs"}
-        found += _compared(base, "epochs", str(epochs), AS_TEXT, (EQUAL, OURS), **given)
+        found += _compared(*(_trial(base, name, "epochs", str(epochs), **given) for name in (AS_TEXT, EQUAL, OURS)))
     return found
 
 
@@ -144,19 +133,15 @@ def ambiguity(base: Base) -> list[Trial]:
 
     Row 5 reads a brand as one symbol: with neutral names it is the control, with real ones the lead to be explained.
     """
-    longest = budget_epochs(base.training.epochs)[-1]
     found = []
-    for epochs, control in ((base.training.epochs, True), (longest, False)):
+    for epochs, renamed in ((base.training.epochs, 2), (budget_epochs(base.training.epochs)[-1], 1)):
         given = {"changes": {"epochs": epochs}, "named": f"real names, {epochs} epochs"}
-        text, ours = _compared(base, "brand names", "real", AS_TEXT, (OURS,), **given)
-        found += [text, ours, *(_renamed(base, real, epochs) for real in ((text, ours) if control else (text,)))]
+        real = _compared(*(_trial(base, name, "brand names", "real", **given) for name in (AS_TEXT, OURS)))
+        found += real
+        for trial in real[:renamed]:
+            label = trial.label.replace("real names", "neutral names")
+            found.append(replace(trial, label=label, value="neutral", neutral=True, reference=trial.label))
     return found
-
-
-def _renamed(base: Base, real: Trial, epochs: int) -> Trial:
-    """The trial with neutral brand names."""
-    given: dict[str, Any] = {"changes": real.changes, "named": f"neutral names, {epochs} epochs", "neutral": True}
-    return _trial(base, real.variant, real.setting, "neutral", reference=real.label, **given)
 
 
 def seed_study(base: Base) -> list[Trial]:
@@ -164,9 +149,37 @@ def seed_study(base: Base) -> list[Trial]:
     found = []
     for seed in range(base.seed, base.seed + SEEDS):
         given = {"seed": seed, "x": float(seed), "named": f"seed {seed}"}
-        found.append(_trial(base, DESCRIPTION, "seed", str(seed), **given))
-        found += _compared(base, "seed", str(seed), AS_TEXT, (EQUAL, OURS), **given)
+        plain, *others = (_trial(base, v, "seed", str(seed), **given) for v in (DESCRIPTION, AS_TEXT, EQUAL, OURS))
+        found += [plain, *_compared(*others)]
     return found
+
+
+def same_style_seeds(base: Base) -> list[Trial]:
+    """Every trained row of same-style retrieval with `SEEDS` seeds."""
+    rows = [name for name, row in SAME_STYLE_ROWS.items() if row.trained]
+    return [
+        Trial(f"{name}, seed {seed}", name, "seed", str(seed), base.groups, seed)
+        for seed in range(base.seed, base.seed + SEEDS)
+        for name in rows
+    ]
+
+
+def same_style_ablation(base: Base) -> list[Trial]:
+    """The served row of same-style retrieval as it is, and without each part of its loss."""
+    changes: list[tuple[str, str, Any]] = [
+        ("view_pairs", "one view at a time", dict.fromkeys(("i-i", "t-t", "m-m"), 1.0)),
+        ("view_pairs", "m-m alone", {"m-m": 1.0}),
+        ("view_pairs", "without i-t and t-i", {pair: 1.0 for pair in LOSS_VIEW_PAIRS if pair not in ("i-t", "t-i")}),
+        ("caption", "without the caption term", 0.0),
+        ("consistency", "without consistency", 0.0),
+        ("consistency", "ten times the consistency", 1.0),
+        ("self_pair_probability", "never with itself", 0.0),
+    ]
+    style = base.training.style.model_dump()
+    return [Trial("as it is", SAME_STYLE, "", "as it is", base.groups, base.seed)] + [
+        Trial(value, SAME_STYLE, name, value, base.groups, base.seed, {"style": style | {name: setting}})
+        for name, value, setting in changes
+    ]
 
 
 @dataclass(frozen=True)
@@ -185,40 +198,53 @@ class Ablation:
     """Its x are the steps that the trainings took."""
 
     def fits(self, groups: tuple[str, ...]) -> bool:
-        """Whether it can be asked of a dataset with these entity groups."""
+        """Return whether it can be asked of a dataset with these entity groups."""
         return bool(groups) and (len(groups) > 1 or not self.several_groups) and (BRAND in groups or not self.brands)
 
 
-ABLATIONS: dict[str, Ablation] = {
-    ablation.name: ablation
-    for ablation in (
-        Ablation(
-            "ablation_entities",
-            "What is each entity group worth alone, as text and as an entity of its own?",
-            entities,
-            several_groups=True,
-        ),
-        Ablation("ablation_batch_size", "Does row 5's lead over row 3 depend on the batch size?", batch_size),
-        Ablation("ablation_losses", "What does each of the loss's three terms do?", losses),
-        Ablation(
-            "ablation_prior",
-            "What does the prior-weighted mixture do for entities of several groups?",
-            prior,
-            several_groups=True,
-            subsets=(ALL, SEVERAL_MEANINGS),
-        ),
-        Ablation(
-            "ablation_budget",
-            "Is row 5's lead over row 3 speed or ceiling: what is left of it when both train longer?",
-            budget,
-            against_steps=True,
-        ),
-        Ablation(
-            "ablation_ambiguity",
-            "Is row 3 held back by what the brands' words mean elsewhere, or by slow learning of its text?",
-            ambiguity,
-            brands=True,
-        ),
-        Ablation("seed_study", "How far do results spread between training seeds?", seed_study),
-    )
-}
+def _by_name(*ablations: Ablation) -> dict[str, Ablation]:
+    return {ablation.name: ablation for ablation in ablations}
+
+
+ABLATIONS = _by_name(
+    Ablation(
+        "ablation_entities",
+        "What is each entity group worth alone, as text and as an entity of its own?",
+        entities,
+        several_groups=True,
+    ),
+    Ablation("ablation_batch_size", "Does row 5's lead over row 3 depend on the batch size?", batch_size),
+    Ablation("ablation_losses", "What does each of the loss's three terms do?", losses),
+    Ablation(
+        "ablation_prior",
+        "What does the prior-weighted mixture do for entities of several groups?",
+        prior,
+        several_groups=True,
+        subsets=(ALL, SEVERAL_MEANINGS),
+    ),
+    Ablation(
+        "ablation_budget",
+        "Is row 5's lead over row 3 speed or ceiling: what is left of it when both train longer?",
+        budget,
+        against_steps=True,
+    ),
+    Ablation(
+        "ablation_ambiguity",
+        "Is row 3 held back by what the brands' words mean elsewhere, or by slow learning of its text?",
+        ambiguity,
+        brands=True,
+    ),
+    Ablation("seed_study", "How far do results spread between training seeds?", seed_study),
+)
+"""Studies of Table 1."""
+SAME_STYLE_STUDIES = _by_name(
+    Ablation(
+        "same_style_seeds",
+        "Does each difference hold over training seeds? Results: the part `seeds` of the tables of measures, whose "
+        "seed is empty where all are taken together.",
+        same_style_seeds,
+    ),
+    Ablation(
+        "same_style_ablation", "What does each term of the loss do? The served row without it.", same_style_ablation
+    ),
+)

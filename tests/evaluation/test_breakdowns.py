@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
+from eiclip.evaluation.bootstrap import cluster_weights, interval, paired_p_value, resampled_means
 from eiclip.evaluation.breakdowns import BREAKDOWNS, rank_correlation, recall_breakdowns
-from eiclip.evaluation.comparisons import interval, paired_p_value, product_weights, resampled_means
 
 ROW_3, ROW_5 = "clip_entities_text", "eiclip"
 
@@ -65,8 +65,8 @@ def test_gains_have_the_intervals_and_tests_of_the_value_s_own_products():
     [row] = rows_of(recall_breakdowns(table, facets(diesel=inside)), variant=ROW_5)
     hits = {name: np.array(ranked).reshape(30, 2)[::2] == 1 for name, ranked in rank_by_variant.items()}
     difference_P1 = 100.0 * (hits[ROW_5].sum(axis=1) - hits[ROW_3].sum(axis=1))[:, None]
-    drawn_B1 = resampled_means(difference_P1, np.full((15, 1), 2.0), product_weights(15))
-    [low], [high] = interval(drawn_B1, products=15)
+    drawn_B1 = resampled_means(difference_P1, np.full((15, 1), 2.0), cluster_weights(15))
+    [low], [high] = interval(drawn_B1, clusters=15)
     assert row["gain_r1"] == pytest.approx(difference_P1.sum() / 30)
     assert (row["gain_low"], row["gain_high"]) == (pytest.approx(low), pytest.approx(high))
     assert row["p_value"] == paired_p_value(difference_P1)[0]

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from eiclip.model.style_loss import StylePairs, Views, style_terms
-from eiclip.settings.training import VIEW_PAIRS, StyleLossSettings
+from eiclip.settings.training import LOSS_VIEW_PAIRS, StyleLossSettings
 
 SCALE = torch.tensor(7.0)
 
@@ -45,13 +45,13 @@ def test_each_pair_of_views_is_the_loss_written_out():
     repeated = repeats(trigger, positive)
     assert any(map(any, repeated))
     places = {"i": 0, "t": 1, "m": 2}
-    for name in VIEW_PAIRS:
+    for name in LOSS_VIEW_PAIRS:
         wanted = by_hand(own.trigger[places[name[0]]], own.positive[places[name[2]]], repeated)
         assert float(found.terms[name]) == pytest.approx(wanted, rel=1e-5)
     assert float(found.terms["caption"]) == pytest.approx(
         by_hand(own.trigger.image_BD, own.trigger.text_BD, repeated), rel=1e-5
     )
-    mean = sum(float(found.terms[name]) for name in VIEW_PAIRS) / len(VIEW_PAIRS)
+    mean = sum(float(found.terms[name]) for name in LOSS_VIEW_PAIRS) / len(LOSS_VIEW_PAIRS)
     assert float(found.total()) == pytest.approx(mean + float(found.terms["caption"]), rel=1e-5)
 
 

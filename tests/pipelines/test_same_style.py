@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -9,11 +10,10 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from assets import same_style_study
 from eiclip.model.variants import SAME_STYLE_ROWS
 from eiclip.same_style import VIEW_PAIRS
 from eiclip.settings.load import STYLES, load_settings
-from eiclip.studies.same_style_trials import ablation_trials, seed_trials
+from eiclip.studies.trials import SAME_STYLE_STUDIES, same_style_ablation, same_style_seeds
 from pipelines.definitions import build_definitions
 
 SIZES = {"styles": 60, "general_images": 128, "pretraining_epochs": 1}
@@ -142,10 +142,11 @@ def test_a_second_run_makes_nothing_again(settings, first):
 def test_studies_train_what_is_not_trained_yet_and_show_all_seeds_together(settings, first, monkeypatch):
     wanted = {("same_style", 0), ("same_style", 1), ("same_style_unconstrained", 0)}
     fewer = {
-        "same_style_seeds": lambda seed: [t for t in seed_trials(seed) if (t.variant, t.seed) in wanted],
-        "same_style_ablation": lambda seed: ablation_trials(seed)[:2],
+        "same_style_seeds": lambda base: [t for t in same_style_seeds(base) if (t.variant, t.seed) in wanted],
+        "same_style_ablation": lambda base: same_style_ablation(base)[:2],
     }
-    monkeypatch.setattr(same_style_study, "TRIALS", fewer)
+    for name, plan in fewer.items():
+        monkeypatch.setitem(SAME_STYLE_STUDIES, name, replace(SAME_STYLE_STUDIES[name], plan=plan))
     run(settings, "same_style_seeds")
     run(settings, "same_style_ablation")
     trained = [path.parent for path in (settings.home / "same_style_studies").rglob("job.json")]

@@ -10,7 +10,7 @@ from PIL import Image
 from eiclip.errors import EiclipError
 from eiclip.same_style import baselines
 from eiclip.same_style.baselines import phash_views, pixel_views, word_views, words
-from eiclip.same_style.evaluate import same_style_ranks, view_matrix
+from eiclip.same_style.evaluate import same_style_ranks
 from eiclip.shards import Sample, encode_photo, shard_paths, write_shards
 
 TEXTS = {
@@ -24,9 +24,14 @@ TEXTS = {
 TRAINING = ["cotton shirt", "cotton socks", "blue hat", ""]
 
 
+def matrix(table, column):
+    """A column of vectors, (N, D)."""
+    return np.array(table[column].to_pylist(), dtype=np.float64).reshape(len(table), -1)
+
+
 def cosines(table, column):
     """Dot products of all rows, by product."""
-    view_PD = view_matrix(table, column).double().numpy()
+    view_PD = matrix(table, column)
     products = table["product_id"].to_pylist()
     return {(one, other): float(view_PD[row] @ view_PD[place])
             for row, one in enumerate(products) for place, other in enumerate(products)}  # fmt: skip
@@ -90,7 +95,7 @@ def test_hashes_of_a_product_are_averaged_and_other_splits_left_out():
     images = pa.table({"product_id": ["a", "a", "b", "c"], "split": ["test"] * 3 + ["train"], "phash": [0, -1, 3, 3]})
     table = phash_views(images, "d")
     assert table["product_id"].to_pylist() == ["a", "b"]
-    view_PD = view_matrix(table, "image").numpy()
+    view_PD = matrix(table, "image")
     assert not view_PD[0].any(), "opposite hashes have no mean direction"
     assert np.linalg.norm(view_PD[1]) == pytest.approx(1)
 

@@ -8,45 +8,29 @@ import pytest
 
 from eiclip.errors import EiclipError, NonFiniteError
 from eiclip.evaluation.ranking import TIE
-from eiclip.same_style import VIEW_PAIRS, VIEWS
+from eiclip.same_style import VIEW_COLUMNS, VIEW_PAIRS
 from eiclip.same_style.evaluate import RANKS_SCHEMA, same_style_ranks
 from eiclip.storage.sql import read_sql
+from tests.same_style.conftest import styles_table, unit, views_table
 
 WIDTH = 8
-
-
-def views_table(products, split="test", **views):
-    """Rows as of `product_views`; each view is a matrix."""
-    columns = {"dataset": ["d"] * len(products), "variant": ["v"] * len(products), "product_id": list(products)}
-    columns |= {"split": [split] * len(products)}
-    lists = {
-        name: pa.FixedSizeListArray.from_arrays(pa.array(view.astype(np.float32).reshape(-1)), view.shape[1])
-        for name, view in views.items()
-    }
-    return pa.table(columns | lists)
-
-
-def styles_table(style_of):
-    return pa.table({"product_id": list(style_of), "style_id": list(style_of.values())})
-
-
-def unit(matrix):
-    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
 
 
 def random_views(products, seed, width=WIDTH, distinct=None):
     """Three unit views; `distinct`: of so many different vectors, so that much ties."""
     random = np.random.default_rng(seed)
     views = {}
-    for name in VIEWS.values():
+    for name in VIEW_COLUMNS.values():
         view = unit(random.standard_normal((distinct or len(products), width)))
         views[name] = view if distinct is None else view[random.integers(0, distinct, len(products))]
     return views
 
 
 def oracle(products, views, style_of, groups, pair):
-    """The definition, a query at a time, by a full sort in which ties stand before the right ones."""
-    queries, candidates = (views[VIEWS[letter]].astype(np.float32).astype(np.float64) for letter in pair.split("-"))
+    """The definition, a query at a time, by a full sort in which ties stand before the relevant ones."""
+    queries, candidates = (
+        views[VIEW_COLUMNS[letter]].astype(np.float32).astype(np.float64) for letter in pair.split("-")
+    )
     found = {}
     for row, product in enumerate(products):
         style = style_of.get(product)
@@ -54,11 +38,11 @@ def oracle(products, views, style_of, groups, pair):
         if len(mates) < 2:
             continue
         shared = {groups[mate] for mate in mates if mate in groups}
-        neutral = {other for other in products if groups.get(other) in shared} - mates
+        ignored = {other for other in products if groups.get(other) in shared} - mates
         scored = sorted(
             (-candidates[place] @ queries[row], other)
             for place, other in enumerate(products)
-            if other != product and other not in neutral
+            if other != product and other not in ignored
         )
         best = min(score for score, other in scored if other in mates)
         found[product] = 1 + sum(score <= best + TIE for score, other in scored if other not in mates)
@@ -89,9 +73,9 @@ def test_ranks_are_the_definition(seed):
 def test_a_constant_model_ranks_last():
     products = [f"p{number}" for number in range(20)]
     style_of = {product: f"s{number // 2}" for number, product in enumerate(products)}
-    same = {name: np.full((20, WIDTH), WIDTH**-0.5) for name in VIEWS.values()}
+    same = {name: np.full((20, WIDTH), WIDTH**-0.5) for name in VIEW_COLUMNS.values()}
     found = same_style_ranks(views_table(products, **same), styles_table(style_of), "d", "v", 0)
-    assert set(found["rank"].to_pylist()) == {19}, "one right one behind 18 wrong ones: itself is not among them"
+    assert set(found["rank"].to_pylist()) == {19}, "one relevant product behind 18 others: itself is not among them"
 
 
 def test_random_embeddings_are_at_chance():
@@ -116,10 +100,10 @@ def test_perfect_views_rank_first_and_finding_itself_is_no_merit():
     found = same_style_ranks(*given, "d", "v", 0, ("i-i", "t-t")).to_pylist()
     assert {row["rank"] for row in found if row["view_pair"] == "i-i"} == {1}
     ranks = {row["rank"] for row in found if row["view_pair"] == "t-t"}
-    assert ranks == {10}, "9 wrong ones tie with the right ones at zero"
+    assert ranks == {10}, "9 irrelevant ones tie with the relevant ones at zero"
 
 
-def test_duplicates_of_a_styles_member_are_neutral_for_the_whole_style_and_no_further():
+def test_duplicates_of_a_styles_member_are_ignored_for_the_whole_style_and_no_further():
     products = ["a1", "a2", "b1", "b2", "c1", "c2"]
     style_of = {product: product[0] for product in products}
     line = np.array([[0.0], [1.0], [0.1], [0.2], [1.0], [1.1]])  # of a1, found best: b1, b2, then its own a2
@@ -134,7 +118,7 @@ def test_duplicates_of_a_styles_member_are_neutral_for_the_whole_style_and_no_fu
     plain, known = ranks(), ranks(groups=groups)
     assert plain["a1"] == 4, "b1 and b2 are nearer, and c1 stands where a2 does"
     assert known["a1"] == 3, "b1 is a duplicate of a2; b2 is not"
-    assert known["c1"] == plain["c1"], "duplicates of one style stay right, and are no one else's"
+    assert known["c1"] == plain["c1"], "duplicates of one style stay relevant, and to no one else"
 
 
 def test_views_that_are_not_there_are_left_out():

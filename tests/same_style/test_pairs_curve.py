@@ -6,22 +6,7 @@ import pytest
 
 from eiclip.same_style import pairs_curve
 from eiclip.same_style.pairs_curve import CURVE, POINTS, WIDTH, same_style_pr_curve
-
-
-def views_table(products, **views):
-    lists = {
-        name: pa.FixedSizeListArray.from_arrays(pa.array(view.astype(np.float32).reshape(-1)), view.shape[1])
-        for name, view in views.items()
-    }
-    return pa.table({"product_id": products} | lists)
-
-
-def styles_table(style_of):
-    return pa.table({"product_id": list(style_of), "style_id": list(style_of.values())})
-
-
-def unit(matrix):
-    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+from tests.same_style.conftest import styles_table, unit, views_table
 
 
 def clustered(products, styles, seed=0, noise=0.5, width=12):

@@ -1,4 +1,4 @@
-"""Intervals and comparisons of same-style ranks against plain loops; styles and seeds drawn again, rows left out."""
+"""Intervals and comparisons of same-style ranks against plain loops; samples of styles and seeds."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,13 +6,13 @@ import pytest
 from scipy.stats import t as student
 
 from eiclip.errors import EiclipError
-from eiclip.evaluation.comparisons import interval, product_weights
+from eiclip.evaluation.bootstrap import cluster_weights, interval
 from eiclip.same_style import VIEW_PAIRS
 from eiclip.same_style.evaluate import RANKS_SCHEMA
-from eiclip.same_style.style_sums import MEASURES, StyleSums
 from eiclip.same_style.uncertainty import (
     COMPARISONS,
     INTERVALS,
+    MEASURES,
     PAIRS,
     same_style_comparisons,
     same_style_intervals,
@@ -49,7 +49,7 @@ def only(table, **wanted):
     return found[0]
 
 
-def test_intervals_are_of_styles_drawn_again():
+def test_intervals_are_of_samples_of_styles():
     rank_Q = drawn(0, 0.3)
     ranks = ranks_table({("eiclip", 5, "i-i"): rank_Q, ("eiclip", 5, "m-m"): drawn(1, 0.5)})
     shuffled = ranks.take(np.random.default_rng(2).permutation(len(ranks)))
@@ -58,13 +58,13 @@ def test_intervals_are_of_styles_drawn_again():
     assert found.num_rows == 2 * len(MEASURES)
     style_Q = np.repeat(np.arange(STYLES), [2 + number % 2 for number in range(STYLES)])
     samples = {name: [] for name in MEASURES}
-    for weights_P in product_weights(STYLES, resamples=300):
+    for weights_P in cluster_weights(STYLES, resamples=300):
         again_Q = np.repeat(rank_Q, weights_P[style_Q])
         for name, value in measured(again_Q).items():
             samples[name].append(value)
     for name, value in measured(rank_Q).items():
         row = only(found, view_pair="i-i", measure=name)
-        low, high = interval(np.array(samples[name])[:, None], products=STYLES)
+        low, high = interval(np.array(samples[name])[:, None], clusters=STYLES)
         assert [row["value"], row["low"], row["high"]] == pytest.approx([value, low[0], high[0]])
         assert (row["seed"], row["seeds"], row["queries"], row["styles"]) == (5, 1, 100, STYLES)
 
@@ -181,6 +181,6 @@ def test_nothing_ranked_is_an_empty_table():
 def test_ranks_that_cannot_be_compared_are_named():
     ranks = ranks_table({("eiclip", 0, "i-i"): drawn(0, 0.3), ("pixels", 0, "i-i"): drawn(1, 0.3)})
     with pytest.raises(EiclipError, match="pixels, seed 0, i-i ranks other queries than eiclip, seed 0, i-i"):
-        StyleSums.of(ranks.slice(0, len(ranks) - 1))
+        same_style_intervals(ranks.slice(0, len(ranks) - 1))
     with pytest.raises(EiclipError, match="several datasets"):
         same_style_intervals(pa.concat_tables([ranks, ranks_table({("a", 0, "i-i"): drawn(0, 0.3)}, "e")]))

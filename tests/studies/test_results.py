@@ -1,5 +1,7 @@
 """What trials come to: recalls by hand, and intervals that are paired."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -91,8 +93,15 @@ def test_the_rows_of_a_table_may_come_in_any_order():
 def test_trials_ranked_on_other_queries_are_refused():
     fewer = {way: {name: ranks for name, ranks in products.items() if name != "c"} for way, products in SMALL.items()}
     for odd in (fewer, SMALL | {"i2t": SMALL["i2t"] | {"b": [3, 4]}}):
-        with pytest.raises(EiclipError, match="two was ranked on other queries than one"):
+        with pytest.raises(EiclipError, match="two ranks other queries than one"):
             results_table("shop", "x", [outcome("one", SMALL), outcome("two", odd, "one")], {"all": None})
+
+
+def test_a_trial_without_ranks_is_refused():
+    outcomes = [outcome("one", SMALL), outcome("two", SMALL)]
+    outcomes[1] = replace(outcomes[1], ranks=outcomes[1].ranks.slice(0, 0))
+    with pytest.raises(EiclipError, match="two ranks no query"):
+        results_table("shop", "x", outcomes, {"all": None})
 
 
 def test_the_seeds_summary_is_mean_and_spread(tmp_path):
