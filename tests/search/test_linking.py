@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eiclip.errors import EiclipError
-from eiclip.search.linking import MOST_SLIPS, MOST_WORDS, Known, Linker, words_of
+from eiclip.search import linking
+from eiclip.search.linking import MOST_SLIPS, MOST_WORDS, Known, Linker, spellings, words_of
 from eiclip.storage.lake import Lake
 
 
@@ -199,13 +200,14 @@ HOSTILE = [
 def test_work_on_ten_thousand_hostile_characters_is_bounded(text, monkeypatch):
     overlapping = [known(" ".join(["aa"] * length), tagged=length) for length in range(1, MOST_WORDS + 1)]
     linker = Linker([*overlapping, *(known(f"brand {number} project") for number in range(500))], ["project"])
-    compared = []
+    spelt, compared = [], []
+    monkeypatch.setattr(linking, "spellings", lambda words: spelt.append(words) or spellings(words))
     nearest = linker._slips.nearest
     monkeypatch.setattr(linker._slips, "nearest", lambda phrase: compared.append(phrase) or nearest(phrase))
     links, notes = linker.link(text)
-    words = words_of(text)
-    assert len(linker._matches(words)) <= MOST_WORDS * len(words)
     assert len(compared) <= MOST_SLIPS * MOST_WORDS * (MOST_WORDS + 1) // 2
+    assert len(spelt) - len(compared) <= MOST_WORDS * len(words_of(text))
+    assert max(map(len, spelt)) <= MOST_WORDS
     assert all(following.start >= link.end for link, following in itertools.pairwise(links))
     if text.startswith("brandt"):
         assert notes == ["1,516 more unknown words were not compared with the entities"]
