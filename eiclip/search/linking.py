@@ -28,41 +28,47 @@ MOST_SLIPS = 24
 _WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
 
 
-class Word(NamedTuple):
-    """A word of a text, in lower case, and where it stands."""
+class TypedWords(NamedTuple):
+    """The words of a text, in the forms that names are compared in."""
 
-    word: str
-    start: int
-    end: int
-    key: str
-    """Its `match_key`."""
-    continues: bool
-    """Nothing but an apostrophe or the like stands between it and the word before: `match_key` makes them one."""
+    words: list[str]
+    """In lower case."""
+    keys: list[str]
+    """`match_key` of each."""
+    joined: list[str]
+    """The same after a space, which is left out where an apostrophe or the like alone parts two words."""
+    spans: list[tuple[int, int]]
+    """Where each begins and ends in the text."""
+
+    def spellings(self, first: int, last: int) -> tuple[str, str, str]:
+        """Return the forms of the words from `first` up to but not including `last`, the strictest first.
+
+        >>> words_of("Eau de L'Oréal").spellings(2, 4)
+        ('l oréal', 'l oreal', 'loreal')
+        """
+        parts = slice(first, last)
+        return " ".join(self.words[parts]), " ".join(self.keys[parts]), "".join(self.joined[parts]).lstrip()
 
 
-def words_of(text: str) -> list[Word]:
+def words_of(text: str) -> TypedWords:
     """Return the words of a text: runs of letters and digits, as `semantic_prior` counts them.
 
-    >>> [(word.word, word.key, word.continues) for word in words_of("Chloé's COAT")]
-    [('chloé', 'chloe', False), ('s', 's', True), ('coat', 'coat', False)]
+    >>> words_of("Rag & Bone's COAT").words
+    ['rag', 'bone', 's', 'coat']
     """
-    words, end = list[Word](), 0
-    for found in _WORD.finditer(text):
-        between = text[end : found.start()]
-        continues = bool(words) and between != " " and match_key(f"a{between}a") == "aa"
-        start, end = found.span()
-        words.append(Word(found[0].lower(), start, end, match_key(found[0]), continues))
-    return words
+    found, end = TypedWords([], [], [], []), 0
+    for match in _WORD.finditer(text):
+        between, word = text[end : match.start()], match[0].lower()
+        end, key = match.end(), _key(word)
+        found.words.append(word)
+        found.keys.append(key)
+        found.joined.append(key if between != " " and match_key(f"a{between}a") == "aa" else f" {key}")
+        found.spans.append(match.span())
+    return found
 
 
-def spellings(words: Sequence[Word]) -> tuple[str, str, str]:
-    """Return the forms that words are compared by, the strictest first.
-
-    >>> spellings(words_of("L'Oréal Paris"))
-    ('l oréal paris', 'l oreal paris', 'loreal paris')
-    """
-    joined = "".join(word.key if word.continues else f" {word.key}" for word in words)
-    return " ".join(word.word for word in words), " ".join(word.key for word in words), joined.lstrip()
+def _key(word: str) -> str:
+    return word if word.isascii() else match_key(word)  # most words are their own key
 
 
 @dataclass(frozen=True)
@@ -111,11 +117,11 @@ class Linker:
         self.sure = sure
         self._named: dict[str, Known] = {}
         ordered = sorted(entities, key=lambda known: (-known.tagged, known.entity))
-        ways = [(known, spellings(words)) for known in ordered for words in _readings(known.entity)]
-        for strictness in range(3):  # a name as typed goes before one that is the same but for accents
-            for known, spelt in ways:  # and of several entities of the same words the one of most products
-                self._named.setdefault(spelt[strictness], known)
-        catalogue_keys = {match_key(word) for word in catalogue_words}
+        named = [(known, spellings) for known in ordered for spellings in _spellings(known.entity)]
+        for form in range(3):  # a name as it is typed goes before one that is the same but for accents
+            for known, spellings in named:  # and of several entities of the same words the one of most products
+                self._named.setdefault(spellings[form], known)
+        catalogue_keys = {_key(word) for word in catalogue_words}
         self._slips = Slips(self._named, catalogue_keys)
         self._correct = catalogue_keys.union(*(name.split(" ") for name in self._named))
 
@@ -143,43 +149,43 @@ class Linker:
             given: entities by group that are known already: their groups are not linked again.
             unlink: links the user has removed, as `group=entity` or the entity alone.
         """
-        words = words_of(text)
-        exact = self._exact(words)
-        slips, notes = self._misspelt(words, exact)
+        typed = words_of(text)
+        exact = self._exact(typed)
+        slips, notes = self._misspelt(typed, exact)
         # A slip goes before the exact matches wholly within it, and after any other.
         slips = [slip for slip in slips if all(slip.covers(match) or not slip.overlaps(match) for match in exact)]
         exact = [match for match in exact if not any(slip.overlaps(match) for slip in slips)]
         removed, taken, links = {normalise_entity(name) for name in unlink}, dict(given or {}), []
         for match in sorted(exact + slips, key=lambda match: match.first):
-            link = self._judged(text, words, match, taken, removed)
+            link = self._judged(text, typed, match, taken, removed)
             links.append(link)
             if link.kept:
                 taken[link.group] = link.entity
         return links, notes
 
-    def _exact(self, words: Sequence[Word]) -> list[Match]:
+    def _exact(self, typed: TypedWords) -> list[Match]:
         """Names in the words, from the left, each the longest at its place."""
         found: list[Match] = []
-        for first in range(len(words)):
+        for first in range(len(typed.words)):
             if found and first < found[-1].last:
                 continue
-            for last in range(min(first + MOST_WORDS, len(words)), first, -1):
-                known = next(filter(None, map(self._named.get, spellings(words[first:last]))), None)
+            for last in range(min(first + MOST_WORDS, len(typed.words)), first, -1):
+                known = next(filter(None, map(self._named.get, typed.spellings(first, last))), None)
                 if known is not None:
                     found.append(Match(first, last, known, 1.0))
                     break
         return found
 
-    def _misspelt(self, words: Sequence[Word], exact: Sequence[Match]) -> tuple[list[Match], list[str]]:
+    def _misspelt(self, typed: TypedWords, exact: Sequence[Match]) -> tuple[list[Match], list[str]]:
         """Entities that words of no meaning are nearly: of each word, and of up to `MOST_WORDS` around it."""
         linked = {number for match in exact for number in range(match.first, match.last)}
-        odd = [n for n, word in enumerate(words) if n not in linked and word.key not in self._correct]
+        odd = [n for n, key in enumerate(typed.keys) if n not in linked and key not in self._correct]
         found: list[Match] = []
         for number in odd[:MOST_SLIPS]:
             near = [
                 Match(first, last, self._named[slip[0]], slip[1])
-                for first, last in _windows(number, len(words))
-                if (slip := self._slips.nearest(spellings(words[first:last])[1])) is not None
+                for first, last in _windows(number, len(typed.keys))
+                if (slip := self._slips.nearest(" ".join(typed.keys[first:last]))) is not None
             ]
             if near:
                 found.append(max(near, key=lambda match: (match.score, match.last - match.first)))
@@ -188,14 +194,14 @@ class Linker:
         return longest(found), notes
 
     def _judged(
-        self, text: str, words: Sequence[Word], match: Match, taken: Mapping[str, str], removed: Collection[str]
+        self, text: str, typed: TypedWords, match: Match, taken: Mapping[str, str], removed: Collection[str]
     ) -> Link:
         """The match as a link, with whether it counts and why."""
         known = match.known
-        start, end = words[match.first].start, words[match.last - 1].end
+        start, end = typed.spans[match.first][0], typed.spans[match.last - 1][1]
         groups = [group for group in known.groups if f"{group}={known.entity}" not in removed]
         group = (groups or known.groups)[0]
-        before = words[match.first - 1].word if match.first else ""
+        before = typed.words[match.first - 1] if match.first else ""
         kept, why = self._verdict(match, group, before, taken)
         if not groups or known.entity in removed:
             kept, why = False, "removed by you"
@@ -216,12 +222,12 @@ class Linker:
         return False, f"a general word: {used}"
 
 
-def _readings(entity: str) -> Iterator[list[Word]]:
-    """The words of an entity, as they are and with "and" for an ampersand."""
+def _spellings(entity: str) -> Iterator[tuple[str, str, str]]:
+    """The forms of an entity's words, as they are and with "and" for an ampersand."""
     for reading in dict.fromkeys((entity, entity.replace("&", " and "))):
-        words = words_of(reading)
-        if 0 < len(words) <= MOST_WORDS:
-            yield words
+        typed = words_of(reading)
+        if 0 < len(typed.words) <= MOST_WORDS:
+            yield typed.spellings(0, MOST_WORDS)
 
 
 def longest(matches: Collection[Match]) -> list[Match]:

@@ -48,5 +48,7 @@ def _has_digits(phrase: str) -> bool:
 
 
 def _nearest(phrase: str, choices: Collection[str]) -> tuple[str, float] | None:
+    if not choices:
+        return None
     found = process.extractOne(phrase, choices, scorer=OSA.normalized_similarity, score_cutoff=ALIKE - _ROUNDING)
-    return None if found is None else (found[0], round(found[1], 3))
+    return found and (found[0], round(found[1], 3))

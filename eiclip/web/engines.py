@@ -121,19 +121,6 @@ class Engines:
 
         return {dataset: trained[dataset] for dataset in sorted(trained, key=place) if products[dataset]}
 
-    def first(self) -> tuple[str, str]:
-        """Return the dataset and variant that are shown first.
-
-        Raises:
-            SettingsError: the home has none; says what makes one.
-        """
-        for dataset, variants in self.available().items():
-            return dataset, variants[0]
-        raise SettingsError(
-            f"{self.home.root}: no trained model with its catalogue; `make full_eval` makes them "
-            "(a quarter of an hour on 2 cores), or name another home with --home or EICLIP_HOME"
-        )
-
     def get(self, dataset: str, variant: str) -> OpenedEngine:
         """Return the engine of a dataset and variant, opened and warmed where it is not yet.
 
