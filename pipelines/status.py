@@ -7,9 +7,8 @@ otherwise; `not made` where it never was.
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -25,12 +24,13 @@ from eiclip.storage.home import Paths
 from pipelines.outcomes import last_outcomes
 
 NOT_MADE, UNUSABLE = "not made yet", "a source cannot be used"
+CURRENT = ("made", "reused")
 NAMED = 3
 
 
 @dataclass(frozen=True)
 class Status:
-    """Of one output."""
+    """Status of one output."""
 
     key: Key
     state: str
@@ -38,7 +38,7 @@ class Status:
     made: str = ""
     """When (UTC)."""
     seconds: float | None = None
-    """That it took."""
+    """How long it took."""
 
     @property
     def name(self) -> str:
@@ -47,37 +47,38 @@ class Status:
 
 
 def statuses(project: Project) -> Iterator[Status]:
-    """Every output, in an order in which they can be made."""
-    last = last_outcomes(project.paths)
-    said: dict[Key, str] = {}
+    """Yield the status of every output, in an order in which they can be made."""
+    outcomes = {name: str(known.get("outcome", "made")) for name, known in last_outcomes(project.paths).items()}
+    changing: dict[Key, str] = {}
     steps: list[Step | PartedStep] = [*declared(project)]
     if (page := recorded_page(project)) is not None:
         steps.append(Step("results__report", "results", [page]))
     for step in steps:
-        found = (
-            _of_parts(project, step, last)
-            if isinstance(step, PartedStep)
-            else (_of(project, o, last) for o in step.declared())
-        )
+        if isinstance(step, PartedStep):
+            found = [(_of_parts(project, step, outcomes), [(step.key[0], *name.split("/")) for name in step.upstream])]
+        else:
+            found = [(_of_output(project, output, outcomes), output.upstream()) for output in step.declared()]
         for status, upstream in found:
-            behind = [f"{'/'.join(key)} {said[key]}" for key in upstream if key in said]
-            if behind and (status.state in ("made", "reused") or status.reason.startswith(UNUSABLE)):
-                status = Status(status.key, "upstream", _some(behind), status.made, status.seconds)
-            if status.state not in ("made", "reused"):
-                said[status.key] = "may change" if status.state == "upstream" else f"is {status.state}"
+            behind = [f"{'/'.join(key)} {changing[key]}" for key in upstream if key in changing]
+            if behind and (status.state in CURRENT or status.reason.startswith(UNUSABLE)):
+                status = replace(status, state="upstream", reason=_some(behind))
+            if status.state not in CURRENT:
+                changing[status.key] = "may change" if status.state == "upstream" else f"is {status.state}"
             yield status
 
 
-def _of(project: Project, output: Output, last: dict[str, dict[str, Any]]) -> tuple[Status, Sequence[Key]]:
+def _of_output(project: Project, output: Output, outcomes: Mapping[str, str]) -> Status:
     reason = _why(project, output)
-    known, _ = read_record(output.at(project))
-    made, seconds = (str(known.get("made", "")), float(known["seconds"])) if known else ("", None)
-    outcome = last.get("/".join(output.key), {}).get("outcome", "made")
-    state = "not made" if reason == NOT_MADE else "stale" if reason else str(outcome)
-    return Status(output.key, state, "" if state == "not made" else reason, made, seconds), output.upstream()
+    if reason == NOT_MADE:
+        return Status(output.key, "not made")
+    state = "stale" if reason else outcomes.get("/".join(output.key), "made")
+    record, _ = read_record(output.at(project))
+    made, seconds = (str(record.get("made", "")), float(record["seconds"])) if record else ("", None)
+    return Status(output.key, state, reason, made, seconds)
 
 
 def _why(project: Project, output: Output) -> str:
+    """Why the next run would make an output, '' where it would reuse it."""
     if read_record(output.at(project))[1] == NOT_MADE:
         return NOT_MADE
     try:
@@ -86,30 +87,25 @@ def _why(project: Project, output: Output) -> str:
         return f"{UNUSABLE}: {error}"
 
 
-def _of_parts(
-    project: Project, step: PartedStep, last: dict[str, dict[str, Any]]
-) -> Iterator[tuple[Status, Sequence[Key]]]:
-    """An asset in parts, as one line."""
-    upstream = [(step.key[0], *source.split("/")) for source in step.upstream]
+def _of_parts(project: Project, step: PartedStep, outcomes: Mapping[str, str]) -> Status:
+    """The status of an asset in parts as one."""
     try:
-        parts = step.plan({})
-        reasons = {part: _why(project, step.part({}, part)) for part in parts}
-    except (EiclipError, OSError, duckdb.Error):  # what tells the parts is not there
-        yield Status(step.key, "not made"), upstream
-        return
+        parts = {part: step.part({}, part) for part in step.plan({})}
+        reasons = {part: _why(project, output) for part, output in parts.items()}
+    except (EiclipError, OSError, duckdb.Error):  # the sources that decide the parts are not there
+        return Status(step.key, "not made")
     stale = {part: reason for part, reason in reasons.items() if reason}
     if not stale:
-        contents = {part: read_record(step.part({}, part).at(project))[0] for part in parts}
-        known = {part: str(record["content"]) for part, record in contents.items() if record}
+        records = {part: read_record(output.at(project))[0] for part, output in parts.items()}
+        known = {part: str(record["content"]) for part, record in records.items() if record}
         stale = {"/".join(output.key): why for output in step.whole({}, known) if (why := _why(project, output))}
     if not stale:
-        outcomes = {last.get("/".join((*step.key, part)), {}).get("outcome") for part in parts}
-        yield Status(step.key, "reused" if outcomes == {"reused"} else "made"), upstream
-    elif len(stale) == len(parts) and set(stale.values()) == {NOT_MADE}:
-        yield Status(step.key, "not made"), upstream
-    else:
-        told = [f"{part}: {reason}" for part, reason in stale.items()]
-        yield Status(step.key, "stale", f"{len(stale)} of {len(parts)} parts: {_some(told)}"), upstream
+        reused = all(outcomes.get("/".join((*step.key, part))) == "reused" for part in parts)
+        return Status(step.key, "reused" if parts and reused else "made")
+    if len(stale) == len(parts) and set(stale.values()) == {NOT_MADE}:
+        return Status(step.key, "not made")
+    some = _some([f"{part}: {reason}" for part, reason in stale.items()])
+    return Status(step.key, "stale", f"{len(stale)} of {len(parts)} parts: {some}")
 
 
 def _some(found: Sequence[str]) -> str:
@@ -132,12 +128,12 @@ def print_status(dataset: str | None = None, *, only_stale: bool = False) -> Non
     if dataset is not None and dataset not in settings.datasets:
         raise SettingsError(f"no dataset {dataset!r}: there are {', '.join(settings.datasets)}")
     found = [status for status in statuses(project) if dataset in (None, status.key[0])]
-    shown = [status for status in found if not only_stale or status.state not in ("made", "reused")]
+    shown = [status for status in found if not only_stale or status.state not in CURRENT]
     width = max((len(status.name) for status in shown), default=0)
     for status in shown:
         seconds = "" if status.seconds is None else f"{status.seconds:.1f} s"
         line = f"{status.name:{width}}  {status.state:8}  {status.made[:19]:19}  {seconds:>8}  {status.reason}"
         sys.stdout.write(line.rstrip() + "\n")
     counts = Counter(status.state for status in found)
-    told = ", ".join(f"{count} {state}" for state, count in counts.most_common())
-    sys.stdout.write(f"{settings.home}: {told or 'nothing declared'}\n")
+    totals = ", ".join(f"{count} {state}" for state, count in counts.most_common())
+    sys.stdout.write(f"{settings.home}: {totals or 'nothing declared'}\n")

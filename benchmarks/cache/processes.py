@@ -12,7 +12,7 @@ from typing import Any
 
 LIBRARIES = (
     "numpy", "torch", "open_clip", "webdataset", "duckdb", "pyarrow.parquet", "scipy.stats", "matplotlib.pyplot",
-    "jinja2", "simplejpeg", "PIL.Image", "h5py", "imagehash", "rapidfuzz.process", "ahocorasick", "httpx", "dagster",
+    "jinja2", "simplejpeg", "PIL.Image", "h5py", "imagehash", "rapidfuzz.process", "httpx", "dagster",
     "pydantic_settings", "fsspec", "huggingface_hub",
 )  # fmt: skip
 """What the project takes seconds to import: done once, before there are processes."""

@@ -76,16 +76,16 @@ def _asked(client: Any, text: str, photo: bytes | None = None) -> tuple[float, f
 def _app(products: int, small: bool) -> Any:
     """The page's server over a drawn engine, opened and warmed as it is at its start."""
     from eiclip.web.app import create_app
-    from eiclip.web.engines import Engines, Opened
+    from eiclip.web.engines import Engines, OpenedEngine
 
     engine = drawn_engine(products, WIDTH)
-    opened = Opened(engine if small else _enlarged(engine))
+    opened = OpenedEngine(engine if small else _enlarged(engine))
     opened.warm()
 
     class Drawn(Engines):
         """Engines of no home."""
 
-        def get(self, dataset: str, variant: str) -> Opened:
+        def get(self, dataset: str, variant: str) -> OpenedEngine:
             return opened
 
     return create_app(Drawn(Path("no home")))

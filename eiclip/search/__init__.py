@@ -14,19 +14,14 @@ from eiclip.search.query import Answer, Hit, Link, Query, View
 
 if TYPE_CHECKING:
     from eiclip.search.engine import SearchEngine
-    from eiclip.search.index import SearchIndex
 
-__all__ = ["Answer", "Hit", "Link", "Query", "SearchEngine", "SearchIndex", "View"]
+__all__ = ["Answer", "Hit", "Link", "Query", "SearchEngine", "View"]
 
 
 def __getattr__(name: str) -> Any:
-    """What needs torch is imported when it is asked for."""
-    if name == "SearchEngine":
-        from eiclip.search.engine import SearchEngine
+    """Import the engine, and with it torch, when it is first asked for."""
+    if name != "SearchEngine":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from eiclip.search.engine import SearchEngine
 
-        return SearchEngine
-    if name == "SearchIndex":
-        from eiclip.search.index import SearchIndex
-
-        return SearchIndex
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return SearchEngine

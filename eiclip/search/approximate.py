@@ -18,10 +18,6 @@ from eiclip.storage.files import whole_file
 
 LISTS = 32
 """Lists that a search looks into, unless told otherwise: 998 of 1,000 neighbours at a million products in clusters."""
-_SAMPLE, _ROUNDS = 64, 10
-"""Products a list that centres are found with, and rounds of k-means: more bought no recall."""
-_FEWEST = 39
-"""Products a list that faiss wants at least."""
 
 
 class ApproximateIndex:
@@ -32,16 +28,16 @@ class ApproximateIndex:
 
     @classmethod
     def build(cls, product_ND: np.ndarray) -> Self:
-        """From unit vectors (N, D), float32: `SearchIndex.views[...]`. Equal vectors give an equal index.
+        """Make an index of unit vectors (N, D), float32: `SearchIndex.views[...]`. Equal vectors give an equal index.
 
         Raises:
             SettingsError: faiss is not installed.
         """
         faiss = _faiss()
         count, width = product_ND.shape
-        lists = max(1, min(int(4 * count**0.5), count // _FEWEST))
+        lists = max(1, min(int(4 * count**0.5), count // 39))  # faiss wants 39 products a list at least
         index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
-        index.cp.max_points_per_centroid, index.cp.niter = _SAMPLE, _ROUNDS
+        index.cp.max_points_per_centroid, index.cp.niter = 64, 10  # more of either bought no recall
         vectors = np.ascontiguousarray(product_ND, dtype=np.float32)
         index.train(vectors)
         index.add(vectors)
@@ -51,7 +47,7 @@ class ApproximateIndex:
         return int(self._lists.ntotal)
 
     def search(self, query_QD: np.ndarray, top: int, lists: int = LISTS) -> tuple[np.ndarray, np.ndarray]:
-        """The nearest products of each query in the lists nearest to it, best first.
+        """Return the nearest products of each query in the lists nearest to it, best first.
 
         Args:
             query_QD: unit vectors (Q, D).
@@ -73,7 +69,7 @@ class ApproximateIndex:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """An index written by `save`.
+        """Read an index written by `save`.
 
         Raises:
             CorruptOutputError: there is none, or faiss cannot read it.
@@ -86,21 +82,14 @@ class ApproximateIndex:
 
 
 def recall(found_QK: np.ndarray, product_ND: np.ndarray, query_QD: np.ndarray) -> float:
-    """Share of the exact K nearest products of each query that are among those found (Q, K)."""
+    """Return the share of the exact K nearest products of each query that are among those found (Q, K)."""
     top = found_QK.shape[1]
-    hits = [
-        len(np.intersect1d(rows, best(product_ND @ query_D, top)))
-        for rows, query_D in zip(found_QK, query_QD, strict=True)
-    ]
+    exact_QK = [best(product_ND @ query_D, top) for query_D in query_QD]
+    hits = [len(np.intersect1d(rows, exact)) for rows, exact in zip(found_QK, exact_QK, strict=True)]
     return float(np.mean(hits)) / top
 
 
 def _faiss() -> Any:
-    """The library, which only this module needs.
-
-    Raises:
-        SettingsError: it is not installed; says how to.
-    """
     try:
         import faiss
     except ImportError as error:

@@ -4,6 +4,7 @@ Exit status 0: an answer; 1: an error, told in one line; 2: the command line its
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from eiclip.errors import EiclipError, SettingsError
+from eiclip.search.query import VIEWS, Answer, Query
+from eiclip.search.sources import SERVED, trained_variants
+from eiclip.storage.home import Paths
 
 GROUPS = ("brand", "subcategory", "season", "composition", "colour")
 """Entity groups with an option of their own; `--entity group=value` serves any."""
-SERVED = ("same_style", "eiclip")
-"""Variants to search with unless one is named: the first that the home has."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +32,6 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         given.command(given)
     except BrokenPipeError:  # whoever reads has read enough
         sys.stdout = None  # it cannot be flushed at exit
-        return 0
     except (EiclipError, OSError) as error:
         sys.stderr.write(f"eiclip: {' '.join(str(error).split())}\n")
         return 1
@@ -38,11 +39,15 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
 
 
 def command_line() -> tuple[argparse.ArgumentParser, Any]:
-    """The parser, and its commands, to which others can be added: each sets `command`, a function of what is given."""
+    """Return the parser, and its commands, to which others can be added: each sets `command`, which gets what is given.
+
+    An option's name is that of the field of `Query` which it fills, where it fills one.
+    """
     parser = argparse.ArgumentParser(prog="eiclip", description="Ask a home.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     search = commands.add_parser("search", help="products by words, a photo, entities or another product")
     search.set_defaults(command=_search)
+    pairs: dict[str, Any] = {"type": _pair, "action": "append", "default": [], "metavar": "GROUP=VALUE"}
     where = search.add_argument_group("where")
     where.add_argument("--home", type=Path, help="EICLIP_HOME, or what the settings say")
     where.add_argument("--dataset", help="needed where the home has several")
@@ -50,39 +55,23 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     what = search.add_argument_group("what to look for")
     what.add_argument("--text", default="", help="words; entities are found in them")
     what.add_argument("--image", type=Path, help="a photo (JPEG, PNG, WEBP)")
-    what.add_argument("--like", metavar="PRODUCT_ID", help="a product of the catalogue")
-    what.add_argument(
-        "--entity", type=_pair, action="append", default=[], metavar="GROUP=VALUE", help="a tag; repeatable"
-    )
+    what.add_argument("--like", dest="product_id", metavar="PRODUCT_ID", help="a product of the catalogue")
+    what.add_argument("--entity", **pairs, help="a tag; repeatable")
     for group in GROUPS:
         what.add_argument(f"--{group}", metavar="VALUE", help=f"short for --entity {group}=VALUE")
     how = search.add_argument_group("how")
     how.add_argument(
-        "--filter",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="GROUP=VALUE",
-        help="products with this alone; repeatable, values of one group are alternatives",
+        "--filter", **pairs, help="products with this alone; repeatable, values of one group are alternatives"
     )
-    how.add_argument("--without", default="", metavar="WORDS", help="words for what is not wanted")
-    how.add_argument(
-        "--take-out",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="GROUP=VALUE",
-        help="an attribute to take out of the style",
-    )
-    how.add_argument(
-        "--put-in", type=_pair, action="append", default=[], metavar="GROUP=VALUE", help="an attribute to put in"
-    )
+    how.add_argument("--without", dest="negative", default="", metavar="WORDS", help="words for what is not wanted")
+    how.add_argument("--take-out", **pairs, help="an attribute to take out of the style")
+    how.add_argument("--put-in", **pairs, help="an attribute to put in")
     how.add_argument(
         "--image-weight", type=float, default=0.5, metavar="SHARE", help="of the photo against the words (0.5)"
     )
-    how.add_argument("--view", choices=("joint", "image", "text"), default="joint", help="of the products (joint)")
+    how.add_argument("--view", choices=VIEWS, default="joint", help="of the products (joint)")
     how.add_argument("--top", type=int, default=10, metavar="N", help="products to show (10)")
-    how.add_argument("--no-linking", action="store_true", help="do not look for entities in the words")
+    how.add_argument("--no-linking", action="store_false", dest="link", help="do not look for entities in the words")
     how.add_argument(
         "--unlink", action="append", default=[], metavar="ENTITY", help="an entity not to be linked; repeatable"
     )
@@ -92,93 +81,74 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
 
 def _pair(text: str) -> tuple[str, str]:
     """`group=value`."""
-    group, equals, value = text.partition("=")
-    if not (group.strip() and equals and value.strip()):
+    group, _, value = text.partition("=")
+    if not (group.strip() and value.strip()):
         raise argparse.ArgumentTypeError(f"{text!r} is no GROUP=VALUE, as brand=gucci is")
     return group.strip(), value.strip()
 
 
 def _search(given: argparse.Namespace) -> None:
-    from eiclip.search.query import Query
-
-    entities = dict(given.entity) | {group: getattr(given, group) for group in GROUPS if getattr(given, group)}
+    same = ("text", "image", "product_id", "negative", "image_weight", "view", "top", "link")
     query = Query(
-        text=given.text,
-        image=given.image,
-        product_id=given.like,
-        entities=entities,
-        filters=_filters(given.filter),
-        negative=given.without,
+        **{name: getattr(given, name) for name in same},
+        entities=dict(given.entity) | {group: getattr(given, group) for group in GROUPS if getattr(given, group)},
+        filters={group: tuple(value for name, value in given.filter if name == group) for group, _ in given.filter},
         remove=dict(given.take_out),
         add=dict(given.put_in),
-        image_weight=given.image_weight,
-        view=given.view,
-        top=given.top,
-        link=not given.no_linking,
         unlink=tuple(given.unlink),
     )
-    home, dataset, variant = place_of(given.home, given.dataset, given.variant)
+    place = place_of(given.home, given.dataset, given.variant)
     from eiclip.search.engine import SearchEngine  # with torch: what is wrong above is told at once
 
-    answer = SearchEngine.open(home, dataset, variant).search(query)
-    sys.stdout.write(_json(asdict(answer)) if given.json else table(answer))
-
-
-def _filters(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    return {group: tuple(value for name, value in pairs if name == group) for group, _ in pairs}
-
-
-def _json(answer: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    answer = SearchEngine.open(*place).search(query)
+    sys.stdout.write(
+        json.dumps(asdict(answer), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        if given.json
+        else table(answer)
+    )
 
 
 def place_of(home: Path | None, dataset: str | None, variant: str | None) -> tuple[Path, str, str]:
-    """The home, dataset and variant to search: those named, else the only dataset and the best variant there are.
+    """Return the home, dataset and variant to search: those named, else the only dataset and the best variant.
 
     Raises:
         SettingsError: the home has no model, or models of several datasets and none is named.
     """
     from eiclip.settings.load import load_settings
-    from eiclip.storage.cache import MANIFEST
 
     root = home if home is not None else load_settings().home
-    trained = sorted(path.parent for path in (root / "models").glob(f"*/*/{MANIFEST}"))
-    datasets = sorted({folder.parent.name for folder in trained})
-    if not datasets:
+    trained = trained_variants(Paths(root))
+    if not trained:
         raise SettingsError(f"{root}: no trained model; run `make full_eval`, or name another home with --home")
-    if dataset is None and len(datasets) > 1:
-        raise SettingsError(f"{root} has models of {', '.join(datasets)}: name one with --dataset")
-    dataset = dataset or datasets[0]
-    variants = [folder.name for folder in trained if folder.parent.name == dataset]
+    if dataset is None and len(trained) > 1:
+        raise SettingsError(f"{root} has models of {', '.join(trained)}: name one with --dataset")
+    dataset = dataset or next(iter(trained))
+    variants = trained.get(dataset, [])
     if not variants or (variant is not None and variant not in variants):
-        known = f"those of {dataset}: {', '.join(variants)}" if variants else f"datasets: {', '.join(datasets)}"
+        known = f"those of {dataset}: {', '.join(variants)}" if variants else f"datasets: {', '.join(trained)}"
         raise SettingsError(f"{root}: no model {dataset}/{variant or SERVED[0]}; there are {known}")
-    return root, dataset, variant or next((name for name in SERVED if name in variants), variants[0])
+    return root, dataset, variant or variants[0]
 
 
-def table(answer: Any) -> str:
-    """An answer to read: how the query was understood, then a product a line."""
-    lines = [f"{_mark(link)} {link.words!r}: {link.group} {link.entity!r} ({link.why})" for link in answer.links]
+def table(answer: Answer) -> str:
+    """Return an answer to read: how the query was understood, then a product a line."""
+    lines = []
+    for link in answer.links:
+        reading = "read as a tag " if link.kept else "only suggested"
+        lines.append(f"{reading} {link.words!r}: {link.group} {link.entity!r} ({link.why})")
     lines += [f"unknown {group}: {', '.join(map(repr, names))}" for group, names in answer.unknown.items()]
     lines += [f"weight of {group}: {weight:.2f}" for group, weight in answer.gates.items()]
     lines += [f"note: {note}" for note in answer.notes]
-    rows = [("", "score", "image", "text", "joint", "product", "price", "title", "tags")]
+    rows: list[tuple[str, ...]] = [("", "score", "image", "text", "joint", "product", "price", "title", "tags")]
     for hit in answer.hits:
-        views = [f"{hit.by_view[view]:.3f}" for view in ("image", "text", "joint")]
+        views = [f"{hit.by_view[view]:.3f}" for view in VIEWS]
         price = "" if hit.price is None else f"{hit.price:.2f}"
         tags = ", ".join(_short(value) for value in hit.entities.values())
         rows.append((str(hit.rank), f"{hit.score:.3f}", *views, hit.product_id, price, _short(hit.title), tags))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    shown = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    shown = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     seconds = f"{len(answer.hits)} products in {1000 * answer.seconds:.0f} ms"
     return "\n".join([*lines, *([""] if lines else []), *(shown if answer.hits else []), seconds]) + "\n"
-
-
-def _mark(link: Any) -> str:
-    """Whether a link counts."""
-    return "read as a tag " if link.kept else "only suggested"
 
 
 def _short(text: str, most: int = 40) -> str:

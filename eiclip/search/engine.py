@@ -4,7 +4,7 @@ Shape suffixes: Q queries, N products, D embedding width.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -15,11 +15,11 @@ from eiclip.errors import SettingsError
 from eiclip.inference import EntityClip
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.compose import composed, direction, put_in, summed, taken_out, unit, without
-from eiclip.search.index import Facet, SearchIndex
+from eiclip.search.index import SearchIndex
 from eiclip.search.linking import Linker
 from eiclip.search.photos import PhotoShelf
 from eiclip.search.query import MAX_QUERY, VIEWS, Answer, Hit, Query
-from eiclip.search.reading import Read, Reader, Words
+from eiclip.search.reading import Reader, ReadQuery, Words
 from eiclip.storage.home import Paths
 
 
@@ -38,37 +38,22 @@ class SearchEngine:
 
     @classmethod
     def open(cls, home: Path | str, dataset: str, variant: str, device: str = "cpu") -> Self:
-        """The engine of a home's dataset and variant; views that no job has made are made now (minutes, once).
+        """Open the engine of a home's dataset and variant; views that no job has made are made now (minutes, once).
 
         Raises:
             EiclipError: there is no such home, dataset or variant.
         """
-        where = Paths(Path(home))
-        index = SearchIndex.open(where.root, dataset, variant, device)
-        model = EntityClip.from_folder(where.checkpoint(dataset, variant), device)
-        return cls(index, model, Linker.open(where.lake, dataset, model.groups), PhotoShelf(where.shards(dataset)))
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The entity groups that queries can name."""
-        return self.model.groups
-
-    @property
-    def vocabulary(self) -> dict[str, list[str]]:
-        """Entities by group, those of most training products first."""
-        return {group: names[1:] for group, names in self.model.model.vocabulary.names.items()}
-
-    @property
-    def reads_entities(self) -> bool:
-        """Whether the variant does anything with entities."""
-        return self.reader.reads_entities
+        paths = Paths(Path(home))
+        index = SearchIndex.open(paths.root, dataset, variant, device)
+        model = EntityClip.from_folder(paths.checkpoint(dataset, variant), device)
+        return cls(index, model, Linker.open(paths.lake, dataset, model.groups), PhotoShelf(paths.shards(dataset)))
 
     def photo(self, product_id: str) -> bytes:
-        """JPEG bytes of a product's first photo. Raises SettingsError where there is none."""
+        """Return the JPEG bytes of a product's first photo. Raises SettingsError where there is none."""
         return self.shelf.photo(product_id)
 
     def search(self, query: Query) -> Answer:
-        """The products nearest to a query, best first.
+        """Return the products nearest to a query, best first.
 
         Raises:
             SettingsError: the product, an entity group or a facet asked for does not exist.
@@ -77,7 +62,7 @@ class SearchEngine:
         return self.search_many([query])[0]
 
     def search_many(self, queries: Sequence[Query]) -> list[Answer]:
-        """Answers of several queries, encoded together. Raises as `search`."""
+        """Return the answers of several queries, encoded together. Raises as `search`."""
         start = time.perf_counter()
         reads = [self.reader.read(query) for query in queries]
         answers = [self._answer(read, vector_D) for read, vector_D in zip(reads, self.vectors(reads), strict=True)]
@@ -85,26 +70,23 @@ class SearchEngine:
         return [replace(answer, seconds=seconds) for answer in answers]
 
     def encode_words(self, words: Sequence[Words]) -> np.ndarray:
-        """Unit vectors (N, D) of texts with their entities."""
-        entities = [own.entities if self.reads_entities else {} for own in words]
+        """Return unit vectors (N, D) of texts with their entities."""
+        entities = [own.entities if self.reader.reads_entities else {} for own in words]
         return self.model.encode_text([own.text for own in words], entities)
 
-    def vectors(self, reads: Sequence[Read]) -> list[np.ndarray]:
-        """The vector (D,) that each query's products are compared with."""
+    def vectors(self, reads: Sequence[ReadQuery]) -> list[np.ndarray]:
+        """Return the vector (D,) that each query's products are compared with."""
         photos = {n: read.query.image for n, read in enumerate(reads) if read.query.image is not None}
         images = dict(zip(photos, self.model.encode_image(list(photos.values())), strict=True))
-        said = {n: read.words for n, read in enumerate(reads) if not read.words.empty}
+        wanted = {n: read.words for n, read in enumerate(reads) if not read.words.empty}
         unwanted = {n: read.negative for n, read in enumerate(reads) if not read.negative.empty}
-        encoded_ND = self.encode_words([*said.values(), *unwanted.values()])
-        words = dict(zip(said, encoded_ND, strict=False))
-        negatives = dict(zip(unwanted, encoded_ND[len(said) :], strict=True))
-        return [
-            self._vector(read, images.get(number), words.get(number), negatives.get(number))
-            for number, read in enumerate(reads)
-        ]
+        encoded_ND = self.encode_words([*wanted.values(), *unwanted.values()])
+        words = dict(zip(wanted, encoded_ND, strict=False))
+        negatives = dict(zip(unwanted, encoded_ND[len(wanted) :], strict=True))
+        return [self._vector(read, images.get(n), words.get(n), negatives.get(n)) for n, read in enumerate(reads)]
 
     def _vector(
-        self, read: Read, image_D: np.ndarray | None, words_D: np.ndarray | None, negative_D: np.ndarray | None
+        self, read: ReadQuery, image_D: np.ndarray | None, words_D: np.ndarray | None, negative_D: np.ndarray | None
     ) -> np.ndarray:
         """One query's vector (D,), of what of it was encoded."""
         seen_D, fuse = image_D, self.model.encode_joint
@@ -114,84 +96,71 @@ class SearchEngine:
             seen_D, fuse = product_D if image_D is None else unit(image_D + product_D), summed
         if seen_D is not None and words_D is not None:
             vector_D = composed(seen_D, words_D, read.query.image_weight, fuse)
+        elif seen_D is not None:
+            vector_D = seen_D
+        elif words_D is not None:
+            vector_D = words_D
         else:
-            found = [part_D for part_D in (seen_D, words_D) if part_D is not None]
-            if not found:
-                raise SettingsError(
-                    "nothing to search by: the entities given say nothing; give words, a photo or a product"
-                )
-            vector_D = found[0]
+            raise SettingsError(
+                "nothing to search by: the entities given say nothing; give words, a photo or a product"
+            )
         if negative_D is not None:
             vector_D = without(vector_D, negative_D)
         return self._restyled(vector_D, read)
 
-    def _restyled(self, vector_D: np.ndarray, read: Read) -> np.ndarray:
+    def _restyled(self, vector_D: np.ndarray, read: ReadQuery) -> np.ndarray:
         """The vector with attributes taken out, then others put in."""
-        joint_ND = self.index.views["joint"]
+        joint_ND, mean_D = self.index.views["joint"], self._mean_D
         for group, entity in read.query.remove.items():
-            rows_N = self._having(group, entity, read)
-            if rows_N.any():
-                vector_D = taken_out(vector_D, direction(joint_ND[rows_N], self._mean_D), self._mean_D)
+            has_ND = joint_ND[self._having(group, entity, read)]
+            if len(has_ND):
+                vector_D = taken_out(vector_D, direction(has_ND, mean_D), mean_D)
         for group, entity in read.query.add.items():
-            rows_N = self._having(group, entity, read)
-            if rows_N.any():
-                has_ND = joint_ND[rows_N]
-                vector_D = put_in(vector_D, direction(has_ND, self._mean_D), self._mean_D, has_ND.mean(axis=0))
+            has_ND = joint_ND[self._having(group, entity, read)]
+            if len(has_ND):
+                vector_D = put_in(vector_D, direction(has_ND, mean_D), mean_D, has_ND.mean(axis=0))
         return unit(vector_D)
 
-    def _having(self, group: str, value: str, read: Read) -> np.ndarray:
-        """Which products (N,) have a value of a facet; a value that none has is told as unknown."""
-        facet, name = self._facet(group), normalise_entity(value[:MAX_QUERY])
-        told = read.unknown.setdefault(group, []) if name not in facet.codes else [name]
-        if name not in told:
-            told.append(name)
-        return facet.products([name])
-
-    def _facet(self, group: str) -> Facet:
+    def _having(self, group: str, value: str, read: ReadQuery) -> np.ndarray:
+        """Which products (N,) have a value of a facet; a value that none has becomes one of `read.unknown`."""
         if group not in self.index.facets:
             there = ", ".join(sorted(self.index.facets))
             raise SettingsError(f"products of {self.index.dataset} have no {group!r}; they have: {there}")
-        return self.index.facets[group]
+        facet, name = self.index.facets[group], normalise_entity(value[:MAX_QUERY])
+        if name not in facet.codes and name not in read.unknown.setdefault(group, []):
+            read.unknown[group].append(name)
+        return facet.products(name)
 
-    def _left(self, read: Read) -> np.ndarray | None:
+    def _candidates(self, read: ReadQuery) -> np.ndarray | None:
         """Which products (N,) a query's filters leave, never the product asked about; None: all."""
         query = read.query
         if not query.filters and query.product_id is None:
             return None
         left_N = np.ones(len(self.index), dtype=bool)
         for group, values in query.filters.items():
-            having = [self._having(group, value, read) for value in values]
-            left_N &= np.any(having, axis=0) if having else True
+            if values:
+                left_N &= np.any([self._having(group, value, read) for value in values], axis=0)
         if query.product_id is not None:
             left_N[self.index.row(query.product_id)] = False
         return left_N
 
-    def nearest(self, read: Read, vector_D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the nearest products, best first, and their scores, of a query that was read and its vector (D,)."""
+    def nearest(self, read: ReadQuery, vector_D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of the products nearest to a query's vector (D,), best first, and their scores."""
         score_N = self.index.views[read.query.view] @ vector_D
-        rows = best(score_N, read.query.top, self._left(read))
+        rows = best(score_N, read.query.top, self._candidates(read))
         return rows, score_N[rows]
 
-    def _answer(self, read: Read, vector_D: np.ndarray) -> Answer:
+    def _answer(self, read: ReadQuery, vector_D: np.ndarray) -> Answer:
         """The answer of a query whose vector is known."""
         rows, scores = self.nearest(read, vector_D)
         if not len(rows):
             read.notes.append("the filters leave no product")
-        return Answer(
-            hits=self._hits(rows, scores, vector_D),
-            links=read.links,
-            unknown=read.unknown,
-            entities=read.words.entities,
-            gates=self._gates(read.words.entities),
-            notes=read.notes,
-            seconds=0.0,
-        )
-
-    def _gates(self, entities: Mapping[str, str]) -> dict[str, float]:
-        return self.model.gates(entities)[0] if self.model.model.fusion is not None and entities else {}
+        entities = read.words.entities
+        gates = self.model.gates(entities)[0] if self.model.model.fusion is not None and entities else {}
+        return Answer(self._hits(rows, scores, vector_D), read.links, read.unknown, entities, gates, read.notes, 0.0)
 
     def _hits(self, rows: np.ndarray, scores: np.ndarray, vector_D: np.ndarray) -> list[Hit]:
-        """What is told of the products at `rows`."""
+        """The products at `rows` with their facts."""
         by_view = {view: (self.index.views[view][rows] @ vector_D).tolist() for view in VIEWS}
         facts = self.index.facts_of(rows.tolist())
         return [
@@ -212,7 +181,7 @@ class SearchEngine:
 
 
 def best(score_N: np.ndarray, top: int, left_N: np.ndarray | None = None) -> np.ndarray:
-    """Rows of the `top` highest scores, best first, of the rows that are left; ties in the rows' order.
+    """Return the rows of the `top` highest scores, best first, of the rows that are left; ties in the rows' order.
 
     >>> best(np.array([0.1, 0.9, 0.5, 0.9]), 3).tolist()
     [1, 3, 2]

@@ -6,20 +6,20 @@ tags. Shape suffixes: Q queries, N candidates, D embedding width.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import torch
 
-from eiclip.errors import EiclipError
 from eiclip.evaluation.ranking import full_ranks
 from eiclip.same_style.evaluate import RANKS_SCHEMA, Truth
 from eiclip.search.engine import SearchEngine
 from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, View
 from eiclip.search.reading import Words
-from eiclip.storage.lake import Lake, open_views
+from eiclip.search.sources import query_tables
+from eiclip.storage.lake import Lake
 from eiclip.storage.sql import read_sql
 
 PAIRS: dict[str, View] = {"t-i": "image", "t-m": "joint"}
@@ -45,62 +45,53 @@ class TypedQuery:
 class LinkingQuality:
     """Links of one entity group that were kept, against what was typed."""
 
-    right: int
+    correct: int
     wrong: int
     """Of another entity than the one typed, or where none was typed."""
     missed: int
 
     @property
     def precision(self) -> float:
-        """Share of the links that are right; NaN without any."""
-        return self.right / (self.right + self.wrong) if self.right + self.wrong else float("nan")
+        """Share of the links that are correct; NaN without any."""
+        return self.correct / (self.correct + self.wrong) if self.correct + self.wrong else float("nan")
 
     @property
     def recall(self) -> float:
         """Share of the typed entities that are linked; NaN without any."""
-        return self.right / (self.right + self.missed) if self.right + self.missed else float("nan")
+        return self.correct / (self.correct + self.missed) if self.correct + self.missed else float("nan")
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of both, 0 where nothing is right."""
-        return 2 * self.right / (2 * self.right + self.wrong + self.missed) if self.right else 0.0
+        """Harmonic mean of both, 0 where nothing is correct."""
+        return 2 * self.correct / (2 * self.correct + self.wrong + self.missed) if self.correct else 0.0
 
 
 def typed_queries(lake: Lake, dataset: str, split: str, group: str = "brand") -> list[TypedQuery]:
-    """Typed queries of the products of a split that have an entity of the group, by product id.
+    """Return typed queries of the products of a split that have an entity of the group, by product id.
 
     Raises:
         EiclipError: the lake has no such dataset.
     """
-    sources = {name: lake.files(name, dataset) for name in ("products", "product_entities")}
-    if not all(sources.values()):
-        raise EiclipError(f"{lake.home}: no products of {dataset!r}; run `make full_eval`")
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false").fetchall()
-        open_views(connection, sources)
-        found = connection.execute(read_sql("evaluation/typed_queries"), {"split": split, "group": group}).fetchall()
-    return [
-        TypedQuery(product, text, description, entity, dict(entities))
-        for product, entity, entities, description, text in found
-    ]
+    tables, asked = ("products", "product_entities"), {"split": split, "group": group}
+    rows = query_tables(lake, dataset, tables, read_sql("evaluation/typed_queries"), asked).to_pylist()
+    return [TypedQuery(**row | {"entities": dict(row["entities"])}) for row in rows]
 
 
 def linking_quality(linker: Linker, queries: Sequence[TypedQuery], group: str = "brand") -> LinkingQuality:
-    """Precision and recall of kept links of a group, over each query twice: with the entity's words and without.
+    """Return precision and recall of kept links of a group, over each query twice: with the entity's words and without.
 
-    Only entities of the vocabulary can be found, but those it lacks are counted as missed too. Without the words, the
-    right answer is no link, unless the description itself has the tagged entity's words.
+    Only entities of the vocabulary can be found, but those it lacks are counted as missed too. Without the words, no
+    link is the correct answer, unless the description itself has the tagged entity's words.
     """
-    right = wrong = missed = 0
+    correct = wrong = missed = 0
     for query in queries:
-        for text, wanted in ((query.text, query.entity), (query.description, None)):
+        for text, is_typed in ((query.text, True), (query.description, False)):
             links, _ = linker.link(text)
             found = {link.entity for link in links if link.kept and link.group == group}
-            is_right = query.entity in found
-            right += is_right and wanted is not None
+            correct += is_typed and query.entity in found
+            missed += is_typed and query.entity not in found
             wrong += len(found - {query.entity})
-            missed += wanted is not None and not is_right
-    return LinkingQuality(right, wrong, missed)
+    return LinkingQuality(correct, wrong, missed)
 
 
 def linked_query_ranks(
@@ -114,7 +105,7 @@ def linked_query_ranks(
     styles: pa.Table | None = None,
     groups: pa.Table | None = None,
 ) -> pa.Table:
-    """Ranks of typed queries among the products of a split, schema `eiclip.same_style.evaluate.RANKS_SCHEMA`.
+    """Return ranks of typed queries among the products of a split, schema `eiclip.same_style.evaluate.RANKS_SCHEMA`.
 
     Three rows a variant: `<variant>, typed` reads the words alone, `<variant>, typed and linked` the entities that the
     linker keeps instead of their words, `<variant>, tags given` the description with all tags of the product, as the
@@ -127,30 +118,38 @@ def linked_query_ranks(
         split: whose products ask and are candidates.
         group: the entity group whose words are written into the descriptions.
         take_out: the words of links that are kept are not read as words as well (as in search).
-        styles: product_id, style_id. With it another product of the style is right, and the product itself neither
-            right nor wrong; products whose style has no other are no queries. None: the product itself is right, and
+        styles: product_id, style_id. With it the other products of the style are relevant, and the product itself is
+            ignored; products whose style has no other are no queries. None: the product itself is relevant, and
             its own description a part of what `t-m` compares with.
-        groups: product_id, group_id of known duplicates (with `styles`): neither right nor wrong.
+        groups: product_id, group_id of known duplicates (with `styles`): ignored.
     """
-    queries = typed_queries(lake, engine.index.dataset, split, group)
-    rows_N = engine.index.rows_of_split(split)
-    products = [engine.index.product_ids[row] for row in rows_N]
+    index, variant = engine.index, engine.index.variant
+    rows_N = index.rows_of_split(split)
+    products = [index.product_ids[row] for row in rows_N]
     truth = Truth.of(products, pa.table({"product_id": [], "style_id": []}) if styles is None else styles, groups)
-    place = {product: number for number, product in enumerate(products)}
-    asked = [query for query in queries if query.product_id in place]
+    others_N, place = truth.others(), {product: number for number, product in enumerate(products)}
+    queries = [query for query in typed_queries(lake, index.dataset, split, group) if query.product_id in place]
     if styles is not None:
-        asked = [query for query in asked if truth.others()[place[query.product_id]]]
-    query_Q = np.array([place[query.product_id] for query in asked], dtype=np.int64)
+        queries = [query for query in queries if others_N[place[query.product_id]]]
+    query_Q = np.array([place[query.product_id] for query in queries], dtype=np.int64)
+    same = {
+        "product_id": [query.product_id for query in queries],
+        # A product of no known style is a style of its own, and the one relevant product.
+        "style_id": [truth.names[row] or products[row] for row in query_Q],
+        "right": np.maximum(others_N[query_Q], 1),
+    }
     parts = [RANKS_SCHEMA.empty_table()]
-    for name, vectors_QD in read_ways(engine, asked, take_out=take_out).items():
+    for name, vectors_QD in read_ways(engine, queries, take_out=take_out).items():
         for pair, view in PAIRS.items():
-            rank_Q = _ranks(vectors_QD, engine.index.views[view][rows_N], truth, query_Q, styles is not None)
-            parts.append(_rows(engine, f"{engine.index.variant}, {name}", seed, pair, truth, query_Q, rank_Q))
+            rank_Q = _ranks(vectors_QD, index.views[view][rows_N], truth, query_Q, styles is not None)
+            row = {"dataset": index.dataset, "variant": f"{variant}, {name}", "seed": seed, "view_pair": pair}
+            columns: dict[str, Any] = {column: [value] * len(queries) for column, value in row.items()}
+            parts.append(pa.table(columns | same | {"rank": rank_Q.numpy()}, schema=RANKS_SCHEMA))
     return pa.concat_tables(parts)
 
 
 def read_ways(engine: SearchEngine, queries: Sequence[TypedQuery], *, take_out: bool = True) -> dict[str, np.ndarray]:
-    """Vectors (Q, D) of the queries, read in each of the three ways."""
+    """Return vectors (Q, D) of the queries, read in each of the three ways."""
     texts = [query.text[:MAX_QUERY] for query in queries]
     return {
         TYPED: engine.encode_words([Words(text, {}) for text in texts]),
@@ -162,7 +161,7 @@ def read_ways(engine: SearchEngine, queries: Sequence[TypedQuery], *, take_out: 
 def _ranks(
     query_QD: np.ndarray, candidate_ND: np.ndarray, truth: Truth, query_Q: np.ndarray, others: bool
 ) -> torch.Tensor:
-    """Rank of each query's best right candidate (Q,)."""
+    """Rank of each query's best relevant candidate (Q,)."""
     sides = torch.from_numpy(query_QD), torch.from_numpy(candidate_ND)
     asked = torch.from_numpy(query_Q)
     if not others:
@@ -170,25 +169,3 @@ def _ranks(
     style_N = torch.from_numpy(truth.style_N)
     neutral_P2 = torch.from_numpy(truth.ignored(query_Q))
     return full_ranks(*sides, style_N[asked], style_N, itself_Q=asked, neutral_P2=neutral_P2)
-
-
-def _rows(
-    engine: SearchEngine,
-    name: str,
-    seed: int,
-    pair: str,
-    truth: Truth,
-    query_Q: np.ndarray,
-    rank_Q: torch.Tensor,
-) -> pa.Table:
-    """Rows of ranks; a product of no known style is its own, and the one right answer."""
-    count = len(query_Q)
-    named = {"dataset": engine.index.dataset, "variant": name, "seed": seed, "view_pair": pair}
-    products = [truth.products[row] for row in query_Q]
-    columns = {column: [value] * count for column, value in named.items()} | {
-        "product_id": products,
-        "style_id": [truth.names[row] or product for row, product in zip(query_Q, products, strict=True)],
-        "rank": rank_Q.numpy(),
-        "right": np.maximum(truth.others()[query_Q], 1),
-    }
-    return pa.table(columns, schema=RANKS_SCHEMA)

@@ -8,34 +8,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
-from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
+from eiclip.errors import CorruptOutputError, SettingsError
 from eiclip.readers.texts import normalise_entity
-from eiclip.search.build import VIEWS_TABLE, views_of
 from eiclip.search.query import VIEWS, View
+from eiclip.search.sources import VIEWS_TABLE, query_tables, views_of
 from eiclip.storage.home import Paths
-from eiclip.storage.lake import Lake, open_views
+from eiclip.storage.lake import matrix_of
 from eiclip.storage.sql import read_sql
 
 FACTS = ("category", "subcategory", "department", "gender")
 """Columns of `products` that can be filtered by, beside the entity groups."""
-NO_VALUE = -1
 
 
 @dataclass(frozen=True)
 class Facet:
-    """The values of one entity group or fact: a number a product, `NO_VALUE` where it has none."""
+    """The values of one entity group or fact: a number a product, -1 where it has none."""
 
     codes_N: np.ndarray
     codes: Mapping[str, int]
 
-    def products(self, values: Sequence[str]) -> np.ndarray:
-        """Which products (N,) have one of the values; values that none has find none."""
-        wanted = [self.codes[value] for value in values if value in self.codes]
-        return np.isin(self.codes_N, wanted)
+    def products(self, value: str) -> np.ndarray:
+        """Return which products (N,) have a value: none where it is unknown."""
+        having_N: np.ndarray = self.codes_N == self.codes.get(value, len(self.codes))
+        return having_N
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class SearchIndex:
         return int(self.views["joint"].shape[1])
 
     def row(self, product_id: str) -> int:
-        """Where a product stands.
+        """Return a product's row.
 
         Raises:
             SettingsError: it is not in the catalogue.
@@ -75,17 +73,17 @@ class SearchIndex:
         return self._rows[product_id]
 
     def rows_of_split(self, split: str) -> np.ndarray:
-        """Rows of the products of a split (train, validation, test)."""
+        """Return the rows of the products of a split (train, validation, test)."""
         return np.flatnonzero(self.facts["split"].to_numpy(zero_copy_only=False) == split)
 
     def facts_of(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """Facts of the products at `rows`, in that order: the columns of `sql/search/searched_products.sql`."""
+        """Return the facts of the products at `rows`: the columns of `sql/search/searched_products.sql`."""
         found = self.facts.take(pa.array(rows, type=pa.int64())).to_pylist()
         return [fact | {"entities": dict(fact["entities"] or [])} for fact in found]
 
     @classmethod
     def of_tables(cls, dataset: str, variant: str, views: pa.Table, facts: pa.Table) -> Self:
-        """From a table `product_views` and the facts of (at least) its products.
+        """Make an index of a table `product_views` and the facts of (at least) its products.
 
         Raises:
             CorruptOutputError: there are no products, a product has no facts, or a vector is not finite.
@@ -93,78 +91,53 @@ class SearchIndex:
         if not len(views):
             raise CorruptOutputError(f"{VIEWS_TABLE} of {dataset}, {variant}: no products; materialise it again")
         product_ids = views["product_id"].to_pylist()
-        place = {product: number for number, product in enumerate(facts["product_id"].to_pylist())}
-        if missing := [product for product in product_ids if product not in place]:
+        row_of = {product: row for row, product in enumerate(facts["product_id"].to_pylist())}
+        if missing := [product for product in product_ids if product not in row_of]:
             raise CorruptOutputError(
                 f"{VIEWS_TABLE} of {dataset}, {variant}: {len(missing)} products are not in the lake's products "
                 f"({missing[0]!r} ...): it is of another catalogue; materialise it again"
             )
-        ordered = facts.take(pa.array([place[product] for product in product_ids], type=pa.int64())).combine_chunks()
-        matrices = {view: _matrix(views, view) for view in VIEWS}
+        ordered = facts.take(pa.array([row_of[product] for product in product_ids], type=pa.int64())).combine_chunks()
+        matrices = {view: _unit_matrix(views, view) for view in VIEWS}
         return cls(dataset, variant, product_ids, matrices, ordered, _facets(ordered))
 
     @classmethod
     def open(cls, root: Path, dataset: str, variant: str, device: str = "cpu") -> Self:
-        """The index of a home's dataset under a variant; its views are made first where no job has made them.
-
-        Args:
-            root: the home.
-            dataset: its name.
-            variant: whose views.
-            device: what to make views on.
+        """Open the index of a home's dataset under a variant; views that no job has made are made on `device`.
 
         Raises:
             EiclipError: the dataset has no products, or there are neither views nor a checkpoint.
         """
-        home = Paths(root)
-        facts = read_facts(home.lake, dataset)
+        home, tables = Paths(root), ("products", "product_entities", "images")
+        facts = query_tables(home.lake, dataset, tables, read_sql("search/searched_products"))
         return cls.of_tables(dataset, variant, views_of(home, dataset, variant, device), facts)
 
 
-def read_facts(lake: Lake, dataset: str) -> pa.Table:
-    """The facts that are shown of a dataset's products.
-
-    Raises:
-        EiclipError: the lake has no products of it.
-    """
-    sources = {name: lake.files(name, dataset) for name in ("products", "product_entities", "images")}
-    if missing := [name for name, files in sources.items() if not files]:
-        raise EiclipError(
-            f"{lake.home}: no table {missing[0]} of {dataset!r}; run `make full_eval`, or name another dataset or home"
-        )
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false").fetchall()
-        open_views(connection, sources)
-        return connection.sql(read_sql("search/searched_products")).to_arrow_table()
-
-
-def _matrix(views: pa.Table, view: View) -> np.ndarray:
-    """A column of vectors as one matrix (N, D), float32, contiguous, every row of length one."""
-    column = views[view].combine_chunks()
-    chunk = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-    matrix_ND = np.array(chunk.flatten(), dtype=np.float32).reshape(len(views), -1)
+def _unit_matrix(views: pa.Table, view: View) -> np.ndarray:
+    """A column of vectors as a float32 matrix (N, D) whose rows have length one."""
+    matrix_ND = matrix_of(views[view])
     length_N = np.linalg.norm(matrix_ND, axis=1, keepdims=True)
     if not np.isfinite(length_N).all() or not length_N.all():
         raise CorruptOutputError(
             f"{VIEWS_TABLE}: {view} vectors that are not finite, or zero; train this variant again"
         )
-    return np.ascontiguousarray(matrix_ND / length_N)
+    unit_ND: np.ndarray = matrix_ND / length_N
+    return unit_ND
 
 
 def _facets(facts: pa.Table) -> dict[str, Facet]:
     """Facets of the entity groups, and of facts that are no entity group."""
-    values: dict[str, list[str | None]] = {}
-    entities = facts["entities"].to_pylist()
-    for row, own in enumerate(entities):
-        for group, entity in own or []:
-            values.setdefault(group, [None] * len(entities))[row] = entity
+    columns: dict[str, list[str | None]] = {}
+    for row, entities in enumerate(facts["entities"].to_pylist()):
+        for group, entity in entities or []:
+            columns.setdefault(group, [None] * len(facts))[row] = entity
     for name in FACTS:
-        if name not in values:
-            values[name] = [normalise_entity(value or "") or None for value in facts[name].to_pylist()]
-    return {name: _facet(column) for name, column in values.items() if any(column)}
+        if name not in columns:
+            columns[name] = [normalise_entity(value or "") or None for value in facts[name].to_pylist()]
+    return {name: _facet(column) for name, column in columns.items() if any(column)}
 
 
 def _facet(column: list[str | None]) -> Facet:
-    codes: dict[str, int] = {}
-    numbers = [NO_VALUE if value is None else codes.setdefault(value, len(codes)) for value in column]
-    return Facet(np.array(numbers, dtype=np.int32), codes)
+    encoded = pa.array(column, pa.string()).dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    return Facet(encoded.indices.fill_null(-1).to_numpy(), {value: code for code, value in enumerate(values)})

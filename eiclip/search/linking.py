@@ -1,24 +1,21 @@
 """Entities in typed words: which brand, season or material a query names without saying that it does.
 
-An entity is looked for as whole words, longest match first, by an Aho-Corasick automaton over words; what is neither in
-the vocabulary nor a word of the catalogue is taken for a slip and compared with the entities. Whether an entity's
-words mean the entity is told from how training products use them: `tagged_count` products carry it as a tag,
-`untagged_mentions` have the words in their description and not the tag.
+An entity is looked for as whole words, longest match first; what is neither in the vocabulary nor a word of the
+catalogue is taken for a slip and compared with the entities. Whether an entity's words mean the entity follows from how
+training products use them: `tagged_count` products carry it as a tag, `untagged_mentions` have the words in their
+description and not the tag.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-import ahocorasick
-import duckdb
-
-from eiclip.errors import EiclipError
-from eiclip.readers.texts import normalise_entity
+from eiclip.readers.texts import match_key, normalise_entity
 from eiclip.search.query import Link
 from eiclip.search.slips import Slips
-from eiclip.storage.lake import Lake, open_views
+from eiclip.search.sources import query_tables
+from eiclip.storage.lake import Lake
 from eiclip.storage.sql import read_sql
 
 SURE = 0.5
@@ -28,24 +25,50 @@ MOST_WORDS = 6
 """Words of the longest entity that is looked for, as in `semantic_prior`."""
 MOST_SLIPS = 24
 """Unknown words of a query that are compared with the entities: bounds the time of a text of nothing else."""
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
 
 
-class Word(NamedTuple):
-    """A word of a text, in lower case, and where it stands."""
+class TypedWords(NamedTuple):
+    """The words of a text, in the forms that names are compared in."""
 
-    word: str
-    start: int
-    end: int
+    words: list[str]
+    """In lower case."""
+    keys: list[str]
+    """`match_key` of each."""
+    joined: list[str]
+    """The same after a space, which is left out where an apostrophe or the like alone parts two words."""
+    spans: list[tuple[int, int]]
+    """Where each begins and ends in the text."""
+
+    def spellings(self, first: int, last: int) -> tuple[str, str, str]:
+        """Return the forms of the words from `first` up to but not including `last`, the strictest first.
+
+        >>> words_of("Eau de L'Oréal").spellings(2, 4)
+        ('l oréal', 'l oreal', 'loreal')
+        """
+        parts = slice(first, last)
+        return " ".join(self.words[parts]), " ".join(self.keys[parts]), "".join(self.joined[parts]).lstrip()
 
 
-def words_of(text: str) -> list[Word]:
-    """The words of a text: runs of letters and digits, as `semantic_prior` counts them.
+def words_of(text: str) -> TypedWords:
+    """Return the words of a text: runs of letters and digits, as `semantic_prior` counts them.
 
-    >>> [word.word for word in words_of("Rag & Bone's COAT")]
+    >>> words_of("Rag & Bone's COAT").words
     ['rag', 'bone', 's', 'coat']
     """
-    return [Word(found[0].lower(), found.start(), found.end()) for found in _WORD.finditer(text)]
+    found, end = TypedWords([], [], [], []), 0
+    for match in _WORD.finditer(text):
+        between, word = text[end : match.start()], match[0].lower()
+        end, key = match.end(), _key(word)
+        found.words.append(word)
+        found.keys.append(key)
+        found.joined.append(key if between != " " and match_key(f"a{between}a") == "aa" else f" {key}")
+        found.spans.append(match.span())
+    return found
+
+
+def _key(word: str) -> str:
+    return word if word.isascii() else match_key(word)  # most words are their own key
 
 
 @dataclass(frozen=True)
@@ -72,6 +95,14 @@ class Match(NamedTuple):
     known: Known
     score: float
 
+    def overlaps(self, other: "Match") -> bool:
+        """Whether both have a word in common."""
+        return self.first < other.last and other.first < self.last
+
+    def covers(self, other: "Match") -> bool:
+        """Whether all words of the other are among its own."""
+        return self.first <= other.first and other.last <= self.last
+
 
 class Linker:
     """Finds entities in texts. Built once for a vocabulary; threads may share it.
@@ -79,134 +110,128 @@ class Linker:
     Args:
         entities: the vocabulary.
         catalogue_words: words of the catalogue's own texts: never taken for slips.
+        sure: least share of an entity's uses that are tags.
     """
 
     def __init__(self, entities: Collection[Known], catalogue_words: Collection[str], sure: float = SURE) -> None:
         self.sure = sure
-        self._numbers: dict[str, int] = {}
-        self._automaton = ahocorasick.Automaton(ahocorasick.STORE_ANY, ahocorasick.KEY_SEQUENCE)
-        phrases: dict[str, Known] = {}
-        for known in sorted(entities, key=lambda known: (-known.tagged, known.entity)):
-            for phrase in _phrases(known.entity):
-                phrases.setdefault(phrase, known)  # of several entities of the same words the one of most products
-        for phrase, known in phrases.items():
-            words = phrase.split(" ")
-            key = tuple(self._numbers.setdefault(word, len(self._numbers) + 1) for word in words)
-            self._automaton.add_word(key, (len(key), known))
-        if phrases:
-            self._automaton.make_automaton()
-        self._slips = Slips(phrases, catalogue_words)
-        self._right = set(catalogue_words) | set(self._numbers)
+        self._named: dict[str, Known] = {}
+        ordered = sorted(entities, key=lambda known: (-known.tagged, known.entity))
+        named = [(known, spellings) for known in ordered for spellings in _spellings(known.entity)]
+        for form in range(3):  # a name as it is typed goes before one that is the same but for accents
+            for known, spellings in named:  # and of several entities of the same words the one of most products
+                self._named.setdefault(spellings[form], known)
+        catalogue_keys = {_key(word) for word in catalogue_words}
+        self._slips = Slips(self._named, catalogue_keys)
+        self._correct = catalogue_keys.union(*(name.split(" ") for name in self._named))
 
     @classmethod
     def open(cls, lake: Lake, dataset: str, groups: Collection[str], sure: float = SURE) -> Self:
-        """The linker of a dataset's vocabulary, for the entity groups of a model.
+        """Open the linker of a dataset's vocabulary, for the entity groups of a model.
 
         Raises:
             EiclipError: the lake has no vocabulary of it.
         """
-        names = ("entity_vocabulary", "semantic_prior", "products")
-        sources = {name: lake.files(name, dataset) for name in names}
-        if missing := [name for name, files in sources.items() if not files]:
-            raise EiclipError(f"{lake.home}: no table {missing[0]} of {dataset!r}; run `make full_eval`")
-        with duckdb.connect() as connection:
-            connection.execute("SET enable_progress_bar = false").fetchall()
-            open_views(connection, sources)
-            rows = connection.execute(read_sql("search/linkable_entities"), {"groups": sorted(groups)}).fetchall()
-            words = {word for (word,) in connection.execute(read_sql("search/catalogue_words")).fetchall()}
-        return cls([Known(entity, tuple(own), tagged, untagged) for entity, own, tagged, untagged in rows], words, sure)
+        tables, asked = ("entity_vocabulary", "semantic_prior"), {"groups": sorted(groups)}
+        rows = query_tables(lake, dataset, tables, read_sql("search/linkable_entities"), asked).to_pylist()
+        words = query_tables(lake, dataset, ("products",), read_sql("search/catalogue_words"))["word"].to_pylist()
+        return cls(
+            [Known(row["entity"], tuple(row["groups"]), row["tagged"], row["untagged"]) for row in rows], words, sure
+        )
 
     def link(
         self, text: str, given: Mapping[str, str] | None = None, unlink: Collection[str] = ()
     ) -> tuple[list[Link], list[str]]:
-        """The entities in a text, in the order of their words, and notes on what was not looked at.
+        """Return the entities in a text, in the order of their words, and notes on what was not looked at.
 
         Args:
             text: as typed.
             given: entities by group that are known already: their groups are not linked again.
             unlink: links the user has removed, as `group=entity` or the entity alone.
         """
-        words = words_of(text)
-        exact = longest(self._matches(words))
-        slips, notes = self._misspelt(words, exact)
+        typed = words_of(text)
+        exact = self._exact(typed)
+        slips, notes = self._misspelt(typed, exact)
+        # A slip goes before the exact matches wholly within it, and after any other.
+        slips = [slip for slip in slips if all(slip.covers(match) or not slip.overlaps(match) for match in exact)]
+        exact = [match for match in exact if not any(slip.overlaps(match) for slip in slips)]
         removed, taken, links = {normalise_entity(name) for name in unlink}, dict(given or {}), []
-        for match in _joined(exact, slips):
-            link = self._judged(text, words, match, taken, removed)
+        for match in sorted(exact + slips, key=lambda match: match.first):
+            link = self._judged(text, typed, match, taken, removed)
             links.append(link)
             if link.kept:
                 taken[link.group] = link.entity
         return links, notes
 
-    def _matches(self, words: list[Word]) -> list[Match]:
-        """Every place where the words of an entity stand: at most `MOST_WORDS` a word."""
-        if not len(self._automaton):
-            return []
-        numbers = tuple(self._numbers.get(word.word, 0) for word in words)
-        return [Match(end + 1 - length, end + 1, known, 1.0) for end, (length, known) in self._automaton.iter(numbers)]
+    def _exact(self, typed: TypedWords) -> list[Match]:
+        """Names in the words, from the left, each the longest at its place."""
+        found: list[Match] = []
+        for first in range(len(typed.words)):
+            if found and first < found[-1].last:
+                continue
+            for last in range(min(first + MOST_WORDS, len(typed.words)), first, -1):
+                known = next(filter(None, map(self._named.get, typed.spellings(first, last))), None)
+                if known is not None:
+                    found.append(Match(first, last, known, 1.0))
+                    break
+        return found
 
-    def _misspelt(self, words: list[Word], exact: list[Match]) -> tuple[list[Match], list[str]]:
+    def _misspelt(self, typed: TypedWords, exact: Sequence[Match]) -> tuple[list[Match], list[str]]:
         """Entities that words of no meaning are nearly: of each word, and of up to `MOST_WORDS` around it."""
         linked = {number for match in exact for number in range(match.first, match.last)}
-        odd = [n for n, word in enumerate(words) if n not in linked and word.word not in self._right]
-        looked_up, found = odd[:MOST_SLIPS], []
-        for number in looked_up:
-            near = [match for window in _windows(number, len(words)) if (match := self._nearly(words, *window))]
+        odd = [n for n, key in enumerate(typed.keys) if n not in linked and key not in self._correct]
+        found: list[Match] = []
+        for number in odd[:MOST_SLIPS]:
+            near = [
+                Match(first, last, self._named[slip[0]], slip[1])
+                for first, last in _windows(number, len(typed.keys))
+                if (slip := self._slips.nearest(" ".join(typed.keys[first:last]))) is not None
+            ]
             if near:
                 found.append(max(near, key=lambda match: (match.score, match.last - match.first)))
-        left_out = len(odd) - len(looked_up)
-        note = f"{left_out:,} more unknown words were not compared with the entities" if left_out else ""
-        return longest(found), [note] if note else []
-
-    def _nearly(self, words: list[Word], first: int, last: int) -> Match | None:
-        """The entity that words are nearly."""
-        slip = self._slips.nearest(" ".join(word.word for word in words[first:last]))
-        return None if slip is None else Match(first, last, slip.meant, slip.score)
+        left_out = len(odd) - MOST_SLIPS
+        notes = [f"{left_out:,} more unknown words were not compared with the entities"] if left_out > 0 else []
+        return longest(found), notes
 
     def _judged(
-        self, text: str, words: list[Word], match: Match, taken: Mapping[str, str], removed: Collection[str]
+        self, text: str, typed: TypedWords, match: Match, taken: Mapping[str, str], removed: Collection[str]
     ) -> Link:
-        """Whether a match counts, and why."""
+        """The match as a link, with whether it counts and why."""
         known = match.known
-        start, end = words[match.first].start, words[match.last - 1].end
+        start, end = typed.spans[match.first][0], typed.spans[match.last - 1][1]
         groups = [group for group in known.groups if f"{group}={known.entity}" not in removed]
-        group = groups[0] if groups else known.groups[0]
-        kept, why = self._verdict(known, group, match, words, taken)
+        group = (groups or known.groups)[0]
+        before = typed.words[match.first - 1] if match.first else ""
+        kept, why = self._verdict(match, group, before, taken)
         if not groups or known.entity in removed:
             kept, why = False, "removed by you"
         ambiguous = len(known.groups) > 1 or known.share < self.sure
         return Link(group, known.entity, text[start:end], start, end, match.score, ambiguous, kept, why)
 
-    def _verdict(
-        self, known: Known, group: str, match: Match, words: list[Word], taken: Mapping[str, str]
-    ) -> tuple[bool, str]:
-        """Whether words count as an entity of the group, and why."""
+    def _verdict(self, match: Match, group: str, before: str, taken: Mapping[str, str]) -> tuple[bool, str]:
+        """Whether words count as an entity of the group, by the word before them, and why."""
+        known = match.known
         if group in taken:
-            same = taken[group] == known.entity
-            return same, f"the {group} is {taken[group]!r} already"
+            return taken[group] == known.entity, f"the {group} is {taken[group]!r} already"
         nearly = "" if match.score == 1 else f"no word of the catalogue, {match.score:.0%} its name; "
         used = f"{nearly}{known.tagged:,} training products are tagged with it, {known.untagged:,} only mention it"
         if known.share >= self.sure:
             return True, used
-        before = words[match.first - 1].word if match.first else ""
         if before == group.lower() or (before == "by" and group == "brand"):
             return True, f"a general word ({used}), but {before!r} stands before it"
         return False, f"a general word: {used}"
 
 
-def _phrases(entity: str) -> Iterator[str]:
-    """The ways an entity's words can be typed: as they are, and with "and" for an ampersand.
-
-    >>> list(_phrases("rag & bone"))
-    ['rag bone', 'rag and bone']
-    """
-    for spelling in dict.fromkeys((entity, entity.replace("&", " and "))):
-        words = [word.word for word in words_of(spelling)]
-        if 0 < len(words) <= MOST_WORDS:
-            yield " ".join(words)
+def _spellings(entity: str) -> Iterator[tuple[str, str, str]]:
+    """The forms of an entity's words, as they are and with "and" for an ampersand."""
+    for reading in dict.fromkeys((entity, entity.replace("&", " and "))):
+        typed = words_of(reading)
+        if 0 < len(typed.words) <= MOST_WORDS:
+            yield typed.spellings(0, MOST_WORDS)
 
 
 def longest(matches: Collection[Match]) -> list[Match]:
-    """Matches that do not overlap, from left to right, each the longest at its place.
+    """Return matches that do not overlap, from left to right, each the longest at its place.
 
     >>> known = Known("a", ("brand",), 1, 0)
     >>> [match[:2] for match in longest([Match(1, 2, known, 1), Match(0, 2, known, 1), Match(2, 3, known, 1)])]
@@ -217,22 +242,6 @@ def longest(matches: Collection[Match]) -> list[Match]:
         if not chosen or match.first >= chosen[-1].last:
             chosen.append(match)
     return chosen
-
-
-def _joined(exact: list[Match], slips: list[Match]) -> list[Match]:
-    """Both, from left to right: a slip goes before the exact matches wholly within it, and after any other."""
-    cut = [
-        slip
-        for slip in slips
-        if all(
-            slip.last <= match.first
-            or match.last <= slip.first
-            or (slip.first <= match.first and match.last <= slip.last)
-            for match in exact
-        )
-    ]
-    whole = [match for match in exact if not any(slip.first < match.last and match.first < slip.last for slip in cut)]
-    return sorted(whole + cut, key=lambda match: match.first)
 
 
 def _windows(number: int, words: int) -> Iterator[tuple[int, int]]:

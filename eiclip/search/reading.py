@@ -23,8 +23,8 @@ class Words(NamedTuple):
         return not self.text.strip() and not self.entities
 
 
-class Read(NamedTuple):
-    """A query as it was read: what is encoded, and what is told about it."""
+class ReadQuery(NamedTuple):
+    """A query as it was read: what is encoded, and what is said about it."""
 
     query: Query
     words: Words
@@ -50,28 +50,26 @@ class Reader:
         variant = self.model.model.variant
         return variant.has_entities or variant.entities_as_text
 
-    def read(self, query: Query) -> Read:
-        """What of a query is encoded.
+    def read(self, query: Query) -> ReadQuery:
+        """Return what of a query is encoded.
 
         Raises:
             SettingsError: a group of the entities given is none of the model's.
         """
-        given = self.normalised(query.entities)
-        notes = [cut_note("text", query.text), cut_note("negative words", query.negative)]
-        text = query.text[:MAX_QUERY]
-        links: list[Link] = []
-        if query.link:
-            links, left_out = self.linker.link(text, given, query.unlink)
-            notes += left_out
-        words = self._words(text, given, links)
+        given = self._normalised(query.entities)
+        notes = [_cut_note("text", query.text), _cut_note("negative words", query.negative)]
+        text, negative = query.text[:MAX_QUERY], query.negative[:MAX_QUERY]
+        links, left_out = self.linker.link(text, given, query.unlink) if query.link else ([], [])
+        notes += left_out
         if not self.reads_entities and (given or any(link.kept for link in links)):
             notes.append(f"{self.model.model.variant.name} reads no entities: they count as words")
-        negative = self.linked(query.negative[:MAX_QUERY]) if query.link else Words(query.negative[:MAX_QUERY], {})
         unknown = {group: [entity] for group, entity in self.model.unknown(given)[0].items()}
-        return Read(query, words, negative, links, unknown, [note for note in notes if note])
+        unwanted = self.linked(negative) if query.link else Words(negative, {})
+        words = self._words(text, given, links)
+        return ReadQuery(query, words, unwanted, links, unknown, [note for note in notes if note])
 
     def linked(self, text: str, *, take_out: bool = True) -> Words:
-        """A typed text with the entities found in it; their words stay in it where `take_out` is false."""
+        """Return a typed text with the entities found in it; their words stay in it where `take_out` is false."""
         return self._words(text, {}, self.linker.link(text)[0], take_out=take_out)
 
     def _words(self, text: str, given: Mapping[str, str], links: list[Link], *, take_out: bool = True) -> Words:
@@ -82,12 +80,8 @@ class Reader:
             text = f"{text[: link.start]} {text[link.end :]}"
         return Words(text, {link.group: link.entity for link in kept} | dict(given))
 
-    def normalised(self, entities: Mapping[str, str]) -> dict[str, str]:
-        """Entities given by hand, in the form they are counted by; those that say nothing are left out.
-
-        Raises:
-            SettingsError: a group is none of the model's.
-        """
+    def _normalised(self, entities: Mapping[str, str]) -> dict[str, str]:
+        """Entities given by hand, in the form they are counted by; placeholders are left out."""
         for group in entities:
             if group not in self.model.groups:
                 there = ", ".join(self.model.groups) or "none"
@@ -96,7 +90,7 @@ class Reader:
         return {group: name for group, name in names.items() if name}
 
 
-def cut_note(what: str, text: str) -> str:
+def _cut_note(what: str, text: str) -> str:
     """A note on a text that is too long; '' where it is not."""
     left_out = len(text) - MAX_QUERY
     return f"{what}: the last {left_out:,} of {len(text):,} characters are not read" if left_out > 0 else ""

@@ -61,7 +61,6 @@ NEUTRAL_PACKAGES = {
 
 DISTRIBUTIONS = {
     "PIL": ("pillow",),
-    "ahocorasick": ("pyahocorasick",),
     "imagehash": ("imagehash", "pillow", "numpy", "scipy"),
     "open_clip": ("open_clip_torch", "torch", "torchvision", "timm", "ftfy", "regex"),
 }

@@ -17,11 +17,10 @@ from eiclip.web.engines import Engines
 
 LOG = logging.getLogger("eiclip.web")
 PORT = 8000
-WAITING = 128
 
 
 def arguments_of(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line, read."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m eiclip.web", description=__doc__)
     home = Path(os.environ.get("EICLIP_HOME", "data"))
     parser.add_argument("--home", type=Path, default=home, help="where models and catalogues are (EICLIP_HOME)")
@@ -45,11 +44,16 @@ def serve(arguments: argparse.Namespace) -> None:
     """
     with _listening(arguments.host, arguments.port) as listener:
         engines = Engines(arguments.home, arguments.device)
-        dataset, variant = engines.first()
-        dataset = arguments.dataset or dataset
-        engines.get(dataset, arguments.variant or engines.available().get(dataset, [variant])[0])
-        alone = _is_loopback(arguments.host)
-        app = create_app(engines, [*LOOPBACK, *arguments.name] if alone or arguments.name else ["*"])
+        available = engines.available()
+        if not available:
+            raise SettingsError(
+                f"{arguments.home}: no trained model with its catalogue; `make full_eval` makes them "
+                "(a quarter of an hour on 2 cores), or name another home with --home or EICLIP_HOME"
+            )
+        dataset = arguments.dataset or next(iter(available))
+        engines.get(dataset, arguments.variant or available.get(dataset, [""])[0])
+        named = arguments.name or _is_loopback(arguments.host)
+        app = create_app(engines, [*LOOPBACK, *arguments.name] if named else ["*"])
         host, port = listener.getsockname()[:2]
         LOG.info("search page: http://%s:%s  (Ctrl+C ends it)", f"[{host}]" if ":" in host else host, port)
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, limit_concurrency=512)
@@ -59,7 +63,7 @@ def serve(arguments: argparse.Namespace) -> None:
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=WAITING)
+        return socket.create_server((host, port), family=family, backlog=128)
     except (OSError, OverflowError) as error:
         raise SettingsError(f"{host}:{port}: cannot listen there ({error}); give another --host or --port") from error
 
@@ -72,7 +76,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command; returns its exit status."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     LOG.setLevel(logging.INFO)
     try:

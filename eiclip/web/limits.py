@@ -1,8 +1,5 @@
 """What keeps the server from harm: no body is read beyond its limit, and browsers are told what a page may do."""
 
-from collections.abc import MutableMapping
-from typing import Any
-
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,8 +19,8 @@ HEADERS = {
 }
 
 
-class BodyLimit:
-    """Requests with a body larger than `BODY_BYTES` are refused: by what they declare, else while they are read."""
+class Limits:
+    """Refuses bodies larger than `BODY_BYTES`, by what they declare or while they are read, and adds `HEADERS`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -36,7 +33,7 @@ class BodyLimit:
         too_large = not declared.isascii() or not declared.isdigit() or int(declared[:20]) > BODY_BYTES
         read = 0
 
-        async def counted() -> Message:
+        async def receive_counted() -> Message:
             nonlocal read
             if too_large:
                 raise HTTPException(413, TOO_LARGE)
@@ -46,19 +43,12 @@ class BodyLimit:
                 raise HTTPException(413, TOO_LARGE)
             return message
 
-        await self.app(scope, counted, send)
-
-
-class SafeHeaders:
-    """Adds `HEADERS` to every answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def marked(message: MutableMapping[str, Any]) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                # Asked for again every time: a new version of the page is never mixed with an old one.
+                headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
-        await self.app(scope, receive, marked)
+        await self.app(scope, receive_counted, send_with_headers)

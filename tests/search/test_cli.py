@@ -98,7 +98,7 @@ def test_the_variant_can_be_named(home, capsys):
     ("options", "said"),
     [
         ([], "nothing to search by"),
-        (["--text", "x", "--variant", "nope"], "no model shop/nope; there are those of shop: clip_description, eiclip"),
+        (["--text", "x", "--variant", "nope"], "no model shop/nope; there are those of shop: eiclip, clip_description"),
         (["--text", "x", "--dataset", "nope"], "no model nope/same_style; there are datasets: shop"),
         (["--like", "p77"], "product 'p77' is not among the 6 products"),
         (["--image", "/nowhere.jpg"], "photo 0: "),

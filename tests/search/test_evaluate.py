@@ -20,7 +20,7 @@ def test_a_typed_query_has_the_brands_words_at_an_end(home):
     assert queries == typed_queries(home.lake, DATASET, "test")
     seasons = typed_queries(home.lake, DATASET, "test", "season")
     assert [query.entity for query in seasons] == ["fw2016"] * 3
-    with pytest.raises(EiclipError, match="no products of 'other'"):
+    with pytest.raises(EiclipError, match="no table products of 'other'"):
         typed_queries(home.lake, "other", "test")
 
 
@@ -49,10 +49,10 @@ def test_linking_quality_counts_by_hand():
         TypedQuery("4", "diesel diesel coat", "diesel coat", "diesel", {}),
     ]
     found = linking_quality(linker, queries)
-    assert (found.right, found.wrong, found.missed) == (2, 2, 2)
+    assert (found.correct, found.wrong, found.missed) == (2, 2, 2)
     assert (found.precision, found.recall, found.f1) == (0.5, 0.5, 0.5)
     eager = linking_quality(Linker([sure, general], ["engine", "coat"], sure=0), queries)
-    assert (eager.right, eager.wrong, eager.missed) == (3, 2, 1)
+    assert (eager.correct, eager.wrong, eager.missed) == (3, 2, 1)
     nothing = linking_quality(linker, [])
     assert np.isnan(nothing.precision)
     assert np.isnan(nothing.recall)

@@ -4,10 +4,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
-from eiclip.search.build import kept_views
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex
 from eiclip.search.photos import PhotoShelf
+from eiclip.search.sources import kept_views
 from eiclip.storage.cache import content_digest, make_once
 from eiclip.storage.home import Paths
 from tests.search.conftest import DATASET, small_home
@@ -25,7 +25,7 @@ def test_views_that_no_job_made_are_made_once_and_equal_the_jobs(unmade, engine,
         assert matrix == pytest.approx(found.views[view], abs=1e-6)
         assert (matrix.dtype, matrix.flags.c_contiguous) == ("float32", True)
     assert found.product_ids == engine.index.product_ids
-    kept = kept_views(unmade.root, DATASET, "eiclip")
+    kept = kept_views(unmade, DATASET, "eiclip")
     written = kept.stat().st_mtime_ns
     SearchIndex.open(unmade.root, DATASET, "eiclip")
     assert kept.stat().st_mtime_ns == written
@@ -39,7 +39,7 @@ def test_the_jobs_views_go_before_those_kept(unmade, home):
     views = home.lake.path("product_views", DATASET, "eiclip")
     unmade.lake.write(pq.read_table(views).slice(0, 4), "product_views", DATASET, "eiclip")
     assert SearchIndex.open(unmade.root, DATASET, "eiclip").product_ids == ["p0", "p1", "p2", "p3"]
-    assert not kept_views(unmade.root, DATASET, "eiclip").exists()
+    assert not kept_views(unmade, DATASET, "eiclip").exists()
 
 
 def test_the_jobs_views_of_an_earlier_model_are_not_searched(unmade, home):

@@ -113,6 +113,7 @@ def test_values_are_offered_by_what_is_typed(client):
     assert offered("") == sorted(BRANDS)
     assert offered("G") == ["golden goose", "gucci"]
     assert offered("goose") == ["golden goose"]
+    assert offered("Goldén-GOOSE™") == ["golden goose"]
     assert offered(HOSTILE) == []
     refused(client.get("/api/values/shop/eiclip", params={"group": "<b>", "typed": ""}), 404, "no group '<b>'")
     about_price = client.get("/api/values/shop/eiclip", params={"group": "brand", "typed": "gucci"}).json()
