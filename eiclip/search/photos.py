@@ -22,20 +22,9 @@ class PhotoShelf:
         """
         if product_id not in self._places:
             raise SettingsError(f"product {product_id!r}: no photo of it in {self.shards}")
-<<<<<<< HEAD
-        path, offset, length = places[product_id]
+        path, offset, length = self._places[product_id]
         content = read_jpeg(path, offset, length, product_id)
         if not content.startswith(b"\xff\xd8"):
-=======
-        path, offset, length = self._places[product_id]
-        try:
-            with path.open("rb") as stream:
-                stream.seek(offset)
-                content = stream.read(length)
-        except OSError as error:
-            raise CorruptOutputError(f"{path}: {error}; materialise the shards again") from error
-        if len(content) != length or not content.startswith(b"\xff\xd8"):
->>>>>>> h-search
             raise CorruptOutputError(
                 f"{path}: no photo of {product_id!r} at byte {offset}; materialise the shards again"
             )
