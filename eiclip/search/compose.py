@@ -10,8 +10,6 @@ import numpy as np
 LEAST_NEGATIVE = 0.5
 """Of eight kinds of garment less each of eight colours (embedded catalogue, 50 products each) one product in seven had
 the colour that had it before, and 98 % were still of the kind; projection alone left one in two."""
-NOTHING = 1e-3
-"""A vector shorter than this is rounding."""
 EMPHASIS = 1.5
 """Products of an attribute lie around their mean, a query among those without it: to reach them it must go further."""
 Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -19,19 +17,19 @@ Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """Vectors (..., D) scaled to length one; a zero stays one."""
+    """Return vectors (..., D) scaled to length one; a zero stays one."""
     length = np.linalg.norm(vector, axis=-1, keepdims=True)
     scaled: np.ndarray = vector / np.where(length > 0, length, 1)
     return scaled.astype(np.float32)
 
 
 def summed(image_ND: np.ndarray, text_ND: np.ndarray) -> np.ndarray:
-    """The joint view of a model that has learned none: the sum, of length one."""
+    """Return the joint view of a model that has learned none: the sum, of length one."""
     return unit(image_ND + text_ND)
 
 
 def composed(image_D: np.ndarray, text_D: np.ndarray, weight: float, fuse: Fuse = summed) -> np.ndarray:
-    """Photo and words together: the photo alone at weight 1, the words alone at 0, the model's joint view at 0.5.
+    """Join photo and words: the photo alone at weight 1, the words alone at 0, the model's joint view at 0.5.
 
     With the plain sum as joint view this is unit(weight * image + (1 - weight) * text). A learned fusion takes the
     place of the sum's direction: half the photo and half the words are what a product of that photo and that text
@@ -46,7 +44,7 @@ def composed(image_D: np.ndarray, text_D: np.ndarray, weight: float, fuse: Fuse 
 
 
 def without(query_D: np.ndarray, negative_D: np.ndarray) -> np.ndarray:
-    """The query less unwanted words: their projection is subtracted, and never less than `LEAST_NEGATIVE` of them.
+    """Subtract unwanted words from the query: their projection, and never less than `LEAST_NEGATIVE` of them.
 
     The projection alone makes the query indifferent to the words, not averse; of a photo, which is far from all words,
     it takes next to nothing.
@@ -55,31 +53,22 @@ def without(query_D: np.ndarray, negative_D: np.ndarray) -> np.ndarray:
     [0.0, 1.0]
     """
     left_D = query_D - max(float(query_D @ negative_D), LEAST_NEGATIVE) * negative_D
-    if np.linalg.norm(left_D) < NOTHING:  # what is wanted is what is not: only away from it is left
+    if np.linalg.norm(left_D) < 1e-3:  # rounding: what is wanted is what is not, and only away from it is left
         left_D = -negative_D
     return unit(left_D)
 
 
-def direction(has_ND: np.ndarray, mean_D: np.ndarray) -> np.ndarray:
-    """What products (N, D) of an attribute have in common that the mean product does not: a unit vector (D,)."""
-    return unit(has_ND.mean(axis=0) - mean_D)
-
-
-def taken_out(query_D: np.ndarray, direction_D: np.ndarray, mean_D: np.ndarray) -> np.ndarray:
-    """The query with as much of a direction as the mean product has; all else stays."""
+def taken_out(query_D: np.ndarray, has_ND: np.ndarray, mean_D: np.ndarray) -> np.ndarray:
+    """Return the query with as much of an attribute, which the products (N, D) have, as the mean product has."""
+    direction_D = unit(has_ND.mean(axis=0) - mean_D)
     changed: np.ndarray = query_D + ((mean_D - query_D) @ direction_D) * direction_D
     return changed
 
 
-def put_in(query_D: np.ndarray, direction_D: np.ndarray, mean_D: np.ndarray, has_D: np.ndarray) -> np.ndarray:
-    """The query with `EMPHASIS` times as much of a direction over the mean product as products of the attribute have.
-
-    Args:
-        query_D: the query.
-        direction_D: of the attribute, of length one.
-        mean_D: the mean of all products.
-        has_D: the mean of the products that have the attribute.
-    """
+def put_in(query_D: np.ndarray, has_ND: np.ndarray, mean_D: np.ndarray) -> np.ndarray:
+    """Return the query with `EMPHASIS` times as much of an attribute over the mean as the products (N, D) have."""
+    has_D = has_ND.mean(axis=0)
+    direction_D = unit(has_D - mean_D)
     wanted = (mean_D + EMPHASIS * (has_D - mean_D)) @ direction_D
     changed: np.ndarray = query_D + (wanted - query_D @ direction_D) * direction_D
     return changed

@@ -14,7 +14,7 @@ import numpy as np
 from eiclip.errors import SettingsError
 from eiclip.inference import EntityClip
 from eiclip.readers.texts import normalise_entity
-from eiclip.search.compose import composed, direction, put_in, summed, taken_out, unit, without
+from eiclip.search.compose import composed, put_in, summed, taken_out, unit, without
 from eiclip.search.index import SearchIndex
 from eiclip.search.linking import Linker
 from eiclip.search.photos import PhotoShelf
@@ -110,15 +110,11 @@ class SearchEngine:
 
     def _restyled(self, vector_D: np.ndarray, read: ReadQuery) -> np.ndarray:
         """The vector with attributes taken out, then others put in."""
-        joint_ND, mean_D = self.index.views["joint"], self._mean_D
-        for group, entity in read.query.remove.items():
-            has_ND = joint_ND[self._having(group, entity, read)]
-            if len(has_ND):
-                vector_D = taken_out(vector_D, direction(has_ND, mean_D), mean_D)
-        for group, entity in read.query.add.items():
-            has_ND = joint_ND[self._having(group, entity, read)]
-            if len(has_ND):
-                vector_D = put_in(vector_D, direction(has_ND, mean_D), mean_D, has_ND.mean(axis=0))
+        for change, attributes in ((taken_out, read.query.remove), (put_in, read.query.add)):
+            for group, entity in attributes.items():
+                has_ND = self.index.views["joint"][self._having(group, entity, read)]
+                if len(has_ND):
+                    vector_D = change(vector_D, has_ND, self._mean_D)
         return unit(vector_D)
 
     def _having(self, group: str, value: str, read: ReadQuery) -> np.ndarray:

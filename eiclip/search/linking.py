@@ -99,10 +99,6 @@ class Match(NamedTuple):
         """Whether both have a word in common."""
         return self.first < other.last and other.first < self.last
 
-    def covers(self, other: "Match") -> bool:
-        """Whether all words of the other are among its own."""
-        return self.first <= other.first and other.last <= self.last
-
 
 class Linker:
     """Finds entities in texts. Built once for a vocabulary; threads may share it.
@@ -153,7 +149,11 @@ class Linker:
         exact = self._exact(typed)
         slips, notes = self._misspelt(typed, exact)
         # A slip goes before the exact matches wholly within it, and after any other.
-        slips = [slip for slip in slips if all(slip.covers(match) or not slip.overlaps(match) for match in exact)]
+        slips = [
+            slip
+            for slip in slips
+            if all(slip.first <= match.first and match.last <= slip.last for match in exact if slip.overlaps(match))
+        ]
         exact = [match for match in exact if not any(slip.overlaps(match) for slip in slips)]
         removed, taken, links = {normalise_entity(name) for name in unlink}, dict(given or {}), []
         for match in sorted(exact + slips, key=lambda match: match.first):
@@ -184,7 +184,8 @@ class Linker:
         for number in odd[:MOST_SLIPS]:
             near = [
                 Match(first, last, self._named[slip[0]], slip[1])
-                for first, last in _windows(number, len(typed.keys))
+                for first in range(number, max(-1, number - MOST_WORDS), -1)
+                for last in range(number + 1, min(len(typed.keys), first + MOST_WORDS) + 1)
                 if (slip := self._slips.nearest(" ".join(typed.keys[first:last]))) is not None
             ]
             if near:
@@ -242,10 +243,3 @@ def longest(matches: Collection[Match]) -> list[Match]:
         if not chosen or match.first >= chosen[-1].last:
             chosen.append(match)
     return chosen
-
-
-def _windows(number: int, words: int) -> Iterator[tuple[int, int]]:
-    """Runs of up to `MOST_WORDS` words around a word."""
-    for first in range(number, max(-1, number - MOST_WORDS), -1):
-        for last in range(number + 1, min(words, first + MOST_WORDS) + 1):
-            yield first, last

@@ -59,16 +59,11 @@ class Query:
             raise SettingsError(f"top {self.top}: ask for 1 to {MOST_HITS} products")
         if odd := [group for group, values in self.filters.items() if isinstance(values, str)]:
             raise SettingsError(f"filters: {odd[0]} is {self.filters[odd[0]]!r}; give a tuple of values")
-        if self.empty:
+        if not (self.text.strip() or self.image is not None or self.product_id or any(self.entities.values())):
             raise SettingsError(
                 "nothing to search by: give words, a photo, a product or entities "
                 "(filters, negative words and style transfer change what those find)"
             )
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is asked that products could be compared with."""
-        return not (self.text.strip() or self.image is not None or self.product_id or any(self.entities.values()))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def run(*arguments, **more):
     return subprocess.run(command, capture_output=True, text=True, check=False, **more)
 
 
-def told(capsys, *arguments):
+def called(capsys, *arguments):
     """Status, output and errors of the command in this process."""
     status = main(["search", *map(str, arguments)])
     return status, *capsys.readouterr()
@@ -56,18 +56,7 @@ OPTIONS = [
     (["--text", "b0 coat", "--no-linking"], Query(text="b0 coat", link=False, top=10)),
     (["--text", "b0 coat", "--unlink", "brand=b0"], Query(text="b0 coat", unlink=("brand=b0",), top=10)),
     (
-        [
-            "--brand",
-            "b0",
-            "--entity",
-            "season=FW2016",
-            "--filter",
-            "brand=b1",
-            "--filter",
-            "brand=b2",
-            "--view",
-            "image",
-        ],
+        ["--brand", "b0", "--entity", "season=FW2016", "--filter", "brand=b1", "--filter", "brand=b2", "--view=image"],
         Query(entities={"brand": "b0", "season": "FW2016"}, filters={"brand": ("b1", "b2")}, view="image", top=10),
     ),
     (
@@ -81,15 +70,14 @@ OPTIONS = [
     ("options", "query"), OPTIONS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
 def test_every_option_is_the_querys(home, engine, capsys, options, query):
-    status, output, errors = told(capsys, "--home", home.root, "--variant", "eiclip", "--json", *options)
+    status, output, errors = called(capsys, "--home", home.root, "--variant", "eiclip", "--json", *options)
     assert (status, errors) == (0, "")
     same(json.loads(output), engine.search(query))
 
 
 def test_the_variant_can_be_named(home, capsys):
-    status, output, _ = told(
-        capsys, "--home", home.root, "--variant", "clip_description", "--text", "x", "--brand", "b0"
-    )
+    options = ("--variant", "clip_description", "--text", "x", "--brand", "b0")
+    status, output, _ = called(capsys, "--home", home.root, *options)
     assert status == 0
     assert "note: clip_description reads no entities" in output
 
@@ -107,7 +95,7 @@ def test_the_variant_can_be_named(home, capsys):
     ],
 )
 def test_errors_are_one_line_and_status_1(home, capsys, options, said):
-    status, output, errors = told(capsys, "--home", home.root, *options)
+    status, output, errors = called(capsys, "--home", home.root, *options)
     assert (status, output) == (1, "")
     assert said in errors
     assert errors.startswith("eiclip: ")
@@ -115,10 +103,10 @@ def test_errors_are_one_line_and_status_1(home, capsys, options, said):
 
 
 def test_a_home_of_nothing_or_of_several_datasets(tmp_path, shop, capsys):
-    assert "no trained model; run `make full_eval`" in told(capsys, "--home", tmp_path, "--text", "x")[2]
+    assert "no trained model; run `make full_eval`" in called(capsys, "--home", tmp_path, "--text", "x")[2]
     small_home(tmp_path, shop, ("eiclip",), views=False)
     (tmp_path / "models" / "other").symlink_to(tmp_path / "models" / "shop")
-    assert "has models of other, shop: name one with --dataset" in told(capsys, "--home", tmp_path, "--text", "x")[2]
+    assert "has models of other, shop: name one with --dataset" in called(capsys, "--home", tmp_path, "--text", "x")[2]
 
 
 @pytest.mark.parametrize(
