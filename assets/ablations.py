@@ -22,7 +22,7 @@ from eiclip.storage.sql import read_sql
 from eiclip.studies.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Ablation, Trial
 from eiclip.train.job import TrainJob
 
-RESULTS, SUMMARY, SEED_STUDY = "ablation_results", "evaluation/seed_study_summary", "seed_study"
+RESULTS, SUMMARY, SEED_STUDY = "ablation_results", "seed_study_summary", "seed_study"
 MEANINGS = ("product_entities", "semantic_prior")
 """What the subset of products with an entity of several meanings is found from."""
 
@@ -51,7 +51,7 @@ def _step(project: Project, name: str, dataset: DatasetSettings, ablation: Ablat
         f"{ablation.question} {ablation.plan.__doc__} A step a training; rows that `full_eval` has trained are not "
         f"trained again. Results: `{RESULTS}`.",
         upstream=("product_entities", "tagged_entities", "products"),
-        made_by=(("assets.ablations:_results",), (SUMMARY,)),
+        made_by=(("assets.ablations:_results",), (f"evaluation/{SUMMARY}",)),
         shown={
             "verdict": f"eiclip.report.ablation_tables:verdict({ablation.name})",
             "table": f"eiclip.report.ablation_tables:{table}",
@@ -110,8 +110,8 @@ class AblationStudy(Study):
         if self.ablation.name != SEED_STUDY:
             return [results]
         of_seeds = (f"{RESULTS}/{SEED_STUDY}",)
-        key = (self.name, SUMMARY.rpartition("/")[2])
-        return [results, Output(key, make=SUMMARY, sources=of_seeds, files_of={RESULTS: of_seeds})]
+        made_by = f"evaluation/{SUMMARY}"
+        return [results, Output((self.name, SUMMARY), make=made_by, sources=of_seeds, files_of={RESULTS: of_seeds})]
 
 
 def _results(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
