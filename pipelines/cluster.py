@@ -162,7 +162,7 @@ class ClusterClient(TrainerClient):
                     job.follow(pods, context)
                 except (DagsterK8sError, ApiException) as error:
                     failed = True
-                    context.log.error(f"Job {name}: {error}\n{job.last_words()}")
+                    context.log.error(f"Job {name}: {error}\n{job.other_logs()}")
         if failed:
             raise TrainerFailedError(1, session.get_custom_messages())
         return dg.PipesClientCompletedInvocation(session)
@@ -189,12 +189,12 @@ class _Job(contextlib.AbstractContextManager["_Job"]):
         self.cluster.batch_api.delete_namespaced_job(self.name, self.namespace, propagation_policy="Background")
 
     def pods(self) -> list[str]:
-        """Names of its pods, the first node's first."""
+        """Return the names of its pods, the first node's first."""
         found = self.cluster.core_api.list_namespaced_pod(self.namespace, label_selector=f"job-name={self.name}").items
         return [pod.metadata.name for pod in sorted(found, key=lambda pod: int(pod.metadata.annotations[INDEX]))]
 
     def follow(self, client: Any, context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
-        """Pass on what the first pod says, until it has ended.
+        """Pass on the log of the first pod, until it has ended.
 
         Raises:
             DagsterK8sError, ApiException: it ended with an error, or was ended.
@@ -223,12 +223,12 @@ class _Job(contextlib.AbstractContextManager["_Job"]):
             time.sleep(POLL)
         return found
 
-    def last_words(self) -> str:
-        """The end of every other pod's log: an error of theirs is nowhere else."""
+    def other_logs(self) -> str:
+        """Return the end of every other pod's log: an error of theirs is nowhere else."""
         from kubernetes.client.exceptions import ApiException
 
-        said = []
+        logs = []
         for pod in self.pods()[1:]:
             with contextlib.suppress(ApiException):
-                said.append(f"{pod}:\n{self.cluster.retrieve_pod_logs(pod, self.namespace, tail_lines=20)}")
-        return "\n".join(said)
+                logs.append(f"{pod}:\n{self.cluster.retrieve_pod_logs(pod, self.namespace, tail_lines=20)}")
+        return "\n".join(logs)

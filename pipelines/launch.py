@@ -44,7 +44,7 @@ class Launcher:
             start_new_session=True,
             preexec_fn=lambda: die_with_parent(signal.SIGTERM, own),  # safe: this process has one thread
         )
-        if self.stopping:  # before there was anyone to tell
+        if self.stopping:  # before there was a process to signal
             self.child.terminate()
         status = self.child.wait()
         signal.alarm(0)

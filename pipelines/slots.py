@@ -19,18 +19,17 @@ def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return [run for run in runs if has_lost_its_worker(instance, run)]
 
 
-def stale_holders(instance: dg.DagsterInstance) -> set[str]:
+def stale_holders(instance: dg.DagsterInstance) -> list[str]:
     """Ids of runs that hold pool slots, or queue for them, and have ended, are dead or were deleted."""
     dead = {run.run_id for run in dead_runs(instance)}
-    holders = instance.event_log_storage.get_concurrency_run_ids()
+    holders = sorted(instance.event_log_storage.get_concurrency_run_ids())
     runs = {run_id: instance.get_run_by_id(run_id) for run_id in holders}
-    return {run_id for run_id, run in runs.items() if run is None or run.is_finished or run_id in dead}
+    return [run_id for run_id, run in runs.items() if run is None or run.is_finished or run_id in dead]
 
 
 def free(instance: dg.DagsterInstance) -> tuple[list[str], list[str]]:
-    """Mark dead runs as failed and free the slots of runs that are over; ids of both."""
-    stale = sorted(stale_holders(instance))
-    dead = dead_runs(instance)
+    """Mark dead runs as failed and free the slots of runs that are over; returns the ids of both."""
+    stale, dead = stale_holders(instance), dead_runs(instance)
     for run in dead:
         canceling = run.status == dg.DagsterRunStatus.CANCELING
         report = instance.report_run_canceled if canceling else instance.report_run_failed
@@ -64,11 +63,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with dg.DagsterInstance.get() as instance:
         if arguments.free:
-            dead, freed = free(instance)
-            print(f"runs marked as failed: {', '.join(dead) or 'none'}")  # noqa: T201 - what was asked for
-            print(f"runs whose slots were freed: {', '.join(freed) or 'none'}")  # noqa: T201
-            return
-        print("\n".join(describe(instance)))  # noqa: T201
+            dead, freed = (", ".join(ids) or "none" for ids in free(instance))
+            lines = [f"runs marked as failed: {dead}", f"runs whose slots were freed: {freed}"]
+        else:
+            lines = describe(instance)
+    print("\n".join(lines))  # noqa: T201 - what was asked for
 
 
 if __name__ == "__main__":

@@ -43,11 +43,8 @@ def _pipes() -> Iterator[PipesContext | None]:
 
 def _train(path: Path, pipes: PipesContext | None) -> int:
     """Train and report; the exit status."""
-    from eiclip.train.__main__ import (
-        arrange_memory,
-        read_job,
-        show_progress,
-    )  # torch takes seconds: first, the lifeline
+    # Here, not above: torch takes seconds to import, and the tie to the parent comes first.
+    from eiclip.train.__main__ import arrange_memory, read_job, show_progress
     from eiclip.train.loop import train
     from eiclip.train.stopping import StoppedError
 

@@ -27,7 +27,7 @@ class TrainerFailedError(Exception):
 
 
 class TrainerClient(dg.PipesSubprocessClient):
-    """Dagster's client of subprocesses, with another end: SIGTERM, and the messages of a process that failed."""
+    """Dagster's client of subprocesses, which ends them by SIGTERM and keeps the messages of one that failed."""
 
     def train(
         self, context: dg.AssetExecutionContext | dg.OpExecutionContext, job: TrainJob, path: Path
@@ -36,7 +36,7 @@ class TrainerClient(dg.PipesSubprocessClient):
 
         Raises:
             dg.Failure: the trainer refused its job, and says why (another try would end the same), or it ended
-                without a word (a retry policy may try again).
+                without reporting an error (a retry policy may try again).
         """
         write_json(path, job.model_copy(update={"code": training_code().digest}).model_dump(mode="json"))
         # Threads that wait for each other must not spin for long: beside another step's work that halves their speed.
@@ -83,7 +83,7 @@ class TrainerClient(dg.PipesSubprocessClient):
                 status = process.wait()
             except dg.DagsterExecutionInterruptedError:
                 _end(process)
-                context.log.info("interrupted: the trainer was told to save its state, and has ended")
+                context.log.info("interrupted: the trainer was asked to save its state, and has ended")
                 raise
         if status:
             raise TrainerFailedError(status, session.get_custom_messages())

@@ -36,11 +36,6 @@ from eiclip.storage.remote import (
 _BATCH = 256
 
 
-def is_url(place: str) -> bool:
-    """Tell a URL (`s3://bucket/key`) from a plain path."""
-    return scheme_of(place) is not None
-
-
 def local_path(place: str) -> Path | None:
     """Return the path of a place on this machine (plain or `file://`), None for any other."""
     scheme = scheme_of(place)
