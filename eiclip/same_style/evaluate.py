@@ -128,7 +128,7 @@ def same_style_ranks(
     parts = [RANKS_SCHEMA.empty_table()]
     for pair, (queries_ND, candidates_ND) in _sides(views, view_pairs, device):
         rank_Q = full_ranks(
-            queries_ND[asked], candidates_ND, style_N[asked], style_N, itself_Q=asked, neutral_P2=neutral_P2
+            queries_ND[asked], candidates_ND, style_N[asked], style_N, itself_Q=asked, ignored_P2=neutral_P2
         )
         named = {"dataset": dataset, "variant": variant, "seed": seed, "view_pair": pair}
         parts.append(_rows(named, truth, query_Q, rank_Q))

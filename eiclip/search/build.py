@@ -37,7 +37,7 @@ def views_of(home: Paths, dataset: str, variant: str, device: str = "cpu") -> pa
         )
     output = kept_views(home.root, dataset, variant)
     inputs = {
-        "code": code_version(["eiclip.evaluation.product_views:views_of_checkpoint"]),
+        "code": code_version(["eiclip.evaluation.embedding_tables:views_of_checkpoint"]),
         "sources": {"checkpoint": content_digest(checkpoint), "shards": content_digest(home.shards(dataset))},
     }
     make_once(output, inputs, lambda: _make(home, dataset, variant, output, device))
@@ -58,7 +58,7 @@ def _is_current(made: Path, sources: Mapping[str, Path]) -> bool:
 
 
 def _make(home: Paths, dataset: str, variant: str, output: Path, device: str) -> dict[str, Any]:
-    from eiclip.evaluation.product_views import views_of_checkpoint  # with torch, where views are made
+    from eiclip.evaluation.embedding_tables import views_of_checkpoint  # with torch, where views are made
 
     table = views_of_checkpoint(home.checkpoint(dataset, variant), home.shards(dataset), dataset, device)
     with whole_file(output) as temporary:

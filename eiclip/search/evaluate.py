@@ -169,7 +169,7 @@ def _ranks(
         return full_ranks(*sides, asked, torch.arange(len(candidate_ND)))
     style_N = torch.from_numpy(truth.style_N)
     neutral_P2 = torch.from_numpy(truth.neutral(query_Q))
-    return full_ranks(*sides, style_N[asked], style_N, itself_Q=asked, neutral_P2=neutral_P2)
+    return full_ranks(*sides, style_N[asked], style_N, itself_Q=asked, ignored_P2=neutral_P2)
 
 
 def _rows(

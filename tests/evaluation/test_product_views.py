@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from eiclip import EntityClip
 from eiclip.errors import SettingsError
 from eiclip.evaluation.embed import embed_images, embed_texts
-from eiclip.evaluation.product_views import product_views_table, views_of_checkpoint
+from eiclip.evaluation.embedding_tables import product_views_table, views_of_checkpoint
 from eiclip.model.entity_clip import save_checkpoint
 from eiclip.shards import shard_paths, write_shards
 from eiclip.storage.catalogue import connect, refresh_catalogue
