@@ -18,92 +18,18 @@ COMPOSITION_SCHEMA = pa.schema(
     + [("share", pa.float64()), ("complete", pa.bool_()), ("parsed", pa.bool_())]
 )
 
-PARTS = frozenset(
-    [
-        "back",
-        "band",
-        "body",
-        "bottom",
-        "collar",
-        "combo",
-        "contrast",
-        "cuff",
-        "cuffs",
-        "detail",
-        "embroidery",
-        "exterior",
-        "face",
-        "fill",
-        "filling",
-        "front",
-        "hem",
-        "hood",
-        "inner",
-        "inside",
-        "insole",
-        "interior",
-        "lace",
-        "lining",
-        "main",
-        "midsole",
-        "outer",
-        "outersole",
-        "outside",
-        "outsole",
-        "overlay",
-        "padding",
-        "panel",
-        "panels",
-        "pocket",
-        "pockets",
-        "rib",
-        "ribbing",
-        "secondary",
-        "shell",
-        "sleeve",
-        "sleeves",
-        "sole",
-        "strap",
-        "straps",
-        "top",
-        "trim",
-        "upper",
-        "waistband",
-        "yoke",
-    ]
-)
+_PART_WORDS = """
+back band body bottom collar combo contrast cuff cuffs detail embroidery exterior face fill filling front hem hood inner
+inside insole interior lace lining main midsole outer outersole outside outsole overlay padding panel panels pocket
+pockets rib ribbing secondary shell sleeve sleeves sole strap straps top trim upper waistband yoke
+"""
+_CARE_WORDS = """
+and at bleach by care clean cold do dry from hand imported in iron label machine made not of only see tag tumble unknown
+various wash with
+"""
+PARTS = frozenset(_PART_WORDS.split())
 """Words that name a component where no colon says so."""
-NO_FIBRE = frozenset(
-    [
-        "and",
-        "at",
-        "bleach",
-        "by",
-        "care",
-        "clean",
-        "cold",
-        "do",
-        "dry",
-        "from",
-        "hand",
-        "imported",
-        "in",
-        "iron",
-        "label",
-        "machine",
-        "made",
-        "not",
-        "of",
-        "only",
-        "see",
-        "tag",
-        "tumble",
-        "unknown",
-        "various",
-        "wash",
-        "with",
-    ]
-)
+NO_FIBRE = frozenset(_CARE_WORDS.split())
 """Words of care and origin, which follow a composition but are no fibres."""
 
 _SHARE = re.compile(r"(?<![\d.,])(\d{1,3}(?:[.,]\d{1,3})?)\s?%")
