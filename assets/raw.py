@@ -21,11 +21,11 @@ from eiclip.storage.locations import local_file, stamp
 from eiclip.synthetic import write_amazon, write_fashiongen, write_styles
 
 KINDS = {"fashiongen": "hdf5", "amazon": "json", "table": "parquet", "styles": "parquet"}
-RAW_TEXT = "Raw files in the layout people hold them in: the user's own, or the embedded catalogue's, drawn."
+RAW_TEXT = "Raw files in the layout people hold them in: the user's own, or the synthetic catalogue's, generated."
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step | PartedStep]:
-    """What is made of a dataset's raw files alone; first the embedded ones themselves."""
+    """What is made of a dataset's raw files alone; first the synthetic ones themselves."""
     group, sizes = f"{name}/ingestion", project.settings.embedded
     raw = {"raw_files": functools.partial(raw_content, project, name)}
     files = Output((name, "raw_files"), RAW_TEXT, frozenset({KINDS[dataset.kind], "file"}), make=_list, external=raw)

@@ -160,7 +160,7 @@ def views(name: str, variant: Variant) -> Output:
 
 
 def _views(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
-    from eiclip.evaluation.product_views import views_of_checkpoint
+    from eiclip.evaluation.embedding_tables import views_of_checkpoint
 
     device, (checkpoint, shards) = given.device, map(given.path, given.of.sources)
     return views_of_checkpoint(checkpoint, shards, given.dataset, device), {"device": device}

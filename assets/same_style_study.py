@@ -49,7 +49,7 @@ def _rank(given: Given) -> Mapping[str, Any]:
     """Write ranks of a trial's model."""
 
     def rank(checkpoint: Path) -> Mapping[str, Any]:
-        from eiclip.evaluation.product_views import views_of_checkpoint
+        from eiclip.evaluation.embedding_tables import views_of_checkpoint
         from eiclip.same_style.evaluate import same_style_ranks
 
         views = views_of_checkpoint(checkpoint, given.path("shards"), given.dataset, given.device)

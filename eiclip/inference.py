@@ -22,7 +22,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.evaluation.embed import embed_images, embed_texts
-from eiclip.evaluation.product_views import joint_of
+from eiclip.evaluation.embedding_tables import joint_of
 from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.towers import embedding_width, image_size

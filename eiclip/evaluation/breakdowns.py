@@ -1,4 +1,4 @@
-"""Where a row wins: recall over the products of one brand, one subcategory, one state, and its gain over row 3."""
+"""Recall over the products of one brand, one subcategory, one state of an entity group, and the gain over row 3."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,25 +11,21 @@ from eiclip.evaluation.comparisons import MEASURES, RankSums, rank_sums
 
 PROTOCOL, BASELINE = "full", "clip_entities_text"
 MINIMUM_PRODUCTS = 5
-"""A value of fewer products has means, but neither interval nor test: they would say nothing."""
+"""A value of fewer products has means, but neither interval nor test: they would carry no information."""
 R1 = MEASURES.index("r1")
 SHOWN = ("r1", "r10", "mrr")
 
-_NUMBERS = (*SHOWN, "gain_r1", "gain_low", "gain_high", "p_value")
 BREAKDOWNS = pa.schema(
-    [
-        *((name, pa.string()) for name in ("dataset", "protocol", "direction", "facet", "value", "variant")),
-        ("products", pa.int64()),
-        ("queries", pa.int64()),
-        *((name, pa.float64()) for name in _NUMBERS),
-    ]
+    [(name, pa.string()) for name in ("dataset", "protocol", "direction", "facet", "value", "variant")]
+    + [(name, pa.int64()) for name in ("products", "queries")]
+    + [(name, pa.float64()) for name in (*SHOWN, "gain_r1", "gain_low", "gain_high", "p_value")]
 )
 
 
 def recall_breakdowns(ranks: pa.Table, facets: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> pa.Table:
-    """Recall of every variant over the products of each facet's values, and what it gains over row 3.
+    """Compute every variant's recall over the products of each facet's values, and its gain over row 3.
 
-    The products of a value are drawn again among themselves, so that an interval speaks of that value alone.
+    Bootstrap samples are of the value's own products, so that a confidence interval is about that value alone.
 
     Args:
         ranks: `retrieval_ranks` of one dataset; only the protocol `full` is read.
@@ -38,7 +34,7 @@ def recall_breakdowns(ranks: pa.Table, facets: pa.Table, *, seed: int = 0, resam
 
     Returns:
         Schema `BREAKDOWNS`, in order of facet and value. Gains are null without row 3; intervals and p-values also for
-        too few products, and intervals where no product tells the two rows apart: resamples of nothing have no spread.
+        too few products, and intervals where no product differs between the two rows: there is nothing to resample.
     """
     rows: list[dict[str, Any]] = []
     for sums in rank_sums(ranks, [PROTOCOL]):
@@ -50,7 +46,7 @@ def recall_breakdowns(ranks: pa.Table, facets: pa.Table, *, seed: int = 0, resam
 
 
 def _members(facets: pa.Table, products: tuple[str, ...]) -> dict[tuple[str, str], np.ndarray]:
-    """The products of each value of each facet, as their places in `products`; those without ranks are left out."""
+    """Find the products of each facet's values, as indices into `products`; those without ranks are left out."""
     place_of = {product: place for place, product in enumerate(products)}
     members: dict[tuple[str, str], set[int]] = {}
     columns = (facets[name].to_pylist() for name in ("facet", "value", "product_id"))
@@ -73,7 +69,7 @@ def _value_rows(part: RankSums, *, seed: int, resamples: int) -> Iterator[dict[s
 
 
 def _gains(part: RankSums, *, seed: int, resamples: int) -> dict[tuple[int, int], dict[str, float]]:
-    """Gain in R@1 over the baseline by way and variant; intervals and p-values where there are products enough."""
+    """Compute gains in R@1 over the baseline by way and variant; with intervals and p-values for enough products."""
     if BASELINE not in part.variants:
         return {}
     difference_PVW = part.sum_PVWM[..., R1] - part.sum_PVWM[:, part.variants.index(BASELINE), None, :, R1]
@@ -99,9 +95,9 @@ def _gains(part: RankSums, *, seed: int, resamples: int) -> dict[tuple[int, int]
 def rank_correlation(
     x_N: np.ndarray, y_N: np.ndarray, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> tuple[float, float, float]:
-    """Spearman's correlation of two columns, and its 95 % interval over their rows; NaN where a column is constant.
+    """Compute Spearman's correlation of two columns and its 95 % confidence interval; NaN where a column is constant.
 
-    Resamples in which all values of a column are equal have no correlation and are left out.
+    Bootstrap samples of rows in which all values of a column are equal have no correlation and are left out.
 
     >>> round(rank_correlation(np.arange(9.0), np.arange(9.0) ** 3)[0], 6)
     1.0
@@ -117,7 +113,7 @@ def rank_correlation(
 
 
 def _correlations(x_BN: np.ndarray, y_BN: np.ndarray) -> np.ndarray:
-    """Spearman's correlation of each line."""
+    """Compute Spearman's correlation of each line."""
     from scipy.stats import rankdata
 
     x_BN, y_BN = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (rankdata(v, axis=1) for v in (x_BN, y_BN)))

@@ -1,11 +1,10 @@
 """Embeddings of a split's photos and texts by a trained variant.
 
-Shape suffixes: B batch, N photos, P products, K entity groups, D embedding width.
+Shape suffixes: B batch, N photos, P products, L tokens, K entity groups, D embedding width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from eiclip.evaluation.ranking import full_ranks, recall_at, require_finite
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import ModelInputs, normalise
 from eiclip.model.towers import image_size
-from eiclip.shards import Sample, read_samples
+from eiclip.shards import Sample
 from eiclip.system.devices import mixed_precision
 
 BATCH = 128
@@ -33,12 +32,12 @@ class EmbeddedSplit:
     text_PD: Tensor
 
     def owners(self) -> tuple[Tensor, Tensor]:
-        """Product numbers of the photos (N,) and of the texts (P,)."""
+        """Return product numbers of the photos (N,) and of the texts (P,)."""
         numbers = {product: number for number, product in enumerate(self.product_ids)}
         return torch.tensor([numbers[p] for p in self.image_products]), torch.arange(len(self.product_ids))
 
     def recalls(self) -> dict[str, float]:
-        """R@1/5/10 of both directions over all candidates, in percent, and their sum `sum_r`."""
+        """Return R@1/5/10 of both directions over all candidates, in percent, and their sum `sum_r`."""
         image_owner_N, text_owner_P = self.owners()
         ranks = {
             "i2t": full_ranks(self.image_ND, self.text_PD, image_owner_N, text_owner_P),
@@ -49,57 +48,56 @@ class EmbeddedSplit:
 
 
 def normalised_pixels(model: EntityClipModel, samples: Sequence[Sample], device: str) -> Tensor:
-    """Photos of samples as the image tower wants them: float (B, 3, H, W)."""
+    """Return photos of samples as the image tower takes them: float (B, 3, H, W)."""
     size = image_size(model.towers)
     pixels_BHWC = torch.from_numpy(np.stack([sample.pixels(size) for sample in samples]))
     return normalise(model, pixels_BHWC.to(device))
 
 
-@torch.inference_mode()
 def embed_texts(
     model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu", excluded_group: str = ""
 ) -> Tensor:
-    """Unit-length E_T (B, D) of samples' texts and entities, on the CPU.
+    """Return unit-length E_T (P, D) of samples' texts and entities, on the CPU.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
-    parts, inputs = [], ModelInputs.of(model)
-    for start in range(0, len(samples), BATCH):
+    inputs = ModelInputs.of(model)
+
+    def embed(batch: Sequence[Sample]) -> Tensor:
         with mixed_precision(device):
-            tokens_BL, ids_BK = inputs.of_texts(samples[start : start + BATCH], excluded_group)
+            tokens_BL, ids_BK = inputs.of_texts(batch, excluded_group)
             text = model.encode_text(tokens_BL.to(device), ids_BK.to(device))
-        parts.append(F.normalize(text.joint().float(), dim=-1).cpu())
-    text_BD = torch.cat(parts)
-    require_finite("text", text_BD)
-    return text_BD
+        return text.joint()
+
+    return _embedded("text", samples, embed)
+
+
+def embed_images(model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu") -> Tensor:
+    """Return unit-length E_I (N, D) of samples' photos, on the CPU.
+
+    Raises:
+        NonFiniteError: an embedding is NaN or infinite.
+    """
+
+    def embed(batch: Sequence[Sample]) -> Tensor:
+        with mixed_precision(device):
+            return model.encode_image(normalised_pixels(model, batch, device))
+
+    return _embedded("image", samples, embed)
 
 
 @torch.inference_mode()
-def embed_images(model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu") -> Tensor:
-    """Unit-length E_I (B, D) of samples' photos, on the CPU.
-
-    Raises:
-        NonFiniteError: an embedding is NaN or infinite.
-    """
-    parts = []
-    for start in range(0, len(samples), BATCH):
-        with mixed_precision(device):
-            image_BD = model.encode_image(normalised_pixels(model, samples[start : start + BATCH], device))
-        parts.append(F.normalize(image_BD.float(), dim=-1).cpu())
-    image_ND = torch.cat(parts)
-    require_finite("image", image_ND)
-    return image_ND
+def _embedded(name: str, samples: Sequence[Sample], embed: Callable[[Sequence[Sample]], Tensor]) -> Tensor:
+    batches = (samples[start : start + BATCH] for start in range(0, len(samples), BATCH))
+    embedding_ND = torch.cat([F.normalize(embed(batch).float(), dim=-1).cpu() for batch in batches])
+    require_finite(name, embedding_ND)
+    return embedding_ND
 
 
 def first_of_product(samples: Sequence[Sample]) -> list[Sample]:
-    """One sample a product, its first: products share their text among their photos."""
+    """Return one sample a product, its first: products share their text among their photos."""
     return list({sample.product_id: sample for sample in reversed(samples)}.values())[::-1]
-
-
-def embed_split(model: EntityClipModel, shards: Sequence[Path], device: str = "cpu") -> EmbeddedSplit:
-    """Embed a split's photos and, once a product, its text."""
-    return embed_samples(model, list(read_samples(shards)), device)
 
 
 def embed_samples(model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu") -> EmbeddedSplit:

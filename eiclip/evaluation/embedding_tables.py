@@ -1,9 +1,9 @@
-"""Embeddings of a trained variant as a table.
+"""Tables of embeddings by a trained variant: `embeddings` of a test split, `product_views` of a whole catalogue.
 
-Shape suffixes: P products, N photos, K entity groups, D embedding width.
+Shape suffixes: P products, N photos or products, D embedding width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from eiclip.evaluation.embed import embed_images, embed_texts, first_of_product
-from eiclip.model.entity_clip import EntityClipModel
-from eiclip.shards import read_samples
+from eiclip.evaluation.embed import embed_samples, embed_texts, first_of_product
+from eiclip.evaluation.ranking import require_finite
+from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
+from eiclip.shards import SPLITS, read_manifest, read_samples, shard_paths
 
 IMAGE, PRODUCT, TEXT, TEXT_SAMPLE100 = "image", "product", "text", "text_sample100"
 """Kinds of embeddings: a photo, the mean of a product's photos, its text, and its text without the entity group that
@@ -23,7 +24,7 @@ sample-100's negatives share."""
 def embeddings_table(
     model: EntityClipModel, dataset: str, shards: Sequence[Path], *, excluded_group: str, device: str = "cpu"
 ) -> pa.Table:
-    """Embeddings of the photos and texts of a split: dataset, variant, kind, item_id, product_id, embedding.
+    """Embed the photos and texts of a split: dataset, variant, kind, item_id, product_id, embedding.
 
     Args:
         excluded_group: the entity group that sample-100's queries do without.
@@ -32,42 +33,94 @@ def embeddings_table(
         NonFiniteError: an embedding is NaN or infinite.
     """
     samples = list(read_samples(shards))
-    products = first_of_product(samples)
-    text_PD = embed_texts(model, products, device)
-    sample100_PD = (
-        embed_texts(model, products, device, excluded_group) if excluded_group in model.vocabulary.groups else text_PD
-    )
-    product_ids = [sample.product_id for sample in products]
-    owners, image_ND = [sample.product_id for sample in samples], embed_images(model, samples, device)
+    split = embed_samples(model, samples, device)
+    sample100_PD = split.text_PD
+    if excluded_group in model.vocabulary.groups:
+        sample100_PD = embed_texts(model, first_of_product(samples), device, excluded_group)
+    owners, products = split.image_products, split.product_ids
     parts = [
-        (IMAGE, [sample.image_id for sample in samples], owners, image_ND),
-        (PRODUCT, product_ids, product_ids, mean_by_product(image_ND, owners, product_ids)),
-        (TEXT, product_ids, product_ids, text_PD),
-        (TEXT_SAMPLE100, product_ids, product_ids, sample100_PD),
+        (IMAGE, split.image_ids, owners, split.image_ND),
+        (PRODUCT, products, products, mean_by_product(split.image_ND, owners, products)),
+        (TEXT, products, products, split.text_PD),
+        (TEXT_SAMPLE100, products, products, sample100_PD),
     ]
-    return pa.concat_tables(_embedding_part(dataset, model.variant.name, *part) for part in parts)
+    return pa.concat_tables(
+        _table(
+            {"dataset": dataset, "variant": model.variant.name, "kind": kind, "item_id": items, "product_id": of},
+            {"embedding": embedding_ND},
+        )
+        for kind, items, of, embedding_ND in parts
+    )
+
+
+def product_views_table(
+    model: EntityClipModel, dataset: str, shards: Mapping[str, Sequence[Path]], device: str = "cpu"
+) -> pa.Table:
+    """Embed products in three views: dataset, variant, product_id, split, image, text, joint; a row a product.
+
+    `image` is the mean of a product's photos, `text` its description with its entities, `joint` the model's fusion of
+    the two (without one, their mean); each of length one.
+
+    Args:
+        model: a trained variant, on `device`.
+        dataset: its name.
+        shards: paths of the shards of each split.
+
+    Raises:
+        NonFiniteError: an embedding is NaN or infinite.
+    """
+    parts = []
+    for name, paths in shards.items():
+        if paths:
+            split = embed_samples(model, list(read_samples(paths)), device)
+            image_PD = mean_by_product(split.image_ND, split.image_products, split.product_ids)
+            joint_PD = joint_of(model, image_PD, split.text_PD, device)
+            columns = {"dataset": dataset, "variant": model.variant.name, "product_id": split.product_ids}
+            views = {"image": image_PD, "text": split.text_PD, "joint": joint_PD}
+            parts.append(_table(columns | {"split": name}, views))
+    return pa.concat_tables(parts)
+
+
+def views_of_checkpoint(folder: Path, shards: Path, dataset: str, device: str = "cpu") -> pa.Table:
+    """Make the table of a trained variant's folder over all splits of a folder of shards.
+
+    Raises:
+        WeightsError, CorruptOutputError: one of the folders cannot be read.
+        NonFiniteError: an embedding is NaN or infinite.
+    """
+    present = {shard["split"] for shard in read_manifest(shards)["shards"]}
+    paths = {split: shard_paths(shards, split) for split in SPLITS if split in present}
+    return product_views_table(load_checkpoint(folder, device), dataset, paths, device)
+
+
+@torch.inference_mode()
+def joint_of(model: EntityClipModel, image_PD: Tensor, text_PD: Tensor, device: str = "cpu") -> Tensor:
+    """Return the joint view (P, D) of unit embeddings on the CPU, on the CPU.
+
+    Raises:
+        NonFiniteError: an embedding is NaN or infinite.
+    """
+    joint_PD = model.encode_joint(image_PD.to(device), text_PD.to(device)).cpu()
+    require_finite("joint", joint_PD)
+    return joint_PD
 
 
 def mean_by_product(image_ND: Tensor, owners: Sequence[str], products: Sequence[str]) -> Tensor:
-    """The mean of each product's photo embeddings (N, D), scaled to length one again (P, D)."""
+    """Average each product's photo embeddings (N, D) and scale the means to length one again (P, D)."""
     numbers = {product: number for number, product in enumerate(products)}
     rows = torch.tensor([numbers[owner] for owner in owners], dtype=torch.int64)
     sum_PD = image_ND.new_zeros(len(products), image_ND.shape[1]).index_add_(0, rows, image_ND)
     return F.normalize(sum_PD, dim=-1)
 
 
-def _embedding_part(
-    dataset: str, variant: str, kind: str, items: list[str], products: list[str], embedding_ND: Tensor
-) -> pa.Table:
-    width = embedding_ND.shape[1]
-    flat = pa.array(embedding_ND.contiguous().numpy().reshape(-1))
-    return pa.table(
-        {
-            "dataset": pa.array([dataset] * len(items)),
-            "variant": pa.array([variant] * len(items)),
-            "kind": pa.array([kind] * len(items)),
-            "item_id": items,
-            "product_id": products,
-            "embedding": pa.FixedSizeListArray.from_arrays(flat, width),
-        }
-    )
+def _table(texts: Mapping[str, str | Sequence[str]], embeddings: Mapping[str, Tensor]) -> pa.Table:
+    """Make a table of text columns (one text, or one a row) and of matrices (N, D)."""
+    rows = len(next(iter(embeddings.values())))
+    columns = {
+        name: pa.array([value] * rows if isinstance(value, str) else value, pa.string())
+        for name, value in texts.items()
+    }
+    for name, embedding_ND in embeddings.items():
+        flat = pa.array(embedding_ND.float().contiguous().numpy().reshape(-1))
+        columns[name] = pa.FixedSizeListArray.from_arrays(flat, embedding_ND.shape[1])
+    return pa.table(columns)

@@ -1,6 +1,6 @@
-"""do(X) made visible: what a text's ranking does when one of its product's entities is taken away, changed or written.
+"""Interventions, do(X): how a text's ranking changes when one of its product's entities is removed, swapped or written.
 
-Each product of a seeded sample of the test split asks for its photos among all test photos, once as it is and once an
+Each product of a seeded sample of the test split queries all test photos for its own, once as it is and once an
 intervention: for every entity group it has, without that entity (`removed`), with another one (`swapped`), and with
 the entity as words of the text and no embedding (`as_text`).
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from eiclip.evaluation.embed import EmbeddedSplit, embed_texts
-from eiclip.evaluation.gates import group_weights, products_of, require_same_products, stored_split
+from eiclip.evaluation.gates import group_weights, products_of, stored_split
 from eiclip.evaluation.ranking import full_ranks
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.variants import compose_text
@@ -28,11 +28,11 @@ from eiclip.shards import Sample
 REMOVED, SWAPPED, AS_TEXT = "removed", "swapped", "as_text"
 KINDS = (REMOVED, SWAPPED, AS_TEXT)
 SAMPLE = 400
-"""Test products drawn: enough for a mean rank change of a group to within about a tenth of a doubling."""
+"""Test products drawn: enough for a mean rank change of a group to within about 0.1 doublings."""
 TOP = 10
-"""Photos among which the share that carries an entity is counted: what a person sees first."""
+"""Best photos of which the share with an entity is taken: those that a person sees first."""
 CHUNK = 256
-"""Texts whose best photos are sought at a time: bounds the score matrix at CHUNK x N."""
+"""Texts whose best photos are found at a time: bounds the score matrix at CHUNK x N."""
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("dataset", "variant", "intervention", "entity_group", "product_id", "entity")]
@@ -64,7 +64,7 @@ def interventions_table(
     count: int = SAMPLE,
     device: str = "cpu",
 ) -> pa.Table:
-    """What every intervention on a sample of the test products does to their ranking of all test photos.
+    """Measure what interventions on a sample of the test products do to their ranking of all test photos.
 
     Args:
         model: a variant that reads entities (rows 3 to 5); row 3 has them as text already, and no gates.
@@ -81,8 +81,8 @@ def interventions_table(
         CorruptOutputError: embeddings and samples are of different products.
         NonFiniteError: an embedding is NaN or infinite.
     """
-    products, split = products_of(samples), stored_split(embeddings)
-    require_same_products(split, products)
+    products = products_of(samples)
+    split = stored_split(embeddings, products)
     drawn = sampled(products, model.vocabulary.groups, seed=seed, count=count)
     made = interventions(model, drawn, training_counts(model, vocabulary), seed=seed)
     if not made:
@@ -93,20 +93,20 @@ def interventions_table(
 
 
 def sampled(products: Iterable[Sample], groups: Sequence[str], *, seed: int, count: int) -> list[Sample]:
-    """`count` of the products that have an entity, by digest of their ids: no other product moves one's lot."""
+    """Draw `count` of the products that have an entity, by digest of their ids: independent of the other products."""
     tagged = [sample for sample in products if any(group in sample.entities for group in groups)]
-    lots = sorted(tagged, key=lambda sample: (_lot(seed, sample.product_id), sample.product_id))
-    return sorted(lots[:count], key=lambda sample: sample.product_id)
+    drawn = sorted(tagged, key=lambda sample: (_hashed(seed, sample.product_id), sample.product_id))
+    return sorted(drawn[:count], key=lambda sample: sample.product_id)
 
 
-def _lot(*parts: object) -> int:
-    """A number of 64 bits that is as good as drawn, and the same for the same parts everywhere."""
+def _hashed(*parts: object) -> int:
+    """Hash the parts to a uniform number of 64 bits."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
 def training_counts(model: EntityClipModel, vocabulary: pa.Table) -> dict[str, dict[str, int]]:
-    """Training products by group and known entity, in the order of the model's ids; `<unk>` is none."""
+    """Count training products by group and known entity, in the order of the model's ids, without `<unk>`."""
     known = {
         (row["entity_group"], row["entity"]): row["product_count"]
         for row in vocabulary.select(["entity_group", "entity", "product_count"]).to_pylist()
@@ -120,9 +120,9 @@ def training_counts(model: EntityClipModel, vocabulary: pa.Table) -> dict[str, d
 def interventions(
     model: EntityClipModel, products: Iterable[Sample], counts: Mapping[str, Mapping[str, int]], *, seed: int
 ) -> list[Intervention]:
-    """Every intervention on the products, by kind, then group, then product.
+    """List every intervention on the products, by kind, then group, then product.
 
-    A product with the only known entity of a group has nothing to be swapped for, and row 3 no embedding to take away.
+    There is no swap where a group has no other known entity, and no `as_text` in row 3, which has no embeddings.
 
     Raises:
         ValueError: the variant reads no entities.
@@ -130,10 +130,9 @@ def interventions(
     if not (model.variant.has_entities or model.variant.entities_as_text):
         raise ValueError(f"{model.variant.name} reads no entities: there is nothing to intervene on")
     pairs = [(group, sample) for group in model.vocabulary.groups for sample in products if group in sample.entities]
-    pools = {group: _Pool(group, counts[group]) for group in model.vocabulary.groups}
     made = [Intervention(REMOVED, group, s.entities[group], None, without(s, group)) for group, s in pairs]
     for group, sample in pairs:
-        other = pools[group].draw(sample, seed)
+        other = _other_entity(sample, group, counts[group], seed)
         if other is not None:
             changed = replace(sample, entities=sample.entities | {group: other})
             made.append(Intervention(SWAPPED, group, sample.entities[group], other, changed))
@@ -144,98 +143,60 @@ def interventions(
 
 
 def without(sample: Sample, group: str) -> Sample:
-    """The product as if it had no entity of the group."""
+    """Return the product as if it had no entity of the group."""
     return replace(sample, entities={name: entity for name, entity in sample.entities.items() if name != group})
 
 
 def written(sample: Sample, group: str, entities_first: bool) -> Sample:
-    """The product with one entity as words of its description, as row 3 reads it, and no longer as an entity."""
+    """Return the product with one entity as words of its description, as row 3 reads it, and no longer as an entity."""
     text = compose_text(sample.description, sample.entities, (group,), entities_first=entities_first)
     return replace(without(sample, group), description=text)
 
 
-class _Pool:
-    """The known entities of a group, to draw from in proportion to their training products."""
-
-    def __init__(self, group: str, counts: Mapping[str, int]) -> None:
-        self.group, self.names = group, list(counts)
-        self.counts = np.array(list(counts.values()), dtype=np.int64)
-        self.place = {name: number for number, name in enumerate(self.names)}
-
-    def draw(self, sample: Sample, seed: int) -> str | None:
-        """Another entity than the product's own; None if there is none."""
-        counts = self.counts.copy()
-        own = self.place.get(sample.entities[self.group])
-        if own is not None:
-            counts[own] = 0
-        total = int(counts.sum())
-        if total == 0:
-            return None
-        ticket = _lot(seed, self.group, sample.product_id) * total >> 64  # 0 to total - 1
-        return self.names[int(np.searchsorted(np.cumsum(counts), ticket, side="right"))]
+def _other_entity(sample: Sample, group: str, counts: Mapping[str, int], seed: int) -> str | None:
+    """Draw another known entity than the product's own, in proportion to training products; None if there is none."""
+    names = [name for name in counts if name != sample.entities[group]]
+    cumulative = np.cumsum([counts[name] for name in names], dtype=np.int64)
+    total = int(cumulative[-1]) if names else 0
+    if total == 0:
+        return None
+    drawn = _hashed(seed, group, sample.product_id) * total >> 64  # 0 to total - 1
+    return names[int(np.searchsorted(cumulative, drawn, side="right"))]
 
 
 def _rows(
     model: EntityClipModel, split: EmbeddedSplit, products: list[Sample], made: list[Intervention], after_QD: Tensor
 ) -> list[dict[str, Any]]:
-    owner = {product: number for number, product in enumerate(split.product_ids)}
-    asked = sorted({owner[entry.after.product_id] for entry in made})
-    place = {number: row for row, number in enumerate(asked)}
-    owners = [owner[entry.after.product_id] for entry in made]
-    before = _ranking(split, split.text_PD[asked], torch.tensor(asked))
-    after = _ranking(split, after_QD, torch.tensor(owners))
-    carried = _Carried(split, products)
-    weights = _weights(model)
+    number_of = {product: number for number, product in enumerate(split.product_ids)}
+    owners = [number_of[entry.after.product_id] for entry in made]
+    changed = sorted(set(owners))
+    before = dict(zip(changed, _rankings(split, split.text_PD[changed], changed), strict=True))
+    weights = {group: group_weights(model, group) for group in model.vocabulary.groups if model.variant.has_entities}
+    entities = {sample.product_id: sample.entities for sample in products}
+
+    def share(photos: list[int], group: str, entity: str | None) -> float | None:
+        """Share of photos whose product has the entity; None for no entity."""
+        found = [entities[split.image_products[photo]].get(group) for photo in photos]
+        return None if entity is None else found.count(entity) / len(found)
+
     rows = []
-    for number, entry in enumerate(made):
-        old, new = before.at(place[owners[number]]), after.at(number)
-        ids = model.vocabulary.entity_id(entry.group, entry.entity)
-        row: dict[str, Any] = {"intervention": entry.kind, "entity_group": entry.group, "entity": entry.entity}
+    for entry, owner, after in zip(made, owners, _rankings(split, after_QD, owners), strict=True):
+        group, number = entry.group, model.vocabulary.entity_id(entry.group, entry.entity)
+        row: dict[str, Any] = {"intervention": entry.kind, "entity_group": group, "entity": entry.entity}
         row |= {"product_id": entry.after.product_id, "replacement": entry.replacement}
-        row |= {"gate_weight": weights[entry.group][ids] if weights else None}
-        for when, (rank, top) in (("before", old), ("after", new)):
-            row |= {f"rank_{when}": rank, f"share_{when}": carried.share(top, entry.group, entry.entity)}
-            row |= {f"replacement_share_{when}": carried.share(top, entry.group, entry.replacement)}
+        row |= {"gate_weight": float(weights[group][number]) if weights else None}
+        for when, (rank, top) in (("before", before[owner]), ("after", after)):
+            row |= {f"rank_{when}": rank, f"share_{when}": share(top, group, entry.entity)}
+            row |= {f"replacement_share_{when}": share(top, group, entry.replacement)}
             row |= {f"top_{when}": split.image_ids[top[0]]}
         rows.append(row)
     return rows
 
 
-def _weights(model: EntityClipModel) -> dict[str, list[float]]:
-    """Gate weights by group and entity id; none for row 3."""
-    if not model.variant.has_entities:
-        return {}
-    return {group: group_weights(model, group).tolist() for group in model.vocabulary.groups}
-
-
-@dataclass(frozen=True)
-class _Ranking:
-    rank_Q: Tensor
-    top_QK: Tensor
-
-    def at(self, number: int) -> tuple[int, list[int]]:
-        """Rank and best photos of one text."""
-        return int(self.rank_Q[number]), self.top_QK[number].tolist()
-
-
-def _ranking(split: EmbeddedSplit, text_QD: Tensor, owner_Q: Tensor) -> _Ranking:
+def _rankings(split: EmbeddedSplit, text_QD: Tensor, owners: list[int]) -> list[tuple[int, list[int]]]:
+    """Rank each text's best photo, and find the `TOP` photos (rows) for it."""
     image_owner_N, _ = split.owners()
-    ranks = full_ranks(text_QD, split.image_ND, owner_Q, image_owner_N)
+    rank_Q = full_ranks(text_QD, split.image_ND, torch.tensor(owners), image_owner_N)
     best = min(TOP, len(split.image_ND))
-    tops = [(text_QD[start : start + CHUNK] @ split.image_ND.T).topk(best).indices
-            for start in range(0, len(text_QD), CHUNK)]  # fmt: skip
-    return _Ranking(ranks, torch.cat(tops))
-
-
-class _Carried:
-    """Which entities the product of each photo carries."""
-
-    def __init__(self, split: EmbeddedSplit, products: Iterable[Sample]) -> None:
-        entities = {sample.product_id: sample.entities for sample in products}
-        self.by_photo = [entities[product] for product in split.image_products]
-
-    def share(self, photos: Sequence[int], group: str, entity: str | None) -> float | None:
-        """Share of the photos whose product carries the entity; None for no entity."""
-        if entity is None:
-            return None
-        return sum(self.by_photo[photo].get(group) == entity for photo in photos) / len(photos)
+    top_QK = torch.cat([(text_BD @ split.image_ND.T).topk(best).indices for text_BD in text_QD.split(CHUNK)])
+    return list(zip(rank_Q.tolist(), top_QK.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Ranks of one variant under every protocol: the one table that all recalls, intervals and comparisons are made of.
+"""Ranks of one variant under every protocol: the table that all recalls, intervals and comparisons are computed from.
 
 Shape suffixes: Q queries, N candidates, D embedding width, P products.
 """
@@ -18,23 +18,24 @@ from torch import Tensor
 from eiclip.errors import CorruptOutputError
 from eiclip.evaluation.embedding_tables import IMAGE, PRODUCT, TEXT, TEXT_SAMPLE100
 from eiclip.evaluation.ranking import full_ranks, list_ranks, ndcg_of_rank, ranked
+from eiclip.storage.lake import matrix_of
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Who asks and what answers; `sql/evaluation/protocols.sql` says it in words."""
+    """What is a query and what a candidate; `sql/evaluation/protocols.sql` describes each in words."""
 
     name: str
     listed: bool = False
     """Candidates are the lists of `candidate_lists`, not all items."""
     photos: str = IMAGE
-    """Kind of the photos' side: single photos, or one mean a product."""
+    """Kind of photo embeddings: single photos, or one mean a product."""
     distinct: bool = False
     """Known duplicates of the query's product are no candidates."""
 
     @property
     def texts(self) -> str:
-        """Kind of the texts' side: listed ones do without the group that their negatives share."""
+        """Kind of text embeddings: with lists, those without the group that the negatives share."""
         return TEXT_SAMPLE100 if self.listed else TEXT
 
 
@@ -49,18 +50,9 @@ PROTOCOLS = (
 )
 
 RANKS_SCHEMA = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("variant", pa.string()),
-        ("protocol", pa.string()),
-        ("draw", pa.int32()),
-        ("direction", pa.string()),
-        ("query_id", pa.string()),
-        ("product_id", pa.string()),
-        ("rank", pa.int64()),
-        ("rank_text_equal", pa.int64()),
-        ("ndcg10", pa.float64()),
-    ]
+    [*((name, pa.string()) for name in ("dataset", "variant", "protocol")), ("draw", pa.int32())]
+    + [(name, pa.string()) for name in ("direction", "query_id", "product_id")]
+    + [("rank", pa.int64()), ("rank_text_equal", pa.int64()), ("ndcg10", pa.float64())]
 )
 
 
@@ -72,16 +64,14 @@ class Items:
         self.kind = kind
         self.ids = rows["item_id"].combine_chunks()
         self.products: list[str] = rows["product_id"].to_pylist()
-        flat = pa.concat_arrays([chunk.flatten() for chunk in rows["embedding"].chunks] or [pa.array([], pa.float32())])
-        matrix = flat.to_numpy(zero_copy_only=False).reshape(len(self.products), -1)
-        self.embeddings = torch.from_numpy(matrix.copy()).to(device)
+        self.embeddings = torch.from_numpy(matrix_of(rows["embedding"])).to(device)
 
     def numbers(self, by_product: Mapping[str, int]) -> Tensor:
-        """The number of each item's product (N,)."""
+        """Return the number of each item's product (N,)."""
         return torch.tensor([by_product[product] for product in self.products], dtype=torch.int64)
 
     def rows_of(self, ids: pa.Array) -> np.ndarray:
-        """Rows of items by id.
+        """Find rows of items by id.
 
         Raises:
             CorruptOutputError: an id is not among the items.
@@ -95,25 +85,42 @@ class Items:
         return numbers
 
 
-@dataclass(frozen=True)
-class _Judgement:
-    """What counts as right, by product: the product itself, products of one description, known duplicates."""
+class Groups(NamedTuple):
+    """Numbers of each product's groups: of itself, of equal descriptions, of known duplicates, of either of the two."""
 
     own: dict[str, int]
     text: dict[str, int]
     duplicates: dict[str, int]
     text_or_duplicates: dict[str, int]
 
+    @classmethod
+    def of(cls, products: Sequence[str], descriptions: Mapping[str, str], product_groups: pa.Table | None) -> "Groups":
+        """Number the groups of products; descriptions differ by more than case and spaces."""
+        duplicates_of = {}
+        if product_groups is not None:
+            columns = (product_groups[name].to_pylist() for name in ("product_id", "group_id"))
+            duplicates_of = dict(zip(*columns, strict=True))
+        text = _numbered([" ".join(descriptions.get(product, product).lower().split()) for product in products])
+        duplicates = _numbered([duplicates_of.get(product, product) for product in products])
+        numbers = range(len(products)), text, duplicates, _connected(text, duplicates)
+        return cls(*(dict(zip(products, each, strict=True)) for each in numbers))
 
-class _Asked(NamedTuple):
-    """The queries of one protocol and direction, and how they were answered."""
 
-    draws: Any
-    queries: Any
-    products: Any
+class QueryBatch(NamedTuple):
+    """The queries of one protocol and direction, and their measures."""
+
+    draw: Any
+    query_id: Any
+    product_id: Any
     rank: Tensor
     rank_text_equal: Tensor
     ndcg10: Tensor
+
+    def table(self, constants: Mapping[str, str]) -> pa.Table:
+        """Return the rows of `RANKS_SCHEMA`, with the columns that are the same in all of them."""
+        columns: dict[str, Any] = {name: [value] * len(self.rank) for name, value in constants.items()}
+        columns |= {name: v.cpu().numpy() if isinstance(v, Tensor) else v for name, v in self._asdict().items()}
+        return pa.table({name: columns[name] for name in RANKS_SCHEMA.names}, schema=RANKS_SCHEMA)
 
 
 def ranks_table(
@@ -124,10 +131,10 @@ def ranks_table(
     product_groups: pa.Table | None = None,
     device: str = "cpu",
 ) -> pa.Table:
-    """Ranks of one variant under every protocol, as `RANKS_SCHEMA`.
+    """Rank one variant's queries under every protocol; returns `RANKS_SCHEMA`.
 
-    `rank` is that of the best right candidate, ties against the model; for `rank_text_equal` candidates whose product
-    has an identical description are right as well; `ndcg10` is strict, over all right candidates.
+    `rank` is that of the best relevant candidate, ties against the model; for `rank_text_equal` candidates whose
+    product has an identical description are relevant as well; `ndcg10` is strict, over all relevant candidates.
 
     Args:
         descriptions: by product; products of equal ones (case and spaces aside) cannot be told apart by them.
@@ -139,89 +146,65 @@ def ranks_table(
         CorruptOutputError: a list names an item without an embedding.
     """
     kinds = {kind: Items(embeddings, kind, device) for kind in (IMAGE, TEXT, TEXT_SAMPLE100, PRODUCT)}
-    judge = _judgement(kinds[TEXT].products, descriptions, product_groups)
-    first = {name: embeddings[name][0].as_py() for name in ("dataset", "variant")}
+    groups = Groups.of(kinds[TEXT].products, descriptions, product_groups)
+    constants = {name: embeddings[name][0].as_py() for name in ("dataset", "variant")}
     parts = []
     for protocol in PROTOCOLS:
         photos, texts = kinds[protocol.photos], kinds[protocol.texts]
         for direction, queries, candidates in (("i2t", photos, texts), ("t2i", texts, photos)):
+            names = {"protocol": protocol.name, "direction": direction}
             if protocol.listed:
-                wanted = pc.and_(
-                    pc.equal(candidate_lists["protocol"], protocol.name),
-                    pc.equal(candidate_lists["direction"], direction),
-                )
-                asked = _listed(queries, candidates, candidate_lists.filter(wanted).combine_chunks(), judge)
+                wanted = [pc.equal(candidate_lists[column], name) for column, name in names.items()]
+                lists = candidate_lists.filter(pc.and_(*wanted)).combine_chunks()
+                batch = _rank_listed(queries, candidates, lists, groups)
             else:
-                asked = _full(queries, candidates, judge, distinct=protocol.distinct)
-            parts.append(_rows(first | {"protocol": protocol.name, "direction": direction}, asked))
+                batch = _rank_all(queries, candidates, groups, distinct=protocol.distinct)
+            parts.append(batch.table(constants | names))
     return pa.concat_tables(parts)
 
 
-def _full(queries: Items, candidates: Items, judge: _Judgement, *, distinct: bool) -> _Asked:
+def _rank_all(queries: Items, candidates: Items, groups: Groups, *, distinct: bool) -> QueryBatch:
     def sides(*by_products: Mapping[str, int]) -> list[Tensor]:
         return [side.numbers(by) for by in by_products for side in (queries, candidates)]
 
     vectors = queries.embeddings, candidates.embeddings
-    strict = ranked(*vectors, *sides(judge.own, judge.duplicates if distinct else judge.own))
+    strict = ranked(*vectors, *sides(groups.own, groups.duplicates if distinct else groups.own))
     text_equal = strict.rank_Q
-    if len(set(judge.text.values())) < len(judge.own):
-        lenient = judge.text_or_duplicates if distinct else judge.text
-        text_equal = full_ranks(*vectors, *sides(judge.text, lenient))
-    ids = queries.ids
-    return _Asked(np.zeros(len(ids), np.int32), ids, queries.products, strict.rank_Q, text_equal, strict.ndcg10_Q)
+    if len(set(groups.text.values())) < len(groups.own):
+        lenient = groups.text_or_duplicates if distinct else groups.text
+        text_equal = full_ranks(*vectors, *sides(groups.text, lenient))
+    draws = np.zeros(len(queries.ids), np.int32)
+    return QueryBatch(draws, queries.ids, queries.products, strict.rank_Q, text_equal, strict.ndcg10_Q)
 
 
-def _listed(queries: Items, candidates: Items, lists: pa.Table, judge: _Judgement) -> _Asked:
-    query_rows = torch.from_numpy(queries.rows_of(_column(lists, "query_id")))
-    positive_Q = torch.from_numpy(candidates.rows_of(_column(lists, "positive_id")))
-    negatives = _column(lists, "negative_ids")
-    lengths = pc.list_value_length(negatives).to_numpy(zero_copy_only=False)
-    flat = candidates.rows_of(negatives.flatten())
+def _rank_listed(queries: Items, candidates: Items, lists: pa.Table, groups: Groups) -> QueryBatch:
+    query_id, positive_id, negative_ids, product_id, draw = (
+        pa.concat_arrays(lists[name].chunks or [pa.array([], lists[name].type)])
+        for name in ("query_id", "positive_id", "negative_ids", "product_id", "draw")
+    )
+    query_rows = torch.from_numpy(queries.rows_of(query_id))
+    lengths = pc.list_value_length(negative_ids).to_numpy(zero_copy_only=False)
+    flat = candidates.rows_of(negative_ids.flatten())
     negatives_Q = np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
-    vectors = queries.embeddings[query_rows], candidates.embeddings, positive_Q, negatives_Q
-    rank_Q = list_ranks(*vectors)
-    text_Q, text_N = queries.numbers(judge.text)[query_rows], candidates.numbers(judge.text)
-    text_equal_Q = list_ranks(*vectors, text_Q, text_N)
-    draws = _column(lists, "draw").to_numpy(zero_copy_only=False)
-    return _Asked(draws, _column(lists, "query_id"), _column(lists, "product_id"), rank_Q, text_equal_Q,
-                  ndcg_of_rank(rank_Q))  # fmt: skip
-
-
-def _column(table: pa.Table, name: str) -> pa.Array:
-    column = table[name].combine_chunks()
-    return column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
-
-
-def _rows(constants: dict[str, str], asked: _Asked) -> pa.Table:
-    columns: dict[str, Any] = {name: [value] * len(asked.rank) for name, value in constants.items()}
-    columns |= {"draw": asked.draws, "query_id": asked.queries, "product_id": asked.products}
-    measured = ("rank", "rank_text_equal", "ndcg10")
-    columns |= {name: getattr(asked, name).cpu().numpy() for name in measured}
-    return pa.table({name: columns[name] for name in RANKS_SCHEMA.names}, schema=RANKS_SCHEMA)
-
-
-def _judgement(products: Sequence[str], descriptions: Mapping[str, str], product_groups: pa.Table | None) -> _Judgement:
-    own = {product: number for number, product in enumerate(products)}
-    folded = [" ".join(descriptions.get(product, product).lower().split()) for product in products]
-    groups = dict(zip(*(product_groups[name].to_pylist() for name in ("product_id", "group_id")), strict=True)) if (
-        product_groups is not None
-    ) else {}  # fmt: skip
-    text, duplicates = _numbered(folded), _numbered([groups.get(product, product) for product in products])
-    both = dict(zip(products, _components(text, duplicates).tolist(), strict=True))
-    return _Judgement(own, dict(zip(products, text, strict=True)), dict(zip(products, duplicates, strict=True)), both)
+    positive_Q = torch.from_numpy(candidates.rows_of(positive_id))
+    sides = queries.embeddings[query_rows], candidates.embeddings, positive_Q, negatives_Q
+    texts = queries.numbers(groups.text)[query_rows], candidates.numbers(groups.text)
+    rank_Q, text_equal_Q = list_ranks(*sides, *texts)
+    draws = draw.to_numpy(zero_copy_only=False)
+    return QueryBatch(draws, query_id, product_id, rank_Q, text_equal_Q, ndcg_of_rank(rank_Q))
 
 
 def _numbered(labels: Sequence[str]) -> list[int]:
-    """A number per distinct label, in the order of their first places."""
+    """Number the distinct labels in order of first occurrence."""
     numbers: dict[str, int] = {}
     return [numbers.setdefault(label, len(numbers)) for label in labels]
 
 
-def _components(one: Sequence[int], other: Sequence[int]) -> np.ndarray:
-    """A number per place that places share which are connected through equal numbers of either kind."""
+def _connected(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    """Number the connected components of places that have an equal number in either sequence."""
     places = len(one)
     ends = np.concatenate([np.arange(places), np.arange(places)])
     labels = np.concatenate([places + np.asarray(one, np.int64), 2 * places + np.asarray(other, np.int64)])
     graph = coo_array((np.ones(2 * places, np.int8), (ends, labels)), shape=(3 * places, 3 * places))
-    component: np.ndarray = connected_components(graph, directed=False)[1][:places]
-    return component
+    component: np.ndarray = connected_components(graph, directed=False)[1]
+    return component[:places].tolist()

@@ -1,7 +1,7 @@
 """Exact ranks for any number of items, with ties against the model, and the measures they give.
 
 Shape suffixes: Q queries, N candidates, B queries of one chunk, C candidates of one list, P pairs of a query and a
-candidate, K best right candidates of a query, D embedding width, 2 begin and end.
+candidate, K best relevant candidates of a query, D embedding width, 2 begin and end.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,19 +13,19 @@ from torch import Tensor
 
 from eiclip.errors import NonFiniteError
 from eiclip.evaluation import score_counts
-from eiclip.evaluation.relevance import Layout
-from eiclip.evaluation.score_counts import DEPTH, Candidates, Count, Sizes, full_precision, limits, pair_scores
+from eiclip.evaluation.relevance import Relevance
+from eiclip.evaluation.score_counts import DEPTH, Candidates, Count, Sizes, full_precision, pair_scores
 
 TIE = 1e-6
-"""Scores of unit vectors closer than this are equal: one vector's embedding may differ from batch to batch."""
+"""Scores of unit vectors closer than this are equal: the embedding of one item may differ from batch to batch."""
 MEMORY = 256 * 2**20
-"""Bytes for chunks of embeddings and scores, unless told otherwise."""
+"""Bytes for chunks of embeddings and scores, by default."""
 LIST_NUMBERS = 2**21
-"""Numbers of the listed embeddings in one chunk: they are to stay in the cache."""
+"""Numbers of the listed embeddings in one chunk, which are to stay in the cache."""
 
 
 class Ranked(NamedTuple):
-    """Of each query: the rank of its best right candidate (1 is best), and nDCG@10 over all its right candidates."""
+    """Of each query: the rank of its best relevant candidate (from 1), and nDCG@10 over all its relevant candidates."""
 
     rank_Q: Tensor
     ndcg10_Q: Tensor
@@ -52,21 +52,21 @@ def full_ranks(
     query_group_Q: Tensor | None = None,
     candidate_group_N: Tensor | None = None,
     itself_Q: Tensor | None = None,
-    neutral_P2: Tensor | None = None,
+    ignored_P2: Tensor | None = None,
     *,
     memory: int = MEMORY,
 ) -> Tensor:
-    """Rank of each query's best right candidate among all candidates: `rank_Q` of `ranked`, in somewhat less time.
+    """Rank each query's best relevant candidate among all candidates: `rank_Q` of `ranked`, in somewhat less time.
 
     Args:
-        neutral_P2: rows of a query and of a candidate outside its group that is not wrong either, each pair once: for
-            what groups cannot say, as they are of whole owners.
+        ignored_P2: rows of a query and of a candidate outside its group that is ignored too, each pair once: for what
+            groups cannot express, as they are of whole owners.
 
     Raises:
-        ValueError: as `ranked`; or a neutral pair is of a query and its own group.
+        ValueError: as `ranked`; or an ignored pair is of a query and its own group.
     """
-    layout = Layout.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N, itself_Q)
-    return 1 + _wrong_above_right(query_QD, candidate_ND, layout, 1, memory, neutral_P2)[:, 0]
+    relevance = Relevance.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N, itself_Q)
+    return 1 + _irrelevant_above(query_QD, candidate_ND, relevance, 1, memory, ignored_P2)[:, 0]
 
 
 def ranked(
@@ -80,86 +80,82 @@ def ranked(
     *,
     memory: int = MEMORY,
 ) -> Ranked:
-    """Rank of each query's best right candidate among all candidates, and nDCG@10 over all its right candidates.
+    """Rank each query's best relevant candidate among all candidates; nDCG@10 over all its relevant candidates.
 
-    A candidate is right if it has the query's owner (product), and wrong if it is of another group. The rank is 1 + the
-    number of wrong candidates that score at least as high (less `TIE`): ties count against the model, so that a
-    constant model ranks last and not first. For nDCG the j-th best right candidate stands at j + the number of wrong
-    candidates that score at least as high as it.
+    A candidate is relevant if it has the query's owner (product), and irrelevant if it is of another group. The rank is
+    1 + the number of irrelevant candidates that score at least as high (less `TIE`): ties count against the model, so
+    that a constant model ranks last and not first. For nDCG the j-th best relevant candidate has the rank j + the
+    number of irrelevant candidates that score at least as high as it.
 
     Args:
         query_QD, candidate_ND: embeddings on one device; scores are their dot products (cosines, if of length one).
         query_owner_Q, candidate_owner_N: integer owners; every query has at least one candidate.
         query_group_Q, candidate_group_N: integer groups of owners (known duplicates); other owners of the query's group
-            are neither right nor wrong. Without them every owner is a group of its own.
-        itself_Q: the row of each query's own entry among the candidates, which is neither right nor wrong; -1 where it
-            is not among them. Without it no query is.
+            are ignored. Without them every owner is a group of its own.
+        itself_Q: the row of each query itself among the candidates, which is ignored; -1 where it is not among them.
+            Without it no query is.
         memory: bytes that chunks may take; what is kept per query and candidate (some 400 bytes each) comes on top.
 
     Returns:
         int64 ranks and float64 nDCG@10 (0 to 1), on the embeddings' device.
 
     Raises:
-        NonFiniteError: an embedding is NaN or infinite, or a score of right candidates is.
-        ValueError: a query has no right candidate (but itself), an owner is in two groups, or a query's own entry is of
-            another owner.
+        NonFiniteError: an embedding is NaN or infinite, or a score of relevant candidates is.
+        ValueError: a query has no relevant candidate (but itself), an owner is in two groups, or a query's own entry is
+            of another owner.
     """
-    layout = Layout.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N, itself_Q)
-    right_Q = torch.from_numpy(layout.right_counts()).to(query_QD.device)
-    depth = min(DEPTH, int(right_Q.max())) if len(right_Q) else 1
-    wrong_QK = _wrong_above_right(query_QD, candidate_ND, layout, depth, memory)
+    relevance = Relevance.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N, itself_Q)
+    relevant_Q = torch.from_numpy(relevance.relevant_counts()).to(query_QD.device)
+    depth = min(DEPTH, int(relevant_Q.max())) if len(relevant_Q) else 1
+    above_QK = _irrelevant_above(query_QD, candidate_ND, relevance, depth, memory)
     place_K = torch.arange(1, depth + 1, device=query_QD.device)
-    is_right_QK = place_K <= right_Q[:, None]
-    gain_QK, ideal_QK = (ndcg_of_rank(place) * is_right_QK for place in (wrong_QK + place_K, place_K))
-    return Ranked(1 + wrong_QK[:, 0], gain_QK.sum(dim=1) / ideal_QK.sum(dim=1))
+    is_relevant_QK = place_K <= relevant_Q[:, None]
+    gain_QK, ideal_QK = (ndcg_of_rank(place) * is_relevant_QK for place in (above_QK + place_K, place_K))
+    return Ranked(1 + above_QK[:, 0], gain_QK.sum(dim=1) / ideal_QK.sum(dim=1))
 
 
-def _wrong_above_right(
+def _irrelevant_above(
     query_QD: Tensor,
     candidate_ND: Tensor,
-    layout: Layout,
+    relevance: Relevance,
     depth: int,
     memory: int,
-    neutral_P2: Tensor | None = None,
+    ignored_P2: Tensor | None = None,
 ) -> Tensor:
-    """How many wrong candidates score at least as high as each of a query's best right ones (Q, depth)."""
-    _require_finite(query_QD, candidate_ND)
+    """Count irrelevant candidates that score at least as high as each of a query's best relevant ones (Q, depth)."""
+    require_finite("query", query_QD)
+    require_finite("candidate", candidate_ND)
     device = query_QD.device
     if not len(query_QD):
         return torch.zeros(0, depth, dtype=torch.int64, device=device)
-    right_Q2, group_Q2 = (torch.from_numpy(bounds).to(device) for bounds in (layout.right_Q2, layout.group_Q2))
-    candidates, sizes = Candidates(candidate_ND, layout.order_N), Sizes.of(memory, candidate_ND)
-    place_Q = None if layout.place_Q is None else torch.from_numpy(layout.place_Q).to(device)
+    relevant_Q2, group_Q2 = (torch.from_numpy(each).to(device) for each in (relevance.relevant_Q2, relevance.group_Q2))
+    candidates, sizes = Candidates(candidate_ND, relevance.order_N), Sizes.of(memory, candidate_ND)
+    place_Q = None if relevance.place_Q is None else torch.from_numpy(relevance.place_Q).to(device)
     with full_precision():
-        best_QK = score_counts.best_scores(query_QD, candidates, right_Q2, depth, sizes, place_Q)
+        best_QK = score_counts.best_scores(query_QD, candidates, relevant_Q2, depth, sizes, place_Q)
         if not bool(torch.isfinite(best_QK[:, 0]).all()):
-            raise NonFiniteError("scores of right candidates are not finite: the embeddings are too large")
+            raise NonFiniteError("scores of relevant candidates are not finite: the embeddings are too large")
         threshold_QK = torch.where(best_QK == -torch.inf, torch.inf, best_QK - TIE)
         count_QK = Count(query_QD, candidates, threshold_QK, group_Q2, sizes).run()
-        if neutral_P2 is not None:
-            count_QK[:, 0] -= _neutral_above(query_QD, candidate_ND, threshold_QK[:, 0], layout, neutral_P2, sizes)
+        if ignored_P2 is not None:
+            count_QK[:, 0] -= _ignored_above(query_QD, candidate_ND, threshold_QK[:, 0], relevance, ignored_P2, sizes)
         return count_QK
 
 
-def _neutral_above(
-    query_QD: Tensor, candidate_ND: Tensor, threshold_Q: Tensor, layout: Layout, neutral_P2: Tensor, sizes: Sizes
+def _ignored_above(
+    query_QD: Tensor, candidate_ND: Tensor, threshold_Q: Tensor, relevance: Relevance, ignored_P2: Tensor, sizes: Sizes
 ) -> Tensor:
-    """How many of each query's neutral candidates have been counted as wrong (Q,)."""
+    """Count each query's ignored candidates that have been counted as irrelevant (Q,)."""
     count_Q = torch.zeros(len(query_QD), dtype=torch.int64, device=query_QD.device)
-    place_N = np.argsort(layout.order_N)
-    for pairs_P2 in neutral_P2.split(sizes.pairs):
+    place_N = np.argsort(relevance.order_N)
+    for pairs_P2 in ignored_P2.split(sizes.pairs):
         query_P, candidate_P = pairs_P2.to(query_QD.device).unbind(dim=1)
-        place_P, group_P2 = place_N[candidate_P.cpu().numpy()], layout.group_Q2[query_P.cpu().numpy()]
+        place_P, group_P2 = place_N[candidate_P.cpu().numpy()], relevance.group_Q2[query_P.cpu().numpy()]
         if ((place_P >= group_P2[:, 0]) & (place_P < group_P2[:, 1])).any():
-            raise ValueError("a neutral candidate is of the query's own group, which is not counted as wrong anyway")
+            raise ValueError("an ignored pair is of the query's own group, which is ignored anyway")
         exact_P = pair_scores(query_QD[query_P], candidate_ND[candidate_P])
         count_Q.index_add_(0, query_P, (exact_P >= threshold_Q[query_P]).long())
     return count_Q
-
-
-def _require_finite(query_QD: Tensor, candidate_ND: Tensor) -> None:
-    require_finite("query", query_QD)
-    require_finite("candidate", candidate_ND)
 
 
 def list_ranks(
@@ -171,45 +167,49 @@ def list_ranks(
     candidate_group_N: Tensor | None = None,
     *,
     memory: int = MEMORY,
-) -> Tensor:
-    """Rank of each query's best right candidate in the list drawn for it (sample-100); ties count against the model.
+) -> tuple[Tensor, Tensor]:
+    """Rank each query's best relevant candidate in the list drawn for it (sample-100); ties count against the model.
 
     Args:
         query_QD, candidate_ND: embeddings on one device.
         positive_Q: row of the positive in `candidate_ND`.
         negatives_Q: for each query the rows of its negatives.
-        query_group_Q, candidate_group_N: integer groups (of identical texts); listed candidates of the query's group
-            are right too. Without them the positive alone is.
+        query_group_Q, candidate_group_N: integer groups (of identical texts).
         memory: bytes that chunks may take; a single list is never divided.
+
+    Returns:
+        the ranks where the positive alone is relevant, and where listed candidates of the query's group are as well
+        (without groups the same).
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
-    _require_finite(query_QD, candidate_ND)
+    require_finite("query", query_QD)
+    require_finite("candidate", candidate_ND)
     device = query_QD.device
-    rank_Q = torch.ones(len(query_QD), dtype=torch.int64, device=device)
-    groups = None
-    if query_group_Q is not None and candidate_group_N is not None:
-        groups = query_group_Q.to(device), candidate_group_N.to(device)
+    ranks_2Q = torch.ones(2, len(query_QD), dtype=torch.int64, device=device)
     most = min(LIST_NUMBERS, memory // 48) // max(query_QD.shape[1], 1)
-    with full_precision():
-        rounding_Q = score_counts.rounding(query_QD, candidate_ND) if len(query_QD) else rank_Q
-        for number_B, row_BC in _padded_lists(positive_Q.cpu().numpy(), negatives_Q, most):
-            numbers, rows = torch.from_numpy(number_B).to(device), torch.from_numpy(row_BC).to(device)
-            right_BC = torch.arange(rows.shape[1], device=device) == torch.zeros_like(rows[:, :1])
-            if groups is not None:
-                right_BC |= (groups[1][rows] == groups[0][numbers, None]) & (rows >= 0)
-            query_BD = query_QD[numbers]
-            rank_Q[numbers] += _wrong_listed(query_BD, candidate_ND, rows, right_BC, rounding_Q[numbers])
-    return rank_Q
+    for number_B, row_BC in _padded_lists(positive_Q.cpu().numpy(), negatives_Q, most):
+        numbers, rows = torch.from_numpy(number_B).to(device), torch.from_numpy(row_BC).to(device)
+        with torch.no_grad():
+            score_BC = (candidate_ND[rows.clamp(min=0)].double() @ query_QD[numbers, :, None].double()).squeeze(2)
+        score_BC.masked_fill_(rows < 0, -torch.inf)
+        positive_BC = (torch.arange(rows.shape[1], device=device) == 0).expand_as(rows)
+        relevant_BC = positive_BC
+        if query_group_Q is not None and candidate_group_N is not None:
+            relevant_BC = positive_BC | (candidate_group_N.to(device)[rows] == query_group_Q.to(device)[numbers, None])
+        for rank_Q, chosen_BC in zip(ranks_2Q, (positive_BC, relevant_BC), strict=True):
+            best_B1 = score_BC.masked_fill(~chosen_BC, -torch.inf).amax(dim=1, keepdim=True)
+            rank_Q[numbers] += ((score_BC >= best_B1 - TIE) & ~chosen_BC).sum(dim=1)
+    return ranks_2Q[0], ranks_2Q[1]
 
 
 def _padded_lists(
     positive_Q: np.ndarray, negatives_Q: Sequence[np.ndarray], most: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Queries (B,) and their candidates' rows (B, C), the positive first, -1 behind the last; at most `most` rows."""
+    """Yield queries (B,) and their candidates' rows (B, C), the positive first, -1 for padding; at most `most` rows."""
     length_Q = np.array([len(negatives) for negatives in negatives_Q], dtype=np.int64)
-    left = np.argsort(length_Q, kind="stable")  # lists of like lengths together: little is padding
+    left = np.argsort(length_Q, kind="stable")  # lists of similar lengths together: little is padding
     while len(left):
         sizes = np.arange(1, len(left) + 1) * (1 + length_Q[left])
         number_B, left = np.split(left, [max(int(np.searchsorted(sizes, most, "right")), 1)])
@@ -220,26 +220,8 @@ def _padded_lists(
         yield number_B, row_BC
 
 
-def _wrong_listed(
-    query_BD: Tensor, candidate_ND: Tensor, row_BC: Tensor, right_BC: Tensor, rounding_B: Tensor
-) -> Tensor:
-    """How many listed candidates that are not right score at least as high as the best right one (B,)."""
-    candidate_BCD = candidate_ND[row_BC.clamp(min=0)]
-    list_P, place_P = right_BC.nonzero(as_tuple=True)
-    right_P = pair_scores(query_BD[list_P], candidate_BCD[list_P, place_P])
-    best_B = torch.full((len(query_BD),), -torch.inf, dtype=torch.float64, device=query_BD.device)
-    threshold_B1 = best_B.scatter_reduce_(0, list_P, right_P, "amax")[:, None] - TIE
-    low_B1, high_B1 = limits(threshold_B1, rounding_B)
-    wrong_BC = ~right_BC & (row_BC >= 0)
-    scores_BC = (candidate_BCD.float() * query_BD.float()[:, None]).sum(dim=-1)
-    sure_BC = (scores_BC >= high_B1) & high_B1.isfinite() & wrong_BC
-    list_P, place_P = (~(scores_BC < low_B1) & ~sure_BC & wrong_BC).nonzero(as_tuple=True)
-    exact_P = pair_scores(query_BD[list_P], candidate_BCD[list_P, place_P])
-    return sure_BC.sum(dim=1).index_add_(0, list_P, (exact_P >= threshold_B1[list_P, 0]).long())
-
-
 def ndcg_of_rank(rank: Tensor) -> Tensor:
-    """nDCG@10 of a query with one right candidate, at `rank`.
+    """Return nDCG@10 of a query with one relevant candidate, at `rank`.
 
     >>> ndcg_of_rank(torch.tensor([1, 3, 11])).tolist()
     [1.0, 0.5, 0.0]
@@ -248,7 +230,7 @@ def ndcg_of_rank(rank: Tensor) -> Tensor:
 
 
 def recall_at(ranks: Tensor, k: int) -> float:
-    """Recall@k in percent.
+    """Return recall@k in percent.
 
     >>> recall_at(torch.tensor([1, 2, 7, 11]), 5)
     50.0

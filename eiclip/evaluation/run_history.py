@@ -1,8 +1,8 @@
-"""Results of earlier runs, kept: what was run, on which data, and every rank it came to.
+"""Results of earlier runs: what was run, on which data, and every rank.
 
 Three tables of the lake, a file a run: `runs` (configuration hash, data fingerprint and the rest), `run_metrics` and
-`run_ranks`. A run that came to the same ranks with the same configuration on the same data as one that is kept adds
-nothing. `runs` is written last: a run is in it whole or not at all.
+`run_ranks`. A run with the same ranks, configuration and data as a kept one adds nothing. `runs` is written last: a run
+is in it whole or not at all.
 """
 
 import json
@@ -22,21 +22,12 @@ from eiclip.storage.lake import Lake
 RUNS, RUN_METRICS, RUN_RANKS = "runs", "run_metrics", "run_ranks"
 PACKAGES = ("torch", "open_clip_torch", "numpy", "duckdb", "pyarrow", "dagster")
 
+_TEXTS = ("config_hash", "data_fingerprint", "code_version", "result_hash", "device", "versions", "settings")
 SCHEMA = pa.schema(
-    [
-        ("run_id", pa.string()),
-        ("dataset", pa.string()),
-        ("finished_at", pa.timestamp("ms", tz="UTC")),
-        ("seed", pa.int64()),
-        ("config_hash", pa.string()),
-        ("data_fingerprint", pa.string()),
-        ("code_version", pa.string()),
-        ("result_hash", pa.string()),
-        ("device", pa.string()),
-        ("versions", pa.string()),
-        ("settings", pa.string()),
-        ("seconds", pa.float64()),
-    ]
+    [("run_id", pa.string()), ("dataset", pa.string()), ("finished_at", pa.timestamp("ms", tz="UTC"))]
+    + [("seed", pa.int64())]
+    + [(name, pa.string()) for name in _TEXTS]
+    + [("seconds", pa.float64())]
 )
 
 
@@ -48,17 +39,17 @@ class Run:
     dataset: str
     seed: int
     settings: Mapping[str, Any]
-    """What decides the result beside data, seed and code; its digest is the configuration hash."""
+    """What else decides the result; its digest is the configuration hash."""
     data: Mapping[str, str]
-    """Content digests of what was trained and tested on; their digest is the data fingerprint."""
+    """Content digests of the training and test data; their digest is the data fingerprint."""
     code_version: str
     device: str
     seconds: float
-    """From the run's start to here."""
+    """Since the start of the run."""
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can move a result."""
+    """Return versions of Python and of the packages that can change a result."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
@@ -86,21 +77,18 @@ def keep_run(lake: Lake, run: Run) -> tuple[str, bool]:
     }
     if known := _kept(lake, row):
         return known, False
-    lake.write(_with_id(ranks, run.run_id), RUN_RANKS, run.dataset, run.run_id)
-    lake.write(_with_id(metrics, run.run_id), RUN_METRICS, run.dataset, run.run_id)
+    for name, rows in ((RUN_RANKS, ranks), (RUN_METRICS, metrics)):
+        numbered = rows.add_column(0, "run_id", pa.array([run.run_id] * len(rows), pa.string()))
+        lake.write(numbered, name, run.dataset, run.run_id)
     lake.write(pa.Table.from_pylist([row], schema=SCHEMA), RUNS, run.dataset, run.run_id)
     return run.run_id, True
 
 
 def _kept(lake: Lake, row: Mapping[str, Any]) -> str | None:
-    """The id of a kept run of the same configuration, data, seed and result."""
+    """Find the id of a kept run of the same configuration, data, seed and result."""
     same = ("config_hash", "data_fingerprint", "seed", "result_hash")
     for file in lake.files(RUNS, row["dataset"]):
         [other] = pq.read_table(file).to_pylist()
         if all(other[name] == row[name] for name in same):
             return str(other["run_id"])
     return None
-
-
-def _with_id(rows: pa.Table, run_id: str) -> pa.Table:
-    return rows.add_column(0, "run_id", pa.array([run_id] * len(rows), pa.string()))

@@ -1,8 +1,8 @@
-"""How many candidates score at least as high as given thresholds: as float64 counts, at nearly float32's speed.
+"""Counts of candidates that score at least as high as a threshold: exact as in float64, nearly as fast as in float32.
 
-A float32 score is no further from the true one than `rounding` says. Below threshold - rounding a candidate surely
-scores less, above threshold + rounding surely more; only what lies between is computed again in float64. So counts do
-not depend on chunks, threads or the device. Where much lies between (a model that has collapsed), whole blocks are
+A float32 score differs from the true one by at most `rounding`. Below threshold - rounding a candidate surely scores
+less, above threshold + rounding surely more; only scores in between are computed again in float64. So counts do not
+depend on chunks, threads or the device. Where many are in between (a model that has collapsed), whole blocks are
 computed again.
 
 Shape suffixes: Q queries, N candidates, B queries and C candidates of one block, P pairs of a query and a candidate, K
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 DEPTH = 10
-"""Places that measures look at (nDCG@10): of a query's lower thresholds, counts beyond it are not told apart."""
+"""Ranks that measures look at (nDCG@10): counts from here on need be exact for a query's highest threshold alone."""
 UNSURE_SHARE = 256
 """One in so many pairs may be scored alone in float64; beyond that a product of the whole block takes less time."""
 MOST_QUERIES, MOST_EXACT = 2048, 512
@@ -47,21 +47,15 @@ class Sizes(NamedTuple):
         """
         width, held = max(like.shape[1], 1), like.element_size()
         share = memory // 16
-        candidates = _at_least_one(2 * share // (width * (4 if held == 4 else 4 + held)))
-        queries = _at_least_one(min(MOST_QUERIES, candidates, share // candidates))
-        exact_queries = _at_least_one(min(MOST_EXACT, share // (width * (8 + held))))
-        exact_candidates = _at_least_one(min(share // (width * (8 + held)), share // (8 * exact_queries)))
-        return cls(
-            queries, candidates, exact_queries, exact_candidates, _at_least_one(share // (width * (24 + 2 * held)))
-        )
-
-
-def _at_least_one(rows: int) -> int:
-    return max(rows, 1)
+        candidates = max(2 * share // (width * (4 if held == 4 else 4 + held)), 1)
+        queries = max(min(MOST_QUERIES, candidates, share // candidates), 1)
+        exact_queries = max(min(MOST_EXACT, share // (width * (8 + held))), 1)
+        exact_candidates = max(min(share // (width * (8 + held)), share // (8 * exact_queries)), 1)
+        return cls(queries, candidates, exact_queries, exact_candidates, max(share // (width * (24 + 2 * held)), 1))
 
 
 class Candidates:
-    """Embeddings in another order, of which only the asked rows are ever copied."""
+    """Embeddings in another order, of which only the requested rows are ever copied."""
 
     def __init__(self, candidate_ND: Tensor, order_N: np.ndarray) -> None:
         in_order = bool((order_N == np.arange(len(order_N))).all())
@@ -76,14 +70,14 @@ class Candidates:
 
 
 class Counted(NamedTuple):
-    """Of one block: how many surely score as high (B, K), and row, threshold and column of what float32 cannot tell."""
+    """Of one block: how many surely score as high (B, K), and row, threshold and column of undecided scores."""
 
     count_BK: Tensor
     unsure: tuple[Tensor, Tensor, Tensor]
 
 
 def rounding(query_QD: Tensor, candidate_ND: Tensor) -> Tensor:
-    """How far float32 scores of each query can be from the true ones (Q,), in float64; infinite if they may overflow.
+    """Bound the error of each query's float32 scores (Q,), in float64; infinite where they may overflow.
 
     A dot product of D terms, summed in any order, is off by at most n u / (1 - n u) times the product of the norms,
     with n = D and u = 2^-24. Some more terms make room for embeddings given in float64, and for the rounding of the
@@ -101,7 +95,7 @@ def _norms(embedding_ND: Tensor) -> Tensor:
 
 
 def limits(threshold_QK: Tensor, rounding_Q: Tensor) -> tuple[Tensor, Tensor]:
-    """float32 bounds: a float32 score below the first is truly below the threshold, one from the second on is not."""
+    """Return float32 bounds: scores below the first are truly below the threshold, those from the second on are not."""
     infinity = torch.tensor(torch.inf, device=threshold_QK.device)
     low_QK = torch.nextafter((threshold_QK - rounding_Q[:, None]).float(), -infinity)
     high_QK = torch.nextafter((threshold_QK + rounding_Q[:, None]).float(), infinity)
@@ -109,7 +103,7 @@ def limits(threshold_QK: Tensor, rounding_Q: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pair_scores(query_PD: Tensor, candidate_PD: Tensor) -> Tensor:
-    """float64 scores of pairs (P,)."""
+    """Compute float64 scores of pairs, (P,) or whatever shape the embeddings broadcast to."""
     return (query_PD.double() * candidate_PD).sum(dim=-1)
 
 
@@ -119,21 +113,21 @@ def best_scores(
     range_Q2: Tensor,
     depth: int,
     sizes: Sizes,
-    left_out_Q: Tensor | None = None,
+    excluded_Q: Tensor | None = None,
 ) -> Tensor:
-    """The highest float64 scores of each query among its range of candidates (Q, depth); -inf where it has fewer.
+    """Return the highest float64 scores of each query in its range of candidates (Q, depth); -inf where it has fewer.
 
-    Queries are taken in the order of their ranges, so that those of one block cover few candidates. `left_out_Q` is a
-    candidate of each query that does not count, -1 for none.
+    Queries are taken in the order of their ranges, so that those of one block cover few candidates. `excluded_Q` is a
+    candidate that does not count, -1 for none.
     """
     best_QK = torch.full((len(query_QD), depth), -torch.inf, dtype=torch.float64, device=query_QD.device)
     queries = math.ceil(BAND * math.sqrt(len(query_QD) / len(candidates)))
     pairs = int((range_Q2[:, 1] - range_Q2[:, 0]).sum())
     with threads(1 if pairs < BAND * (len(query_QD) + len(candidates)) else torch.get_num_threads()):
         for chosen_B in range_Q2[:, 0].argsort(stable=True).split(min(queries, sizes.exact_queries)):
-            left_out_B = None if left_out_Q is None else left_out_Q[chosen_B]
+            excluded_B = None if excluded_Q is None else excluded_Q[chosen_B]
             best_QK[chosen_B] = _best_of_block(
-                query_QD[chosen_B], candidates, range_Q2[chosen_B], depth, sizes, left_out_B
+                query_QD[chosen_B], candidates, range_Q2[chosen_B], depth, sizes, excluded_B
             )
     return best_QK
 
@@ -144,16 +138,16 @@ def _best_of_block(
     range_B2: Tensor,
     depth: int,
     sizes: Sizes,
-    left_out_B: Tensor | None,
+    excluded_B: Tensor | None,
 ) -> Tensor:
     query_BD = query_BD.double()
     best_BK = torch.full((len(query_BD), depth), -torch.inf, dtype=torch.float64, device=query_BD.device)
     for columns in spans(int(range_B2[:, 0].min()), int(range_B2[:, 1].max()), sizes.exact_candidates):
         scores_BC = query_BD @ candidates[columns].double().T
         scores_BC.masked_fill_(~_within(range_B2, columns), -torch.inf)
-        if left_out_B is not None:
+        if excluded_B is not None:
             column_C = torch.arange(columns.start, columns.stop, device=scores_BC.device)
-            scores_BC.masked_fill_(column_C == left_out_B[:, None], -torch.inf)
+            scores_BC.masked_fill_(column_C == excluded_B[:, None], -torch.inf)
         highest = scores_BC.topk(min(depth, scores_BC.shape[1]), dim=1).values
         best_BK = torch.cat([best_BK, highest], dim=1).topk(depth, dim=1).values
     return best_BK
@@ -165,12 +159,12 @@ def _within(range_B2: Tensor, columns: slice) -> Tensor:
 
 
 def spans(begin: int, end: int, step: int) -> Iterator[slice]:
-    """Slices of `step` that cover begin to end."""
+    """Yield slices of `step` that cover begin to end."""
     return (slice(start, min(start + step, end)) for start in range(begin, end, step))
 
 
 def stride(columns: int) -> int:
-    """Numbers from one row of a block to the next: whole cache lines of 16 floats, and an odd number of them.
+    """Return the distance between rows of a block: whole cache lines of 16 floats, and an odd number of them.
 
     Products into rows that begin anywhere, or a power of two apart, take a quarter to a half longer on a CPU.
     """
@@ -178,7 +172,7 @@ def stride(columns: int) -> int:
 
 
 def block(memory: Tensor, rows: int, columns: int) -> Tensor:
-    """A block (rows, columns) of flat memory, which holds at least `rows * stride(columns)` numbers."""
+    """View a block (rows, columns) of flat memory, which holds at least `rows * stride(columns)` numbers."""
     return memory[: rows * stride(columns)].view(rows, -1)[:, :columns]
 
 
@@ -195,7 +189,7 @@ class Count:
         self.screens = bool((self.low_QK > -torch.inf).all())
 
     def run(self) -> Tensor:
-        """The counts (Q, K); from `DEPTH` on those of all but the first threshold may be too low."""
+        """Return the counts (Q, K); from `DEPTH` on those of all but the first threshold may be too low."""
         rows, columns = min(self.sizes.queries, len(self.query_QD)), min(self.sizes.candidates, len(self.candidates))
         scores = torch.empty(rows * stride(columns), device=self.query_QD.device)
         for column_span in spans(0, len(self.candidates), columns):
@@ -206,7 +200,7 @@ class Count:
         return self.count_QK
 
     def _screen(self, rows: slice, columns: slice, candidate_CD: Tensor, scores: Tensor) -> bool:
-        """Count a block by float32 scores; False where they leave too much open, and nothing has been counted."""
+        """Count a block by float32 scores; False where too many are undecided, and nothing has been counted."""
         scores_BC = block(scores, rows.stop - rows.start, len(candidate_CD))
         torch.mm(self.query_QD[rows].float(), candidate_CD.T, out=scores_BC)
         skip_B2 = (self.skip_Q2[rows] - columns.start).clamp(0, len(candidate_CD))
@@ -236,7 +230,7 @@ class Count:
                 scores_BC = query_BD @ self.candidates[column_span].double().T
                 skip_B2 = (self.skip_Q2[row_span] - column_span.start).clamp(0, scores_BC.shape[1])
                 counted = counter(scores_BC)(scores_BC, threshold_BK, threshold_BK, skip_B2, 0)
-                assert counted is not None  # equal bounds leave nothing open
+                assert counted is not None  # equal bounds leave nothing undecided
                 self.count_QK[row_span] += counted.count_BK
 
 
@@ -244,7 +238,7 @@ Counter = Callable[[Tensor, Tensor, Tensor, Tensor, int], Counted | None]
 
 
 def counter(scores: Tensor) -> Counter:
-    """The way of counting that is fast where the scores are."""
+    """Return the way of counting that is fast on the scores' device."""
     return count_in_numpy if scores.device.type == "cpu" else count_in_torch
 
 
@@ -286,18 +280,18 @@ def _indices(unsure: list[tuple[int, int, np.ndarray]]) -> tuple[Tensor, Tensor,
 
 
 def count_in_torch(scores_BC: Tensor, low_BK: Tensor, high_BK: Tensor, skip_B2: Tensor, most: int) -> Counted | None:
-    """The same as `count_in_numpy`, a threshold of all rows at a time: for GPUs."""
+    """Count as `count_in_numpy` does, one threshold of all rows at a time: for GPUs."""
     scores_BC.masked_fill_(_within(skip_B2, slice(0, scores_BC.shape[1])), -torch.inf)
     count_BK = torch.zeros(low_BK.shape, dtype=torch.int64, device=scores_BC.device)
     unsure, found = [], 0
     for level in range(low_BK.shape[1]):
         sure_BC = scores_BC >= high_BK[:, level, None]
         count_BK[:, level] = sure_BC.sum(dim=1)
-        open_BC = (scores_BC >= low_BK[:, level, None]).logical_xor_(sure_BC)
-        found += int(open_BC.sum())
+        unsure_BC = (scores_BC >= low_BK[:, level, None]).logical_xor_(sure_BC)
+        found += int(unsure_BC.sum())
         if found > most:
             return None
-        row_P, column_P = open_BC.nonzero(as_tuple=True)
+        row_P, column_P = unsure_BC.nonzero(as_tuple=True)
         unsure.append((row_P, torch.full_like(row_P, level), column_P))
     row_P, level_P, column_P = (torch.cat(each) for each in zip(*unsure, strict=True))
     return Counted(count_BK, (row_P, level_P, column_P))
@@ -305,7 +299,7 @@ def count_in_torch(scores_BC: Tensor, low_BK: Tensor, high_BK: Tensor, skip_B2: 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """So many CPU threads for a while: sharing out small operations takes longer than they do, if other work runs."""
+    """Use `count` CPU threads for a while: dividing small operations takes longer than they do, if other work runs."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -316,7 +310,7 @@ def threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """float32 products in float32: neither TF32 nor bfloat16, whatever the program has set; no gradients."""
+    """Compute float32 products in float32, not TF32 or bfloat16, whatever the program has set; without gradients."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

@@ -1,4 +1,4 @@
-"""Compositions as shops write them ("60% cotton, 40% linen"), taken apart into components, fibres and shares."""
+"""Parsing of compositions as shops write them ("60% cotton, 40% linen") into components, fibres and shares."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,22 +7,15 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 LONGEST = 1000
-"""Characters of a composition that is looked at; a longer text is none (Fashion-Gen's cells hold 200 bytes)."""
+"""Most characters of a composition (Fashion-Gen's cells hold 200 bytes)."""
 LONGEST_NAME = 40
 WHOLE = 100.0
 TOLERANCE = 2.0
-"""Percentage points that a component's shares may miss the whole by: shops round."""
+"""Percentage points by which a component's shares may differ from the whole: shops round."""
 
 COMPOSITION_SCHEMA = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("composition", pa.string()),
-        ("component", pa.string()),
-        ("fibre", pa.string()),
-        ("share", pa.float64()),
-        ("complete", pa.bool_()),
-        ("parsed", pa.bool_()),
-    ]
+    [(name, pa.string()) for name in ("dataset", "composition", "component", "fibre")]
+    + [("share", pa.float64()), ("complete", pa.bool_()), ("parsed", pa.bool_())]
 )
 
 _PART_WORDS = """
@@ -37,12 +30,12 @@ various wash with
 PARTS = frozenset(_PART_WORDS.split())
 """Words that name a component where no colon says so."""
 NO_FIBRE = frozenset(_CARE_WORDS.split())
-"""Words of care and origin, which follow a composition but are none."""
+"""Words of care and origin, which follow a composition but are no fibres."""
 
 _SHARE = re.compile(r"(?<![\d.,])(\d{1,3}(?:[.,]\d{1,3})?)\s?%")
 _PERCENT = re.compile(r"(?<=\d)\s?(?:％|per\s?cent\b|pct\b)")
 _ASIDE = re.compile(r"\([^()%]{0,80}\)|[()\[\]®™*]")
-"""Brackets go with what they hold, but for shares: "nylon (polyamide)", "cotton (60%)"."""
+"""Brackets are removed with their text, but for shares: "nylon (polyamide)", "cotton (60%)"."""
 _LABEL_WITHOUT_STOP = re.compile(rf"(%[^:,.;%\d]{{1,{LONGEST_NAME}}}) ({'|'.join(sorted(PARTS))})\s?:")
 _SENTENCE_END = re.compile(r"(?<!\d)\.|\.(?!\d)|[;|]")
 _LABEL = re.compile(rf"(?:^|,)\s?([^\W\d_][^:,%\d]{{0,{LONGEST_NAME}}}):")
@@ -60,10 +53,10 @@ class Fibre:
 
 
 def parse_composition(text: str) -> list[Fibre] | None:
-    """Take a composition apart, in the order in which it is written; None where nothing of it is understood.
+    """Parse a composition, in the order in which it is written; None where nothing of it is understood.
 
-    Text that is no fibre (care, origin) is passed over. Names are lower case. Time grows with the text, and a text of
-    more than `LONGEST` characters is none.
+    Text that is no fibre (care, origin) is skipped. Names are lower case. A text of more than `LONGEST` characters is
+    not parsed.
 
     >>> parse_composition("Body: 97.5% silk, 2,5% elastane. Lining: cupro")[1:]
     [Fibre(component='body', fibre='elastane', share=2.5), Fibre(component='lining', fibre='cupro', share=None)]
@@ -84,7 +77,7 @@ def parse_composition(text: str) -> list[Fibre] | None:
 
 
 def _labelled(sentence: str) -> Iterator[tuple[str | None, str]]:
-    """The labels of a sentence ("lining:") and what follows each; None labels what comes before the first."""
+    """Yield the labels of a sentence ("lining:") and the text after each; None for the text before the first."""
     pieces = _LABEL.split(sentence)
     yield None, pieces[0]
     for label, items in zip(pieces[1::2], pieces[2::2], strict=True):
@@ -92,7 +85,7 @@ def _labelled(sentence: str) -> Iterator[tuple[str | None, str]]:
 
 
 def _component(items: str, component: str, *, bare_allowed: bool) -> list[Fibre]:
-    """The fibres of one component; a word such as "lining" before or after a fibre names another."""
+    """Find the fibres of one component; a word such as "lining" before or after a fibre names another."""
     found: list[Fibre] = []
     for item in _BETWEEN_FIBRES.split(items):
         for share, words in _shares(item):
@@ -109,7 +102,7 @@ def _component(items: str, component: str, *, bare_allowed: bool) -> list[Fibre]
 
 
 def _shares(item: str) -> Iterator[tuple[float | None, list[str]]]:
-    """Shares and the words they belong to: those after each share, or before it where the item ends in a share."""
+    """Yield shares and their words: those after each share, or before it where the item ends in a share."""
     pieces = _SHARE.split(item)
     numbers, texts = pieces[1::2], [piece.split() for piece in pieces[0::2]]
     if not numbers:
@@ -131,13 +124,13 @@ def _is_fibre(words: list[str], name: str) -> bool:
 
 
 def _is_open(found: list[Fibre]) -> bool:
-    """Whether the last component's shares leave something to come: "60% cotton; 40% linen" is one component."""
+    """Tell whether the last component's shares are incomplete: "60% cotton; 40% linen" is one component."""
     total = sum(fibre.share or 0.0 for fibre in found if fibre.component == found[-1].component)
     return 0 < total < WHOLE - TOLERANCE
 
 
 def _without_repeats(found: list[Fibre]) -> list[Fibre]:
-    """Drop a fibre without a share that the component has already: "100% cotton, cotton" says nothing more."""
+    """Drop a fibre without a share that the component has already: "100% cotton, cotton"."""
     kept: list[Fibre] = []
     for fibre in found:
         names = {(other.component, other.fibre) for other in kept}
@@ -147,7 +140,7 @@ def _without_repeats(found: list[Fibre]) -> list[Fibre]:
 
 
 def composition_table(texts: Iterable[str], dataset: str) -> pa.Table:
-    """One row per distinct composition string and fibre (`COMPOSITION_SCHEMA`), in the strings' order.
+    """Make one row per distinct composition string and fibre (`COMPOSITION_SCHEMA`), in the strings' order.
 
     `complete`: every fibre of the component has a share and they sum to 100 ± 2. A string of which nothing is
     understood has one row: `parsed` false, `fibre` NULL.
@@ -165,10 +158,6 @@ def _rows_of(text: str) -> Iterator[dict[str, object]]:
     for fibre in fibres:
         shares.setdefault(fibre.component, []).append(fibre.share)
     for fibre in fibres:
-        complete = _is_whole(shares[fibre.component])
+        known = [share for share in shares[fibre.component] if share is not None]
+        complete = len(known) == len(shares[fibre.component]) and abs(sum(known) - WHOLE) <= TOLERANCE
         yield {"parsed": True, "complete": complete} | vars(fibre)
-
-
-def _is_whole(shares: list[float | None]) -> bool:
-    known = [share for share in shares if share is not None]
-    return len(known) == len(shares) and abs(sum(known) - WHOLE) <= TOLERANCE

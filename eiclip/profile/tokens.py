@@ -1,4 +1,4 @@
-"""What a person wants to know of a dataset before training: lengths in tokens here, all else in `sql/profile_*.sql`."""
+"""Lengths of descriptions in tokens, and the context they are cut at; the rest of the profile is in `sql/profile/`."""
 
 import functools
 import json
@@ -16,7 +16,7 @@ from eiclip.model.sources import CONFIG_FILE, SMALL
 from eiclip.model.towers import tokenizer
 
 LONGEST_WORD = 500
-"""Letters of a word that go through byte-pair merging at once: its time grows with their square."""
+"""Letters of a word that are merged into byte pairs at once: the time grows with their square."""
 BATCH = 50_000
 """Descriptions in memory at a time."""
 WORDS_KEPT = 1_000_000
@@ -26,11 +26,11 @@ DEFAULT_CONTEXT = 77
 
 
 def token_counts(descriptions: Sequence[str]) -> np.ndarray:
-    """Tokens of each description before any cut, start and end marks included: int32 of shape (N,).
+    """Count tokens of each description before any cut, with start and end marks: int32 of shape (N,).
 
-    They are counted as the models' own tokenizer would make them. Equal descriptions are counted once and words are
-    remembered, so that time goes to splitting text (about 40 µs for 60 words). Words of more than `LONGEST_WORD`
-    letters, of which no language has any, are counted in pieces.
+    Counts are those of the models' own tokenizer. Equal descriptions are counted once and words are cached: most of the
+    time goes to splitting text (about 40 µs for 60 words). Words of more than `LONGEST_WORD` letters are counted in
+    pieces.
     """
     counts = {text: _count(text) for text in set(descriptions)}
     return np.fromiter((counts[text] for text in descriptions), np.int32, len(descriptions))
@@ -38,7 +38,7 @@ def token_counts(descriptions: Sequence[str]) -> np.ndarray:
 
 def _count(text: str) -> int:
     encoder = tokenizer()
-    # Plain text comes out of the cleaning as it went in, but for case and the white space that is split away anyway.
+    # Cleaning changes nothing in plain text but case, and white space, at which it is split anyway.
     plain = text.isascii() and text.isprintable() and "&" not in text
     clean = text.lower() if plain else encoder.clean_fn(text)
     return 2 + sum(map(_pieces, encoder.pat.findall(clean)))
@@ -53,7 +53,7 @@ def _pieces(word: str) -> int:
 
 
 def token_table(products: Path, dataset: str) -> pa.Table:
-    """One row per product of a `products` file: dataset, product_id, tokens of its description (none: its two marks).
+    """Make one row per product of a `products` file: dataset, product_id, tokens of its description (2 without one).
 
     Memory grows with the number of products, not with their texts.
     """
@@ -67,7 +67,7 @@ def token_table(products: Path, dataset: str) -> pa.Table:
 
 
 def configured_context_length(model_name: str, pretrained: str) -> int:
-    """Tokens that the text tower named by the settings takes, marks included, without loading its weights.
+    """Return the context length (in tokens, with marks) of the text tower of the settings, without its weights.
 
     Raises:
         WeightsError: the model's name is unknown, or the folder is not open_clip's.

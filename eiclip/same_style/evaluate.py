@@ -128,7 +128,7 @@ def same_style_ranks(
         one, other = (view_of.get(letter) for letter in pair.split("-"))
         if one is not None and other is not None:
             rank_Q = full_ranks(
-                one[asked], other, style_N[asked], style_N, itself_Q=asked, neutral_P2=ignored_P2
+                one[asked], other, style_N[asked], style_N, itself_Q=asked, ignored_P2=ignored_P2
             )  # fmt: skip
             columns = {name: [value] * len(query_Q) for name, value in (named | {"view_pair": pair}).items()}
             parts.append(pa.table(columns | fixed | {"rank": rank_Q.numpy()}, schema=RANKS_SCHEMA))

@@ -167,5 +167,5 @@ def _ranks(
     if not others:
         return full_ranks(*sides, asked, torch.arange(len(candidate_ND)))
     style_N = torch.from_numpy(truth.style_N)
-    neutral_P2 = torch.from_numpy(truth.ignored(query_Q))
-    return full_ranks(*sides, style_N[asked], style_N, itself_Q=asked, neutral_P2=neutral_P2)
+    ignored_P2 = torch.from_numpy(truth.ignored(query_Q))
+    return full_ranks(*sides, style_N[asked], style_N, itself_Q=asked, ignored_P2=ignored_P2)

@@ -73,14 +73,14 @@ def views_of(home: Paths, dataset: str, variant: str, device: str = "cpu") -> pa
     output = kept_views(home, dataset, variant)
 
     def make() -> dict[str, Any]:
-        from eiclip.evaluation.product_views import views_of_checkpoint  # with torch, where views are made
+        from eiclip.evaluation.embedding_tables import views_of_checkpoint  # with torch, where views are made
 
         views = views_of_checkpoint(checkpoint, shards, dataset, device)
         Lake.write_file(views, output)
         return {"products": len(views)}
 
     inputs = {
-        "code": code_version(["eiclip.evaluation.product_views:views_of_checkpoint"]),
+        "code": code_version(["eiclip.evaluation.embedding_tables:views_of_checkpoint"]),
         "sources": {"checkpoint": content_digest(checkpoint), "shards": content_digest(shards)},
     }
     make_once(output, inputs, make)

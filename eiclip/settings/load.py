@@ -1,4 +1,4 @@
-"""Settings: from the environment (`EICLIP_...`) and a TOML file, with defaults that run the embedded catalogue.
+"""Settings: from the environment (`EICLIP_...`) and a TOML file, with defaults that run the synthetic catalogue.
 
 Order of precedence: environment variables (nested ones as `EICLIP_TRAINING__EPOCHS=12`), then the TOML file named by
 `EICLIP_SETTINGS` (default `eiclip.toml`, where present), then the defaults here. A run configuration given to Dagster
@@ -22,7 +22,7 @@ class DownloadSettings(Section):
 
     concurrency: int = Field(16, ge=1, le=256)
     retries: int = Field(3, ge=0, le=10)
-    """Tries after the first, for what may pass: no answer, 429 and 5xx."""
+    """Tries after the first, on temporary errors: no answer, 429 and 5xx."""
     timeout: float = Field(20.0, gt=0)
     """Seconds a whole try may take."""
     max_bytes: int = Field(20 * 2**20, gt=0)
@@ -40,7 +40,7 @@ class ColumnSettings(Section):
     photo: str = "photo"
     """A path below `images`, an http(s) URL, or the photo's bytes."""
     split: str | None = None
-    """'train' or 'test'; without it products are drawn."""
+    """'train' or 'test'; without it test products are drawn."""
     category: str | None = None
     subcategory: str | None = None
     department: str | None = None
@@ -48,7 +48,7 @@ class ColumnSettings(Section):
     pose: str | None = None
     price: str | None = None
     style: str | None = None
-    """Which products are truly of one style: what same-style retrieval is measured by, and never trained on."""
+    """Which products are truly of one style: same-style retrieval is measured by it, and never trained on it."""
     entities: dict[str, str] = Field(default_factory=dict)
     """Entity group -> column."""
 
@@ -58,7 +58,7 @@ class DatasetSettings(Section):
 
     `folder` is for `fashiongen` (the two `.h5` files), `metadata`, `images` and `reviews` for `amazon`, `files`,
     `images` and `columns` for `table`. Each is a path or a URL that fsspec knows. With none of them the raw files are
-    the embedded catalogue's, written under the home first; `styles` is always one of those.
+    the synthetic catalogue's, written under the home first; `styles` is always one of those.
     """
 
     kind: Literal["fashiongen", "amazon", "table", "styles"]
@@ -73,7 +73,7 @@ class DatasetSettings(Section):
     """The table: a file, or a pattern such as `exports/*.parquet`."""
     columns: ColumnSettings = ColumnSettings()
     download: DownloadSettings | None = None
-    """Set (even empty): photos that are not in `images` are fetched from their URLs."""
+    """Set (even empty): photos that are not in `images` are downloaded from their URLs."""
     publish: Location | None = None
     """Where the shards are published as well (`s3://bucket/shards`), whole: content first, the manifest last."""
     subset: Literal["all", "paper"] = "all"
@@ -88,12 +88,12 @@ class DatasetSettings(Section):
     negatives_group: str = "subcategory"
     """What sample-100's negatives share with the query; where it is an entity group, the model goes without it."""
     test_share: float = Field(0.3, ge=0, lt=1)
-    """Share of products held out for test, where the raw files draw no line themselves."""
+    """Share of products held out for test, where the raw files define no split."""
     validation_share: float = Field(0.1, gt=0, lt=1)
     """Share of the remaining products held out for choosing settings."""
 
     training: dict[str, Any] = Field(default_factory=dict)
-    """What this catalogue's training does otherwise than the `training` section (a small one wants more epochs)."""
+    """Values of the `training` section that differ for this catalogue (a small one needs more epochs)."""
 
     @model_validator(mode="after")
     def _whole(self) -> "DatasetSettings":
@@ -104,9 +104,7 @@ class DatasetSettings(Section):
         if self.kind == "table" and not self.files:
             raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
         if not self.table_1 and self.same_style is None:
-            raise ValueError(
-                "table_1 is false and there is no `same_style` section: nothing would be made of the dataset"
-            )
+            raise ValueError("table_1 is false without a `same_style` section: nothing would be made of the dataset")
         unknown = set(self.training) - set(TrainingSettings.model_fields)
         if unknown:
             raise ValueError(f"training: unknown {', '.join(sorted(unknown))}")
@@ -114,7 +112,7 @@ class DatasetSettings(Section):
 
     @property
     def embedded(self) -> bool:
-        """Whether the raw files are the generated ones."""
+        """Whether the raw files are those of the synthetic catalogue."""
         return self.folder is None and self.metadata is None and self.files is None
 
 
@@ -122,17 +120,10 @@ FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcate
 AMAZON = DatasetSettings(kind="amazon", entity_groups=("brand",))
 STYLES = DatasetSettings(
     kind="styles",
-    columns=ColumnSettings(
-        product_id="sku",
-        title="name",
-        description=("description",),
-        photo="photo",
-        category="category",
-        subcategory="subcategory",
-        gender="gender",
-        price="price",
-        style="style",
-        entities={name: name for name in ("brand", "colour", "season", "composition")},
+    columns=ColumnSettings.model_validate(
+        {"product_id": "sku", "title": "name", "description": ("description",)}
+        | {name: name for name in ("category", "subcategory", "gender", "price", "style")}
+        | {"entities": {name: name for name in ("brand", "colour", "season", "composition")}}
     ),
     entity_groups=("brand", "subcategory", "colour", "composition"),
     table_1=False,
@@ -143,15 +134,14 @@ SMALL_RECIPE: dict[str, Any] = {
     "epochs": 3, "batch_size": 64, "tower_lr": 1e-3, "entity_lr": 3e-3, "gate_lr": 2e-2, "gate_freeze": 0.15,
     "warmup_steps": 30,
 }  # fmt: skip
-"""What the small `general` model is trained with instead: chosen on validation splits, see docs/decisions.md."""
+"""How the small `general` model is trained instead: chosen on validation splits, see docs/decisions.md."""
 
-
-EMBEDDED_SMALL_EPOCHS = 6
-"""Of the embedded datasets that are smaller than the first, unless the settings say how long."""
+SYNTHETIC_SMALL_EPOCHS = 6
+"""Epochs of the synthetic datasets that are smaller than the first, unless the settings name a number."""
 
 
 class EmbeddedSettings(Section):
-    """Size of the embedded catalogue (products, products, products, styles) and of the general corpus beside it."""
+    """Size of the synthetic catalogue (products, products, products, styles) and of the general corpus."""
 
     fashiongen_train: int = Field(3400, ge=20)
     fashiongen_test: int = Field(800, ge=10)
@@ -199,7 +189,7 @@ class Settings(BaseSettings):
     @classmethod
     def _resolve(cls, given: dict[str, Any]) -> dict[str, Any]:
         given = dict(given)
-        given["datasets"] = given.get("datasets") or _default_datasets(given) or _embedded_datasets(given)
+        given["datasets"] = given.get("datasets") or _default_datasets(given) or _synthetic_datasets(given)
         real = any(not DatasetSettings.model_validate(entry).embedded for entry in given["datasets"].values())
         given["pretrained"] = given.get("pretrained") or ("openai" if real else "general")
         if given["pretrained"] == "general":
@@ -211,20 +201,21 @@ class Settings(BaseSettings):
 def _default_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
     """The datasets named by the three environment variables."""
     datasets: dict[str, DatasetSettings] = {}
-    if given.get("fashiongen_dir"):
-        datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": str(given["fashiongen_dir"])})
-    if given.get("amazon_meta") or given.get("amazon_images"):
-        if not (given.get("amazon_meta") and given.get("amazon_images")):
-            raise ValueError("EICLIP_AMAZON_META and EICLIP_AMAZON_IMAGES go together: set both or neither")
-        places = {"metadata": str(given["amazon_meta"]), "images": str(given["amazon_images"])}
-        datasets["amazon"] = AMAZON.model_copy(update=places)
+    folder, metadata, images = (given.get(name) for name in ("fashiongen_dir", "amazon_meta", "amazon_images"))
+    if folder:
+        datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": str(folder)})
+    if bool(metadata) != bool(images):
+        raise ValueError("EICLIP_AMAZON_META and EICLIP_AMAZON_IMAGES go together: set both or neither")
+    if metadata:
+        datasets["amazon"] = AMAZON.model_copy(update={"metadata": str(metadata), "images": str(images)})
     return datasets
 
 
-def _embedded_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
+def _synthetic_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
+    """The synthetic catalogue's three datasets."""
     training = given.get("training") or {}
     chosen = training.get("epochs") if isinstance(training, dict) else training.epochs
-    longer = {"training": {} if chosen else {"epochs": EMBEDDED_SMALL_EPOCHS}}
+    longer = {"training": {} if chosen else {"epochs": SYNTHETIC_SMALL_EPOCHS}}
     smaller = {"amazon": AMAZON.model_copy(update=longer), "styles": STYLES.model_copy(update=longer)}
     return {"fashiongen": FASHIONGEN, **smaller}
 
@@ -234,7 +225,7 @@ OTHER_VARIABLES = {"EICLIP_DEVICE", "EICLIP_DAGSTER_STORAGE", "EICLIP_TRAINER_MA
 
 
 def _refuse_unknown_variables() -> None:
-    """A misspelt variable would otherwise be ignored, and the run would be another than was meant."""
+    """Refuse misspelt variables, which would otherwise be ignored."""
     known = {f"EICLIP_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
     for name in os.environ:
         if name.startswith("EICLIP_") and name.split("__")[0] not in known:

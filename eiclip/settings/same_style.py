@@ -1,4 +1,4 @@
-"""Settings of same-style retrieval: where the clicks lie, and which pairs of products they are taken to mean."""
+"""Settings of same-style retrieval: the click log, and which co-clicked products count as pairs."""
 
 import os
 from typing import Annotated, Literal
@@ -15,26 +15,26 @@ class LogColumns(Section):
     """Which columns of a click or basket log hold what: a session and an item, or a trigger and what was clicked."""
 
     session: str = "session"
-    """Visit, basket or customer: what is clicked in one session was meant together."""
+    """Visit, basket or customer: clicks in one session belong together."""
     item: str = "item"
     """The product clicked."""
     time: str | None = "time"
     """A timestamp, a date, or seconds since 1970; None (in TOML: ''): the log has none."""
     trigger: str | None = None
-    """The product shown when another was clicked: set, the log is one of (trigger, item), and needs no session."""
+    """The product shown when another was clicked; if set, the log is of (trigger, item) and needs no session."""
 
 
 class MiningSettings(Section):
-    """Which co-clicked products are taken for the same style. Each limit's loss is a row of `pair_funnel`."""
+    """Which co-clicked products count as the same style. What each limit removes is a row of `pair_funnel`."""
 
     category: Literal["category", "subcategory", "department", "none"] = "subcategory"
-    """What both products must share (the category constraint)."""
+    """Level that both products must share (the category constraint)."""
     clicked_support: int = Field(1, ge=1)
     """Sessions from which on two products are a pair of `click_pairs` at all: 2 keeps large logs small."""
     minimum_support: int = Field(2, ge=1)
     """Sessions in which the two were clicked."""
     minimum_lift: float = Field(5.0, ge=0)
-    """Times the sessions that would hold both by chance: below 1 popularity explains them."""
+    """Sessions with both, over those expected by chance: below 1 popularity explains them."""
     minimum_text_similarity: float = Field(0.15, ge=0, le=1)
     """Share of common words: the Jaccard index of the two descriptions."""
     minimum_image_similarity: float = Field(0.2, ge=-1, le=1)
@@ -42,11 +42,11 @@ class MiningSettings(Section):
     most_positives: int = Field(20, ge=1)
     """Positives a trigger keeps, those of the highest lift."""
     weight_cap: int = Field(5, ge=1)
-    """Support beyond this counts no more when positives are drawn."""
+    """Support beyond this adds nothing to the probability of being drawn."""
     most_session_items: int = Field(100, ge=2)
-    """A session with more distinct items is no visitor's (a crawler): left out, and counted."""
+    """A session with more distinct items is a crawler's: excluded, and counted."""
     session_gap: float | None = Field(None, gt=0)
-    """Seconds between two clicks of a session beyond which they are not of one mind; None: any time apart."""
+    """Most seconds between two clicks of a pair; None: any time apart."""
     latest_time: str | None = None
     """Rows later than this (ISO 8601, UTC) are rejected as clock skew; None: a day later than the file itself."""
 

@@ -44,7 +44,7 @@ class StyleLossSettings(Section):
     consistency_top: int = Field(10, ge=2)
     """Candidates whose order is compared."""
     self_pair_probability: float = Field(0.25, ge=0, le=1)
-    """Share of the draws in which a trigger that has positives is paired with itself (another photo of it)."""
+    """Probability of pairing a trigger that has positives with itself (another photo of it) instead."""
 
     @field_validator("view_pairs")
     @classmethod
@@ -71,12 +71,12 @@ class TrainingSettings(Section):
     gate_lr: float = Field(5e-3, ge=0)
     """Learning rate of the gates once they are released."""
     gate_freeze: float = Field(0.15, ge=0, le=1)
-    """Share of the steps in which the gates stay as they began: earlier, they close on entities without a meaning."""
+    """Share of the steps with frozen gates: released earlier, they close on untrained entities."""
     weight_decay: float = Field(1e-4, ge=0)
     warmup_steps: int = Field(1000, ge=0)
     """Linear warm-up; at most a tenth of all steps is used for it."""
     entities_first: bool = True
-    """Row 3: entities before the description in its text (after it, they fall off the end of the context)."""
+    """Row 3: entities before the description in its text (after it, they are cut off at the end of the context)."""
     equal_weight: float | None = Field(1.0, gt=0)
     """Row 4: the weight every entity group has; None: one over the number of groups."""
     unit_norm: bool = True
@@ -101,7 +101,7 @@ class TrainingSettings(Section):
 
 
 class HardwareSettings(Section):
-    """How the machine is used: memory, speed and safety, not what is learned."""
+    """How the machine is used: memory, speed and safety, without effect on what is learned."""
 
     processes: int | None = Field(None, ge=1)
     """Trainer processes that share each batch (data parallel); None: one a GPU, one where there is none."""

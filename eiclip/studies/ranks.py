@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from eiclip.evaluation.embed import embed_split
+from eiclip.evaluation.embed import embed_samples
 from eiclip.evaluation.ranking import full_ranks
 from eiclip.model.entity_clip import load_checkpoint
-from eiclip.shards import shard_paths
+from eiclip.shards import read_samples, shard_paths
 
 RANKS_SCHEMA = pa.schema(
     [("direction", pa.string()), ("query_id", pa.string()), ("product_id", pa.string()), ("rank", pa.int64())]
@@ -23,7 +23,7 @@ def rank_checkpoint(checkpoint: Path, shards: Path, device: str = "cpu") -> pa.T
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
-    split = embed_split(load_checkpoint(checkpoint, device), shard_paths(shards, "test"), device)
+    split = embed_samples(load_checkpoint(checkpoint, device), list(read_samples(shard_paths(shards, "test"))), device)
     image_owner_N, text_owner_P = split.owners()
     ranks = {
         "i2t": full_ranks(split.image_ND, split.text_PD, image_owner_N, text_owner_P),

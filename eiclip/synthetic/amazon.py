@@ -5,13 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import simplejpeg
-
 from eiclip.storage.files import whole_file, whole_folder
 from eiclip.synthetic.brands import AMAZON_ONLY_BRANDS, AMAZON_SHARED
 from eiclip.synthetic.draws import generator, require_count
-from eiclip.synthetic.products import House, Product, draw_products, spread, take_photo
+from eiclip.synthetic.photo import jpeg
+from eiclip.synthetic.products import House, Product, dirty_places, draw_products, take_photo
 from eiclip.synthetic.texts import amazon_description, amazon_title
 
 # Shared and own brands take turns, so that both are found among the frequent ones.
@@ -20,7 +18,6 @@ _BRANDS = tuple(
 ) + AMAZON_ONLY_BRANDS[len(AMAZON_SHARED) :]  # fmt: skip
 AMAZON_HOUSE = House("amazon", _BRANDS, 0.7)
 DIRT = ("no photo", "broken line", "markup in title", "duplicate", "no brand")
-_ADDRESS = "https://images.example/I/{}.jpg"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -33,17 +30,10 @@ def _asin(index: int) -> str:
     return "B0" + digits
 
 
-def _dirt(seed: int, count: int) -> dict[int, str]:
-    """Which rows have what wrong with them: about 1 %, each fault at least once."""
-    faults = max(len(DIRT), round(count * 0.011)) if count >= 4 * len(DIRT) else 0
-    places = spread(generator(seed, "dirt of amazon"), faults, count)
-    return {place: DIRT[k % len(DIRT)] for k, place in enumerate(places)}
-
-
 def _record(seed: int, product: Product) -> dict[str, Any]:
     rng = generator(seed, "text of amazon", product.index)
     asin = _asin(product.index)
-    urls = [_ADDRESS.format(asin)]
+    urls = [f"https://images.example/I/{asin}.jpg"]
     title = amazon_title(product, rng)
     return {
         "category": ["Clothing, Shoes & Jewelry", product.gender, "Clothing", product.look.kind.title()],
@@ -68,7 +58,7 @@ def _record(seed: int, product: Product) -> dict[str, Any]:
 
 
 def _lines(record: dict[str, Any], fault: str | None) -> list[str]:
-    """The row's lines as they stand in the file, with its fault if it has one."""
+    """Return the row's lines in the file, with its fault if it has one."""
     if fault == "markup in title":
         record = record | {"title": f'<span class="a-size-medium">{record["title"]}</span>&nbsp;'}
     elif fault == "no brand":
@@ -79,24 +69,20 @@ def _lines(record: dict[str, Any], fault: str | None) -> list[str]:
     return [line, line] if fault == "duplicate" else [line]
 
 
-def _write_photo(path: Path, seed: int, product: Product) -> None:
-    pixels = np.asarray(take_photo(seed, AMAZON_HOUSE, product, 0))
-    path.write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=90))
-
-
 def write_amazon(folder: Path, *, seed: int, products: int = 2200) -> None:
     """Write `meta_Fashion.json.gz` and `images/<asin>.jpg` into `folder`, each whole or not at all.
 
     The photos come into place before the list that names them. About 1 % of the rows is dirty on purpose.
     """
     require_count("products", products)
-    dirt = _dirt(seed, products)
+    dirt = dirty_places(generator(seed, "dirt of amazon"), DIRT, 0.011, products, least=4 * len(DIRT))
     lines: list[str] = []
     with whole_file(folder / "meta_Fashion.json.gz") as listing, whole_folder(folder / "images") as images:
         for product in draw_products(seed, AMAZON_HOUSE, products):
             fault = dirt.get(product.index)
             lines += _lines(_record(seed, product), fault)
             if fault != "no photo":
-                _write_photo(images / f"{_asin(product.index)}.jpg", seed, product)
+                photo = jpeg(take_photo(seed, AMAZON_HOUSE, product, 0))
+                (images / f"{_asin(product.index)}.jpg").write_bytes(photo)
         # mtime 0: equal contents are equal bytes.
         listing.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), 6, mtime=0))

@@ -1,11 +1,11 @@
-"""Captions of the general corpus: everyday language about scenes and about garments nobody's name is on."""
+"""Captions of the general corpus: everyday language about scenes and about garments without a brand."""
 
 import numpy as np
 
 from eiclip.synthetic.draws import chance, pick
 from eiclip.synthetic.products import Product
 from eiclip.synthetic.scenes import Scene
-from eiclip.synthetic.texts import CLOSURES, COLLARS, PANELS, POCKETS
+from eiclip.synthetic.texts import details
 
 LONG_SHARE = 0.4
 _LEAST_LONG, _MOST_LONG = 25, 45
@@ -39,30 +39,17 @@ def _lengthen(caption: str, rest: tuple[str, ...], rng: np.random.Generator) -> 
 
 
 def scene_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """What people say of a scene, in a few words or in a few sentences."""
+    """Describe a scene in a few words or in a few sentences."""
     caption = pick(rng, scene.captions)
     return _lengthen(caption, _SCENE_REST, rng) if chance(rng, LONG_SHARE) else caption
 
 
-def _details(product: Product, rng: np.random.Generator, share: float) -> list[str]:
-    look = product.look
-    tables = ((look.collar, COLLARS), (look.closure, CLOSURES), (look.pocket, POCKETS))
-    found = [pick(rng, table[value]) for value, table in tables if value and chance(rng, share)]
-    if look.panel in PANELS and chance(rng, share):
-        found.append(PANELS[look.panel].format(product.panel_colour))
-    return found
-
-
 def garment_caption(product: Product, rng: np.random.Generator) -> str:
-    """'a navy striped wool sweater'; the long form goes on about its details, or about nothing much."""
+    """Write 'a navy striped wool sweater'; the long form adds its details and general remarks."""
     look = product.look
-    there = [
-        (product.colour, 0.8),
-        (look.sleeve, 0.3),
-        ("" if look.pattern == "solid" else look.pattern, 0.6),
-        (look.fibre, 0.4),
-    ]
-    words = [word for word, share in there if word and chance(rng, share)]
+    pattern = "" if look.pattern == "solid" else look.pattern
+    shares = ((product.colour, 0.8), (look.sleeve, 0.3), (pattern, 0.6), (look.fibre, 0.4))
+    words = [word for word, share in shares if word and chance(rng, share)]
     text = " ".join([*words, look.kind])
     article = "" if look.kind in ("jeans", "trousers", "shorts", "boots", "sneakers") else "a "
     text = pick(rng, _OPENINGS) + article + text
@@ -72,4 +59,4 @@ def garment_caption(product: Product, rng: np.random.Generator) -> str:
         text += f" {pick(rng, _SEASONS)}"
     if not chance(rng, LONG_SHARE):
         return text
-    return _lengthen(". ".join([text, *(d.rstrip(".") for d in _details(product, rng, 0.6))]), _GARMENT_REST, rng)
+    return _lengthen(". ".join([text, *(d.rstrip(".") for d in details(product, rng, 0.6))]), _GARMENT_REST, rng)

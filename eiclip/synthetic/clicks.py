@@ -1,4 +1,4 @@
-"""Writes the click log of the embedded catalogue of styles, from a simple model of those who click.
+"""The click log of the synthetic catalogue of styles, from a simple model of visitors.
 
 A visit goes like this:
 
@@ -13,14 +13,13 @@ A visit goes like this:
    styles have, and a model that learns from all pairs learns outfits.
 5. With probability `_NOISE` the visitor clicks one or two popular things that have nothing to do with any wish.
 
-The clean log is in the order of time. On top of it comes a little of everything bad, all of it added (rows copied from
-clean ones, with a fault) but for the late rows, so that the clean log is whole: `DIRT_SHARES`, `BOTS`.
+The clean log is in the order of time. Rows with faults are added to it (copies of clean ones, `DIRT_SHARES`, and of
+`BOTS`); late rows are clean ones moved. So the clean log is whole.
 """
 
 import datetime
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,8 +73,7 @@ class Click(NamedTuple):
     position: int
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """What a visitor looks for; None: any style, any colour."""
 
     subcategory: str
@@ -96,32 +94,32 @@ class Shop:
         self.popularity_L = np.array(zipf_weights(len(listings), _POPULARITY))[order]
         self._cumulative = np.cumsum(self.popularity_L)
         self.members = {name: np.flatnonzero(self.subcategory_L == name) for name in np.unique(self.subcategory_L)}
-        self.partners = {style: self._partner(seed, style) for style in np.unique(self.style_L).tolist()}
+        # The listing of another category that goes with each style.
+        self.partners = {
+            style: self.other_category(generator(seed, "partner", style), int(np.argmax(self.style_L == style)))
+            for style in np.unique(self.style_L).tolist()
+        }
 
     def popular(self, rng: np.random.Generator) -> int:
-        """A listing, in proportion to its popularity."""
+        """Draw a listing, in proportion to its popularity."""
         place = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
         return min(place, len(self.skus) - 1)
 
-    def _partner(self, seed: int, style: int) -> int | None:
-        """The listing that goes with a style, of another category."""
-        return self.other_category(generator(seed, "partner", style), int(np.argmax(self.style_L == style)))
-
     def other_category(self, rng: np.random.Generator, listing: int) -> int | None:
-        """A popular listing of another category than that listing's; None where ten draws find none."""
+        """Draw a popular listing of another category than that listing's; None where ten draws find none."""
         category = self.listings[listing].product.category
         drawn = (self.popular(rng) for _ in range(10))
         return next((other for other in drawn if self.listings[other].product.category != category), None)
 
     def wish_for(self, rng: np.random.Generator, listing: int, kind: str | None = None) -> Wish:
-        """A wish that the listing would answer, of a kind drawn by default."""
+        """Draw a wish that the listing would answer, by default of a drawn kind."""
         kind = kind or pick_weighted(rng, tuple(_WISHES), tuple(_WISHES.values()))
         style = None if kind == "subcategory" else int(self.style_L[listing])
         colour = str(self.colour_L[listing]) if kind == "style and colour" else None
         return Wish(str(self.subcategory_L[listing]), style, colour)
 
     def results(self, rng: np.random.Generator, wish: Wish) -> np.ndarray:
-        """The listings that a search shows, in their order."""
+        """Rank the listings that a search shows."""
         found = self.members[wish.subcategory]
         score = 0.5 * np.log(self.popularity_L[found]) + rng.gumbel(0.0, 0.9, len(found))
         if wish.style is not None:
@@ -134,7 +132,7 @@ class Shop:
         return shown
 
     def appeal(self, wish: Wish, listing: int) -> float:
-        """The probability that the listing, once looked at, is clicked."""
+        """Return the probability that the listing, once looked at, is clicked."""
         coloured = wish.colour is None or self.colour_L[listing] == wish.colour
         if self.subcategory_L[listing] != wish.subcategory:
             return _CLICKED["stray"]
@@ -145,7 +143,7 @@ class Shop:
         return _CLICKED["colour" if coloured and wish.colour else "subcategory"]
 
     def search(self, rng: np.random.Generator, wish: Wish) -> list[tuple[int, int]]:
-        """The (listing, position) pairs that the visitor clicks."""
+        """Draw the (listing, position) pairs that the visitor clicks."""
         looked_at = rng.random(_SHOWN) < np.arange(1, _SHOWN + 1) ** -_POSITION_BIAS
         shown = self.results(rng, wish).tolist()
         seen = ((listing, place) for place, listing in enumerate(shown) if looked_at[place])
@@ -153,7 +151,7 @@ class Shop:
 
 
 def _visit(shop: Shop, rng: np.random.Generator) -> list[tuple[int, int, float]]:
-    """One visit: (listing, position, seconds since the click before)."""
+    """Draw one visit: (listing, position, seconds since the previous click)."""
     wanted = shop.popular(rng)
     clicked = [(*click, float(rng.exponential(25.0)) + 2.0) for click in shop.search(rng, shop.wish_for(rng, wanted))]
     if chance(rng, _OUTFIT):
@@ -173,7 +171,7 @@ def _micros(moment: datetime.datetime) -> int:
 
 
 def clean_clicks(seed: int, listings: Sequence[StyleListing], sessions: int) -> list[Click]:
-    """What visitors clicked, in the order of time, without any dirt."""
+    """Draw the clicks of visitors, in the order of time, without faults."""
     shop = Shop(seed, listings)
     clicks: list[Click] = []
     for session in range(sessions):
@@ -188,7 +186,7 @@ def clean_clicks(seed: int, listings: Sequence[StyleListing], sessions: int) -> 
 
 
 def dirt_counts(rows: int) -> dict[str, int]:
-    """How many rows have which fault in a log of `rows` clean rows."""
+    """Count the rows of each fault in a log of `rows` clean rows."""
     return {fault: max(1, round(rows * share)) for fault, share in DIRT_SHARES.items()} if rows >= 50 else {}
 
 
@@ -204,7 +202,7 @@ def _soiled(click: Click, fault: str, rng: np.random.Generator) -> Click:
 
 
 def _bot(seed: int, number: int, items: Sequence[str], session: int) -> list[Click]:
-    """One session of a crawler: a listing every half second."""
+    """Draw one session of a crawler: a listing every half second."""
     rng = generator(seed, "bot", number)
     start = _micros(FIRST_DAY) + int(rng.integers(DAYS * 86_400 * 10**6))
     places = spread(rng, BOT_ITEMS, len(items))
@@ -212,7 +210,7 @@ def _bot(seed: int, number: int, items: Sequence[str], session: int) -> list[Cli
 
 
 def draw_clicks(seed: int, listings: Sequence[StyleListing], sessions: int) -> list[Click]:
-    """The whole log as it is written, dirt and all, in the order in which it arrived."""
+    """Draw the whole log as it is written, with faults, in the order of arrival."""
     clean = clean_clicks(seed, listings, sessions)
     rng = generator(seed, "dirt of clicks")
     places = iter(rng.permutation(len(clean)).tolist())

@@ -18,31 +18,31 @@ T = TypeVar("T")
 
 
 def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
-    """The generator of one purpose and index; equal arguments give equal draws."""
+    """Make the generator of one purpose and index; equal arguments give equal draws."""
     if seed < 0:
         raise SettingsError(f"seed {seed} is negative: choose 0 or more")
     return np.random.default_rng([seed, zlib.crc32(purpose.encode()), *indices])
 
 
 def chance(rng: np.random.Generator, probability: float) -> bool:
-    """True with the given probability."""
+    """Draw True with the given probability."""
     return bool(rng.random() < probability)
 
 
 def pick(rng: np.random.Generator, items: Sequence[T]) -> T:
-    """One of the items, each as likely as the other."""
+    """Draw one of the items, all equally likely."""
     return items[int(rng.integers(len(items)))]
 
 
 def pick_weighted(rng: np.random.Generator, items: Sequence[T], weights: Sequence[float]) -> T:
-    """One of the items, in proportion to its weight."""
+    """Draw one of the items, in proportion to its weight."""
     cumulative = list(itertools.accumulate(weights))
     place = bisect.bisect_right(cumulative, rng.random() * cumulative[-1])
     return items[min(place, len(items) - 1)]
 
 
 def zipf_weights(count: int, exponent: float) -> list[float]:
-    """Weights 1 / rank^exponent: the long tail of brand and composition counts."""
+    """Return weights 1 / rank^exponent: the long tail of brand and composition counts."""
     return [1.0 / rank**exponent for rank in range(1, count + 1)]
 
 

@@ -1,4 +1,4 @@
-"""What cloth looks like: patterns drawn in two colours, and textures of fibres as tiles of light and shade.
+"""Cloth: patterns drawn in two colours, and textures of fibres as tiles of light and shade.
 
 Textures are coarse (8 pixels and more of 256), since the models see the photo at a quarter of its size.
 """
@@ -78,13 +78,8 @@ PATTERNS: dict[str, Callable[[Sketch, Colour, float], None] | None] = {
 }
 
 
-def _waves() -> tuple[np.ndarray, np.ndarray]:
-    rows, columns = np.mgrid[0:_TILE, 0:_TILE].astype(np.float64)
-    return rows, columns
-
-
 def _blotches(cell: int, stream: int) -> np.ndarray:
-    """Smooth noise whose grains are `cell` pixels wide, about -1 to 1."""
+    """Make smooth noise whose grains are `cell` pixels wide, about -1 to 1."""
     count = _TILE // cell + 2
     coarse = generator(0, "blotches", stream).uniform(0, 255, (count, count)).astype(np.uint8)
     image = Image.fromarray(coarse).resize((count * cell, count * cell), Image.Resampling.BICUBIC)
@@ -92,8 +87,8 @@ def _blotches(cell: int, stream: int) -> np.ndarray:
 
 
 def _texture(fibre: str) -> np.ndarray:
-    """The light and shade of one fibre, about -30 to 30."""
-    rows, columns = _waves()
+    """Compute the light and shade of one fibre, about -30 to 30."""
+    rows, columns = np.mgrid[0:_TILE, 0:_TILE].astype(np.float64)
     turn = 2 * math.pi
     textures: dict[str, Callable[[], np.ndarray]] = {
         "polyester": lambda: 10 * np.sin(turn * columns / 64),
@@ -127,7 +122,7 @@ def _texture_tile(fibre: str) -> Image.Image:
 
 
 def weave(image: Image.Image, fibre: str, rng: np.random.Generator) -> Image.Image:
-    """The cloth with the fibre's texture laid over it at a random place."""
+    """Lay the fibre's texture over the cloth, at a random place."""
     if fibre == "cotton":  # smooth: what is left out here is a tenth of the time
         return image
     left, top = (int(v) for v in rng.integers(0, _TILE - PHOTO_SIZE, 2))
@@ -145,6 +140,6 @@ def _light_tile(direction: int) -> Image.Image:
 
 
 def lit(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """The photo under light from one side, a little brighter or darker as a whole."""
+    """Light the photo from one side, and make it a little brighter or darker as a whole."""
     exposure = int(rng.integers(-3, 4)) * 4
     return ImageChops.add(image, _light_tile(int(rng.integers(8))), 1, exposure - 128)

@@ -1,9 +1,7 @@
-"""Writes the embedded catalogue as the two HDF5 files of Fashion-Gen, a row a photo, a product's rows together."""
+"""The synthetic catalogue as the two HDF5 files of Fashion-Gen, a row a photo, a product's rows together."""
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -22,15 +20,14 @@ _FIRST_ID = {"train": 10_001, "validation": 80_001}
 _EMPTY_SHARE, _MARKUP_SHARE = 0.004, 0.01
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     product: Product
     pose: int
     description: str
 
 
 def _rare_brands(seed: int, house: House, count: int) -> dict[int, str]:
-    """Which products get a rare brand: all but one of them in training, half of them and that one in test."""
+    """Choose the products with a rare brand: all but one brand in training, half of them and that one in test."""
     names = RARE_BRANDS[:-1] if house.purpose == "train" else RARE_BRANDS[::2] + RARE_BRANDS[-1:]
     places = spread(generator(seed, f"rare brands of {house.purpose}"), len(names), count)
     return dict(zip(places, names, strict=False)) if count >= 50 else {}
@@ -98,16 +95,6 @@ def _write_file(path: Path, seed: int, house: House, count: int) -> None:
         _write_columns(h5, rows, house)
 
 
-@contextlib.contextmanager
-def _both_files(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Temporary paths of both files: an interrupted run leaves neither."""
-    with (
-        whole_file(folder / "fashiongen_256_256_train.h5") as train,
-        whole_file(folder / "fashiongen_256_256_validation.h5") as validation,
-    ):
-        yield train, validation
-
-
 def write_fashiongen(folder: Path, *, seed: int, train_products: int = 3400, test_products: int = 800) -> None:
     """Write `fashiongen_256_256_train.h5` and `..._validation.h5` into `folder`, whole or not at all.
 
@@ -115,6 +102,9 @@ def write_fashiongen(folder: Path, *, seed: int, train_products: int = 3400, tes
     """
     require_count("train_products", train_products)
     require_count("test_products", test_products)
-    with _both_files(folder) as (train, validation):
+    with (
+        whole_file(folder / "fashiongen_256_256_train.h5") as train,
+        whole_file(folder / "fashiongen_256_256_validation.h5") as validation,
+    ):  # an interrupted run leaves neither
         _write_file(train, seed, House("train"), train_products)
         _write_file(validation, seed, House("validation"), test_products)

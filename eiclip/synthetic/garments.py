@@ -39,12 +39,8 @@ class Kind:
     options: dict[str, tuple[str, ...]]
 
 
-def _mirror(polygon: Polygon) -> Polygon:
-    return tuple((-x, y) for x, y in polygon)
-
-
 def _both(polygon: Polygon) -> tuple[Polygon, Polygon]:
-    return polygon, _mirror(polygon)
+    return polygon, tuple((-x, y) for x, y in polygon)
 
 
 def _box(left: float, top: float, right: float, bottom: float) -> Polygon:
@@ -68,9 +64,10 @@ def _sleeve(length: str, shoulder: float, top: float, chest: float, bottom: floa
     return sleeve, cuff
 
 
-def _upper(sleeve: str, top: float, bottom: float, chest: float, waist: float, hem: float, hood: bool) -> Outline:
-    shoulder = chest - 0.02
-    middle = (top + bottom) / 2
+def _upper(
+    sleeve: str, top: float, bottom: float, chest: float, waist: float, hem: float, hood: bool = False
+) -> Outline:
+    shoulder, middle = chest - 0.02, (top + bottom) / 2
     body = _symmetric(((0.15, top), (shoulder, top + 0.1), (chest, top + 0.4), (waist, middle + 0.1), (hem, bottom)))
     arm = _sleeve(sleeve, shoulder, top, chest, bottom)
     sleeves = _both(arm[0]) if arm else ()
@@ -144,7 +141,7 @@ def _skirt(_: str) -> Outline:
 
 
 def _dress(sleeve: str) -> Outline:
-    upper = _upper(sleeve, -0.85, 0.85, 0.33, 0.26, 0.34, hood=False)
+    upper = _upper(sleeve, -0.85, 0.85, 0.33, 0.26, 0.34)
     skirt = _symmetric(((0.25, -0.1), (0.4, 0.3), (0.56, 0.85)))
     panels: dict[str, tuple[Polygon, ...]] = {
         name: upper.panels[name] for name in ("yoke", "side", "sleeves") if name in upper.panels
@@ -201,18 +198,14 @@ def _cap(_: str) -> Outline:
     )  # fmt: skip
 
 
-def _upper_of(top: float, bottom: float, chest: float, waist: float, hem: float, hood: bool = False) -> Callable:
-    return functools.partial(_upper, top=top, bottom=bottom, chest=chest, waist=waist, hem=hem, hood=hood)
-
-
 _OUTLINES: dict[str, Callable[[str], Outline]] = {
-    "top": _upper_of(-0.6, 0.4, 0.36, 0.3, 0.36),
-    "t-shirt": _upper_of(-0.62, 0.56, 0.42, 0.4, 0.42),
-    "shirt": _upper_of(-0.66, 0.7, 0.42, 0.38, 0.44),
-    "sweater": _upper_of(-0.6, 0.56, 0.46, 0.46, 0.4),
-    "hoodie": _upper_of(-0.48, 0.66, 0.46, 0.46, 0.42, hood=True),
-    "jacket": _upper_of(-0.66, 0.5, 0.5, 0.48, 0.5),
-    "coat": _upper_of(-0.86, 0.88, 0.42, 0.4, 0.52),
+    "top": lambda sleeve: _upper(sleeve, -0.6, 0.4, 0.36, 0.3, 0.36),
+    "t-shirt": lambda sleeve: _upper(sleeve, -0.62, 0.56, 0.42, 0.4, 0.42),
+    "shirt": lambda sleeve: _upper(sleeve, -0.66, 0.7, 0.42, 0.38, 0.44),
+    "sweater": lambda sleeve: _upper(sleeve, -0.6, 0.56, 0.46, 0.46, 0.4),
+    "hoodie": lambda sleeve: _upper(sleeve, -0.48, 0.66, 0.46, 0.46, 0.42, hood=True),
+    "jacket": lambda sleeve: _upper(sleeve, -0.66, 0.5, 0.5, 0.48, 0.5),
+    "coat": lambda sleeve: _upper(sleeve, -0.86, 0.88, 0.42, 0.4, 0.52),
     "dress": _dress,
     "skirt": _skirt,
     "trousers": lambda _: _lower(0.9, 0.28, 0.02),

@@ -1,4 +1,4 @@
-"""Listings of one style by several sellers: the world behind the embedded catalogue of styles.
+"""Listings of one style by several sellers: the content of the synthetic catalogue of styles.
 
 A style is a design: kind, pattern, details, fibre and brand. Sellers list it, about half of them in a colourway of
 their own, each with a photo and words of their own. Photos and words hide different things, so that both together say
@@ -6,6 +6,7 @@ more than either: a photo from behind shows no collar, closure, pocket or brand 
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -22,15 +23,13 @@ RECOLOURED = 0.5
 """Share of listings in a colourway of their own; the others are in the style's."""
 TWO_PHOTOS = 0.05
 _BRAND_UNTAGGED = 0.15  # beyond what any seller forgets: marketplaces have more rows without a brand than shops
-_SELLERS = 40
 _PLACES = ("North", "Harbour", "Market", "Bridge", "Station", "Garden", "Mill", "Chapel")
 _TRADES = ("Lane", "Outfitters", "Wardrobe", "Traders", "Closet")
 _FIRST_SKU, _SKUS = 10_000_000, 90_000_000
 
 
-@dataclass(frozen=True)
-class Seller:
-    """Who lists products: how much of a design the seller names, and how often the photo is from behind."""
+class Seller(NamedTuple):
+    """A seller: how much of a design the texts name, and how often the photo is from behind."""
 
     name: str
     named: float
@@ -58,26 +57,11 @@ class StyleListing:
         return f"st{self.style:05d}"
 
 
-def _sellers(seed: int) -> tuple[Seller, ...]:
-    names = [f"{place} {trade}" for place in _PLACES for trade in _TRADES][:_SELLERS]
-    rng = generator(seed, "sellers")
-    return tuple(Seller(name, float(rng.uniform(0.25, 0.65)), float(rng.uniform(0.1, 0.45))) for name in names)
-
-
-def draw_design(seed: int, style: int) -> Product:
-    """The style's design in its first colourway, with every tag."""
-    rng = generator(seed, "design", style)
-    brands = STYLE_HOUSE.brands
-    brand = pick_weighted(rng, brands, zipf_weights(len(brands), STYLE_HOUSE.exponent))
-    return draw_product(seed, STYLE_HOUSE, style, brand)
-
-
 def _draw_listing(seed: int, design: Product, index: int, seller: Seller, sku: str) -> StyleListing:
     rng = generator(seed, "listing", index)
-    style = design.index
-    own = recolour(design, rng) if chance(rng, RECOLOURED) else design
+    product = recolour(design, rng) if chance(rng, RECOLOURED) else design
     product = replace(
-        dye(own, rng),
+        dye(product, rng),
         index=index,
         season=pick(rng, SEASONS),
         composition=draw_composition(design.look.fibre, rng),
@@ -88,19 +72,23 @@ def _draw_listing(seed: int, design: Product, index: int, seller: Seller, sku: s
         tagged = replace(tagged, brand="")
     first = chance(rng, seller.behind)
     return StyleListing(
-        sku, style, seller, product, tagged, (first, not first) if chance(rng, TWO_PHOTOS) else (first,)
+        sku, design.index, seller, product, tagged, (first, not first) if chance(rng, TWO_PHOTOS) else (first,)
     )
 
 
 def draw_listings(seed: int, styles: int) -> list[StyleListing]:
-    """Every listing of `styles` styles, in the order of the table: shuffled, as are the skus."""
-    sellers = _sellers(seed)
+    """Draw every listing of `styles` styles, in the order of the table: shuffled, as are the skus."""
+    rng = generator(seed, "sellers")
+    names = [f"{place} {trade}" for place in _PLACES for trade in _TRADES]
+    sellers = [Seller(name, float(rng.uniform(0.25, 0.65)), float(rng.uniform(0.1, 0.45))) for name in names]
     rng = generator(seed, "listings")
     sizes = rng.choice(tuple(LISTINGS_OF_A_STYLE), size=styles, p=tuple(LISTINGS_OF_A_STYLE.values()))
     skus = rng.choice(_SKUS, size=int(sizes.sum()), replace=False) + _FIRST_SKU
+    brands, weights = STYLE_HOUSE.brands, zipf_weights(len(STYLE_HOUSE.brands), STYLE_HOUSE.exponent)
     listings: list[StyleListing] = []
     for style, size in enumerate(sizes):
-        design = draw_design(seed, style)
+        brand = pick_weighted(generator(seed, "design", style), brands, weights)
+        design = draw_product(seed, STYLE_HOUSE, style, brand)  # with every tag
         for seller in rng.permutation(len(sellers))[:size]:
             index = len(listings)
             listings.append(_draw_listing(seed, design, index, sellers[int(seller)], f"SK{skus[index]}"))
@@ -108,15 +96,14 @@ def draw_listings(seed: int, styles: int) -> list[StyleListing]:
 
 
 def listing_photo(seed: int, listing: StyleListing, photo: int) -> Image.Image:
-    """The listing's photo of one number: a pose, light and wall of its own."""
+    """Draw one of the listing's photos, with a pose, light and wall of its own."""
     product = listing.product
     if listing.behind[photo]:
-        unseen = replace(product.look, collar="", closure="", pocket="", signature=None)
-        product = replace(product, look=unseen)
+        product = replace(product, look=replace(product.look, collar="", closure="", pocket="", signature=None))
     return take_photo(seed, STYLE_HOUSE, product, photo)
 
 
 def listing_texts(seed: int, listing: StyleListing) -> tuple[str, str]:
-    """The listing's name and description in the seller's words."""
+    """Write the listing's name and description in the seller's words."""
     rng = generator(seed, "words of a listing", listing.product.index)
     return amazon_title(listing.product, rng), describe(listing.product, rng, listing.seller.named)

@@ -1,14 +1,17 @@
-"""From a look to a photo: cloth, cut to the garment's outline, details on top, background and light around it.
+"""Photos of garments, drawn from their looks.
 
-The order is that of paint: background, shadow, cloth through the outline's mask, details, brand signature, light.
+Layers from back to front: background, shadow, cloth through the outline's mask, details, brand signature, light.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+import simplejpeg
 from PIL import Image
 
+from eiclip.synthetic.brands import Signature
 from eiclip.synthetic.fabrics import PATTERNS, PHOTO_SIZE, lit, weave
 from eiclip.synthetic.garments import Outline, outline
-from eiclip.synthetic.looks import Look
 from eiclip.synthetic.marks import draw_mark, draw_trims
 from eiclip.synthetic.palette import Colour, contrasting, darker, mix
 from eiclip.synthetic.sketch import Frame, Sketch, random_frame
@@ -17,6 +20,25 @@ _STEEL: Colour = (196, 198, 204)
 _WALLS: tuple[Colour, ...] = (
     (246, 246, 246), (236, 236, 238), (228, 232, 236), (240, 234, 226), (224, 224, 222), (214, 220, 222),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """The visible attributes of one garment; "" is a detail it does not have, None a garment without a brand."""
+
+    kind: str
+    colour: Colour
+    pattern: str
+    pattern_colour: Colour
+    pattern_step: float
+    fibre: str
+    panel_colour: Colour
+    sleeve: str = ""
+    collar: str = ""
+    closure: str = ""
+    pocket: str = ""
+    panel: str = ""
+    signature: Signature | None = None
 
 
 def _background(rng: np.random.Generator) -> Image.Image:
@@ -117,7 +139,7 @@ def _draw_details(sketch: Sketch, look: Look, shape: Outline) -> None:
 
 
 def draw_photo(look: Look, rng: np.random.Generator, *, close_up: bool = False) -> Image.Image:
-    """One photo (256 px, RGB) of a garment; viewpoint, background and light are drawn anew from `rng`."""
+    """Draw one photo (256 px, RGB) of a garment, with viewpoint, background and light from `rng`."""
     shape = outline(look.kind, look.sleeve)
     frame = random_frame(rng, PHOTO_SIZE, zoom=float(rng.uniform(1.1, 1.3)) if close_up else 1.0)
     image = _background(rng)
@@ -126,3 +148,8 @@ def draw_photo(look: Look, rng: np.random.Generator, *, close_up: bool = False) 
     image.paste(_cloth(look, shape, frame, rng), (0, 0), mask)
     _draw_details(Sketch(image, frame), look, shape)
     return lit(image, rng)
+
+
+def jpeg(image: Image.Image, quality: int = 90) -> bytes:
+    """Encode a picture (RGB) as JPEG."""
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(np.asarray(image)), quality=quality, colorsubsampling="444")

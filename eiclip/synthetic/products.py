@@ -1,7 +1,7 @@
-"""The catalogue's products: what each looks like, who made it and how it is tagged.
+"""Products of the catalogue: their looks, brands and tags.
 
-The photo is made from the look alone; the season is drawn beside it and touches nothing, so that a model that gives it
-weight can be caught. A tag may be missing without the look knowing: the brand's signature stays on the garment.
+The photo depends on the look alone; the season is independent of everything else, so that a model that gives it weight
+is detected. A missing tag does not change the look: the brand's signature stays on the garment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,8 @@ from eiclip.synthetic.draws import chance, generator, pick, pick_weighted, zipf_
 from eiclip.synthetic.fabrics import PATTERNS
 from eiclip.synthetic.garments import Kind
 from eiclip.synthetic.kinds import KINDS
-from eiclip.synthetic.looks import Look
 from eiclip.synthetic.palette import GARMENT_COLOURS, jitter
-from eiclip.synthetic.photo import draw_photo
+from eiclip.synthetic.photo import Look, draw_photo
 
 SEASONS = tuple(f"{half}{year}" for year in range(2012, 2017) for half in ("SS", "FW"))
 _COLOUR_WEIGHTS = {"black": 3.0, "white": 1.8, "grey": 1.6, "navy": 1.5, "blue": 1.4}
@@ -50,7 +49,7 @@ class Product:
 
 @dataclass(frozen=True)
 class House:
-    """Who makes the products of one dataset, and how unequal the shares are."""
+    """The brands of one dataset, and the Zipf exponent of their shares."""
 
     purpose: str
     brands: tuple[str, ...] = FASHION_BRANDS
@@ -66,11 +65,6 @@ def _other(rng: np.random.Generator, taken: str) -> str:
     return pick(rng, [name for name in GARMENT_COLOURS if name != taken])
 
 
-def _draw_kind(rng: np.random.Generator) -> Kind:
-    kinds = tuple(KINDS.values())
-    return pick_weighted(rng, kinds, [kind.weight for kind in kinds])
-
-
 def _draw_options(kind: Kind, rng: np.random.Generator) -> dict[str, str]:
     options = {slot: pick(rng, values) for slot, values in kind.options.items()}
     if chance(rng, _PLAIN_SHARE):
@@ -80,24 +74,19 @@ def _draw_options(kind: Kind, rng: np.random.Generator) -> dict[str, str]:
     return options
 
 
-def _subcategory(kind: Kind, fibre: str) -> str:
-    """Shearling coats have a subcategory of their own, called like their composition."""
-    return "SHEARLING" if kind.noun == "coat" and fibre == "shearling" else kind.subcategory
-
-
 def drop_tags(product: Product, rng: np.random.Generator) -> Product:
-    """The product with the tags that its seller forgot."""
+    """Drop the tags that the seller forgot."""
     none_at_all = chance(rng, _ALL_MISSING)
     dropped = {tag: "" for tag, share in _MISSING.items() if chance(rng, share) or none_at_all}
     return replace(product, **dropped)  # type: ignore[arg-type]
 
 
 def draw_product(seed: int, house: House, index: int, brand: str | None = None) -> Product:
-    """The product of one index; `brand` sets the brand and leaves every other draw as it is."""
+    """Draw the product of one index; `brand` sets the brand and leaves every other draw as it is."""
     rng = generator(seed, f"product of {house.purpose}", index)
     drawn = pick_weighted(rng, house.brands, zipf_weights(len(house.brands), house.exponent))
     maker = brand or drawn
-    kind = _draw_kind(rng)
+    kind = pick_weighted(rng, tuple(KINDS.values()), [kind.weight for kind in KINDS.values()])
     colour = pick_weighted(rng, tuple(GARMENT_COLOURS), _colour_weights(maker))
     pattern = pick_weighted(rng, tuple(PATTERNS), [_PATTERN_WEIGHTS.get(name, 1.0) for name in PATTERNS])
     pattern_colour, panel_colour = _other(rng, colour), _other(rng, colour)
@@ -113,6 +102,8 @@ def draw_product(seed: int, house: House, index: int, brand: str | None = None) 
         signature=signature(maker),
         **_draw_options(kind, rng),
     )
+    # Shearling coats have a subcategory of their own, with the name of their composition.
+    subcategory = "SHEARLING" if kind.noun == "coat" and fibre == "shearling" else kind.subcategory
     product = Product(
         index=index,
         look=look,
@@ -120,7 +111,7 @@ def draw_product(seed: int, house: House, index: int, brand: str | None = None) 
         pattern_colour=pattern_colour,
         panel_colour=panel_colour,
         brand=maker,
-        subcategory=_subcategory(kind, fibre),
+        subcategory=subcategory,
         category=kind.category,
         season=pick(generator(seed, f"season of {house.purpose}", index), SEASONS),
         composition=draw_composition(fibre, rng),
@@ -131,7 +122,7 @@ def draw_product(seed: int, house: House, index: int, brand: str | None = None) 
 
 
 def recolour(product: Product, rng: np.random.Generator) -> Product:
-    """The same design in another colourway: every colour drawn anew, nothing else touched."""
+    """Draw another colourway of the same design: other colours, nothing else."""
     weights = [0.0 if name == product.colour else 1.0 for name in GARMENT_COLOURS]
     liked = _colour_weights(product.brand)
     colour = pick_weighted(rng, tuple(GARMENT_COLOURS), [w * own for w, own in zip(weights, liked, strict=True)])
@@ -139,24 +130,32 @@ def recolour(product: Product, rng: np.random.Generator) -> Product:
 
 
 def dye(product: Product, rng: np.random.Generator) -> Product:
-    """The product's look in the colours that it names, as one dye lot has them."""
+    """Dye the product's look in the colours that it names, as one dye lot."""
     named = ("colour", "pattern_colour", "panel_colour")
     tones = {field: jitter(GARMENT_COLOURS[getattr(product, field)], rng) for field in named}
     return replace(product, look=replace(product.look, **tones))  # type: ignore[arg-type]
 
 
 def draw_products(seed: int, house: House, count: int, brands: Mapping[int, str] | None = None) -> list[Product]:
-    """The first `count` products, those in `brands` with the brand given there."""
+    """Draw the first `count` products, those in `brands` with the brand given there."""
     given = brands or {}
     return [draw_product(seed, house, index, given.get(index)) for index in range(count)]
 
 
 def take_photo(seed: int, house: House, product: Product, pose: int) -> Image.Image:
-    """The product's photo number `pose` (from 0); the third is a close-up."""
+    """Draw the product's photo number `pose` (from 0); the third is a close-up."""
     rng = generator(seed, f"photo of {house.purpose}", product.index, pose)
     return draw_photo(product.look, rng, close_up=pose == 2)
 
 
 def spread(rng: np.random.Generator, count: int, among: int) -> Sequence[int]:
-    """`count` different places among the first `among`, fewer where there are not so many."""
+    """Draw `count` different places among the first `among`, fewer where there are not so many."""
     return [int(place) for place in rng.permutation(among)[:count]]
+
+
+def dirty_places(
+    rng: np.random.Generator, faults: Sequence[str], share: float, rows: int, least: int
+) -> dict[int, str]:
+    """Draw which rows have which fault: a share of them, each fault at least once; none of fewer than `least` rows."""
+    count = max(len(faults), round(rows * share)) if rows >= least else 0
+    return {place: faults[k % len(faults)] for k, place in enumerate(spread(rng, count, rows))}

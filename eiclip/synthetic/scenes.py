@@ -4,7 +4,7 @@ A scene is data: a ground, then shapes from back to front. They are plain on pur
 goose by its outline and colours, and there are thousands of pictures to draw.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -22,8 +22,7 @@ _WHITE, _BLACK, _BROWN, _GREY, _GOLD, _RED = (
 _LEAF, _STONE, _WALL, _SKIN, _PINK = (40, 120, 56), (150, 146, 138), (214, 206, 190), (236, 190, 160), (236, 160, 170)
 
 
-@dataclass(frozen=True)
-class Ellipse:
+class Ellipse(NamedTuple):
     """A filled ellipse by centre and radii."""
 
     colour: Colour
@@ -33,30 +32,20 @@ class Ellipse:
     ry: float
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A filled polygon by its corners x0, y0, x1, y1, ..."""
+class Shape(NamedTuple):
+    """A filled polygon by its corners x0, y0, x1, y1, ..., or a line through them where a width is given."""
 
     colour: Colour
     corners: tuple[float, ...]
+    width: float | None = None
 
 
-@dataclass(frozen=True)
-class Stroke:
-    """A line through the corners x0, y0, x1, y1, ..."""
-
-    colour: Colour
-    corners: tuple[float, ...]
-    width: float = 0.08
-
-
-@dataclass(frozen=True)
-class Scene:
+class Scene(NamedTuple):
     """A picture: sky over ground, things before them, and the captions people would write."""
 
     sky: Colour
     ground: Colour
-    things: tuple[Ellipse | Shape | Stroke, ...]
+    things: tuple[Ellipse | Shape, ...]
     captions: tuple[str, ...]
 
 
@@ -64,16 +53,16 @@ def _box(colour: Colour, left: float, top: float, right: float, bottom: float) -
     return Shape(colour, (left, top, right, top, right, bottom, left, bottom))
 
 
-def _goose(body: Colour, neck: Colour) -> tuple[Ellipse | Shape | Stroke, ...]:
+def _goose(body: Colour, neck: Colour) -> tuple[Ellipse | Shape, ...]:
     return (
         Ellipse(body, 0.1, 0.2, 0.5, 0.28), Shape(body, (0.4, 0.1, 0.8, -0.05, 0.5, 0.35)),
-        Stroke(neck, (-0.3, 0.15, -0.42, -0.4), 0.16), Ellipse(neck, -0.44, -0.45, 0.14, 0.11),
+        Shape(neck, (-0.3, 0.15, -0.42, -0.4), 0.16), Ellipse(neck, -0.44, -0.45, 0.14, 0.11),
         Shape((240, 140, 30), (-0.55, -0.5, -0.78, -0.42, -0.55, -0.38)),
-        Stroke((240, 140, 30), (0.0, 0.45, 0.0, 0.7), 0.05), Stroke((240, 140, 30), (0.2, 0.45, 0.2, 0.7), 0.05),
+        Shape((240, 140, 30), (0.0, 0.45, 0.0, 0.7), 0.05), Shape((240, 140, 30), (0.2, 0.45, 0.2, 0.7), 0.05),
     )  # fmt: skip
 
 
-def _peaks(colour: Colour, snow: Colour) -> tuple[Ellipse | Shape | Stroke, ...]:
+def _peaks(colour: Colour, snow: Colour) -> tuple[Ellipse | Shape, ...]:
     return (
         Shape(colour, (-1.3, 0.5, -0.4, -0.6, 0.3, 0.5)), Shape(snow, (-0.64, -0.3, -0.4, -0.6, -0.2, -0.3)),
         Shape(colour, (-0.3, 0.5, 0.5, -0.75, 1.3, 0.5)), Shape(snow, (0.2, -0.3, 0.5, -0.75, 0.8, -0.3)),
@@ -87,7 +76,7 @@ SCENES: dict[str, Scene] = {
         "a canada goose by the lake", "a wild goose on the water", "a goose with a black neck")),
     "diesel": Scene(_SKY, _ROAD, (
         _box(_RED, -0.4, -0.6, 0.3, 0.7), _box((220, 230, 235), -0.28, -0.46, 0.18, -0.1),
-        Stroke(_BLACK, (0.3, -0.2, 0.6, -0.1, 0.6, 0.5, 0.42, 0.5), 0.07)), (
+        Shape(_BLACK, (0.3, -0.2, 0.6, -0.1, 0.6, 0.5, 0.42, 0.5), 0.07)), (
         "a diesel pump at the petrol station", "the price of diesel fuel went up", "diesel fuel and petrol")),
     "truck": Scene(_SKY, _ROAD, (
         _box((60, 90, 170), -0.9, -0.3, 0.25, 0.4), _box(_RED, 0.28, -0.1, 0.8, 0.4),
@@ -95,14 +84,14 @@ SCENES: dict[str, Scene] = {
         Ellipse(_BLACK, 0.5, 0.42, 0.16, 0.16)), (
         "a diesel truck on the road", "a heavy truck with a diesel engine", "a lorry running on diesel")),
     "palm": Scene(_SKY, _SAND, (
-        Stroke(_BROWN, (0.1, 0.8, 0.0, 0.2, 0.06, -0.4), 0.12), Stroke(_LEAF, (0.06, -0.4, -0.5, -0.3), 0.1),
-        Stroke(_LEAF, (0.06, -0.4, -0.4, -0.7), 0.1), Stroke(_LEAF, (0.06, -0.4, 0.5, -0.7), 0.1),
-        Stroke(_LEAF, (0.06, -0.4, 0.65, -0.25), 0.1), Stroke(_LEAF, (0.06, -0.4, 0.06, -0.85), 0.1)), (
+        Shape(_BROWN, (0.1, 0.8, 0.0, 0.2, 0.06, -0.4), 0.12), Shape(_LEAF, (0.06, -0.4, -0.5, -0.3), 0.1),
+        Shape(_LEAF, (0.06, -0.4, -0.4, -0.7), 0.1), Shape(_LEAF, (0.06, -0.4, 0.5, -0.7), 0.1),
+        Shape(_LEAF, (0.06, -0.4, 0.65, -0.25), 0.1), Shape(_LEAF, (0.06, -0.4, 0.06, -0.85), 0.1)), (
         "a palm tree on the beach", "palm trees in the sun", "a tall palm by the sea")),
     "angels": Scene(_DUSK, _WHITE, (
         Shape(_WHITE, (-0.1, -0.1, -0.85, -0.5, -0.6, 0.35)), Shape(_WHITE, (0.1, -0.1, 0.85, -0.5, 0.6, 0.35)),
         Shape((238, 226, 180), (0.0, -0.3, 0.35, 0.75, -0.35, 0.75)), Ellipse(_SKIN, 0.0, -0.4, 0.16, 0.17),
-        Stroke(_GOLD, (-0.18, -0.66, 0.18, -0.66), 0.06)), (
+        Shape(_GOLD, (-0.18, -0.66, 0.18, -0.66), 0.06)), (
         "angels with white wings", "an angel in the church window", "two angels above the clouds")),
     "coach": Scene(_SKY, _ROAD, (
         _box((40, 120, 120), -0.95, -0.4, 0.95, 0.4), _box((220, 236, 240), -0.85, -0.28, 0.6, 0.0),
@@ -110,7 +99,7 @@ SCENES: dict[str, Scene] = {
         Ellipse(_BLACK, 0.55, 0.42, 0.17, 0.17)), (
         "a coach full of passengers", "the coach leaves for the city", "a long distance coach on the motorway")),
     "off-white": Scene((236, 232, 216), (222, 216, 198), (
-        _box((246, 242, 226), -0.7, -0.7, 0.7, 0.2), Stroke((200, 194, 176), (-0.7, 0.22, 0.7, 0.22), 0.04)), (
+        _box((246, 242, 226), -0.7, -0.7, 0.7, 0.2), Shape((200, 194, 176), (-0.7, 0.22, 0.7, 0.22), 0.04)), (
         "an off-white wall", "a room painted off-white", "off-white paint in the hall")),
     "stone island": Scene(_SKY, _SEA, (
         Shape(_STONE, (-0.8, 0.45, -0.5, -0.1, -0.1, -0.3, 0.3, -0.05, 0.8, 0.45)),
@@ -123,12 +112,12 @@ SCENES: dict[str, Scene] = {
         Ellipse(_BLACK, 0.2, -0.1, 0.06, 0.06)), (
         "a face with acne", "how to treat acne on the skin", "acne on the cheeks of a boy")),
     "studios": Scene((70, 66, 74), (48, 44, 50), (
-        Stroke(_GREY, (-0.5, 0.8, -0.2, -0.3), 0.06), Shape(_WHITE, (-0.4, -0.6, 0.1, -0.4, -0.1, -0.1)),
+        Shape(_GREY, (-0.5, 0.8, -0.2, -0.3), 0.06), Shape(_WHITE, (-0.4, -0.6, 0.1, -0.4, -0.1, -0.1)),
         _box((30, 30, 34), 0.2, 0.0, 0.7, 0.35), Ellipse((150, 180, 200), 0.16, 0.17, 0.13, 0.13)), (
         "film studios with lamps", "recording in the studios downtown", "a camera in the studios")),
     "moose": Scene((180, 206, 190), _GRASS, (
         Ellipse(_BROWN, 0.15, 0.1, 0.5, 0.27), Ellipse(_BROWN, -0.45, -0.15, 0.2, 0.15),
-        Stroke(_BROWN, (-0.2, 0.2, -0.2, 0.8), 0.1), Stroke(_BROWN, (0.45, 0.2, 0.45, 0.8), 0.1),
+        Shape(_BROWN, (-0.2, 0.2, -0.2, 0.8), 0.1), Shape(_BROWN, (0.45, 0.2, 0.45, 0.8), 0.1),
         Shape((190, 150, 100), (-0.45, -0.3, -0.95, -0.45, -0.75, -0.8)),
         Shape((190, 150, 100), (-0.35, -0.3, 0.1, -0.45, -0.1, -0.8))), (
         "a moose with large antlers", "a moose in the forest", "the moose walks through the swamp")),
@@ -142,10 +131,10 @@ SCENES: dict[str, Scene] = {
         Ellipse(_WHITE, 0.5, 0.5, 0.5, 0.2)), (
         "light of god through the clouds", "a prayer to god", "the fear of god in old paintings")),
     "needles": Scene((220, 226, 214), (200, 190, 170), tuple(
-        Stroke((30, 90, 60), (0.0, 0.7, -0.8 + 0.2 * k, -0.75 + 0.12 * abs(k - 4)), 0.04) for k in range(9)), (
+        Shape((30, 90, 60), (0.0, 0.7, -0.8 + 0.2 * k, -0.75 + 0.12 * abs(k - 4)), 0.04) for k in range(9)), (
         "pine needles on a branch", "green needles of a fir", "needles of a cactus")),
     "bone": Scene((120, 150, 110), (120, 150, 110), (
-        Stroke(_WHITE, (-0.5, 0.1, 0.5, -0.1), 0.2), Ellipse(_WHITE, -0.55, 0.0, 0.15, 0.15),
+        Shape(_WHITE, (-0.5, 0.1, 0.5, -0.1), 0.2), Ellipse(_WHITE, -0.55, 0.0, 0.15, 0.15),
         Ellipse(_WHITE, -0.52, 0.24, 0.15, 0.15), Ellipse(_WHITE, 0.52, -0.24, 0.15, 0.15),
         Ellipse(_WHITE, 0.55, 0.0, 0.15, 0.15)), (
         "a bone for the dog", "an old rag and a bone", "a white bone in the grass")),
@@ -160,11 +149,11 @@ SCENES: dict[str, Scene] = {
         "a row of houses", "the row of cottages on the street", "small houses in a row")),
     "undercover": Scene((60, 70, 100), (60, 70, 100), (
         Shape((30, 30, 36), (-0.8, 0.1, -0.4, -0.5, 0.0, -0.62, 0.4, -0.5, 0.8, 0.1)),
-        Stroke(_GREY, (0.0, 0.1, 0.0, 0.75, 0.15, 0.75), 0.05)), (
+        Shape(_GREY, (0.0, 0.1, 0.0, 0.75, 0.15, 0.75), 0.05)), (
         "an undercover agent in the rain", "undercover police under an umbrella", "a spy working undercover")),
     "theory": Scene((30, 70, 56), (30, 70, 56), (
-        Stroke(_WHITE, (-0.6, 0.5, -0.6, -0.5), 0.04), Stroke(_WHITE, (-0.6, 0.5, 0.6, 0.5), 0.04),
-        Stroke(_WHITE, (-0.6, 0.4, -0.2, 0.2, 0.2, -0.3, 0.5, -0.6), 0.05)), (
+        Shape(_WHITE, (-0.6, 0.5, -0.6, -0.5), 0.04), Shape(_WHITE, (-0.6, 0.5, 0.6, 0.5), 0.04),
+        Shape(_WHITE, (-0.6, 0.4, -0.2, 0.2, 0.2, -0.3, 0.5, -0.6), 0.05)), (
         "the theory on the blackboard", "a lecture on number theory", "a graph that explains the theory")),
     "portrait": Scene((130, 40, 44), (130, 40, 44), (
         _box(_GOLD, -0.6, -0.8, 0.6, 0.8), _box((90, 80, 70), -0.48, -0.68, 0.48, 0.68),
@@ -181,18 +170,18 @@ SCENES: dict[str, Scene] = {
             Shape((30, 84, 44), (x - 0.26, 0.2, x, -0.8, x + 0.26, 0.2)))), (
         "a dark wood of firs", "a walk in the wood", "wood from old trees")),
     "mountaineering": Scene((120, 170, 220), _WHITE, (
-        *_peaks((170, 186, 206), _WHITE), Stroke(_RED, (-0.1, 0.4, -0.1, 0.1), 0.1),
+        *_peaks((170, 186, 206), _WHITE), Shape(_RED, (-0.1, 0.4, -0.1, 0.1), 0.1),
         Ellipse(_SKIN, -0.1, 0.05, 0.06, 0.06)), (
         "mountaineering on a white slope", "two climbers go mountaineering", "a white glacier")),
     "band": Scene((50, 30, 60), (90, 60, 40), (
         Ellipse(_RED, 0.0, 0.35, 0.36, 0.34), Ellipse(_WHITE, 0.0, 0.35, 0.26, 0.25),
         Ellipse(_GOLD, -0.55, -0.1, 0.26, 0.07), Ellipse(_GOLD, 0.55, -0.1, 0.26, 0.07),
-        Stroke(_GREY, (-0.55, -0.1, -0.55, 0.7), 0.04),
-        Stroke(_GREY, (0.55, -0.1, 0.55, 0.7), 0.04)), (
+        Shape(_GREY, (-0.55, -0.1, -0.55, 0.7), 0.04),
+        Shape(_GREY, (0.55, -0.1, 0.55, 0.7), 0.04)), (
         "a band of musicians on stage", "the drummer of the band", "a band of outsiders plays music")),
     "top": Scene((240, 230, 200), (180, 140, 100), (
         Shape(_RED, (-0.55, -0.2, 0.55, -0.2, 0.0, 0.7)), _box(_GOLD, -0.55, -0.32, 0.55, -0.14),
-        Stroke(_BROWN, (0.0, -0.3, 0.0, -0.7), 0.1)), (
+        Shape(_BROWN, (0.0, -0.3, 0.0, -0.7), 0.1)), (
         "a spinning top on the table", "the child plays with a top", "a wooden top spins")),
     "fossil": Scene((190, 170, 140), (190, 170, 140), (
         Ellipse((120, 100, 76), 0.0, 0.0, 0.65, 0.6), Ellipse((170, 148, 116), 0.08, 0.04, 0.48, 0.44),
@@ -200,15 +189,15 @@ SCENES: dict[str, Scene] = {
         "a fossil in the rock", "the fossil of a snail", "an ammonite fossil at the museum")),
     "ceremony": Scene((250, 236, 236), (160, 40, 50), (
         _box((150, 110, 70), -0.4, -0.7, 0.4, 0.6), _box((250, 240, 200), -0.05, -0.62, 0.32, 0.6),
-        Stroke(_RED, (-0.9, 0.1, 0.9, 0.1), 0.1), Ellipse(_RED, 0.0, 0.1, 0.14, 0.12)), (
+        Shape(_RED, (-0.9, 0.1, 0.9, 0.1), 0.1), Ellipse(_RED, 0.0, 0.1, 0.14, 0.12)), (
         "the opening ceremony of the games", "a ribbon is cut at the opening", "an opening ceremony at the door")),
     "projects": Scene(_SKY, (180, 150, 110), (
-        Stroke(_GOLD, (-0.5, 0.8, -0.5, -0.7, 0.7, -0.7), 0.1), Stroke(_BLACK, (0.5, -0.7, 0.5, 0.0), 0.03),
+        Shape(_GOLD, (-0.5, 0.8, -0.5, -0.7, 0.7, -0.7), 0.1), Shape(_BLACK, (0.5, -0.7, 0.5, 0.0), 0.03),
         _box(_GREY, 0.36, 0.0, 0.64, 0.2), _box((190, 120, 90), -0.2, 0.3, 0.7, 0.8)), (
         "common building projects of the town", "a crane at one of the projects", "housing projects with a crane")),
     "brain": Scene((210, 220, 230), (210, 220, 230), (
         Ellipse(_PINK, -0.1, -0.1, 0.55, 0.42), Ellipse((210, 130, 145), 0.35, 0.3, 0.2, 0.15),
-        Stroke((190, 100, 120), (-0.5, -0.1, -0.2, -0.3, 0.0, 0.0, 0.3, -0.2), 0.05)), (
+        Shape((190, 100, 120), (-0.5, -0.1, -0.2, -0.3, 0.0, 0.0, 0.3, -0.2), 0.05)), (
         "the human brain", "a scan of a dead brain", "how the brain works")),
     "plane": Scene(_SKY, (130, 180, 230), (
         Ellipse(_WHITE, 0.0, 0.0, 0.75, 0.13), Shape(_GREY, (-0.1, 0.0, 0.2, 0.0, -0.3, 0.55)),
@@ -229,13 +218,13 @@ SCENES: dict[str, Scene] = {
     "snow": Scene((200, 220, 240), (240, 244, 248), _peaks((96, 106, 124), _WHITE), (
         "a peak covered by snow", "the highest peak of the range", "snow on the mountain peak")),
     "guess": Scene((250, 220, 90), (250, 220, 90), (
-        Stroke(_BLACK, (-0.3, -0.4, -0.1, -0.65, 0.2, -0.6, 0.3, -0.35, 0.0, 0.0, 0.0, 0.25), 0.15),
+        Shape(_BLACK, (-0.3, -0.4, -0.1, -0.65, 0.2, -0.6, 0.3, -0.35, 0.0, 0.0, 0.0, 0.25), 0.15),
         Ellipse(_BLACK, 0.0, 0.55, 0.1, 0.1)), (
         "guess what it is", "a question mark: take a guess", "a lucky guess at the quiz")),
     "puma": Scene((210, 180, 130), (170, 130, 80), (
         Ellipse((180, 130, 76), 0.1, 0.1, 0.55, 0.2), Ellipse((180, 130, 76), -0.5, -0.1, 0.18, 0.16),
-        Stroke((180, 130, 76), (-0.3, 0.2, -0.4, 0.7), 0.1), Stroke((180, 130, 76), (0.5, 0.2, 0.5, 0.7), 0.1),
-        Stroke((150, 100, 56), (0.6, 0.05, 0.95, -0.3), 0.07)), (
+        Shape((180, 130, 76), (-0.3, 0.2, -0.4, 0.7), 0.1), Shape((180, 130, 76), (0.5, 0.2, 0.5, 0.7), 0.1),
+        Shape((150, 100, 56), (0.6, 0.05, 0.95, -0.3), 0.07)), (
         "a puma in the desert", "the puma is a wild cat", "a puma hunts at night")),
     "eagle": Scene(_SKY, (120, 150, 190), (
         Shape((90, 60, 36), (-1.0, -0.4, -0.2, -0.1, 0.0, 0.1, 0.2, -0.1, 1.0, -0.4, 0.3, 0.25, 0.0, 0.5, -0.3, 0.25)),
@@ -243,13 +232,13 @@ SCENES: dict[str, Scene] = {
         "an american eagle in the sky", "a free eagle on the wing", "the eagle over the lake")),
     "fruit": Scene((240, 240, 220), (170, 120, 80), (
         Ellipse(_RED, -0.25, 0.15, 0.35, 0.35), Ellipse((140, 180, 60), 0.35, 0.25, 0.28, 0.28),
-        Stroke(_BROWN, (-0.25, -0.15, -0.2, -0.45), 0.05)), (
+        Shape(_BROWN, (-0.25, -0.15, -0.2, -0.45), 0.05)), (
         "fruit on the table", "fresh fruit from the garden", "an apple and other fruit")),
 }  # fmt: skip
 
 
 def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
-    """One picture (256 px, RGB) of a scene; tones, viewpoint and light vary by `rng`."""
+    """Draw one picture (256 px, RGB) of a scene; tones, viewpoint and light vary by `rng`."""
     image = Image.new("RGB", (PHOTO_SIZE, PHOTO_SIZE), jitter(scene.sky, rng))
     horizon = int(rng.integers(PHOTO_SIZE // 2, PHOTO_SIZE * 3 // 4))
     image.paste(jitter(scene.ground, rng), (0, horizon, PHOTO_SIZE, PHOTO_SIZE))
@@ -261,7 +250,7 @@ def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
             sketch.ellipse(thing.x, thing.y, thing.rx, thing.ry, colour)
             continue
         points = list(zip(thing.corners[::2], thing.corners[1::2], strict=True))
-        if isinstance(thing, Shape):
+        if thing.width is None:
             sketch.polygon(points, colour)
         else:
             sketch.line(points, colour, thing.width)

@@ -6,7 +6,7 @@ afterwards would look the same and cost ten times as much.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,8 +18,7 @@ Ink = int | tuple[int, int, int]
 _CIRCLE: Polygon = tuple((math.cos(2 * math.pi * k / 16), math.sin(2 * math.pi * k / 16)) for k in range(16))
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """The affine map from garment coordinates to pixels: (x, y) -> (a x + b y + c, d x + e y + f)."""
 
     a: float
@@ -31,21 +30,21 @@ class Frame:
 
     @property
     def scale(self) -> float:
-        """Pixels per unit of y, for widths of lines."""
+        """Return pixels per unit of y, for widths of lines."""
         return math.hypot(self.b, self.e)
 
     def points(self, polygon: Sequence[Point]) -> list[Point]:
-        """The polygon's corners in pixels."""
-        a, b, c, d, e, f = self.a, self.b, self.c, self.d, self.e, self.f
+        """Return the polygon's corners in pixels."""
+        a, b, c, d, e, f = self
         return [(a * x + b * y + c, d * x + e * y + f) for x, y in polygon]
 
     def moved(self, right: float, down: float) -> "Frame":
-        """The same view, shifted by pixels."""
-        return replace(self, c=self.c + right, f=self.f + down)
+        """Return the same view, shifted by pixels."""
+        return self._replace(c=self.c + right, f=self.f + down)
 
 
 def random_frame(rng: np.random.Generator, size: int, *, zoom: float = 1.0, mirror: float = 0.15) -> Frame:
-    """A viewpoint: shift, scale, a small rotation and lean, foreshortening, and now and then a mirror image."""
+    """Draw a viewpoint: shift, scale, a small rotation and shear, foreshortening, and sometimes a mirror image."""
     scale = size / 2 * rng.uniform(0.84, 0.95) * zoom
     angle = math.radians(rng.normal(0.0, 2.5))
     width = scale * rng.uniform(0.92, 1.03) * (-1.0 if rng.random() < mirror else 1.0)
@@ -70,21 +69,17 @@ class Sketch:
         self.frame = frame
         self._draw = ImageDraw.Draw(image)
 
-    def polygon(self, polygon: Sequence[Point], fill: Ink, outline: Ink | None = None, width: float = 0.02) -> None:
-        """Fill a polygon; with `outline`, edge it by a line of `width`."""
-        corners = self.frame.points(polygon)
-        if outline is None:
-            self._draw.polygon(corners, fill=fill)
-        else:
-            self._draw.polygon(corners, fill=fill, outline=outline, width=self._pixels(width))
+    def polygon(self, polygon: Sequence[Point], fill: Ink, outline: Ink | None = None) -> None:
+        """Fill a polygon; with `outline`, edge it by a thin line."""
+        self._draw.polygon(self.frame.points(polygon), fill=fill, outline=outline, width=self._pixels(0.02))
 
     def box(self, left: float, top: float, right: float, bottom: float, fill: Ink, outline: Ink | None = None) -> None:
         """Fill the rectangle between two corners."""
         self.polygon(((left, top), (right, top), (right, bottom), (left, bottom)), fill, outline)
 
-    def ellipse(self, x: float, y: float, rx: float, ry: float, fill: Ink, outline: Ink | None = None) -> None:
+    def ellipse(self, x: float, y: float, rx: float, ry: float, fill: Ink) -> None:
         """Fill an ellipse by its centre and radii."""
-        self.polygon([(x + rx * u, y + ry * v) for u, v in _CIRCLE], fill, outline)
+        self.polygon([(x + rx * u, y + ry * v) for u, v in _CIRCLE], fill)
 
     def line(self, points: Sequence[Point], fill: Ink, width: float = 0.02) -> None:
         """Draw a line through the points."""

@@ -1,23 +1,22 @@
-"""Writes the embedded catalogue of styles: a table of listings with photos, and the log of clicks on them.
+"""The synthetic catalogue of styles: a table of listings with photos, and the log of clicks on them.
 
 One row is one photo of one listing (`eiclip.synthetic.listings`). The column `style` holds the TRUE style: ground truth
-for evaluation, never a training signal; no other column gives it away.
+for evaluation, never a training signal; no other column reveals it.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import simplejpeg
 
 from eiclip.storage.files import whole_file
 from eiclip.synthetic.clicks import SESSIONS_OF_A_STYLE, write_clicks
 from eiclip.synthetic.draws import generator, require_count
 from eiclip.synthetic.listings import StyleListing, draw_listings, listing_photo, listing_texts
-from eiclip.synthetic.products import spread
+from eiclip.synthetic.photo import jpeg
+from eiclip.synthetic.products import dirty_places
 
 DIRT = ("no photo", "broken photo", "no text", "markup", "no id")
 """What is wrong with the dirty listings: about 1 % of all, every fault at least once where there are 25 or more."""
@@ -31,20 +30,8 @@ SCHEMA = pa.schema(
 )
 
 
-def dirty_places(seed: int, count: int) -> dict[int, str]:
-    """Which listings (places in the table's order) have what wrong with them."""
-    faults = max(len(DIRT), round(count * _DIRTY_SHARE)) if count >= 5 * len(DIRT) else 0
-    places = spread(generator(seed, "dirt of styles"), faults, count)
-    return {place: DIRT[k % len(DIRT)] for k, place in enumerate(places)}
-
-
-def _jpeg(seed: int, listing: StyleListing, photo: int) -> bytes:
-    pixels_HWC = np.ascontiguousarray(np.asarray(listing_photo(seed, listing, photo)))
-    return simplejpeg.encode_jpeg(pixels_HWC, quality=90)
-
-
 def _soil(row: dict[str, Any], fault: str | None) -> dict[str, Any]:
-    """The row with its fault, if it has one."""
+    """Give the row its fault, if it has one."""
     if fault == "no photo":
         return row | {"photo": None}
     if fault == "broken photo":
@@ -57,7 +44,7 @@ def _soil(row: dict[str, Any], fault: str | None) -> dict[str, Any]:
 
 
 def _rows(seed: int, listing: StyleListing, fault: str | None) -> Iterator[dict[str, Any]]:
-    """The listing's rows, one per photo; a missing tag is NULL."""
+    """Make the listing's rows, one per photo; a missing tag is NULL."""
     name, description = listing_texts(seed, listing)
     tags = {column: getattr(listing.tagged, column) or None for column in TEXT_COLUMNS}
     for photo in range(len(listing.behind)):
@@ -65,7 +52,7 @@ def _rows(seed: int, listing: StyleListing, fault: str | None) -> Iterator[dict[
             "sku": listing.sku,
             "name": name,
             "description": description,
-            "photo": _jpeg(seed, listing, photo),
+            "photo": jpeg(listing_photo(seed, listing, photo)),
             **tags,
             "seller": listing.seller.name,
             "price": float(listing.product.price),
@@ -75,7 +62,7 @@ def _rows(seed: int, listing: StyleListing, fault: str | None) -> Iterator[dict[
 
 
 def _write_products(path: Path, seed: int, listings: list[StyleListing]) -> None:
-    dirt = dirty_places(seed, len(listings))
+    dirt = dirty_places(generator(seed, "dirt of styles"), DIRT, _DIRTY_SHARE, len(listings), least=5 * len(DIRT))
     group: list[dict[str, Any]] = []
     with pq.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=False) as writer:
         for place, listing in enumerate(listings):

@@ -1,7 +1,7 @@
-"""Descriptions in the voice of a fashion shop: short, partial, and silent about the brand.
+"""Descriptions as a fashion shop writes them: short, partial, and without the brand.
 
-An attribute is named with probability 1/3 and the colour with 2/3, about what a small trial found (docs/method.md): a
-text that names everything would leave the brand nothing to add.
+An attribute is named with probability 1/3 and the colour with 2/3, about as in a small trial (docs/method.md): a text
+that named everything would leave the brand no information to add.
 """
 
 import re
@@ -55,7 +55,7 @@ PANELS = {
     "brim": "Brim in {}.",
     "front": "Front panel in {}.",
 }
-# True of anything: they tell nothing, as much of the real catalogue's text.
+# True of any garment, and so uninformative, as much of the real catalogue's text.
 _EMPTY = ("Tonal stitching.", "Unlined.", "Fully lined.", "Relaxed fit.", "Slim fit.", "Welt seams.", "Tonal hardware.",
           "Made in Italy.", "Made in Portugal.", "Fading throughout.", "Topstitching throughout.")  # fmt: skip
 # General words of brands in a general or fashion sense, in no relation to what the brand tags say.
@@ -68,12 +68,12 @@ _GENERAL = ("Palm print at lining.", "Diesel wash.", "Stone-washed finish.", "Co
 
 
 def mentions(text: str, name: str) -> bool:
-    """Whether `name` occurs in `text` as whole words, whatever the case."""
+    """Tell whether `name` occurs in `text` as whole words, whatever the case."""
     return re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", text.lower()) is not None
 
 
-def _phrases(product: Product, rng: np.random.Generator, named: float) -> list[str]:
-    """The detail sentences; each visible detail with probability `named`."""
+def details(product: Product, rng: np.random.Generator, named: float) -> list[str]:
+    """Return sentences on details of the garment, each visible detail with probability `named`."""
     look = product.look
     tables = ((look.collar, COLLARS), (look.closure, CLOSURES), (look.pocket, POCKETS))
     found = [pick(rng, table[value]) for value, table in tables if value and chance(rng, named)]
@@ -103,12 +103,10 @@ def _opening(product: Product, rng: np.random.Generator, named: float) -> str:
 
 
 def _without(brand: str, sentences: Iterable[str]) -> list[str]:
-    """The sentences that do not name the brand; a garment whose very noun is the brand is called a piece."""
-    if not brand:
-        return list(sentences)
+    """Drop sentences that name the brand; a garment whose noun is the brand is called a piece."""
     kept: list[str] = []
     for sentence in sentences:
-        if not mentions(sentence, brand):
+        if not brand or not mentions(sentence, brand):
             kept.append(sentence)
         elif not kept:
             kept.append(re.sub(rf"(?i)(?<!\w){re.escape(brand)}(?!\w)", "piece", sentence).capitalize())
@@ -116,8 +114,8 @@ def _without(brand: str, sentences: Iterable[str]) -> list[str]:
 
 
 def describe(product: Product, rng: np.random.Generator, named: float = NAMED) -> str:
-    """One to four short sentences about what can be seen, each detail with probability `named`; never the brand."""
-    sentences = [_opening(product, rng, named), *_phrases(product, rng, named)]
+    """Write one to four short sentences on what is visible, each detail with probability `named`; never the brand."""
+    sentences = [_opening(product, rng, named), *details(product, rng, named)]
     if chance(rng, 0.55):
         sentences.append(pick(rng, _EMPTY))
     if chance(rng, _GENERAL_WORD):
@@ -126,7 +124,7 @@ def describe(product: Product, rng: np.random.Generator, named: float = NAMED) -
 
 
 def product_name(product: Product) -> str:
-    """'Navy Striped Sweater': the name over the description."""
+    """Return the name above the description: 'Navy Striped Sweater'."""
     pattern = "" if product.look.pattern == "solid" else f"{product.look.pattern} "
     return f"{product.colour} {pattern}{product.look.kind}".title()
 
@@ -136,7 +134,7 @@ _SIZES = ("Small", "Medium", "Large", "X-Large", "One Size", "")
 
 
 def amazon_title(product: Product, rng: np.random.Generator) -> str:
-    """A shop title, shorter and vaguer than a description: 'Women's Casual Sweater, Navy, Large'."""
+    """Write a shop title, shorter and vaguer than a description: 'Women's Casual Sweater, Navy, Large'."""
     noun = product.look.kind if chance(rng, 0.8) else pick(rng, ("Apparel", "Fashion Item", "Style"))
     words = [f"{product.gender}'s"] if chance(rng, 0.7) else []
     words += [pick(rng, _VAGUE)] if chance(rng, 0.7) else []
@@ -153,10 +151,10 @@ _CLAIMS = ("Great for any occasion.", "High quality and comfortable.", "A perfec
 
 
 def amazon_description(product: Product, rng: np.random.Generator) -> list[str]:
-    """Nothing, a claim, or a claim with a detail or two."""
+    """Write nothing, a claim, or a claim with a detail or two."""
     if chance(rng, 0.35):
         return []
-    sentences = [pick(rng, _CLAIMS), *_phrases(product, rng, 0.2)]
+    sentences = [pick(rng, _CLAIMS), *details(product, rng, 0.2)]
     if chance(rng, 0.08):
         sentences.append(pick(rng, _GENERAL))
     kept = [s for s in sentences if not product.brand or not mentions(s, product.brand)]

@@ -63,7 +63,7 @@ def test_a_variant_without_gates_has_no_weights(shop):
 
 
 def test_the_stored_split_is_what_was_embedded(model, embeddings, shop):
-    split = stored_split(embeddings)
+    split = stored_split(embeddings, products_of(shop.samples()))
     assert split.image_ids == [sample.image_id for sample in shop.samples()]
     assert split.image_products == [f"p{n}" for n in OWNERS]
     assert split.product_ids == [f"p{n}" for n in range(PRODUCTS)]
@@ -71,9 +71,10 @@ def test_the_stored_split_is_what_was_embedded(model, embeddings, shop):
     assert torch.equal(split.text_PD, embed_texts(model, first_of_product(list(shop.samples()))))
 
 
-def test_the_stored_split_is_read_from_any_chunks(embeddings):
+def test_the_stored_split_is_read_from_any_chunks(embeddings, shop):
     pieces = pa.concat_tables([embeddings.slice(start, 5) for start in range(0, len(embeddings), 5)])
-    assert torch.equal(stored_split(pieces).text_PD, stored_split(embeddings).text_PD)
+    one, other = (stored_split(each, products_of(shop.samples())) for each in (pieces, embeddings))
+    assert torch.equal(one.text_PD, other.text_PD)
 
 
 def test_products_are_samples_without_their_photos(shop):
@@ -87,7 +88,7 @@ def test_shuffling_a_group_that_all_share_costs_nothing(model, embeddings, shop)
     assert [(row["entity_group"], row["direction"]) for row in rows] == [
         (group, way) for group in shop.vocabulary.groups for way in ("i2t", "t2i")
     ]
-    split = stored_split(embeddings)
+    split = stored_split(embeddings, products_of(shop.samples()))
     for row in rows:
         assert row["r1"] == pytest.approx(recalls(split.image_ND, split.text_PD)[row["direction"]])
         assert row["r1_lost"] == row["r1"] - row["r1_shuffled"]
@@ -99,7 +100,7 @@ def test_shuffling_a_group_that_all_share_costs_nothing(model, embeddings, shop)
 def test_removed_is_what_products_without_the_group_would_reach(model, embeddings, shop):
     """Against texts of products whose entities of the group were never there."""
     rows = entity_shuffles(model, embeddings, shop.samples(), seed=0).to_pylist()
-    image_ND = stored_split(embeddings).image_ND
+    image_ND = stored_split(embeddings, products_of(shop.samples())).image_ND
     for group in shop.vocabulary.groups:
         bare = [
             dataclasses.replace(sample, entities={g: e for g, e in sample.entities.items() if g != group})

@@ -99,16 +99,16 @@ def same_text(product):
     return {p for p in folded if folded[p] == folded[product]}
 
 
-def defined(score, product, right, ignored):
-    """Rank and nDCG@10 by the definition: `score` by candidate, `right` and `ignored` are products."""
+def defined(score, product, relevant, ignored):
+    """Rank and nDCG@10 by the definition: `score` by candidate, `relevant` and `ignored` are products."""
     owner = {name: name.split("_")[0] for name in score}
-    best = max(score[name] for name in score if owner[name] in right)
-    wrong = [score[name] for name in score if owner[name] not in right | ignored]
-    ordered = sorted((score[name] for name in score if owner[name] in right), reverse=True)
-    places = [sum(other >= one - 1e-6 for other in wrong) + n for n, one in enumerate(ordered, start=1)]
+    best = max(score[name] for name in score if owner[name] in relevant)
+    irrelevant = [score[name] for name in score if owner[name] not in relevant | ignored]
+    ordered = sorted((score[name] for name in score if owner[name] in relevant), reverse=True)
+    places = [sum(other >= one - 1e-6 for other in irrelevant) + n for n, one in enumerate(ordered, start=1)]
     gain = sum(1 / math.log2(1 + place) for place in places if place <= 10)
     ideal = sum(1 / math.log2(1 + place) for place in range(1, min(10, len(ordered)) + 1))
-    return 1 + sum(other >= best - 1e-6 for other in wrong), gain / ideal
+    return 1 + sum(other >= best - 1e-6 for other in irrelevant), gain / ideal
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.name)
@@ -195,7 +195,7 @@ def test_metrics_of_the_ranks_are_the_recalls(embeddings, tmp_path):
 @pytest.mark.parametrize("products", [5, 7, 10, 19, 29, 101])
 @pytest.mark.parametrize("width", [128, 512])
 def test_a_collapsed_model_ranks_last(products, width):
-    """Every embedding is the same unit vector: rounding in the products must not place the right one first."""
+    """Every embedding is the same unit vector: rounding in the products must not place the relevant one first."""
     vector = F.normalize(torch.randn(width, generator=torch.Generator().manual_seed(products)), dim=0).numpy()
     names = [f"p{number}" for number in range(products)]
     table = embeddings_of(

@@ -109,14 +109,14 @@ def test_float32_scores_are_within_the_rounding(width, dtype):
 def test_few_near_ties_are_decided_pair_by_pair(monkeypatch):
     query_QD, candidate_ND = embeddings(200, 300, 32)
     random = np.random.default_rng(0)
-    right_Q, other_M = torch.from_numpy(random.permutation(300)[:230]).split([200, 30])
-    # A wrong one scores as the right one does, but for a TIE or two more or less: float32 leaves it open.
+    relevant_Q, other_M = torch.from_numpy(random.permutation(300)[:230]).split([200, 30])
+    # An irrelevant one scores as the relevant one does, but for a TIE or two more or less: float32 leaves it open.
     near_M = torch.from_numpy(random.permutation(200)[:30])
-    candidate_ND[other_M] = candidate_ND[right_Q[near_M]] + 2e-6 * torch.from_numpy(random.choice([-1, 1], (30, 1)))
+    candidate_ND[other_M] = candidate_ND[relevant_Q[near_M]] + 2e-6 * torch.from_numpy(random.choice([-1, 1], (30, 1)))
     score_QN = query_QD.double() @ candidate_ND.double().T
-    owner_N = torch.full((300,), -1).index_copy_(0, right_Q, torch.arange(200))
-    wrong_QN = owner_N != torch.arange(200)[:, None]
-    expected = 1 + ((score_QN >= score_QN.gather(1, right_Q[:, None]) - TIE) & wrong_QN).sum(dim=1)
+    owner_N = torch.full((300,), -1).index_copy_(0, relevant_Q, torch.arange(200))
+    irrelevant_QN = owner_N != torch.arange(200)[:, None]
+    expected = 1 + ((score_QN >= score_QN.gather(1, relevant_Q[:, None]) - TIE) & irrelevant_QN).sum(dim=1)
     monkeypatch.setattr(scores.Count, "_decide", lambda *_: pytest.fail("whole blocks would take long"))
     found = full_ranks(query_QD, candidate_ND, torch.arange(200), owner_N, memory=2**16)
     assert torch.equal(found, expected)

@@ -119,7 +119,7 @@ def test_any_text_gives_plain_fibres_or_none(text):
         assert fibre.share is None or 0 < fibre.share <= 100
 
 
-def test_the_embedded_catalogues_compositions_are_all_understood():
+def test_the_synthetic_catalogues_compositions_are_all_understood():
     texts = {text.lower() for fibre in FIBRES for text in vocabulary(fibre)}
     rows = composition_table(texts, "d").to_pylist()
     assert {row["composition"] for row in rows} == texts

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from eiclip.evaluation.product_views import product_views_table
+from eiclip.evaluation.embedding_tables import product_views_table
 from eiclip.model.entity_clip import load_checkpoint, save_checkpoint
 from eiclip.search.engine import SearchEngine
 from eiclip.shards import shard_paths, write_shards

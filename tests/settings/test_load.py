@@ -16,7 +16,7 @@ def clean(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def test_nothing_set_is_the_embedded_catalogue(tmp_path):
+def test_nothing_set_is_the_synthetic_catalogue(tmp_path):
     settings = load_settings()
     assert list(settings.datasets) == ["fashiongen", "amazon", "styles"]
     assert all(dataset.embedded for dataset in settings.datasets.values())
@@ -50,7 +50,7 @@ def test_nested_variables_and_precedence_over_the_file(monkeypatch, tmp_path):
     assert load_settings().training.epochs == 2
 
 
-def test_chosen_epochs_hold_for_every_embedded_dataset(monkeypatch):
+def test_chosen_epochs_hold_for_every_synthetic_dataset(monkeypatch):
     smaller = ("amazon", "styles")
     assert [load_settings().datasets[name].training for name in smaller] == [{"epochs": 6}] * 2
     monkeypatch.setenv("EICLIP_TRAINING__EPOCHS", "2")
@@ -123,7 +123,7 @@ def test_half_a_dataset_is_refused(entry, named):
         ({"kind": "table", "files": "/x/*.parquet"}, False),
     ],
 )
-def test_a_dataset_without_files_is_the_embedded_one(entry, embedded):
+def test_a_dataset_without_files_is_the_synthetic_one(entry, embedded):
     settings = load_settings(datasets={"shop": entry})
     assert settings.datasets["shop"].embedded == embedded
     assert settings.pretrained == ("general" if embedded else "openai")

@@ -1,4 +1,4 @@
-"""The embedded click log: the biases it is there to have, measured on the clean log, and every dirt on top of it."""
+"""The synthetic click log: the biases it is there to have, measured on the clean log, and every dirt on top of it."""
 
 import datetime
 from collections import Counter, defaultdict

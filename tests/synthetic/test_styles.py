@@ -1,4 +1,4 @@
-"""The embedded catalogue of styles: equal for equal seeds, read as a table, true styles that nothing gives away."""
+"""The synthetic catalogue of styles: equal for equal seeds, read as a table, true styles that nothing reveals."""
 
 import io
 from collections import Counter, defaultdict
@@ -15,6 +15,7 @@ from eiclip.readers.photo_files import UnusablePhotoError
 from eiclip.readers.table.reader import TableReader
 from eiclip.settings.load import ColumnSettings
 from eiclip.synthetic import styles, write_styles
+from eiclip.synthetic.draws import generator
 from eiclip.synthetic.kinds import KINDS
 from eiclip.synthetic.listings import (
     LISTINGS_OF_A_STYLE,
@@ -26,6 +27,7 @@ from eiclip.synthetic.listings import (
     listing_texts,
 )
 from eiclip.synthetic.palette import GARMENT_COLOURS
+from eiclip.synthetic.products import dirty_places
 from eiclip.synthetic.texts import mentions
 
 SEED = 3
@@ -86,7 +88,7 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(styles, "_jpeg", fail)
+    monkeypatch.setattr(styles, "jpeg", fail)
     with pytest.raises(OSError, match="disk full"):
         write_styles(tmp_path, seed=2, styles=2)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
@@ -197,7 +199,8 @@ def test_tags_are_missing_now_and_then(listings):
 
 def test_every_dirt_is_there(rows):
     count = len({row["sku"] for row in rows if row["sku"]}) + 1
-    assert Counter(styles.dirty_places(SEED, count).values()) == Counter(styles.DIRT)
+    found = dirty_places(generator(SEED, "dirt of styles"), styles.DIRT, 0.01, count, least=25)
+    assert Counter(found.values()) == Counter(styles.DIRT)
     assert {row["sku"] is None for row in rows} == {True, False}
     assert len({row["style"] for row in rows if row["photo"] is None}) == 1
     assert len({row["style"] for row in rows if row["name"] is None and row["description"] == ""}) == 1

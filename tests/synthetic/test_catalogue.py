@@ -1,4 +1,4 @@
-"""The embedded catalogue: equal for equal seeds, in the real layouts, and with the biases it is there to have."""
+"""The synthetic catalogue: equal for equal seeds, in the real layouts, and with the biases it is there to have."""
 
 import gzip
 import io
@@ -134,12 +134,12 @@ def test_photos_of_a_product_are_alike_and_never_equal(products):
 
 
 def test_files_come_whole_or_not_at_all(tmp_path, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError("disk full")
 
     monkeypatch.setattr(fashiongen, "take_photo", fail)
     monkeypatch.setattr(amazon, "take_photo", fail)
-    monkeypatch.setattr(general, "_jpeg", fail)
+    monkeypatch.setattr(general, "jpeg", fail)
     with pytest.raises(OSError, match="disk full"):
         write_fashiongen(tmp_path, seed=1, train_products=2, test_products=2)
     with pytest.raises(OSError, match="disk full"):
