@@ -14,7 +14,8 @@ from eiclip.evaluation.embedding_tables import embeddings_table
 from eiclip.evaluation.gates import gate_weights
 from eiclip.inference import EntityClip
 from eiclip.model.entity_clip import save_checkpoint
-from eiclip.model.variants import VARIANTS, compose_text
+from eiclip.model.inputs import compose_text
+from eiclip.model.variants import VARIANTS
 from eiclip.readers.photo_files import decode_rgb
 from eiclip.shards import Sample, encode_photo, fit_square, shard_paths, write_shards
 

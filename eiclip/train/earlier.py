@@ -8,7 +8,7 @@ no home of that version is left.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from eiclip.model.variants import compose_text, get_variant
+from eiclip.model.variants import get_variant
 from eiclip.shards.index import read_index
 from eiclip.shards.read import read_manifest
 from eiclip.train.job import TrainJob
@@ -51,6 +51,8 @@ def job_context(job: TrainJob) -> int:
 
 def _texts(job: TrainJob) -> Iterator[str]:
     """Every text that the row reads of the shards, of any split."""
+    from eiclip.model.inputs import compose_text
+
     as_text, first = get_variant(job.variant).entities_as_text, job.training.entities_first
     for shard in read_manifest(job.shards)["shards"]:
         index = read_index(job.shards, shard)
