@@ -94,16 +94,16 @@ def test_a_file_with_a_configuration_beside_it_is_read_by_that(hub_copy, quick, 
     ("name", "mean"), [("MobileCLIP-S1", [0, 0, 0]), ("PE-Core-B-16", [0.5] * 3), ("ViT-L-14", None), ("small", None)]
 )
 def test_bare_files_are_prepared_for_as_the_released_weights_are(name, mean):
-    from eiclip.model.pretrained import _of_file
+    from eiclip.model.pretrained import _config_of_bare_weights
 
-    assert _of_file(name)["preprocess_cfg"].get("mean") == mean
+    assert _config_of_bare_weights(name)["preprocess_cfg"].get("mean") == mean
 
 
 @pytest.mark.parametrize(("tag", "quick"), [("openai", True), ("metaclip_400m", True), ("laion2b_s34b_b79k", False)])
 def test_released_tags_have_the_gelu_they_were_trained_with(tag, quick):
     from eiclip.model.pretrained import _source
 
-    assert _source("ViT-B-32", tag).config["model_cfg"].get("quick_gelu", False) == quick
+    assert _source("ViT-B-32", tag)[0]["model_cfg"].get("quick_gelu", False) == quick
     assert configured_image_size("ViT-B-32", tag) == 224
 
 
