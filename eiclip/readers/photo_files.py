@@ -122,7 +122,7 @@ def decode_rgb(content: bytes, ref: str) -> Image.Image:
             if photo.width * photo.height > MAX_PIXELS:
                 raise UnusablePhotoError(f"photo too large: {ref} has {photo.width} x {photo.height} pixels")
             photo.load()
-            return _rgb(_upright(photo))
+            return rgb_on_white(_upright(photo))
     except (UnusablePhotoError, MemoryError):
         raise
     except Image.DecompressionBombError as error:  # Pillow's own cap comes first for the largest
@@ -140,7 +140,8 @@ def _upright(photo: Image.Image) -> Image.Image:
         return photo
 
 
-def _rgb(photo: Image.Image) -> Image.Image:
+def rgb_on_white(photo: Image.Image) -> Image.Image:
+    """Return the photo as RGB, transparent parts on white."""
     if photo.has_transparency_data:  # a cut-out would turn black, its shops show it on white
         photo = photo.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo).convert("RGB")
