@@ -23,7 +23,7 @@ from eiclip.model.inputs import ModelInputs
 from eiclip.settings.training import AugmentSettings, HardwareSettings
 from eiclip.shards import CheckedShard, Finding, valid_shards
 from eiclip.train.pairs import NO_PAIRS, PairDraws
-from eiclip.train.photos import Photos, Task, live_as_long_as_the_trainer, room, seeded
+from eiclip.train.photos import Photos, Task, empty_batch, init_worker, seed_sequence
 from eiclip.train.texts import Texts
 
 WINDOW = 16_384
@@ -31,7 +31,7 @@ WINDOW = 16_384
 
 
 class Batch(NamedTuple):
-    """What a step learns from."""
+    """The input of a step."""
 
     pixels_BHWC: Tensor
     """uint8 RGB."""
@@ -49,7 +49,7 @@ def epoch_order(shard_sizes: Sequence[int], seed: int, epoch: int, window: int =
     Shards come in random order; as many as reach `window` samples are shuffled together, then the next ones. So an
     epoch reads few shards at a time, and a catalogue sorted by brand still comes mixed.
     """
-    random = np.random.default_rng(seeded(seed, epoch))
+    random = np.random.default_rng(seed_sequence(seed, epoch))
     begins = np.concatenate([[0], np.cumsum(shard_sizes, dtype=np.int64)])
     order: list[np.ndarray] = []
     waiting: list[np.ndarray] = []
@@ -157,7 +157,7 @@ class Loader:
         self._pool.clear()
 
     def _start(self) -> None:
-        """Start worker processes. They end with this loader, and before the process that has them looks for them."""
+        """Start worker processes; they end with this loader, and before multiprocessing joins them at exit."""
         pool = DataLoader(
             self._photos,
             batch_size=None,  # a task is a whole batch
@@ -166,7 +166,7 @@ class Loader:
             prefetch_factor=self._hardware.prefetch,
             persistent_workers=True,
             pin_memory=self._pinned,
-            worker_init_fn=live_as_long_as_the_trainer,
+            worker_init_fn=init_worker,
             generator=torch.Generator().manual_seed(0),  # not the trainer's own, which would move on
         )
         self._pool.append(pool)
@@ -197,14 +197,14 @@ def _workers(hardware: HardwareSettings, ranks: int, device: str) -> int:
 def _prefetched(photos: Photos, tasks: list[Task]) -> Iterator[Tensor]:
     """The tasks' photos, the next ones decoded in a thread meanwhile: decoding releases the interpreter's lock.
 
-    Room for them is taken in this thread: what others free, glibc gives back to the kernel sooner.
+    Batches are allocated in this thread: what others free, glibc gives back to the kernel sooner.
     """
     with ThreadPoolExecutor(1, "photos") as pool:
         coming: tuple[Tensor, Future[None]] | None = None
         for task in [*tasks, None]:
             current = coming
             if task is not None:
-                place_BHWC = room(len(task.samples_B), photos.size)
+                place_BHWC = empty_batch(len(task.samples_B), photos.size)
                 coming = place_BHWC, pool.submit(photos.fill, place_BHWC, task)
             if current is not None:
                 current[1].result()

@@ -24,6 +24,7 @@ from eiclip.model.inputs import ModelInputs
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import load_towers, new_towers
 from eiclip.model.variants import get_variant
+from eiclip.model.vocabulary import Vocabulary, read_vocabulary
 from eiclip.shards import read_manifest, valid_samples, valid_shards
 from eiclip.storage.files import remove_parts
 from eiclip.storage.lock import held
@@ -112,8 +113,11 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         RawDataError: those that it names are no pairs.
     """
     towers = new_towers(SMALL, job.seed) if job.initial is None else load_towers(job.initial)
+    vocabulary = Vocabulary({}, {})
+    if job.entity_vocabulary is not None and job.semantic_prior is not None:
+        vocabulary = read_vocabulary(job.entity_groups, job.entity_vocabulary, job.semantic_prior)
     torch.manual_seed(job.seed)
-    model = EntityClipModel(towers, get_variant(job.variant), job.vocabulary(), job.training).to(world.device)
+    model = EntityClipModel(towers, get_variant(job.variant), vocabulary, job.training).to(world.device)
     if model.views is not None and job.pairs is None:
         raise SettingsError(
             f"{job.dataset}/{job.variant}: this row is trained on pairs; name them in the job's `pairs`"

@@ -1,4 +1,4 @@
-"""What a step minimises: EI-CLIP's terms over a batch of products, or the terms of same-style pairs.
+"""The loss that a step minimises: EI-CLIP's terms over a batch of products, or the terms of same-style pairs.
 
 Shape suffixes: B own share of the batch (of pairs, where the row is of pairs), H height, W width, C channels, K entity
 groups, D embedding width.

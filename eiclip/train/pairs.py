@@ -1,4 +1,4 @@
-"""Which photo stands beside a trigger's as its positive, drawn anew each epoch.
+"""Positives of same-style pairs: for each photo of a trigger one of a positive product, sampled anew each epoch.
 
 Every training photo is a trigger once an epoch, whatever the pairs are: so trainings on many pairs and on few see as
 many photos, and a product that was clicked a lot comes no more often than others.
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
-from eiclip.train.photos import seeded
+from eiclip.train.photos import seed_sequence
 
 COLUMNS = ("trigger_id", "positive_id", "weight")
 NO_PAIRS = pa.table([pa.array([], pa.string()), pa.array([], pa.string()), pa.array([], pa.float64())], COLUMNS)
@@ -58,14 +58,14 @@ class PairDraws:
             pc.fill_null(pc.index_in(pairs[name].cast(known.type), known), -1).to_numpy().astype(np.int64)
             for name in COLUMNS[:2]
         )
-        here_E = (trigger_E >= 0) & (positive_E >= 0)
-        self.unknown = int((~here_E).sum())
+        found_E = (trigger_E >= 0) & (positive_E >= 0)
+        self.unknown = int((~found_E).sum())
         """Pairs left out: a product of theirs has no training sample."""
-        kept_E = here_E & (trigger_E != positive_E)
+        kept_E = found_E & (trigger_E != positive_E)
         self.pairs = int(kept_E.sum())
         self._positives = _Groups(trigger_E[kept_E], positive_E[kept_E], len(known))
         order_E = np.argsort(trigger_E[kept_E], kind="stable")
-        self._reached_E = np.cumsum(pairs["weight"].to_numpy()[kept_E][order_E])
+        self._cumulative_weight_E = np.cumsum(pairs["weight"].to_numpy()[kept_E][order_E])
 
     @property
     def triggers(self) -> int:
@@ -74,7 +74,7 @@ class PairDraws:
 
     def of(self, epoch: int) -> np.ndarray:
         """The sample (N,) that each sample is paired with in an epoch: never itself where its product has another."""
-        random = np.random.default_rng(seeded(self._seed, SALT, epoch))
+        random = np.random.default_rng(seed_sequence(self._seed, SALT, epoch))
         self_N, which_N, photo_N = random.random((3, len(self.product_N)))
         paired_N = (self._positives.count_P[self.product_N] > 0) & (self_N >= self._self_pair_probability)
         found_N = self._another_photo(photo_N)
@@ -85,9 +85,9 @@ class PairDraws:
     def _positive(self, product: np.ndarray, which: np.ndarray) -> np.ndarray:
         """A positive of each product, by weight; `which` from 0 to 1."""
         begin, end = self._positives.begin_P[product], self._positives.begin_P[product + 1]
-        before = np.where(begin > 0, self._reached_E[np.maximum(begin, 1) - 1], 0.0)
-        wanted = before + which * (self._reached_E[end - 1] - before)
-        place = np.searchsorted(self._reached_E, wanted, side="right")
+        before = np.where(begin > 0, self._cumulative_weight_E[np.maximum(begin, 1) - 1], 0.0)
+        wanted = before + which * (self._cumulative_weight_E[end - 1] - before)
+        place = np.searchsorted(self._cumulative_weight_E, wanted, side="right")
         return self._positives.value_E[np.clip(place, begin, end - 1)]
 
     def _another_photo(self, photo_N: np.ndarray) -> np.ndarray:
