@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
 
 from assets.common import Project
 from assets.outputs import Given, Output, PartedStep, Step
@@ -68,7 +69,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedS
             KINDS,
             "WebDataset tars (photo, text, entities) by part and split, and a manifest of counts and checksums.",
             upstream=SOURCES,
-            plan=lambda _: [row[0] for row in _ask(project, name, read_sql("ingest/shard_parts"))],
+            plan=lambda _: _query(project, name, read_sql("ingest/shard_parts")).column(0).to_pylist(),
             part=part,
             whole=whole,
             made_by=(("assets.shards:_write_part", "assets.shards:_merge"), ()),
@@ -76,17 +77,14 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedS
     ]
 
 
-def _ask(project: Project, name: str, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+def _query(project: Project, name: str, query: str, parameters: dict[str, Any] | None = None) -> pa.Table:
     with duckdb.connect() as connection:
         open_views(connection, {table: [project.paths.lake.path(table, name)] for table in SOURCES})
-        return connection.sql(query, params=parameters).fetchall()
+        return connection.sql(query, params=parameters).to_arrow_table()
 
 
 def _rows(project: Project, name: str, part: str) -> list[dict[str, Any]]:
-    with duckdb.connect() as connection:
-        open_views(connection, {table: [project.paths.lake.path(table, name)] for table in SOURCES})
-        found = connection.sql(read_sql("ingest/shard_samples"), params={"part": part}).to_arrow_table()
-    rows: list[dict[str, Any]] = found.to_pylist()
+    rows: list[dict[str, Any]] = _query(project, name, read_sql("ingest/shard_samples"), {"part": part}).to_pylist()
     return rows
 
 
@@ -151,18 +149,18 @@ def _write_general(given: Given) -> Mapping[str, Any]:
 
 
 def damage_of(project: Project, name: str) -> tuple[list[str], bool, dict[str, Any]]:
-    """What is wrong with a dataset's shards, whether training goes on all the same, and what people are told of it."""
+    """Return the problems of a dataset's shards, whether training goes on all the same, and metadata for people."""
     from eiclip.shards import find_damage, read_manifest
 
     folder = project.paths.shards(name)
     damage = find_damage(folder)
     problems = [str(finding) for finding in damage]
     held = sum(read_manifest(folder)["samples"].values())
-    [(wanted,)] = _ask(project, name, read_sql("checks/images_to_shard"))
+    wanted = _query(project, name, read_sql("checks/images_to_shard")).column(0)[0].as_py()
     # Without a test sample the tables would lose queries: that is never left out.
-    spared = project.settings.hardware.corrupt_samples == "quarantine" and all(f.split != "test" for f in damage)
+    tolerated = project.settings.hardware.corrupt_samples == "quarantine" and all(f.split != "test" for f in damage)
     if held != wanted:
         problems.append(f"{held} photos in the shards, {wanted} in images")
-        spared = False
-    told: dict[str, Any] = {"problems": problems}
-    return problems, spared, told | ({"quarantined": sum(f.lost for f in damage)} if spared and damage else {})
+        tolerated = False
+    quarantined = {"quarantined": sum(f.lost for f in damage)} if tolerated and damage else {}
+    return problems, tolerated, {"problems": problems, **quarantined}

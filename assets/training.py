@@ -172,7 +172,7 @@ def of_row_or_trained(given: Given, row: Path, rank: Callable[[Path], Mapping[st
         given: its subject is the training.
         row: the checkpoint of the variant's row.
         rank: writes the ranks of a checkpoint folder and returns facts.
-        by: the job that trains rows, as it is told.
+        by: the job that trains rows, as the metadata names it.
     """
     job: TrainJob = given.of.subject
     known = made_before(row, training_inputs(job))

@@ -29,7 +29,7 @@ from eiclip.model.towers import embedding_width, image_size
 from eiclip.model.vocabulary import UNKNOWN_ID
 from eiclip.readers.amazon.metadata import MAX_TEXT
 from eiclip.readers.base import UnusablePhotoError
-from eiclip.readers.photo_files import decode_rgb, photo_bytes
+from eiclip.readers.photo_files import decode_rgb, photo_bytes, rgb_on_white
 from eiclip.readers.texts import clean_description, normalise_entity
 from eiclip.shards import Sample, encode_photo
 from eiclip.system.devices import pick_device
@@ -83,12 +83,10 @@ class EntityClip:
         Raises:
             RawDataError: an item is no photo that can be read; says which, counted from 0.
         """
-        one = isinstance(photos, Image.Image | Path | str | bytes) or (
-            isinstance(photos, np.ndarray) and photos.ndim == 3
-        )
-        listed: Iterable[object] = [photos] if one else photos  # type: ignore[assignment]
+        if isinstance(photos, Image.Image | Path | str | bytes) or getattr(photos, "ndim", 0) == 3:
+            photos = [photos]  # type: ignore[list-item]
         size = image_size(self.model.towers)
-        samples = [Sample(str(n), str(n), "", {}, _jpeg(photo, n, size)) for n, photo in enumerate(listed)]
+        samples = [Sample(str(n), str(n), "", {}, _jpeg(photo, n, size)) for n, photo in enumerate(photos)]
         return embed_images(self.model, samples, self.device).numpy() if samples else self._none()
 
     def encode_text(
@@ -103,13 +101,15 @@ class EntityClip:
             SettingsError: a group the model does not have, or entities that are not as many as texts.
             RawDataError: an item is not a text.
         """
-        listed = [texts] if isinstance(texts, str) else list(texts)
-        tags = [{} for _ in listed] if entities is None else self._normalised(entities)
-        if len(tags) != len(listed):
-            raise SettingsError(f"{len(listed)} texts with {len(tags)} entities: give one mapping for each text")
-        samples = [
-            Sample(str(n), str(n), _text(text, n), own) for n, (text, own) in enumerate(zip(listed, tags, strict=True))
-        ]
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        tags = [{} for _ in texts] if entities is None else self._normalised(entities)
+        if len(tags) != len(texts):
+            raise SettingsError(f"{len(texts)} texts with {len(tags)} entities: give one mapping for each text")
+        samples = []
+        for number, (text, own) in enumerate(zip(texts, tags, strict=True)):
+            if not isinstance(text, str):
+                raise RawDataError(f"text {number}: {text!r} is not a text")
+            samples.append(Sample(str(number), str(number), clean_description(text[:MAX_TEXT]), own))
         return embed_texts(self.model, samples, self.device).numpy() if samples else self._none()
 
     @torch.inference_mode()
@@ -177,12 +177,6 @@ class EntityClip:
         return np.zeros((0, self.width), dtype=np.float32)
 
 
-def _text(text: object, number: int) -> str:
-    if not isinstance(text, str):
-        raise RawDataError(f"text {number}: {text!r} is not a text")
-    return clean_description(text[:MAX_TEXT])
-
-
 def _jpeg(photo: object, number: int, size: int) -> bytes:
     """A photo as a shard would hold it."""
     name = str(photo) if isinstance(photo, str | Path) else ""
@@ -193,30 +187,20 @@ def _jpeg(photo: object, number: int, size: int) -> bytes:
             decoded = decode_rgb(photo, name or f"its {len(photo):,} bytes")
             return photo if _is_of_a_shard(photo, size) else encode_photo(decoded, size)
         if isinstance(photo, Image.Image):
-            return encode_photo(_on_white(photo), size)
+            return encode_photo(rgb_on_white(ImageOps.exif_transpose(photo)), size)
     except (UnusablePhotoError, OSError, ValueError) as error:
         raise RawDataError(f"photo {number}: {error}") from error
-    pixels = photo.shape[2:] if isinstance(photo, np.ndarray) and photo.dtype == np.uint8 and photo.size else ()
-    if pixels == (3,):
-        return encode_photo(np.ascontiguousarray(photo), size)
-    told = f"{photo.dtype} {photo.shape}" if isinstance(photo, np.ndarray) else type(photo).__name__
-    raise RawDataError(
-        f"photo {number}: {told} is no photo: give an image of Pillow, a path, the bytes of a JPEG, PNG or WEBP, or "
-        "RGB pixels as uint8 (H, W, 3)"
-    )
+    if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.shape[2:] != (3,) or not photo.size:
+        what = f"{photo.dtype} {photo.shape}" if isinstance(photo, np.ndarray) else type(photo).__name__
+        raise RawDataError(
+            f"photo {number}: {what} is no photo: give an image of Pillow, a path, the bytes of a JPEG, PNG or WEBP, "
+            "or RGB pixels as uint8 (H, W, 3)"
+        )
+    return encode_photo(np.ascontiguousarray(photo), size)
 
 
 def _is_of_a_shard(content: bytes, size: int) -> bool:
-    """Whether the bytes of a sound photo can stand as they are: an RGB JPEG of the right size, not to be turned."""
+    """Whether the bytes of a valid photo can stand as they are: an RGB JPEG of the right size, not to be turned."""
     with Image.open(io.BytesIO(content)) as photo:
         upright = photo.getexif().get(ExifTags.Base.Orientation, 1) == 1
         return (photo.format, photo.mode, photo.size, upright) == ("JPEG", "RGB", (size, size), True)
-
-
-def _on_white(photo: Image.Image) -> Image.Image:
-    """Upright RGB, transparent parts on white, as the catalogue's photos are."""
-    upright = ImageOps.exif_transpose(photo)
-    if not upright.has_transparency_data:
-        return upright.convert("RGB")
-    cut_out = upright.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", cut_out.size, "white"), cut_out).convert("RGB")

@@ -14,7 +14,8 @@ from eiclip.evaluation.embedding_tables import embeddings_table
 from eiclip.evaluation.gates import gate_weights
 from eiclip.inference import EntityClip
 from eiclip.model.entity_clip import save_checkpoint
-from eiclip.model.variants import VARIANTS, compose_text
+from eiclip.model.inputs import compose_text
+from eiclip.model.variants import VARIANTS
 from eiclip.readers.photo_files import decode_rgb
 from eiclip.shards import Sample, encode_photo, fit_square, shard_paths, write_shards
 
@@ -50,7 +51,7 @@ def as_file(photo, kind, **options):
 def table_of(shop, model, samples, folder):
     """The embeddings table of samples, by kind: item ids and embeddings."""
     write_shards((("test", sample) for sample in samples), folder, photo_size=64)
-    table = embeddings_table(model.model, "shop", shard_paths(folder, "test"), left_out="season").to_pylist()
+    table = embeddings_table(model.model, "shop", shard_paths(folder, "test"), excluded_group="season").to_pylist()
     kinds = {kind: [row for row in table if row["kind"] == kind] for kind in ("image", "text")}
     return {
         kind: ([row["item_id"] for row in rows], np.array([row["embedding"] for row in rows], dtype=np.float32))

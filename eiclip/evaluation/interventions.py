@@ -21,7 +21,7 @@ from eiclip.evaluation.embed import EmbeddedSplit, embed_texts
 from eiclip.evaluation.gates import group_weights, products_of, stored_split
 from eiclip.evaluation.ranking import full_ranks
 from eiclip.model.entity_clip import EntityClipModel
-from eiclip.model.variants import compose_text
+from eiclip.model.inputs import compose_text
 from eiclip.model.vocabulary import UNKNOWN
 from eiclip.shards import Sample
 

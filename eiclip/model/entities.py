@@ -20,12 +20,10 @@ class EntityEncoder(nn.Module):
         self.table = nn.Embedding(entities, width)
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
 
-    def sparse_table(self) -> nn.Parameter:
-        """The table (V, D), which from now on has gradients for the rows a batch used alone."""
+    def sparse_table(self) -> Tensor:
+        """Return the table (V, D), which from now on has gradients for the rows a batch used alone."""
         self.table.sparse = True
-        weight = self.table.weight
-        assert isinstance(weight, nn.Parameter)
-        return weight
+        return self.table.weight
 
     def forward(self, ids_B: Tensor) -> Tensor:
         """Embeddings (B, D) of entity ids (B,) in 0..V-1."""
@@ -39,10 +37,8 @@ class Gate(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(width, width // 4), nn.GELU(), nn.Linear(width // 4, 1))
-        last = self.mlp[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for weight in self.mlp[-1].parameters():
+            nn.init.zeros_(weight)
 
     def forward(self, entity_BD: Tensor) -> Tensor:
         """Weights (B,) of entity embeddings (B, D)."""
@@ -51,7 +47,7 @@ class Gate(nn.Module):
 
 
 class FusedEntities(NamedTuple):
-    """What the entities of a batch come to."""
+    """Weighted sum and weights of the entities of a batch."""
 
     sum_BD: Tensor
     """E_A^ = sum_k w_k h_k(a_k)."""

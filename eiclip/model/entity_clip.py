@@ -9,7 +9,6 @@ Shape suffixes: B batch, K entity groups, L tokens, D embedding width.
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,18 +22,14 @@ from torch.nn import functional as F
 
 from eiclip.errors import NonFiniteError, WeightsError
 from eiclip.model.entities import EntityFusion, FusedEntities
-from eiclip.model.losses import LossTerms, Pairs, contrastive_loss, unit
+from eiclip.model.losses import Gather, LossTerms, Pairs, contrastive_loss, unit
 from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
 from eiclip.model.variants import Variant, get_variant
-from eiclip.model.views import ViewFusion, joint_view
+from eiclip.model.views import ViewFusion
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.settings.training import LossTerm, TrainingSettings
 from eiclip.storage.cache import LOG_FILE, MANIFEST
 from eiclip.storage.files import sha256_file, whole_folder, write_json
-
-ENTITIES_FILE, VIEWS_FILE = "entities.safetensors", "views.safetensors"
-Gather = Callable[[Tensor], Tensor]
-"""Rows of all processes, through which gradients flow back."""
 
 MAXIMUM_SCALE = 100.0
 """CLIP's bound on the learned inverse temperature."""
@@ -71,7 +66,7 @@ class EntityClipModel(nn.Module):
         self.fusion: EntityFusion | None = None
         if variant.gates != "none":
             self.fusion = EntityFusion(
-                vocabulary if training.prior_mixture else vocabulary.unmixed(),
+                vocabulary if training.prior_mixture else Vocabulary(vocabulary.names, {}),
                 embedding_width(towers),
                 gates=variant.gates,
                 equal_weight=training.equal_weight,
@@ -81,7 +76,8 @@ class EntityClipModel(nn.Module):
 
     def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
         """E_I (B, D), of any length, of normalised pixels."""
-        output: Tensor = self.towers.encode_image(pixels_BCHW)  # type: ignore[operator]
+        towers: Any = self.towers
+        output: Tensor = towers.encode_image(pixels_BCHW)
         return output
 
     def encode_description(self, tokens_BL: Tensor) -> Tensor:
@@ -97,7 +93,10 @@ class EntityClipModel(nn.Module):
 
     def encode_joint(self, image_BD: Tensor, text_BD: Tensor) -> Tensor:
         """m (B, D), the joint view of unit embeddings of photos and texts; without a fusion their mean. Length one."""
-        return joint_view(self.views, image_BD, text_BD)
+        if self.views is None:
+            return F.normalize(image_BD + text_BD, dim=-1)
+        joint_BD: Tensor = self.views(image_BD, text_BD)
+        return joint_BD
 
     @property
     def scale(self) -> Tensor:
@@ -151,16 +150,22 @@ class EntityClipModel(nn.Module):
 
     def parameter_groups(self, training: TrainingSettings) -> list[dict[str, Any]]:
         """Optimizer groups `towers`, `entities`, `gates`, `views`, each with a learning rate (views: entities')."""
-        groups = [{"name": "towers", "params": list(self.towers.parameters()), "lr": training.tower_lr}]
-        if self.fusion is not None:
-            encoders = list(self.fusion.encoders.parameters())
-            groups.append({"name": "entities", "params": encoders, "lr": training.entity_lr})
-            if self.fusion.gates is not None:
-                gates = list(self.fusion.gates.parameters())
-                groups.append({"name": "gates", "params": gates, "lr": training.gate_lr})
-        if self.views is not None:
-            groups.append({"name": "views", "params": list(self.views.parameters()), "lr": training.entity_lr})
-        return groups
+        groups: dict[str, tuple[nn.Module | None, float]] = {
+            "towers": (self.towers, training.tower_lr),
+            "entities": (self.fusion and self.fusion.encoders, training.entity_lr),
+            "gates": (self.fusion and self.fusion.gates, training.gate_lr),
+            "views": (self.views, training.entity_lr),
+        }
+        return [
+            {"name": name, "params": list(module.parameters()), "lr": rate}
+            for name, (module, rate) in groups.items()
+            if module is not None
+        ]
+
+    def modules_by_file(self) -> dict[str, nn.Module]:
+        """What the variant has beside the towers, by the name of its file in a checkpoint folder."""
+        found = {"entities.safetensors": self.fusion, "views.safetensors": self.views}
+        return {file: module for file, module in found.items() if module is not None}
 
 
 def save_checkpoint(model: EntityClipModel, folder: Path, extra: dict[str, Any], log: pa.Table | None = None) -> None:
@@ -176,16 +181,12 @@ def save_checkpoint(model: EntityClipModel, folder: Path, extra: dict[str, Any],
             raise NonFiniteError(f"{folder.name}: weight {name} is not finite; lower the learning rates")
     with whole_folder(folder) as part:
         save_towers(model.towers, part)
-        if model.fusion is not None:
-            state = {name: value.contiguous() for name, value in model.fusion.state_dict().items()}
-            save_file(state, part / ENTITIES_FILE)
-        if model.views is not None:
-            save_file({name: value.contiguous() for name, value in model.views.state_dict().items()}, part / VIEWS_FILE)
-        write_json(part / "vocabulary.json", model.vocabulary.to_json())
+        for file, module in model.modules_by_file().items():
+            save_file({name: value.contiguous() for name, value in module.state_dict().items()}, part / file)
+        write_json(part / "vocabulary.json", {"names": model.vocabulary.names, "priors": model.vocabulary.priors})
         described = {"variant": model.variant.name, "training": model.training_settings.model_dump(), **extra}
         write_json(part / "eiclip.json", described)
-        files = {file.name: sha256_file(file) for file in sorted(part.iterdir())}
-        write_json(part / MANIFEST, files)
+        write_json(part / MANIFEST, {file.name: sha256_file(file) for file in sorted(part.iterdir())})
         if log is not None:
             pq.write_table(log, part / LOG_FILE)
 
@@ -198,13 +199,11 @@ def load_checkpoint(folder: Path, device: str = "cpu") -> EntityClipModel:
     """
     try:
         described = json.loads((folder / "eiclip.json").read_text(encoding="utf-8"))
-        vocabulary = Vocabulary.from_json(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
+        vocabulary = Vocabulary(**json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
         training = TrainingSettings(**described["training"])
         model = EntityClipModel(load_towers(folder), get_variant(described["variant"]), vocabulary, training)
-        if model.fusion is not None:
-            model.fusion.load_state_dict(load_file(folder / ENTITIES_FILE))
-        if model.views is not None:
-            model.views.load_state_dict(load_file(folder / VIEWS_FILE))
+        for file, module in model.modules_by_file().items():
+            module.load_state_dict(load_file(folder / file))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{folder}: not a whole checkpoint ({error}); materialise it again") from error
     return model.eval().to(device)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.towers import context_length, image_size, pixel_statistics, tokenize
-from eiclip.model.variants import Variant, compose_text
+from eiclip.model.variants import Variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.shards import Sample
 
@@ -38,10 +38,8 @@ class ModelInputs:
         """The text that the variant reads: row 3's has the entities too, but for those of `excluded_group`."""
         if not self.variant.entities_as_text:
             return description
-        groups = self.vocabulary.groups
-        return compose_text(
-            description, entities, groups, entities_first=self.entities_first, excluded_group=excluded_group
-        )
+        groups, first = self.vocabulary.groups, self.entities_first
+        return compose_text(description, entities, groups, entities_first=first, excluded_group=excluded_group)
 
     def token_ids(self, texts: Sequence[str]) -> Tensor:
         """Token ids (B, L), cut to the longest of the texts."""
@@ -58,6 +56,32 @@ class ModelInputs:
         return self.token_ids(texts), self.entity_ids([sample.entities for sample in samples], excluded_group)
 
 
+def compose_text(
+    description: str,
+    entities: Mapping[str, str],
+    groups: tuple[str, ...],
+    *,
+    entities_first: bool,
+    excluded_group: str = "",
+) -> str:
+    """Row 3's text: the entities of `groups`, in their order, glued to the description.
+
+    Args:
+        description: the free description D.
+        entities: entity by group; groups without one are skipped.
+        groups: the groups to write, in this order.
+        entities_first: before the description (they survive a short context) or after it.
+        excluded_group: a group not to write (the one that sample-100's negatives share).
+
+    >>> compose_text("A coat.", {"brand": "diesel", "season": "fw2016"}, ("brand", "season"), entities_first=True)
+    'diesel, fw2016. A coat.'
+    """
+    tags = ", ".join(entities[group] for group in groups if group in entities and group != excluded_group)
+    if not tags:
+        return description
+    return f"{tags}. {description}" if entities_first else f"{description} {tags}."
+
+
 BLOCK = 2**17
 """Numbers that a CPU normalises at a time: they stay in its cache between one pass over them and the next."""
 
@@ -68,7 +92,7 @@ def normalise(model: EntityClipModel, pixels_BHWC: Tensor) -> Tensor:
     They lie in memory as they came, channels innermost. R is a row of all its channels: over an inner dimension of
     three the same arithmetic takes five times as long.
     """
-    mean_C, deviation_C = (statistic.flatten().to(pixels_BHWC.device) for statistic in pixel_statistics(model.towers))
+    mean_C, deviation_C = (torch.tensor(s, device=pixels_BHWC.device) for s in pixel_statistics(model.towers))
     width = pixels_BHWC.shape[2]
     scale_R, shift_R = (1 / (255 * deviation_C)).repeat(width), (-mean_C / deviation_C).repeat(width)
     pixels_BHR = pixels_BHWC.flatten(2)

@@ -8,7 +8,7 @@ Shape suffixes: B own pairs, G pairs of the global batch, D embedding width.
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eiclip.settings.training import LossTerm
+
+Gather = Callable[[Tensor], Tensor]
+"""Rows of all processes from this one's, through which gradients flow back."""
 
 NO_CANDIDATE = -1e4
 """Score of what is no candidate: its share of the softmax is 0 in every precision."""

@@ -4,10 +4,10 @@ Whatever its form, a source comes down to a configuration as `open_clip_config.j
 """
 
 import contextlib
+import functools
 import json
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,6 @@ OTHERS = (
 )
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Towers from outside: how they are built, and how their weights are had (a download only when asked for)."""
-
-    config: dict[str, Any]
-    """As in `open_clip_config.json`: `model_cfg`, `preprocess_cfg`."""
-    weights: Callable[[], Path]
-
-
 def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
     """Load the towers that the settings name: a local file or folder, a hub repository, or a released tag.
 
@@ -59,16 +50,16 @@ def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
         WeightsError: the name is unknown, the model cannot be used here, the file is damaged, of another model or
             holds more than tensors, or the download failed; says what else there is.
     """
-    source, name = _source(model_name, pretrained), f"EICLIP_PRETRAINED={pretrained!r}"
-    file = source.weights()
+    config, weights = _source(model_name, pretrained)
+    file = weights()
     check_weights(file)
     try:
-        model = _build(source.config, file)
-        _try_out(model)
+        model = _build(config, file)
+        _require_finite_embeddings(model)
     except Exception as error:  # open_clip and timm let whatever they meet pass through
         raise WeightsError(
-            f"{name}: the weights do not fit their configuration ({short(error)}). A file without {CONFIG_FILE} "
-            f"beside it is read as EICLIP_MODEL={model_name!r}. {OTHERS}"
+            f"EICLIP_PRETRAINED={pretrained!r}: the weights do not fit their configuration ({short(error)}). A file "
+            f"without {CONFIG_FILE} beside it is read as EICLIP_MODEL={model_name!r}. {OTHERS}"
         ) from error
     return model
 
@@ -84,8 +75,8 @@ def _build(config: dict[str, Any], weights: Path) -> nn.Module:
 
 
 @torch.inference_mode()
-def _try_out(model: nn.Module) -> None:
-    """A photo and a text through the towers: one finite embedding each, of the same width."""
+def _require_finite_embeddings(model: nn.Module) -> None:
+    """Encode a photo and a text: one finite embedding each, of the same width."""
     model.eval()  # some image towers learn even from a photo that is only looked at
     photo_BD = model.encode_image(torch.zeros(1, 3, image_size(model), image_size(model)))  # type: ignore[operator]
     text_BD = encode_text(model, tokenize(["a photo"], context_length(model)))
@@ -102,26 +93,22 @@ def configured_image_size(model_name: str, pretrained: str) -> int:
     Raises:
         WeightsError: as `resolve_towers`, as far as the configuration says.
     """
-    return square_size(_source(model_name, pretrained).config["model_cfg"])
+    return square_size(_source(model_name, pretrained)[0]["model_cfg"])
 
 
-def _source(model_name: str, pretrained: str) -> _Source:
-    local = None if pretrained in _tags(model_name) else local_weights(pretrained)
+def _source(model_name: str, pretrained: str) -> tuple[dict[str, Any], Callable[[], Path]]:
+    """The configuration, as in `open_clip_config.json`, and what returns the weights (a download only when called)."""
+    local = None if pretrained in open_clip.list_pretrained_tags_by_model(model_name) else local_weights(pretrained)
     if local is not None:
-        config = read_config(local.config) if local.config else _of_file(model_name)
-        source = _Source(config, lambda: local.weights)
+        config = read_config(local.config) if local.config else _config_of_bare_weights(model_name)
+        weights = lambda: local.weights  # noqa: E731 - one of three
     elif pretrained.startswith(HUB):
         config = read_config(_from_hub(pretrained, CONFIG_FILE))
-        source = _Source(config, lambda: _from_hub(pretrained, WEIGHTS_FILE, PICKLE_FILE))
+        weights = functools.partial(_from_hub, pretrained, WEIGHTS_FILE, PICKLE_FILE)
     else:
-        source = _released(model_name, pretrained)
-    require_usable(source.config["model_cfg"], f"EICLIP_PRETRAINED={pretrained!r}")
-    return source
-
-
-def _tags(model_name: str) -> list[str]:
-    tags: list[str] = open_clip.list_pretrained_tags_by_model(model_name)
-    return tags
+        config, weights = _released(model_name, pretrained)
+    require_usable(config["model_cfg"], f"EICLIP_PRETRAINED={pretrained!r}")
+    return config, weights
 
 
 def _named_config(model_name: str) -> dict[str, Any]:
@@ -131,46 +118,47 @@ def _named_config(model_name: str) -> dict[str, Any]:
     return config
 
 
-def _of_file(model_name: str) -> dict[str, Any]:
-    """The configuration of bare weights. Pixels are normalised as by the model's released weights, if they agree."""
-    released = [open_clip.get_pretrained_cfg(model_name, tag) for tag in _tags(model_name)]
+def _config_of_bare_weights(model_name: str) -> dict[str, Any]:
+    """Pixels are normalised as by the model's released weights, if those agree."""
+    tags = open_clip.list_pretrained_tags_by_model(model_name)
+    released = [open_clip.get_pretrained_cfg(model_name, tag) for tag in tags]
     ways = [{name: list(tag[name]) for name in ("mean", "std")} for tag in released]
     agreed = ways[0] if ways and all(way == ways[0] for way in ways) else {}
     return {"model_cfg": _named_config(model_name), "preprocess_cfg": agreed}
 
 
-def _released(model_name: str, tag: str) -> _Source:
-    config = _named_config(model_name)
-    if tag not in _tags(model_name):
+def _released(model_name: str, tag: str) -> tuple[dict[str, Any], Callable[[], Path]]:
+    config, tags = _named_config(model_name), open_clip.list_pretrained_tags_by_model(model_name)
+    if tag not in tags:
         raise WeightsError(
             f"EICLIP_PRETRAINED={tag!r}: neither `general`, nor a local file or folder, nor a hub repository "
-            f"(`hf-hub:org/name`), nor a released tag of {model_name} ({', '.join(_tags(model_name))})"
+            f"(`hf-hub:org/name`), nor a released tag of {model_name} ({', '.join(tags)})"
         )
     released = open_clip.get_pretrained_cfg(model_name, tag)
     if released.get("quick_gelu"):  # trained with another GELU than open_clip's configuration of that name says
         config["quick_gelu"] = True
-    told = f"EICLIP_PRETRAINED={tag!r}: could not download the released weights of {model_name}"
-    return _Source(
-        {"model_cfg": config, "preprocess_cfg": {"mean": list(released["mean"]), "std": list(released["std"])}},
-        lambda: _downloaded(told, lambda: open_clip.download_pretrained(released)),
-    )
+
+    def weights() -> Path:
+        with _downloading(f"EICLIP_PRETRAINED={tag!r}: could not download the released weights of {model_name}"):
+            return Path(open_clip.download_pretrained(released))
+
+    preprocess = {name: list(released[name]) for name in ("mean", "std")}
+    return {"model_cfg": config, "preprocess_cfg": preprocess}, weights
 
 
 def _from_hub(pretrained: str, *names: str) -> Path:
     """The first of these files that the hub repository has; what was fetched before comes from the hub's cache."""
     repository = pretrained.removeprefix(HUB)
-
-    def download() -> str:
+    with _downloading(f"EICLIP_PRETRAINED={pretrained!r}: could not download {' or '.join(names)}"):
         for name in names[:-1]:
             with contextlib.suppress(EntryNotFoundError):
-                return hf_hub_download(repository, name)
-        return hf_hub_download(repository, names[-1])
-
-    return _downloaded(f"EICLIP_PRETRAINED={pretrained!r}: could not download {' or '.join(names)}", download)
+                return Path(hf_hub_download(repository, name))
+        return Path(hf_hub_download(repository, names[-1]))
 
 
-def _downloaded(told: str, download: Callable[[], str]) -> Path:
+@contextlib.contextmanager
+def _downloading(failure: str) -> Iterator[None]:
     try:
-        return Path(download())
+        yield
     except Exception as error:  # downloaders let whatever they meet pass through
-        raise WeightsError(f"{told} ({type(error).__name__}: {short(error)}). {OTHERS}") from error
+        raise WeightsError(f"{failure} ({type(error).__name__}: {short(error)}). {OTHERS}") from error

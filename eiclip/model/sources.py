@@ -63,8 +63,7 @@ def local_weights(pretrained: str) -> LocalWeights | None:
         config = path.parent / CONFIG_FILE
         return LocalWeights(path.absolute(), config if config.is_file() else None)
     if path.is_dir():
-        folder = _snapshot(path)
-        return LocalWeights(_weights_in(folder), _config_in(folder))
+        return _weights_in(_snapshot(path))
     if not pretrained.startswith(HUB) and (os.sep in pretrained or path.suffix in SUFFIXES):
         raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: no such file or folder")
     return None
@@ -76,32 +75,25 @@ def _snapshot(folder: Path) -> Path:
     if (folder / CONFIG_FILE).is_file() or not snapshots:
         return folder
     main = folder / "refs" / "main"
-    if main.is_file():
-        named = folder / "snapshots" / main.read_text(encoding="utf-8").strip()
-        snapshots = [named] if named in snapshots else snapshots
-    if len(snapshots) > 1:
+    named = folder / "snapshots" / main.read_text(encoding="utf-8").strip() if main.is_file() else None
+    if named not in snapshots and len(snapshots) > 1:
         names = ", ".join(child.name for child in snapshots)
         raise WeightsError(f"{folder}: several snapshots ({names}); name one of those folders")
-    return snapshots[0]
+    return named if named in snapshots else snapshots[0]
 
 
-def _config_in(folder: Path) -> Path:
+def _weights_in(folder: Path) -> LocalWeights:
+    found = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
+    chosen = [folder / name for name in OPEN_CLIP_NAMES if folder / name in found][:1] or found
+    if len(chosen) != 1:
+        held = f"several weights ({', '.join(file.name for file in found)})" if found else "no weights"
+        raise WeightsError(f"{folder}: {held} in it, and no {WEIGHTS_FILE}; name the weights file itself")
     if not (folder / CONFIG_FILE).is_file():
         raise WeightsError(
             f"{folder}: no {CONFIG_FILE} in it, so it is no folder of open_clip's (a model saved by transformers is "
             "another form); name a weights file and set EICLIP_MODEL to its architecture"
         )
-    return folder / CONFIG_FILE
-
-
-def _weights_in(folder: Path) -> Path:
-    found = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
-    known = [folder / name for name in OPEN_CLIP_NAMES if folder / name in found]
-    chosen = known[:1] or found
-    if len(chosen) != 1:
-        held = f"several weights ({', '.join(file.name for file in found)})" if found else "no weights"
-        raise WeightsError(f"{folder}: {held} in it, and no {WEIGHTS_FILE}; name the weights file itself")
-    return chosen[0].absolute()
+    return LocalWeights(chosen[0].absolute(), folder / CONFIG_FILE)
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -112,13 +104,12 @@ def read_config(file: Path) -> dict[str, Any]:
     """
     try:
         config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        kinds = {"embed_dim": int, "vision_cfg": dict, "text_cfg": dict}
-        wrong = [name for name, kind in kinds.items() if not isinstance(config["model_cfg"][name], kind)]
+        for name, kind in {"embed_dim": int, "vision_cfg": dict, "text_cfg": dict}.items():
+            if not isinstance(value := config["model_cfg"][name], kind):
+                raise TypeError(f"{name} is {value!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise WeightsError(f"{file}: not a model's configuration as open_clip writes it ({told})") from error
-    if wrong:
-        raise WeightsError(f"{file}: not a model's configuration as open_clip writes it ({', '.join(wrong)})")
+        what = f"{type(error).__name__}: {error}"
+        raise WeightsError(f"{file}: not a model's configuration as open_clip writes it ({what})") from error
     return config
 
 

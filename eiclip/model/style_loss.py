@@ -9,20 +9,17 @@ candidates (as `eiclip.model.losses`).
 Shape suffixes: B own pairs, G pairs of the global batch, D embedding width, K candidates kept.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from eiclip.model.losses import NO_CANDIDATE
+from eiclip.model.losses import NO_CANDIDATE, Gather
 from eiclip.settings.training import StyleLossSettings
 
 VIEW_OF = {"i": 0, "t": 1, "m": 2}
 """Place of a view in `Views`, by its letter in the names of view pairs."""
-
-Gather = Callable[[Tensor], Tensor]
 
 
 class Views(NamedTuple):
@@ -72,14 +69,12 @@ def style_terms(
     """
     weights: dict[str, float] = {name: weight for name, weight in settings.view_pairs.items() if weight}
     everyone = own if gather is None else _gathered(own, gather)
-    repeated_BG = _repeated(own, everyone, first)
-    terms = {
-        name: _pair_loss(own, everyone, VIEW_OF[name[0]], VIEW_OF[name[2]], scale, repeated_BG, first)
-        for name in weights
-    }
+    shared_BG = _share_a_product(own, everyone, first)
     if settings.caption:
         weights["caption"] = settings.caption
-        terms["caption"] = _caption_loss(own, everyone, scale, repeated_BG, first)
+    terms = {
+        name: _cross_entropy(_sides(name, own), _sides(name, everyone), scale, shared_BG, first) for name in weights
+    }
     if own.augmented is not None:
         weights["consistency"] = settings.consistency
         terms["consistency"] = _consistency(own, everyone, scale, settings.consistency_top)
@@ -94,7 +89,7 @@ def _gathered(own: StylePairs, gather: Gather) -> StylePairs:
     return StylePairs(trigger, positive, products(own.trigger_product_B), products(own.positive_product_B))
 
 
-def _repeated(own: StylePairs, everyone: StylePairs, first: int) -> Tensor:
+def _share_a_product(own: StylePairs, everyone: StylePairs, first: int) -> Tensor:
     """Which other pairs (B, G) hold a product of the pair: no negatives of it."""
     mine = (own.trigger_product_B, own.positive_product_B)
     others = (everyone.trigger_product_B, everyone.positive_product_B)
@@ -104,35 +99,21 @@ def _repeated(own: StylePairs, everyone: StylePairs, first: int) -> Tensor:
     return shared_BG
 
 
-def _pair_loss(
-    own: StylePairs, everyone: StylePairs, trigger: int, positive: int, scale: Tensor, repeated_BG: Tensor, first: int
+def _sides(name: str, pairs: StylePairs) -> tuple[Tensor, Tensor]:
+    """The two views that a term compares; `caption` is CLIP's own loss over the triggers' photos and texts."""
+    if name == "caption":
+        return pairs.trigger.image_BD, pairs.trigger.text_BD
+    return pairs.trigger[VIEW_OF[name[0]]], pairs.positive[VIEW_OF[name[2]]]
+
+
+def _cross_entropy(
+    own: tuple[Tensor, Tensor], everyone: tuple[Tensor, Tensor], scale: Tensor, shared_BG: Tensor, first: int
 ) -> Tensor:
-    """Mean of trigger-to-positive and positive-to-trigger cross entropy."""
-    return _symmetric(
-        (own.trigger[trigger], own.positive[positive]),
-        (everyone.trigger[trigger], everyone.positive[positive]),
-        scale,
-        repeated_BG,
-        first,
-    )
-
-
-def _caption_loss(own: StylePairs, everyone: StylePairs, scale: Tensor, repeated_BG: Tensor, first: int) -> Tensor:
-    """CLIP's own loss over the triggers: a photo and the text of the same product."""
-    mine, others = own.trigger, everyone.trigger
-    return _symmetric(
-        (mine.image_BD, mine.text_BD), (others.image_BD, others.text_BD), scale, repeated_BG, first
-    )  # fmt: skip
-
-
-def _symmetric(
-    own: tuple[Tensor, Tensor], everyone: tuple[Tensor, Tensor], scale: Tensor, repeated_BG: Tensor, first: int
-) -> Tensor:
+    """Mean of the cross entropy from the first view to the second and back."""
     target_B = torch.arange(first, first + len(own[0]), device=own[0].device)
-    sides = ((own[0], everyone[1]), (own[1], everyone[0]))
     losses = [
-        F.cross_entropy((scale * query_BD @ candidate_GD.T).masked_fill(repeated_BG, NO_CANDIDATE), target_B)
-        for query_BD, candidate_GD in sides
+        F.cross_entropy((scale * query_BD @ candidate_GD.T).masked_fill(shared_BG, NO_CANDIDATE), target_B)
+        for query_BD, candidate_GD in ((own[0], everyone[1]), (own[1], everyone[0]))
     ]
     return (losses[0] + losses[1]) / 2
 

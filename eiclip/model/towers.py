@@ -57,7 +57,7 @@ def load_towers(folder: Path) -> nn.Module:
 
 def save_towers(model: nn.Module, folder: Path) -> None:
     """Write towers into `folder` as open_clip's `local-dir:` form."""
-    mean, deviation = _pixel_statistics(model)
+    mean, deviation = pixel_statistics(model)
     preprocess = {"size": image_size(model), "mean": mean, "std": deviation, **PHOTOS}
     config = {"model_cfg": model.config, "preprocess_cfg": preprocess}
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -82,13 +82,8 @@ def embedding_width(model: nn.Module) -> int:
     return int(config["embed_dim"])
 
 
-def pixel_statistics(model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (3, 1, 1) by which the image tower wants its pixels normalised."""
-    mean, deviation = _pixel_statistics(model)
-    return torch.tensor(mean).view(3, 1, 1), torch.tensor(deviation).view(3, 1, 1)
-
-
-def _pixel_statistics(model: nn.Module) -> tuple[list[float], list[float]]:
+def pixel_statistics(model: nn.Module) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel, by which the image tower wants its pixels normalised."""
     visual: Any = model.visual
     mean = getattr(visual, "image_mean", None) or open_clip.OPENAI_DATASET_MEAN
     deviation = getattr(visual, "image_std", None) or open_clip.OPENAI_DATASET_STD

@@ -3,7 +3,6 @@
 A row says what text a variant reads, what it does with entities, and which pairs of products it is trained on.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,29 +71,3 @@ def get_variant(name: str) -> Variant:
     if name not in known:
         raise SettingsError(f"unknown variant {name!r}: choose one of {', '.join(known)}")
     return known[name]
-
-
-def compose_text(
-    description: str,
-    entities: Mapping[str, str],
-    groups: tuple[str, ...],
-    *,
-    entities_first: bool,
-    excluded_group: str = "",
-) -> str:
-    """Row 3's text: the entities of `groups`, in their order, glued to the description.
-
-    Args:
-        description: the free description D.
-        entities: entity by group; groups without one are skipped.
-        groups: the groups to write, in this order.
-        entities_first: before the description (they survive a short context) or after it.
-        excluded_group: a group not to write (the one that sample-100's negatives share).
-
-    >>> compose_text("A coat.", {"brand": "diesel", "season": "fw2016"}, ("brand", "season"), entities_first=True)
-    'diesel, fw2016. A coat.'
-    """
-    tags = ", ".join(entities[group] for group in groups if group in entities and group != excluded_group)
-    if not tags:
-        return description
-    return f"{tags}. {description}" if entities_first else f"{description} {tags}."

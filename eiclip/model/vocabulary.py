@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -69,19 +72,6 @@ class Vocabulary:
                 priors_VK[number, column] = prior
         return ids_VK, priors_VK
 
-    def unmixed(self) -> "Vocabulary":
-        """The same entities, each of its own group alone."""
-        return Vocabulary(self.names, {})
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON-able form, for the checkpoint's folder."""
-        return {"names": self.names, "priors": self.priors}
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Vocabulary":
-        """The inverse of `to_json`."""
-        return cls(names=value["names"], priors=value["priors"])
-
 
 def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> Vocabulary:
     """Read the `entity_vocabulary` and `semantic_prior` tables of a dataset (Parquet files).
@@ -93,9 +83,6 @@ def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> V
     Raises:
         CorruptOutputError: ids are not dense from 0 within a group, or a group has no rows.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     def rows(file: Path, *columns: str) -> list[dict[str, Any]]:
         table = pq.read_table(file, columns=["entity_group", *columns])
@@ -116,10 +103,6 @@ def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> V
     for row in rows(prior, "entity", "prior"):
         if 0 < row["prior"] < 1:
             priors.setdefault(row["entity"], {})[row["entity_group"]] = row["prior"]
-    return Vocabulary(names, {entity: _of_one(shares) for entity, shares in priors.items() if len(shares) > 1})
-
-
-def _of_one(shares: dict[str, float]) -> dict[str, float]:
-    """Shares that sum to one."""
-    whole = sum(shares.values())
-    return {group: share / whole for group, share in shares.items()}
+    several = {entity: shares for entity, shares in priors.items() if len(shares) > 1}
+    sums = {entity: sum(shares.values()) for entity, shares in several.items()}
+    return Vocabulary(names, {e: {g: prior / sums[e] for g, prior in shares.items()} for e, shares in several.items()})

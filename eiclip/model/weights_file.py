@@ -21,7 +21,6 @@ CONVERT = (
 )
 """Python that turns a pickled model, or a TorchScript archive as OpenAI's, into safetensors; it runs what they hold."""
 
-
 LFS_POINTER = b"version https://git-lfs"
 """How the file opens that a clone holds in the place of a large one."""
 
@@ -46,7 +45,11 @@ def check_weights(file: Path) -> None:
         if stream.read(len(LFS_POINTER)) == LFS_POINTER:
             raise WeightsError(f"{file}: git-lfs left a pointer here; run `git lfs pull` in that folder")
     try:
-        names = _tensors(file) if weights_name(file) == WEIGHTS_FILE else _pickled_tensors(file)
+        if weights_name(file) == WEIGHTS_FILE:
+            with safe_open(file, framework="pt") as weights:
+                names = set(weights.keys())
+        else:
+            names = _pickled_tensors(file)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{file}: not a whole weights file ({error}); copy or download it again") from error
     if any(name.startswith("text_model.") for name in names):
@@ -56,32 +59,28 @@ def check_weights(file: Path) -> None:
         )
 
 
-def _tensors(file: Path) -> set[str]:
-    with safe_open(file, framework="pt") as weights:
-        return set(weights.keys())
-
-
 def _pickled_tensors(file: Path) -> set[str]:
     """Names of the tensors of a pickled state dict, read by torch's unpickler of tensors alone."""
     try:
         found: Any = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or hostile pickle raises is anybody's guess
-        if isinstance(error, pickle.UnpicklingError) or "TorchScript" in str(error):
-            raise _needs_code(file, "TorchScript" in str(error)) from error
-        told = str(error).partition("\n")[0]
-        raise WeightsError(f"{file}: not a whole weights file ({told}); copy or download it again") from error
+        is_script = "TorchScript" in str(error)
+        if is_script or isinstance(error, pickle.UnpicklingError):
+            raise WeightsError(f"{file}: {_how_to_convert(file, is_script)}") from error
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(f"{file}: not a whole weights file ({reason}); copy or download it again") from error
     state = found.get("state_dict", found) if isinstance(found, Mapping) else found
     if not isinstance(state, Mapping) or not state or not all(torch.is_tensor(value) for value in state.values()):
         raise WeightsError(f"{file}: holds no model's weights (names and tensors), but a {type(found).__name__}")
     return {str(name) for name in state}
 
 
-def _needs_code(file: Path, is_script: bool) -> WeightsError:
+def _how_to_convert(file: Path, is_script: bool) -> str:
     what = "a TorchScript archive: a program" if is_script else "more than tensors, or damaged: a pickle can run code"
     names = {"file": json.dumps(str(file)), "made": json.dumps(str(file.with_suffix(".safetensors")))}
     command = shlex.quote(CONVERT.format(**names))  # a file's name may be made to be pasted into a shell
-    return WeightsError(
-        f"{file}: {what}, and only tensors are read here. Look for the model as .safetensors"
+    return (
+        f"{what}, and only tensors are read here. Look for the model as .safetensors"
         + (" (EICLIP_PRETRAINED=openai fetches OpenAI's)" if is_script else "")
         + f". Only if you trust its origin, convert it where it may run code: python -c {command}"
     )

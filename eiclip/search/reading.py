@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from eiclip.errors import SettingsError
 from eiclip.inference import EntityClip
-from eiclip.model.variants import compose_text
+from eiclip.model.inputs import compose_text
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, Link, Query

@@ -1,22 +1,22 @@
-"""One forward pass over a batch, as a module that data parallelism can wrap; in chunks, if memory is short.
+"""The forward pass over a batch as the hardware settings have it run; in chunks, if memory is short.
 
 Shape suffixes: B batch, H height, W width, L tokens, K entity groups, D embedding width.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from eiclip.model.entities import FusedEntities
 from eiclip.model.entity_clip import EntityClipModel, TextParts
 from eiclip.model.inputs import normalise
 from eiclip.settings.training import HardwareSettings
 
 
 class Encoded(NamedTuple):
-    """What the loss is made of."""
+    """Embeddings of a batch and the inverse temperature: what the loss is a function of."""
 
     image_BD: Tensor
     text: TextParts
@@ -24,7 +24,7 @@ class Encoded(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """The model over a batch, as the hardware settings have it run.
+    """The model over a batch.
 
     With `chunk_size` each tower sees so many pairs at a time and keeps of each chunk its embeddings alone: the backward
     pass runs the chunk again (gradient caching, by torch's checkpointing of whole chunks). The loss still sees the
@@ -48,25 +48,16 @@ class Encoder(nn.Module):
 
     def forward(self, pixels_BHWC: Tensor, tokens_BL: Tensor, ids_BK: Tensor) -> Encoded:
         """Embeddings of a batch: uint8 photos, token ids, entity ids."""
-        if self.chunk_size is None or len(pixels_BHWC) <= self.chunk_size:
-            image_BD, description_BD = self._images(pixels_BHWC), self._descriptions(tokens_BL)
-        else:
-            image_BD = torch.cat([self._kept_short(self._images, part) for part in pixels_BHWC.split(self.chunk_size)])
-            texts = tokens_BL.split(self.chunk_size)
-            description_BD = torch.cat([self._kept_short(self._descriptions, part) for part in texts])
-        return Encoded(image_BD, TextParts(description_BD, self._entities(ids_BK)), self.model.scale)
+        image_BD = self._in_chunks(self._encode_photos, pixels_BHWC)
+        description_BD = self._in_chunks(self.model.encode_description, tokens_BL)
+        entities = None if self.model.fusion is None else self.model.fusion(ids_BK)
+        return Encoded(image_BD, TextParts(description_BD, entities), self.model.scale)
 
-    def _images(self, pixels_BHWC: Tensor) -> Tensor:
+    def _encode_photos(self, pixels_BHWC: Tensor) -> Tensor:
         pixels_BCHW = normalise(self.model, pixels_BHWC)
         return self.model.encode_image(pixels_BCHW if self.channels_last else pixels_BCHW.contiguous())
 
-    def _descriptions(self, tokens_BL: Tensor) -> Tensor:
-        return self.model.encode_description(tokens_BL)
-
-    def _entities(self, ids_BK: Tensor) -> FusedEntities | None:
-        return None if self.model.fusion is None else self.model.fusion(ids_BK)
-
-    @staticmethod
-    def _kept_short(encode: Any, part: Tensor) -> Tensor:
-        output: Tensor = checkpoint(encode, part, use_reentrant=False)
-        return output
+    def _in_chunks(self, encode: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        if self.chunk_size is None or len(inputs) <= self.chunk_size:
+            return encode(inputs)
+        return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in inputs.split(self.chunk_size)])

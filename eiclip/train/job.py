@@ -1,14 +1,10 @@
-"""What one training is asked to do, as data: written to JSON by whoever starts it, read by the process that trains."""
+"""A training job as data: written to JSON by whoever starts it, read by the process that trains."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from eiclip.settings.training import HardwareSettings, Section, TrainingSettings
-
-if TYPE_CHECKING:  # a job is read by processes that do without torch
-    from eiclip.model.vocabulary import Vocabulary
 
 
 class TrainJob(Section):
@@ -21,6 +17,7 @@ class TrainJob(Section):
     """Folder of towers to start from; None: the small model, untrained."""
     entity_groups: tuple[str, ...] = ()
     entity_vocabulary: Path | None = None
+    """None: there are no entities (pretraining)."""
     semantic_prior: Path | None = None
     pairs: Path | None = None
     """Same-style rows: the pairs they are trained on (trigger_id, positive_id, weight)."""
@@ -31,14 +28,6 @@ class TrainJob(Section):
     hardware: HardwareSettings = HardwareSettings()
     code: str = ""
     """Version of the training code, where whoever starts the training has computed it: it is part of its key."""
-
-    def vocabulary(self) -> "Vocabulary":
-        """The dataset's vocabulary; empty where there are no entities (pretraining)."""
-        from eiclip.model.vocabulary import Vocabulary, read_vocabulary
-
-        if self.entity_vocabulary is None or self.semantic_prior is None:
-            return Vocabulary({}, {})
-        return read_vocabulary(self.entity_groups, self.entity_vocabulary, self.semantic_prior)
 
 
 LOG_SCHEMA = pa.schema(

@@ -1,7 +1,6 @@
-"""Cache key of a training: equal inputs give equal weights, wherever they and the job lie."""
+"""Cache key of a training run: equal inputs give equal weights, wherever they and the job lie."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from eiclip.errors import CorruptOutputError
@@ -18,12 +17,12 @@ TRAINER = ("eiclip.train.loop:train",)
 
 
 def training_code() -> CodeVersion:
-    """Version of the code that decides what a training comes to."""
+    """Version of the code that decides the weights."""
     return code_version(TRAINER)
 
 
 def training_settings(job: TrainJob) -> dict[str, Any]:
-    """What a training depends on beside its code and what it reads."""
+    """Return the settings that decide the weights."""
     described = job.model_dump(mode="json", exclude={*SOURCES, "output", "threads", "code"})
     if job.pairs is None:
         del described["training"]["style"]  # what a row does not read does not make it another
@@ -32,16 +31,20 @@ def training_settings(job: TrainJob) -> dict[str, Any]:
 
 
 def training_sources(job: TrainJob) -> dict[str, str]:
-    """Contents of what a training reads.
+    """Digest the contents of what a training reads.
 
     Raises:
         CorruptOutputError: something of it is not there.
     """
-    return {name: _content(path) for name in SOURCES if (path := getattr(job, name)) is not None}
+    paths = {name: path for name in SOURCES if (path := getattr(job, name)) is not None}
+    for path in paths.values():
+        if not path.exists():
+            raise CorruptOutputError(f"{path}: not made yet; materialise the asset that makes it first")
+    return {name: content_digest(path) for name, path in paths.items()}
 
 
 def training_inputs(job: TrainJob) -> dict[str, Any]:
-    """Everything that decides what a training comes to.
+    """Return everything that decides the weights: code, settings and sources.
 
     Raises:
         CorruptOutputError: something it reads is not there.
@@ -57,9 +60,3 @@ def training_key(job: TrainJob, skipped: Sequence[str] = ()) -> str:
         skipped: its damaged samples: without them the order of all others is another.
     """
     return digest([job.code or training_code().digest, training_settings(job), training_sources(job), *skipped])
-
-
-def _content(path: Path) -> str:
-    if not path.exists():
-        raise CorruptOutputError(f"{path}: not made yet; materialise the asset that makes it first")
-    return content_digest(path)

@@ -22,8 +22,8 @@ from eiclip.errors import SettingsError
 from eiclip.model.inputs import ModelInputs
 from eiclip.settings.training import AugmentSettings, HardwareSettings
 from eiclip.shards import CheckedShard, Finding, valid_shards
-from eiclip.train.pairs import PairDraws
-from eiclip.train.photos import Photos, Task, live_as_long_as_the_trainer, room, seeded
+from eiclip.train.pairs import NO_PAIRS, PairDraws
+from eiclip.train.photos import Photos, Task, empty_batch, init_worker, seed_sequence
 from eiclip.train.texts import Texts
 
 WINDOW = 16_384
@@ -31,7 +31,7 @@ WINDOW = 16_384
 
 
 class Batch(NamedTuple):
-    """What a step learns from."""
+    """The input of a step."""
 
     pixels_BHWC: Tensor
     """uint8 RGB."""
@@ -49,7 +49,7 @@ def epoch_order(shard_sizes: Sequence[int], seed: int, epoch: int, window: int =
     Shards come in random order; as many as reach `window` samples are shuffled together, then the next ones. So an
     epoch reads few shards at a time, and a catalogue sorted by brand still comes mixed.
     """
-    random = np.random.default_rng(seeded(seed, epoch))
+    random = np.random.default_rng(seed_sequence(seed, epoch))
     begins = np.concatenate([[0], np.cumsum(shard_sizes, dtype=np.int64)])
     order: list[np.ndarray] = []
     waiting: list[np.ndarray] = []
@@ -103,19 +103,18 @@ class Loader:
         self.quarantined: list[Finding] = [finding for shard in checked for finding in shard.findings]
         self.shard_sizes = [len(shard.index) for shard in checked]
         self.samples = sum(self.shard_sizes)
-        self.batch_size = _shared_out(batch_size, self.samples, ranks)
+        self.batch_size = _global_batch_size(batch_size, self.samples, ranks)
         self.steps = self.samples // self.batch_size
         self.seed, self.rank, self.ranks = seed, rank, ranks
         index = pa.concat_tables([shard.index for shard in checked])
         self._texts = Texts(index, inputs)
-        draws = pairs if pairs is not None else _no_pairs()
-        self.draws = PairDraws(draws, index["product_id"], seed, self_pair_probability)
+        self.draws = PairDraws(NO_PAIRS if pairs is None else pairs, index["product_id"], seed, self_pair_probability)
         self._paired = pairs is not None
         self._photos = _photos(checked, index, inputs.photo_size, seed, augment)
         self._hardware, self._pinned = hardware, device.startswith("cuda")
         self._workers = _workers(hardware, ranks, device)
         self._pool: list[DataLoader[Tensor]] = []
-        self._tasks = _Tasks()
+        self._tasks: list[Task] = []
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """This rank's share of the batches `start` to the last of an epoch.
@@ -134,12 +133,9 @@ class Loader:
         order_N = epoch_order(self.shard_sizes, self.seed, number)
         share = self.batch_size // self.ranks
         places = [step * self.batch_size + self.rank * share for step in range(start, self.steps)]
-        if not self._paired:
-            return [Task(number, place, order_N[place : place + share]) for place in places]
-        positive_N = self.draws.of(number)[order_N]
-        sides = (order_N, positive_N)
+        sides = [order_N, self.draws.of(number)[order_N]] if self._paired else [order_N]
         return [
-            Task(number, 2 * place, np.concatenate([side_N[place : place + share] for side_N in sides]))
+            Task(number, len(sides) * place, np.concatenate([side_N[place : place + share] for side_N in sides]))
             for place in places
         ]
 
@@ -149,23 +145,28 @@ class Loader:
             if not self._pool:
                 self._start()
             return iter(self._pool[0])
-        return map(self._photos.__getitem__, tasks) if self._photos.augment else _one_ahead(self._photos, tasks)
+        return map(self._photos.__getitem__, tasks) if self._photos.augment else _prefetched(self._photos, tasks)
+
+    @property
+    def skipped(self) -> list[str]:
+        """The damaged samples that are left out."""
+        return [str(finding) for finding in self.quarantined if finding.lost]
 
     def close(self) -> None:
         """End the worker processes, if there are any; the next epoch starts others."""
         self._pool.clear()
 
     def _start(self) -> None:
-        """Start worker processes. They end with this loader, and before the process that has them looks for them."""
+        """Start worker processes; they end with this loader, and before multiprocessing joins them at exit."""
         pool = DataLoader(
             self._photos,
             batch_size=None,  # a task is a whole batch
-            sampler=self._tasks,
+            sampler=self._tasks,  # those of the epoch under way
             num_workers=self._workers,
             prefetch_factor=self._hardware.prefetch,
             persistent_workers=True,
             pin_memory=self._pinned,
-            worker_init_fn=live_as_long_as_the_trainer,
+            worker_init_fn=init_worker,
             generator=torch.Generator().manual_seed(0),  # not the trainer's own, which would move on
         )
         self._pool.append(pool)
@@ -173,47 +174,37 @@ class Loader:
         atexit.register(self._pool.clear)
 
 
-def _no_pairs() -> pa.Table:
-    return pa.table({"trigger_id": pa.array([], pa.string()), "positive_id": pa.array([], pa.string()), "weight": []})
-
-
-class _Tasks(list[Task]):
-    """Tasks of the epoch under way, as a sampler that DataLoader takes."""
-
-
-def _shared_out(batch_size: int, samples: int, ranks: int) -> int:
-    """Size of the batches of all ranks together."""
+def _global_batch_size(batch_size: int, samples: int, ranks: int) -> int:
     if batch_size % ranks:
         raise SettingsError(
             f"batch_size {batch_size} cannot be shared out evenly among {ranks} processes; choose a multiple of {ranks}"
         )
-    cut = min(batch_size, samples) // ranks * ranks
-    if cut == 0:
+    whole = min(batch_size, samples) // ranks * ranks
+    if whole == 0:
         raise SettingsError(
             f"{samples} training samples are too few for {ranks} processes; lower EICLIP_HARDWARE__PROCESSES"
         )
-    return cut
+    return whole
 
 
 def _workers(hardware: HardwareSettings, ranks: int, device: str) -> int:
-    """Worker processes of this trainer."""
     if hardware.workers is not None:
         return hardware.workers
     here = int(os.environ.get("LOCAL_WORLD_SIZE", ranks))  # torchrun's: the others are on other machines
     return max(1, len(os.sched_getaffinity(0)) // here) if device.startswith("cuda") else 0
 
 
-def _one_ahead(photos: Photos, tasks: list[Task]) -> Iterator[Tensor]:
-    """The tasks' photos, the next ones decoded in a thread meanwhile: decoding leaves the interpreter free.
+def _prefetched(photos: Photos, tasks: list[Task]) -> Iterator[Tensor]:
+    """The tasks' photos, the next ones decoded in a thread meanwhile: decoding releases the interpreter's lock.
 
-    Room for them is taken in this thread: what others free, glibc gives back to the kernel sooner.
+    Batches are allocated in this thread: what others free, glibc gives back to the kernel sooner.
     """
     with ThreadPoolExecutor(1, "photos") as pool:
         coming: tuple[Tensor, Future[None]] | None = None
         for task in [*tasks, None]:
             current = coming
             if task is not None:
-                place_BHWC = room(len(task.samples_B), photos.size)
+                place_BHWC = empty_batch(len(task.samples_B), photos.size)
                 coming = place_BHWC, pool.submit(photos.fill, place_BHWC, task)
             if current is not None:
                 current[1].result()

@@ -1,4 +1,4 @@
-"""What a training says of itself: a row of the step log, a sentence an epoch, a warning when gates close.
+"""The log of a training: a row of the step log, a sentence an epoch, a warning when gates close.
 
 Shape suffixes: B own share of the batch, K entity groups.
 """
@@ -18,7 +18,7 @@ CLOSED = 0.04
 
 
 class Means(NamedTuple):
-    """What a step came to over the global batch: the loss, its terms, and each group's mean weight (none: no gates)."""
+    """Means of a step over the global batch: the loss, its terms, and each group's weight (none: no gates)."""
 
     loss: float
     terms: dict[str, float]
@@ -38,12 +38,11 @@ def batch_means(world: World, found: Objective) -> Means:
 
 
 def step_row(model: EntityClipModel, means: Means, rates: Mapping[str, float]) -> dict[str, Any]:
-    """What the model has to say for a row of the step log."""
+    """Return the part of a row of the step log that is about the model."""
     of_views = model.views is not None
-    named = {f"loss_{name}": None if of_views else means.terms[name] for name in LossTerms._fields}
     return {
         "loss": means.loss,
-        **named,
+        **{f"loss_{name}": None if of_views else means.terms[name] for name in LossTerms._fields},
         "loss_views": list(means.terms.items()) if of_views else [],
         "lr_towers": rates["towers"],
         "lr_entities": rates.get("entities", 0.0),
@@ -55,8 +54,7 @@ def step_row(model: EntityClipModel, means: Means, rates: Mapping[str, float]) -
 
 def epoch_sentence(row: Mapping[str, Any], steps: int, epochs: int) -> str:
     """How far a training is, by the last row of its log."""
-    gates = ", ".join(f"{group} {weight:.2f}" for group, weight in row["gates"])
-    done = row["step"] + 1
+    gates, done = ", ".join(f"{group} {weight:.2f}" for group, weight in row["gates"]), row["step"] + 1
     left = (steps - done) * row["seconds"] / done
     return (
         f"{row['dataset']}/{row['variant']}: epoch {row['epoch'] + 1} of {epochs}, step {done} of {steps}, loss "

@@ -1,8 +1,6 @@
 """The training loop: one variant, from towers and shards to a checkpoint folder and a step log.
 
 Killed, it goes on from its last saved state and ends with the same bytes; several processes share each batch.
-
-Shape suffixes: B own share of the batch, K entity groups.
 """
 
 import contextlib
@@ -10,6 +8,7 @@ import hashlib
 import json
 import logging
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from eiclip.model.inputs import ModelInputs
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import load_towers, new_towers
 from eiclip.model.variants import get_variant
+from eiclip.model.vocabulary import Vocabulary, read_vocabulary
 from eiclip.shards import read_manifest, valid_samples, valid_shards
 from eiclip.storage.files import remove_parts
 from eiclip.storage.lock import held
@@ -38,13 +38,13 @@ from eiclip.train.objective import Objective, objective
 from eiclip.train.optimizers import Optimizers
 from eiclip.train.pairs import read_pairs
 from eiclip.train.state import State, States
-from eiclip.train.stopping import Stop, StoppedError, stop_on_signal
+from eiclip.train.stopping import StoppedError, noted_signals
 from eiclip.train.world import World, joined
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-"""Told now and then, in a sentence, how far the training is."""
+"""Takes a sentence on how far the training is, now and then."""
 
 
 @dataclass
@@ -57,9 +57,9 @@ class Run:
     encoder: Encoder
     optimizers: Optimizers
     loader: Loader
+    states: States
     steps: int
     progress: Progress
-    states: States | None = None
     started: float = field(default_factory=time.perf_counter)
     step: int = 0
     pairs: int = 0
@@ -67,18 +67,18 @@ class Run:
 
     @property
     def name(self) -> str:
-        """As it is called in messages: dataset/variant."""
+        """Name in messages: dataset/variant."""
         return f"{self.job.dataset}/{self.job.variant}"
 
     @property
-    def skipped(self) -> list[str]:
-        """The damaged samples that are not trained on."""
-        return [str(finding) for finding in self.loader.quarantined if finding.lost]
+    def seconds(self) -> float:
+        """Duration of training, that of runs that were killed included."""
+        return time.perf_counter() - self.started
 
     @property
-    def seconds(self) -> float:
-        """Of training, those of runs that were killed included."""
-        return time.perf_counter() - self.started
+    def log_table(self) -> pa.Table:
+        """The step log so far."""
+        return pa.Table.from_pylist(self.log, schema=LOG_SCHEMA)
 
 
 def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
@@ -98,22 +98,30 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
     with joined() as world, held(job.output) if world.first else contextlib.nullcontext():
         world.any(False)  # nobody reads a saved state before the first process is the only one who writes them
         use_threads(job.threads // world.size)
-        run = start(job, world, progress if world.first else _quiet)
+        run = start(job, world, progress if world.first else lambda _: None)
         with contextlib.closing(run.loader):
             if run.steps:
                 _train(run)
         return _finish(run) if world.first else {}
 
 
-def _quiet(sentence: str) -> None:
-    """The progress of all processes but the first."""
-
-
 def start(job: TrainJob, world: World, progress: Progress) -> Run:
-    """Everything a training needs, before its first step."""
+    """Build everything a training needs, before its first step.
+
+    Raises:
+        SettingsError: the row is trained on pairs and the job names none.
+        RawDataError: those that it names are no pairs.
+    """
     towers = new_towers(SMALL, job.seed) if job.initial is None else load_towers(job.initial)
+    vocabulary = Vocabulary({}, {})
+    if job.entity_vocabulary is not None and job.semantic_prior is not None:
+        vocabulary = read_vocabulary(job.entity_groups, job.entity_vocabulary, job.semantic_prior)
     torch.manual_seed(job.seed)
-    model = EntityClipModel(towers, get_variant(job.variant), job.vocabulary(), job.training).to(world.device)
+    model = EntityClipModel(towers, get_variant(job.variant), vocabulary, job.training).to(world.device)
+    if model.views is not None and job.pairs is None:
+        raise SettingsError(
+            f"{job.dataset}/{job.variant}: this row is trained on pairs; name them in the job's `pairs`"
+        )
     loader = Loader(
         job.shards,
         ModelInputs.of(model),
@@ -123,14 +131,15 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         ranks=world.size,
         hardware=job.hardware,
         augment=job.training.augment,
-        pairs=pairs_of(job, model),
+        pairs=read_pairs(job.pairs) if model.views is not None and job.pairs is not None else None,
         self_pair_probability=job.training.style.self_pair_probability,
         device=world.device,
     )
     steps = job.training.epochs * loader.steps if model.variant.trained else 0
     encoder = Encoder(model, job.hardware)
     optimizers = Optimizers(model, job.training, job.hardware, steps, world.device)
-    run = Run(job, world, model, encoder, optimizers, loader, steps, progress)
+    states = States(job.output, training_key(job, loader.skipped))
+    run = Run(job, world, model, encoder, optimizers, loader, states, steps, progress)
     together = f", {world.size} processes" if world.size > 1 else ""
     progress(f"{run.name}: {loader.samples} photos, {steps} steps of {loader.batch_size} on {world.device}{together}")
     if model.views is not None:
@@ -144,35 +153,20 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
     return run
 
 
-def pairs_of(job: TrainJob, model: EntityClipModel) -> pa.Table | None:
-    """The pairs that a job is trained on; None for a row that knows none.
-
-    Raises:
-        SettingsError: the row is trained on pairs and the job names none.
-        RawDataError: they are no pairs.
-    """
-    if model.views is None:
-        return None
-    if job.pairs is None:
-        raise SettingsError(
-            f"{job.dataset}/{job.variant}: this row is trained on pairs; name them in the job's `pairs`"
-        )
-    return read_pairs(job.pairs)
-
-
 def _train(run: Run) -> None:
-    run.states = States(run.job.output, training_key(run.job, run.skipped))
     if run.world.first:
         remove_parts(run.job.output)
     run.started = time.perf_counter()
     _resume(run)
     run.model.train()
-    with stop_on_signal() as stop:
+    with noted_signals() as signals:
         for epoch, batch in _batches(run):
             _step(run, batch, epoch)
-            _save_or_stop(run, stop)
+            _save_or_stop(run, signals)
             if run.step % run.loader.steps == 0:
-                _say(run)
+                run.progress(epoch_sentence(run.log[-1], run.steps, run.job.training.epochs))
+                if warning := closed_gates(run.model, run.log[-1]):
+                    run.progress(warning)
 
 
 def _batches(run: Run) -> Iterator[tuple[int, Batch]]:
@@ -183,14 +177,11 @@ def _batches(run: Run) -> Iterator[tuple[int, Batch]]:
             yield epoch, batch
 
 
-def forward(run: Run, batch: Batch) -> Objective:
-    """The loss over the global batch, its terms, and the weights (B, K) of this share's entities."""
-    return objective(run.encoder, batch, run.job, run.world)
-
-
 def _step(run: Run, batch: Batch, epoch: int) -> None:
-    _seed_step(run)
-    found = forward(run, batch)
+    # Whatever a step draws at random is a function of (seed, step, process): a resumed run draws the same.
+    text = f"{run.job.seed}/{run.step}/{run.world.rank}"
+    torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]))
+    found = objective(run.encoder, batch, run.job, run.world)
     rates = run.optimizers.rates
     run.optimizers.step(found.loss, run.world)
     run.model.bound_scale()
@@ -198,25 +189,6 @@ def _step(run: Run, batch: Batch, epoch: int) -> None:
     run.step += 1
     if (run.step - 1) % run.job.training.log_every == 0 or run.step == run.steps:
         _log(run, epoch, found, rates)
-
-
-def _seed_step(run: Run) -> None:
-    """Whatever a step draws at random is a function of (seed, step, process): a resumed run draws the same."""
-    text = f"{run.job.seed}/{run.step}/{run.world.rank}"
-    torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]))
-
-
-def _save_or_stop(run: Run, stop: Stop) -> None:
-    stopped = run.world.any(stop.number is not None)
-    due = run.step % run.job.hardware.checkpoint_every == 0 and run.step < run.steps
-    if (stopped or due) and run.world.first:
-        _save(run)
-    if stopped:
-        raise StoppedError(
-            f"{run.name}: stopped by a signal after step {run.step} of {run.steps}; its state is saved and the same "
-            "job goes on from there",
-            stop.number or 15,
-        )
 
 
 def _log(run: Run, epoch: int, found: Objective, rates: dict[str, float]) -> None:
@@ -232,27 +204,22 @@ def _log(run: Run, epoch: int, found: Objective, rates: dict[str, float]) -> Non
     run.log.append(place | row | {"pairs_per_second": run.pairs / run.seconds, "seconds": run.seconds})
 
 
-def _say(run: Run) -> None:
-    run.progress(epoch_sentence(run.log[-1], run.steps, run.job.training.epochs))
-    if warning := closed_gates(run.model, run.log[-1]):
-        run.progress(warning)
-
-
-def _log_table(run: Run) -> pa.Table:
-    return pa.Table.from_pylist(run.log, schema=LOG_SCHEMA)
-
-
-def _save(run: Run) -> None:
-    assert run.states is not None
-    kept = run.optimizers
-    log = _log_table(run)
-    weights = run.model.state_dict()
-    run.states.save(State(run.step, run.pairs, run.seconds, weights, kept.tensors(), kept.numbers(), log))
+def _save_or_stop(run: Run, signals: list[int]) -> None:
+    stopped = run.world.any(bool(signals))
+    due = run.step % run.job.hardware.checkpoint_every == 0 and run.step < run.steps
+    if (stopped or due) and run.world.first:
+        weights, moments, numbers = run.model.state_dict(), run.optimizers.tensors(), run.optimizers.numbers()
+        run.states.save(State(run.step, run.pairs, run.seconds, weights, moments, numbers, run.log_table))
+    if stopped:
+        raise StoppedError(
+            f"{run.name}: stopped by a signal after step {run.step} of {run.steps}; its state is saved and the same "
+            "job goes on from there",
+            signals[-1] if signals else signal.SIGTERM,
+        )
 
 
 def _resume(run: Run) -> None:
     """Go on from the last saved state, if there is one: every process reads it."""
-    assert run.states is not None
     known = run.states.last()
     if known is None:
         return
@@ -268,16 +235,15 @@ def _finish(run: Run) -> dict[str, Any]:
     run.model.eval()
     validation = {}
     if read_manifest(job.shards)["samples"]["validation"]:
-        sound = valid_samples(valid_shards(job.shards, "validation", job.hardware.corrupt_samples))
-        split = embed_samples(run.model, list(sound), device)
+        valid = valid_samples(valid_shards(job.shards, "validation", job.hardware.corrupt_samples))
+        split = embed_samples(run.model, list(valid), device)
         validation = {name: round(value, 3) for name, value in split.recalls().items()}
     facts: dict[str, Any] = {"dataset": job.dataset, "steps": run.steps, "device": device.split(":")[0]}
     facts |= {"torch": torch.__version__, "seed": job.seed, "validation": validation}
-    if run.skipped:
-        facts["quarantined"] = run.skipped
-    save_checkpoint(run.model.cpu(), job.output, facts, _log_table(run))
-    if run.states is not None:
-        run.states.clear()
+    if run.loader.skipped:
+        facts["quarantined"] = run.loader.skipped
+    save_checkpoint(run.model.cpu(), job.output, facts, run.log_table)
+    run.states.clear()
     facts |= {"seconds": round(seconds, 1), "pairs_per_second": round(run.pairs / seconds, 1)}
     run.progress(f"{run.name}: validation {json.dumps(validation)}")
     return facts

@@ -1,4 +1,4 @@
-"""What a step minimises: EI-CLIP's terms over a batch of products, or the terms of same-style pairs.
+"""The loss that a step minimises: EI-CLIP's terms over a batch of products, or the terms of same-style pairs.
 
 Shape suffixes: B own share of the batch (of pairs, where the row is of pairs), H height, W width, C channels, K entity
 groups, D embedding width.
@@ -37,9 +37,8 @@ def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Ob
     gather = world.gather if world.size > 1 else None
     paired = model.views is not None
     pairs = len(batch.product_B) // 2 if paired else len(batch.product_B)
-    consistent = paired and job.training.style.consistency > 0
     pixels_BHWC = batch.pixels_BHWC
-    if consistent:
+    if paired and job.training.style.consistency > 0:
         pixels_BHWC = torch.cat([pixels_BHWC, moved(pixels_BHWC[:pairs])])
     with mixed_precision(world.device, job.hardware.precision):
         encoded = encoder(pixels_BHWC, batch.tokens_BL, batch.ids_BK)
@@ -47,17 +46,17 @@ def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Ob
     if not paired:
         terms = model.loss(encoded.image_BD, encoded.text, encoded.scale, gather, world.rank * pairs)
         return Objective(terms.total(model.loss_terms), terms._asdict(), weight_BK)
-    own = style_pairs(model, encoded, batch.product_B, consistent)
+    own = _style_pairs(model, encoded, batch.product_B)
     found = style_terms(own, encoded.scale, job.training.style, gather, world.rank * pairs)
     return Objective(found.total(), found.terms, weight_BK)
 
 
-def style_pairs(model: EntityClipModel, encoded: Encoded, product_B: Tensor, consistent: bool) -> StylePairs:
-    """The views of triggers, positives and, where `consistent`, augmented triggers: three thirds of the photos."""
+def _style_pairs(model: EntityClipModel, encoded: Encoded, product_B: Tensor) -> StylePairs:
+    """The views of triggers and positives and, if their photos are there too, of augmented triggers."""
     pairs = len(product_B) // 2
     image_BD, text_BD = unit(encoded.image_BD), unit(encoded.text.joint())
     sides = [(image_BD[:pairs], text_BD[:pairs]), (image_BD[pairs : 2 * pairs], text_BD[pairs:])]
-    if consistent:
+    if len(image_BD) > 2 * pairs:
         sides.append((image_BD[2 * pairs :], text_BD[:pairs]))
     trigger, positive, *augmented = (Views(i, t, model.encode_joint(i, t)) for i, t in sides)
     return StylePairs(trigger, positive, product_B[:pairs], product_B[pairs:], augmented[0] if augmented else None)

@@ -1,14 +1,43 @@
-"""The optimizers of a model, their schedules and the scaler: one thing that steps, and that is saved and restored."""
+"""The optimizers of a model, their learning rates over the steps, and the scaler of fp16's loss."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.settings.training import HardwareSettings, TrainingSettings
-from eiclip.train.schedule import schedule
 from eiclip.train.world import ALONE, World
+
+
+def warmup_cosine(steps: int, warmup: int, frozen: int = 0) -> Callable[[int], float]:
+    """Factor of the learning rate at a step: 0 while frozen, then linear warm-up, then cosine to 0 at the end.
+
+    >>> factor = warmup_cosine(steps=100, warmup=10)
+    >>> [round(factor(step), 2) for step in (0, 9, 55, 99)]
+    [0.1, 1.0, 0.5, 0.0]
+    """
+
+    def factor(step: int) -> float:
+        if step < frozen:
+            return 0.0
+        rising = min(1.0, (step - frozen + 1) / max(1, warmup))
+        falling = 0.5 * (1 + math.cos(math.pi * max(0, step - warmup) / max(1, steps - warmup)))
+        return rising * falling
+
+    return factor
+
+
+def schedule(optimizer: Optimizer, training: TrainingSettings, steps: int) -> LambdaLR:
+    """One factor a parameter group; the warm-up takes at most a tenth of the steps, gates wait for `gate_freeze`."""
+    warmup = min(training.warmup_steps, steps // 10)
+    frozen = {"gates": round(training.gate_freeze * steps)}
+    factors = [warmup_cosine(steps, warmup, frozen.get(group["name"], 0)) for group in optimizer.param_groups]
+    return LambdaLR(optimizer, factors)
 
 
 class Optimizers:
@@ -29,8 +58,9 @@ class Optimizers:
         groups, tables = model.parameter_groups(training), []
         if hardware.sparse_entities and model.fusion is not None:
             tables = [encoder.sparse_table() for encoder in model.fusion.encoders]  # type: ignore[operator]
-            groups = [_without(group, tables) for group in groups]
-        self.each: list[torch.optim.Optimizer] = [
+            for group in groups:
+                group["params"] = [weight for weight in group["params"] if all(weight is not table for table in tables)]
+        self.each: list[Optimizer] = [
             torch.optim.AdamW(groups, weight_decay=training.weight_decay, fused=hardware.fused_optimizer)
         ]
         if tables:
@@ -45,7 +75,7 @@ class Optimizers:
         return {group["name"]: group["lr"] for optimizer in self.each for group in optimizer.param_groups}
 
     def step(self, loss: Tensor, world: World = ALONE) -> None:
-        """One step down the gradient of the loss, in the mean over the processes."""
+        """Take a step down the gradient of the loss, averaged over the processes."""
         for optimizer in self.each:
             optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
@@ -72,14 +102,20 @@ class Optimizers:
         """Everything else of the state, JSON-able."""
         states = [optimizer.state_dict() for optimizer in self.each]
         return {
-            "states": [{number: _no_tensors(kept) for number, kept in state["state"].items()} for state in states],
+            "states": [
+                {
+                    number: {k: v for k, v in kept.items() if not isinstance(v, Tensor)}
+                    for number, kept in s["state"].items()
+                }
+                for s in states
+            ],
             "groups": [state["param_groups"] for state in states],
-            "schedules": [each.state_dict() | {"lr_lambdas": None} for each in self.schedules],
+            "schedules": [each.state_dict() for each in self.schedules],
             "scaler": self.scaler.state_dict(),
         }
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-        """Take up a state that `tensors` and `numbers` gave."""
+        """Restore a state that `tensors` and `numbers` gave."""
         for place, optimizer in enumerate(self.each):
             state: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in numbers["states"][place].items()}
             for key, value in tensors.items():
@@ -87,24 +123,15 @@ class Optimizers:
                 if int(owner) == place:
                     state.setdefault(int(number), {})[name] = value
             optimizer.load_state_dict({"state": state, "param_groups": numbers["groups"][place]})
-            _laid_out_as_weights(optimizer)
+            _use_memory_format_of_weights(optimizer)
         for each, known in zip(self.schedules, numbers["schedules"], strict=True):
-            each.load_state_dict(known | {"lr_lambdas": [None] * len(each.lr_lambdas)})
+            each.load_state_dict(known)
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(numbers["scaler"])
 
 
-def _no_tensors(kept: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in kept.items() if not isinstance(value, Tensor)}
-
-
-def _without(group: dict[str, Any], left_out: list[nn.Parameter]) -> dict[str, Any]:
-    known = {id(parameter) for parameter in left_out}
-    return group | {"params": [parameter for parameter in group["params"] if id(parameter) not in known]}
-
-
-def _laid_out_as_weights(optimizer: torch.optim.Optimizer) -> None:
-    """Moments in their weight's memory format: files hold them contiguous, fused kernels want both alike."""
+def _use_memory_format_of_weights(optimizer: Optimizer) -> None:
+    """Give moments their weight's memory format: files hold them contiguous, fused kernels want both alike."""
     for parameter, kept in optimizer.state.items():
         for name, value in kept.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape and parameter.dim() == 4:

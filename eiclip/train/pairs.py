@@ -1,4 +1,4 @@
-"""Which photo stands beside a trigger's as its positive, drawn anew each epoch.
+"""Positives of same-style pairs: for each photo of a trigger one of a positive product, sampled anew each epoch.
 
 Every training photo is a trigger once an epoch, whatever the pairs are: so trainings on many pairs and on few see as
 many photos, and a product that was clicked a lot comes no more often than others.
@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
-from eiclip.train.photos import seeded
+from eiclip.train.photos import seed_sequence
 
 COLUMNS = ("trigger_id", "positive_id", "weight")
+NO_PAIRS = pa.table([pa.array([], pa.string()), pa.array([], pa.string()), pa.array([], pa.float64())], COLUMNS)
 SALT = 7_919
 """Keeps the draws apart from those of the order of an epoch."""
 
@@ -49,19 +50,22 @@ class PairDraws:
 
     def __init__(self, pairs: pa.Table, products: pa.ChunkedArray, seed: int, self_pair_probability: float) -> None:
         encoded = products.combine_chunks().dictionary_encode()
+        known = encoded.dictionary
         self.product_N = encoded.indices.to_numpy().astype(np.int64)
-        self._seed, self._own_share = seed, self_pair_probability
-        count_P = np.bincount(self.product_N, minlength=len(encoded.dictionary))
-        self._photos = _Rows.of(self.product_N, np.arange(len(self.product_N)), len(count_P))
-        trigger_E, positive_E = (_places(pairs[name], encoded.dictionary) for name in COLUMNS[:2])
-        here_E = (trigger_E >= 0) & (positive_E >= 0)
-        self.unknown = int((~here_E).sum())
+        self._seed, self._self_pair_probability = seed, self_pair_probability
+        self._photos = _Groups(self.product_N, np.arange(len(self.product_N)), len(known))
+        trigger_E, positive_E = (
+            pc.fill_null(pc.index_in(pairs[name].cast(known.type), known), -1).to_numpy().astype(np.int64)
+            for name in COLUMNS[:2]
+        )
+        found_E = (trigger_E >= 0) & (positive_E >= 0)
+        self.unknown = int((~found_E).sum())
         """Pairs left out: a product of theirs has no training sample."""
-        kept_E = here_E & (trigger_E != positive_E)
+        kept_E = found_E & (trigger_E != positive_E)
         self.pairs = int(kept_E.sum())
-        self._positives = _Rows.of(trigger_E[kept_E], positive_E[kept_E], len(count_P))
+        self._positives = _Groups(trigger_E[kept_E], positive_E[kept_E], len(known))
         order_E = np.argsort(trigger_E[kept_E], kind="stable")
-        self._reached_E = np.cumsum(pairs["weight"].to_numpy()[kept_E][order_E])
+        self._cumulative_weight_E = np.cumsum(pairs["weight"].to_numpy()[kept_E][order_E])
 
     @property
     def triggers(self) -> int:
@@ -70,9 +74,9 @@ class PairDraws:
 
     def of(self, epoch: int) -> np.ndarray:
         """The sample (N,) that each sample is paired with in an epoch: never itself where its product has another."""
-        random = np.random.default_rng(seeded(self._seed, SALT, epoch))
-        own_N, which_N, photo_N = random.random((3, len(self.product_N)))
-        paired_N = (self._positives.count_P[self.product_N] > 0) & (own_N >= self._own_share)
+        random = np.random.default_rng(seed_sequence(self._seed, SALT, epoch))
+        self_N, which_N, photo_N = random.random((3, len(self.product_N)))
+        paired_N = (self._positives.count_P[self.product_N] > 0) & (self_N >= self._self_pair_probability)
         found_N = self._another_photo(photo_N)
         positive = self._positive(self.product_N[paired_N], which_N[paired_N])
         found_N[paired_N] = self._photos.at(positive, photo_N[paired_N])
@@ -81,9 +85,9 @@ class PairDraws:
     def _positive(self, product: np.ndarray, which: np.ndarray) -> np.ndarray:
         """A positive of each product, by weight; `which` from 0 to 1."""
         begin, end = self._positives.begin_P[product], self._positives.begin_P[product + 1]
-        before = np.where(begin > 0, self._reached_E[np.maximum(begin, 1) - 1], 0.0)
-        wanted = before + which * (self._reached_E[end - 1] - before)
-        place = np.searchsorted(self._reached_E, wanted, side="right")
+        before = np.where(begin > 0, self._cumulative_weight_E[np.maximum(begin, 1) - 1], 0.0)
+        wanted = before + which * (self._cumulative_weight_E[end - 1] - before)
+        place = np.searchsorted(self._cumulative_weight_E, wanted, side="right")
         return self._positives.value_E[np.clip(place, begin, end - 1)]
 
     def _another_photo(self, photo_N: np.ndarray) -> np.ndarray:
@@ -95,25 +99,15 @@ class PairDraws:
         return self._photos.value_E[begin_N + (own_N - begin_N + np.where(count_N > 1, step_N, 0)) % count_N]
 
 
-class _Rows:
+class _Groups:
     """Values by owner: those of owner p are value_E[begin_P[p]:begin_P[p + 1]]."""
 
-    def __init__(self, begin_P: np.ndarray, value_E: np.ndarray) -> None:
-        self.begin_P, self.value_E = begin_P, value_E
-        self.count_P = np.diff(begin_P)
-
-    @classmethod
-    def of(cls, owner_E: np.ndarray, value_E: np.ndarray, owners: int) -> "_Rows":
-        count_P = np.bincount(owner_E, minlength=owners)
-        begin_P = np.concatenate([[0], np.cumsum(count_P)])
-        return cls(begin_P, value_E[np.argsort(owner_E, kind="stable")])
+    def __init__(self, owner_E: np.ndarray, value_E: np.ndarray, owners: int) -> None:
+        self.count_P = np.bincount(owner_E, minlength=owners)
+        self.begin_P = np.concatenate([[0], np.cumsum(self.count_P)])
+        self.value_E = value_E[np.argsort(owner_E, kind="stable")]
 
     def at(self, owner: np.ndarray, share: np.ndarray) -> np.ndarray:
         """A value of each owner; `share` from 0 to 1 says which."""
         found: np.ndarray = self.value_E[self.begin_P[owner] + (share * self.count_P[owner]).astype(np.int64)]
         return found
-
-
-def _places(ids: pa.ChunkedArray, known: pa.Array) -> np.ndarray:
-    """Where each id is among the known ones; -1 where it is not."""
-    return pc.fill_null(pc.index_in(ids.cast(known.type), known), -1).to_numpy().astype(np.int64)

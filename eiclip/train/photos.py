@@ -31,8 +31,6 @@ from eiclip.system.processes import die_with_parent
 
 MOST_OPEN = 64
 """Shards that a process keeps open."""
-
-
 GRACE = 10
 """Seconds that a worker process goes on after SIGTERM."""
 
@@ -45,8 +43,8 @@ class Task(NamedTuple):
     samples_B: np.ndarray
 
 
-def seeded(*what: int) -> np.random.SeedSequence:
-    """Random states that are a function of these numbers, negative ones too."""
+def seed_sequence(*what: int) -> np.random.SeedSequence:
+    """Seed that is a function of these numbers, negative ones too."""
     return np.random.SeedSequence([*"/".join(map(str, what)).encode()])
 
 
@@ -71,15 +69,15 @@ def augmentation(augment: AugmentSettings, size: int) -> Callable[[Image.Image],
     return transform
 
 
-def live_as_long_as_the_trainer(_: int) -> None:
-    """Signals that end the trainer go to the whole group, and it may need batches until it has saved its state."""
+def init_worker(_: int) -> None:
+    """Let a worker go on after the signals that stop the trainer, which may need batches until its state is saved."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
 
 
-def room(photos: int, size: int) -> Tensor:
-    """Room for a batch, uint8 (B, size, size, 3): in a worker, in memory that it shares with the trainer."""
+def empty_batch(photos: int, size: int) -> Tensor:
+    """Allocate a batch, uint8 (B, size, size, 3): in a worker, in memory that it shares with the trainer."""
     shape = (photos, size, size, 3)
     if get_worker_info() is None:
         return torch.empty(shape, dtype=torch.uint8)
@@ -105,16 +103,13 @@ class Photos(Dataset[Tensor]):
     augment: AugmentSettings | None
     _open: OrderedDict[int, int] = field(default_factory=OrderedDict)
 
-    def __len__(self) -> int:
-        return len(self.shard_N)
-
     def __getitem__(self, task: Task) -> Tensor:
         """The photos of a task.
 
         Raises:
             CorruptOutputError: a photo cannot be read or decoded; names it.
         """
-        place_BHWC = room(len(task.samples_B), self.size)
+        place_BHWC = empty_batch(len(task.samples_B), self.size)
         self.fill(place_BHWC, task)
         return place_BHWC
 
@@ -160,7 +155,7 @@ class Photos(Dataset[Tensor]):
         """Transform a photo in place, by random states of this place in this epoch alone."""
         state = random.getstate()
         with torch.random.fork_rng(devices=[]):
-            words = seeded(self.seed, epoch, position).generate_state(2, np.uint64)
+            words = seed_sequence(self.seed, epoch, position).generate_state(2, np.uint64)
             random.seed(int(words[0]))
             torch.manual_seed(int(words[1]) >> 1)
             pixels_HWC[:] = np.asarray(transform(Image.fromarray(pixels_HWC)))

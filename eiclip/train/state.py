@@ -57,8 +57,8 @@ class States:
 
     def save(self, state: State) -> Path:
         """Write a state, whole or not at all, then remove those older than the one before it."""
-        tensors = {f"weights/{name}": value for name, value in state.weights.items()}
-        tensors |= {f"moments/{name}": value for name, value in state.moments.items()}
+        parts = {"weights": state.weights, "moments": state.moments}
+        tensors = {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
         folder = self.folder / f"step-{state.step:08d}"
         with whole_folder(folder) as part:
             save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, part / TENSORS)
@@ -66,13 +66,13 @@ class States:
             sums = {name: sha256_file(part / name) for name in (TENSORS, LOG)}
             facts = {"key": self.key, "step": state.step, "pairs": state.pairs, "seconds": state.seconds}
             write_json(part / NUMBERS, facts | {"numbers": state.numbers, "sha256": sums})
-        for old in self._folders()[:-KEPT]:
+        for old in sorted(self.folder.glob("step-*"))[:-KEPT]:
             shutil.rmtree(old)
         return folder
 
     def last(self) -> State | None:
-        """The newest whole state; None where there is none. A damaged one is named in the log and passed over."""
-        for folder in reversed(self._folders()):
+        """The newest whole state; None where there is none. A damaged one is named in the log and skipped."""
+        for folder in sorted(self.folder.glob("step-*"), reverse=True):
             try:
                 return _read(folder)
             except CorruptOutputError as error:
@@ -83,9 +83,6 @@ class States:
         """Remove the states of this output, those of other keys too: the training has ended."""
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _folders(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*"))
-
 
 def _read(folder: Path) -> State:
     try:
@@ -93,9 +90,11 @@ def _read(folder: Path) -> State:
         damaged = [name for name, known in facts["sha256"].items() if sha256_file(folder / name) != known]
         if damaged:
             raise CorruptOutputError(f"{folder}: {', '.join(damaged)} not as written")
-        tensors, log = load_file(folder / TENSORS), pq.read_table(folder / LOG)
+        parts: dict[str, dict[str, Tensor]] = {"weights": {}, "moments": {}}
+        for name, value in load_file(folder / TENSORS).items():
+            part, _, name_in_part = name.partition("/")
+            parts[part][name_in_part] = value
+        log = pq.read_table(folder / LOG)
+        return State(facts["step"], facts["pairs"], facts["seconds"], **parts, numbers=facts["numbers"], log=log)
     except (OSError, ValueError, KeyError) as error:
         raise CorruptOutputError(f"{folder}: not a whole state ({error})") from error
-    weights = {name.removeprefix("weights/"): v for name, v in tensors.items() if name.startswith("weights/")}
-    moments = {name.removeprefix("moments/"): v for name, v in tensors.items() if name.startswith("moments/")}
-    return State(facts["step"], facts["pairs"], facts["seconds"], weights, moments, facts["numbers"], log)

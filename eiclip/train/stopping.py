@@ -4,7 +4,6 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from types import FrameType
 
 from eiclip.errors import EiclipError
 
@@ -19,26 +18,16 @@ class StoppedError(EiclipError):
         self.number = number
 
 
-class Stop:
-    """Whether a signal has come, and which."""
-
-    number: int | None = None
-
-    def ask(self, number: int, _frame: FrameType | None) -> None:
-        """A signal's handler."""
-        self.number = number
-
-
 @contextlib.contextmanager
-def stop_on_signal() -> Iterator[Stop]:
-    """While inside, SIGTERM and SIGINT are noted instead of ending the process; not outside the main thread."""
-    stop = Stop()
+def noted_signals() -> Iterator[list[int]]:
+    """While inside, SIGTERM and SIGINT are put into the list instead of ending the process (in the main thread)."""
+    noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield noted
         return
-    before = {number: signal.signal(number, stop.ask) for number in SIGNALS}
+    before = {number: signal.signal(number, lambda came, _: noted.append(came)) for number in SIGNALS}
     try:
-        yield stop
+        yield noted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -18,8 +18,8 @@ from eiclip.model.towers import text_lengths, tokenizer
 
 AT_ONCE = 4096
 """Texts tokenised between two cuts of their padding."""
-Entities = tuple[tuple[str, str], ...]
-"""(group, entity) pairs."""
+Words = tuple[str, tuple[tuple[str, str], ...]]
+"""A product's description and its (group, entity) pairs."""
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -32,23 +32,23 @@ class Texts:
     """
 
     def __init__(self, index: pa.Table, inputs: ModelInputs) -> None:
-        said: dict[tuple[str, Entities], int] = {}
+        words: dict[Words, int] = {}
         pairs = zip(index["description"].to_pylist(), _entities(index["entities"]), strict=True)
-        self._said_N = np.array([_number(said, pair) for pair in pairs], dtype=np.int64)
-        words = [(description, dict(entities)) for description, entities in said]
+        self._words_N = np.array([_number(words, pair) for pair in pairs], dtype=np.int64)
+        entities = [dict(pairs) for _, pairs in words]
         texts: dict[str, int] = {}
-        numbers = [_number(texts, inputs.text(description, entities)) for description, entities in words]
+        numbers = [_number(texts, inputs.text(d, tags)) for (d, _), tags in zip(words, entities, strict=True)]
         self._text_S = torch.tensor(numbers, dtype=torch.int64)
-        self._ids_SK = inputs.entity_ids([entities for _, entities in words])
+        self._ids_SK = inputs.entity_ids(entities)
         self._tokens_TL = _tokens(list(texts), inputs.context_length)
         self._length_T = text_lengths(self._tokens_TL)
 
     def of(self, samples_B: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L), cut to the longest text, and entity ids (B, K) of samples, by their numbers."""
-        said_B = torch.from_numpy(self._said_N[samples_B])
-        text_B = self._text_S[said_B]
+        words_B = torch.from_numpy(self._words_N[samples_B])
+        text_B = self._text_S[words_B]
         longest = int(self._length_T[text_B].max())
-        return self._tokens_TL[text_B, :longest].long(), self._ids_SK[said_B]
+        return self._tokens_TL[text_B, :longest].long(), self._ids_SK[words_B]
 
 
 def _number(known: dict[Key, int], value: Key) -> int:
@@ -56,7 +56,7 @@ def _number(known: dict[Key, int], value: Key) -> int:
     return known.setdefault(value, len(known))
 
 
-def _entities(column: pa.ChunkedArray) -> Iterator[Entities]:
+def _entities(column: pa.ChunkedArray) -> Iterator[tuple[tuple[str, str], ...]]:
     """Entities of each sample: a map's own `to_pylist` takes ten times as long."""
     for chunk in column.chunks:
         pairs = list(zip(chunk.keys.to_pylist(), chunk.items.to_pylist(), strict=True))
@@ -66,10 +66,9 @@ def _entities(column: pa.ChunkedArray) -> Iterator[Entities]:
 
 def _tokens(texts: Sequence[str], context_length: int) -> Tensor:
     """Token ids (T, L), int32, cut to the longest text."""
-    parts = [_cut(tokenizer()(list(texts[i : i + AT_ONCE]), context_length)) for i in range(0, len(texts), AT_ONCE)]
+    parts = []
+    for first in range(0, len(texts), AT_ONCE):
+        tokens_TL = tokenizer()(list(texts[first : first + AT_ONCE]), context_length)
+        parts.append(tokens_TL[:, : int(text_lengths(tokens_TL).max())].int())
     length = max(part.shape[1] for part in parts)
     return torch.cat([torch.nn.functional.pad(part, (0, length - part.shape[1])) for part in parts])
-
-
-def _cut(tokens_TL: Tensor) -> Tensor:
-    return tokens_TL[:, : int(text_lengths(tokens_TL).max())].int()

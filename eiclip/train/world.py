@@ -1,4 +1,4 @@
-"""The processes that train together: who this one is, and what they tell each other.
+"""The processes that train together: which of them this one is, and their collectives.
 
 Shape suffixes: B this process's share of the batch, G the global batch, D embedding width.
 """
@@ -17,7 +17,7 @@ from eiclip.system.devices import pick_device
 
 
 class _Gather(torch.autograd.Function):
-    """Rows of all processes; what each of them says of the gradient of my rows is added up.
+    """Rows of all processes; in the backward pass each one's gradient of this process's rows is added up.
 
     torch's own form of it is deprecated, and that one's successor is private and asynchronous.
     """
@@ -25,7 +25,7 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own_BD: Tensor, rank: int, size: int) -> Tensor:
         ctx.rank, ctx.size = rank, size
-        return _together(own_BD.contiguous(), size)
+        return _all_gather(own_BD.contiguous(), size)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
@@ -34,8 +34,8 @@ class _Gather(torch.autograd.Function):
         return total_GD.chunk(ctx.size)[ctx.rank], None, None
 
 
-def _together(own: Tensor, size: int) -> Tensor:
-    """One after the other, what all processes have of this; each has as much."""
+def _all_gather(own: Tensor, size: int) -> Tensor:
+    """Concatenate the tensors of all processes, which are of one shape."""
     found = [torch.empty_like(own) for _ in range(size)]
     dist.all_gather(found, own)
     return torch.cat(found)
@@ -85,17 +85,13 @@ class World:
         for gradient, part in zip(dense, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
         for weight in found:
-            if weight.grad is not None and weight.grad.is_sparse:
-                weight.grad = self._sparse_mean(weight.grad)
-
-    def _sparse_mean(self, gradient: Tensor) -> Tensor:
-        """Entries of all processes in one sparse gradient; each has as many: one for every pair it holds."""
-        entries = [gradient._indices().T.contiguous(), gradient._values() / self.size]
-        indices, values = (_together(part, self.size) for part in entries)
-        return torch.sparse_coo_tensor(indices.T, values, gradient.shape, check_invariants=False)
+            if weight.grad is not None and weight.grad.is_sparse:  # each process has an entry for every pair it holds
+                entries = [weight.grad._indices().T.contiguous(), weight.grad._values() / self.size]
+                indices, values = (_all_gather(part, self.size) for part in entries)
+                weight.grad = torch.sparse_coo_tensor(indices.T, values, weight.shape, check_invariants=False)
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so in any process; on the CPU, so that no GPU is waited for."""
+        """Whether the flag is set in any process; on the CPU, so that no GPU is waited for."""
         if self.size == 1:
             return flag
         found = torch.tensor(int(flag))

@@ -15,6 +15,7 @@ from assets.common import Project
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers, save_towers
 from eiclip.model.variants import get_variant
+from eiclip.model.vocabulary import read_vocabulary
 from eiclip.settings.load import AMAZON, FASHIONGEN, DatasetSettings, load_settings
 from eiclip.shards import Sample, encode_photo, merge_parts, write_shards
 from eiclip.storage.cache import LOG_FILE, MANIFEST, make_once
@@ -239,7 +240,10 @@ def test_with_neutral_names_row_5_is_trained_on_the_same(shop):
     assert [(job.variant, job.training.epochs) for job in jobs] == [
         ("clip_entities_text", 4), ("clip_entities_text", 1), ("eiclip", 1),
     ]  # fmt: skip
-    real, made_up = (job.vocabulary() for job in (shop.trained[0], jobs[0]))
+    real, made_up = (
+        read_vocabulary(job.entity_groups, job.entity_vocabulary, job.semantic_prior)
+        for job in (shop.trained[0], jobs[0])
+    )
     assert real.priors.keys() == {"top"}
     assert made_up.priors == {}
     assert made_up.names["season"] == real.names["season"]

@@ -20,9 +20,10 @@ from eiclip.evaluation.interventions import (
     written,
 )
 from eiclip.model.entity_clip import EntityClipModel
+from eiclip.model.inputs import compose_text
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import embedding_width, new_towers
-from eiclip.model.variants import compose_text, get_variant
+from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.settings.training import TrainingSettings
 from eiclip.shards import Sample

@@ -12,7 +12,8 @@ from eiclip.model.variants import VARIANTS, get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.settings.training import TrainingSettings
 
-VOCABULARY = Vocabulary({"brand": ["<unk>", "diesel"], "season": ["<unk>", "fw2016"]}, {})
+NAMES = {"brand": ["<unk>", "diesel"], "season": ["<unk>", "fw2016", "diesel"]}
+VOCABULARY = Vocabulary(NAMES, {"diesel": {"brand": 0.25, "season": 0.75}})
 TOKENS = tokenize(["a red coat", "blue jeans with pockets", "bag"], 64)
 IDS = torch.tensor([[1, 1], [0, -1], [-1, -1]])
 

@@ -72,7 +72,7 @@ def test_open_clip_loads_what_is_saved(towers, tmp_path):
 def test_open_clip_prepares_photos_as_the_shards_do(towers, tmp_path):
     save_towers(towers, tmp_path)
     _, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tmp_path}")
-    mean, deviation = pixel_statistics(towers)
+    mean, deviation = (torch.tensor(statistic).view(3, 1, 1) for statistic in pixel_statistics(towers))
     for width, height in ((64, 64), (300, 200), (97, 233), (20, 31)):
         pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
         photo = Image.fromarray(pixels)

@@ -1,20 +1,23 @@
 """The fusion of photo and text: the plain mean at first, learned from then on."""
 
+import pytest
 import torch
 from torch.nn import functional as F
 
-from eiclip.model.views import ViewFusion, joint_view
+from eiclip.model.views import ViewFusion
 
 
 def units(seed, count=4, width=8):
     return F.normalize(torch.randn(count, width, generator=torch.Generator().manual_seed(seed)), dim=-1)
 
 
-def test_a_new_fusion_is_the_mean_of_both_views_as_is_having_none():
-    image, text = units(1), units(2)
-    torch.manual_seed(0)
-    new = joint_view(ViewFusion(8), image, text)
-    assert torch.allclose(new, joint_view(None, image, text), atol=1e-6)
+@pytest.mark.parametrize("name", ["same_style", "eiclip"])
+def test_a_new_fusion_is_the_mean_of_both_views_as_is_having_none(shop, name):
+    model = shop.model(name)
+    image, text = units(1, width=128), units(2, width=128)
+    new = model.encode_joint(image, text)
+    assert (model.views is None) == (name == "eiclip")
+    assert torch.allclose(new, (image + text) / (image + text).norm(dim=-1, keepdim=True), atol=1e-6)
     assert torch.allclose(new.norm(dim=-1), torch.ones(4))
 
 
@@ -26,7 +29,7 @@ def test_it_learns_what_a_sum_cannot():
     fusion = ViewFusion(8)
     optimizer = torch.optim.Adam(fusion.parameters(), lr=1e-2)
     for _ in range(150):
-        loss = 1 - (joint_view(fusion, image, text) * target).sum(-1).mean()
+        loss = 1 - (fusion(image, text) * target).sum(-1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

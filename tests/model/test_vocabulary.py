@@ -1,7 +1,5 @@
 """Ids of entities and what an entity of several groups is mixed from, from hand-made and from real tables."""
 
-import json
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -43,13 +41,6 @@ def test_mixture_of_every_entity_sums_to_one_and_names_it_in_both_groups():
     assert VOCABULARY.mixture("composition")[1][0].tolist() == [0, 1], "<unk> stays in its group"
 
 
-def test_json_round_trip():
-    again = Vocabulary.from_json(json.loads(json.dumps(VOCABULARY.to_json())))
-    assert again == VOCABULARY
-    assert again.groups == GROUPS
-    assert again.encode({"composition": "denim"}) == [-1, 2]
-
-
 def write(folder, rows, prior=()):
     schema = pa.schema([("entity_group", pa.string()), ("entity_id", pa.int64()), ("entity", pa.string())])
     columns = [dict(zip(schema.names, row, strict=True)) for row in rows]
@@ -87,11 +78,6 @@ def test_some_groups_alone_share_the_priors_of_all_out_among_them(tmp_path, grou
     assert read.priors == ({"top": pytest.approx(shares)} if shares else {})
     for group in groups:
         assert torch.allclose(read.mixture(group)[1].sum(dim=1), torch.ones(2))
-
-
-def test_unmixed_entities_are_the_same_entities():
-    assert VOCABULARY.unmixed().names == VOCABULARY.names
-    assert VOCABULARY.unmixed().mixture("subcategory")[1].tolist() == [[1, 0]] * 3
 
 
 @pytest.mark.parametrize("ids", [[0, 2], [1, 2], [0, 1, 1]])

@@ -25,6 +25,16 @@ def product(number):
 
 @pytest.fixture
 def job(tmp_path):
+    return _job_in(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def job_in():
+    """Writes the same data into another folder and returns the job there."""
+    return _job_in
+
+
+def _job_in(tmp_path):
     samples = [("train" if number < 24 else "validation", product(number)) for number in range(32)]
     write_shards(samples, tmp_path / "shards", photo_size=64)
     names = ["<unk>", *BRANDS]

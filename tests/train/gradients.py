@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from eiclip.system.devices import use_threads
 from eiclip.train.__main__ import read_job
 from eiclip.train.job import TrainJob
-from eiclip.train.loop import forward, start
+from eiclip.train.loop import start
+from eiclip.train.objective import objective
 from eiclip.train.world import joined
 
 
@@ -20,7 +21,7 @@ def write_gradients(job: TrainJob, output: Path) -> None:
     with joined() as world:
         use_threads(1)
         run = start(job, world, lambda _: None)
-        loss = forward(run, next(run.loader.epoch(0))).loss
+        loss = objective(run.encoder, next(run.loader.epoch(0)), job, world).loss
         loss.backward()
         world.average_gradients(run.model.parameters())
         found = {name: p.grad.to_dense() for name, p in run.model.named_parameters() if p.grad is not None}

@@ -17,6 +17,7 @@ import torch
 from eiclip.errors import CorruptOutputError, SettingsError
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.variants import get_variant
+from eiclip.model.vocabulary import read_vocabulary
 from eiclip.settings.training import AugmentSettings, HardwareSettings
 from eiclip.shards import Sample, encode_photo, read_index, read_manifest, read_samples, shard_paths
 from eiclip.train.loader import Loader, epoch_order
@@ -26,7 +27,7 @@ AUGMENT = AugmentSettings(scale=(0.3, 0.9), color_jitter=0.4, gray_scale_prob=0.
 
 @pytest.fixture
 def inputs(job):
-    vocabulary = job.vocabulary()
+    vocabulary = read_vocabulary(job.entity_groups, job.entity_vocabulary, job.semantic_prior)
     return ModelInputs(get_variant("clip_entities_text"), vocabulary, True, 64, 64)
 
 

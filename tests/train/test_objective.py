@@ -10,8 +10,8 @@ from eiclip.errors import SettingsError
 from eiclip.model.entity_clip import load_checkpoint
 from eiclip.settings.training import HardwareSettings, StyleLossSettings
 from eiclip.train.job import LOG_SCHEMA
-from eiclip.train.loop import forward, start, train
-from eiclip.train.objective import moved
+from eiclip.train.loop import start, train
+from eiclip.train.objective import moved, objective
 from eiclip.train.world import ALONE
 
 
@@ -69,7 +69,7 @@ def test_chunks_have_the_loss_and_the_gradients_of_the_whole_batch(paired):
     for chunk in (None, 3):
         run = start(paired.model_copy(update={"hardware": HardwareSettings(chunk_size=chunk)}), ALONE, quiet)
         torch.manual_seed(5)
-        result = forward(run, next(run.loader.epoch(0)))
+        result = objective(run.encoder, next(run.loader.epoch(0)), run.job, run.world)
         result.loss.backward()
         found.append([result.loss.detach(), *(p.grad for p in run.model.parameters() if p.grad is not None)])
     for whole, parts in zip(*found, strict=True):

@@ -1,5 +1,6 @@
 """Saved states: whole, their own training's, and what is trained on from them ends with the same bytes."""
 
+import functools
 import os
 import signal
 
@@ -74,15 +75,22 @@ def hurried(job, **hardware):
     return job.model_copy(update={"hardware": HardwareSettings(**{"checkpoint_every": 2} | hardware)})
 
 
-def whole(job):
-    output = job.output.with_name("whole")
-    train(job.model_copy(update={"output": output}), lambda _: None)
-    return weights_and_log(output)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, job_in):
+    """What a training of a variant ends with that nobody interrupts."""
+
+    @functools.cache
+    def trained(variant):
+        job = job_in(tmp_path_factory.mktemp("whole")).model_copy(update={"variant": variant})
+        train(job, lambda _: None)
+        return weights_and_log(job.output)
+
+    return trained
 
 
 @pytest.mark.parametrize("variant", ["clip_entities_text", "eiclip"])
 @pytest.mark.parametrize("where", ["epoch 1 of", "epoch 3 of", "validation"])
-def test_a_killed_training_goes_on_to_the_same_bytes(job, variant, where):
+def test_a_killed_training_goes_on_to_the_same_bytes(job, whole, variant, where):
     job = hurried(job.model_copy(update={"variant": variant}))
     with pytest.raises(Killed):
         train_until(job, where, die)
@@ -90,12 +98,12 @@ def test_a_killed_training_goes_on_to_the_same_bytes(job, variant, where):
     train(job, said.append)
     after = {"epoch 1 of": 2, "epoch 3 of": 8, "validation": None}[where]  # 3 steps an epoch, a state every 2
     assert any(f"goes on after step {after}" in sentence for sentence in said) == (after is not None)
-    assert weights_and_log(job.output) == whole(job)
+    assert weights_and_log(job.output) == whole(variant)
     assert not job.output.with_name("model.resume").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_after_the_step_with_its_state_saved(job, number):
+def test_a_signal_ends_it_after_the_step_with_its_state_saved(job, whole, number):
     job = hurried(job, checkpoint_every=1000)
     with pytest.raises(StoppedError, match=r"stopped by a signal after step 7 of 12.*goes on from there") as stopped:
         train_until(job, "epoch 2 of", lambda: os.kill(os.getpid(), number))
@@ -103,7 +111,7 @@ def test_a_signal_ends_it_after_the_step_with_its_state_saved(job, number):
     assert not job.output.exists()
     assert States(job.output, training_key(job)).last().step == 7
     train(job, lambda _: None)
-    assert weights_and_log(job.output) == whole(job)
+    assert weights_and_log(job.output) == whole("eiclip")
 
 
 @pytest.mark.parametrize(
