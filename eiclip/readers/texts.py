@@ -19,6 +19,9 @@ _ENDLESS_REFERENCE = re.compile(r"&#\d{8,};?")  # html.unescape raises at 4,300 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NO_ENTITY = {"", "-", "--", "n/a", "nan", "none", "null", "unknown"}
+_APOSTROPHES = re.compile("['’`.]")  # "Levi's" and "Levis", "J.Crew" and "JCrew"
+_SEPARATORS = re.compile(r"[^\w&+]+|_")
+_TRADEMARKS = re.compile("[™℠®©]")  # before NFKD, which spells ™ as "TM"
 
 
 def storable(text: str) -> str:
@@ -58,3 +61,17 @@ def normalise_entity(text: str) -> str:
     # NFC again: lower-casing can take a character apart.
     entity = " ".join(unicodedata.normalize("NFC", clean_description(text).lower()).split())
     return "" if entity in _NO_ENTITY else entity
+
+
+def match_key(text: str) -> str:
+    """Return the form in which two ways to write one name are equal.
+
+    Case, accents, apostrophes, trademark signs and punctuation other than '&' and '+' do not count.
+
+    >>> [match_key(text) for text in ("Levi’s®", "LEVIS", "J.Crew", "Chloé", "Rag  & Bone", "T-Shirt™", "A+", "!!!")]
+    ['levis', 'levis', 'jcrew', 'chloe', 'rag & bone', 't shirt', 'a+', '']
+    """
+    letters = unicodedata.normalize("NFKD", _TRADEMARKS.sub(" ", text))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter)).lower()
+    words = _SEPARATORS.sub(" ", _APOSTROPHES.sub("", plain)).split()
+    return unicodedata.normalize("NFC", " ".join(words))

@@ -21,13 +21,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.readers.amazon.brands import normalise_brand
 from eiclip.readers.amazon.lines import MAX_LINE_BYTES, is_gzip
 from eiclip.readers.amazon.metadata import (
     MAX_PARTS,
     MAX_TEXT,
     category_names,
     describe,
+    normalise_brand,
     parse_price,
 )
 from eiclip.readers.base import Listing, Rejected

@@ -5,6 +5,7 @@ Every field may be missing, of another type, or written as the text of a list, s
 """
 
 import ast
+import functools
 import json
 import math
 import re
@@ -12,8 +13,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from eiclip.readers.amazon.brands import normalise_brand
-from eiclip.readers.texts import clean_description, storable
+from eiclip.readers.texts import clean_description, match_key, normalise_entity, storable
 
 MAX_LITERAL_BYTES = 256 * 2**10  # Python's parser takes some hundred bytes of memory per byte
 MAX_TEXT = 20_000  # characters of one text kept; the text tower reads 77 tokens
@@ -23,6 +23,8 @@ _ALT = re.compile(r"\balt\s*=\s*[\"']([^\"'<>]*)", re.IGNORECASE)
 _PRICE = re.compile(r"\s*\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s*(?:-\s*\$?\s*[\d.,]+\s*)?")
 _FASHION = re.compile(r"fashion|clothing|apparel", re.IGNORECASE)
 _SMALL_WORDS = {"a", "an", "and", "by", "de", "for", "in", "of", "on", "or", "the", "to", "with"}
+# "Visit the Nike Store", "Brand: Nike", "by Nike": Amazon's own words around a brand.
+_AROUND = re.compile(r"^(?:visit the (?P<store>.+?) (?:store|shop)|brand: ?(?P<named>.+)|by (?P<by>.+))$")
 # Single words among the bullets that look like a category.
 _BULLETS = {"imported", "machine wash", "hand wash", "hand wash only", "dry clean only", "made in usa"}
 
@@ -177,6 +179,20 @@ def _subcategory(categories: list[str]) -> str:
             break
         last = category
     return last
+
+
+@functools.lru_cache(maxsize=200_000)
+def normalise_brand(text: str) -> str:
+    """Return the one name of a brand, as `match_key` and without Amazon's words around it; '' for a placeholder.
+
+    >>> [normalise_brand(text) for text in ("Visit the Levi's Store", "LEVIS", "by Chloé", "Dolce & Gabbana", "N/A")]
+    ['levis', 'levis', 'chloe', 'dolce & gabbana', '']
+    """
+    brand = normalise_entity(text)
+    if around := _AROUND.match(brand):
+        brand = normalise_entity(next(filter(None, around.groups())))
+    key = match_key(brand)
+    return normalise_entity(key) or (brand if key else "")  # "(None)" is no placeholder
 
 
 def is_category(text: str) -> bool:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eiclip.readers.amazon.brands import normalise_brand
+from eiclip.readers.amazon.metadata import normalise_brand
 
 
 @pytest.mark.parametrize(
