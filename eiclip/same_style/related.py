@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.readers.amazon.lines import MAX_LINE_BYTES, is_gzip, numbered_lines
+from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES, is_gzip, numbered_lines
 from eiclip.readers.amazon.metadata import PRODUCT_ID, UnusableRowError, parse_line
 from eiclip.same_style.log import connect
 from eiclip.storage.files import whole_file

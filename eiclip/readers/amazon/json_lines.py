@@ -8,20 +8,23 @@ from __future__ import annotations  # DuckDB's types in them would be reported a
 
 import contextlib
 import glob
+import gzip
+import io
 import json
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.readers.amazon.lines import MAX_LINE_BYTES, is_gzip
+from eiclip.errors import RawDataError
 from eiclip.readers.amazon.metadata import (
     MAX_PARTS,
     MAX_TEXT,
@@ -31,10 +34,14 @@ from eiclip.readers.amazon.metadata import (
     parse_price,
 )
 from eiclip.readers.base import Listing, Rejected
-from eiclip.readers.record_table import record_writer
+from eiclip.readers.records import write_rows
 from eiclip.readers.texts import clean_description, normalise_entity
 from eiclip.storage.sql import read_sql
 
+MAX_LINE_BYTES = 4 * 2**20
+_GZIP_MAGIC = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+_PIECE = 2**20
 FIELDS = (
     "asin", "parent_asin", "title", "description", "feature", "features", "brand", "store", "details", "category",
     "categories", "main_cat", "main_category", "price", "image", "images", "imageURL", "imageURLHighRes", "imUrl",
@@ -56,6 +63,70 @@ _ARROW = {
 # What JSON's truth values, numbers and objects look like as texts, in which DuckDB gives every field.
 _NO_TEXT = re.compile(r"true|false|-?\d[\d.eE+-]*|\{.*", re.DOTALL)
 _PLAIN_NUMBER = re.compile(r"\d{1,17}")  # spelled the same as a text
+
+
+def numbered_lines(path: Path, cap: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
+    """Yield (number from 1, content without its line end), content None where the line is longer than `cap`.
+
+    Raises RawDataError where the file is missing, truncated or damaged.
+    """
+    if not path.is_file():
+        raise _missing(path)
+    number = 0
+    try:
+        with _opened(path) as stream:
+            while line := stream.readline(cap + 1):
+                number += 1
+                if len(line) > cap and not line.endswith(b"\n"):
+                    _skip_rest(stream)
+                    yield number, None
+                else:
+                    content = line.rstrip(b"\r\n")
+                    yield number, content.removeprefix(_BOM) if number == 1 else content
+    except (EOFError, zlib.error, OSError) as error:
+        raise _damaged(path, number, error) from error
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether a file is gzipped, by its first bytes: names are often wrong. Raises OSError."""
+    with path.open("rb") as stream:
+        return stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+
+
+def count_lines(path: Path) -> int:
+    """Count the lines as `numbered_lines` numbers them, without holding or splitting them. Raises RawDataError."""
+    if not path.is_file():
+        raise _missing(path)
+    ends, last = 0, b"\n"
+    try:
+        with _opened(path) as stream:
+            while piece := stream.read(_PIECE):
+                ends, last = ends + piece.count(b"\n"), piece[-1:]
+    except (EOFError, zlib.error, OSError) as error:
+        raise _damaged(path, ends, error) from error
+    return ends + (last != b"\n")
+
+
+def _missing(path: Path) -> RawDataError:
+    return RawDataError(f"{path}: no such file; put it there, or set the dataset's metadata to where it is")
+
+
+def _damaged(path: Path, number: int, error: Exception) -> RawDataError:
+    return RawDataError(
+        f"{path}: damaged or cut short after line {number} ({error}); fetch it again from where it came"
+    )
+
+
+def _opened(path: Path) -> IO[bytes]:
+    gzipped = is_gzip(path)
+    # The extra buffer makes readline several times faster than GzipFile's own.
+    return io.BufferedReader(gzip.GzipFile(path), _PIECE) if gzipped else path.open("rb")
+
+
+def _skip_rest(stream: IO[bytes]) -> None:
+    while piece := stream.readline(_PIECE):
+        if piece.endswith(b"\n"):
+            return
 
 
 def open_lines(connection: duckdb.DuckDBPyConnection, metadata: Path) -> None:
@@ -210,9 +281,7 @@ def _replace(
     """Put `rows` in the places of those that SQL could not read."""
     with tempfile.TemporaryDirectory(dir=output.parent) as scratch:
         mended, merged = Path(scratch) / "mended", Path(scratch) / "merged"
-        with record_writer(mended, dataset) as table:
-            for row in rows:
-                table.add(row)
+        write_rows(mended, dataset, rows)
         connection.read_parquet(glob.escape(str(mended))).create_view("mended")
         connection.sql(read_sql("ingest/mended_records")).write_parquet(str(merged), compression="zstd")
         merged.replace(output)

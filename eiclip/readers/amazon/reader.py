@@ -7,8 +7,7 @@ from pathlib import Path
 import duckdb
 from PIL import Image
 
-from eiclip.readers.amazon.json_lines import write_json_records
-from eiclip.readers.amazon.lines import MAX_LINE_BYTES, count_lines, numbered_lines
+from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES, count_lines, numbered_lines, write_json_records
 from eiclip.readers.amazon.metadata import (
     AmazonProduct,
     UnusableRowError,
