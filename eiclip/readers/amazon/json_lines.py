@@ -7,20 +7,19 @@ many times faster, and hands the others back. Names, categories and prices repea
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
 import contextlib
+import functools
 import glob
 import gzip
 import io
 import json
 import re
 import tempfile
-import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -47,19 +46,12 @@ FIELDS = (
     "categories", "main_cat", "main_category", "price", "image", "images", "imageURL", "imageURLHighRes", "imUrl",
 )  # fmt: skip
 LineReader = Callable[[Sequence[int]], Iterable[Listing | Rejected]]
-_TEXT, _TEXTS = "VARCHAR", "VARCHAR[]"
-_DESCRIBED = "STRUCT(title VARCHAR, description VARCHAR, raw VARCHAR)"
-_BRAND = "STRUCT(raw VARCHAR, name VARCHAR, is_odd BOOLEAN)"
-_PATH = (
-    "STRUCT(category VARCHAR, subcategory VARCHAR, category_entity VARCHAR, subcategory_entity VARCHAR, is_odd BOOLEAN)"
+_DESCRIBED = pa.struct({name: pa.string() for name in ("title", "description", "raw")})
+_BRAND = pa.struct({"raw": pa.string(), "name": pa.string(), "is_odd": pa.bool_()})
+_PATH = pa.struct(
+    {name: pa.string() for name in ("category", "subcategory", "category_entity", "subcategory_entity")}
+    | {"is_odd": pa.bool_()}
 )
-_PATH_TEXTS = ("category", "subcategory", "category_entity", "subcategory_entity")
-_ARROW = {
-    _DESCRIBED: pa.struct([(name, pa.string()) for name in ("title", "description", "raw")]),
-    _BRAND: pa.struct([("raw", pa.string()), ("name", pa.string()), ("is_odd", pa.bool_())]),
-    _PATH: pa.struct([*((name, pa.string()) for name in _PATH_TEXTS), ("is_odd", pa.bool_())]),
-    "DOUBLE": pa.float64(),
-}
 # What JSON's truth values, numbers and objects look like as texts, in which DuckDB gives every field.
 _NO_TEXT = re.compile(r"true|false|-?\d[\d.eE+-]*|\{.*", re.DOTALL)
 _PLAIN_NUMBER = re.compile(r"\d{1,17}")  # spelled the same as a text
@@ -129,76 +121,56 @@ def _skip_rest(stream: IO[bytes]) -> None:
             return
 
 
-def open_lines(connection: duckdb.DuckDBPyConnection, metadata: Path) -> None:
-    """Make the view `lines`: a row per line that is not blank, all NULL where DuckDB cannot read it."""
+def opens_like_json(path: Path) -> bool:
+    """Whether the first line that is not blank may be JSON: 2014's are Python literals, with single quotes."""
+    first = next((line for _, line in numbered_lines(path) if line is None or line.strip()), None)
+    return first is None or not first.lstrip().startswith(b"{'")
+
+
+def open_lines(connection: duckdb.DuckDBPyConnection, path: Path, fields: Sequence[str]) -> None:
+    """Make the view `lines`, `fields` as texts: a row per line that is not blank, all NULL where it cannot be read."""
     connection.read_json(
-        glob.escape(str(metadata)),  # DuckDB takes names for patterns
-        columns=dict.fromkeys(FIELDS, _TEXT),
+        glob.escape(str(path)),  # DuckDB takes names for patterns
+        columns=dict.fromkeys(fields, "VARCHAR"),
         format="newline_delimited",
         ignore_errors=True,
         maximum_object_size=MAX_LINE_BYTES,
-        compression="gzip" if is_gzip(metadata) else "none",
+        compression="gzip" if is_gzip(path) else "none",
     ).create_view("lines")
 
 
-def add_functions(connection: duckdb.DuckDBPyConnection) -> None:
+def _add_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """Register what `sql/ingest/amazon_records.sql` calls."""
-    functions: list[tuple[str, Callable[..., Any], list[str], str]] = [
-        ("described", _described, [_TEXT, _TEXTS], _DESCRIBED),
-        ("brand_of", _brand_of, [_TEXT], _BRAND),
-        ("category_of", _category_of, [_TEXT, _TEXT], _PATH),
-        ("price_of", _price_of, [_TEXT], "DOUBLE"),
+
+    def described(titles: pa.Array, parts: pa.Array) -> pa.Array:  # nearly every row differs
+        return pa.array(map(_described, titles.to_pylist(), parts.to_pylist()), _DESCRIBED)
+
+    functions: list[tuple[str, Callable[..., pa.Array], list[str], pa.DataType]] = [
+        ("described", described, ["VARCHAR", "VARCHAR[]"], _DESCRIBED),
+        ("brand_of", _by_value(_brand_of, _BRAND), ["VARCHAR"], _BRAND),
+        ("category_of", _by_value(_category_of, _PATH), ["VARCHAR"], _PATH),
+        ("price_of", _by_value(parse_price, pa.float64()), ["VARCHAR"], pa.float64()),
     ]
-    for name, function, parameters, kind in functions:
+    for name, function, parameters, arrow in functions:
         connection.create_function(  # type: ignore[call-overload]  # Arrow arrays are not in its types
-            name, _by_value(function, parameters, kind), parameters, kind, type="arrow", null_handling="special"
+            name, function, parameters, _duckdb_type(arrow), type="arrow", null_handling="special"
         )
 
 
-def _by_value(function: Callable[..., Any], parameters: Sequence[str], kind: str) -> Callable[..., pa.Array]:
-    """An Arrow function of DuckDB, which counts its parameters, that calls `function` once per value."""
-    arrow = _ARROW[kind]
-    if _TEXTS in parameters:  # texts: nearly every row differs
-        return lambda first, second: pa.array(map(function, first.to_pylist(), second.to_pylist()), arrow)
-    known = _Known(function, arrow)
-    return known.of_one if len(parameters) == 1 else known.of_two
+def _duckdb_type(arrow: pa.DataType) -> str:
+    return str(duckdb.from_arrow(pa.table({"x": pa.nulls(0, arrow)})).types[0])
 
 
-class _Known:
-    """What a function came to, kept as one Arrow array: a batch then costs a look-up per value, and a copy."""
+def _by_value(function: Callable[[str | None], Any], arrow: pa.DataType) -> Callable[[Any], pa.Array]:
+    """Return an Arrow function that calls `function` once for each value: names, categories and prices repeat."""
+    known = functools.lru_cache(maxsize=200_000)(function)
 
-    def __init__(self, function: Callable[..., Any], arrow: pa.DataType) -> None:
-        self._function = function
-        self._place: dict[Any, int] = {}
-        self._results = pa.array([], arrow)
-        self._lock = threading.Lock()  # DuckDB calls from all its threads
+    def apply(column: Any) -> pa.Array:
+        whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        encoded = whole.dictionary_encode(null_encoding="encode")
+        return pa.array(map(known, encoded.dictionary.to_pylist()), arrow).take(encoded.indices)
 
-    def of_one(self, column: Any) -> pa.Array:
-        encoded = _whole(column).dictionary_encode(null_encoding="encode")
-        places = self._places([(value,) for value in encoded.dictionary.to_pylist()])
-        return self._results.take(pa.array(places[encoded.indices.to_numpy()]))
-
-    def of_two(self, first: Any, second: Any) -> pa.Array:
-        one, two = (_whole(column).dictionary_encode(null_encoding="encode") for column in (first, second))
-        width = len(two.dictionary)
-        pairs = one.indices.to_numpy().astype(np.int64) * width + two.indices.to_numpy()
-        kinds, codes = np.unique(pairs, return_inverse=True)
-        ones, twos = one.dictionary.to_pylist(), two.dictionary.to_pylist()
-        places = self._places([(ones[pair // width], twos[pair % width]) for pair in kinds.tolist()])
-        return self._results.take(pa.array(places[codes]))
-
-    def _places(self, values: list[tuple[Any, ...]]) -> np.ndarray[Any, Any]:
-        with self._lock:
-            new = [value for value in values if value not in self._place]
-            if new:
-                added = pa.array([self._function(*value) for value in new], self._results.type)
-                self._place.update({value: len(self._results) + number for number, value in enumerate(new)})
-                self._results = pa.concat_arrays([self._results, added])
-            return np.array([self._place[value] for value in values], np.int64)
-
-
-def _whole(column: Any) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return apply
 
 
 def _described(title_raw: str, parts: Sequence[str | None]) -> dict[str, str]:
@@ -208,13 +180,14 @@ def _described(title_raw: str, parts: Sequence[str | None]) -> dict[str, str]:
 
 def _brand_of(given: str | None) -> dict[str, str | bool | None]:
     raw = clean_description(given or "")
-    is_odd = (
-        _is_odd(given or "") or (bool(given) and not raw) or len(raw) > 100
-    )  # then another field may name the brand
+    # Odd: then another field may name the brand.
+    is_odd = _is_odd(given or "") or (bool(given) and not raw) or len(raw) > 100
     return {"raw": raw or None, "name": normalise_brand(raw), "is_odd": is_odd}
 
 
-def _category_of(main: str | None, path: str | None) -> dict[str, str | bool]:
+def _category_of(fields: str | None) -> dict[str, str | bool]:
+    """Return the names of a JSON list of two texts: the main category and the path of categories."""
+    main, path = json.loads(fields or "[null, null]")
     record: dict[str, Any] = {"main_category": main, "categories": path}
     if path and path.startswith("["):
         with contextlib.suppress(json.JSONDecodeError):  # else a text that only looks like a list
@@ -228,10 +201,6 @@ def _category_of(main: str | None, path: str | None) -> dict[str, str | bool]:
 def _is_odd(name: str) -> bool:
     """Whether a name may be no text in the metadata, so that the line reader has to look."""
     return name.startswith("[") or bool(_NO_TEXT.fullmatch(name) and not _PLAIN_NUMBER.fullmatch(name))
-
-
-def _price_of(price: str | None) -> float | None:
-    return parse_price(price)
 
 
 def write_json_records(
@@ -262,8 +231,8 @@ def write_json_records(
         "temp_directory": str(output.parent / ".duckdb")
     }  # not the folder that the process happens to run in
     with duckdb.connect(config=spill) as connection:
-        open_lines(connection, metadata)
-        add_functions(connection)
+        open_lines(connection, metadata, FIELDS)
+        _add_functions(connection)
         connection.sql(read_sql("ingest/amazon_records"), params=parameters).write_parquet(
             str(output), compression="zstd"
         )
