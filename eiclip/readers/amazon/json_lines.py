@@ -15,7 +15,7 @@ import json
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -204,53 +204,35 @@ def _is_odd(name: str) -> bool:
 
 
 def write_json_records(
-    metadata: Path,
-    dataset: str,
-    groups: Sequence[str],
-    output: Path,
-    *,
-    urls: bool,
-    subset: str,
-    read_again: LineReader,
+    metadata: Path, dataset: str, output: Path, options: Mapping[str, Any], read_again: LineReader
 ) -> int:
     """Write `records` of metadata whose lines are JSON to `output`; returns the number of lines.
 
     Args:
-        urls: whether the photos' addresses are kept.
-        subset: `paper` for fashion products with a brand alone.
+        options: of the query: `groups`, `urls` (keep the photos' addresses), `paper` (the paper's subset alone).
         read_again: says what the lines of these numbers (from 1) come to that SQL could not read.
 
     Raises:
         duckdb.Error: DuckDB cannot read the file at all (damaged, or an object over the cap): read it by lines.
     """
-    parameters = {
-        "dataset": dataset, "source": metadata.name, "groups": list(groups), "urls": urls,
-        "paper": subset == "paper", "max_text": MAX_TEXT, "max_parts": MAX_PARTS,
-    }  # fmt: skip
-    spill: dict[str, Any] = {
-        "temp_directory": str(output.parent / ".duckdb")
-    }  # not the folder that the process happens to run in
+    parameters = {"dataset": dataset, "source": metadata.name, "max_text": MAX_TEXT, "max_parts": MAX_PARTS, **options}
+    # Not the folder that the process happens to run in.
+    spill: dict[str, Any] = {"temp_directory": str(output.parent / ".duckdb")}
     with duckdb.connect(config=spill) as connection:
         open_lines(connection, metadata, FIELDS)
         _add_functions(connection)
-        connection.sql(read_sql("ingest/amazon_records"), params=parameters).write_parquet(
-            str(output), compression="zstd"
-        )
-    with duckdb.connect(config=spill) as connection:
+        found = connection.sql(read_sql("ingest/amazon_records"), params=parameters)
+        found.write_parquet(str(output), compression="zstd")
+    with (
+        duckdb.connect(config=spill) as connection,
+        tempfile.TemporaryDirectory(dir=output.parent) as scratch,
+    ):
         connection.read_parquet(glob.escape(str(output)), file_row_number=True).create_view("records")
         again = connection.sql("SELECT file_row_number + 1 FROM records WHERE reason = 'retry'").fetchall()
         if again:
-            _replace(connection, dataset, output, read_again([number for (number,) in again]))
+            mended, merged = Path(scratch) / "mended", Path(scratch) / "merged"
+            write_rows(mended, dataset, read_again([number for (number,) in again]))
+            connection.read_parquet(glob.escape(str(mended))).create_view("mended")
+            connection.sql(read_sql("ingest/mended_records")).write_parquet(str(merged), compression="zstd")
+            merged.replace(output)
     return int(pq.read_metadata(output).num_rows)
-
-
-def _replace(
-    connection: duckdb.DuckDBPyConnection, dataset: str, output: Path, rows: Iterable[Listing | Rejected]
-) -> None:
-    """Put `rows` in the places of those that SQL could not read."""
-    with tempfile.TemporaryDirectory(dir=output.parent) as scratch:
-        mended, merged = Path(scratch) / "mended", Path(scratch) / "merged"
-        write_rows(mended, dataset, rows)
-        connection.read_parquet(glob.escape(str(mended))).create_view("mended")
-        connection.sql(read_sql("ingest/mended_records")).write_parquet(str(merged), compression="zstd")
-        merged.replace(output)
