@@ -15,42 +15,32 @@ STYLES_FILE = "products.parquet"
 
 
 def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
-    """The reader of a dataset's raw files; what is at a URL is fetched first.
+    """Return the reader of a dataset's raw files; what is at a URL is fetched first.
 
     Raises:
         RawDataError: there is nothing at a place of the settings.
         SettingsError: an entity group or a column that such raw files do not have.
     """
+    raw, fetched = home.raw(name), home.fetched(name)
     if dataset.kind == "fashiongen":
-        return _fashiongen(home, name, dataset)
-    return _amazon(home, name, dataset) if dataset.kind == "amazon" else _table(home, name, dataset)
-
-
-def _fashiongen(home: Paths, name: str, dataset: DatasetSettings) -> FashionGenReader:
-    if dataset.folder is None:
-        return FashionGenReader(home.raw(name), dataset.entity_groups)
-    files = [local_file(f"{dataset.folder.rstrip('/')}/{file}", home.fetched(name)) for file in SPLITS]
-    return FashionGenReader(files[0].parent, dataset.entity_groups)
-
-
-def _amazon(home: Paths, name: str, dataset: DatasetSettings) -> AmazonReader:
-    metadata, images = home.raw(name) / "meta_Fashion.json.gz", home.raw(name) / "images"
-    if dataset.metadata is not None:
-        metadata = local_file(dataset.metadata, home.fetched(name))
-        images = _images(home, name, dataset) or home.downloads(name)
-    downloads = home.downloads(name) if dataset.download is not None else None
-    if downloads is not None:
-        downloads.mkdir(parents=True, exist_ok=True)  # a folder to list, before the first photo is there
-    return AmazonReader(metadata, images, dataset.entity_groups, downloads=downloads, subset=dataset.subset)
-
-
-def _table(home: Paths, name: str, dataset: DatasetSettings) -> TableReader:
+        if dataset.folder is None:
+            return FashionGenReader(raw, dataset.entity_groups)
+        files = [local_file(f"{dataset.folder.rstrip('/')}/{file}", fetched) for file in SPLITS]
+        return FashionGenReader(files[0].parent, dataset.entity_groups)
+    images = None if dataset.images is None else local_folder(dataset.images, fetched / "images")
+    if dataset.kind == "amazon":
+        return _amazon(home, name, dataset, images)
     # The embedded catalogue of styles names no files: the settings ask a table for its own.
-    embedded = [home.raw(name) / STYLES_FILE]
-    files = embedded if dataset.files is None else local_files(dataset.files, home.fetched(name))
-    images = _images(home, name, dataset)
+    files = [raw / STYLES_FILE] if dataset.files is None else local_files(dataset.files, fetched)
     return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads=home.downloads(name))
 
 
-def _images(home: Paths, name: str, dataset: DatasetSettings) -> Path | None:
-    return None if dataset.images is None else local_folder(dataset.images, home.fetched(name) / "images")
+def _amazon(home: Paths, name: str, dataset: DatasetSettings, images: Path | None) -> AmazonReader:
+    if dataset.metadata is None:
+        metadata, photos = home.raw(name) / "meta_Fashion.json.gz", home.raw(name) / "images"
+    else:
+        metadata, photos = local_file(dataset.metadata, home.fetched(name)), images or home.downloads(name)
+    downloads = home.downloads(name) if dataset.download is not None else None
+    if downloads is not None:
+        downloads.mkdir(parents=True, exist_ok=True)  # a folder to list, before the first photo is there
+    return AmazonReader(metadata, photos, dataset.entity_groups, downloads=downloads, subset=dataset.subset)

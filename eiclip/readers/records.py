@@ -5,18 +5,46 @@ streamed, so memory does not grow with the dataset.
 """
 
 import glob
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
-from eiclip.readers.base import RawReader
-from eiclip.readers.record_table import record_writer
+from eiclip.readers.base import Listing, RawReader, Rejected
 from eiclip.storage.files import whole_file
 from eiclip.storage.sql import read_sql
+
+ROW_GROUP = 10_000
+SCHEMA = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("place", pa.int64()),  # empty: the row's number in the table, from 1 (`sql/views/records.sql`)
+        pa.field("product_id", pa.string()),
+        pa.field("photo", pa.string()),
+        pa.field("photo_urls", pa.list_(pa.string())),
+        pa.field("source_split", pa.string()),
+        pa.field("title", pa.string()),
+        pa.field("description", pa.string()),
+        pa.field("description_raw", pa.string()),
+        pa.field("category", pa.string()),
+        pa.field("subcategory", pa.string()),
+        pa.field("pose", pa.string()),
+        pa.field("department", pa.string()),
+        pa.field("gender", pa.string()),
+        pa.field("style", pa.string()),
+        pa.field("price", pa.float64()),
+        pa.field("brand_raw", pa.string()),
+        pa.field("entities", pa.map_(pa.string(), pa.string())),
+        pa.field("reason", pa.string()),
+    ]
+)
 
 
 @runtime_checkable
@@ -45,7 +73,7 @@ def write_records(reader: RawReader, dataset: str, output: Path) -> RecordCounts
     """
     with whole_file(output) as temporary:
         if not (isinstance(reader, WholeWriter) and reader.write(dataset, temporary)):
-            _write_rows(reader, dataset, temporary)
+            write_rows(temporary, dataset, reader.rows())
         reasons = count_reasons(temporary)
         rows, rejected = pq.read_metadata(temporary).num_rows, sum(reasons.values())
         counts = RecordCounts(reader.rows_in(), rows - rejected, rejected)
@@ -60,10 +88,21 @@ def count_reasons(records: Path) -> dict[str, int]:
         return dict(connection.sql(read_sql("ingest/rejection_kinds")).fetchall())
 
 
-def _write_rows(reader: RawReader, dataset: str, output: Path) -> None:
-    with record_writer(output, dataset) as table:
-        for row in reader.rows():
-            table.add(row)
+def write_rows(output: Path, dataset: str, rows: Iterable[Listing | Rejected]) -> None:
+    """Write the rows of a reader as a Parquet file in the columns of `SCHEMA`."""
+    remaining = iter(rows)
+    with pq.ParquetWriter(output, SCHEMA, compression="zstd") as writer:
+        while group := list(islice(remaining, ROW_GROUP)):
+            writer.write_batch(batch_of(group, SCHEMA, dataset))
+
+
+def batch_of(rows: Sequence[Any], schema: pa.Schema, dataset: str) -> pa.RecordBatch:
+    """Return rows, one attribute a column, as a batch; a column that a row has no attribute for is empty."""
+    columns = {name: [getattr(row, name, None) for row in rows] for name in schema.names}
+    columns["dataset"] = [dataset] * len(rows)
+    if "entities" in columns:
+        columns["entities"] = [value and list(value.items()) for value in columns["entities"]]
+    return pa.record_batch([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
 def _check(counts: RecordCounts, dataset: str, common_reasons: list[str]) -> None:

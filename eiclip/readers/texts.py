@@ -30,7 +30,9 @@ def storable(text: str) -> str:
     >>> storable("a\ud800b\x00c")
     'a\ufffdb\ufffdc'
     """
-    return _SURROGATE.sub(REPLACEMENT, text).replace("\x00", REPLACEMENT)
+    if not text.isascii():
+        text = _SURROGATE.sub(REPLACEMENT, text)
+    return text.replace("\x00", REPLACEMENT)
 
 
 def clean_description(text: str) -> str:
@@ -43,6 +45,8 @@ def clean_description(text: str) -> str:
     >>> clean_description("&lt;b&gt;Waist&lt;/b&gt;&amp;nbsp;&lt; 30")
     'Waist < 30'
     """
+    if text.isascii() and text.isprintable() and not any(mark in text for mark in ("&", "<", "  ")):
+        return text.strip()  # nearly all text; what follows would find nothing
     for _ in range(2):  # shops escape what is already escaped
         text = html.unescape(_ENDLESS_REFERENCE.sub(REPLACEMENT, text))
     text = _TAG.sub(" ", _BLOCK.sub(" ", text))

@@ -10,7 +10,6 @@ import datetime
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -108,24 +107,16 @@ def _add(
 ) -> None:
     """Add the rows of a file to `log_rows`, and the lines of it that cannot be read."""
     parameters = {"file": number, "latest": latest, "timed": bool(columns.time), "triggered": bool(columns.trigger)}
-    try:
+    unreadable = 'INSERT INTO log_rows (file, "row", reason) SELECT $file, "row", $reason FROM'
+    for strict in (True, False):
         try:
-            _insert(connection, file, columns, parameters, strict=True)
-        except duckdb.Error:
-            _insert(connection, file, columns, parameters, strict=False)
-    except duckdb.Error as error:
-        raise damaged(file, error) from error
-
-
-def _insert(
-    connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, parameters: dict[str, Any], *, strict: bool
-) -> None:
-    refused = open_log(connection, file, columns, strict=strict)
-    connection.execute(f"INSERT INTO log_rows {read_sql('clicks/log_rows')}", parameters)
-    connection.execute(
-        f'INSERT INTO log_rows (file, "row", reason) SELECT $file, "row", \'{UNREADABLE}\' FROM ({refused})',  # noqa: S608
-        {"file": parameters["file"]},
-    )
+            refused = open_log(connection, file, columns, strict=strict)
+            connection.execute(f"INSERT INTO log_rows {read_sql('clicks/log_rows')}", parameters)
+            connection.execute(f"{unreadable} ({refused})", {"file": number, "reason": UNREADABLE})
+            return
+        except duckdb.Error as error:
+            if not strict:
+                raise damaged(file, error) from error
 
 
 def _moment(latest: str) -> datetime.datetime:

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.readers.amazon.lines import is_gzip, numbered_lines
+from eiclip.readers.amazon.json_lines import is_gzip, numbered_lines
 from eiclip.readers.table.files import DELIMITERS
 from eiclip.readers.table.parquet import MAGIC as PARQUET_MAGIC
 from eiclip.settings.same_style import LogColumns

@@ -7,7 +7,6 @@ DuckDB refuses, line by line. Lines that cannot be read name nothing here: the f
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
 import contextlib
-import glob
 import tempfile
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -18,7 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.readers.amazon.lines import MAX_LINE_BYTES, is_gzip, numbered_lines
+from eiclip.readers.amazon.json_lines import numbered_lines, open_lines, opens_like_json
 from eiclip.readers.amazon.metadata import PRODUCT_ID, UnusableRowError, parse_line
 from eiclip.same_style.log import connect
 from eiclip.storage.files import whole_file
@@ -48,7 +47,7 @@ def write_related(metadata: Path | None, dataset: str, output: Path) -> int:
     with whole_file(output) as temporary:
         if metadata is None:
             pq.write_table(SCHEMA.empty_table(), temporary)
-        elif not (_opens_like_json(metadata) and _write_json(metadata, dataset, temporary)):
+        elif not (opens_like_json(metadata) and _write_json(metadata, dataset, temporary)):
             _write_lines(metadata, dataset, temporary)
         return count_rows([temporary])
 
@@ -72,11 +71,6 @@ def _id(value: Any) -> str | None:
     return text if PRODUCT_ID.fullmatch(text) else None
 
 
-def _opens_like_json(metadata: Path) -> bool:
-    first = next((line for _, line in numbered_lines(metadata) if line is None or line.strip()), None)
-    return first is None or not first.lstrip().startswith(b"{'")
-
-
 def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
     """Write the related products of JSON lines; False where DuckDB cannot read the file."""
     with (
@@ -85,14 +79,7 @@ def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
     ):
         parameters = {"dataset": dataset, "id": PRODUCT_ID.pattern}
         with contextlib.suppress(duckdb.Error):
-            database.read_json(
-                glob.escape(str(metadata)),  # DuckDB takes names for patterns
-                columns=dict.fromkeys(_FIELDS, "VARCHAR"),
-                format="newline_delimited",
-                ignore_errors=True,
-                maximum_object_size=MAX_LINE_BYTES,
-                compression="gzip" if is_gzip(metadata) else "none",
-            ).create_view("lines")
+            open_lines(database, metadata, _FIELDS)
             found = database.sql(read_sql("clicks/related_items"), params=parameters)
             found.write_parquet(str(output), compression="zstd")
             return True

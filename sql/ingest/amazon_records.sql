@@ -23,10 +23,10 @@ WITH typed AS (
             THEN coalesce(try(coalesce(nullif(trim(details::JSON ->> '$.Brand'), ''), store, '')), '{')
             ELSE store
         END AS brand_given,
-        category_of(
+        category_of(json_array(
             coalesce(nullif(main_category, ''), main_cat),
             coalesce(nullif(nullif(categories, '[]'), ''), category)
-        ) AS path,
+        )::VARCHAR) AS path,
         price,
         CASE WHEN $urls THEN list_concat(
             try(json_extract_string(images::JSON, [

@@ -13,8 +13,7 @@ from eiclip.readers.amazon.reader import AmazonReader
 from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.fashiongen.reader import FashionGenReader
 from eiclip.readers.photos import PhotoRow, download_missing, list_parts, part_rows_of, write_photos
-from eiclip.readers.record_table import record_writer
-from eiclip.readers.records import write_records
+from eiclip.readers.records import write_records, write_rows
 from eiclip.settings.load import DownloadSettings
 
 from .bad_server import photo, status
@@ -30,10 +29,13 @@ def records(tmp_path):
 
     def write(*rows):
         path = tmp_path / "records.parquet"
-        with record_writer(path, "d") as table:
-            for source, place, usable in rows:
-                listing = Listing(source, place, "p", f"{source}#{place}", "", "A coat.", "", photo_urls=("http://x",))
-                table.add(listing if usable else Rejected(source, place, None, "blank line"))
+        stored = [
+            Listing(source, place, "p", f"{source}#{place}", "", "A coat.", "", photo_urls=("http://x",))
+            if usable
+            else Rejected(source, place, None, "blank line")
+            for source, place, usable in rows
+        ]
+        write_rows(path, "d", stored)
         return [path]
 
     return write

@@ -8,10 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import RawDataError
-from eiclip.readers import record_table
+from eiclip.readers import records
 from eiclip.readers.base import Listing, Rejected, Stamps
-from eiclip.readers.record_table import SCHEMA
-from eiclip.readers.records import RecordCounts, count_reasons, write_records
+from eiclip.readers.records import SCHEMA, RecordCounts, count_reasons, write_records, write_rows
 from eiclip.storage.lake import open_views
 
 ROW = Listing(
@@ -86,7 +85,7 @@ def test_the_usable_rows_are_the_listings(tmp_path):
 
 
 def test_rows_go_out_in_row_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr(record_table, "ROW_GROUP", 2)
+    monkeypatch.setattr(records, "ROW_GROUP", 2)
     rows = [replace(ROW, place=place) for place in range(5)]
     write_records(ListReader(rows), "shop", tmp_path / "out.parquet")
     file = pq.ParquetFile(tmp_path / "out.parquet")
@@ -119,8 +118,7 @@ class WholeReader(ListReader):
         self.able = able
 
     def write(self, dataset, output):
-        with record_table.record_writer(output, dataset) as table:
-            table.add(replace(ROW, title="fast"))
+        write_rows(output, dataset, [replace(ROW, title="fast")])
         return self.able
 
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.readers.photos import SCHEMA as PHOTO_SCHEMA
-from eiclip.readers.record_table import SCHEMA as RECORD_SCHEMA
+from eiclip.readers.records import SCHEMA as RECORD_SCHEMA
 from eiclip.storage.lake import Lake, open_views
 from eiclip.storage.sql import SQL_FOLDER, read_sql
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eiclip.readers import photos, record_table
+from eiclip.readers import photos, records
 from eiclip.readers.amazon.reviews import SCHEMA as REVIEWS
 from eiclip.readers.product_groups import product_groups
 from eiclip.storage.lake import Lake, open_views
@@ -42,7 +42,7 @@ def raw(rows):
     listed = [row | {"entities": [("brand", row["brand"])] if row["brand"] else []} for row in given]
     return {
         name: pa.Table.from_pylist([{column: row.get(column) for column in schema.names} for row in table], schema)
-        for name, table, schema in (("records", listed, record_table.SCHEMA), ("photos", given, photos.SCHEMA))
+        for name, table, schema in (("records", listed, records.SCHEMA), ("photos", given, photos.SCHEMA))
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from eiclip.errors import EiclipError
 from eiclip.readers.base import Listing, Rejected
-from eiclip.readers.record_table import record_writer
+from eiclip.readers.records import write_rows
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake, open_views
 
@@ -71,18 +71,17 @@ def test_no_catalogue_says_how_to_get_one(tmp_path):
         connect(tmp_path)
 
 
-def write_rows(path, dataset, places):
+def write_records(path, dataset, places):
     """Records of which every third is rejected; a place of None is left to the row's order."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with record_writer(path, dataset) as table:
-        for number, place in enumerate(places):
-            bad = Rejected("raw", place, None, "blank line")
-            table.add(bad if number % 3 == 2 else Listing("raw", place, f"p{number}", "x", "", "A coat.", ""))
+    rows = [Listing("raw", place, f"p{number}", "x", "", "A coat.", "") for number, place in enumerate(places)]
+    rows[2::3] = [Rejected("raw", place, None, "blank line") for place in places[2::3]]
+    write_rows(path, dataset, rows)
 
 
 def test_places_left_to_the_order_of_rows_are_filled_in(lake):
-    write_rows(lake.path("records", "a"), "a", [0, 1, 7])
-    write_rows(lake.path("records", "b"), "b", [None] * 4)
+    write_records(lake.path("records", "a"), "a", [0, 1, 7])
+    write_records(lake.path("records", "b"), "b", [None] * 4)
     refresh_catalogue(lake)
     query = "SELECT dataset, list(place ORDER BY place) FROM {} GROUP BY dataset ORDER BY dataset"
     with connect(lake.home) as catalogue, duckdb.connect() as connection:

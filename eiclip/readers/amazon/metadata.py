@@ -10,11 +10,13 @@ import json
 import math
 import re
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
+from eiclip.readers.base import Listing
 from eiclip.readers.texts import clean_description, match_key, normalise_entity, storable
 
+GROUPS = ("brand", "category", "subcategory")
 MAX_LITERAL_BYTES = 256 * 2**10  # Python's parser takes some hundred bytes of memory per byte
 MAX_TEXT = 20_000  # characters of one text kept; the text tower reads 77 tokens
 MAX_PARTS = 100
@@ -35,26 +37,6 @@ class UnusableRowError(Exception):
     def __init__(self, reason: str, product_id: str | None = None) -> None:
         super().__init__(storable(reason))
         self.product_id = product_id
-
-
-@dataclass(frozen=True)
-class AmazonProduct:
-    """What the catalog needs of a line."""
-
-    product_id: str
-    title: str
-    description: str  # title first, then features and description, cleaned
-    description_raw: str
-    brand_raw: str  # from its field, else from what the edition has instead
-    category: str
-    subcategory: str
-    price: float | None
-    photo_urls: tuple[str, ...]  # best first
-
-    @property
-    def brand(self) -> str:
-        """The brand's one name."""
-        return normalise_brand(self.brand_raw)
 
 
 def parse_line(line: bytes) -> dict[str, Any]:
@@ -93,30 +75,37 @@ def _literal(text: str) -> Any:
         raise UnusableRowError(f"broken Python literal: {str(error)[:80] or type(error).__name__}") from error
 
 
-def product_of(record: dict[str, Any]) -> AmazonProduct:
-    """Return the product of a record. Raises UnusableRowError."""
+def listing_of(
+    record: dict[str, Any], source: str, place: int, groups: Sequence[str] = GROUPS, *, urls: bool = True
+) -> Listing:
+    """Return the product of a record, with its photo's addresses where `urls`. Raises UnusableRowError."""
     product_id = _product_id(record)
     parts = [*_texts(record.get("features")), *_texts(record.get("feature")), *_texts(record.get("description"))]
     title, description, raw = describe(_one(record.get("title")), parts)
     if not any(letter.isalnum() for letter in description):
         raise UnusableRowError("no title and no description", product_id)
-    category, subcategory = category_names(record)
-    return AmazonProduct(
+    brand_raw, (category, subcategory) = _brand(record), category_names(record)
+    named = {"brand": normalise_brand(brand_raw), "category": category, "subcategory": subcategory}
+    return Listing(
+        source=source,
+        place=place,
         product_id=product_id,
+        photo=product_id,
         title=title,
         description=description,
         description_raw=raw,
-        brand_raw=_brand(record),
         category=category,
         subcategory=subcategory,
         price=parse_price(record.get("price")),
-        photo_urls=_photo_urls(record),
+        brand_raw=brand_raw or None,
+        entities={group: entity for group in groups if (entity := normalise_entity(named[group]))},
+        photo_urls=_photo_urls(record) if urls else (),
     )
 
 
-def check_in_paper_subset(product: AmazonProduct) -> None:
+def check_in_paper_subset(product: Listing) -> None:
     """Raise UnusableRowError where the product is not of the paper's Amazon experiment: fashion, with a brand."""
-    if not product.brand:
+    if not normalise_brand(product.brand_raw or ""):
         raise UnusableRowError("outside the paper's subset: no brand", product.product_id)
     if not _FASHION.search(product.category):
         reason = f"outside the paper's subset: category {product.category[:60]!r} is not fashion"

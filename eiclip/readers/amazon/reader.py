@@ -7,21 +7,23 @@ from pathlib import Path
 import duckdb
 from PIL import Image
 
-from eiclip.readers.amazon.json_lines import write_json_records
-from eiclip.readers.amazon.lines import MAX_LINE_BYTES, count_lines, numbered_lines
+from eiclip.readers.amazon.json_lines import (
+    MAX_LINE_BYTES,
+    count_lines,
+    numbered_lines,
+    opens_like_json,
+    write_json_records,
+)
 from eiclip.readers.amazon.metadata import (
-    AmazonProduct,
+    GROUPS,
     UnusableRowError,
     check_in_paper_subset,
+    listing_of,
     parse_line,
-    product_of,
 )
 from eiclip.readers.base import Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.photo_files import PhotoFolder
-from eiclip.readers.texts import normalise_entity
 from eiclip.storage.files import digest
-
-GROUPS = ("brand", "category", "subcategory")
 
 
 class AmazonReader:
@@ -76,22 +78,14 @@ class AmazonReader:
         That is so for Python literals (2014), a file with blank lines, and one that DuckDB refuses as a whole.
         Raises RawDataError: no such file.
         """
-        if _first_line(self.metadata).startswith(b"{'"):
-            return False
         self._lines_read = None
-        with contextlib.suppress(duckdb.Error):
-            lines = write_json_records(
-                self.metadata,
-                dataset,
-                self.groups,
-                output,
-                urls=self.keep_urls,
-                subset=self.subset,
-                read_again=self._read_again,
-            )
-            if self._lines_read is None:
-                self._lines_read = count_lines(self.metadata)  # not what DuckDB counted
-            return lines == self._lines_read
+        if opens_like_json(self.metadata):
+            options = {"groups": list(self.groups), "urls": self.keep_urls, "paper": self.subset == "paper"}
+            with contextlib.suppress(duckdb.Error):
+                lines = write_json_records(self.metadata, dataset, output, options, self._read_again)
+                if self._lines_read is None:
+                    self._lines_read = count_lines(self.metadata)  # not what DuckDB counted
+                return lines == self._lines_read
         return False
 
     def _read_again(self, numbers: Sequence[int]) -> Iterator[Listing | Rejected]:
@@ -106,22 +100,12 @@ class AmazonReader:
         try:
             if line is None:
                 raise UnusableRowError(f"line too long: over {MAX_LINE_BYTES:,} bytes")
-            product = product_of(parse_line(line))
+            product = listing_of(parse_line(line), self.metadata.name, number, self.groups, urls=self.keep_urls)
             if self.subset == "paper":
                 check_in_paper_subset(product)
-            return self._listing(number, product)
+            return product
         except UnusableRowError as error:
             return Rejected(self.metadata.name, number, error.product_id, str(error))
-
-    def _listing(self, number: int, product: AmazonProduct) -> Listing:
-        named = {group: normalise_entity(getattr(product, group)) for group in self.groups}
-        return Listing(
-            source=self.metadata.name, place=number, product_id=product.product_id, photo=product.product_id,
-            title=product.title, description=product.description, description_raw=product.description_raw,
-            category=product.category, subcategory=product.subcategory, price=product.price,
-            brand_raw=product.brand_raw or None, photo_urls=product.photo_urls if self.keep_urls else (),
-            entities={group: entity for group, entity in named.items() if entity},
-        )  # fmt: skip
 
     def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
         """Facts of the photos of the product ids `refs`, in their order. Raises RawDataError: no such folder."""
@@ -143,7 +127,3 @@ class AmazonReader:
 
     def _folder_of(self, product_id: str) -> PhotoFolder:
         return next((folder for folder in self.folders if product_id in folder.names), self.folders[0])
-
-
-def _first_line(metadata: Path) -> bytes:
-    return next((line for _, line in numbered_lines(metadata) if line is None or line.strip()), b"") or b""

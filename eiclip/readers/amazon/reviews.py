@@ -1,32 +1,22 @@
-"""Amazon reviews of the 2014, 2018 and 2023 editions -> one row per review, millions of them.
+"""Amazon reviews of the 2014, 2018 and 2023 editions -> one row per review, millions of them."""
 
-`parse_review` says what a line means. `sql/ingest/review_lines.sql` does so for plain JSON lines, many times faster
-and hands the others back; a file of Python literals, or one that DuckDB cannot read, is read line by line.
-"""
-
-from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
-
-import contextlib
 import datetime
-import glob
 import re
-import tempfile
-from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.lines import MAX_LINE_BYTES, count_lines, is_gzip, numbered_lines
+from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES, count_lines, numbered_lines
 from eiclip.readers.amazon.metadata import PRODUCT_ID, UnusableRowError, parse_line
+from eiclip.readers.base import Rejected
+from eiclip.readers.records import ROW_GROUP, batch_of
 from eiclip.readers.texts import storable
 from eiclip.storage.files import whole_file
-from eiclip.storage.lake import count_rows
-from eiclip.storage.sql import read_sql
 
 SCHEMA = pa.schema(
     [
@@ -46,8 +36,6 @@ REJECTED_SCHEMA = pa.schema([*(SCHEMA.field(n) for n in range(4)), pa.field("rea
 MAX_TEXT = 20_000
 """Characters of one text kept."""
 
-_ROW_GROUP = 10_000
-_MOST_RETRIES = 0.1  # share of lines; beyond it, reading every line once is quicker
 _END_OF_TIME = 4_102_444_800  # seconds, the year 2100: what lies outside is no time of a review
 _EPOCH = datetime.datetime(1970, 1, 1)  # UTC, without saying so, as everywhere in the lake
 _NUMBER = re.compile(r"[0-9]{1,4}(\.[0-9]{1,20})?")
@@ -64,10 +52,11 @@ class ReviewCounts:
     quarantined: int
 
 
-@dataclass(frozen=True)
-class Review:
+class Review(NamedTuple):
     """One review of a product."""
 
+    source: str
+    place: int  # line from 1
     product_id: str
     rating: float  # 1 to 5
     helpful: int  # votes; 0 where the line tells none
@@ -82,102 +71,46 @@ def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> Rev
 
     Raises RawDataError where the file is missing or damaged, no line at all is usable, or it changed meanwhile.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    rows_in = count_lines(path)
-    with whole_file(output) as accepted_part, whole_file(rejected) as rejected_part:
-        with _Writer(rejected_part, REJECTED_SCHEMA) as rejections:
-            fast = _write_json(path, dataset, accepted_part, rejections, rows_in)
-        if not fast:
-            with _Writer(rejected_part, REJECTED_SCHEMA) as rejections:
-                _write_lines(path, dataset, accepted_part, rejections)
-        counts = ReviewCounts(rows_in, count_rows([accepted_part]), count_rows([rejected_part]))
-        _check(counts, path)
+    rows_in, accepted, quarantined = count_lines(path), 0, 0
+    with (
+        whole_file(output) as output_part,
+        whole_file(rejected) as rejected_part,
+        pq.ParquetWriter(output_part, SCHEMA, compression="zstd") as reviews_file,
+        pq.ParquetWriter(rejected_part, REJECTED_SCHEMA, compression="zstd") as rejected_file,
+    ):
+        lines = numbered_lines(path)
+        while rows := [read_review(path.name, place, line) for place, line in islice(lines, ROW_GROUP)]:
+            reviews = [row for row in rows if isinstance(row, Review)]
+            others = [row for row in rows if isinstance(row, Rejected)]
+            for file, kept in ((reviews_file, reviews), (rejected_file, others)):
+                if kept:
+                    file.write_batch(batch_of(kept, file.schema, dataset))
+            accepted, quarantined = accepted + len(reviews), quarantined + len(others)
+        _check(counts := ReviewCounts(rows_in, accepted, quarantined), path)
     return counts
 
 
-def _write_json(path: Path, dataset: str, output: Path, rejections: _Writer, rows_in: int) -> bool:
-    """Write the reviews of JSON lines with DuckDB; False where the file has to be read line by line."""
-    # DuckDB would take such a name for a pattern.
-    if not _opens_like_json(path) or any(mark in str(path) for mark in "*?["):
-        return False
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".reviews-") as scratch, duckdb.connect() as connection:
-        connection.execute("SET temp_directory = $folder", {"folder": scratch})
-        plain, mended = Path(scratch) / "plain", Path(scratch) / "mended"
-        try:
-            _read_json(connection, path, dataset, plain)
-        except duckdb.Error:
-            return False
-        retries = _retries(connection, plain)
-        # Blank lines are no rows to DuckDB, and would shift the numbers of those after them.
-        if count_rows([plain]) != rows_in or len(retries) > 100 + rows_in * _MOST_RETRIES:
-            return False
-        _write_lines(path, dataset, mended, rejections, only=retries)
-        connection.read_parquet(str(mended)).create_view("mended")
-        connection.sql(read_sql("ingest/mended_reviews")).write_parquet(str(output), compression="zstd")
-    return True
-
-
-def _write_lines(
-    path: Path, dataset: str, output: Path, rejections: _Writer, only: Collection[int] | None = None
-) -> None:
-    """Write the reviews of a file (or of the lines `only`, numbers from 1) line by line."""
-    with _Writer(output, SCHEMA) as accepted:
-        for place, line in numbered_lines(path) if only is None or only else ():
-            if only is not None and place not in only:
-                continue
-            where = {"dataset": dataset, "source": path.name, "place": place}
-            try:
-                accepted.add(where | vars(_parsed(line)))
-            except UnusableRowError as error:
-                rejections.add(where | {"product_id": error.product_id, "reason": str(error)})
-
-
-def parse_review(record: dict[str, Any]) -> Review:
-    """Return the review of a line's record, of whichever edition. Raises UnusableRowError."""
-    product_id = _product_id(record)
+def read_review(source: str, place: int, line: bytes | None) -> Review | Rejected:
+    """Return the review of a line, of whichever edition, or why there is none; `line` is None where it is too long."""
+    product_id = None
     try:
-        rating = _rating(_first(record, "overall", "rating"))
+        if line is None:
+            raise UnusableRowError(f"line too long: more than {MAX_LINE_BYTES:,} bytes")
+        record = parse_line(line)
+        product_id = _product_id(record)
+        return Review(
+            source=source,
+            place=place,
+            product_id=product_id,
+            rating=_rating(_first(record, "overall", "rating")),
+            helpful=_helpful(_first(record, "helpful", "vote", "helpful_vote")),
+            text=_text(record, "reviewText", "text"),
+            summary=_text(record, "summary", "title"),
+            time=_time(record),
+            verified=_truth(_first(record, "verified", "verified_purchase")),
+        )
     except UnusableRowError as error:
-        raise UnusableRowError(str(error), product_id) from None
-    return Review(
-        product_id=product_id,
-        rating=rating,
-        helpful=_helpful(_first(record, "helpful", "vote", "helpful_vote")),
-        text=_text(record, "reviewText", "text"),
-        summary=_text(record, "summary", "title"),
-        time=_time(record),
-        verified=_truth(_first(record, "verified", "verified_purchase")),
-    )
-
-
-def _opens_like_json(path: Path) -> bool:
-    """Whether the first line that is not blank may be JSON: 2014's are Python literals, with single quotes."""
-    first = next((line for _, line in numbered_lines(path) if line is None or line.strip()), None)
-    return first is not None and not first.lstrip().startswith(b"{'")
-
-
-def _read_json(connection: duckdb.DuckDBPyConnection, path: Path, dataset: str, output: Path) -> None:
-    compression = "gzip" if is_gzip(path) else "uncompressed"
-    options = {"path": glob.escape(str(path)), "cap": MAX_LINE_BYTES, "compression": compression}
-    connection.sql(
-        "FROM read_ndjson_objects($path, ignore_errors = true, maximum_object_size = $cap, compression = $compression)",
-        params=options,
-    ).create_view("lines")
-    parameters = {"dataset": dataset, "source": path.name, "max_text": MAX_TEXT}
-    connection.sql(read_sql("ingest/review_lines"), params=parameters).write_parquet(str(output), compression="lz4_raw")
-
-
-def _retries(connection: duckdb.DuckDBPyConnection, plain: Path) -> set[int]:
-    """Numbers of the lines that SQL hands back."""
-    connection.read_parquet(str(plain), file_row_number=True).create_view("review_lines")
-    found = connection.sql("SELECT file_row_number + 1 FROM review_lines WHERE reason IS NOT NULL").fetchall()
-    return {number for (number,) in found}
-
-
-def _parsed(line: bytes | None) -> Review:
-    if line is None:
-        raise UnusableRowError(f"line too long: more than {MAX_LINE_BYTES:,} bytes")
-    return parse_review(parse_line(line))
+        return Rejected(source, place, product_id or error.product_id, str(error))
 
 
 def _check(counts: ReviewCounts, path: Path) -> None:
@@ -193,34 +126,11 @@ def _check(counts: ReviewCounts, path: Path) -> None:
         )
 
 
-class _Writer(contextlib.AbstractContextManager["_Writer"]):
-    """Rows gathered to row groups of a Parquet file."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.schema = schema
-        self.rows: list[dict[str, Any]] = []
-        self.file = pq.ParquetWriter(path, schema, compression="zstd")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.flush()
-        self.file.close()
-
-    def add(self, row: dict[str, Any]) -> None:
-        self.rows.append(row)
-        if len(self.rows) == _ROW_GROUP:
-            self.flush()
-
-    def flush(self) -> None:
-        if self.rows:
-            self.file.write_table(pa.Table.from_pylist(self.rows, self.schema))
-            self.rows.clear()
-
-
 def _first(record: dict[str, Any], *names: str) -> Any:
-    return next((record[name] for name in names if record.get(name) is not None), None)
+    for name in names:
+        if (value := record.get(name)) is not None:
+            return value
+    return None
 
 
 def _product_id(record: dict[str, Any]) -> str:
@@ -282,9 +192,10 @@ def _time(record: dict[str, Any]) -> datetime.datetime | None:
 
 
 def _text(record: dict[str, Any], *names: str) -> str | None:
-    found = (record.get(name) for name in names)
-    text = next((value for value in found if isinstance(value, str) and value), None)
-    return None if text is None else storable(text[:MAX_TEXT])
+    for name in names:
+        if isinstance(text := record.get(name), str) and text:
+            return storable(text[:MAX_TEXT])
+    return None
 
 
 def _truth(value: Any) -> bool | None:

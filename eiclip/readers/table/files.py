@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.lines import MAX_LINE_BYTES, count_lines, numbered_lines
+from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES, count_lines, numbered_lines
 from eiclip.readers.amazon.metadata import UnusableRowError, parse_line
 from eiclip.readers.table.parquet import MAGIC as PARQUET_MAGIC
 from eiclip.readers.table.parquet import ParquetTable, missing_column

@@ -1,12 +1,18 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from eiclip.readers.amazon.metadata import UnusableRowError, parse_line, parse_price, product_of
+from eiclip.readers.amazon.metadata import UnusableRowError, listing_of, normalise_brand, parse_line, parse_price
 
 
 def product(**record):
     return product_of({"asin": "B1", "title": "Dress", **record})
+
+
+def product_of(record):
+    return listing_of(record, "meta", 1)
 
 
 def reason(line):
@@ -20,7 +26,7 @@ def test_the_2014_edition():
      'categories': [['Clothing', 'Women', 'Dresses'], ['Sale']], 'description': 'Red &amp; long'}""".replace(b"\n", b"")
     found = product_of(parse_line(line))
     assert (found.title, found.description) == ("Women's Dress", "Women's Dress. Red & long")
-    assert (found.brand_raw, found.brand) == ("Diesel", "diesel")
+    assert (found.brand_raw, found.entities["brand"]) == ("Diesel", "diesel")
     assert (found.category, found.subcategory, found.price) == ("Clothing", "Dresses", 9.5)
     assert found.photo_urls == ("http://x/y.jpg",)
 
@@ -34,7 +40,7 @@ def test_the_2018_edition():
     assert found.description == "Dress. 100% Cotton. Imported. Fits well."
     assert found.description_raw == "Dress\n100% Cotton\ndress\nImported\nFits<br>well."
     assert (found.category, found.subcategory) == ("AMAZON FASHION", "Tops & Tees")
-    assert (found.brand_raw, found.brand, found.price) == ("Calvin Klein", "calvin klein", 9.99)
+    assert (found.brand_raw, found.entities["brand"], found.price) == ("Calvin Klein", "calvin klein", 9.99)
 
 
 @pytest.mark.parametrize("details", [{"Brand": "Nike"}, json.dumps({"Brand": "Nike"}), "{'Brand': 'Nike'}"])
@@ -146,3 +152,50 @@ def test_the_first_photos_addresses_the_largest_first(fields, urls):
 
 def test_an_empty_parent_id_leaves_the_product_its_own():
     assert product_of({"parent_asin": None, "asin": "B1", "title": "T"}).product_id == "B1"
+
+
+@pytest.mark.parametrize(
+    ("written", "brand"),
+    [
+        ("Calvin Klein", "calvin klein"),
+        ("CALVIN-KLEIN", "calvin klein"),
+        ("  calvin   klein ", "calvin klein"),
+        ("Visit the Calvin Klein Store", "calvin klein"),
+        ("visit the calvin klein shop", "calvin klein"),
+        ("Brand: Calvin Klein", "calvin klein"),
+        ("by Calvin Klein", "calvin klein"),
+        ("Levi's", "levis"),
+        ("Levi’s", "levis"),
+        ("J.Crew", "jcrew"),
+        ("Chloé", "chloe"),
+        ("Chloe\u0301", "chloe"),
+        ("Dolce & Gabbana", "dolce & gabbana"),
+        ("Dolce &amp; Gabbana", "dolce & gabbana"),
+        ("H&M", "h&m"),
+        ("Juicy_Couture", "juicy couture"),
+        ("7 For All Mankind", "7 for all mankind"),
+        ("优衣库", "优衣库"),
+        ("By Malene Birger", "malene birger"),
+    ],
+)
+def test_ways_of_writing_come_to_one_name(written, brand):
+    assert normalise_brand(written) == brand
+
+
+@pytest.mark.parametrize("written", ["", "N/A", "-", "None", "unknown", "Brand: N/A", "visit the unknown store", "---"])
+def test_a_placeholder_is_no_brand(written):
+    assert normalise_brand(written) == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Gap", "Gap Kids"), ("Boss", "Hugo Boss"), ("A+", "A"), ("Visit", "Store")]
+)
+def test_other_names_stay_other_brands(one, other):
+    assert normalise_brand(one) != normalise_brand(other)
+
+
+@given(st.text(st.characters(max_codepoint=126, exclude_characters="&<"), max_size=30))
+def test_case_and_white_space_do_not_count(text):
+    brand = normalise_brand(text)
+    assert brand == " ".join(brand.split())
+    assert normalise_brand(text.upper()) == normalise_brand(f"  {text.lower()} ") == brand

@@ -1,8 +1,9 @@
-"""Reviews of the three editions, read by DuckDB and line by line: the same rows either way."""
+"""Reviews of the three editions: every line is a review or is rejected with the reason."""
 
 import datetime
 import gzip
 import json
+import re
 
 import duckdb
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon import reviews
-from eiclip.readers.amazon.lines import MAX_LINE_BYTES
+from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES
 from eiclip.readers.amazon.reviews import ReviewCounts, write_reviews
 
 OLD = {
@@ -38,38 +39,28 @@ def encoded(line):
 class Read:
     """What became of a file."""
 
-    def __init__(self, path, content, whole_by_lines):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path, content):
         path.write_bytes(content)
         output, rejected = path.with_name("out.parquet"), path.with_name("rejected.parquet")
-        with pytest.MonkeyPatch.context() as patch:
-            calls, real = [], reviews._write_lines
-            patch.setattr(reviews, "_write_lines", lambda *a, only=None: calls.append(only) or real(*a, only=only))
-            self.counts = write_reviews(path, output, rejected, "shop")
-        self.by_lines = None in calls
-        assert not whole_by_lines or self.by_lines
-        self.rows = sorted(pq.read_table(output).to_pylist(), key=lambda row: row["place"])
-        self.rejected = pq.read_table(rejected).to_pylist()
-        self.schemas = pq.read_schema(output), pq.read_schema(rejected)
+        self.counts = write_reviews(path, output, rejected, "shop")
+        self.rows, self.rejected = pq.read_table(output).to_pylist(), pq.read_table(rejected).to_pylist()
+        assert (pq.read_schema(output), pq.read_schema(rejected)) == (reviews.SCHEMA, reviews.REJECTED_SCHEMA)
 
 
 @pytest.fixture
 def read(tmp_path):
     """Return a function that writes lines and reads them as reviews."""
 
-    def call(*lines, name="reviews.json", by_lines=False, zipped=False):
+    def call(*lines, name="reviews.json", zipped=False):
         content = b"\n".join(map(encoded, lines)) + b"\n"
-        # A name that is a pattern to DuckDB is read line by line.
-        folder = tmp_path / ("lines[1]" if by_lines else "duckdb")
-        return Read(folder / name, gzip.compress(content) if zipped else content, by_lines)
+        return Read(tmp_path / name, gzip.compress(content) if zipped else content)
 
     return call
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-@pytest.mark.parametrize("by_lines", [False, True])
-def test_the_three_editions(read, zipped, by_lines):
-    found = read(OLD, MIDDLE, NEW, by_lines=by_lines, zipped=zipped, name="misnamed.csv")
+def test_the_three_editions(read, zipped):
+    found = read(OLD, MIDDLE, NEW, zipped=zipped, name="misnamed.csv")
     common = {"dataset": "shop", "source": "misnamed.csv"}
     assert found.rows == [
         common | {
@@ -86,7 +77,6 @@ def test_the_three_editions(read, zipped, by_lines):
         },
     ]  # fmt: skip
     assert found.counts == ReviewCounts(3, 3, 0)
-    assert found.by_lines == by_lines
 
 
 def test_python_literals_are_read_safely(read):
@@ -95,7 +85,6 @@ def test_python_literals_are_read_safely(read):
         ("0000013714", 2, 'It\'s a "fine" coat.'),
         ("B00X", 1204, "Good"),
     ]
-    assert found.by_lines
     [bad] = found.rejected
     assert (bad["place"], bad["reason"].split(":")[0]) == (3, "broken Python literal")
 
@@ -119,21 +108,18 @@ def test_python_literals_are_read_safely(read):
         (b'{"asin": "B1", "overall": 5, "x": ' + b"7" * 6000 + b"}", "broken JSON"),
     ],
 )
-@pytest.mark.parametrize("by_lines", [False, True])
-def test_what_cannot_be_used_is_kept_with_its_reason(read, line, reason, by_lines):
-    found = read(OLD, line, NEW, by_lines=by_lines)
+def test_what_cannot_be_used_is_kept_with_its_reason(read, line, reason):
+    found = read(OLD, line, NEW)
     assert found.counts == ReviewCounts(3, 2, 1)
-    assert found.by_lines == by_lines
     assert [row["place"] for row in found.rows] == [1, 3]
     [bad] = found.rejected
     assert (bad["dataset"], bad["source"], bad["place"]) == ("shop", "reviews.json", 2)
     assert bad["reason"].startswith(reason)
 
 
-@pytest.mark.parametrize("by_lines", [False, True])
-def test_odd_values_are_taken_for_what_they_say(read, by_lines):
+def test_odd_values_are_taken_for_what_they_say(read):
     odd = {"asin": " B1 ", "overall": " 4.5 ", "vote": 2.0, "unixReviewTime": "1472688000", "verified": "True"}
-    found = read(OLD, odd, {"asin": "B2", "overall": 3, "vote": "many", "unixReviewTime": -5}, by_lines=by_lines)
+    found = read(OLD, odd, {"asin": "B2", "overall": 3, "vote": "many", "unixReviewTime": -5})
     second, third = found.rows[1:]
     assert (second["product_id"], second["rating"], second["helpful"], second["verified"]) == ("B1", 4.5, 2, True)
     assert second["time"] == datetime.datetime(2016, 9, 1)
@@ -153,7 +139,7 @@ def test_a_line_over_the_cap_blank_lines_and_a_byte_order_mark(read):
 
 def test_a_file_without_a_last_line_end_and_of_several_gzip_members(tmp_path):
     content = gzip.compress(encoded(OLD) + b"\n") + gzip.compress(encoded(NEW))
-    found = Read(tmp_path / "reviews.gz", content, whole_by_lines=False)
+    found = Read(tmp_path / "reviews.gz", content)
     assert [row["place"] for row in found.rows] == [1, 2]
 
 
@@ -214,24 +200,51 @@ LINES = st.one_of(
 @given(lines=st.lists(LINES, max_size=8), raw=st.booleans())
 @example(lines=[OLD] * 400 + ODD_BYTES, raw=True)
 @example(lines=[b"", OLD, b" "], raw=False)
-def test_duckdb_and_the_line_reader_give_the_same_rows(read, lines, raw):
+def test_whatever_the_lines_hold_each_is_a_review_or_rejected(read, lines, raw):
     dumped = [
         json.dumps(line, ensure_ascii=not raw).encode("utf-8", "surrogatepass") if isinstance(line, dict) else line
         for line in lines
     ]
-    fast, slow = read(OLD, *dumped, NEW), read(OLD, *dumped, NEW, by_lines=True)
-    assert fast.rows == slow.rows
-    assert fast.rejected == slow.rejected
-    assert fast.counts == slow.counts
-    assert fast.counts.rows_in == len(lines) + 2 == len(fast.rows) + len(fast.rejected)
-    assert [schema.names for schema in fast.schemas] == [schema.names for schema in slow.schemas]
-    assert fast.schemas[0].types == slow.schemas[0].types
-    if all(line.strip() for line in dumped):
-        assert not fast.by_lines, "only blank lines make DuckDB count otherwise"
+    found = read(OLD, *dumped, NEW)
+    assert found.counts == ReviewCounts(len(lines) + 2, len(found.rows), len(found.rejected))
+    places = [row["place"] for row in found.rows], [row["place"] for row in found.rejected]
+    assert sorted(places[0] + places[1]) == list(range(1, len(lines) + 3))
+    assert list(places) == [sorted(place) for place in places]
+    for row in found.rows:
+        assert re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", row["product_id"])
+        assert 1 <= row["rating"] <= 5
+        assert 0 <= row["helpful"] < 10**9
+        assert row["time"] is None or 1970 <= row["time"].year < 2100
+        assert all(row[name] is None or 0 < len(row[name]) <= 20_000 for name in ("text", "summary"))
+    assert all(row["reason"] for row in found.rejected)
 
 
-def test_many_reviews_are_read_by_duckdb_and_counted_right(tmp_path):
-    count = 200_000
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b'{"asin":"B1","asin":"B2","overall":5}', {"product_id": "B2"}),
+        (b'{"asin":"B1","overall":.5e1}', None),
+        (b'{"asin":"B1","overall":5,"x":nan}', None),
+        (b'{"asin":"B1","overall":5,"x":NaN }', {"rating": 5.0}),
+        (b'{"asin":"B1","overall":5,"text":"\xff\xfe"}', {"text": "\ufffd\ufffd"}),
+        (b'{"asin":"B1","overall":5,"text":"\\ud83d\\ude00 \\u0000\\ud800"}', {"text": "\U0001f600 \ufffd\ufffd"}),
+        (b'{"asin":"B\\u0031","overall":5e0}', {"product_id": "B1", "rating": 5.0}),
+        (b'{"asin":"B1","overall":"5."}', None),
+        (b'{"asin":"B1","overall":5,"unixReviewTime":4102358400}', {"time": datetime.datetime(2099, 12, 31)}),
+        (b'{"asin":"B1","overall":5,"unixReviewTime":4102444800}', {"time": None}),
+        (b'{"asin":"B1","overall":5,"timestamp":1588687728000}', {"time": datetime.datetime(2020, 5, 5, 14, 8, 48)}),
+        (b'{"asin":"B1","overall":5,"reviewText":"","text":"y"}', {"text": "y"}),
+        (b'{"asin":"B1","overall":5,"text":"' + b"x" * 20_001 + b'"}', {"text": "x" * 20_000}),
+        (b'{"asin":"B1","overall":5,"helpful":[3,500],"verified":"no"}', {"helpful": 3, "verified": None}),
+    ],
+)  # fmt: skip
+def test_odd_lines_are_read_as_python_reads_json(read, line, expected):
+    rows = read(OLD, line).rows[1:]
+    assert [{name: row[name] for name in expected or ()} for row in rows] == ([] if expected is None else [expected])
+
+
+def test_many_reviews_are_counted_right(tmp_path):
+    count = 25_000
     line = json.dumps(MIDDLE | {"asin": "B%07d", "overall": "RATING"}).replace('"RATING"', "%d.0")
     with gzip.open(tmp_path / "many.json.gz", "wt", compresslevel=1) as stream:
         stream.writelines((line % (n % 5 + 1, n % 1000)) + "\n" for n in range(count))

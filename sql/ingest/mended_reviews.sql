@@ -1,9 +1,0 @@
--- mended_reviews: the reviews of a file, those that SQL could not read as the line reader read them.
--- Columns: dataset, source, place (line from 1), product_id, rating, helpful, text, summary, time, verified.
--- Source: review_lines (with file_row_number), mended.
-SELECT
-    dataset, source, file_row_number + 1 AS place, product_id, rating, helpful, text, summary, time, verified
-FROM review_lines
-WHERE reason IS NULL
-UNION ALL BY NAME
-SELECT * FROM mended
