@@ -20,6 +20,7 @@ from eiclip.storage.files import digest
 from eiclip.storage.sql import read_sql
 from eiclip.train.key import training_code
 from pipelines.factory import OWNERS, Recipe, message, table_metadata
+from pipelines.jobs import FILLED_BY
 
 if TYPE_CHECKING:
     from eiclip.report.about import About
@@ -47,7 +48,7 @@ def runs(project: Project, name: str, dataset: DatasetSettings) -> dg.AssetsDefi
         lake = project.paths.lake
         run_id, new = keep_run(lake, _run(project, name, dataset, context))
         context.log.info(f"{name}: {'kept as' if new else 'the same result as'} run {run_id}")
-        refresh_catalogue(lake)
+        refresh_catalogue(lake, FILLED_BY)
         metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": dg.MetadataValue.md(_table(project, name))}
         return dg.MaterializeResult(metadata=table_metadata(lake.files(RUNS, name)) | metadata)
 
@@ -93,7 +94,7 @@ def seconds_since_start(context: dg.AssetExecutionContext) -> float:
 def _table(project: Project, name: str) -> str:
     """The newest kept runs, as markdown."""
     with connect(project.paths.root) as connection:
-        result = connection.execute(read_sql("evaluation/run_summary"), {"dataset": name, "shown": SHOWN})
+        result = connection.execute(read_sql("report/run_summary"), {"dataset": name, "shown": SHOWN})
         header = [column[0] for column in result.description or ()]
         rows = [header, ["---"] * len(header), *result.fetchall()]
     return "\n".join("| " + " | ".join("–" if cell is None else str(cell) for cell in row) + " |" for row in rows)
@@ -114,7 +115,7 @@ def catalogue(project: Project) -> dg.AssetsDefinition:
         description=f"`{CATALOGUE}`: a view per table, rebuilt and renamed into place; safe to keep open during a run.",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        path = refresh_catalogue(project.paths.lake)
+        path = refresh_catalogue(project.paths.lake, FILLED_BY)
         with connect(project.paths.root) as connection:
             views = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
             counts = {view: connection.table(view).count("*").fetchall()[0][0] for view in views}

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report.ablation_queries import Row, one, results, where
-from eiclip.report.ablation_verdicts import signed
+from eiclip.report.ablation_verdicts import results, signed
+from eiclip.report.queries import Row, one, where
 from eiclip.report.theme import LIGHT, Theme, figure, png, themed
 from eiclip.studies.trials import AS_TEXT, EQUAL, OURS
 
@@ -77,7 +77,12 @@ def batch_size_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
 
 def budget_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """SumR of rows 3, 4 and 5 against the training's steps, and the leads of rows 4 and 5 over row 3."""
-    return _curves(results(connection, dataset, "ablation_budget"), (AS_TEXT, EQUAL, OURS), "training steps", theme)
+    return _curves(
+        results(connection, dataset, "ablation_budget"),
+        (AS_TEXT, EQUAL, OURS),
+        "training steps",
+        theme,
+    )
 
 
 def _curves(rows: Sequence[Row], variants: Sequence[str], label: str, theme: Theme) -> bytes | None:

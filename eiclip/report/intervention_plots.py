@@ -12,42 +12,13 @@ from matplotlib.figure import Figure
 
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import BASELINE, OURS
-from eiclip.report.queries import GATES, select
+from eiclip.report.queries import select
 from eiclip.report.theme import LIGHT, Theme, as_markdown_image, figure, png, themed
 
 __all__ = [
     "as_markdown_image", "gate_support_plot", "gate_usefulness_plot", "intervention_plot", "swap_plot",
 ]  # fmt: skip
 
-CHANGES = """
-SELECT
-    variant,
-    intervention,
-    entity_group,
-    count(*) AS queries,
-    avg(log2(rank_after / rank_before)) AS mean,
-    coalesce(stddev_samp(log2(rank_after / rank_before)), 0) AS deviation,
-    quantile_cont(log2(rank_after / rank_before), 0.25) AS low,
-    quantile_cont(log2(rank_after / rank_before), 0.75) AS high
-FROM interventions
-WHERE dataset = $dataset
-GROUP BY variant, intervention, entity_group
-ORDER BY variant, intervention, entity_group
-"""
-
-SWAPS = """
-SELECT variant, entity_group, share_before, share_after, replacement_share_before, replacement_share_after
-FROM intervention_summary
-WHERE dataset = $dataset AND intervention = 'swapped'
-ORDER BY variant, entity_group
-"""
-
-USEFULNESS = """
-SELECT dataset, entity_group, mean_weight, r1_lost_removed, r1_lost_shuffled
-FROM gate_report
-WHERE variant = $variant AND mean_weight IS NOT NULL AND r1_lost_removed IS NOT NULL
-ORDER BY r1_lost_shuffled, dataset, entity_group
-"""
 
 TITLES = {
     "removed": "The entity taken away",
@@ -77,7 +48,7 @@ def intervention_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme
 
     Dots are geometric means over products with 95 % intervals, pale bars the middle half of the products.
     """
-    rows = [row for row in select(connection, CHANGES, dataset=dataset) if row["variant"] in SHOWN]
+    rows = [row for row in select(connection, "intervention_changes", dataset=dataset) if row["variant"] in SHOWN]
     if not rows:
         return None
     kinds = [kind for kind in TITLES if any(row["intervention"] == kind for row in rows)]
@@ -138,7 +109,7 @@ def _times(power: int) -> str:
 
 def swap_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Share of the ten best photos with the old and with the new entity, before and after a swap, in rows 3 and 5."""
-    rows = select(connection, SWAPS, dataset=dataset)
+    rows = select(connection, "intervention_swaps", dataset=dataset)
     shown = [variant for variant in SHOWN if any(row["variant"] == variant for row in rows)]
     if not shown:
         return None
@@ -180,7 +151,7 @@ def gate_usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str, th
 
     The dot is recall lost when the group is removed, the ring when it is shuffled among products.
     """
-    rows = select(connection, USEFULNESS, variant=OURS)
+    rows = select(connection, "gate_usefulness", variant=OURS)
     if not any(row["dataset"] == dataset for row in rows):
         return None
     with _drawing(theme):
@@ -228,7 +199,7 @@ def _label_groups(axes: Axes, rows: Sequence[Mapping[str, Any]], dataset: str, t
 def gate_support_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Learned gate of every entity against the training products that carry it, a panel a group."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for row in select(connection, GATES, dataset=dataset, variant=OURS):
+    for row in select(connection, "gates", dataset=dataset, variant=OURS):
         if row["product_count"] > 0:
             groups.setdefault(row["entity_group"], []).append(row)
     if not groups:

@@ -14,7 +14,7 @@ import duckdb
 from eiclip.errors import CorruptOutputError
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS, Variant
-from eiclip.report import queries, readings, tables
+from eiclip.report import readings, tables
 from eiclip.report.headline import MEASURES, comparison
 from eiclip.report.intervention_tables import gate_report_table
 from eiclip.report.model_card_limits import limits
@@ -110,7 +110,7 @@ def _loading(row: Variant, folder: Path) -> list[str]:
 def _data(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
     made = (tables.splits(connection, dataset), tables.entity_coverage(connection, dataset))
     shown = [text for table in made if table for text in (f"{table.caption}:", markdown(table))]
-    runs = select(connection, queries.NEWEST_RUN, dataset=dataset)
+    runs = select(connection, "newest_run", dataset=dataset)
     shown += [f"Fingerprint of the data: `{run['data_fingerprint']}`." for run in runs]
     return ["## Training data", *shown] if shown else []
 
@@ -167,7 +167,7 @@ def _gates(
 
 
 def _versions(connection: duckdb.DuckDBPyConnection, dataset: str, described: Mapping[str, Any]) -> list[str]:
-    rows = select(connection, queries.NEWEST_RUN, dataset=dataset)
+    rows = select(connection, "newest_run", dataset=dataset)
     facts: dict[str, str] = {}
     if rows:
         run = rows[0]

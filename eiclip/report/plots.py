@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report import queries
 from eiclip.report.headline import WAYS
 from eiclip.report.queries import select
 from eiclip.report.tables import intervals, variant_title
@@ -26,7 +25,7 @@ SMOOTHED = 31
 
 def recall_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Recall@1, 5 and 10 of the five rows side by side, both ways, all candidates; whiskers are 95 % intervals."""
-    rows = select(connection, queries.METRICS, dataset=dataset, protocol="full")
+    rows = select(connection, "recalls", dataset=dataset, protocol="full")
     ends = intervals(connection, dataset, "full")
     present = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]
     if not present:
@@ -77,7 +76,7 @@ def _compact_legend(axes: Axes) -> tuple[list[Any], list[str]]:
 def gate_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Learned gates by group: every entity a dot, the middle half a bar, the mean over training products a diamond."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for row in select(connection, queries.GATES, dataset=dataset, variant="eiclip"):
+    for row in select(connection, "gates", dataset=dataset, variant="eiclip"):
         groups.setdefault(row["entity_group"], []).append(row)
     if not groups:
         return None
@@ -157,7 +156,7 @@ def loss_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
 def usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Points of recall@1 that row 5 loses when one group's entities change places among test products."""
     lost: dict[str, dict[str, float]] = {}
-    for row in select(connection, queries.SHUFFLES, dataset=dataset, variant="eiclip"):
+    for row in select(connection, "shuffles", dataset=dataset, variant="eiclip"):
         lost.setdefault(row["entity_group"], {})[row["direction"]] = row["r1_lost"]
     if not lost:
         return None
@@ -178,7 +177,7 @@ def usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
 
 
 def _log(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[dict[str, Any]]:
-    return select(connection, queries.TRAINING_LOG, dataset=dataset)
+    return select(connection, "training_log", dataset=dataset)
 
 
 def _smooth(values: Sequence[float]) -> np.ndarray:

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from eiclip.report.profile_tables import ENTITIES, QUARANTINE
 from eiclip.report.queries import select
 from eiclip.report.theme import LIGHT, Theme, as_markdown_image, figure, png, themed
 
@@ -17,30 +16,6 @@ __all__ = [
     "as_markdown_image", "confounded_plot", "entity_plot", "photo_plot", "quarantine_plot", "token_plot",
 ]  # fmt: skip
 
-CONFOUNDED = """
-SELECT entity, entity_group, tagged_count, untagged_mentions
-FROM profile_confounded
-WHERE dataset = $dataset
-QUALIFY row_number() OVER (PARTITION BY entity_group ORDER BY untagged_mentions DESC, tagged_count, entity) <= $shown
-ORDER BY entity_group, untagged_mentions DESC, tagged_count, entity
-"""
-
-TOKENS = "SELECT tokens, products FROM profile_token_histogram WHERE dataset = $dataset ORDER BY tokens"
-
-CUT = """
-SELECT any_value(context_length) AS context_length, sum(cut) / sum(descriptions) AS cut_share
-FROM profile_descriptions
-WHERE dataset = $dataset
-HAVING count(*) > 0
-"""
-
-PHOTOS = """
-SELECT smaller_side, sum(images)::BIGINT AS images
-FROM profile_photos
-WHERE dataset = $dataset
-GROUP BY smaller_side
-ORDER BY smaller_side
-"""
 
 SHOWN = 5
 """Entities of each group in the plot of the most confounded."""
@@ -55,7 +30,7 @@ IN_VIEW = 0.995
 
 def entity_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Share of products that each group tags, and how many entities it has, beside the paper's."""
-    rows = select(connection, ENTITIES, dataset=dataset)[::-1]
+    rows = select(connection, "profile_entities", dataset=dataset)[::-1]
     if not rows:
         return None
     with themed(theme):
@@ -92,7 +67,7 @@ def _vocabulary_bars(axes: Axes, rows: Sequence[dict[str, Any]], theme: Theme) -
 
 def confounded_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """The entities of each group with the most untagged mentions, beside how many training products are tagged."""
-    rows = select(connection, CONFOUNDED, dataset=dataset, shown=SHOWN)[::-1]
+    rows = select(connection, "profile_confounded", dataset=dataset, shown=SHOWN)[::-1]
     if not rows:
         return None
     with themed(theme), warnings.catch_warnings():
@@ -118,7 +93,7 @@ def confounded_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
 
 def token_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Lengths of the descriptions in tokens, with the line where the text tower cuts them."""
-    rows, cut = (select(connection, query, dataset=dataset) for query in (TOKENS, CUT))
+    rows, cut = (select(connection, query, dataset=dataset) for query in ("profile_tokens", "profile_cut"))
     if not rows:
         return None
     starts, counts = (np.array([row[name] for row in rows]) for name in ("tokens", "products"))
@@ -149,7 +124,7 @@ def _context_line(axes: Axes, context: int, share: float, theme: Theme) -> None:
 
 def photo_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Photos by their smaller side, in pixels."""
-    rows = select(connection, PHOTOS, dataset=dataset)
+    rows = select(connection, "profile_photos", dataset=dataset)
     if not rows:
         return None
     kept = sorted(rows, key=lambda row: -row["images"])[:SIDES]
@@ -176,7 +151,7 @@ def _turn(bars: Sequence[Any]) -> int:
 
 def quarantine_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Raw rows set aside, by kind of reason."""
-    rows = select(connection, QUARANTINE, dataset=dataset, shown=REASONS)[::-1]
+    rows = select(connection, "profile_quarantine", dataset=dataset, shown=REASONS)[::-1]
     if not rows:
         return None
     with themed(theme):

@@ -7,7 +7,6 @@ from typing import Any
 import duckdb
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report import queries
 from eiclip.report.headline import WAYS
 from eiclip.report.paper import paper_row, peers
 from eiclip.report.queries import select
@@ -79,7 +78,7 @@ def interval(low: float | None, high: float | None) -> str:
 
 def leaderboard(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str) -> list[LeaderboardLine]:
     """The rows there are, in the paper's order; none where the table is missing."""
-    rows = select(connection, queries.LEADERBOARD, dataset=dataset, protocol=protocol)
+    rows = select(connection, "leaderboard", dataset=dataset, protocol=protocol)
     best = {name: max((row[name] for row in rows if row[name] is not None), default=None) for name in MEASURES}
     known = intervals(connection, dataset, protocol)
     return [_line(row, best, known, dataset, protocol) for row in rows]
@@ -89,7 +88,7 @@ def intervals(
     connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str
 ) -> dict[tuple[str, str], tuple[float, float]]:
     """Low and high end by variant and by the leaderboard's name of a measure (`i2t_r1`, `sum_r`)."""
-    rows = select(connection, queries.INTERVALS, dataset=dataset, protocol=protocol)
+    rows = select(connection, "metric_intervals", dataset=dataset, protocol=protocol)
     return {
         (row["variant"], row["measure"] if row["direction"] == "both" else f"{row['direction']}_{row['measure']}"): (
             row["low"],
@@ -167,7 +166,7 @@ def _fit(row: Sequence[str], widths: Sequence[int]) -> list[str]:
 def gate_extremes(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """The entities with the highest and lowest gates of each group, rare ones left aside."""
     rows = select(
-        connection, queries.GATE_EXTREMES, dataset=dataset, variant="eiclip",
+        connection, "gate_extremes", dataset=dataset, variant="eiclip",
         minimum=MINIMUM_SUPPORT, shown=SHOWN_ENTITIES,
     )  # fmt: skip
     caption = f"Highest and lowest gates among entities of at least {MINIMUM_SUPPORT} training products"
@@ -178,7 +177,7 @@ def gate_extremes(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table 
 def shuffles(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Recall@1 when each group's entities are dealt out anew among the test products, and what that loses."""
     groups: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in select(connection, queries.SHUFFLES, dataset=dataset, variant="eiclip"):
+    for row in select(connection, "shuffles", dataset=dataset, variant="eiclip"):
         groups.setdefault(row["entity_group"], {})[row["direction"]] = row
     if not groups:
         return None
@@ -195,7 +194,7 @@ def _shuffled(row: dict[str, Any] | None) -> tuple[str, str]:
 
 def trainings(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """How long each variant was trained, and where its loss ended."""
-    rows = select(connection, queries.TRAININGS, dataset=dataset)
+    rows = select(connection, "trainings", dataset=dataset)
     order = list(VARIANTS)
     rows.sort(key=lambda row: (order.index(row["variant"]) if row["variant"] in order else len(order), row["variant"]))
     lines = [
@@ -215,7 +214,7 @@ def trainings(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | No
 
 def confounded(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Entities whose words descriptions use most often without the tag."""
-    rows = select(connection, queries.CONFOUNDED, dataset=dataset, shown=CONFOUNDED_SHOWN)
+    rows = select(connection, "confounded", dataset=dataset, shown=CONFOUNDED_SHOWN)
     lines = [
         (
             row["entity"],
@@ -239,7 +238,7 @@ def _meanings(groups: Sequence[str], priors: Sequence[float]) -> str:
 
 def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Products and photos of each split."""
-    rows = select(connection, queries.SPLITS, dataset=dataset)
+    rows = select(connection, "splits", dataset=dataset)
     if not rows:
         return None
     rows.append({"split": "all"} | {name: sum(row[name] for row in rows) for name in ("products", "images")})
@@ -249,7 +248,7 @@ def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
 
 def entity_coverage(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """How many entities each group has, how many products carry one, and how many in test were too rare to learn."""
-    rows = select(connection, queries.ENTITY_COVERAGE, dataset=dataset)
+    rows = select(connection, "entity_coverage", dataset=dataset)
     lines = [
         (row["entity_group"], *(f"{row[name] or 0:,}" for name in ("entities", "tagged", "unseen"))) for row in rows
     ]
@@ -259,7 +258,7 @@ def entity_coverage(connection: duckdb.DuckDBPyConnection, dataset: str) -> Tabl
 
 def duplicates(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """How many products are known to be duplicates of others, and what became of them; None where there are none."""
-    rows = select(connection, queries.DUPLICATES, dataset=dataset)
+    rows = select(connection, "duplicates", dataset=dataset)
     lines = [tuple(f"{row[name]:,}" for name in ("groups", "members", "tested", "excluded")) for row in rows]
     header = ("Groups", "Products in them", "Of them in test", "Excluded from training")
     return Table("Known duplicates", header, (True,) * 4, lines) if lines else None
@@ -267,7 +266,7 @@ def duplicates(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | N
 
 def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Raw rows set aside, by reason (what follows a reason's colon differs by row: one is shown)."""
-    rows = select(connection, queries.QUARANTINE, dataset=dataset, shown=REASONS_SHOWN)
+    rows = select(connection, "quarantine", dataset=dataset, shown=REASONS_SHOWN)
     lines = [(row["kind"], f"{row['rows']:,}", row["example"]) for row in rows]
     header = ("Reason", "Rows", "For example")
     return Table("Raw rows in quarantine", header, (False, True, False), lines) if lines else None

@@ -1,10 +1,12 @@
 -- semantic_prior: one row per entity and group (its semantics b) in which training products tag it.
--- Columns: dataset, entity, entity_group, tagged_count, untagged_mentions, prior.
 -- Source: tagged_entities, products; training products only.
 -- Parameters: $dataset.
--- prior is P(z = g(a, b)) of the paper's equation 2: the share of the entity's tagged occurrences that are of this group.
--- untagged_mentions counts training descriptions that contain the entity's words while the product is not tagged with
--- it: how confounded the words are, never part of the prior. Entities of more than six words are not looked for.
+-- prior is P(z = g(a, b)) of the paper's equation 2: the share of the entity's tagged occurrences that are of this
+-- group. untagged_mentions counts training descriptions that contain the entity's words while the product is not
+-- tagged with it, which tells how confounded the words are and is never part of the prior. Entities of more than six
+-- words are not looked for.
+-- prior: P(z = g(a, b)) of the paper's equation 2: the share of the entity's tagged occurrences that are of this
+--   group
 WITH tagged AS (
     SELECT product_id, entity_group, entity
     FROM tagged_entities

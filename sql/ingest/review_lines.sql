@@ -1,8 +1,7 @@
 -- review_lines: one row per line of an Amazon reviews file that is JSON, in the file's order.
--- Columns: dataset, source, product_id, rating, helpful, text, summary, time, verified, reason ('retry' where the line
---   reader has to look: broken, unusable, or not plainly what it seems).
 -- Source: lines, the file's lines as JSON, NULL where one is broken.
 -- Parameters: $dataset, $source, $max_text (characters of a text kept).
+-- reason: 'retry' where the line reader has to look: broken, unusable, or not plainly what it seems
 WITH found AS (
     SELECT
         json,
