@@ -80,7 +80,7 @@ def _step(project: Project, name: str, dataset: DatasetSettings, ablation: Ablat
         whole=lambda recipe, parts: study(recipe).results(),
         prepare=prepare,
         shown={
-            "verdict": f"eiclip.report.ablation_tables:verdict({ablation.name})",
+            "verdict": f"eiclip.report.ablation_verdicts:verdict({ablation.name})",
             "table": f"eiclip.report.ablation_tables:{table}",
             "plot": f"eiclip.report.ablation_plots:{plot}",
         },

@@ -211,7 +211,7 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
 
 def _show(connection: Any, dataset: str, function: str) -> dg.MetadataValue | None:
     # Not annotated: DuckDB's types in annotations would be reported as leaks at exit.
-    from eiclip.report.profile_tables import markdown
+    from eiclip.report.tables import markdown
     from eiclip.report.theme import as_markdown_image
 
     name, _, argument = function.partition("(")

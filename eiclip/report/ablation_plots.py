@@ -14,6 +14,7 @@ from matplotlib.ticker import NullLocator
 from eiclip.model.variants import VARIANTS
 from eiclip.report.ablation_verdicts import results, signed
 from eiclip.report.queries import Row, one, where
+from eiclip.report.tables import short
 from eiclip.report.theme import LIGHT, Theme, figure, png, themed
 from eiclip.studies.trials import AS_TEXT, EQUAL, OURS
 
@@ -36,7 +37,7 @@ def entities_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Th
             found = where(rows, variant=variant)
             places = [values.index(row["value"]) + shift for row in found]
             _forest(axes, places, found, variant, theme, label)
-        axes.set_yticks(range(len(values)), [_short(value) for value in values])
+        axes.set_yticks(range(len(values)), [short(value) for value in values])
         _about_zero(axes, theme, "change of SumR from the description alone")
         made.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
         return png(made)
@@ -213,10 +214,6 @@ def seed_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
         axes.set_title("SumR by training seed (— mean)")
         axes.grid(axis="y")
         return png(made)
-
-
-def _short(name: str, length: int = 16) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"
 
 
 PLOTS: dict[str, Callable[..., bytes | None]] = {

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from eiclip.report.ablation_plots import PLOTS
-from eiclip.report.ablation_tables import ablation_table, seed_table, verdict
+from eiclip.report.ablation_tables import ablation_table, seed_table
+from eiclip.report.ablation_verdicts import verdict
 from eiclip.report.document import Block, Commands, Heading, Text, kept
 from eiclip.report.queries import select
 from eiclip.report.source import Source, fold, pair

@@ -2,11 +2,9 @@
 
 import duckdb
 
-from eiclip.report.ablation_verdicts import results, signed, verdict
+from eiclip.report.ablation_verdicts import results, signed
 from eiclip.report.queries import select
 from eiclip.report.tables import HEADINGS, MEASURES, Table, interval, number, variant_title
-
-__all__ = ["ablation_table", "seed_table", "verdict"]
 
 CAPTIONS = {
     "ablation_entities": ("Entities", "gain: over the description alone"),

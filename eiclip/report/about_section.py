@@ -18,7 +18,7 @@ def about_blocks(connection: duckdb.DuckDBPyConnection, datasets: Sequence[str],
     """The run as a table, versions and settings behind folds, and earlier runs."""
     facts = dict(about.facts) | _trained(connection, datasets)
     versions = [(name, version) for name, version in about.versions.items()]
-    earlier = [_earlier(connection, name) for name in datasets]
+    earlier = [kept_runs(connection, name) for name in datasets]
     return kept(
         _pairs("This run", facts),
         _newest(connection, datasets),
@@ -68,8 +68,8 @@ def _told(value: object) -> str:
     return "–" if value is None else f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def _earlier(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
-    """The kept runs, newest first, with SumR of rows 3 and 5 over all candidates."""
+def kept_runs(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """The kept runs of a dataset, the newest first, with SumR of rows 3 and 5 over all candidates."""
     rows = select(connection, "run_summary", dataset=dataset, shown=RUNS_SHOWN)
     lines = [
         (

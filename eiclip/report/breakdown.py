@@ -14,7 +14,7 @@ from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import WAYS, probability, signed
 from eiclip.report.queries import select
-from eiclip.report.tables import Table, number
+from eiclip.report.tables import Table, number, short
 from eiclip.report.theme import LIGHT, WIDTH, Theme, figure, png, themed
 
 NAMES = {
@@ -160,7 +160,7 @@ def brand_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme
         shares.bar_label(bars, [number(row["share"]) for row in rows], padding=3, fontsize=9)
         shares.set_xlim(0, 1.5 * max(1, *(row["share"] or 0 for row in rows)))
         shares.grid(axis="x")
-        gains.set_yticks(range(len(rows)), [f"{_short(row['value'])}  ({row['products']:,})" for row in rows])
+        gains.set_yticks(range(len(rows)), [f"{short(row['value'], 20)}  ({row['products']:,})" for row in rows])
         gains.tick_params(axis="y", labelsize=9)
         gains.set_title("Gain in recall@1,\npoints (text to photo)")
         shares.set_title("Words used\nuntagged, %")
@@ -278,8 +278,3 @@ def _over_brands(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
 
 def _two(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
-
-
-def _short(name: str, length: int = 20) -> str:
-    name = " ".join(name.split())
-    return name if len(name) <= length else name[: length - 1] + "…"

@@ -13,12 +13,8 @@ from matplotlib.figure import Figure
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import BASELINE, OURS
 from eiclip.report.queries import select
-from eiclip.report.theme import LIGHT, Theme, as_markdown_image, figure, png, themed
-
-__all__ = [
-    "as_markdown_image", "gate_support_plot", "gate_usefulness_plot", "intervention_plot", "swap_plot",
-]  # fmt: skip
-
+from eiclip.report.tables import short
+from eiclip.report.theme import LIGHT, Theme, figure, png, themed
 
 TITLES = {
     "removed": "The entity taken away",
@@ -87,7 +83,7 @@ def _changes(axes: Axes, rows: Sequence[Mapping[str, Any]], groups: Sequence[str
         label = f"{VARIANTS[variant].row} {_short_title(variant)}" if found else None
         axes.errorbar([row["mean"] for row in found], y, xerr=errors, fmt=marker, color=colour, markersize=5.5,
                       elinewidth=1.6, label=label)  # fmt: skip
-    axes.set_yticks(range(len(groups)), [_short(group) for group in groups])
+    axes.set_yticks(range(len(groups)), [short(group) for group in groups])
     axes.set_ylim(-0.55, len(groups) - 0.45)
     axes.grid(axis="x")
 
@@ -122,7 +118,7 @@ def swap_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
                 if row["variant"] == variant and row["entity_group"] in groups:
                     _swap(axes, groups.index(row["entity_group"]), row, theme)
             axes.set_title(f"Row {VARIANTS[variant].row}: {_short_title(variant)}")
-            axes.set_yticks(range(len(groups)), [_short(group) for group in groups])
+            axes.set_yticks(range(len(groups)), [short(group) for group in groups])
             axes.set_ylim(-0.6, len(groups) - 0.4)
             axes.set_xlim(-3, 122)
             axes.set_xticks([0, 25, 50, 75, 100])
@@ -187,7 +183,7 @@ def _label_groups(axes: Axes, rows: Sequence[Mapping[str, Any]], dataset: str, t
     tops = [(max(row["r1_lost_removed"], row["r1_lost_shuffled"]), row) for row in rows]
     for y, row in sorted(tops, key=lambda entry: entry[0]):
         own = row["dataset"] == dataset
-        name = _short(row["entity_group"]) if own else f"{_short(row['entity_group'])} ({_short(row['dataset'])})"
+        name = short(row["entity_group"]) if own else f"{short(row['entity_group'])} ({short(row['dataset'])})"
         leftward = row["mean_weight"] + LETTER * len(name) > WIDEST
         y = max(y, last.get(leftward, bottom) + 0.07 * (top - bottom))
         last[leftward] = y
@@ -225,12 +221,12 @@ def _support(axes: Axes, group: str, rows: Sequence[Mapping[str, Any]], theme: T
     axes.scatter(support, weights, s=14, color=theme.rows[4], alpha=0.5, linewidths=0, rasterized=True)
     mean = float(np.average(weights, weights=support))
     axes.axhline(mean, color=theme.rows[2], linewidth=1.4, linestyle=(0, (4, 2)))
-    axes.set_title(f"{_short(group)}: {len(rows):,} entities, mean gate {mean:.2f}")
+    axes.set_title(f"{short(group)}: {len(rows):,} entities, mean gate {mean:.2f}")
     known = [row for row in rows if row["product_count"] >= NAMED_SUPPORT and row["entity"] != "<unk>"]
     order = sorted(known, key=lambda row: (row["weight"], row["entity"]))
     for extreme, below in ((order[:1], True), (order[1:][-1:], False)):
         for row in extreme:
-            axes.annotate(_short(row["entity"]), (row["product_count"], row["weight"]), fontsize=8.5, ha="center",
+            axes.annotate(short(row["entity"]), (row["product_count"], row["weight"]), fontsize=8.5, ha="center",
                           xytext=(0, -11 if below else 5), textcoords="offset points")  # fmt: skip
 
 
@@ -245,8 +241,3 @@ def _legend(made: Figure, panels: Sequence[Axes]) -> None:
 
 def _short_title(variant: str) -> str:
     return VARIANTS[variant].title.replace("CLIP fine-tuned, entities", "entities")
-
-
-def _short(name: str, length: int = 16) -> str:
-    name = " ".join(name.split())
-    return name if len(name) <= length else name[: length - 1] + "…"

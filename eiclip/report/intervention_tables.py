@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from eiclip.report.headline import OURS
 from eiclip.report.queries import select
-from eiclip.report.tables import Table, number
+from eiclip.report.tables import Table, number, short
 
 DONE = {"removed": "Taken away", "swapped": "Swapped", "as_text": "Written as text"}
 TOP = 10
@@ -187,5 +187,4 @@ def _times(change: float | None) -> str:
 
 
 def _cut(text: str | None) -> str:
-    plain = " ".join((text or "none").split())
-    return plain if len(plain) <= TITLE_LENGTH else plain[: TITLE_LENGTH - 1] + "…"
+    return short(text or "none", TITLE_LENGTH)

@@ -19,9 +19,8 @@ from eiclip.report.headline import MEASURES, comparison
 from eiclip.report.intervention_tables import gate_report_table
 from eiclip.report.model_card_limits import limits
 from eiclip.report.model_card_texts import LOAD_MODEL, LOAD_TOWERS, NOTHING_MEASURED, WHAT, start_of
-from eiclip.report.profile_tables import markdown
 from eiclip.report.queries import select
-from eiclip.report.tables import Table, board_markdown
+from eiclip.report.tables import Table, board_markdown, markdown
 
 FILE = "README.md"
 PAPER = "EI-CLIP, CVPR 2022, doi 10.1109/CVPR52688.2022.01752"
@@ -141,7 +140,7 @@ def _results(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str) 
         lines = [line for line in tables.leaderboard(connection, dataset, protocol) if line.variant == variant]
         if lines:
             alone = replace(lines[0], cells=tuple(replace(cell, best=False) for cell in lines[0].cells))
-            parts += [f"{title}:", board_markdown([alone], with_intervals=True).rstrip()]
+            parts += [f"{title}:", board_markdown([alone], with_intervals=True)]
     quality = readings.quality_table(connection, dataset)
     if quality:
         short = readings.short_title(VARIANTS[variant].row, variant)

@@ -10,12 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from eiclip.report.queries import select
-from eiclip.report.theme import LIGHT, Theme, as_markdown_image, figure, png, themed
-
-__all__ = [
-    "as_markdown_image", "confounded_plot", "entity_plot", "photo_plot", "quarantine_plot", "token_plot",
-]  # fmt: skip
-
+from eiclip.report.tables import short
+from eiclip.report.theme import LIGHT, Theme, figure, png, themed
 
 SHOWN = 5
 """Entities of each group in the plot of the most confounded."""
@@ -41,7 +37,7 @@ def entity_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Them
         coverage.set_xlim(0, 112)
         _vocabulary_bars(sizes, rows, theme)
         for axes in (coverage, sizes):
-            axes.set_yticks(range(len(rows)), [_short(row["entity_group"]) for row in rows])
+            axes.set_yticks(range(len(rows)), [short(row["entity_group"], 24) for row in rows])
             axes.grid(axis="x")
         return png(made)
 
@@ -80,7 +76,7 @@ def confounded_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
             values = [row[name] for row in rows]
             bars = axes.barh(np.arange(len(rows)) + shift, values, 0.36, color=colour, label=label)
             axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=9)
-        names = [f"{_short(row['entity'])} ({_short(row['entity_group'], 12)})" for row in rows]
+        names = [f"{short(row['entity'], 24)} ({short(row['entity_group'], 12)})" for row in rows]
         axes.set_yticks(range(len(rows)), names)
         axes.margins(x=0.2, y=0.02)
         axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -158,7 +154,7 @@ def quarantine_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
         made, (axes,) = figure(1.0 + 0.42 * len(rows))
         bars = axes.barh(range(len(rows)), [row["rows"] for row in rows], 0.6, color=theme.rows[2])
         axes.bar_label(bars, [f"{row['rows']:,}" for row in rows], padding=3, fontsize=9)
-        axes.set_yticks(range(len(rows)), [_short(row["kind"], 34) for row in rows])
+        axes.set_yticks(range(len(rows)), [short(row["kind"], 34) for row in rows])
         axes.set_title("Rows in quarantine")
         axes.margins(x=0.16)
         axes.grid(axis="x")
@@ -171,8 +167,3 @@ def _counts(axes: Axes) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.grid(axis="y")
-
-
-def _short(name: str, length: int = 24) -> str:
-    name = " ".join(name.split())
-    return name if len(name) <= length else name[: length - 1] + "…"

@@ -75,20 +75,3 @@ def compositions(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table |
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
-
-
-def markdown(table: Table) -> str:
-    """A table as markdown, for Dagster's metadata; pipes, tags and line ends in cells cannot break it.
-
-    >>> print(markdown(Table("c", ("a", "n"), (False, True), [("x <b>", "1")])))
-    | a | n |
-    |:--|--:|
-    | x &lt;b> | 1 |
-    """
-    rule = "|" + "|".join("--:" if numeric else ":--" for numeric in table.numeric) + "|"
-    lines = [_line(table.header), rule, *map(_line, table.rows)]
-    return "\n".join(lines)
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |"

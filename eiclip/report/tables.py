@@ -67,6 +67,42 @@ def number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
 
+def short(text: str, length: int = 16) -> str:
+    """The text on one line, cut to a length.
+
+    >>> short("one\\ntwo"), short("one two three", 8)
+    ('one two', 'one two…')
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def markdown(table: Table) -> str:
+    """A table as markdown, its columns of even width; pipes, tags and line ends in cells cannot break it.
+
+    >>> print(markdown(Table("c", ("a", "n"), (False, True), [("x <b>", "1")])))
+    | a        |   n |
+    | :--      | --: |
+    | x &lt;b> |   1 |
+    """
+    rule = tuple("--:" if numeric else ":--" for numeric in table.numeric)
+    rows = [[_plain(cell) for cell in row] for row in (table.header, rule, *table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "| "
+        + " | ".join(
+            cell.rjust(width) if numeric else cell.ljust(width)
+            for cell, width, numeric in zip(row, widths, table.numeric, strict=True)
+        )
+        + " |"
+        for row in rows
+    )
+
+
+def _plain(cell: str) -> str:
+    return " ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
 def interval(low: float | None, high: float | None) -> str:
     """A 95 % interval; empty where there is none.
 
@@ -141,26 +177,17 @@ def leaderboard_markdown(connection: duckdb.DuckDBPyConnection, dataset: str, pr
 
 def board_markdown(lines: Sequence[LeaderboardLine], *, with_intervals: bool = False) -> str:
     """Lines of a leaderboard as a markdown table."""
-    rows = [("row", "model", *HEADINGS), ("--:", ":--", *["--:"] * len(HEADINGS))]
+    rows: list[tuple[str, ...]] = []
     for line in lines:
-        rows.append((line.row, line.title.replace("|", "\\|"), *(_marked(cell, with_intervals) for cell in line.cells)))
+        rows.append((line.row, line.title, *(_marked(cell, with_intervals) for cell in line.cells)))
         if line.paper and with_intervals:
             rows.append(("", "*paper*", *line.paper))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("| " + " | ".join(_fit(row, widths)) + " |" for row in rows) + "\n"
+    return markdown(Table("", ("row", "model", *HEADINGS), (True, False) + (True,) * len(HEADINGS), rows))
 
 
 def _marked(cell: Cell, with_intervals: bool) -> str:
     text = f"**{cell.text}**" if cell.best else cell.text
     return f"{text} {cell.interval}".rstrip() if with_intervals else text
-
-
-def _fit(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """Cells at their columns' widths, so that the raw markdown reads as a table on a terminal; numbers right."""
-    return [
-        cell.ljust(width) if column == 1 else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
 
 
 def gate_extremes(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
