@@ -189,7 +189,7 @@ def _basis(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
 
 def _without_intervals(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
     """The verdict on recalls alone, as good as it gets before `row_comparisons` is made."""
-    found = select(connection, "leaderboard", dataset=dataset, protocol="full")
+    found = select(connection, "board", dataset=dataset, protocol="full")
     rows = {row["variant"]: row for row in found if all(row[name] is not None for name in MEASURES)}
     if BASELINE not in rows or OURS not in rows:
         return None

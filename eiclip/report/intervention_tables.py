@@ -25,7 +25,7 @@ EXACT_GROUPS = 7
 
 def intervention_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """What each intervention does to row 5's ranking, by group."""
-    rows = select(connection, "intervention_summary", dataset=dataset, variant=OURS)
+    rows = select(connection, "intervention_effects", dataset=dataset, variant=OURS)
     lines = [
         (
             DONE[row["intervention"]],
@@ -87,7 +87,7 @@ def gate_report_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Ta
             number(row["r1_lost_removed"]),
             number(row["r1_lost_shuffled"]),
         )
-        for row in select(connection, "gate_report", dataset=dataset, variant=OURS)
+        for row in select(connection, "group_gates", dataset=dataset, variant=OURS)
     ]
     header = ("Group", "Entities", "Training products", "Mean gate", "Middle half", "Range", "Removed", "Shuffled")
     caption = "Gates of row 5 (mean over training products), and points of recall@1 lost, the mean of both directions"
@@ -118,11 +118,11 @@ def gate_entities_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> 
 
 def what_gates_say(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
     """Whether gates follow usefulness, between groups and within them, and how little a few groups can prove."""
-    rows = select(connection, "gate_report", dataset=dataset, variant=OURS)
+    rows = select(connection, "group_gates", dataset=dataset, variant=OURS)
     rows = [row for row in rows if row["r1_lost_removed"] is not None]
     if not rows:
         return None
-    sentences = [_between(rows), _within(select(connection, "intervention_summary", dataset=dataset, variant=OURS))]
+    sentences = [_between(rows), _within(select(connection, "intervention_effects", dataset=dataset, variant=OURS))]
     return " ".join(filter(None, sentences))
 
 

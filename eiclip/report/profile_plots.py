@@ -26,7 +26,7 @@ IN_VIEW = 0.995
 
 def entity_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Share of products that each group tags, and how many entities it has, beside the paper's."""
-    rows = select(connection, "profile_entities", dataset=dataset)[::-1]
+    rows = select(connection, "entity_profile", dataset=dataset)[::-1]
     if not rows:
         return None
     with themed(theme):
@@ -63,7 +63,7 @@ def _vocabulary_bars(axes: Axes, rows: Sequence[dict[str, Any]], theme: Theme) -
 
 def confounded_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """The entities of each group with the most untagged mentions, beside how many training products are tagged."""
-    rows = select(connection, "profile_confounded", dataset=dataset, shown=SHOWN)[::-1]
+    rows = select(connection, "most_confounded", dataset=dataset, shown=SHOWN)[::-1]
     if not rows:
         return None
     with themed(theme), warnings.catch_warnings():
@@ -120,7 +120,7 @@ def _context_line(axes: Axes, context: int, share: float, theme: Theme) -> None:
 
 def photo_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Photos by their smaller side, in pixels."""
-    rows = select(connection, "profile_photos", dataset=dataset)
+    rows = select(connection, "photo_sides", dataset=dataset)
     if not rows:
         return None
     kept = sorted(rows, key=lambda row: -row["images"])[:SIDES]
@@ -147,7 +147,7 @@ def _turn(bars: Sequence[Any]) -> int:
 
 def quarantine_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Raw rows set aside, by kind of reason."""
-    rows = select(connection, "profile_quarantine", dataset=dataset, shown=REASONS)[::-1]
+    rows = select(connection, "quarantine_reasons", dataset=dataset, shown=REASONS)[::-1]
     if not rows:
         return None
     with themed(theme):

@@ -11,7 +11,7 @@ FIBRES_SHOWN = 8
 
 def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Products, photos and lengths of the descriptions of each split."""
-    rows = select(connection, "profile_splits", dataset=dataset)
+    rows = select(connection, "split_lengths", dataset=dataset)
     lines = [
         (
             row["split"],
@@ -32,7 +32,7 @@ def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
 
 def entities(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Coverage and vocabulary of each entity group beside the paper's."""
-    rows = select(connection, "profile_entities", dataset=dataset)
+    rows = select(connection, "entity_profile", dataset=dataset)
     lines = [
         (
             row["entity_group"],
@@ -51,7 +51,7 @@ def entities(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | Non
 
 def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Raw rows set aside, by kind of reason, over all files."""
-    rows = select(connection, "profile_quarantine", dataset=dataset, shown=REASONS_SHOWN)
+    rows = select(connection, "quarantine_reasons", dataset=dataset, shown=REASONS_SHOWN)
     lines = [(row["kind"], f"{row['rows']:,}", f"{row['files']:,}", row["example"]) for row in rows]
     header = ("Reason", "Rows", "Files", "For example")
     return Table("Raw rows in quarantine", header, (False, True, True, False), lines) if lines else None
@@ -67,7 +67,7 @@ def compositions(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table |
             f"{row['incomplete']:,}",
             ", ".join(f"{entry['fibre']} ({entry['products']:,})" for entry in row["fibres"][:FIBRES_SHOWN]),
         )
-        for row in select(connection, "profile_compositions", dataset=dataset)
+        for row in select(connection, "composition_profile", dataset=dataset)
     ]
     header = ("Compositions", "Not parsed", "their products", "Not adding up", "Most common fibres (products)")
     return Table("Compositions", header, (True,) * 4 + (False,), lines) if lines else None

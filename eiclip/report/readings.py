@@ -70,7 +70,7 @@ def text_equal_table(connection: duckdb.DuckDBPyConnection, dataset: str, protoc
 
 def protocols_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """What each protocol asks, in words, and where its lists fell short."""
-    rows = {row["protocol"]: row for row in select(connection, "protocols", dataset=dataset)}
+    rows = {row["protocol"]: row for row in select(connection, "protocol_rules", dataset=dataset)}
     order = [name for name in PROTOCOL_TITLES if name in rows] + sorted(set(rows) - set(PROTOCOL_TITLES))
     lines = [
         (

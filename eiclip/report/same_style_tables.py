@@ -48,7 +48,7 @@ def figures(connection: duckdb.DuckDBPyConnection, dataset: str, measure: str) -
     """`value`, and `low` and `high` where intervals are made, by variant and pair of views."""
     rows = [row for row in select(connection, "same_style_intervals", dataset=dataset) if row["measure"] == measure]
     if not rows:
-        plain = select(connection, "same_style_metrics", dataset=dataset)
+        plain = select(connection, "same_style_means", dataset=dataset)
         rows = [row | {"value": row[measure], "low": None, "high": None, "seeds": 1} for row in plain]
     return {(row["variant"], row["view_pair"]): row for row in rows}
 
@@ -140,7 +140,7 @@ def precision_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Tabl
 
 def funnel_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """What each step of mining kept and lost."""
-    rows = select(connection, "pair_funnel", dataset=dataset)
+    rows = select(connection, "mining_funnel", dataset=dataset)
     lines = [
         (row["name"], row["unit"], number(row["kept"], 0), number(row["lost"], 0), row["why"] or "") for row in rows
     ]

@@ -114,7 +114,7 @@ def interval(low: float | None, high: float | None) -> str:
 
 def leaderboard(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str) -> list[LeaderboardLine]:
     """The rows there are, in the paper's order; none where the table is missing."""
-    rows = select(connection, "leaderboard", dataset=dataset, protocol=protocol)
+    rows = select(connection, "board", dataset=dataset, protocol=protocol)
     best = {name: max((row[name] for row in rows if row[name] is not None), default=None) for name in MEASURES}
     known = intervals(connection, dataset, protocol)
     return [_line(row, best, known, dataset, protocol) for row in rows]
@@ -293,7 +293,7 @@ def duplicates(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | N
 
 def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Raw rows set aside, by reason (what follows a reason's colon differs by row: one is shown)."""
-    rows = select(connection, "quarantine", dataset=dataset, shown=REASONS_SHOWN)
+    rows = select(connection, "quarantined_kinds", dataset=dataset, shown=REASONS_SHOWN)
     lines = [(row["kind"], f"{row['rows']:,}", row["example"]) for row in rows]
     header = ("Reason", "Rows", "For example")
     return Table("Raw rows in quarantine", header, (False, True, False), lines) if lines else None

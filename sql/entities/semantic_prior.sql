@@ -28,7 +28,8 @@ entity_words AS (
     WHERE phrase <> '' AND len(string_split(phrase, ' ')) <= 6
 ),
 -- An entity is looked for where its most telling word stands, the one that fewest entities have (the longest of those):
--- one join by word grows with the text, where looking each entity up in each description grows with the product of both.
+-- one join by word grows with the text, where looking each entity up in each description grows with the product of
+-- both.
 telling AS (
     SELECT entity, ' ' || phrase || ' ' AS phrase, arg_min(word, row(sharing, -length(word), word)) AS word, count(*) AS words
     FROM (SELECT *, count(*) OVER (PARTITION BY word) AS sharing FROM entity_words)

@@ -63,7 +63,8 @@ blocks AS (
     FROM bands
     CROSS JOIN range(2) AS blocks(next)
 ),
--- Product numbers here, and no condition between two rows of hashes below: DuckDB would take it for a join of its own and
+-- Product numbers here, and no condition between two rows of hashes below: DuckDB would take it for a join of its
+-- own and
 -- compare every row with every other.
 neighbours AS (
     SELECT DISTINCT one.id AS one_id, other.id AS other_id

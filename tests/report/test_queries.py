@@ -69,8 +69,8 @@ def test_every_query_binds_to_the_views_that_it_names_and_to_no_others(columns, 
 def test_without_a_view_there_are_no_rows_and_without_a_column_there_is_an_error(columns):
     with catalogue(columns, ["leaderboard"]) as connection:
         asked = {"dataset": "d", "protocol": "full"}
-        assert select(connection, "leaderboard", **asked) == []
+        assert select(connection, "board", **asked) == []
         assert select(connection, "text_equal", **asked) == []
         connection.execute("ALTER TABLE leaderboard DROP COLUMN i2t_r5")
-        with pytest.raises(EiclipError, match=r'(?s)sql/report/leaderboard\.sql: .*"i2t_r5".*leaderboard: make again'):
-            select(connection, "leaderboard", **asked)
+        with pytest.raises(EiclipError, match=r'(?s)sql/report/board\.sql: .*"i2t_r5".*leaderboard: make again'):
+            select(connection, "board", **asked)

@@ -223,7 +223,7 @@ def test_a_view_whose_files_are_gone_is_an_error(fake):
 
 def test_a_table_of_an_older_form_is_an_error(fake):
     fake.table("leaderboard", "toys", [{"protocol": "full", "paper_row": 3, "variant": "eiclip", "sum_r": 200.0}])
-    with pytest.raises(EiclipError, match=r'(?s)sql/report/leaderboard\.sql: .*"i2t_r1".*leaderboard: make again'):
+    with pytest.raises(EiclipError, match=r'(?s)sql/report/board\.sql: .*"i2t_r1".*leaderboard: make again'):
         page_of(fake, "toys")
 
 

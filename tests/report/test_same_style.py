@@ -273,8 +273,8 @@ def test_any_table_may_be_missing(fake, made, gone, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [
-    "same_style_intervals", "same_style_metrics", "same_style_comparisons", "same_style_curve", "average_precisions",
-    "pair_funnel", "same_style_ablation",
+    "same_style_intervals", "same_style_means", "same_style_comparisons", "same_style_curve", "average_precisions",
+    "mining_funnel", "same_style_ablation",
 ])  # fmt: skip
 def test_every_query_is_answered_by_tables_as_they_are_made(whole, name):
     assert select(whole, name, dataset="d")

@@ -1,4 +1,4 @@
--- quarantine: one row per kind of reason for which raw rows are in quarantine, the commonest first.
+-- quarantined_kinds: one row per kind of reason for which raw rows are in quarantine, the commonest first.
 -- Source: quarantine.
 -- Parameters: $dataset, $shown.
 SELECT split_part(reason, ':', 1) AS kind, count(*) AS rows, min(reason) AS example

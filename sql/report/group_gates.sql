@@ -1,4 +1,4 @@
--- gate_report: one row per entity group with gates: their spread, and what the group is worth.
+-- group_gates: one row per entity group with gates: their spread, and what the group is worth.
 -- Source: gate_report.
 -- Parameters: $dataset, $variant.
 SELECT *

@@ -1,4 +1,4 @@
--- profile_compositions: one row: how many compositions could be parsed, and the fibres most products are of.
+-- composition_profile: one row: how many compositions could be parsed, and the fibres most products are of.
 -- Source: profile_compositions.
 -- Parameters: $dataset.
 SELECT compositions, parsed, unparsed, products_unparsed, incomplete, fibres

@@ -1,4 +1,4 @@
--- profile_confounded: one row per entity: the most confounded ones of each group.
+-- most_confounded: one row per entity: the most confounded ones of each group.
 -- Source: profile_confounded.
 -- Parameters: $dataset, $shown.
 SELECT entity, entity_group, tagged_count, untagged_mentions

@@ -1,4 +1,4 @@
--- profile_splits: one row per split: products, photos and lengths of descriptions.
+-- split_lengths: one row per split: products, photos and lengths of descriptions.
 -- Source: profile_splits, profile_descriptions.
 -- Parameters: $dataset.
 SELECT profile_splits.*, tokens_median, tokens_p95, tokens_max, cut, cut_share, duplicates

@@ -1,4 +1,4 @@
--- profile_photos: one row per smaller side of photos in pixels: photos.
+-- photo_sides: one row per smaller side of photos in pixels: photos.
 -- Source: profile_photos.
 -- Parameters: $dataset.
 SELECT smaller_side, sum(images)::BIGINT AS images

@@ -1,4 +1,4 @@
--- intervention_summary: one row per intervention and entity group of a variant.
+-- intervention_effects: one row per intervention and entity group of a variant.
 -- Source: intervention_summary.
 -- Parameters: $dataset, $variant.
 SELECT *
