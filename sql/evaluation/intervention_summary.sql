@@ -1,9 +1,8 @@
 -- intervention_summary: one row per variant, intervention and entity group, over the sampled test products.
 -- Source: interventions.
 -- Sums of fractions are in the order of their values: equal rows give equal digits, however many threads add them
--- up. gate_correlation is Spearman's, between an entity's gate and the log2 rank change, with ties at their mean
--- rank: does what the gate lets through more matter more? Null for fewer than 10 queries, and where all gates or all
--- changes are one.
+-- up. gate_correlation tells whether what the gate lets through more matters more. It is empty for fewer than 10
+-- queries, and where all gates or all changes are one.
 -- r1_before: recall@1 before (percent)
 -- r1_after: recall@1 after (percent)
 -- mean_rank_change: mean of rank after - rank before: above 0 is worse
