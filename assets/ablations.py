@@ -53,7 +53,7 @@ def _step(project: Project, name: str, dataset: DatasetSettings, ablation: Ablat
         upstream=("product_entities", "tagged_entities", "products"),
         made_by=(("assets.ablations:_results",), (f"evaluation/{SUMMARY}",)),
         shown={
-            "verdict": f"eiclip.report.ablation_tables:verdict({ablation.name})",
+            "verdict": f"eiclip.report.ablation_verdicts:verdict({ablation.name})",
             "table": f"eiclip.report.ablation_tables:{table}",
             "plot": f"eiclip.report.ablation_plots:{plot}",
         },

@@ -347,7 +347,7 @@ def described(table: Table) -> str:
     if table.description or not made_by:
         return table.description
     if isinstance(made_by, str):
-        return "\n\n".join(header(made_by))
+        return header(made_by).markdown
     return (made_by.__doc__ or "").strip()
 
 

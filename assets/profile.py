@@ -91,5 +91,5 @@ def _tokens(given: Given) -> pa.Table:
 
 def _description() -> str:
     """What each table holds, from the queries' own headers."""
-    lines = [header(f"profile/profile_{table}")[0] for table in TABLES]
-    return "What to look at before training:\n\n" + "\n".join(f"- `{line.replace(':', '`:', 1)}" for line in lines)
+    found = [header(f"profile/profile_{table}") for table in TABLES]
+    return "What to look at before training:\n\n" + "\n".join(f"- `{one.name}`: {one.grain}" for one in found)

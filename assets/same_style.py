@@ -25,6 +25,8 @@ VIEWS_TABLE, CLICKS_FILE = "product_views", "clicks.parquet"
 RANKS, METRICS, INTERVALS, COMPARISONS, CURVE = MEASURES = tuple(
     f"same_style_{table}" for table in ("ranks", "metrics", "intervals", "comparisons", "pr_curve")
 )
+MADE = ("click_log", "click_rejections", "related_items", *TABLES, VIEWS_TABLE, *MEASURES)
+"""The tables of same-style retrieval."""
 TRUTH = ("styles", "product_groups", "products", "images")
 """What the rows are measured by, and the model-free rows made from."""
 SHOWN = "eiclip.report.same_style_tables:"
@@ -72,17 +74,17 @@ def clicks(project: Project, name: str, dataset: DatasetSettings) -> list[Output
     return [
         Output(
             (name, "click_log"),
-            "\n\n".join(header("clicks/click_log")),
+            header("clicks/click_log").markdown,
             QUERY,
             make=_log,
             after=("raw_files",),
             external={"log_files": look},
             settings={"columns": settings.columns.model_dump(), "latest": settings.mining.latest_time},
-            also=(Table((name, "click_rejections"), "\n\n".join(header("clicks/click_rejections")), QUERY),),
+            also=(Table((name, "click_rejections"), header("clicks/click_rejections").markdown, QUERY),),
         ),
         Output(
             (name, "related_items"),
-            "\n\n".join(header("clicks/related_items")),
+            header("clicks/related_items").markdown,
             QUERY,
             make=_related,
             after=("raw_files",),
@@ -123,7 +125,7 @@ def pairs(name: str, dataset: DatasetSettings) -> Output:
         reads=("products",),
         parameters=check_parameters(mining),
     )
-    clicked, positive, funnel = ("\n\n".join(header(f"mining/{table}")) for table in TABLES)
+    clicked, positive, funnel = (header(f"mining/{table}").markdown for table in TABLES)
     return Output(
         (name, "click_pairs"),
         clicked,

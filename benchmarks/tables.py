@@ -1,6 +1,6 @@
 """The tables of docs/tables.md, written anew from a home's catalogue: `make tables`.
 
-Each stands between `<!-- NAME: COMMAND -->` and `<!-- end -->` and is what `sql/tables/NAME.sql` selects. A table whose
+Each stands between `<!-- NAME: COMMAND -->` and `<!-- end -->` and is what `sql/docs/NAME.sql` selects. A table whose
 views the home does not have, since COMMAND was not run there, stays as it is, and that is said.
 """
 
@@ -33,7 +33,7 @@ def rewritten(page: str, connection: duckdb.DuckDBPyConnection) -> tuple[str, li
     def table(found: re.Match[str]) -> str:
         name = found["name"]
         try:
-            rows = markdown(connection.sql(read_sql(f"tables/{name}")))
+            rows = markdown(connection.sql(read_sql(f"docs/{name}")))
         except duckdb.CatalogException as missing:
             outcomes.append(f"{name}: kept, run `{found['command']}` first ({str(missing).splitlines()[0]})")
             return found[0]

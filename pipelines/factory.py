@@ -20,6 +20,7 @@ from eiclip.storage.cache import CachedOutput, content_of
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.files import digest
 from eiclip.storage.lake import count_rows
+from pipelines.jobs import FILLED_BY
 from pipelines.outcomes import append_outcome
 
 OWNERS = ["team:eiclip"]
@@ -84,7 +85,7 @@ def _step(project: Project, step: Step) -> dg.AssetsDefinition:
                 log_outcome(context, project, *made[-1])
         except Exception as error:
             failure = error
-        refresh_catalogue(project.paths.lake)
+        refresh_catalogue(project.paths.lake, FILLED_BY)
         for output, record in made:  # also where a later one failed: they are there to be seen
             if not step.whole:
                 yield from _results(project, output, record)
@@ -210,7 +211,7 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
 
 def _show(connection: Any, dataset: str, function: str) -> dg.MetadataValue | None:
     # Not annotated: DuckDB's types in annotations would be reported as leaks at exit.
-    from eiclip.report.profile_tables import markdown
+    from eiclip.report.tables import markdown
     from eiclip.report.theme import as_markdown_image
 
     name, _, argument = function.partition("(")
@@ -295,7 +296,7 @@ def _gathered(
     for output in step.whole(recipe, parts):
         made.append((output.at(project), output.make_once(project, context)))
         log_outcome(context, project, output, made[-1][1])
-    refresh_catalogue(project.paths.lake)
+    refresh_catalogue(project.paths.lake, FILLED_BY)
     metadata: dict[str, Any] = {"parts": len(parts)}
     files = [made[0][0]] if made else source_files(project, step.key[0], step.key[1])
     metadata |= {name: readable(value) for name, value in (made[0][1].facts if made else {}).items()}

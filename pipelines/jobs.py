@@ -5,9 +5,12 @@ from typing import TypeAlias
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from assets.ablations import RESULTS as TRIALS
+from assets.ablations import SEED_STUDY, SUMMARY
 from assets.common import Project
-from assets.same_style import group_of
+from assets.same_style import MADE, group_of
 from assets.same_style_study import ABLATION, SEEDS, STUDIES
+from eiclip.storage.sql import headers
 from eiclip.studies.trials import ABLATIONS
 
 Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
@@ -16,6 +19,15 @@ Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
 select = dg.AssetSelection.from_string
 
 RESULTS = 'key:"results/catalogue" or key:"results/report"'
+
+FILLED_BY = {
+    **dict.fromkeys(headers(), "full_eval"),
+    **dict.fromkeys(MADE, "same_style_eval"),
+    TRIALS: ", ".join(ABLATIONS),
+    SUMMARY: SEED_STUDY,
+    ABLATION: ABLATION,
+}
+"""The job that fills each table of the catalogue; where several do, the one that most people run."""
 
 
 def full_eval(project: Project) -> Job:

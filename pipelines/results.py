@@ -17,9 +17,9 @@ from eiclip.storage.cache import CachedOutput, content_of
 from eiclip.storage.catalogue import CATALOGUE, connect, refresh_catalogue
 from eiclip.storage.code_version import code_version
 from eiclip.storage.files import digest
-from eiclip.storage.sql import read_sql
 from eiclip.train.key import training_code
 from pipelines.factory import OWNERS, Recipe, log_outcome, table_metadata
+from pipelines.jobs import FILLED_BY
 
 if TYPE_CHECKING:
     from eiclip.report.about import About
@@ -28,7 +28,6 @@ CATALOGUE_KEY = dg.AssetKey(["results", "catalogue"])
 DATA = ("entity_vocabulary", "semantic_prior", "candidate_lists", "products")
 PLACES = ("folder", "metadata", "images", "reviews", "files", "download", "publish")
 """Where a dataset lies is no part of its configuration: what lies there is in the data fingerprint."""
-SHOWN = 20
 
 
 def runs(project: Project, name: str, dataset: DatasetSettings) -> dg.AssetsDefinition:
@@ -47,7 +46,7 @@ def runs(project: Project, name: str, dataset: DatasetSettings) -> dg.AssetsDefi
         lake = project.paths.lake
         run_id, new = keep_run(lake, _run(project, name, dataset, context))
         context.log.info(f"{name}: {'kept as' if new else 'the same result as'} run {run_id}")
-        refresh_catalogue(lake)
+        refresh_catalogue(lake, FILLED_BY)
         metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": dg.MetadataValue.md(_table(project, name))}
         return dg.MaterializeResult(metadata=table_metadata(lake.files(RUNS, name)) | metadata)
 
@@ -92,11 +91,12 @@ def seconds_since_start(context: dg.AssetExecutionContext) -> float:
 
 def _table(project: Project, name: str) -> str:
     """The newest kept runs, as markdown."""
+    from eiclip.report.about_section import kept_runs
+    from eiclip.report.tables import markdown
+
     with connect(project.paths.root) as connection:
-        result = connection.execute(read_sql("evaluation/run_summary"), {"dataset": name, "shown": SHOWN})
-        header = [column[0] for column in result.description or ()]
-        rows = [header, ["---"] * len(header), *result.fetchall()]
-    return "\n".join("| " + " | ".join("–" if cell is None else str(cell) for cell in row) + " |" for row in rows)
+        found = kept_runs(connection, name)
+    return markdown(found) if found else ""
 
 
 def catalogue(project: Project) -> dg.AssetsDefinition:
@@ -114,13 +114,14 @@ def catalogue(project: Project) -> dg.AssetsDefinition:
         description=f"`{CATALOGUE}`: a view per table, rebuilt and renamed into place; safe to keep open during a run.",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        path = refresh_catalogue(project.paths.lake)
+        from eiclip.report.tables import Table, markdown
+
+        path = refresh_catalogue(project.paths.lake, FILLED_BY)
         with connect(project.paths.root) as connection:
             views = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
             counts = {view: connection.table(view).count("*").fetchall()[0][0] for view in views}
-        rows = "\n".join(f"| {view} | {count:,} |" for view, count in counts.items())
-        table = f"| view | rows |\n|---|---|\n{rows}"
-        metadata: dict[str, Any] = {"views": dg.MetadataValue.md(table), "path": str(path)}
+        table = Table("", ("View", "Rows"), (False, True), [(view, f"{count:,}") for view, count in counts.items()])
+        metadata: dict[str, Any] = {"views": dg.MetadataValue.md(markdown(table)), "path": str(path)}
         return dg.MaterializeResult(metadata=metadata)
 
     return asset

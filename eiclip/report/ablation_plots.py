@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report.ablation_queries import Row, one, results, where
-from eiclip.report.ablation_verdicts import signed
+from eiclip.report.ablation_verdicts import results, signed
+from eiclip.report.queries import Row, one, where
+from eiclip.report.tables import short
 from eiclip.report.theme import LIGHT, Theme, figure, png, themed
 from eiclip.studies.trials import AS_TEXT, EQUAL, OURS
 
@@ -36,7 +37,7 @@ def entities_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Th
             found = where(rows, variant=variant)
             places = [values.index(row["value"]) + shift for row in found]
             _forest(axes, places, found, variant, theme, label)
-        axes.set_yticks(range(len(values)), [_short(value) for value in values])
+        axes.set_yticks(range(len(values)), [short(value) for value in values])
         _about_zero(axes, theme, "change of SumR from the description alone")
         made.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
         return png(made)
@@ -77,7 +78,12 @@ def batch_size_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
 
 def budget_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """SumR of rows 3, 4 and 5 against the training's steps, and the leads of rows 4 and 5 over row 3."""
-    return _curves(results(connection, dataset, "ablation_budget"), (AS_TEXT, EQUAL, OURS), "training steps", theme)
+    return _curves(
+        results(connection, dataset, "ablation_budget"),
+        (AS_TEXT, EQUAL, OURS),
+        "training steps",
+        theme,
+    )
 
 
 def _curves(rows: Sequence[Row], variants: Sequence[str], label: str, theme: Theme) -> bytes | None:
@@ -208,10 +214,6 @@ def seed_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
         axes.set_title("SumR by training seed (— mean)")
         axes.grid(axis="y")
         return png(made)
-
-
-def _short(name: str, length: int = 16) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"
 
 
 PLOTS: dict[str, Callable[..., bytes | None]] = {

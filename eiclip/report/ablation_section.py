@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from eiclip.report import queries
 from eiclip.report.ablation_plots import PLOTS
-from eiclip.report.ablation_tables import ablation_table, seed_table, verdict
+from eiclip.report.ablation_tables import ablation_table, seed_table
+from eiclip.report.ablation_verdicts import verdict
 from eiclip.report.document import Block, Commands, Heading, Text, kept
 from eiclip.report.queries import select
 from eiclip.report.source import Source, fold, pair
@@ -22,7 +22,7 @@ def ablations(source: Source) -> Sequence[Block]:
     """Every ablation that has been run, then the commands of the others that can be asked of the dataset."""
     blocks: list[Block] = []
     not_run: list[tuple[str, str]] = []
-    groups = tuple(row["entity_group"] for row in select(source.connection, queries.GROUPS, dataset=source.dataset))
+    groups = tuple(row["entity_group"] for row in select(source.connection, "entity_groups", dataset=source.dataset))
     for name, ablation in ABLATIONS.items():
         if found := _answer(source, name):
             blocks += [Heading(_title(name, ablation)), *found]

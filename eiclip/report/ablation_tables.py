@@ -2,12 +2,9 @@
 
 import duckdb
 
-from eiclip.report.ablation_queries import SUMMARY, results
-from eiclip.report.ablation_verdicts import signed, verdict
+from eiclip.report.ablation_verdicts import results, signed
 from eiclip.report.queries import select
 from eiclip.report.tables import HEADINGS, MEASURES, Table, interval, number, variant_title
-
-__all__ = ["ablation_table", "seed_table", "verdict"]
 
 CAPTIONS = {
     "ablation_entities": ("Entities", "gain: over the description alone"),
@@ -46,7 +43,7 @@ def ablation_table(connection: duckdb.DuckDBPyConnection, dataset: str, ablation
 
 def seed_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Mean and standard deviation over the training seeds; None where the seed study has not been run."""
-    rows = select(connection, SUMMARY, dataset=dataset)
+    rows = select(connection, "seed_study", dataset=dataset)
     lines = [
         (
             str(row["row"]),

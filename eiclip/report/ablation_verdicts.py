@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 
 import duckdb
 
-from eiclip.report.ablation_queries import SUMMARY, Row, one, results, where
-from eiclip.report.queries import select
+from eiclip.report.queries import Row, one, select, where
 from eiclip.report.tables import interval, number
 from eiclip.studies.trials import ALL, AS_TEXT, BUDGETS, EQUAL, OURS
 
@@ -30,11 +29,16 @@ def verdict(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) 
     said = VERDICTS[ablation](rows) if rows else None
     if said is None or ablation == SEED_STUDY:
         return said
-    summary = one(select(connection, SUMMARY, dataset=dataset), variant=OURS)
+    summary = one(select(connection, "seed_study", dataset=dataset), variant=OURS)
     if summary is None or summary["sum_r_spread"] is None:
         return f"{said} These are single trainings: the intervals hold for other products, not for another seed."
     spread = number(summary["sum_r_spread"])
     return f"{said} These are single trainings; between seeds alone row 5’s SumR spreads by {spread}."
+
+
+def results(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) -> list[Row]:
+    """Return the results of an ablation; none where it has not been run."""
+    return select(connection, "ablation_results", dataset=dataset, ablation=ablation)
 
 
 def signed(value: float | None) -> str:

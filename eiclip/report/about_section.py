@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from eiclip.report import queries
 from eiclip.report.about import About
 from eiclip.report.document import Block, Code, Fold, Text, kept
 from eiclip.report.queries import select
 from eiclip.report.tables import Table, number
-from eiclip.storage.sql import read_sql
 
 RUNS_SHOWN = 12
 RUN_SHOWN = 8
@@ -20,7 +18,7 @@ def about_blocks(connection: duckdb.DuckDBPyConnection, datasets: Sequence[str],
     """The run as a table, versions and settings behind folds, and earlier runs."""
     facts = dict(about.facts) | _trained(connection, datasets)
     versions = [(name, version) for name, version in about.versions.items()]
-    earlier = [_earlier(connection, name) for name in datasets]
+    earlier = [kept_runs(connection, name) for name in datasets]
     return kept(
         _pairs("This run", facts),
         _newest(connection, datasets),
@@ -44,15 +42,14 @@ def _pairs(caption: str, facts: Mapping[str, str]) -> Table | None:
 def _trained(connection: duckdb.DuckDBPyConnection, datasets: Sequence[str]) -> dict[str, str]:
     """Minutes that the trainings of a dataset took together."""
     minutes = {
-        name: sum(row["seconds"] for row in select(connection, queries.TRAININGS, dataset=name)) / 60
-        for name in datasets
+        name: sum(row["seconds"] for row in select(connection, "trainings", dataset=name)) / 60 for name in datasets
     }
     return {f"trainings of {name}": f"{number(value)} minutes together" for name, value in minutes.items() if value}
 
 
 def _newest(connection: duckdb.DuckDBPyConnection, datasets: Sequence[str]) -> Table | None:
     """The run that each dataset's numbers are from."""
-    found = {name: rows[0] for name in datasets if (rows := select(connection, queries.NEWEST_RUN, dataset=name))}
+    found = {name: rows[0] for name in datasets if (rows := select(connection, "newest_run", dataset=name))}
     titles = {
         "run_id": "run",
         "finished_at": "finished",
@@ -71,9 +68,9 @@ def _told(value: object) -> str:
     return "–" if value is None else f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def _earlier(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
-    """The kept runs, newest first, with SumR of rows 3 and 5 over all candidates."""
-    rows = select(connection, read_sql("evaluation/run_summary"), dataset=dataset, shown=RUNS_SHOWN)
+def kept_runs(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """The kept runs of a dataset, the newest first, with SumR of rows 3 and 5 over all candidates."""
+    rows = select(connection, "run_summary", dataset=dataset, shown=RUNS_SHOWN)
     lines = [
         (
             str(row["run_id"])[:RUN_SHOWN],

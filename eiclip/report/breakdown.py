@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from eiclip.evaluation.breakdowns import MINIMUM_PRODUCTS, rank_correlation
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS
-from eiclip.report import breakdown_queries as queries
 from eiclip.report.headline import WAYS, probability, signed
 from eiclip.report.queries import select
-from eiclip.report.tables import Table, number
+from eiclip.report.tables import Table, number, short
 from eiclip.report.theme import LIGHT, WIDTH, Theme, figure, png, themed
 
 NAMES = {
@@ -58,7 +57,7 @@ def comparison_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
 
 
 def _comparisons(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[dict[str, Any]]:
-    return select(connection, queries.COMPARISONS, dataset=dataset)
+    return select(connection, "row_comparisons", dataset=dataset)
 
 
 def _pair_title(variant: str, baseline: str) -> str:
@@ -92,7 +91,7 @@ def facet_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme
     """What row 5 gains over row 3 in recall@1 by kind of product, text to photo, with 95 % intervals."""
     rows = [
         row
-        for row in select(connection, queries.FACETS, dataset=dataset, shown=VALUES_SHOWN)
+        for row in select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
         if (row["facet"] in TITLES or row["facet"].endswith(" state")) and row["products"] >= MINIMUM_PRODUCTS
     ]
     if not rows:
@@ -148,7 +147,7 @@ def _facet_labels(axes: Axes, places: np.ndarray, lines: Sequence[dict[str, Any]
 
 def brand_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """The gain over row 3 of the brands with most queries, beside how often texts use the brand's words otherwise."""
-    rows = select(connection, queries.BRANDS, dataset=dataset, shown=BRANDS_SHOWN, minimum=MINIMUM_PRODUCTS)
+    rows = select(connection, "brands", dataset=dataset, shown=BRANDS_SHOWN, minimum=MINIMUM_PRODUCTS)
     if not rows:
         return None
     rows.sort(key=lambda row: (-(row["share"] or 0), row["value"]), reverse=True)
@@ -161,7 +160,7 @@ def brand_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme
         shares.bar_label(bars, [number(row["share"]) for row in rows], padding=3, fontsize=9)
         shares.set_xlim(0, 1.5 * max(1, *(row["share"] or 0 for row in rows)))
         shares.grid(axis="x")
-        gains.set_yticks(range(len(rows)), [f"{_short(row['value'])}  ({row['products']:,})" for row in rows])
+        gains.set_yticks(range(len(rows)), [f"{short(row['value'], 20)}  ({row['products']:,})" for row in rows])
         gains.tick_params(axis="y", labelsize=9)
         gains.set_title("Gain in recall@1,\npoints (text to photo)")
         shares.set_title("Words used\nuntagged, %")
@@ -189,7 +188,7 @@ def _cells(rows: Mapping[Any, Mapping[str, Any]], pair: tuple[str, str]) -> list
 
 def facet_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Recall@1 of rows 3 and 5 by kind of product, text to photo, and what row 5 gains."""
-    rows = select(connection, queries.FACETS, dataset=dataset, shown=VALUES_SHOWN)
+    rows = select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
     by_size = ("brand", "subcategory")
     rows.sort(
         key=lambda row: (*_facet_order(row["facet"]), -row["products"] if row["facet"] in by_size else 0, row["value"])
@@ -236,7 +235,7 @@ def where_it_wins(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | 
 
 
 def _by_bucket(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
-    rows = select(connection, queries.FACETS, dataset=dataset, shown=VALUES_SHOWN)
+    rows = select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
     buckets = [row for row in rows if row["facet"] == "brand confounded" and row["gain_low"] is not None]
     if len(buckets) < 2:
         return ""
@@ -260,7 +259,7 @@ def _bucket(value: str) -> str:
 
 
 def _over_brands(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
-    rows = select(connection, queries.BRAND_GAINS, dataset=dataset, minimum=MINIMUM_PRODUCTS)
+    rows = select(connection, "brand_gains", dataset=dataset, minimum=MINIMUM_PRODUCTS)
     share_N, gain_N = (np.array([row[name] for row in rows], dtype=np.float64) for name in ("share", "gain"))
     if len(rows) < FEWEST_BRANDS or np.count_nonzero(share_N) < FEWEST_CONFOUNDED:
         return ""
@@ -279,8 +278,3 @@ def _over_brands(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
 
 def _two(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
-
-
-def _short(name: str, length: int = 20) -> str:
-    name = " ".join(name.split())
-    return name if len(name) <= length else name[: length - 1] + "…"

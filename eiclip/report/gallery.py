@@ -13,17 +13,17 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 import torch
 from PIL import Image
 
 from eiclip.errors import CorruptOutputError
 from eiclip.evaluation.ranking import full_ranks
 from eiclip.model.variants import VARIANTS
-from eiclip.report import queries
 from eiclip.report.headline import BASELINE, OURS
+from eiclip.report.queries import select_table
 from eiclip.report.theme import data_uri
 from eiclip.shards import Sample, read_samples, shard_paths
+from eiclip.storage.lake import matrix_of
 
 TOP = 5
 WON, LOST = 6, 4
@@ -119,16 +119,10 @@ def _ranking(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str) 
 def _embeddings(
     connection: duckdb.DuckDBPyConnection, dataset: str, variant: str, kind: str
 ) -> tuple[list[str], list[str], np.ndarray] | None:
-    parameters = {"dataset": dataset, "variant": variant, "kind": kind}
-    try:
-        table: pa.Table = connection.sql(queries.EMBEDDINGS, params=parameters).to_arrow_table()
-    except (duckdb.CatalogException, duckdb.IOException):
+    table = select_table(connection, "embeddings", dataset=dataset, variant=variant, kind=kind)
+    if not table:
         return None
-    if not table.num_rows:
-        return None
-    flat = pa.concat_arrays([chunk.flatten() for chunk in table["embedding"].chunks]).to_numpy(zero_copy_only=False)
-    matrix = np.array(flat, dtype=np.float32).reshape(table.num_rows, -1)
-    return table["item_id"].to_pylist(), table["product_id"].to_pylist(), matrix
+    return table["item_id"].to_pylist(), table["product_id"].to_pylist(), matrix_of(table["embedding"])
 
 
 def ranks(text_QD: np.ndarray, image_ND: np.ndarray, owner_N: np.ndarray) -> np.ndarray:

@@ -13,7 +13,6 @@ import duckdb
 from scipy.stats import binomtest
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report import queries
 from eiclip.report.paper import TABLE_1, paper_row
 from eiclip.report.queries import select
 
@@ -110,7 +109,7 @@ def probability(p: float) -> str:
 
 def figures(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str, baseline: str) -> tuple[Figure, ...]:
     """The three measures of one variant against another; none unless all three are there."""
-    rows = select(connection, queries.COMPARISONS, dataset=dataset, variant=variant, baseline=baseline)
+    rows = select(connection, "row_comparison", dataset=dataset, variant=variant, baseline=baseline)
     found = {"sum_r" if r["measure"] == "sum_r" else f"{r['direction']}_{r['measure']}": r for r in rows}
     if not all(name in found for name in MEASURES):
         return ()
@@ -180,7 +179,7 @@ def _against_equal_gates(found: Sequence[Figure]) -> str:
 
 def _basis(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
     """What the intervals are of, and what they leave out."""
-    row = select(connection, queries.COMPARISONS, dataset=dataset, variant=OURS, baseline=BASELINE)[0]
+    row = select(connection, "row_comparison", dataset=dataset, variant=OURS, baseline=BASELINE)[0]
     return (
         f"All {row['products']:,} test products are candidates. Intervals: {row['resamples']:,} bootstrap draws of "
         f"products; p: rows exchanged product by product at random. They say how far other test products would move "
@@ -190,7 +189,7 @@ def _basis(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
 
 def _without_intervals(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
     """The verdict on recalls alone, as good as it gets before `row_comparisons` is made."""
-    found = select(connection, queries.LEADERBOARD, dataset=dataset, protocol="full")
+    found = select(connection, "board", dataset=dataset, protocol="full")
     rows = {row["variant"]: row for row in found if all(row[name] is not None for name in MEASURES)}
     if BASELINE not in rows or OURS not in rows:
         return None
@@ -222,7 +221,7 @@ def _compared(ours: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
 
 def _sign_test(connection: duckdb.DuckDBPyConnection, dataset: str) -> tuple[str, float | None]:
     """An exact sign test over the texts, each a different product (photos of one product are not independent)."""
-    found = select(connection, queries.PAIRED_FIRST_PLACES, dataset=dataset, one=OURS, other=BASELINE)
+    found = select(connection, "paired_first_places", dataset=dataset, one=OURS, other=BASELINE)
     if not found or not found[0]["only_one"] + found[0]["only_other"]:
         return "", None
     ours, theirs, total = (found[0][name] for name in ("only_one", "only_other", "queries"))

@@ -12,42 +12,9 @@ from matplotlib.figure import Figure
 
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import BASELINE, OURS
-from eiclip.report.queries import GATES, select
-from eiclip.report.theme import LIGHT, Theme, as_markdown_image, figure, png, themed
-
-__all__ = [
-    "as_markdown_image", "gate_support_plot", "gate_usefulness_plot", "intervention_plot", "swap_plot",
-]  # fmt: skip
-
-CHANGES = """
-SELECT
-    variant,
-    intervention,
-    entity_group,
-    count(*) AS queries,
-    avg(log2(rank_after / rank_before)) AS mean,
-    coalesce(stddev_samp(log2(rank_after / rank_before)), 0) AS deviation,
-    quantile_cont(log2(rank_after / rank_before), 0.25) AS low,
-    quantile_cont(log2(rank_after / rank_before), 0.75) AS high
-FROM interventions
-WHERE dataset = $dataset
-GROUP BY variant, intervention, entity_group
-ORDER BY variant, intervention, entity_group
-"""
-
-SWAPS = """
-SELECT variant, entity_group, share_before, share_after, replacement_share_before, replacement_share_after
-FROM intervention_summary
-WHERE dataset = $dataset AND intervention = 'swapped'
-ORDER BY variant, entity_group
-"""
-
-USEFULNESS = """
-SELECT dataset, entity_group, mean_weight, r1_lost_removed, r1_lost_shuffled
-FROM gate_report
-WHERE variant = $variant AND mean_weight IS NOT NULL AND r1_lost_removed IS NOT NULL
-ORDER BY r1_lost_shuffled, dataset, entity_group
-"""
+from eiclip.report.queries import select
+from eiclip.report.tables import short
+from eiclip.report.theme import LIGHT, Theme, figure, png, themed
 
 TITLES = {
     "removed": "The entity taken away",
@@ -77,7 +44,7 @@ def intervention_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme
 
     Dots are geometric means over products with 95 % intervals, pale bars the middle half of the products.
     """
-    rows = [row for row in select(connection, CHANGES, dataset=dataset) if row["variant"] in SHOWN]
+    rows = [row for row in select(connection, "intervention_changes", dataset=dataset) if row["variant"] in SHOWN]
     if not rows:
         return None
     kinds = [kind for kind in TITLES if any(row["intervention"] == kind for row in rows)]
@@ -116,7 +83,7 @@ def _changes(axes: Axes, rows: Sequence[Mapping[str, Any]], groups: Sequence[str
         label = f"{VARIANTS[variant].row} {_short_title(variant)}" if found else None
         axes.errorbar([row["mean"] for row in found], y, xerr=errors, fmt=marker, color=colour, markersize=5.5,
                       elinewidth=1.6, label=label)  # fmt: skip
-    axes.set_yticks(range(len(groups)), [_short(group) for group in groups])
+    axes.set_yticks(range(len(groups)), [short(group) for group in groups])
     axes.set_ylim(-0.55, len(groups) - 0.45)
     axes.grid(axis="x")
 
@@ -138,7 +105,7 @@ def _times(power: int) -> str:
 
 def swap_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Share of the ten best photos with the old and with the new entity, before and after a swap, in rows 3 and 5."""
-    rows = select(connection, SWAPS, dataset=dataset)
+    rows = select(connection, "intervention_swaps", dataset=dataset)
     shown = [variant for variant in SHOWN if any(row["variant"] == variant for row in rows)]
     if not shown:
         return None
@@ -151,7 +118,7 @@ def swap_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
                 if row["variant"] == variant and row["entity_group"] in groups:
                     _swap(axes, groups.index(row["entity_group"]), row, theme)
             axes.set_title(f"Row {VARIANTS[variant].row}: {_short_title(variant)}")
-            axes.set_yticks(range(len(groups)), [_short(group) for group in groups])
+            axes.set_yticks(range(len(groups)), [short(group) for group in groups])
             axes.set_ylim(-0.6, len(groups) - 0.4)
             axes.set_xlim(-3, 122)
             axes.set_xticks([0, 25, 50, 75, 100])
@@ -180,7 +147,7 @@ def gate_usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str, th
 
     The dot is recall lost when the group is removed, the ring when it is shuffled among products.
     """
-    rows = select(connection, USEFULNESS, variant=OURS)
+    rows = select(connection, "gate_usefulness", variant=OURS)
     if not any(row["dataset"] == dataset for row in rows):
         return None
     with _drawing(theme):
@@ -216,7 +183,7 @@ def _label_groups(axes: Axes, rows: Sequence[Mapping[str, Any]], dataset: str, t
     tops = [(max(row["r1_lost_removed"], row["r1_lost_shuffled"]), row) for row in rows]
     for y, row in sorted(tops, key=lambda entry: entry[0]):
         own = row["dataset"] == dataset
-        name = _short(row["entity_group"]) if own else f"{_short(row['entity_group'])} ({_short(row['dataset'])})"
+        name = short(row["entity_group"]) if own else f"{short(row['entity_group'])} ({short(row['dataset'])})"
         leftward = row["mean_weight"] + LETTER * len(name) > WIDEST
         y = max(y, last.get(leftward, bottom) + 0.07 * (top - bottom))
         last[leftward] = y
@@ -228,7 +195,7 @@ def _label_groups(axes: Axes, rows: Sequence[Mapping[str, Any]], dataset: str, t
 def gate_support_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Learned gate of every entity against the training products that carry it, a panel a group."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for row in select(connection, GATES, dataset=dataset, variant=OURS):
+    for row in select(connection, "gates", dataset=dataset, variant=OURS):
         if row["product_count"] > 0:
             groups.setdefault(row["entity_group"], []).append(row)
     if not groups:
@@ -254,12 +221,12 @@ def _support(axes: Axes, group: str, rows: Sequence[Mapping[str, Any]], theme: T
     axes.scatter(support, weights, s=14, color=theme.rows[4], alpha=0.5, linewidths=0, rasterized=True)
     mean = float(np.average(weights, weights=support))
     axes.axhline(mean, color=theme.rows[2], linewidth=1.4, linestyle=(0, (4, 2)))
-    axes.set_title(f"{_short(group)}: {len(rows):,} entities, mean gate {mean:.2f}")
+    axes.set_title(f"{short(group)}: {len(rows):,} entities, mean gate {mean:.2f}")
     known = [row for row in rows if row["product_count"] >= NAMED_SUPPORT and row["entity"] != "<unk>"]
     order = sorted(known, key=lambda row: (row["weight"], row["entity"]))
     for extreme, below in ((order[:1], True), (order[1:][-1:], False)):
         for row in extreme:
-            axes.annotate(_short(row["entity"]), (row["product_count"], row["weight"]), fontsize=8.5, ha="center",
+            axes.annotate(short(row["entity"]), (row["product_count"], row["weight"]), fontsize=8.5, ha="center",
                           xytext=(0, -11 if below else 5), textcoords="offset points")  # fmt: skip
 
 
@@ -274,8 +241,3 @@ def _legend(made: Figure, panels: Sequence[Axes]) -> None:
 
 def _short_title(variant: str) -> str:
     return VARIANTS[variant].title.replace("CLIP fine-tuned, entities", "entities")
-
-
-def _short(name: str, length: int = 16) -> str:
-    name = " ".join(name.split())
-    return name if len(name) <= length else name[: length - 1] + "…"

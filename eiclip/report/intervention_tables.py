@@ -9,79 +9,7 @@ from scipy.stats import spearmanr
 
 from eiclip.report.headline import OURS
 from eiclip.report.queries import select
-from eiclip.report.tables import Table, number
-
-SUMMARY = """
-SELECT *
-FROM intervention_summary
-WHERE dataset = $dataset AND variant = $variant
-ORDER BY list_position(['removed', 'swapped', 'as_text'], intervention), mean_log2_rank_change DESC, entity_group
-"""
-
-EXAMPLES = """
-WITH changed AS (
-    SELECT *, log2(rank_after / rank_before) AS change
-    FROM interventions
-    WHERE dataset = $dataset AND variant = $variant
-),
-chosen AS (
-    (
-        SELECT *
-        FROM changed
-        WHERE rank_before <= $top AND change > 0
-        QUALIFY row_number() OVER (PARTITION BY intervention, entity_group ORDER BY change DESC, product_id) = 1
-        ORDER BY change DESC, product_id, intervention, entity_group
-        LIMIT $fallen
-    )
-    UNION ALL
-    (
-        SELECT *
-        FROM changed
-        WHERE rank_after <= $top AND change < 0
-        QUALIFY row_number() OVER (PARTITION BY intervention, entity_group ORDER BY change, product_id) = 1
-        ORDER BY change, product_id, intervention, entity_group
-        LIMIT $risen
-    )
-),
-photos AS (
-    SELECT image_id, entity_group, entity
-    FROM images
-    JOIN product_entities USING (dataset, product_id)
-    WHERE dataset = $dataset
-)
-SELECT chosen.*, products.title, best_before.entity AS entity_before, best_after.entity AS entity_after
-FROM chosen
-LEFT JOIN products USING (dataset, product_id)
-LEFT JOIN photos AS best_before
-    ON chosen.top_before = best_before.image_id AND chosen.entity_group = best_before.entity_group
-LEFT JOIN photos AS best_after
-    ON chosen.top_after = best_after.image_id AND chosen.entity_group = best_after.entity_group
-ORDER BY change DESC, product_id, intervention, entity_group
-"""
-
-GATE_REPORT = """
-SELECT *
-FROM gate_report
-WHERE dataset = $dataset AND variant = $variant AND mean_weight IS NOT NULL
-ORDER BY mean_weight DESC, entity_group
-"""
-
-GATE_ENTITIES = """
-SELECT entity_group, entity, entity_vocabulary.product_count, weight
-FROM gate_weights
-JOIN entity_vocabulary USING (dataset, entity_group, entity)
-WHERE dataset = $dataset AND variant = $variant AND product_count > 0
-QUALIFY row_number() OVER (PARTITION BY entity_group ORDER BY product_count DESC, entity) <= $shown
-ORDER BY entity_group, product_count DESC, entity
-"""
-
-REMOVED = """
-SELECT entity_group, entity, count(*) AS queries, avg(log2(rank_after / rank_before)) AS change
-FROM interventions
-WHERE dataset = $dataset AND variant = $variant AND intervention = 'removed'
-GROUP BY entity_group, entity
-HAVING count(*) >= $minimum
-"""
+from eiclip.report.tables import Table, number, short
 
 DONE = {"removed": "Taken away", "swapped": "Swapped", "as_text": "Written as text"}
 TOP = 10
@@ -97,10 +25,10 @@ EXACT_GROUPS = 7
 
 def intervention_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """What each intervention does to row 5's ranking, by group."""
-    rows = select(connection, SUMMARY, dataset=dataset, variant=OURS)
+    rows = select(connection, "intervention_effects", dataset=dataset, variant=OURS)
     lines = [
         (
-            DONE.get(row["intervention"], row["intervention"]),
+            DONE[row["intervention"]],
             row["entity_group"],
             f"{row['queries']:,}",
             _arrow(number(row["r1_before"]), number(row["r1_after"])),
@@ -121,7 +49,9 @@ def intervention_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> T
 
 def intervention_examples(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """The strongest fall of each intervention and group, and the strongest rises, in row 5."""
-    rows = select(connection, EXAMPLES, dataset=dataset, variant=OURS, top=TOP, fallen=FALLEN, risen=RISEN)
+    rows = select(
+        connection, "intervention_examples", dataset=dataset, variant=OURS, top=TOP, fallen=FALLEN, risen=RISEN
+    )
     lines = [
         (
             _cut(row["title"] or row["product_id"]),
@@ -157,7 +87,7 @@ def gate_report_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Ta
             number(row["r1_lost_removed"]),
             number(row["r1_lost_shuffled"]),
         )
-        for row in select(connection, GATE_REPORT, dataset=dataset, variant=OURS)
+        for row in select(connection, "group_gates", dataset=dataset, variant=OURS)
     ]
     header = ("Group", "Entities", "Training products", "Mean gate", "Middle half", "Range", "Removed", "Shuffled")
     caption = "Gates of row 5 (mean over training products), and points of recall@1 lost, the mean of both directions"
@@ -166,8 +96,8 @@ def gate_report_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Ta
 
 def gate_entities_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Gate and training support of each group's most common entities, and what removing them does to the rank."""
-    rows = select(connection, GATE_ENTITIES, dataset=dataset, variant=OURS, shown=ENTITIES_SHOWN)
-    effects = select(connection, REMOVED, dataset=dataset, variant=OURS, minimum=MINIMUM_QUERIES)
+    rows = select(connection, "gate_entities", dataset=dataset, variant=OURS, shown=ENTITIES_SHOWN)
+    effects = select(connection, "removed_entities", dataset=dataset, variant=OURS, minimum=MINIMUM_QUERIES)
     known = {(row["entity_group"], row["entity"]): row["change"] for row in effects}
     lines = [
         (
@@ -188,11 +118,11 @@ def gate_entities_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> 
 
 def what_gates_say(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
     """Whether gates follow usefulness, between groups and within them, and how little a few groups can prove."""
-    rows = select(connection, GATE_REPORT, dataset=dataset, variant=OURS)
+    rows = select(connection, "group_gates", dataset=dataset, variant=OURS)
     rows = [row for row in rows if row["r1_lost_removed"] is not None]
     if not rows:
         return None
-    sentences = [_between(rows), _within(select(connection, SUMMARY, dataset=dataset, variant=OURS))]
+    sentences = [_between(rows), _within(select(connection, "intervention_effects", dataset=dataset, variant=OURS))]
     return " ".join(filter(None, sentences))
 
 
@@ -257,5 +187,4 @@ def _times(change: float | None) -> str:
 
 
 def _cut(text: str | None) -> str:
-    plain = " ".join((text or "none").split())
-    return plain if len(plain) <= TITLE_LENGTH else plain[: TITLE_LENGTH - 1] + "…"
+    return short(text or "none", TITLE_LENGTH)

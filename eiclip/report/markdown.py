@@ -15,8 +15,8 @@ from eiclip.report.document import (
     Text,
 )
 from eiclip.report.gallery import Gallery, Query
-from eiclip.report.profile_tables import markdown as table_markdown
 from eiclip.report.tables import Table, board_markdown
+from eiclip.report.tables import markdown as table_markdown
 from eiclip.report.theme import as_markdown_image
 
 

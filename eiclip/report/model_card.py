@@ -14,14 +14,13 @@ import duckdb
 from eiclip.errors import CorruptOutputError
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS, Variant
-from eiclip.report import queries, readings, tables
+from eiclip.report import readings, tables
 from eiclip.report.headline import MEASURES, comparison
 from eiclip.report.intervention_tables import gate_report_table
 from eiclip.report.model_card_limits import limits
 from eiclip.report.model_card_texts import LOAD_MODEL, LOAD_TOWERS, NOTHING_MEASURED, WHAT, start_of
-from eiclip.report.profile_tables import markdown
 from eiclip.report.queries import select
-from eiclip.report.tables import Table, board_markdown
+from eiclip.report.tables import Table, board_markdown, markdown
 
 FILE = "README.md"
 PAPER = "EI-CLIP, CVPR 2022, doi 10.1109/CVPR52688.2022.01752"
@@ -110,7 +109,7 @@ def _loading(row: Variant, folder: Path) -> list[str]:
 def _data(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
     made = (tables.splits(connection, dataset), tables.entity_coverage(connection, dataset))
     shown = [text for table in made if table for text in (f"{table.caption}:", markdown(table))]
-    runs = select(connection, queries.NEWEST_RUN, dataset=dataset)
+    runs = select(connection, "newest_run", dataset=dataset)
     shown += [f"Fingerprint of the data: `{run['data_fingerprint']}`." for run in runs]
     return ["## Training data", *shown] if shown else []
 
@@ -141,7 +140,7 @@ def _results(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str) 
         lines = [line for line in tables.leaderboard(connection, dataset, protocol) if line.variant == variant]
         if lines:
             alone = replace(lines[0], cells=tuple(replace(cell, best=False) for cell in lines[0].cells))
-            parts += [f"{title}:", board_markdown([alone], with_intervals=True).rstrip()]
+            parts += [f"{title}:", board_markdown([alone], with_intervals=True)]
     quality = readings.quality_table(connection, dataset)
     if quality:
         short = readings.short_title(VARIANTS[variant].row, variant)
@@ -167,7 +166,7 @@ def _gates(
 
 
 def _versions(connection: duckdb.DuckDBPyConnection, dataset: str, described: Mapping[str, Any]) -> list[str]:
-    rows = select(connection, queries.NEWEST_RUN, dataset=dataset)
+    rows = select(connection, "newest_run", dataset=dataset)
     facts: dict[str, str] = {}
     if rows:
         run = rows[0]

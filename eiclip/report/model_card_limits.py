@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import duckdb
 
 from eiclip.model.variants import Variant
-from eiclip.report import queries
 from eiclip.report.ablation_verdicts import verdict
 from eiclip.report.headline import MEASURES, signed
 from eiclip.report.queries import select
@@ -44,7 +43,7 @@ def _how_sure(connection: duckdb.DuckDBPyConnection, dataset: str, row: Variant)
 def _worthless(connection: duckdb.DuckDBPyConnection, dataset: str, row: Variant) -> Iterator[str]:
     """Groups that the model does not use: shuffling them costs nothing."""
     lost: dict[str, list[float]] = {}
-    for shuffled in select(connection, queries.SHUFFLES, dataset=dataset, variant=row.name):
+    for shuffled in select(connection, "shuffles", dataset=dataset, variant=row.name):
         lost.setdefault(shuffled["entity_group"], []).append(shuffled["r1_lost"])
     means = {group: sum(values) / len(values) for group, values in lost.items()}
     for group, mean in means.items():
@@ -60,7 +59,7 @@ def _unseen(connection: duckdb.DuckDBPyConnection, dataset: str, row: Variant) -
     groups: dict[str, dict[str, tuple[float, int]]] = {}
     if not (row.has_entities or row.entities_as_text):
         return
-    for state in select(connection, queries.STATES, dataset=dataset, variant=row.name):
+    for state in select(connection, "entity_states", dataset=dataset, variant=row.name):
         groups.setdefault(state["facet"].removesuffix(" state"), {})[state["value"]] = (state["r1"], state["products"])
     for group, states in groups.items():
         known = states.get("known")
@@ -74,7 +73,7 @@ def _unseen(connection: duckdb.DuckDBPyConnection, dataset: str, row: Variant) -
 
 
 def _cut(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
-    rows = select(connection, queries.CUT_SHARE, dataset=dataset)
+    rows = select(connection, "cut_share", dataset=dataset)
     if not rows or not rows[0]["cut_share"]:
         return ""
     share, length = 100 * rows[0]["cut_share"], rows[0]["context_length"]

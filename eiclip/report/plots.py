@@ -8,15 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report import queries
 from eiclip.report.headline import WAYS
 from eiclip.report.queries import select
-from eiclip.report.tables import intervals, variant_title
-from eiclip.report.theme import LIGHT, Theme, as_markdown_image, figure, png, themed
-
-__all__ = [
-    "as_markdown_image", "gate_history_plot", "gate_plot", "loss_plot", "recall_plot", "usefulness_plot",
-]  # fmt: skip
+from eiclip.report.tables import intervals, short, variant_title
+from eiclip.report.theme import LIGHT, Theme, figure, png, themed
 
 STYLES = ("-", (0, (1, 1)), (0, (5, 1.5)), (0, (4, 1, 1, 1)), "-")
 """Lines of the five rows: told apart without colour."""
@@ -26,7 +21,7 @@ SMOOTHED = 31
 
 def recall_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Recall@1, 5 and 10 of the five rows side by side, both ways, all candidates; whiskers are 95 % intervals."""
-    rows = select(connection, queries.METRICS, dataset=dataset, protocol="full")
+    rows = select(connection, "recalls", dataset=dataset, protocol="full")
     ends = intervals(connection, dataset, "full")
     present = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]
     if not present:
@@ -77,7 +72,7 @@ def _compact_legend(axes: Axes) -> tuple[list[Any], list[str]]:
 def gate_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Learned gates by group: every entity a dot, the middle half a bar, the mean over training products a diamond."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for row in select(connection, queries.GATES, dataset=dataset, variant="eiclip"):
+    for row in select(connection, "gates", dataset=dataset, variant="eiclip"):
         groups.setdefault(row["entity_group"], []).append(row)
     if not groups:
         return None
@@ -86,7 +81,7 @@ def gate_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
         made, (axes,) = figure(1.3 + 0.7 * len(groups))
         for place, group in enumerate(sorted(groups, key=lambda name: (means[name], name))):
             _gate_strip(axes, place, [row["weight"] for row in groups[group]], means[group], theme)
-        axes.set_yticks(range(len(groups)), [_short(g) for g in sorted(groups, key=lambda name: (means[name], name))])
+        axes.set_yticks(range(len(groups)), [short(g) for g in sorted(groups, key=lambda name: (means[name], name))])
         axes.set_xlim(-0.02, 1.12)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
         axes.set_xlabel("gate weight (◆ mean over training products)")
@@ -124,7 +119,7 @@ def gate_history_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme
             steps, weights = zip(*points, strict=True)
             style = STYLES[place % len(STYLES)]
             colour = theme.rows[(4 - place) % len(theme.rows)]
-            axes.plot(steps, _smooth(weights), color=colour, linestyle=style, linewidth=2, label=_short(group))
+            axes.plot(steps, _smooth(weights), color=colour, linestyle=style, linewidth=2, label=short(group))
         axes.set_ylim(0, 1)
         axes.set_title("Mean gate of each group")
         axes.set_xlabel("step")
@@ -157,7 +152,7 @@ def loss_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
 def usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Points of recall@1 that row 5 loses when one group's entities change places among test products."""
     lost: dict[str, dict[str, float]] = {}
-    for row in select(connection, queries.SHUFFLES, dataset=dataset, variant="eiclip"):
+    for row in select(connection, "shuffles", dataset=dataset, variant="eiclip"):
         lost.setdefault(row["entity_group"], {})[row["direction"]] = row["r1_lost"]
     if not lost:
         return None
@@ -169,7 +164,7 @@ def usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
             bars = axes.barh(np.arange(len(groups)) + shift, values, 0.36, color=colour, label=WAYS[way])
             axes.bar_label(bars, [f"{value:.1f}".replace("-", "−") for value in values], padding=3, fontsize=9)
         axes.axvline(0, color=theme.text, linewidth=0.8)
-        axes.set_yticks(range(len(groups)), [_short(group) for group in groups])
+        axes.set_yticks(range(len(groups)), [short(group) for group in groups])
         axes.margins(x=0.14)
         axes.set_xlabel("points of recall@1 lost when shuffled")
         axes.grid(axis="x")
@@ -178,7 +173,7 @@ def usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
 
 
 def _log(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[dict[str, Any]]:
-    return select(connection, queries.TRAINING_LOG, dataset=dataset)
+    return select(connection, "training_log", dataset=dataset)
 
 
 def _smooth(values: Sequence[float]) -> np.ndarray:
@@ -189,7 +184,3 @@ def _smooth(values: Sequence[float]) -> np.ndarray:
     width = np.minimum(reach, np.minimum(place, len(values) - 1 - place))
     smooth: np.ndarray = (total[place + width + 1] - total[place - width]) / (2 * width + 1)
     return smooth
-
-
-def _short(name: str, length: int = 16) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"

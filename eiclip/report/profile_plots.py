@@ -9,38 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from eiclip.report.profile_tables import ENTITIES, QUARANTINE
 from eiclip.report.queries import select
-from eiclip.report.theme import LIGHT, Theme, as_markdown_image, figure, png, themed
-
-__all__ = [
-    "as_markdown_image", "confounded_plot", "entity_plot", "photo_plot", "quarantine_plot", "token_plot",
-]  # fmt: skip
-
-CONFOUNDED = """
-SELECT entity, entity_group, tagged_count, untagged_mentions
-FROM profile_confounded
-WHERE dataset = $dataset
-QUALIFY row_number() OVER (PARTITION BY entity_group ORDER BY untagged_mentions DESC, tagged_count, entity) <= $shown
-ORDER BY entity_group, untagged_mentions DESC, tagged_count, entity
-"""
-
-TOKENS = "SELECT tokens, products FROM profile_token_histogram WHERE dataset = $dataset ORDER BY tokens"
-
-CUT = """
-SELECT any_value(context_length) AS context_length, sum(cut) / sum(descriptions) AS cut_share
-FROM profile_descriptions
-WHERE dataset = $dataset
-HAVING count(*) > 0
-"""
-
-PHOTOS = """
-SELECT smaller_side, sum(images)::BIGINT AS images
-FROM profile_photos
-WHERE dataset = $dataset
-GROUP BY smaller_side
-ORDER BY smaller_side
-"""
+from eiclip.report.tables import short
+from eiclip.report.theme import LIGHT, Theme, figure, png, themed
 
 SHOWN = 5
 """Entities of each group in the plot of the most confounded."""
@@ -55,7 +26,7 @@ IN_VIEW = 0.995
 
 def entity_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Share of products that each group tags, and how many entities it has, beside the paper's."""
-    rows = select(connection, ENTITIES, dataset=dataset)[::-1]
+    rows = select(connection, "entity_profile", dataset=dataset)[::-1]
     if not rows:
         return None
     with themed(theme):
@@ -66,7 +37,7 @@ def entity_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Them
         coverage.set_xlim(0, 112)
         _vocabulary_bars(sizes, rows, theme)
         for axes in (coverage, sizes):
-            axes.set_yticks(range(len(rows)), [_short(row["entity_group"]) for row in rows])
+            axes.set_yticks(range(len(rows)), [short(row["entity_group"], 24) for row in rows])
             axes.grid(axis="x")
         return png(made)
 
@@ -92,7 +63,7 @@ def _vocabulary_bars(axes: Axes, rows: Sequence[dict[str, Any]], theme: Theme) -
 
 def confounded_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """The entities of each group with the most untagged mentions, beside how many training products are tagged."""
-    rows = select(connection, CONFOUNDED, dataset=dataset, shown=SHOWN)[::-1]
+    rows = select(connection, "most_confounded", dataset=dataset, shown=SHOWN)[::-1]
     if not rows:
         return None
     with themed(theme), warnings.catch_warnings():
@@ -105,7 +76,7 @@ def confounded_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
             values = [row[name] for row in rows]
             bars = axes.barh(np.arange(len(rows)) + shift, values, 0.36, color=colour, label=label)
             axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=9)
-        names = [f"{_short(row['entity'])} ({_short(row['entity_group'], 12)})" for row in rows]
+        names = [f"{short(row['entity'], 24)} ({short(row['entity_group'], 12)})" for row in rows]
         axes.set_yticks(range(len(rows)), names)
         axes.margins(x=0.2, y=0.02)
         axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -118,7 +89,7 @@ def confounded_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: 
 
 def token_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Lengths of the descriptions in tokens, with the line where the text tower cuts them."""
-    rows, cut = (select(connection, query, dataset=dataset) for query in (TOKENS, CUT))
+    rows, cut = (select(connection, query, dataset=dataset) for query in ("profile_tokens", "profile_cut"))
     if not rows:
         return None
     starts, counts = (np.array([row[name] for row in rows]) for name in ("tokens", "products"))
@@ -149,7 +120,7 @@ def _context_line(axes: Axes, context: int, share: float, theme: Theme) -> None:
 
 def photo_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Photos by their smaller side, in pixels."""
-    rows = select(connection, PHOTOS, dataset=dataset)
+    rows = select(connection, "photo_sides", dataset=dataset)
     if not rows:
         return None
     kept = sorted(rows, key=lambda row: -row["images"])[:SIDES]
@@ -176,14 +147,14 @@ def _turn(bars: Sequence[Any]) -> int:
 
 def quarantine_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Raw rows set aside, by kind of reason."""
-    rows = select(connection, QUARANTINE, dataset=dataset, shown=REASONS)[::-1]
+    rows = select(connection, "quarantine_reasons", dataset=dataset, shown=REASONS)[::-1]
     if not rows:
         return None
     with themed(theme):
         made, (axes,) = figure(1.0 + 0.42 * len(rows))
         bars = axes.barh(range(len(rows)), [row["rows"] for row in rows], 0.6, color=theme.rows[2])
         axes.bar_label(bars, [f"{row['rows']:,}" for row in rows], padding=3, fontsize=9)
-        axes.set_yticks(range(len(rows)), [_short(row["kind"], 34) for row in rows])
+        axes.set_yticks(range(len(rows)), [short(row["kind"], 34) for row in rows])
         axes.set_title("Rows in quarantine")
         axes.margins(x=0.16)
         axes.grid(axis="x")
@@ -196,8 +167,3 @@ def _counts(axes: Axes) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.grid(axis="y")
-
-
-def _short(name: str, length: int = 24) -> str:
-    name = " ".join(name.split())
-    return name if len(name) <= length else name[: length - 1] + "…"

@@ -5,43 +5,13 @@ import duckdb
 from eiclip.report.queries import select
 from eiclip.report.tables import Table, number
 
-SPLITS = """
-SELECT profile_splits.*, tokens_median, tokens_p95, tokens_max, cut, cut_share, duplicates
-FROM profile_splits
-LEFT JOIN profile_descriptions USING (dataset, split)
-WHERE dataset = $dataset
-ORDER BY list_position(['train', 'validation', 'test', 'excluded'], split)
-"""
-
-ENTITIES = """
-SELECT entity_group, tagged_products, coverage, entities, distinct_entities, unseen_in_test, paper_entities
-FROM profile_entities
-WHERE dataset = $dataset
-ORDER BY entity_group
-"""
-
-QUARANTINE = """
-SELECT kind, sum(rows)::BIGINT AS rows, count(DISTINCT source) AS files, min(example) AS example
-FROM profile_quarantine
-WHERE dataset = $dataset
-GROUP BY kind
-ORDER BY rows DESC, kind
-LIMIT $shown
-"""
-
-COMPOSITIONS = """
-SELECT compositions, parsed, unparsed, products_unparsed, incomplete, fibres
-FROM profile_compositions
-WHERE dataset = $dataset AND compositions > 0
-"""
-
 REASONS_SHOWN = 20
 FIBRES_SHOWN = 8
 
 
 def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Products, photos and lengths of the descriptions of each split."""
-    rows = select(connection, SPLITS, dataset=dataset)
+    rows = select(connection, "split_lengths", dataset=dataset)
     lines = [
         (
             row["split"],
@@ -62,7 +32,7 @@ def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
 
 def entities(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Coverage and vocabulary of each entity group beside the paper's."""
-    rows = select(connection, ENTITIES, dataset=dataset)
+    rows = select(connection, "entity_profile", dataset=dataset)
     lines = [
         (
             row["entity_group"],
@@ -81,7 +51,7 @@ def entities(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | Non
 
 def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Raw rows set aside, by kind of reason, over all files."""
-    rows = select(connection, QUARANTINE, dataset=dataset, shown=REASONS_SHOWN)
+    rows = select(connection, "quarantine_reasons", dataset=dataset, shown=REASONS_SHOWN)
     lines = [(row["kind"], f"{row['rows']:,}", f"{row['files']:,}", row["example"]) for row in rows]
     header = ("Reason", "Rows", "Files", "For example")
     return Table("Raw rows in quarantine", header, (False, True, True, False), lines) if lines else None
@@ -97,7 +67,7 @@ def compositions(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table |
             f"{row['incomplete']:,}",
             ", ".join(f"{entry['fibre']} ({entry['products']:,})" for entry in row["fibres"][:FIBRES_SHOWN]),
         )
-        for row in select(connection, COMPOSITIONS, dataset=dataset)
+        for row in select(connection, "composition_profile", dataset=dataset)
     ]
     header = ("Compositions", "Not parsed", "their products", "Not adding up", "Most common fibres (products)")
     return Table("Compositions", header, (True,) * 4 + (False,), lines) if lines else None
@@ -105,20 +75,3 @@ def compositions(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table |
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
-
-
-def markdown(table: Table) -> str:
-    """A table as markdown, for Dagster's metadata; pipes, tags and line ends in cells cannot break it.
-
-    >>> print(markdown(Table("c", ("a", "n"), (False, True), [("x <b>", "1")])))
-    | a | n |
-    |:--|--:|
-    | x &lt;b> | 1 |
-    """
-    rule = "|" + "|".join("--:" if numeric else ":--" for numeric in table.numeric) + "|"
-    lines = [_line(table.header), rule, *map(_line, table.rows)]
-    return "\n".join(lines)
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |"

@@ -5,7 +5,6 @@ from typing import Any
 
 import duckdb
 
-from eiclip.report import queries
 from eiclip.report.breakdown import NAMES
 from eiclip.report.queries import select
 from eiclip.report.tables import Table, interval, intervals, number
@@ -30,7 +29,7 @@ TEXT_EQUAL = {
 
 def quality_table(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str = "full") -> Table | None:
     """MRR and nDCG@10 of each row, both ways, with their intervals."""
-    rows = select(connection, queries.QUALITY, dataset=dataset, protocol=protocol)
+    rows = select(connection, "quality", dataset=dataset, protocol=protocol)
     known = intervals(connection, dataset, protocol)
     lines = [
         (_titled(row), *(_below(row[name], known.get((row["variant"], name))) for name in QUALITY)) for row in rows
@@ -41,15 +40,15 @@ def quality_table(connection: duckdb.DuckDBPyConnection, dataset: str, protocol:
 
 def sums_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """SumR of each row under every protocol, with intervals; readings without duplicates only where some are known."""
-    rows = select(connection, queries.SUMS, dataset=dataset)
-    some_known = bool(select(connection, queries.DUPLICATES, dataset=dataset))
+    rows = select(connection, "sums", dataset=dataset)
+    some_known = bool(select(connection, "duplicates", dataset=dataset))
     present = {row["protocol"] for row in rows}
     shown = [name for name in PROTOCOL_TITLES if name in present and (some_known or not name.endswith("_distinct"))]
     if not shown:
         return None
     ends = {
         (row["variant"], row["protocol"]): (row["low"], row["high"])
-        for row in select(connection, queries.SUM_INTERVALS, dataset=dataset)
+        for row in select(connection, "sum_intervals", dataset=dataset)
     }
     sums = {(row["variant"], row["protocol"]): row["sum_r"] for row in rows}
     titles = {row["variant"]: _titled(row) for row in rows}
@@ -63,7 +62,7 @@ def sums_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | N
 
 def text_equal_table(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str = "full") -> Table | None:
     """Strict recalls, and those with every candidate of an identical description counted as right."""
-    rows = select(connection, queries.TEXT_EQUAL, dataset=dataset, protocol=protocol)
+    rows = select(connection, "text_equal", dataset=dataset, protocol=protocol)
     lines = [(_titled(row), *(number(row[name]) for name in TEXT_EQUAL)) for row in rows]
     caption = "Identical descriptions counted as right, beside the strict reading (all candidates)"
     return Table(caption, ("Model", *TEXT_EQUAL.values()), (False,) + (True,) * 6, lines) if lines else None
@@ -71,7 +70,7 @@ def text_equal_table(connection: duckdb.DuckDBPyConnection, dataset: str, protoc
 
 def protocols_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """What each protocol asks, in words, and where its lists fell short."""
-    rows = {row["protocol"]: row for row in select(connection, queries.PROTOCOLS, dataset=dataset)}
+    rows = {row["protocol"]: row for row in select(connection, "protocol_rules", dataset=dataset)}
     order = [name for name in PROTOCOL_TITLES if name in rows] + sorted(set(rows) - set(PROTOCOL_TITLES))
     lines = [
         (

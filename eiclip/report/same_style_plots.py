@@ -6,7 +6,6 @@ from typing import Any
 import duckdb
 from matplotlib.axes import Axes
 
-from eiclip.report import same_style_queries as queries
 from eiclip.report.queries import select
 from eiclip.report.same_style_tables import OURS, VIEW_TITLES, figures, ordered, title
 from eiclip.report.theme import LIGHT, Theme, figure, png, themed
@@ -94,7 +93,7 @@ def view_curves_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme:
 def _curves(connection: duckdb.DuckDBPyConnection, dataset: str) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """The points of each curve, by variant and view."""
     curves: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in select(connection, queries.CURVE, dataset=dataset):
+    for row in select(connection, "same_style_curve", dataset=dataset):
         curves.setdefault((row["variant"], row["view"]), []).append(row)
     return curves
 

@@ -6,7 +6,6 @@ from typing import Any
 import duckdb
 
 from eiclip.model.variants import SAME_STYLE_ROWS
-from eiclip.report import same_style_queries as queries
 from eiclip.report.headline import probability, signed
 from eiclip.report.queries import select
 from eiclip.report.tables import Table, interval, number
@@ -47,9 +46,9 @@ def ordered(variants: Sequence[str]) -> list[str]:
 
 def figures(connection: duckdb.DuckDBPyConnection, dataset: str, measure: str) -> dict[tuple[str, str], Row]:
     """`value`, and `low` and `high` where intervals are made, by variant and pair of views."""
-    rows = [row for row in select(connection, queries.INTERVALS, dataset=dataset) if row["measure"] == measure]
+    rows = [row for row in select(connection, "same_style_intervals", dataset=dataset) if row["measure"] == measure]
     if not rows:
-        plain = select(connection, queries.METRICS, dataset=dataset)
+        plain = select(connection, "same_style_means", dataset=dataset)
         rows = [row | {"value": row[measure], "low": None, "high": None, "seeds": 1} for row in plain]
     return {(row["variant"], row["view_pair"]): row for row in rows}
 
@@ -79,7 +78,7 @@ def _cell(row: Row | None) -> str:
 
 def comparisons(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[dict[str, Any]]:
     """Differences in MRR and R@1."""
-    return select(connection, queries.COMPARISONS, dataset=dataset)
+    return select(connection, "same_style_comparisons", dataset=dataset)
 
 
 def comparisons_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
@@ -128,7 +127,7 @@ def _both(rows: Mapping[Any, Row], variant: str, baseline: str, pair: str) -> li
 
 def precision_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Average precision of duplicate detection by row and view."""
-    rows = select(connection, queries.AVERAGE_PRECISIONS, dataset=dataset)
+    rows = select(connection, "average_precisions", dataset=dataset)
     found = {(row["variant"], row["view"]): row["average_precision"] for row in rows}
     percent = {key: 100 * value for key, value in found.items()}
     lines = [
@@ -141,7 +140,7 @@ def precision_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Tabl
 
 def funnel_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """What each step of mining kept and lost."""
-    rows = select(connection, queries.FUNNEL, dataset=dataset)
+    rows = select(connection, "mining_funnel", dataset=dataset)
     lines = [
         (row["name"], row["unit"], number(row["kept"], 0), number(row["lost"], 0), row["why"] or "") for row in rows
     ]
@@ -151,7 +150,7 @@ def funnel_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table |
 
 def ablation_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """MRR, and R@1 below it, of every trial in every pair of views."""
-    rows = select(connection, queries.ABLATION, dataset=dataset)
+    rows = select(connection, "same_style_ablation", dataset=dataset)
     trials: dict[str, dict[str, Row]] = {}
     for row in rows:
         trials.setdefault(row["label"], {})[row["view_pair"]] = row

@@ -7,7 +7,6 @@ from typing import Any
 import duckdb
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report import queries
 from eiclip.report.headline import WAYS
 from eiclip.report.paper import paper_row, peers
 from eiclip.report.queries import select
@@ -68,6 +67,42 @@ def number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
 
+def short(text: str, length: int = 16) -> str:
+    """The text on one line, cut to a length.
+
+    >>> short("one\\ntwo"), short("one two three", 8)
+    ('one two', 'one two…')
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def markdown(table: Table) -> str:
+    """A table as markdown, its columns of even width; pipes, tags and line ends in cells cannot break it.
+
+    >>> print(markdown(Table("c", ("a", "n"), (False, True), [("x <b>", "1")])))
+    | a        |   n |
+    | :--      | --: |
+    | x &lt;b> |   1 |
+    """
+    rule = tuple("--:" if numeric else ":--" for numeric in table.numeric)
+    rows = [[_plain(cell) for cell in row] for row in (table.header, rule, *table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "| "
+        + " | ".join(
+            cell.rjust(width) if numeric else cell.ljust(width)
+            for cell, width, numeric in zip(row, widths, table.numeric, strict=True)
+        )
+        + " |"
+        for row in rows
+    )
+
+
+def _plain(cell: str) -> str:
+    return " ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
 def interval(low: float | None, high: float | None) -> str:
     """A 95 % interval; empty where there is none.
 
@@ -79,7 +114,7 @@ def interval(low: float | None, high: float | None) -> str:
 
 def leaderboard(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str) -> list[LeaderboardLine]:
     """The rows there are, in the paper's order; none where the table is missing."""
-    rows = select(connection, queries.LEADERBOARD, dataset=dataset, protocol=protocol)
+    rows = select(connection, "board", dataset=dataset, protocol=protocol)
     best = {name: max((row[name] for row in rows if row[name] is not None), default=None) for name in MEASURES}
     known = intervals(connection, dataset, protocol)
     return [_line(row, best, known, dataset, protocol) for row in rows]
@@ -89,7 +124,7 @@ def intervals(
     connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str
 ) -> dict[tuple[str, str], tuple[float, float]]:
     """Low and high end by variant and by the leaderboard's name of a measure (`i2t_r1`, `sum_r`)."""
-    rows = select(connection, queries.INTERVALS, dataset=dataset, protocol=protocol)
+    rows = select(connection, "metric_intervals", dataset=dataset, protocol=protocol)
     return {
         (row["variant"], row["measure"] if row["direction"] == "both" else f"{row['direction']}_{row['measure']}"): (
             row["low"],
@@ -142,13 +177,12 @@ def leaderboard_markdown(connection: duckdb.DuckDBPyConnection, dataset: str, pr
 
 def board_markdown(lines: Sequence[LeaderboardLine], *, with_intervals: bool = False) -> str:
     """Lines of a leaderboard as a markdown table."""
-    rows = [("row", "model", *HEADINGS), ("--:", ":--", *["--:"] * len(HEADINGS))]
+    rows: list[tuple[str, ...]] = []
     for line in lines:
-        rows.append((line.row, line.title.replace("|", "\\|"), *(_marked(cell, with_intervals) for cell in line.cells)))
+        rows.append((line.row, line.title, *(_marked(cell, with_intervals) for cell in line.cells)))
         if line.paper and with_intervals:
             rows.append(("", "*paper*", *line.paper))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("| " + " | ".join(_fit(row, widths)) + " |" for row in rows) + "\n"
+    return markdown(Table("", ("row", "model", *HEADINGS), (True, False) + (True,) * len(HEADINGS), rows))
 
 
 def _marked(cell: Cell, with_intervals: bool) -> str:
@@ -156,18 +190,10 @@ def _marked(cell: Cell, with_intervals: bool) -> str:
     return f"{text} {cell.interval}".rstrip() if with_intervals else text
 
 
-def _fit(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """Cells at their columns' widths, so that the raw markdown reads as a table on a terminal; numbers right."""
-    return [
-        cell.ljust(width) if column == 1 else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-
-
 def gate_extremes(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """The entities with the highest and lowest gates of each group, rare ones left aside."""
     rows = select(
-        connection, queries.GATE_EXTREMES, dataset=dataset, variant="eiclip",
+        connection, "gate_extremes", dataset=dataset, variant="eiclip",
         minimum=MINIMUM_SUPPORT, shown=SHOWN_ENTITIES,
     )  # fmt: skip
     caption = f"Highest and lowest gates among entities of at least {MINIMUM_SUPPORT} training products"
@@ -178,7 +204,7 @@ def gate_extremes(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table 
 def shuffles(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Recall@1 when each group's entities are dealt out anew among the test products, and what that loses."""
     groups: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in select(connection, queries.SHUFFLES, dataset=dataset, variant="eiclip"):
+    for row in select(connection, "shuffles", dataset=dataset, variant="eiclip"):
         groups.setdefault(row["entity_group"], {})[row["direction"]] = row
     if not groups:
         return None
@@ -195,7 +221,7 @@ def _shuffled(row: dict[str, Any] | None) -> tuple[str, str]:
 
 def trainings(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """How long each variant was trained, and where its loss ended."""
-    rows = select(connection, queries.TRAININGS, dataset=dataset)
+    rows = select(connection, "trainings", dataset=dataset)
     order = list(VARIANTS)
     rows.sort(key=lambda row: (order.index(row["variant"]) if row["variant"] in order else len(order), row["variant"]))
     lines = [
@@ -215,7 +241,7 @@ def trainings(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | No
 
 def confounded(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Entities whose words descriptions use most often without the tag."""
-    rows = select(connection, queries.CONFOUNDED, dataset=dataset, shown=CONFOUNDED_SHOWN)
+    rows = select(connection, "confounded", dataset=dataset, shown=CONFOUNDED_SHOWN)
     lines = [
         (
             row["entity"],
@@ -239,7 +265,7 @@ def _meanings(groups: Sequence[str], priors: Sequence[float]) -> str:
 
 def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Products and photos of each split."""
-    rows = select(connection, queries.SPLITS, dataset=dataset)
+    rows = select(connection, "splits", dataset=dataset)
     if not rows:
         return None
     rows.append({"split": "all"} | {name: sum(row[name] for row in rows) for name in ("products", "images")})
@@ -249,7 +275,7 @@ def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
 
 def entity_coverage(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """How many entities each group has, how many products carry one, and how many in test were too rare to learn."""
-    rows = select(connection, queries.ENTITY_COVERAGE, dataset=dataset)
+    rows = select(connection, "entity_coverage", dataset=dataset)
     lines = [
         (row["entity_group"], *(f"{row[name] or 0:,}" for name in ("entities", "tagged", "unseen"))) for row in rows
     ]
@@ -259,7 +285,7 @@ def entity_coverage(connection: duckdb.DuckDBPyConnection, dataset: str) -> Tabl
 
 def duplicates(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """How many products are known to be duplicates of others, and what became of them; None where there are none."""
-    rows = select(connection, queries.DUPLICATES, dataset=dataset)
+    rows = select(connection, "duplicates", dataset=dataset)
     lines = [tuple(f"{row[name]:,}" for name in ("groups", "members", "tested", "excluded")) for row in rows]
     header = ("Groups", "Products in them", "Of them in test", "Excluded from training")
     return Table("Known duplicates", header, (True,) * 4, lines) if lines else None
@@ -267,7 +293,7 @@ def duplicates(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | N
 
 def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Raw rows set aside, by reason (what follows a reason's colon differs by row: one is shown)."""
-    rows = select(connection, queries.QUARANTINE, dataset=dataset, shown=REASONS_SHOWN)
+    rows = select(connection, "quarantined_kinds", dataset=dataset, shown=REASONS_SHOWN)
     lines = [(row["kind"], f"{row['rows']:,}", row["example"]) for row in rows]
     header = ("Reason", "Rows", "For example")
     return Table("Raw rows in quarantine", header, (False, True, False), lines) if lines else None

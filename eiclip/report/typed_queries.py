@@ -21,18 +21,6 @@ WHAT = (
     "known, else for the product itself, whose own description is then part of what t-m compares with."
 )
 WAYS = ("typed", "typed and linked", "tags given")
-METRICS = """
-SELECT variant, view_pair, mrr, r1, r10, queries
-FROM typed_query_metrics
-WHERE dataset = $dataset
-ORDER BY view_pair, variant
-"""
-COMPARISONS = """
-SELECT variant, view_pair, measure, difference, low, high
-FROM typed_query_comparisons
-WHERE dataset = $dataset AND measure = 'mrr'
-ORDER BY view_pair, variant
-"""
 
 
 def typed_queries(source: Source) -> Section | None:
@@ -52,8 +40,11 @@ def way_of(variant: str) -> str:
 
 def typed_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """MRR and recall by way of reading and pair of views, with what each gains over the one before it."""
-    rows = select(connection, METRICS, dataset=dataset)
-    gained = {(row["variant"], row["view_pair"]): row for row in select(connection, COMPARISONS, dataset=dataset)}
+    rows = select(connection, "typed_query_metrics", dataset=dataset)
+    gained = {
+        (row["variant"], row["view_pair"]): row
+        for row in select(connection, "typed_query_comparisons", dataset=dataset)
+    }
     by_place = {(row["view_pair"], way_of(row["variant"])): row for row in rows}
     lines = [
         _line(by_place[pair, way], gained)
@@ -78,7 +69,7 @@ def _line(row: Any, gained: dict[tuple[str, str], Any]) -> tuple[str, ...]:
 def verdict(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
     """What linking gains over plain text, in a sentence for each pair of views."""
     said = []
-    for row in select(connection, COMPARISONS, dataset=dataset):
+    for row in select(connection, "typed_query_comparisons", dataset=dataset):
         if way_of(row["variant"]) == WAYS[1]:
             state = "helps" if row["low"] > 0 else "harms" if row["high"] < 0 else "may help or harm"
             change = f"{signed(row['difference'])} points of MRR [{signed(row['low'])}, {signed(row['high'])}]"

@@ -1,12 +1,15 @@
 """The DuckDB catalogue `HOME/eiclip.duckdb`: views over the lake's tables, and nothing else.
 
-It is rebuilt beside its place and renamed into it, so that analysts can keep it open during a run.
+Views and columns have comments, from the headers of `sql/`; the view `tables` lists all views.
+The catalogue is rebuilt beside its place and renamed into it, so that analysts can keep it open during a run.
 """
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
 import glob
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 import pyarrow.parquet as pq
@@ -15,17 +18,24 @@ from eiclip.errors import EiclipError
 from eiclip.storage.files import whole_file
 from eiclip.storage.lake import RECORD_VIEWS, RECORDS, Lake
 from eiclip.storage.lock import exclusive
-from eiclip.storage.sql import read_sql
+from eiclip.storage.sql import SHARED, Header, headers, read_sql
 
 CATALOGUE = "eiclip.duckdb"
+TABLES = "tables"
+"""The view that lists the others."""
 VECTORS = {"embeddings": ("embedding",), "product_views": ("image", "text", "joint")}
 """Tables that hold vectors, and the columns that they are in: of one width each."""
 STORAGE_VERSION = "v1.0.0"
 """Oldest DuckDB whose command line opens the catalogue."""
 
 
-def refresh_catalogue(lake: Lake) -> Path:
-    """Rebuild `eiclip.duckdb`: one view per table that has files, in the place of the old one at once."""
+def refresh_catalogue(lake: Lake, jobs: Mapping[str, str] = MappingProxyType({})) -> Path:
+    """Rebuild `eiclip.duckdb`: one view per table that has files, in the place of the old one at once.
+
+    Args:
+        lake: the tables.
+        jobs: name of the job that fills each table, for the view `tables`.
+    """
     catalogue = lake.home / CATALOGUE
     lock = exclusive(lake.home / ".catalogue.lock")
     with lock, whole_file(catalogue) as temporary, duckdb.connect() as connection:
@@ -34,9 +44,28 @@ def refresh_catalogue(lake: Lake) -> Path:
         for table in lake.tables():
             for statement in _views(lake, table):
                 connection.execute(statement)
+        _describe(connection, jobs)
         connection.execute("USE memory")
         connection.execute("DETACH catalogue")
     return catalogue
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, jobs: Mapping[str, str]) -> None:
+    """Make the view `tables`, and comment on all views and columns."""
+    views = [
+        name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    ]
+    known = {name: headers().get(name, Header(name, "", (), {})) for name in sorted([*views, TABLES])}
+    rows = [(one.name, one.grain, " ".join(one.text), jobs.get(one.name, "")) for one in known.values()]
+    values = ", ".join(f"({', '.join(_literal(cell) for cell in row)})" for row in rows)
+    connection.execute(f"CREATE VIEW {TABLES} AS FROM (VALUES {values}) AS t(name, grain, description, job)")
+    for name, grain, text, _ in rows:
+        connection.execute(f"COMMENT ON VIEW {name} IS {_literal(f'{grain} {text}'.strip())}")
+    shared = headers()[SHARED].columns
+    columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'catalogue'"
+    for name, column in connection.execute(columns).fetchall():
+        if meaning := known[name].columns.get(column, shared.get(column)):
+            connection.execute(f'COMMENT ON COLUMN {name}."{column}" IS {_literal(meaning)}')
 
 
 def _views(lake: Lake, table: str) -> list[str]:
@@ -60,6 +89,10 @@ def _views(lake: Lake, table: str) -> list[str]:
 
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def connect(home: Path) -> duckdb.DuckDBPyConnection:

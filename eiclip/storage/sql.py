@@ -1,8 +1,27 @@
-"""The queries of `sql/`, by name."""
+"""The queries of `sql/`, by name, and what the comment that opens each says of the table that it makes.
 
+    -- <name>: one row per <what>.
+    -- Prose: rules and reasons.
+    -- Source: <view>, <view>.
+    -- Parameters: $<name> (what it means).
+    -- <column>: what it holds (unit).
+    --   An indented line goes on with the line before it.
+
+Tables that Python writes have theirs in `sql/tables.sql`, one after the other with an empty line between.
+"""
+
+import functools
+import itertools
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
+NOT_TABLES = ("checks", "docs", "report", "search")
+"""Folders of queries that make no table."""
+SHARED = "columns"
+"""The header of `sql/tables.sql` that describes the columns which many tables have."""
+COLUMN = re.compile(r"([a-z_0-9]+): (.+)")
 
 
 def read_sql(query: str) -> str:
@@ -14,11 +33,52 @@ def read_sql(query: str) -> str:
     return (SQL_FOLDER / f"{query}.sql").read_text(encoding="utf-8")
 
 
-def header(query: str) -> tuple[str, str]:
-    """The comment that a query opens with: its first line, which says what a row is, and the rest."""
-    lines = []
-    for line in read_sql(query).splitlines():
-        if not line.startswith("--"):
-            break
-        lines.append(line.removeprefix("--").strip())
-    return lines[0], " ".join(lines[1:])
+@dataclass(frozen=True)
+class Header:
+    """What the opening comment of a query says."""
+
+    name: str
+    grain: str
+    """One row per what."""
+    text: tuple[str, ...]
+    """Prose, sources and parameters."""
+    columns: dict[str, str]
+    """What each column holds; those of `SHARED` may be left out."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The views that the query reads."""
+        named = [line.removeprefix("Source: ") for line in self.text if line.startswith("Source: ")]
+        return tuple(re.findall(r"\w+", named[0].split(".")[0])) if named else ()
+
+    @property
+    def markdown(self) -> str:
+        """The whole, for Dagster's UI."""
+        columns = "\n".join(f"- `{name}`: {meaning}" for name, meaning in self.columns.items())
+        return "\n\n".join(filter(None, [f"{self.name}: {self.grain}", " ".join(self.text), columns]))
+
+
+def header(query: str) -> Header:
+    """Return the header of `sql/<query>.sql`."""
+    return _parsed(read_sql(query))
+
+
+@functools.cache
+def headers() -> dict[str, Header]:
+    """Return the header of every table, by its name: of queries that make one, and of `sql/tables.sql`."""
+    files = [file for file in SQL_FOLDER.glob("*/*.sql") if file.parent.name not in NOT_TABLES]
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    found = [_parsed(text) for text in (*texts, *read_sql("tables").split("\n\n"))]
+    return {one.name: one for one in found}
+
+
+def _parsed(text: str) -> Header:
+    entries: list[str] = []
+    for line in itertools.takewhile(lambda line: line.startswith("--"), text.splitlines()):
+        if line.startswith("--   "):
+            entries[-1] += f" {line.removeprefix('--').strip()}"
+        else:
+            entries.append(line.removeprefix("--").strip())
+    name, _, grain = entries[0].partition(": ")
+    columns = {match[1]: match[2] for entry in entries[1:] if (match := COLUMN.fullmatch(entry))}
+    return Header(name, grain, tuple(entry for entry in entries[1:] if not COLUMN.fullmatch(entry)), columns)

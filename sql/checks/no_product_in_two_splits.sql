@@ -1,5 +1,5 @@
--- Offenders: products with more than one split, products of the raw files' test part outside the test split, and groups of
--- known duplicates that straddle two splits (excluded is none).
+-- no_product_in_two_splits: one row per product with more than one split, per product of the raw files' test part
+--   outside the test split, and per group of known duplicates that straddles two splits (excluded is none).
 SELECT products.product_id AS offender, list(DISTINCT products.split) AS splits
 FROM products
 JOIN records USING (product_id)

@@ -1,7 +1,9 @@
--- Offenders: pairs of positive_pairs that are of no training product, join two products not of one category, lie below a
--- threshold, are there twice, weigh nothing, or are more than a trigger may keep.
+-- pairs_keep_their_constraints: one row per pair of positive_pairs that is of no training product, joins two
+--   products not of one category, lies below a threshold, is there twice, weighs nothing, or is more than a trigger
+--   may keep.
 -- Source: positive_pairs, products.
--- Parameters: $category, $minimum_support, $minimum_lift, $minimum_text_similarity, $minimum_image_similarity, $most_positives.
+-- Parameters: $category, $minimum_support, $minimum_lift, $minimum_text_similarity, $minimum_image_similarity,
+--   $most_positives.
 WITH training AS (
     SELECT
         product_id,

@@ -1,4 +1,4 @@
--- Offenders: one row with the counts where raw rows are not all in images or in quarantine.
+-- rows_in_are_used_or_quarantined: one row with the counts where raw rows are not all in images or in quarantine.
 SELECT
     (SELECT count(*) FROM records) AS records,
     (SELECT count(*) FROM images) AS images,

@@ -1,8 +1,9 @@
--- log_duplicates: one row per usable click that an earlier one of the log repeats: the same session, time, item and trigger.
--- Columns: id (rowid in log_rows).
+-- log_duplicates: one row per usable click that an earlier one of the log repeats: the same session, time, item and
+--   trigger.
 -- Source: log_rows, the rows of all files.
 -- A click without a session is nobody's, so that a second one is not known to be the same. Digests tell first which few
 -- clicks may have a second: to put all of them in order would take many times as long.
+-- id: rowid in log_rows
 WITH clicks AS NOT MATERIALIZED (
     SELECT rowid AS id, session, "time", item, "trigger", hash(session, "time", item, "trigger") AS digest
     FROM log_rows

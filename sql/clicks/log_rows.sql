@@ -1,8 +1,11 @@
 -- log_rows: one row per click of one file of a log, usable or with the reason why not.
--- Columns: file (its number in the log), row (in the file, from 0), place (in the row's list of items, from 1), session, time,
---   item, trigger, reason (empty where the click is usable).
 -- Source: raw_rows, the file's columns by what they mean: texts, and a TIMESTAMP that is empty where it cannot be read.
 -- Parameters: $file, $latest (what is later is clock skew), $timed, $triggered (which columns the log has).
+-- file: number of the file in the log
+-- row: row of the click in its file, from 0
+-- place: of the click in the row's list of items, from 1
+-- trigger: the product shown when another was clicked
+-- reason: why the click is not used; empty where it is
 SELECT
     $file::INTEGER AS file,
     "row",

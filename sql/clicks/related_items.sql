@@ -1,8 +1,9 @@
 -- related_items: one row per product and product that its line of Amazon metadata names as related.
--- Columns: dataset, product_id, related_id, kind ('also_buy' | 'also_view' | 'bought_together' | 'buy_after_viewing'; 2014's
---   also_bought and also_viewed are the first two).
 -- Source: lines, the metadata as DuckDB reads it, every field as text (a list as JSON).
 -- Parameters: $dataset, $id (regular expression of a product's id).
+-- related_id: id of the related product
+-- kind: 'also_buy' | 'also_view' | 'bought_together' | 'buy_after_viewing'; 2014's also_bought and also_viewed are
+--   the first two
 WITH typed AS (
     SELECT
         trim(coalesce(parent_asin, asin)) AS product_id,

@@ -1,8 +1,9 @@
 -- entity_vocabulary: one row per entity group and entity that has an embedding of its own, and one `<unk>` a group.
--- Columns: dataset, entity_group, entity_id (dense from 0 within the group; 0 is `<unk>`), entity, product_count
---   (training products that train it).
 -- Source: tagged_entities, training products only.
--- Parameters: $dataset, $groups, $minimum (an entity of fewer training products maps to `<unk>`, so that it is trained).
+-- Parameters: $dataset, $groups, $minimum (an entity of fewer training products maps to `<unk>`, so that it is
+--   trained).
+-- entity_id: number of the entity, dense from 0 within the group; 0 is `<unk>`
+-- product_count: training products that train its embedding
 WITH counted AS (
     SELECT entity_group, entity, count(*) AS product_count
     FROM tagged_entities

@@ -1,5 +1,4 @@
 -- product_entities: one row per product and entity group that the raw data fill; a missing entity has no row.
--- Columns: dataset, product_id, split, entity_group, entity, entity_id (0: unseen or too rare in training).
 -- Source: tagged_entities, entity_vocabulary.
 SELECT
     tagged_entities.dataset,

@@ -1,10 +1,12 @@
 -- semantic_prior: one row per entity and group (its semantics b) in which training products tag it.
--- Columns: dataset, entity, entity_group, tagged_count, untagged_mentions, prior.
 -- Source: tagged_entities, products; training products only.
 -- Parameters: $dataset.
--- prior is P(z = g(a, b)) of the paper's equation 2: the share of the entity's tagged occurrences that are of this group.
--- untagged_mentions counts training descriptions that contain the entity's words while the product is not tagged with
--- it: how confounded the words are, never part of the prior. Entities of more than six words are not looked for.
+-- prior is P(z = g(a, b)) of the paper's equation 2: the share of the entity's tagged occurrences that are of this
+-- group. untagged_mentions counts training descriptions that contain the entity's words while the product is not
+-- tagged with it, which tells how confounded the words are and is never part of the prior. Entities of more than six
+-- words are not looked for.
+-- prior: P(z = g(a, b)) of the paper's equation 2: the share of the entity's tagged occurrences that are of this
+--   group
 WITH tagged AS (
     SELECT product_id, entity_group, entity
     FROM tagged_entities
@@ -26,7 +28,8 @@ entity_words AS (
     WHERE phrase <> '' AND len(string_split(phrase, ' ')) <= 6
 ),
 -- An entity is looked for where its most telling word stands, the one that fewest entities have (the longest of those):
--- one join by word grows with the text, where looking each entity up in each description grows with the product of both.
+-- one join by word grows with the text, where looking each entity up in each description grows with the product of
+-- both.
 telling AS (
     SELECT entity, ' ' || phrase || ' ' AS phrase, arg_min(word, row(sharing, -length(word), word)) AS word, count(*) AS words
     FROM (SELECT *, count(*) OVER (PARTITION BY word) AS sharing FROM entity_words)

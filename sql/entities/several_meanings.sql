@@ -1,5 +1,4 @@
 -- several_meanings: one row per test product that carries an entity tagged under several groups in training.
--- Columns: product_id.
 -- Source: product_entities, semantic_prior.
 SELECT DISTINCT product_id
 FROM product_entities

@@ -1,5 +1,4 @@
 -- tagged_entities: one row per product and entity group that the raw data fill; a missing entity has no row.
--- Columns: dataset, product_id, split, entity_group, entity.
 -- Source: listings, products. Of several rows of a product the first that has an entity of the group speaks for it.
 -- Parameters: $groups, the entity groups of the dataset.
 WITH counted AS (

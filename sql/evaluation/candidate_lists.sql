@@ -1,17 +1,20 @@
--- candidate_lists: one row per query, protocol and draw with 100 negatives, drawn once so that every variant ranks the same
---   lists.
--- Columns: dataset, protocol (sample100; sample100_distinct: without known duplicates of the query's product;
---   sample100_product: a product's photos as one item; sample100_5x1000: as others report it), draw (0; of 5x1000: 1 to 5),
---   direction (i2t | t2i), query_id, product_id, positive_id, negative_ids, shortfall (how many of the negatives had to come
---   from outside the query's subcategory).
--- i2t: a photo asks for the text of its product (items are product ids); t2i: a product's text asks for one of its
--- photos (items are image ids). At the product level both ask and answer by product ids. Negatives are of other products of
--- the same subcategory. sample100 and its distinct twin draw in one order, so that their lists differ by the duplicates
--- alone. sample100_5x1000 draws 1,000 queries (all, where there are fewer) five times, each time with lists of its own.
--- The order of a query's negatives is that of (item's number x query's number) modulo a prime, numbers from md5 digests: any
--- two queries see items in different orders, no version of DuckDB moves them, and it costs a fifth of a digest a pair.
+-- candidate_lists: one row per query, protocol and draw: 100 irrelevant items to rank the relevant one among.
+-- They are drawn once, so that every variant ranks the same lists. In i2t a photo asks for the text of its product
+-- (items are product ids), in t2i a product's text asks for one of its photos (items are image ids). At the product
+-- level both ask and answer by product ids. Negatives are of other products of the same subcategory. sample100 and
+-- its distinct twin draw in one order, so that their lists differ by the duplicates alone. sample100_5x1000 draws
+-- 1,000 queries (all, where there are fewer) five times, each time with lists of its own. The order of a query's
+-- negatives is that of (item's number x query's number) modulo a prime, numbers from md5 digests: any two queries
+-- see items in different orders, no version of DuckDB moves them, and it costs a fifth of a digest a pair.
 -- Source: products, images, product_groups; test split only.
 -- Parameters: $dataset, $seed, $negatives, $draws, $draw_queries.
+-- protocol: sample100; sample100_distinct: without known duplicates of the query's product; sample100_product: a
+--   product's photos as one item; sample100_5x1000: as others report it
+-- direction: i2t (photo to text) | t2i (text to photo)
+-- product_id: product that the query is of
+-- positive_id: the relevant item
+-- negative_ids: the 100 irrelevant items, in the order of the list
+-- shortfall: how many of the negatives had to come from outside the query's subcategory
 WITH rules AS (
     SELECT *
     FROM (VALUES

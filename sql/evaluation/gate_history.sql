@@ -1,7 +1,6 @@
 -- gate_history: one row per variant with gates, entity group and logged training step.
--- Columns: dataset, variant, entity_group, step, epoch, mean_weight (of the gate, over the batch's products with an entity of
---   the group).
 -- Source: training_log.
+-- mean_weight: mean gate of the batch's products with an entity of the group
 SELECT dataset, variant, gate.key AS entity_group, step, epoch, gate.value::DOUBLE AS mean_weight
 FROM (SELECT dataset, variant, step, epoch, unnest(map_entries(gates)) AS gate FROM training_log)
 ORDER BY dataset, variant, entity_group, step

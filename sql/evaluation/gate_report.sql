@@ -1,9 +1,16 @@
 -- gate_report: one row per variant with gates (rows 4 and 5) and entity group.
--- Columns: dataset, variant, entity_group, entities (that training products train; `<unk>` is one where rare entities train
---   it), training_products (that carry one of them), mean_weight (of the gate, over those products), lowest, lower_quartile,
---   median, upper_quartile, highest (over those entities, each once), r1_lost_removed, r1_lost_shuffled (points of
---   recall@1, mean of both directions, without the group and with its entities dealt out anew; below 0: better so).
 -- Source: gate_weights, entity_vocabulary, entity_shuffles.
+-- entities: entities that training products train; `<unk>` is one where rare entities train it
+-- training_products: training products that carry one of them
+-- mean_weight: mean gate over those products
+-- lowest: lowest gate of those entities, each counted once
+-- lower_quartile: lower quartile of their gates
+-- median: median of their gates
+-- upper_quartile: upper quartile of their gates
+-- highest: highest of their gates
+-- r1_lost_removed: recall@1 lost without the group, mean of both directions (points; below 0: better without)
+-- r1_lost_shuffled: recall@1 lost with the group's entities permuted, mean of both directions (points; below 0:
+--   better so)
 WITH trained AS (
     SELECT gate_weights.*, coalesce(entity_vocabulary.product_count, 0) AS product_count
     FROM gate_weights

@@ -1,13 +1,18 @@
 -- intervention_summary: one row per variant, intervention and entity group, over the sampled test products.
--- Columns: dataset, variant, intervention (removed | swapped | as_text), entity_group, queries, r1_before, r1_after (percent),
---   mean_rank_change (after - before: above 0 is worse), mean_log2_rank_change (of after / before: 1 is twice as far down),
---   median_rank_before, median_rank_after, worse_share (of the queries), share_before, share_after (of the ten best photos,
---   those whose product carries the entity), replacement_share_before, replacement_share_after (null but for swapped),
---   mean_gate, gate_correlation (both null for row 3, which has no gates).
 -- Source: interventions.
--- Sums of fractions are in the order of their values: equal rows give equal digits, however many threads add them up.
--- gate_correlation is Spearman's, between an entity's gate and the log2 rank change, with ties at their mean rank: does what
--- the gate lets through more matter more? Null for fewer than 10 queries, and where all gates or all changes are one.
+-- Sums of fractions are in the order of their values: equal rows give equal digits, however many threads add them
+-- up. gate_correlation tells whether what the gate lets through more matters more. It is empty for fewer than 10
+-- queries, and where all gates or all changes are one.
+-- r1_before: recall@1 before (percent)
+-- r1_after: recall@1 after (percent)
+-- mean_rank_change: mean of rank after - rank before: above 0 is worse
+-- mean_log2_rank_change: mean of log2(rank after / rank before): 1 is twice as far down
+-- median_rank_before: median rank before
+-- median_rank_after: median rank after
+-- worse_share: share of the queries whose rank is worse after
+-- mean_gate: mean gate of the entities; empty for row 3, which has no gates
+-- gate_correlation: Spearman's correlation of an entity's gate with the log2 rank change, ties at their mean rank;
+--   empty for row 3
 WITH changed AS (
     SELECT *, log2(rank_after / rank_before) AS change
     FROM interventions

@@ -1,8 +1,7 @@
 -- leaderboard: one row per protocol and variant, both directions side by side, as the paper's Table 1.
--- Columns: dataset, protocol, paper_row (the paper's row number), variant, i2t_r1, i2t_r5, i2t_r10, t2i_r1, t2i_r5, t2i_r10,
---   sum_r (the sum of the six), i2t_mrr, t2i_mrr, i2t_ndcg10, t2i_ndcg10.
 -- Source: retrieval_metrics.
 -- Parameters: $variants, in the paper's order.
+-- paper_row: row number of the paper's Table 1
 SELECT
     dataset,
     protocol,

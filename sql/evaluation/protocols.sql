@@ -1,9 +1,15 @@
 -- protocols: one row per protocol: who asks, what answers, and by what rule.
--- Columns: dataset, protocol, candidates (all | list), level (image | product), rule, seed (of the lists; empty where nothing
---   is drawn), draws, queries (over all draws), with_shortfall (lists whose subcategory was too small), negatives_short (how
---   many of their negatives came from other subcategories).
 -- Source: candidate_lists, products, images; test split only.
 -- Parameters: $dataset, $seed, $negatives_group.
+-- protocol: name of the protocol
+-- candidates: all | list: every item of the test split, or a list drawn for the query
+-- level: image | product: what an item is
+-- rule: who asks, what answers, and what is left out, in words
+-- seed: seed of the lists; empty where nothing is drawn
+-- draws: number of draws of queries
+-- queries: number of queries, over all draws
+-- with_shortfall: lists whose subcategory was too small
+-- negatives_short: how many of their negatives came from other subcategories
 WITH rules AS (
     SELECT *
     FROM (VALUES

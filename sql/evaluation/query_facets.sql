@@ -1,11 +1,13 @@
 -- query_facets: one row per test product and facet that applies to it: what recall is broken down by.
--- Columns: dataset, product_id, facet, value.
 -- Source: products (test split), product_entities, semantic_prior, entity_vocabulary (which groups there are).
 -- Facets: 'brand' and 'subcategory' (the entity; no row without one); '<group> state' of every entity group: known,
---   unseen (never in training, or too rarely to have an embedding) or missing; 'brand confounded': the share of training
---   products with the brand's words in their description or tag that are not tagged with it ('0 %', '0 to 10 %',
---   '10 to 50 %', '50 to 100 %', upper ends included), 'unseen brand' where training never tags it, 'no brand'; 'meanings':
---   several if the prior of any of the product's entities is shared between groups, one if of none (no row without entities).
+--   unseen (never in training, or too rarely to have an embedding) or missing; 'brand confounded': the share of
+--   training products with the brand's words in their description or tag that are not tagged with it ('0 %', '0 to
+--   10 %', '10 to 50 %', '50 to 100 %', upper ends included), 'unseen brand' where training never tags it, 'no
+--   brand'; 'meanings': several if the prior of any of the product's entities is shared between groups, one if of
+--   none (no row without entities).
+-- facet: brand | subcategory | '<group> state' | brand confounded | meanings
+-- value: the product's value of the facet
 WITH tested AS (
     SELECT dataset, product_id
     FROM products

@@ -1,8 +1,7 @@
 -- retrieval_metrics: one row per variant, protocol and direction, over the test split.
--- Columns: dataset, variant, protocol (see `protocols`), direction (i2t | t2i), r1, r5, r10 (recall), mrr (mean of 1 / rank),
---   ndcg10, text_equal_r1, text_equal_r5, text_equal_r10 (recall with products of an identical description counted as
---   right); all in percent; median_rank, queries. Of sample100_5x1000: over all draws.
 -- Source: retrieval_ranks.
+-- direction: i2t (photo to text) | t2i (text to photo)
+-- queries: number of queries; of sample100_5x1000: over all draws
 SELECT
     dataset,
     variant,

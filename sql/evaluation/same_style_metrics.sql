@@ -1,8 +1,6 @@
 -- same_style_metrics: one row per variant, seed and pair of views, over the test products whose style has another one.
--- Columns: dataset, variant, seed, view_pair (query view - candidate view: i image, t text, m both), mrr (mean of 1 / rank of
---   the best product of the query's style), r1, r5, r10 (recall: it is among the first 1, 5, 10); all in percent;
---   median_rank, queries.
 -- Source: same_style_ranks.
+-- mrr: mean of 1 / rank of the best product of the query's style (percent)
 SELECT
     dataset,
     variant,

@@ -1,8 +1,20 @@
 -- seed_study_summary: one row per row of the paper that was trained with several seeds: mean and spread of its recalls.
--- Columns: dataset, variant, row (the paper's row number), seeds (how many), and for each of i2t_r1, i2t_r5, i2t_r10,
---   t2i_r1, t2i_r5, t2i_r10 and sum_r its mean over the seeds and `<name>_spread`, the standard deviation between them
---   (of a sample; null for a single seed).
 -- Source: ablation_results, those of the seed study.
+-- row: row number of the paper that the variant is
+-- i2t_r1: mean recall@1 from photo to text over the seeds
+-- i2t_r5: mean recall@5 from photo to text over the seeds
+-- i2t_r10: mean recall@10 from photo to text over the seeds
+-- t2i_r1: mean recall@1 from text to photo over the seeds
+-- t2i_r5: mean recall@5 from text to photo over the seeds
+-- t2i_r10: mean recall@10 from text to photo over the seeds
+-- sum_r: mean SumR over the seeds
+-- i2t_r1_spread: standard deviation of i2t_r1 between the seeds (of a sample; empty for a single seed)
+-- i2t_r5_spread: standard deviation of i2t_r5 between the seeds
+-- i2t_r10_spread: standard deviation of i2t_r10 between the seeds
+-- t2i_r1_spread: standard deviation of t2i_r1 between the seeds
+-- t2i_r5_spread: standard deviation of t2i_r5 between the seeds
+-- t2i_r10_spread: standard deviation of t2i_r10 between the seeds
+-- sum_r_spread: standard deviation of sum_r between the seeds
 SELECT
     dataset,
     variant,

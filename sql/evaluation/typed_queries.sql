@@ -1,8 +1,8 @@
 -- typed_queries: one row per product of a split that has an entity of the group: what a buyer of it could type.
--- Columns: product_id, entity (normalised, of the group), entities (MAP of group to entity, all of the product's),
---   description, text (the description with the entity's words in front or behind, by a draw of the product's id).
 -- Source: products, product_entities; of one dataset.
 -- Parameters: $split, $group.
+-- entity: the entity of the group, normalised
+-- text: the description with the entity's words in front or behind, by a draw of the product's id
 WITH tags AS (
     SELECT
         product_id,

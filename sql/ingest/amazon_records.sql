@@ -1,10 +1,11 @@
--- amazon_records: one row per line of Amazon metadata that is JSON, in the columns of `records`; place is empty: the row's
---   number in the table is the line's. `reason` is 'retry' where the line reader has to look (broken, of odd types).
+-- amazon_records: one row per line of Amazon metadata that is JSON, in the columns of `records`.
+-- place is empty: the row's number in the table is the line's. reason is 'retry' where the line reader has to look
+-- (broken, of odd types).
 -- Source: lines, the metadata as DuckDB reads it, every field as text (a list as JSON).
--- Parameters: $dataset, $source, $groups, $urls (whether photos' addresses are kept), $paper (its
---   subset alone), $max_text, $max_parts.
--- Functions of eiclip/readers/amazon/json_lines.py: described, brand_of, category_of, price_of; they see few values, or few
---   rows: what SQL can say cheaply of the plain ones is said here.
+-- Parameters: $dataset, $source, $groups, $urls (whether photos' addresses are kept), $paper (its subset alone),
+--   $max_text, $max_parts.
+-- Functions of eiclip/readers/amazon/json_lines.py: described, brand_of, category_of, price_of; they see few values,
+-- or few rows: what SQL can say cheaply of the plain ones is said here.
 WITH typed AS (
     SELECT
         trim(coalesce(parent_asin, asin)) AS product_id,

@@ -1,17 +1,21 @@
--- duplicate_photos: one row per pair of products found to be one listing in several sizes, colours or copies, by their photos.
--- Columns: dataset, product_id, other_id (product_id < other_id), kind (same_photo: equal photo_sha256; near_photo: perceptual
---   hashes within $distance bits, of one brand, under similar titles), distance (bits), similarity (0 to 1: weight of the
---   words that both titles have over the weight of all their words; empty where no title has a word).
+-- duplicate_photos: one row per pair of products found by their photos to be one listing in several sizes, colours
+--   or copies.
 -- Source: listings, photos.
 -- Parameters: $distance (bits; hashes within 3 agree in one of four bands, so that up to 3 no pair is overlooked),
 --   $similarity.
--- The hash is of brightness and composition: garments photographed in one way collide (every print on one blank shirt), so
--- near photos need the words too. A rare word weighs more, since "Women T-Shirt Size XL" is shared by all; the brand's own
--- words are left out, since the brand is the same already.
--- Not all pairs of a set of like photos are here: what counts is which products hang together (`product_groups`), and time
--- has to grow with the photos, not with their pairs. Equal photos are paired with the first product; of a larger bucket of
--- hashes than 50, neighbours in the order of titles are compared, where sizes and colours of a listing lie side by side: up
--- to 50 no pair is overlooked, beyond that one whose titles begin differently may be.
+-- The hash is of brightness and composition: garments photographed in one way collide (every print on one blank
+-- shirt), so near photos need the words too. A rare word weighs more, since "Women T-Shirt Size XL" is shared by
+-- all; the brand's own words are left out, since the brand is the same already. Not all pairs of a set of like
+-- photos are here: what counts is which products hang together (`product_groups`), and time has to grow with the
+-- photos, not with their pairs. Equal photos are paired with the first product; of a larger bucket of hashes than
+-- 50, neighbours in the order of titles are compared, where sizes and colours of a listing lie side by side: up to
+-- 50 no pair is overlooked, beyond that one whose titles begin differently may be.
+-- other_id: id of the other product; product_id < other_id
+-- kind: same_photo: equal photo_sha256; near_photo: perceptual hashes within $distance bits, of one brand, under
+--   similar titles
+-- distance: bits in which the perceptual hashes differ
+-- similarity: weight of the words that both titles have over the weight of all their words, 0 to 1; empty where no
+--   title has a word
 WITH usable AS (
     SELECT
         listings.dataset,
@@ -59,7 +63,8 @@ blocks AS (
     FROM bands
     CROSS JOIN range(2) AS blocks(next)
 ),
--- Product numbers here, and no condition between two rows of hashes below: DuckDB would take it for a join of its own and
+-- Product numbers here, and no condition between two rows of hashes below: DuckDB would take it for a join of its
+-- own and
 -- compare every row with every other.
 neighbours AS (
     SELECT DISTINCT one.id AS one_id, other.id AS other_id

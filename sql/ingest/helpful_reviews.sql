@@ -1,7 +1,7 @@
 -- helpful_reviews: one row per product that somebody found a review of helpful.
--- Columns: dataset, product_id, review_text (the texts of the most helpful reviews, the most helpful first).
 -- Source: reviews.
 -- Parameters: $count (reviews a product), $characters (of each text kept).
+-- review_text: the texts of the most helpful reviews, the most helpful first
 WITH unescaped AS (
     SELECT
         *,

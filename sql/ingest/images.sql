@@ -1,9 +1,7 @@
 -- images: one row per usable photo.
--- Columns: dataset, image_id (`<product_id>_<n>`, n in the raw order), product_id, split, pose, photo (where the reader finds
---   it), photo_width, photo_height, photo_sha256, phash (64-bit perceptual hash), source, place, part (of the dataset: its
---   shards are made part by part).
 -- Source: listings, photos, products.
 -- Parameters: $one_row (whether a product has one row, so that later ones are duplicates), $part_rows.
+-- part: part of the dataset: its shards are made part by part
 WITH numbered AS (
     SELECT
         listings.dataset,

@@ -1,5 +1,4 @@
 -- part_listings: one row per listing of one part, in the raw order.
--- Columns: source, place, photo (as the reader finds it), photo_urls.
 -- Source: listings.
 -- Parameters: $part, $part_rows.
 SELECT source, place, photo, photo_urls

@@ -1,14 +1,13 @@
 -- products: one row per product with a usable photo, and the split it belongs to.
--- Columns: dataset, product_id, split (train | validation | test | excluded), title, description, description_raw, category,
---   subcategory, department, gender, price, image_count, description_count (distinct ones over its rows), review_count,
---   mean_rating (empty without reviews).
 -- Source: listings, photos (the product's first raw row with a usable photo speaks for it), split_groups (known
 --   duplicates and products of one style), review_stats, helpful_reviews.
 -- Parameters: $seed, $test_share (only where the raw files draw no line), $validation_share.
--- A product is wholly in one split, and so is a group of known duplicates and of one style: draws are digests of the group's id, so that
--- they depend on no other row and on no version of DuckDB's own hash. Where the raw files draw the line, any row in their
--- test part, its photo usable or not, makes a test product; what lies on the other side and duplicates one is excluded
--- from training.
+-- A product is wholly in one split, and so is a group of known duplicates and of one style: draws are digests of the
+-- group's id, so that they depend on no other row and on no version of DuckDB's own hash. Where the raw files draw the
+-- line, any row in their test part, its photo usable or not, makes a test product; what lies on the other side and
+-- duplicates one is excluded from training.
+-- image_count: number of usable photos
+-- description_count: number of distinct descriptions over its raw rows
 WITH seen AS (
     SELECT
         listings.product_id,

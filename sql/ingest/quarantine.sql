@@ -1,8 +1,9 @@
 -- quarantine: one row per raw row that is not used: where it is, and why.
--- Columns: dataset, source, locator ('row 17' from 0, 'line 203' from 1), product_id (where known), reason ('kind: what
---   differs').
 -- Source: records, photos, images. records = images + quarantine.
 -- Parameters: $unit (row | line).
+-- locator: where in the file: 'row 17' from 0, 'line 203' from 1
+-- product_id: id of the product, where it is known
+-- reason: why the row is not used, as 'kind: what differs'
 SELECT
     records.dataset,
     records.source,

@@ -1,6 +1,7 @@
 -- review_stats: one row per product that has reviews.
--- Columns: dataset, product_id, review_count, mean_rating (1 to 5), helpful_votes (of all its reviews).
 -- Source: reviews.
+-- mean_rating: mean of the stars, 1 to 5
+-- helpful_votes: readers who found one of its reviews helpful
 SELECT
     dataset,
     product_id,

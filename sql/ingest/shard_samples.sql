@@ -1,7 +1,8 @@
 -- shard_samples: one row per photo of a part, as it goes into the shards, in the raw order.
--- Columns: image_id, product_id, split, photo, photo_sha256, description, entity_groups, entities (two lists in step).
 -- Source: images, products, tagged_entities; photos of excluded products stay outside.
 -- Parameters: $part.
+-- entity_groups: the groups of its entities
+-- entities: its entities, in step with entity_groups
 WITH tags AS (
     SELECT
         product_id,

@@ -1,6 +1,6 @@
--- split_pairs: one row per pair of products that must be in the same split: known duplicates, and products of one true style
---   (each with the smallest id of its style: what counts is which products hang together).
--- Columns: dataset, product_id, other_id.
+-- split_pairs: one row per pair of products that must be in the same split: known duplicates, and products of one true
+--   style.
+-- Of a style each product is paired with the smallest id: what counts is which products hang together.
 -- Source: listings, duplicate_photos.
 -- Parameters: $dataset.
 WITH styled AS (

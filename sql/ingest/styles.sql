@@ -1,6 +1,5 @@
--- styles: one row per product whose true style the raw files name: the ground truth of same-style retrieval, never a training
---   signal.
--- Columns: dataset, product_id, split, style_id.
+-- styles: one row per product whose true style the raw files name.
+-- It is the ground truth of same-style retrieval, and never a training signal.
 -- Source: listings, products. Of several rows of a product the first that names a style speaks for it.
 WITH named AS (
     SELECT product_id, min_by(style, row(source, place)) AS style_id

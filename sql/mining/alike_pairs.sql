@@ -1,9 +1,11 @@
--- alike_pairs: one row per pair of supported_pairs under the constraints of support, lift and category: how alike the two products are.
--- Columns: those of supported_pairs but is_supported, text_similarity (Jaccard index of the two sets of words; 0 where both are empty),
---   image_similarity (cosine of the mean photos; empty where the texts are not alike enough to ask, or a photo has no
---   embedding).
+-- alike_pairs: one row per pair of supported_pairs that meets the constraints of support, lift and category: how
+--   alike the two products are.
+-- Other columns are those of `supported_pairs`, without is_supported.
 -- Source: supported_pairs, product_words, product_views, catalogue.
 -- Parameters: $minimum_lift, $minimum_text_similarity, $variant (whose views).
+-- text_similarity: Jaccard index of the two sets of words; 0 where both are empty
+-- image_similarity: cosine of the mean photos; empty where the texts are not alike enough to ask, or a photo has no
+--   embedding
 WITH candidates AS (
     SELECT * EXCLUDE (is_supported) FROM supported_pairs WHERE is_supported AND lift >= $minimum_lift AND same_category
 ),

@@ -1,7 +1,9 @@
 -- catalogue: one row per product of a dataset, numbered in the order of ids: numbers join many times faster than texts.
--- Columns: number (from 1), product_id, is_training, category (what a pair must share; empty where it is not known).
 -- Source: products.
--- Parameter: $category (category | subcategory | department | none).
+-- Parameters: $category (category | subcategory | department | none).
+-- number: number of the product, from 1
+-- is_training: whether it is of the training split
+-- category: what a pair must share; empty where it is not known
 SELECT
     row_number() OVER (ORDER BY product_id)::INTEGER AS number,
     product_id,

@@ -1,10 +1,11 @@
--- click_pairs: one row per origin and ordered pair of training products that were clicked in one session (or are each other's
--- related products), both directions present: under no constraint.
--- Columns: dataset, trigger_id, positive_id, source ('log' | 'related'), support (sessions with both; of related products: lists
---   that say so), trigger_support, positive_support, sessions (in which one of them is; all), lift (times the sessions that chance
---   would give both), same_category, weight (support up to a cap).
+-- click_pairs: one row per origin and ordered pair of training products that were clicked in one session, or that
+--   the raw files name as related: both directions, under no constraint.
 -- Source: supported_pairs, catalogue: steps of the mining, sql/mining.
 -- Parameters: $dataset, $weight_cap.
+-- source: 'log' | 'related': clicks, or what the raw files name as related
+-- support: sessions with both; of related products: lists that say so
+-- sessions: all sessions with one of the products of a pair
+-- weight: support up to a cap
 WITH directed AS (
     SELECT origin, first AS trigger, second AS positive, support, first_support, second_support, sessions, lift, same_category
     FROM supported_pairs

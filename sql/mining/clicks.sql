@@ -1,8 +1,10 @@
 -- clicks: one row per row of click_log and of related_items, with its products' numbers.
--- Columns: origin ('log' | 'related'), session (of a row without one: the row itself), number (of the product clicked),
---   trigger_number (of the one shown; empty in a log of sessions), is_known (every product is in the catalogue), is_training
---   (and of the training split).
 -- Source: session_clicks (click_log, or the visits in it), related_items, catalogue.
+-- session: session of the click; of a row without one: the row itself
+-- number: number of the product clicked
+-- trigger_number: number of the product shown; empty in a log of sessions
+-- is_known: whether every product is in the catalogue
+-- is_training: whether every product is of the training split
 WITH stated AS (
     SELECT 'log' AS origin, coalesce(session, source || ' ' || "row") AS session, item, "trigger"
     FROM session_clicks

@@ -1,11 +1,14 @@
 -- pair_funnel: one row per step of the mining of pairs: what it left and what it lost.
--- Columns: dataset, step (from 1), name, unit ('rows' of the log | 'lists' of related products, where there are any | 'sessions' |
---   'pairs', ordered ones), kept, lost, why. A step's kept and lost are together what the step before it kept; the first step
---   of a unit loses nothing.
--- Source: click_log, click_rejections, related_items, and steps of the mining (sql/mining): clicks, sessions, pair_supports,
---   supported_pairs, alike_pairs, ranked_pairs.
--- Parameters: $dataset, $most_items, $clicked_support, $minimum_support, $minimum_lift, $minimum_text_similarity, $minimum_image_similarity,
---   $most_positives, $category.
+-- Source: click_log, click_rejections, related_items, and steps of the mining (sql/mining): clicks, sessions,
+--   pair_supports, supported_pairs, alike_pairs, ranked_pairs.
+-- Parameters: $dataset, $most_items, $clicked_support, $minimum_support, $minimum_lift, $minimum_text_similarity,
+--   $minimum_image_similarity, $most_positives, $category.
+-- step: number of the step, from 1
+-- name: what the step keeps
+-- unit: 'rows' of the log | 'lists' of related products, where there are any | 'sessions' | 'pairs', ordered ones
+-- kept: what it kept
+-- lost: what it lost of what the step before it kept; 0 for the first step of a unit
+-- why: why it loses
 WITH click_counts AS (
     SELECT
         origin,

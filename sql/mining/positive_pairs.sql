@@ -1,11 +1,13 @@
--- positive_pairs: one row per source and ordered pair (trigger, positive) of training products that are taken for the same style:
--- clicked together, of one category, alike in text and photo, more often than popularity explains. And every product with
--- itself, whose photos show one style.
--- Columns: dataset, trigger_id, positive_id, source ('log' | 'related' | 'photos'), support (of photos: their number),
---   trigger_support, positive_support, sessions, lift, same_category, weight (what training draws positives by), text_similarity,
---   image_similarity (of a product with itself: 1).
+-- positive_pairs: one row per source and ordered pair (trigger, positive) of training products that are taken for one
+--   style.
+-- They were clicked together more often than popularity explains, are of one category, and alike in text and photo. And
+-- every product with itself, whose photos show one style.
 -- Source: ranked_pairs, catalogue (steps of the mining, sql/mining), images.
 -- Parameters: $dataset, $weight_cap, $most_positives.
+-- source: 'log' | 'related' | 'photos': clicks, what the raw files name as related, or a product with itself
+-- support: sessions with both products; of photos: their number
+-- weight: what training draws positives by
+-- image_similarity: cosine of the mean photos; of a product with itself: 1
 WITH photos AS (
     SELECT catalogue.number, count(*) AS photos
     FROM images

@@ -1,8 +1,7 @@
 -- ranked_pairs: one row per origin and ordered pair that meets every constraint, and its place among the trigger's.
--- Columns: origin, trigger, positive (numbers), support, trigger_support, positive_support, sessions, lift, text_similarity,
---   image_similarity, place (from 1, the highest lift first).
 -- Source: alike_pairs.
 -- Parameters: $minimum_text_similarity, $minimum_image_similarity (-1: whatever it is, and where there is none).
+-- place: place among the trigger's pairs, from 1, the highest lift first
 WITH relevant AS (
     SELECT *
     FROM alike_pairs

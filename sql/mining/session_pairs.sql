@@ -1,7 +1,8 @@
--- session_pairs: rows of pair_supports from a log of sessions: one row per two products, and in how many sessions both are.
--- Columns: origin ('log'), first, second (numbers; first < second), support.
+-- session_pairs: one row per two products of a log of sessions, and in how many sessions both are: rows of
+--   pair_supports.
 -- Source: sessions.
--- Parameter: $most_items (a session with more is a crawler's).
+-- Parameters: $most_items (a session with more is a crawler's).
+-- origin: 'log'
 WITH places AS (
     SELECT items, unnest(items) AS first, generate_subscripts(items, 1) AS place
     FROM sessions

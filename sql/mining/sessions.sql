@@ -1,6 +1,6 @@
 -- sessions: one row per session with a training product (of clicks without a session: one row per click).
--- Columns: origin, session, items (numbers of its products, each once, in order).
 -- Source: clicks.
+-- items: numbers of its products, each once, in order
 WITH items AS NOT MATERIALIZED (
     SELECT origin, session, number FROM clicks WHERE is_training
     UNION ALL

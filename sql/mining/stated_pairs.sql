@@ -1,8 +1,8 @@
--- stated_pairs: rows of pair_supports from clicks that say what was shown: the two of one click alone are a pair, whatever else
--- its session holds.
--- Columns: origin, first, second (numbers; first < second), support (sessions with such a click).
+-- stated_pairs: one row per two products of clicks that say what was shown: rows of pair_supports.
+-- The two of one click alone are a pair, whatever else its session holds.
 -- Source: sessions, clicks.
--- Parameter: $most_items (a session with more is a crawler's).
+-- Parameters: $most_items (a session with more is a crawler's).
+-- support: sessions with such a click
 WITH stated AS (
     SELECT DISTINCT
         origin,

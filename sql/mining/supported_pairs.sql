@@ -1,9 +1,10 @@
 -- supported_pairs: one row per origin and two products clicked together, and how far popularity explains it.
--- Columns: origin, first, second (numbers; first < second), support, first_support, second_support, sessions, lift,
---   same_category, is_supported (by sessions enough).
 -- Source: pair_supports, item_supports, sessions, catalogue.
--- Parameters: $most_items, $clicked_support (fewer sessions are no pair), $minimum_support (of clicks; a shop's own lists say
---   it once).
+-- Parameters: $most_items, $clicked_support (fewer sessions are no pair), $minimum_support (of clicks; a shop's own
+--   lists say it once).
+-- first_support: sessions with the first product
+-- second_support: sessions with the second product
+-- is_supported: whether there are sessions enough
 WITH totals AS (
     SELECT origin, count(*) AS sessions
     FROM sessions

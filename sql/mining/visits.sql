@@ -1,7 +1,9 @@
--- visits: click_log with sessions cut where two clicks that follow each other lie further apart than the gap.
--- Columns: those of click_log; session is the session and the number of the visit in it.
+-- visits: one row per row of click_log, sessions cut where two clicks that follow each other lie further apart than the
+--   gap.
+-- Other columns are those of `click_log`.
 -- Source: click_log.
--- Parameter: $gap (seconds).
+-- Parameters: $gap (seconds).
+-- session: the session and the number of the visit in it
 WITH waited AS (
     SELECT *, epoch("time") - epoch(lag("time") OVER (PARTITION BY session ORDER BY "time", source, "row")) AS seconds
     FROM click_log

@@ -1,8 +1,12 @@
 -- profile_compositions: one row per dataset: how far its compositions could be taken apart.
--- Columns: dataset, compositions (distinct strings), parsed, unparsed, products_unparsed, incomplete (parsed ones of
---   which a component's shares are not all given or miss 100), fibres (the most common: fibre and products).
 -- Source: compositions, product_entities.
 -- Parameters: $dataset, $shown (fibres in the list).
+-- compositions: distinct compositions
+-- parsed: those that could be parsed
+-- unparsed: those that could not
+-- products_unparsed: products of those that could not
+-- incomplete: parsed ones of which a component's shares are not all given or miss 100
+-- fibres: the most common fibres, each with its number of products
 WITH used AS (
     SELECT entity AS composition, count(*) AS products
     FROM product_entities

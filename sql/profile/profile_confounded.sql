@@ -1,7 +1,7 @@
 -- profile_confounded: one row per entity and group whose words descriptions use without the tag, the most so first.
--- Columns: dataset, entity, entity_group, tagged_count, untagged_mentions, ratio (untagged mentions per tagged product).
 -- Source: semantic_prior, thus training products alone.
 -- Parameters: $most (rows a group: those of the most untagged mentions).
+-- ratio: untagged mentions per tagged product
 SELECT
     dataset,
     entity,

@@ -1,9 +1,15 @@
 -- profile_descriptions: one row per split that holds products: how long their descriptions are, in tokens.
--- Columns: dataset, split, descriptions, tokens_min, tokens_median, tokens_p95, tokens_max (before any cut, start and
---   end marks included), cut (those longer than the context), cut_share, context_length, duplicates (products whose
---   description another product, of whatever split, has too).
 -- Source: products, profile_tokens.
 -- Parameters: $context_length, the tokens that the models' text tower takes.
+-- descriptions: number of descriptions
+-- tokens_min: fewest tokens, start and end marks included, before any cut
+-- tokens_median: median of tokens
+-- tokens_p95: 95th percentile of tokens
+-- tokens_max: most tokens
+-- cut: descriptions longer than the context
+-- cut_share: their share of all descriptions
+-- context_length: tokens that the models' text tower takes
+-- duplicates: products whose description another product, of whatever split, has too
 WITH counted AS (
     SELECT
         products.dataset,

@@ -1,9 +1,12 @@
 -- profile_entities: one row per entity group of the dataset, tagged or not.
--- Columns: dataset, entity_group, tagged_products, coverage (their share of all products), entities (those with an
---   embedding of their own), distinct_entities (over all splits, however rare), unseen_in_test (tagged test products
---   whose entity has no embedding of its own), paper_entities (the paper's count, NULL where it has none).
 -- Source: products, product_entities, entity_vocabulary.
 -- Parameters: $paper_groups, $paper_entities (two lists in step).
+-- tagged_products: products tagged with an entity of the group
+-- coverage: their share of all products
+-- entities: entities with an embedding of their own
+-- distinct_entities: entities over all splits, however rare
+-- unseen_in_test: tagged test products whose entity has no embedding of its own
+-- paper_entities: the paper's count, NULL where it has none
 WITH paper AS (
     SELECT unnest($paper_groups::VARCHAR[]) AS entity_group, unnest($paper_entities::BIGINT[]) AS paper_entities
 ),

@@ -1,8 +1,10 @@
 -- profile_photos: one row per photo size, in pixels; rare sizes together.
--- Columns: dataset, smaller_side (rounded down to a multiple of the step), photo_width, photo_height (both NULL in the
---   row of all rare sizes of that smaller side), images.
 -- Source: images.
 -- Parameters: $step (pixels), $most (sizes that have a row of their own: the commonest).
+-- smaller_side: smaller side, rounded down to a multiple of the step (pixels)
+-- photo_width: width (pixels); empty in the row of all rare sizes of that smaller side
+-- photo_height: height (pixels); empty in the row of all rare sizes of that smaller side
+-- images: number of photos
 WITH sizes AS (
     SELECT
         dataset,

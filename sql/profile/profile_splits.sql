@@ -1,6 +1,7 @@
 -- profile_splits: one row per split that holds products.
--- Columns: dataset, split, products, images, share (of all products).
 -- Source: products, images.
+-- images: number of photos
+-- share: share of all products
 WITH photos AS (
     SELECT dataset, product_id, count(*) AS images
     FROM images

@@ -1,7 +1,7 @@
 -- profile_token_histogram: one row per length of description that occurs, in buckets of a few tokens.
--- Columns: dataset, tokens (the bucket's smallest length), products.
 -- Source: profile_tokens.
 -- Parameters: $width (tokens a bucket).
+-- tokens: the bucket's smallest length
 SELECT dataset, (tokens // $width * $width)::INTEGER AS tokens, count(*) AS products
 FROM profile_tokens
 GROUP BY ALL

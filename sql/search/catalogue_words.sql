@@ -1,6 +1,6 @@
 -- catalogue_words: one row per word that titles and descriptions of at least two training products have.
--- Columns: word (lower case).
 -- Source: products; of one dataset. A word of a single product may be the shop's own slip.
+-- word: the word, in lower case
 WITH words AS (
     SELECT
         product_id,

@@ -1,8 +1,9 @@
 -- linkable_entities: one row per entity that has an embedding of its own: what typed words can be linked to.
--- Columns: entity, groups (the likeliest by the semantic prior first), tagged (training products tagged with it, in any
---   group), untagged (training descriptions with its words and without the tag).
 -- Source: entity_vocabulary, semantic_prior; of one dataset.
 -- Parameters: $groups, the entity groups to link.
+-- groups: its groups, the likeliest by the semantic prior first
+-- tagged: training products tagged with it, in any group
+-- untagged: training descriptions with its words and without the tag
 SELECT
     entity,
     list(entity_group ORDER BY prior DESC, entity_group) AS groups,

@@ -1,7 +1,6 @@
 -- searched_products: one row per product: the facts that search shows and filters by.
--- Columns: product_id, split, title, description, category, subcategory, department, gender, price, entities (MAP of
---   entity group to entity), image_id (of its first photo).
 -- Source: products, product_entities, images; of one dataset.
+-- image_id: id of its first photo
 WITH tags AS (
     SELECT product_id, map_from_entries(list((entity_group, entity) ORDER BY entity_group)) AS entities
     FROM product_entities

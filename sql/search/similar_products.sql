@@ -1,8 +1,8 @@
 -- similar_products: one row per product near to a given one: the $top nearest, best first.
--- Columns: product_id, similarity (cosine: -1 to 1), title, description, category, price.
 -- Source: product_views, products (of any datasets: the catalogue's views, or a dataset's files).
--- Parameters: $dataset, $variant, $product_id, $query_view and $view (image | text | joint: of the given product, and of
---   those found), $top.
+-- Parameters: $dataset, $variant, $product_id, $query_view and $view (image | text | joint: of the given product,
+--   and of those found), $top.
+-- similarity: cosine, -1 to 1
 WITH viewed AS (
     SELECT
         dataset,

@@ -1,5 +1,4 @@
 -- listings: one row per usable raw row: the text and tags of one photo of a product.
--- Columns: those of records, without reason.
 -- Source: records.
 SELECT * EXCLUDE (reason)
 FROM records

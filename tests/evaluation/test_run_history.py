@@ -77,7 +77,7 @@ def test_another_result_is_another_run_and_both_can_be_compared(lake):
             WHERE one.run_id = 'run-1' AND other.run_id = 'run-2' AND one.rank <> other.rank AND direction = 'i2t'
             """).fetchall()
         assert moved == [("eiclip", "a", 1, 3)]
-        summary = connection.execute(read_sql("evaluation/run_summary"), {"dataset": "shop", "shown": 5}).fetchall()
+        summary = connection.execute(read_sql("report/run_summary"), {"dataset": "shop", "shown": 5}).fetchall()
     assert [row[0] for row in summary] == ["run-2", "run-1"]
     assert [row[-2:] for row in summary] == [(200.0, 400.0), (200.0, 500.0)]
 

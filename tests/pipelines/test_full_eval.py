@@ -19,6 +19,7 @@ from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import FASHIONGEN, load_settings
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake
+from eiclip.storage.sql import headers
 from pipelines.definitions import build_definitions
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -104,6 +105,20 @@ def test_gates_and_embeddings_are_in_range(settings, first):
     assert query(
         settings, "SELECT count(*) FROM embeddings WHERE abs(array_inner_product(embedding, embedding) - 1) > 1e-3"
     ) == [(0,)]
+
+
+def test_every_view_and_column_is_described(settings, first):
+    assert query(settings, "SELECT view_name FROM duckdb_views() WHERE NOT internal AND comment IS NULL") == []
+    assert query(settings, "SELECT * FROM duckdb_columns() WHERE NOT internal AND comment IS NULL") == []
+    there = {}
+    for name, column in query(settings, "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"):
+        there.setdefault(name, set()).add(column)
+    assert [name for name, columns in there.items() if not set(headers()[name].columns) <= columns] == []
+    views = query(settings, "SELECT view_name FROM duckdb_views() WHERE NOT internal")
+    found = query(settings, "SELECT name, grain, job FROM tables")
+    assert sorted((name,) for name, _, _ in found) == sorted(views)
+    assert {job for _, _, job in found} == {"full_eval"}
+    assert all(grain.startswith("one row per ") for _, grain, _ in found)
 
 
 def test_nothing_is_lost(settings, first):

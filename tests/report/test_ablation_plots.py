@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from eiclip.report.ablation_plots import PLOTS
-from eiclip.report.ablation_tables import ablation_table, seed_table, verdict
-from eiclip.report.ablation_verdicts import VERDICTS
+from eiclip.report.ablation_tables import ablation_table, seed_table
+from eiclip.report.ablation_verdicts import VERDICTS, verdict
 from eiclip.report.theme import DARK, LIGHT
 from eiclip.settings.training import TrainingSettings
 from eiclip.storage.catalogue import connect, refresh_catalogue

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from eiclip.report import profile_plots, profile_tables
+from eiclip.report.tables import markdown
 
 TABLES = {
     "profile_splits": [{"split": "test", "products": 10, "images": 20, "share": 1.0}],
@@ -87,10 +88,10 @@ def test_tables_say_what_the_profile_holds():
     assert entities.rows[1][5] == "–"
     assert compositions.rows == [("3", "1", "4", "0", "cotton (5)")]
     assert quarantine.rows == [("photo | broken", "6", "2", "photo | broken: <b>\nx")]
-    assert profile_tables.markdown(quarantine).splitlines() == [
-        "| Reason | Rows | Files | For example |",
-        "|:--|--:|--:|:--|",
-        "| photo \\| broken | 6 | 2 | photo \\| broken: &lt;b> x |",
+    assert markdown(quarantine).splitlines() == [
+        "| Reason          | Rows | Files | For example               |",
+        "| :--             |  --: |   --: | :--                       |",
+        "| photo \\| broken |    6 |     2 | photo \\| broken: &lt;b> x |",
     ]
     for table in (splits, entities, compositions, quarantine):
         assert {len(table.header), len(table.numeric)} == {len(table.rows[0])}

@@ -213,21 +213,18 @@ def test_embeddings_without_shards(fake):
     assert facts["missing"]["toys"]["gallery"] == "The photos are not there: materialise the shards."
 
 
-def test_view_whose_files_are_gone(fake):
+def test_a_view_whose_files_are_gone_is_an_error(fake):
     fake.results("toys")
     fake.refresh()
     fake.lake.path("retrieval_metrics", "toys").unlink()
-    facts = write_report(fake.root, fake.root / "report.html", datasets=["toys"], about=About())
-    assert "rows" in facts["sections"]["toys"]
+    with pytest.raises(EiclipError, match=r"(?s)sql/report/\w+\.sql: IO Error.*retrieval_metrics: make again"):
+        write_report(fake.root, fake.root / "report.html", datasets=["toys"], about=About())
 
 
-def test_tables_of_an_older_form(fake):
-    rows = [{"protocol": "full", "paper_row": row, "variant": name, "sum_r": 200.0}
-            | dict.fromkeys(("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"), 30.0)
-            for row, name in ((3, "clip_entities_text"), (5, "eiclip"))]  # fmt: skip
-    fake.table("leaderboard", "toys", rows)
-    _, facts = page_of(fake, "toys")
-    assert "rows" in facts["sections"]["toys"]
+def test_a_table_of_an_older_form_is_an_error(fake):
+    fake.table("leaderboard", "toys", [{"protocol": "full", "paper_row": 3, "variant": "eiclip", "sum_r": 200.0}])
+    with pytest.raises(EiclipError, match=r'(?s)sql/report/board\.sql: .*"i2t_r1".*leaderboard: make again'):
+        page_of(fake, "toys")
 
 
 def test_no_catalogue(tmp_path):

@@ -47,6 +47,20 @@ def test_the_catalogue_has_a_view_per_table_over_all_datasets(lake):
         ]
 
 
+def test_views_and_columns_have_comments_and_the_view_tables_lists_them(lake):
+    lake.write(pa.table({"dataset": ["a"], "extra": [1]}), "somebody_own", "a")
+    refresh_catalogue(lake, {"retrieval_ranks": "the job"})
+    with connect(lake.home) as connection:
+        listed = connection.sql("SELECT name, grain, job FROM tables ORDER BY name").fetchall()
+        comments = (
+            "SELECT comment FROM duckdb_columns() WHERE table_name = 'retrieval_ranks' AND column_name = 'dataset'"
+        )
+        assert connection.sql(comments).fetchall() == [("name of the dataset in the settings",)]
+    assert [name for name, _, _ in listed] == ["retrieval_ranks", "somebody_own", "tables"]
+    assert listed[0][1].startswith("one row per variant, protocol")
+    assert [job for _, _, job in listed] == ["the job", "", ""]
+
+
 def test_an_analyst_keeps_it_open_while_it_is_rebuilt(lake):
     refresh_catalogue(lake)
     with connect(lake.home) as analyst:

@@ -1,6 +1,5 @@
--- run_summary: the newest kept runs of a dataset, with row 3 and row 5 over all candidates.
--- Columns: run_id, finished_at, seed, config_hash, data_fingerprint, device, row_3_sum_r, row_5_sum_r.
--- Source: runs, run_metrics (views of the catalogue).
+-- run_summary: one row per kept run of a dataset, the newest first, with SumR of row 3 and row 5 over all candidates.
+-- Source: runs, run_metrics.
 -- Parameters: $dataset, $shown.
 SELECT
     runs.run_id,

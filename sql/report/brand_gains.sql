@@ -1,0 +1,11 @@
+-- brand_gains: one row per brand: mean gain of row 5 over both directions, and how confounded the brand's words are.
+-- Source: recall_breakdowns, semantic_prior.
+-- Parameters: $dataset, $minimum.
+SELECT value, avg(gain_r1) AS gain, any_value(untagged_mentions / (untagged_mentions + tagged_count)) AS share
+FROM recall_breakdowns
+JOIN semantic_prior ON semantic_prior.dataset = recall_breakdowns.dataset
+    AND semantic_prior.entity_group = 'brand' AND semantic_prior.entity = recall_breakdowns.value
+WHERE recall_breakdowns.dataset = $dataset AND facet = 'brand' AND variant = 'eiclip' AND products >= $minimum
+    AND gain_r1 IS NOT NULL
+GROUP BY value
+ORDER BY value

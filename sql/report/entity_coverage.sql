@@ -1,0 +1,18 @@
+-- entity_coverage: one row per entity group: entities, tagged products, and test products of an entity that has no
+--   embedding.
+-- Source: entity_vocabulary, product_entities.
+-- Parameters: $dataset.
+SELECT entity_group, entities, tagged, unseen
+FROM (
+    SELECT entity_group, count(*) - 1 AS entities
+    FROM entity_vocabulary
+    WHERE dataset = $dataset
+    GROUP BY entity_group
+)
+LEFT JOIN (
+    SELECT entity_group, count(*) AS tagged, count(*) FILTER (WHERE split = 'test' AND entity_id = 0) AS unseen
+    FROM product_entities
+    WHERE dataset = $dataset
+    GROUP BY entity_group
+) USING (entity_group)
+ORDER BY entity_group

@@ -1,0 +1,280 @@
+-- columns: what the columns that many tables have hold, where the table itself does not say otherwise.
+-- dataset: name of the dataset in the settings
+-- variant: name of the model's variant: a row of the paper's Table 1, or a row of same-style retrieval
+-- baseline: the variant that it is compared with
+-- seed: seed of the training
+-- split: train | validation | test | excluded
+-- source: name of the raw file
+-- place: where the row is in its raw file (rows from 0, lines from 1)
+-- reason: why the row is not used, as 'kind: what differs'; empty where it is used
+-- product_id: id of the product in the raw files
+-- other_id: id of the other product of the pair
+-- image_id: id of the photo: `<product_id>_<n>`, n in the raw order
+-- style_id: the true style of the product, as the raw files name it
+-- title: title of the product
+-- description: description of the product, cleaned
+-- description_raw: description as the raw file has it
+-- category: category of the product
+-- subcategory: subcategory of the product
+-- department: department of the shop
+-- gender: whom the product is for
+-- price: price, in the currency of the raw file
+-- pose: which photo of the product it is, as the raw file says
+-- photo: where the reader finds the photo
+-- photo_urls: addresses of the photo, the best first
+-- photo_width: width of the photo (pixels)
+-- photo_height: height of the photo (pixels)
+-- photo_sha256: SHA-256 of the photo's decoded pixels or of its file
+-- phash: 64-bit perceptual hash of the photo
+-- source_split: train | test as the raw files say; empty where they do not
+-- style: true style of the product as the raw file names it; empty where it does not
+-- brand_raw: brand as the raw file writes it, where the reader normalises brands
+-- entities: MAP of entity group to entity
+-- entity_group: kind of the entity: brand, composition, season, subcategory, ...
+-- entity: the entity, normalised
+-- entity_id: number of the entity within its group, from 0; 0 is `<unk>`: unseen or too rare in training
+-- protocol: what is ranked against what: see the view `protocols`
+-- direction: i2t (photo to text) | t2i (text to photo) | both (measures of the two together)
+-- draw: number of the draw of queries: 1 to 5 of sample100_5x1000, else 0
+-- query_id: id of what asks: an image_id for a photo, a product_id for a text or a product
+-- rank: place of the best relevant candidate, from 1
+-- rank_text_equal: the same with products of an identical description counted as relevant
+-- measure: name of the measure
+-- value: value of the measure (percent)
+-- baseline_value: value of the baseline (percent)
+-- difference: value less baseline_value (points)
+-- low: lower end of the 95 % confidence interval
+-- high: upper end of the 95 % confidence interval
+-- p_value: of a paired permutation test; empty where none was made
+-- queries: number of queries
+-- products: number of products
+-- styles: number of styles
+-- seeds: number of training seeds that it is the mean of
+-- resamples: number of bootstrap samples
+-- r1: recall@1 (percent)
+-- r5: recall@5 (percent)
+-- r10: recall@10 (percent)
+-- mrr: mean of 1 / rank (percent)
+-- ndcg10: nDCG@10 (percent)
+-- text_equal_r1: recall@1 with products of an identical description counted as relevant (percent)
+-- text_equal_r5: recall@5 with products of an identical description counted as relevant (percent)
+-- text_equal_r10: recall@10 with products of an identical description counted as relevant (percent)
+-- median_rank: median rank of the best relevant candidate
+-- i2t_r1: recall@1 from photo to text (percent)
+-- i2t_r5: recall@5 from photo to text (percent)
+-- i2t_r10: recall@10 from photo to text (percent)
+-- t2i_r1: recall@1 from text to photo (percent)
+-- t2i_r5: recall@5 from text to photo (percent)
+-- t2i_r10: recall@10 from text to photo (percent)
+-- sum_r: SumR: the sum of the six recalls
+-- i2t_mrr: mean of 1 / rank from photo to text (percent)
+-- t2i_mrr: mean of 1 / rank from text to photo (percent)
+-- i2t_ndcg10: nDCG@10 from photo to text (percent)
+-- t2i_ndcg10: nDCG@10 from text to photo (percent)
+-- view_pair: view of the query - view of the candidates: i photo, t text, m both
+-- baseline_view_pair: the pair of views that it is compared with
+-- step: training step, from 0
+-- epoch: epoch, from 0
+-- run_id: id of the run
+-- tagged_count: training products that are tagged with the entity in this group
+-- untagged_mentions: training descriptions with the entity's words whose product is not tagged with it
+-- intervention: removed | swapped | as_text: what is done to the entity
+-- share_before: share of the ten best photos whose product carries the entity, before
+-- share_after: share of the ten best photos whose product carries the entity, after
+-- replacement_share_before: share of the ten best photos whose product carries the replacement, before; swapped only
+-- replacement_share_after: share of the ten best photos whose product carries the replacement, after; swapped only
+-- trigger_id: the product that was shown or clicked first: the query in training
+-- positive_id: the product clicked with it: what training takes for relevant
+-- support: sessions with both products
+-- trigger_support: sessions with the trigger
+-- positive_support: sessions with the positive
+-- sessions: all sessions
+-- lift: support over what chance would give two products of their supports
+-- same_category: whether both products are of one category; empty where it is not known
+-- origin: 'log' | 'related': clicks, or what the raw files name as related
+-- trigger: number of the trigger
+-- positive: number of the positive
+-- first: number of one product
+-- second: number of the other product, above the first
+-- number: number of the product in the mining
+-- text_similarity: Jaccard index of the two products' sets of words; 0 where both are empty
+-- image_similarity: cosine of the mean photos; empty where it was not asked for, or a photo has no embedding
+-- session: session or user of the click; empty where the log has none
+-- time: when (UTC); empty where it is not known
+-- item: id of the product clicked
+-- rating: stars, 1 to 5
+-- helpful: readers who found the review helpful
+-- text: text of the review
+-- summary: title of the review
+-- verified: whether the reviewer bought the product there
+-- review_count: number of reviews
+-- mean_rating: mean of the stars, 1 to 5; empty without reviews
+
+-- tables: one row per view of the catalogue.
+-- name: name of the view
+-- grain: one row per what
+-- description: rules, sources and parameters
+-- job: job that fills the table
+
+-- record_rows: one row per raw row of a dataset, as the file of `records` holds it.
+-- place: as in `records`; empty where it is the row's number in the file, from 1
+-- file_row_number: number of the row in its Parquet file, from 0
+
+-- reviews: one row per usable review; empty without a file of reviews.
+
+-- review_rejections: one row per line of a file of reviews that is not used.
+
+-- photos: one row per listing: its photo decoded in full, or why it is unusable.
+-- width: width of the photo (pixels)
+-- height: height of the photo (pixels)
+
+-- product_groups: one row per product of a group of known duplicates.
+-- group_id: the smallest product id of the group
+
+-- split_groups: one row per product of a group that is wholly in one split: known duplicates, products of one true
+--   style.
+-- group_id: the smallest product id of the group
+
+-- compositions: one row per distinct composition and fibre.
+-- composition: the entity of the group composition, as tagged
+-- component: part of the garment that the fibre is in; an empty text where there is one part
+-- fibre: the fibre; empty where nothing of the composition could be parsed
+-- share: share of the fibre in its component (percent); empty where the composition does not say
+-- complete: whether all fibres of the component have shares, which sum to 100 ± 2
+-- parsed: whether the composition could be parsed
+
+-- profile_tokens: one row per product.
+-- tokens: length of its description in tokens, start and end marks included, before any cut
+
+-- training_log: one row per variant and logged training step.
+-- loss: the loss that is minimised
+-- loss_joint: L(photo, text and entities), the term that every row has
+-- loss_description: L(photo, description); empty where the row does not have it
+-- loss_entities: L(photo, entities); empty where the row does not have it
+-- loss_views: terms of a same-style row by pair of views; empty for others
+-- lr_towers: learning rate of the towers
+-- lr_entities: learning rate of the entity embeddings
+-- lr_gates: learning rate of the gates
+-- temperature: softmax temperature
+-- gates: mean gate of each group over the batch's entities
+-- pairs_per_second: training pairs per second, so far
+-- seconds: seconds of training, so far
+
+-- embeddings: one row per variant and item of the test split: a unit-length vector.
+-- kind: image (a photo) | text (a product's text and tags) | text_sample100 (the text as the lists of sample100 rank
+--   it) | product (mean of a product's photos)
+-- item_id: an image_id for a photo, else a product_id
+-- embedding: unit-length vector
+
+-- product_views: one row per variant and product of any split: three unit-length vectors of one space.
+-- image: vector of its photos
+-- text: vector of its text and tags
+-- joint: vector of both together
+
+-- retrieval_ranks: one row per variant, protocol, draw, direction and query of the test split.
+-- direction: i2t (photo to text) | t2i (text to photo)
+-- ndcg10: nDCG@10 of the query, 0 to 1
+
+-- metric_intervals: one row per variant, protocol, direction and measure: its 95 % interval over products.
+
+-- row_comparisons: one row per pair of variants, protocol, direction and measure: the difference, paired by product.
+-- relative: difference in percent of the baseline; empty where the baseline is 0
+-- relative_low: lower end of its 95 % confidence interval
+-- relative_high: upper end of its 95 % confidence interval
+
+-- recall_breakdowns: one row per variant, protocol, direction, facet and value of `query_facets`.
+-- facet: what the queries are grouped by
+-- value: the value of the facet
+-- products: products of the facet's value
+-- gain_r1: recall@1 less row 3's (points); row 5 only, where there are products enough
+-- gain_low: lower end of its 95 % confidence interval
+-- gain_high: upper end of its 95 % confidence interval
+
+-- gate_weights: one row per variant with gates and entity that has an embedding of its own.
+-- weight: the gate of the entity, 0 to 1
+
+-- entity_shuffles: one row per variant, entity group and direction: all candidates, the group's entities changed.
+-- r1: recall@1 as it is (percent)
+-- r1_shuffled: recall@1 with the group's entities permuted among the test products (percent)
+-- r1_lost: r1 less r1_shuffled (points)
+-- r1_removed: recall@1 without the group's entities (percent)
+-- r1_removed_lost: r1 less r1_removed (points)
+
+-- interventions: one row per variant, intervention, entity group and sampled test product: its text asks for its photo.
+-- entity: the entity that is taken away, swapped or written as text
+-- replacement: the entity put in its place; swapped only
+-- gate_weight: gate of the entity; empty for a row without gates
+-- rank_before: rank of the best relevant photo, before
+-- rank_after: rank of the best relevant photo, after
+-- top_before: image_id of the best photo, before
+-- top_after: image_id of the best photo, after
+
+-- runs: one row per kept run that came to a result of its own.
+-- finished_at: when the result was kept
+-- seed: seed of the settings
+-- config_hash: digest of the settings that decide the result
+-- data_fingerprint: digest of the contents that the models were trained and measured on
+-- code_version: digest of the code of training and embedding
+-- result_hash: digest of the ranks
+-- device: device of the last training
+-- versions: versions of Python and of packages (JSON)
+-- settings: the settings that decide the result (JSON)
+-- seconds: seconds from the start of the run to its result
+
+-- run_metrics: one row per kept run, variant, protocol and direction: `retrieval_metrics` of that run.
+
+-- run_ranks: one row per kept run, variant, protocol, draw, direction and query: `retrieval_ranks` of that run.
+-- ndcg10: nDCG@10 of the query, 0 to 1
+
+-- ablation_results: one row per ablation, trial and subset of test products.
+-- ablation: name of the ablation
+-- trial: label of the trial
+-- setting: what is varied
+-- value: its value in the trial
+-- x: the value as a number, to plot against; empty where it is none
+-- row: row number of the paper that the variant is
+-- subset: which test products it is measured on
+-- epochs: epochs of training
+-- steps: steps of training
+-- seconds: seconds of training
+-- sum_r_low: lower end of the 95 % confidence interval of SumR
+-- sum_r_high: upper end of the 95 % confidence interval of SumR
+-- reference: label of the trial that the gain is over; empty without one
+-- sum_r_gain: SumR less the reference's
+-- gain_low: lower end of its 95 % confidence interval
+-- gain_high: upper end of its 95 % confidence interval
+
+-- same_style_ranks: one row per variant, seed, pair of views and test product whose style has another one.
+-- Candidates are all other test products; ties count against the model.
+-- right: number of relevant candidates: other test products of the style
+
+-- same_style_intervals: one row per variant, seed, pair of views and measure: its 95 % interval over styles.
+-- seed: seed of the training; empty: mean over the seeds
+
+-- same_style_comparisons: one row per pair of rows, seed, pair of views and measure: the difference, paired by style.
+-- seed: seed of the training; empty: mean over the seeds
+
+-- same_style_pr_curve: one row per variant, seed, view and threshold: do the pairs above it show one style?
+-- view: i photo | t text | m both
+-- threshold: cosine from which on a pair of test products is called one style
+-- precision: share of the pairs above the threshold that are of one style
+-- recall: share of the pairs of one style that are above the threshold
+-- pairs: number of pairs above the threshold
+-- average_precision: area under the whole curve
+
+-- same_style_ablation: one row per trial, seed and pair of views.
+-- label: label of the trial
+-- setting: what is varied
+-- value: its value in the trial
+
+-- typed_query_ranks: one row per way of reading a typed query, pair of views and test product.
+-- variant: variant and the way of reading: typed | typed and linked | tags given
+-- style_id: style that a relevant candidate has; the product itself where true styles are not known
+-- right: number of relevant candidates
+
+-- typed_query_metrics: one row per way of reading typed queries and pair of views.
+-- variant: variant and the way of reading: typed | typed and linked | tags given
+
+-- typed_query_comparisons: one row per way of reading typed queries, pair of views and measure: its gain over another.
+-- variant: variant and the way of reading: typed | typed and linked | tags given
+-- baseline: variant and the way of reading that it is compared with
