@@ -41,10 +41,12 @@ def refresh_catalogue(lake: Lake, jobs: Mapping[str, str] = MappingProxyType({})
     with lock, whole_file(catalogue) as temporary, duckdb.connect() as connection:
         connection.execute(f"ATTACH '{_quoted(temporary)}' AS catalogue (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.execute("USE catalogue")
+        connection.execute("BEGIN")  # hundreds of statements: each would wait for the disk
         for table in lake.tables():
             for statement in _views(lake, table):
                 connection.execute(statement)
         _describe(connection, jobs)
+        connection.execute("COMMIT")
         connection.execute("USE memory")
         connection.execute("DETACH catalogue")
     return catalogue
