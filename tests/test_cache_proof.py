@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_no_output_whose_bytes_change_is_reused():
-    command = [sys.executable, "-m", "benchmarks.cache", "--quick", "--changes", "4", "--no-versions", "--seed", "3"]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
+    command = [sys.executable, "-m", "benchmarks.cache", "--quick", "--changes", "4", "--no-versions", "--seed", "5"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
     lines = run.stdout.splitlines()
     assert run.returncode == 0, run.stderr[-2000:] + run.stdout[-2000:]
     assert lines[-1] == "4 of 4"
@@ -33,11 +33,11 @@ def test_a_cache_that_did_not_look_at_a_module_would_be_found_out(tmp_path):
     text = file.read_text()
     assert text.count("NEUTRAL = {\n") == 1
     blind = "".join(
-        f'    "eiclip.{name}": "wrongly",\n' for name in ("embedded.photo", "embedded.garments", "embedded.texts")
+        f'    "eiclip.{name}": "wrongly",\n' for name in ("synthetic.photo", "synthetic.garments", "synthetic.texts")
     )
     file.write_text(text.replace("NEUTRAL = {\n", "NEUTRAL = {\n" + blind))
     command = [sys.executable, "-m", "benchmarks.cache", "--quick", "--changes", "8", "--no-versions"]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600, check=False)
     assert run.returncode == 1, run.stdout[-2000:] + run.stderr[-2000:]
     assert "REUSED: fashiongen/raw_files" in run.stdout
     assert not run.stdout.splitlines()[-1].startswith("8 of 8")
