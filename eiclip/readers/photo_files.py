@@ -117,10 +117,7 @@ def decode_rgb(content: bytes, ref: str) -> Image.Image:
             photo.load()
             with contextlib.suppress(Exception):  # damaged EXIF does not make the pixels worse
                 photo = ImageOps.exif_transpose(photo)
-            if photo.has_transparency_data:  # a cut-out would turn black, its shops show it on white
-                photo = photo.convert("RGBA")
-                photo = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo)
-            return photo.convert("RGB")
+            return rgb_on_white(photo)
     except (UnusablePhotoError, MemoryError):
         raise
     except Image.DecompressionBombError as error:  # Pillow's own cap comes first for the largest
@@ -129,6 +126,14 @@ def decode_rgb(content: bytes, ref: str) -> Image.Image:
         raise UnusablePhotoError(f"unreadable photo: {ref} is not a JPEG, PNG or WEBP") from error
     except Exception as error:  # on damaged files Pillow raises nearly anything: OSError, SyntaxError, struct.error
         raise UnusablePhotoError(f"unreadable photo: {ref}: {error}") from error
+
+
+def rgb_on_white(photo: Image.Image) -> Image.Image:
+    """Return the photo as RGB, transparent parts on white."""
+    if photo.has_transparency_data:  # a cut-out would turn black, its shops show it on white
+        photo = photo.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo).convert("RGB")
+    return photo.convert("RGB")
 
 
 def photo_bytes(path: Path, ref: str) -> bytes:

@@ -5,7 +5,7 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -129,14 +129,15 @@ def indexed_samples(path: Path, index: pa.Table) -> Iterator[Sample]:
         return
     with path.open("rb") as stream:
         for row in index.to_pylist():
-            jpeg = read_jpeg(path, row["jpeg_offset"], row["jpeg_bytes"], row["image_id"], stream.fileno())
+            place = row["jpeg_offset"], row["jpeg_bytes"]
+            jpeg = read_jpeg(path, *place, lambda row=row: str(row["image_id"]), stream.fileno())
             yield Sample(row["image_id"], row["product_id"], row["description"], dict(row["entities"]), jpeg)
 
 
-def read_jpeg(path: Path, offset: int, length: int, owner: str, file: int | None = None) -> bytes:
+def read_jpeg(path: Path, offset: int, length: int, owner: Callable[[], str], file: int | None = None) -> bytes:
     """Return the bytes of a photo in a shard, of which `file` is the descriptor where it is open already.
 
-    Raises CorruptOutputError, which names the photo's `owner`, where the shard cannot be read or ends before.
+    Raises CorruptOutputError, which names the image or product (`owner`), where the shard cannot be read or is cut.
     """
     try:
         if file is None:
@@ -146,7 +147,7 @@ def read_jpeg(path: Path, offset: int, length: int, owner: str, file: int | None
     except OSError as error:
         raise _damaged(path, str(error)) from error
     if len(jpeg) != length:
-        raise _damaged(path, f"no photo of {owner!r} at byte {offset}")
+        raise _damaged(path, f"no photo of {owner()!r} at byte {offset}")
     return jpeg
 
 
