@@ -128,10 +128,12 @@ def indexed_samples(path: Path, index: pa.Table) -> Iterator[Sample]:
     if not len(index):
         return
     with path.open("rb") as stream:
-        for row in index.to_pylist():
-            place = row["jpeg_offset"], row["jpeg_bytes"]
-            jpeg = read_jpeg(path, *place, lambda row=row: str(row["image_id"]), stream.fileno())
-            yield Sample(row["image_id"], row["product_id"], row["description"], dict(row["entities"]), jpeg)
+        yield from (_sample(path, row, stream.fileno()) for row in index.to_pylist())
+
+
+def _sample(path: Path, row: dict[str, Any], file: int) -> Sample:
+    jpeg = read_jpeg(path, row["jpeg_offset"], row["jpeg_bytes"], lambda: str(row["image_id"]), file)
+    return Sample(row["image_id"], row["product_id"], row["description"], dict(row["entities"]), jpeg)
 
 
 def read_jpeg(path: Path, offset: int, length: int, owner: Callable[[], str], file: int | None = None) -> bytes:
