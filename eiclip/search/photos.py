@@ -23,7 +23,7 @@ class PhotoShelf:
         if product_id not in self._places:
             raise SettingsError(f"product {product_id!r}: no photo of it in {self.shards}")
         path, offset, length = self._places[product_id]
-        content = read_jpeg(path, offset, length, product_id)
+        content = read_jpeg(path, offset, length, lambda: product_id)
         if not content.startswith(b"\xff\xd8"):
             raise CorruptOutputError(
                 f"{path}: no photo of {product_id!r} at byte {offset}; materialise the shards again"

@@ -5,7 +5,7 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -128,15 +128,18 @@ def indexed_samples(path: Path, index: pa.Table) -> Iterator[Sample]:
     if not len(index):
         return
     with path.open("rb") as stream:
-        for row in index.to_pylist():
-            jpeg = read_jpeg(path, row["jpeg_offset"], row["jpeg_bytes"], row["image_id"], stream.fileno())
-            yield Sample(row["image_id"], row["product_id"], row["description"], dict(row["entities"]), jpeg)
+        yield from (_sample(path, row, stream.fileno()) for row in index.to_pylist())
 
 
-def read_jpeg(path: Path, offset: int, length: int, owner: str, file: int | None = None) -> bytes:
+def _sample(path: Path, row: dict[str, Any], file: int) -> Sample:
+    jpeg = read_jpeg(path, row["jpeg_offset"], row["jpeg_bytes"], lambda: str(row["image_id"]), file)
+    return Sample(row["image_id"], row["product_id"], row["description"], dict(row["entities"]), jpeg)
+
+
+def read_jpeg(path: Path, offset: int, length: int, owner: Callable[[], str], file: int | None = None) -> bytes:
     """Return the bytes of a photo in a shard, of which `file` is the descriptor where it is open already.
 
-    Raises CorruptOutputError, which names the photo's `owner`, where the shard cannot be read or ends before.
+    Raises CorruptOutputError, which names the image or product (`owner`), where the shard cannot be read or is cut.
     """
     try:
         if file is None:
@@ -146,7 +149,7 @@ def read_jpeg(path: Path, offset: int, length: int, owner: str, file: int | None
     except OSError as error:
         raise _damaged(path, str(error)) from error
     if len(jpeg) != length:
-        raise _damaged(path, f"no photo of {owner!r} at byte {offset}")
+        raise _damaged(path, f"no photo of {owner()!r} at byte {offset}")
     return jpeg
 
 

@@ -49,10 +49,8 @@ def encode_photo(photo: Image.Image | np.ndarray, size: int) -> bytes:
     if isinstance(photo, np.ndarray) and photo.shape[:2] != (size, size):
         photo = Image.fromarray(photo)
     pixels = photo if isinstance(photo, np.ndarray) else np.asarray(fit_square(photo, size))
-    encoded: bytes = simplejpeg.encode_jpeg(
-        np.ascontiguousarray(pixels), quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="444"
-    )
-    return encoded
+    pixels = np.ascontiguousarray(pixels)
+    return bytes(simplejpeg.encode_jpeg(pixels, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="444"))
 
 
 def encode_photos(reader: RawReader, refs: Sequence[str], size: int) -> Iterator[bytes]:

@@ -89,16 +89,16 @@ def _checked(folder: Path, shard: dict[str, Any]) -> CheckedShard:
     finding = functools.partial(Finding, shard["name"], shard["split"])
     findings, index = [], None
     if index_fault := _fault(folder / listed["name"], listed):
-        kind = "missing" if index_fault == "missing" else "damaged"
-        findings.append(finding(None, f"its index {listed['name']} is {kind}", 0))
+        how = "missing" if index_fault == "missing" else "damaged"
+        findings.append(finding(None, f"its index {listed['name']} is {how}", 0))
     else:
         index = read_index(folder, shard)
     fault = _fault(path, shard)
     if not fault:
         return CheckedShard(path, index_of_tar(path) if index is None else index, findings)
     if fault == "missing" or index is None:
-        blind = "" if fault == "missing" else ", and without its index no sample can be told apart"
-        findings.append(finding(None, f"{fault}{blind}", shard["samples"]))
+        what = fault if fault == "missing" else f"{fault}, and without its index no sample can be told apart"
+        findings.append(finding(None, what, shard["samples"]))
         return CheckedShard(path, INDEX_SCHEMA.empty_table(), findings)
     intact = _intact_rows(path, index)
     damaged = index.filter(pa.array([not whole for whole in intact]))["image_id"].to_pylist()

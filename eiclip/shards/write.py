@@ -38,8 +38,7 @@ def write_shards(samples: Iterable[tuple[str, Sample]], folder: Path, *, photo_s
 def merge_parts(folder: Path, parts: Sequence[str]) -> dict[str, Any]:
     """Put the parts below `folder` (each a folder written by `write_shards`) together: a manifest of all their shards.
 
-    Sub-folders that are no part are removed. Return the manifest. Raises CorruptOutputError where a part has none, or
-    parts differ in the size of their photos.
+    Sub-folders that are no part are removed. Raises CorruptOutputError where a part has no manifest, or sizes differ.
     """
     manifests = {part: read_manifest(folder / part) for part in parts}
     sizes = {part: manifest["photo_size"] for part, manifest in manifests.items()}
@@ -80,8 +79,8 @@ class _ShardWriter:
         texts = {"image_id": sample.image_id, "product_id": sample.product_id, "entities": sample.entities}
         region, start = _region(sample, texts), self.tar.tell()
         self.tar.write(region)
-        texts |= {"description": sample.description}
-        self.rows.append(index_row(texts, region, start, tarfile.BLOCKSIZE, len(sample.jpeg)))
+        row = index_row(texts, region, start, tarfile.BLOCKSIZE, len(sample.jpeg))
+        self.rows.append(row | {"description": sample.description})
         if len(self.rows) == SAMPLES_PER_SHARD:
             self.close()
 
@@ -108,12 +107,12 @@ def _region(sample: Sample, texts: dict[str, Any]) -> bytes:
     """Return a sample's members as they lie in the tar; the photo is the first."""
     key = _key(sample.image_id)
     text = json.dumps(texts, ensure_ascii=False, sort_keys=True)
-    region = bytearray()
+    region = b""
     for ending, content in (("jpg", sample.jpeg), ("txt", sample.description.encode()), ("json", text.encode())):
         header = tarfile.TarInfo(f"{key}.{ending}")
         header.size = len(content)
         region += header.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
-    return bytes(region)
+    return region
 
 
 def _key(image_id: str) -> str:

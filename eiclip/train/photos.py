@@ -134,12 +134,12 @@ class Photos(Dataset[Tensor]):
             pixels_HWC[:] = Sample(image_id, "", "", jpeg=jpeg).pixels(self.size)
 
     def _jpeg(self, sample: int) -> bytes:
-        number, image_id = int(self.shard_N[sample]), self.image_id_N[sample].as_py()
+        number, place = int(self.shard_N[sample]), (int(self.offset_N[sample]), int(self.bytes_N[sample]))
         try:
             file = self._file(number)
         except OSError as error:
             raise CorruptOutputError(f"{self.paths[number]}: {error}; materialise the shards again") from error
-        return read_jpeg(self.paths[number], int(self.offset_N[sample]), int(self.bytes_N[sample]), image_id, file)
+        return read_jpeg(self.paths[number], *place, lambda: self.image_id_N[sample].as_py(), file)
 
     def _file(self, number: int) -> int:
         """Descriptor of an open shard; the one opened longest ago makes room for it."""

@@ -65,9 +65,9 @@ def test_an_index_says_what_the_tar_does(folder, sample):
 def test_a_photo_beyond_the_end_or_of_no_shard_is_named(folder):
     path = shard_paths(folder, "test")[0]
     with pytest.raises(CorruptOutputError, match=r"test-000000\.tar: no photo of 'p1' at byte 9000"):
-        read_jpeg(path, 9000, 10_000, "p1")
+        read_jpeg(path, 9000, 10_000, lambda: "p1")
     with pytest.raises(CorruptOutputError, match="gone.tar"):
-        read_jpeg(folder / "gone.tar", 0, 1, "p1")
+        read_jpeg(folder / "gone.tar", 0, 1, lambda: "p1")
 
 
 def test_webdataset_reads_them_as_they_lie(folder, sample):
