@@ -50,7 +50,7 @@ def as_file(photo, kind, **options):
 def table_of(shop, model, samples, folder):
     """The embeddings table of samples, by kind: item ids and embeddings."""
     write_shards((("test", sample) for sample in samples), folder, photo_size=64)
-    table = embeddings_table(model.model, "shop", shard_paths(folder, "test"), left_out="season").to_pylist()
+    table = embeddings_table(model.model, "shop", shard_paths(folder, "test"), excluded_group="season").to_pylist()
     kinds = {kind: [row for row in table if row["kind"] == kind] for kind in ("image", "text")}
     return {
         kind: ([row["item_id"] for row in rows], np.array([row["embedding"] for row in rows], dtype=np.float32))

@@ -29,7 +29,7 @@ def done(tmp_path_factory, shop):
     write_shards((("test", sample) for sample in shop.samples()), home.shards("fashiongen"), photo_size=64)
     shards = shard_paths(home.shards("fashiongen"), "test")
     home.lake.write(
-        embeddings_table(model, "fashiongen", shards, left_out="season"), "embeddings", "fashiongen", "eiclip"
+        embeddings_table(model, "fashiongen", shards, excluded_group="season"), "embeddings", "fashiongen", "eiclip"
     )
     refresh_catalogue(home.lake)
     for name, size in (("shoe.jpg", (90, 60)), ("coat.png", (50, 80))):
