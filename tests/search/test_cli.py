@@ -8,12 +8,13 @@ from dataclasses import asdict
 import pytest
 
 from eiclip.search import Query
-from eiclip.search.cli import main
+from pipelines.cli import main
 from tests.search.conftest import small_home
 
 
 def run(*arguments, **more):
-    command = [sys.executable, "-m", "eiclip.search.cli", "search", *map(str, arguments)]
+    command = [sys.executable, "-c", "import sys, pipelines.cli; sys.exit(pipelines.cli.main())", "search"]
+    command += map(str, arguments)
     return subprocess.run(command, capture_output=True, text=True, check=False, **more)
 
 
