@@ -46,12 +46,10 @@ HomeEngines = Annotated[Engines, Depends(_engines)]
 
 
 def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
-    """Return the server as an ASGI application.
+    """Return the server of these engines as an ASGI application.
 
-    Args:
-        engines: what is searched.
-        hosts: names that a request's Host header may have ("*": any). A page of another site whose name was made to
-            point to this machine is refused by it.
+    `hosts` are the names that a request's Host header may have ("*": any). They refuse a page of another site whose
+    name was made to point to this machine.
     """
 
     @asynccontextmanager
@@ -65,7 +63,7 @@ def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
     app = FastAPI(title="Product search", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.engines = engines
     app.include_router(api)
-    app.add_api_route("/", page)
+    app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"))
     app.mount("/page", StaticFiles(directory=PAGE))
     for kind in (EiclipError, AnyHTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _error_response)
@@ -75,8 +73,7 @@ def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
 
 
 def _error_response(request: Request, error: Exception) -> Response:
-    """What is wrong with a request is said; what is wrong with the home is logged, for it names paths."""
-    headers = {}
+    """Say what is wrong with a request; what is wrong with the home is logged, for it names paths."""
     match error:
         case NotThereError():
             status, message = 404, str(error)
@@ -87,29 +84,23 @@ def _error_response(request: Request, error: Exception) -> Response:
             status, message = 503, "this catalogue cannot be searched now; the server's log says why"
         case AnyHTTPException():
             status, message = error.status_code, str(error.detail)
-            headers = {"Connection": "close"} if status == 413 else {}  # the rest of the body is not read
         case RequestValidationError():
             first = error.errors()[0]
             status, message = 422, f"{'.'.join(str(part) for part in first['loc'][1:])}: {first['msg']}"
         case _:  # the server logs it with its trace
             status, message = 500, "something went wrong on the server; its log says what"
+    headers = {"Connection": "close"} if status == 413 else {}  # the rest of the body is not read
     return JSONResponse({"error": message}, status, headers)
-
-
-def page() -> Response:
-    """Return the page."""
-    return FileResponse(PAGE / "index.html")
 
 
 @api.get("/catalogues")
 def catalogues(engines: HomeEngines) -> dict[str, Any]:
     """Return datasets and their variants, those to be shown first first."""
-    return {
-        "datasets": [
-            {"name": name, "variants": [{"name": own, "title": get_variant(own).title} for own in variants]}
-            for name, variants in engines.available().items()
-        ]
-    }
+    datasets = []
+    for name, variants in engines.available().items():
+        shown = [{"name": variant, "title": get_variant(variant).title} for variant in variants]
+        datasets.append({"name": name, "variants": shown})
+    return {"datasets": datasets}
 
 
 @api.get("/photo/{dataset}")

@@ -36,8 +36,7 @@ class QueryForm(BaseModel):
 def read_query(form: str, photo: bytes | None) -> Query:
     """Return the query of a `QueryForm` in JSON and a photo's bytes.
 
-    Raises:
-        SettingsError: it is not JSON, or nothing is asked, or a field is not what it has to be; names the first.
+    Raises SettingsError where it is not JSON, nothing is asked, or a field, the first of which is named, is wrong.
     """
     try:
         fields = QueryForm.model_validate_json(form or "{}").model_dump()
