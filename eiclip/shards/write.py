@@ -80,8 +80,8 @@ class _ShardWriter:
         texts = {"image_id": sample.image_id, "product_id": sample.product_id, "entities": sample.entities}
         region, start = _region(sample, texts), self.tar.tell()
         self.tar.write(region)
-        texts |= {"description": sample.description}
-        self.rows.append(index_row(texts, region, start, tarfile.BLOCKSIZE, len(sample.jpeg)))
+        row = index_row(texts, region, start, tarfile.BLOCKSIZE, len(sample.jpeg))
+        self.rows.append(row | {"description": sample.description})
         if len(self.rows) == SAMPLES_PER_SHARD:
             self.close()
 
@@ -106,7 +106,11 @@ def _checksum(path: Path) -> dict[str, Any]:
 
 def _region(sample: Sample, texts: dict[str, Any]) -> bytes:
     """Return a sample's members as they lie in the tar; the photo is the first."""
-    key = _key(sample.image_id)
+    key = sample.image_id
+    plain = key.replace("_", "").replace("-", "")
+    # A header has room for 100 letters, with the ending; WebDataset would cut a name at its first dot.
+    if not (plain.isascii() and plain.isalnum() and len(key) <= 90):
+        key = hashlib.sha256(key.encode()).hexdigest()[:24]
     text = json.dumps(texts, ensure_ascii=False, sort_keys=True)
     region = bytearray()
     for ending, content in (("jpg", sample.jpeg), ("txt", sample.description.encode()), ("json", text.encode())):
@@ -114,10 +118,3 @@ def _region(sample: Sample, texts: dict[str, Any]) -> bytes:
         header.size = len(content)
         region += header.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
     return bytes(region)
-
-
-def _key(image_id: str) -> str:
-    """Return a tar member's name: ids that WebDataset would cut at a dot, long ones and odd ones are digested."""
-    plain = image_id.replace("_", "").replace("-", "")
-    fits = plain.isascii() and plain.isalnum() and len(image_id) <= 90  # a header has room for 100, with the ending
-    return image_id if fits else hashlib.sha256(image_id.encode()).hexdigest()[:24]

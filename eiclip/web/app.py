@@ -3,10 +3,8 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,17 +49,10 @@ def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
     `hosts` are the names that a request's Host header may have ("*": any). They refuse a page of another site whose
     name was made to point to this machine.
     """
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # One thread does all encoding and comparing: two at once would only share the cores, and each thread that
-        # calls torch keeps a team of workers.
-        with ThreadPoolExecutor(1, "search") as searcher:
-            app.state.searcher = searcher
-            yield
-
-    app = FastAPI(title="Product search", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.engines = engines
+    app = FastAPI(title="Product search", docs_url=None, redoc_url=None, openapi_url=None)
+    # One thread does all encoding and comparing: two at once would only share the cores, and each thread that calls
+    # torch keeps a team of workers.
+    app.state.engines, app.state.searcher = engines, ThreadPoolExecutor(1, "search")
     app.include_router(api)
     app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"))
     app.mount("/page", StaticFiles(directory=PAGE))
@@ -86,7 +77,7 @@ def _error_response(request: Request, error: Exception) -> Response:
             status, message = error.status_code, str(error.detail)
         case RequestValidationError():
             first = error.errors()[0]
-            status, message = 422, f"{'.'.join(str(part) for part in first['loc'][1:])}: {first['msg']}"
+            status, message = 422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"
         case _:  # the server logs it with its trace
             status, message = 500, "something went wrong on the server; its log says what"
     headers = {"Connection": "close"} if status == 413 else {}  # the rest of the body is not read
@@ -123,30 +114,24 @@ def catalogue(engines: HomeEngines, dataset: str, variant: str) -> dict[str, Any
 @api.get("/values/{dataset}/{variant}")
 def values(engines: HomeEngines, dataset: str, variant: str, group: str, typed: str = "") -> list[dict[str, Any]]:
     """Return values of a group that go with what was typed."""
-    return [asdict(value) for value in engines.get(dataset, variant).find(group, typed[:200])]
+    return engines.get(dataset, variant).find(group, typed[:200])
 
 
 @api.post("/search/{dataset}/{variant}")
 async def search(engines: HomeEngines, request: Request, dataset: str, variant: str) -> dict[str, Any]:
     """Return products for a query: a form with the field `query` (JSON) and the file `photo`, either may be absent."""
-    form, content = await _form(request)
-    opened = await run_in_threadpool(engines.get, dataset, variant)
-    query = read_query(form, content)
-    loop, searcher = asyncio.get_running_loop(), request.app.state.searcher
-    return answer_message(opened, query, await loop.run_in_executor(searcher, opened.engine.search, query))
-
-
-async def _form(request: Request) -> tuple[str, bytes | None]:
-    """The fields of a request: the query's JSON and the photo's bytes."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise HTTPException(415, "send a form (multipart/form-data) with the field query and, if any, the file photo")
     async with request.form(max_files=1, max_fields=4, max_part_size=FIELD_BYTES) as form:
-        query, file = form.get("query", "{}"), form.get("photo")
-        if isinstance(query, UploadFile) or (file is not None and not isinstance(file, UploadFile)):
+        fields, file = form.get("query", "{}"), form.get("photo")
+        if isinstance(fields, UploadFile) or (file is not None and not isinstance(file, UploadFile)):
             raise HTTPException(400, "query is a text field of the form, photo a file")
-        content = None if file is None else await file.read()
-    if content is not None and len(content) > PHOTO_BYTES:
+        photo = None if file is None else await file.read()
+    if photo is not None and len(photo) > PHOTO_BYTES:
         raise HTTPException(413, TOO_LARGE)
-    if content == b"":
+    if photo == b"":
         raise HTTPException(400, "the photo is an empty file")
-    return query, content
+    opened = await run_in_threadpool(engines.get, dataset, variant)
+    query = read_query(fields, photo)
+    loop, searcher = asyncio.get_running_loop(), request.app.state.searcher
+    return answer_message(opened, query, await loop.run_in_executor(searcher, opened.engine.search, query))

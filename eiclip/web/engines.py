@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -35,40 +35,34 @@ class NotThereError(EiclipError):
 
 
 @dataclass(frozen=True)
-class Value:
-    """An entity or fact to choose, and how many products have it."""
-
-    value: str
-    products: int
-    known: bool  # whether training saw it as an entity: what is not known steers nothing, and can only filter
-
-
-@dataclass(frozen=True)
 class OpenedEngine:
     """An engine, and what can be chosen in it."""
 
     engine: "SearchEngine"
 
     @cached_property
-    def values(self) -> dict[str, list[Value]]:
-        """By group the values that a product has, those of most products first."""
+    def values(self) -> dict[str, list[dict[str, Any]]]:
+        """Return by group the values that products have, those of most `products` first.
+
+        `known` are those that training saw as entities: what is not known steers nothing, and can only filter.
+        """
         trained, found = self.engine.model.model.vocabulary.names, {}
         for group, facet in self.engine.index.facets.items():
             counts = np.bincount(facet.codes_N[facet.codes_N >= 0], minlength=len(facet.codes)).tolist()
             known = set(trained.get(group, ())[1:])
-            listed = [Value(value, counts[code], value in known) for value, code in facet.codes.items()]
-            found[group] = sorted(listed, key=lambda value: (-value.products, value.value))
+            ordered = sorted(facet.codes.items(), key=lambda item: (-counts[item[1]], item[0]))
+            found[group] = [{"value": own, "products": counts[n], "known": own in known} for own, n in ordered]
         return found
 
-    def find(self, group: str, typed: str) -> list[Value]:
-        """Return values of a group that what was typed begins, or begins a word of, or is in: in this order.
+    def find(self, group: str, typed: str) -> list[dict[str, Any]]:
+        """Return `values` of a group that what was typed begins, or begins a word of, or is in: in this order.
 
         Case, accents, apostrophes and the like do not count (`match_key`). Raises NotThereError without such a group.
         """
         if group not in self.values:
             raise NotThereError(f"no group {group!r}: there are {', '.join(self.values)}")
         key = _key(typed)
-        keyed = [(_key(value.value), value) for value in self.values[group]]
+        keyed = [(_key(value["value"]), value) for value in self.values[group]]
         found = [(not own.startswith(key), f" {key}" not in own, value) for own, value in keyed if key in own]
         return [value for *_, value in sorted(found, key=lambda ranked: ranked[:2])[:MOST_VALUES]]
 
@@ -169,8 +163,8 @@ class Engines:
             self.photo(dataset, opened.engine.index.product_ids[0])  # reads the indexes of the shards
         except EiclipError as error:  # of that product alone, or of all: either way search works without
             LOG.warning("photos of %s: %s", dataset, error)
-        seconds = time.perf_counter() - start
-        LOG.info("%s: %s products, ready after %.1f s", name, f"{len(opened.engine.index):,}", seconds)
+        products = f"{len(opened.engine.index):,}"
+        LOG.info("%s: %s products, ready after %.1f s", name, products, time.perf_counter() - start)
         return opened
 
 

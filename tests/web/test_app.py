@@ -100,7 +100,7 @@ def test_what_can_be_asked(client):
     variants = client.get("/api/catalogues").json()["datasets"][0]["variants"]
     assert [own["name"] for own in variants] == ["eiclip", "clip_description"]
     about = client.get("/api/catalogue/shop/eiclip").json()
-    assert (about["products"], about["entity_groups"], about["has_gates"]) == (COUNT, ["brand", "subcategory"], True)
+    assert (about["products"], about["entity_groups"]) == (COUNT, ["brand", "subcategory"])
     assert {"category", "gender"} < set(about["groups"])
     assert about["examples"]
 
