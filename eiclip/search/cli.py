@@ -17,8 +17,7 @@ from eiclip.search.sources import SERVED, trained_variants
 from eiclip.settings.load import load_settings
 from eiclip.storage.home import Paths
 
-GROUPS = ("brand", "subcategory", "season", "composition", "colour")
-"""Entity groups with an option of their own; `--entity group=value` serves any."""
+GROUPS = ("brand", "subcategory", "season", "composition", "colour")  # with options of their own, beside `--entity`
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:

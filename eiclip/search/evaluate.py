@@ -22,10 +22,8 @@ from eiclip.search.sources import query_tables
 from eiclip.storage.lake import Lake
 from eiclip.storage.sql import read_sql
 
-PAIRS: dict[str, View] = {"t-i": "image", "t-m": "joint"}
-"""The candidates' view of each pair of views that words can ask for."""
-TYPED, LINKED, TAGGED = "typed", "typed and linked", "tags given"
-"""How a query's text was read; a row of the ranks is called `<variant>, <this>`."""
+PAIRS: dict[str, View] = {"t-i": "image", "t-m": "joint"}  # the candidates' view of each pair that words can ask for
+TYPED, LINKED, TAGGED = "typed", "typed and linked", "tags given"  # how a query's text was read
 
 
 @dataclass(frozen=True)
@@ -79,20 +77,18 @@ def linked_query_ranks(
     styles: pa.Table | None = None,
     groups: pa.Table | None = None,
 ) -> pa.Table:
-    """Return ranks of typed queries among the products of a split, schema `eiclip.same_style.evaluate.RANKS_SCHEMA`.
+    """Return ranks of typed queries among the test products, schema `eiclip.same_style.evaluate.RANKS_SCHEMA`.
 
     Three rows a variant: `<variant>, typed` reads the words alone, `<variant>, typed and linked` the entities that the
     linker keeps instead of their words, `<variant>, tags given` the description with all tags of the product, as the
     catalogue has it: what linking can come to at most.
 
     Args:
-        engine: the variant.
-        lake: of the same home.
-        seed: recorded with the rows.
+        engine, lake, seed: the variant, the lake of the same home, and what is recorded with the rows.
         group: the entity group whose words are written into the descriptions.
-        styles: product_id, style_id. With it the other products of the style are relevant, and the product itself is
-            ignored; products whose style has no other are no queries. None: the product itself is relevant, and
-            its own description a part of what `t-m` compares with.
+        styles: product_id, style_id. The other products of the style are relevant, and the product itself is ignored;
+            products whose style has no other are no queries. None: the product itself is relevant, and its own
+            description a part of what `t-m` compares with.
         groups: product_id, group_id of known duplicates (with `styles`): ignored.
     """
     index, variant = engine.index, engine.index.variant
@@ -110,10 +106,9 @@ def linked_query_ranks(
         "style_id": [truth.names[row] or products[row] for row in query_Q],
         "right": np.maximum(others_N[query_Q], 1),
     }
-    texts = [query.text[:MAX_QUERY] for query in queries]
     ways = {
-        TYPED: [Words(text, {}) for text in texts],
-        LINKED: [engine.reader.linked(text) for text in texts],
+        TYPED: [Words(query.text[:MAX_QUERY], {}) for query in queries],
+        LINKED: [engine.reader.linked(query.text[:MAX_QUERY]) for query in queries],
         TAGGED: [Words(query.description, dict(query.entities)) for query in queries],
     }
     parts = [RANKS_SCHEMA.empty_table()]

@@ -20,8 +20,7 @@ from eiclip.storage.home import Paths
 from eiclip.storage.lake import matrix_of
 from eiclip.storage.sql import read_sql
 
-FACTS = ("category", "subcategory", "department", "gender")
-"""Columns of `products` that can be filtered by, beside the entity groups."""
+FACTS = ("category", "subcategory", "department", "gender")  # columns to filter by, beside the entity groups
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,8 @@ from eiclip.storage.sql import read_sql
 SURE = 0.5
 """Least share of an entity's uses by training products that are tags, for its words to count as it: the majority.
 Anything from 0.5 to 0.7 has the best F1 on the embedded catalogues' validation splits (docs/search.md)."""
-MOST_WORDS = 6
-"""Words of the longest entity that is looked for, as in `semantic_prior`."""
-MOST_SLIPS = 24
-"""Unknown words of a query that are compared with the entities: bounds the time of a text of nothing else."""
+MOST_WORDS = 6  # of the longest entity that is looked for, as in `semantic_prior`
+MOST_SLIPS = 24  # unknown words that are compared with the entities: bounds the time of a text of nothing else
 _WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
 
 
@@ -55,16 +53,12 @@ def words_of(text: str) -> TypedWords:
     found, end = TypedWords([], [], [], []), 0
     for match in _WORD.finditer(text):
         between, word = text[end : match.start()], match[0].lower()
-        end, key = match.end(), _key(word)
+        end, key = match.end(), word if word.isascii() else match_key(word)  # most words are their own key
         found.words.append(word)
         found.keys.append(key)
         found.joined.append(key if between != " " and match_key(f"a{between}a") == "aa" else f" {key}")
         found.spans.append(match.span())
     return found
-
-
-def _key(word: str) -> str:
-    return word if word.isascii() else match_key(word)  # most words are their own key
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,7 @@ class Linker:
         for form in range(3):  # a name as it is typed goes before one that is the same but for accents
             for known, spellings in named:  # and of several entities of the same words the one of most products
                 self._named.setdefault(spellings[form], known)
-        catalogue_keys = {_key(word) for word in catalogue_words}
+        catalogue_keys = {match_key(word) for word in catalogue_words}
         self._slips = Slips(self._named, catalogue_keys)
         self._correct = catalogue_keys.union(*(name.split(" ") for name in self._named))
 

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 View = Literal["image", "text", "joint"]
 VIEWS: tuple[View, ...] = get_args(View)
-MAX_QUERY = 2000
-"""Characters of a text that are read: some thirty times what a tower's context holds."""
+MAX_QUERY = 2000  # characters of a text that are read: some thirty times what a tower's context holds
 MOST_HITS = 1000
 
 

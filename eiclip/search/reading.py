@@ -37,8 +37,7 @@ class ReadQuery(NamedTuple):
 class Reader:
     """Reads queries for one model.
 
-    The words of a link that is kept leave the text: descriptions of products do not have their tags' words either.
-    Chosen on the validation splits of the embedded catalogues, figures in docs/search.md.
+    The words of a link that is kept leave the text: descriptions do not have their tags' words either (docs/search.md).
     """
 
     def __init__(self, model: EntityClip, linker: Linker) -> None:
@@ -52,7 +51,11 @@ class Reader:
 
     def read(self, query: Query) -> ReadQuery:
         """Return what of a query is encoded. Raises SettingsError where an entity given is of no group it has."""
-        given, notes = self._normalised(query.entities), []
+        if odd := [group for group in query.entities if group not in self.model.groups]:
+            there = ", ".join(self.model.groups) or "none"
+            raise SettingsError(f"no entity group {odd[0]!r}; the model's groups are: {there}")
+        names = {group: normalise_entity(value[:MAX_QUERY]) for group, value in query.entities.items() if value}
+        given, notes = {group: name for group, name in names.items() if name}, []  # without placeholders
         for what, typed in (("text", query.text), ("negative words", query.negative)):
             if len(typed) > MAX_QUERY:
                 notes.append(f"{what}: the last {len(typed) - MAX_QUERY:,} of {len(typed):,} characters are not read")
@@ -76,11 +79,3 @@ class Reader:
         for link in reversed(kept):
             text = f"{text[: link.start]} {text[link.end :]}"
         return Words(text, {link.group: link.entity for link in kept} | dict(given))
-
-    def _normalised(self, entities: Mapping[str, str]) -> dict[str, str]:
-        """Return entities given by hand in the form they are counted by, without placeholders."""
-        if odd := [group for group in entities if group not in self.model.groups]:
-            there = ", ".join(self.model.groups) or "none"
-            raise SettingsError(f"no entity group {odd[0]!r}; the model's groups are: {there}")
-        names = {group: normalise_entity(value[:MAX_QUERY]) for group, value in entities.items() if value}
-        return {group: name for group, name in names.items() if name}

@@ -26,9 +26,8 @@ class Slips:
         """Return the name that a phrase is nearly, and how alike they are (0 to 1); None if nothing is alike enough."""
         name = None if _has_digits(phrase) else _nearest(phrase, self._names)
         word = _nearest(phrase, self._words) if name else None
-        if name and word and word[1] >= name[1] and word[0] not in name[0].split(" "):
-            return None
-        return name
+        meant = not (name and word and word[1] >= name[1] and word[0] not in name[0].split(" "))
+        return name if meant else None
 
 
 def _by_first_letter(phrases: Iterable[str]) -> dict[str, list[str]]:

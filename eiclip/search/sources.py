@@ -16,8 +16,7 @@ from eiclip.storage.home import Paths
 from eiclip.storage.lake import Lake, open_views
 
 VIEWS_TABLE = "product_views"
-SERVED = ("same_style", "eiclip")
-"""Variants to search with unless one is named: the first that there is."""
+SERVED = ("same_style", "eiclip")  # to search with unless another is named: the first that there is
 
 
 def trained_variants(home: Paths) -> dict[str, list[str]]:
