@@ -41,10 +41,6 @@ def same(hits, expected):
     assert [hit.rank for hit in hits] == list(range(1, len(expected) + 1))
 
 
-def pairs(answer):
-    return [(hit.score, hit.product_id) for hit in answer.hits]
-
-
 @pytest.mark.parametrize("view", VIEWS)
 def test_words_find_what_brute_force_finds(engine, view):
     query = Query(text="item number 4", entities={"season": "FW2016"}, view=view, link=False)
@@ -117,7 +113,7 @@ def test_batches_and_threads_answer_as_one_by_one(engine):
         threaded = list(pool.map(engine.search, queries * 3))
     for found in (engine.search_many(queries), threaded[:5], threaded[5:10], threaded[10:]):
         for one, other in zip(alone, found, strict=True):
-            same(other.hits, pairs(one))
+            same(other.hits, [(hit.score, hit.product_id) for hit in one.hits])
             assert (other.links, other.entities, other.unknown) == (one.links, one.entities, one.unknown)
     assert engine.search_many([]) == []
 
@@ -181,7 +177,7 @@ def test_an_attribute_that_no_product_has_is_told_and_changes_nothing(engine):
     searched = grid(engine)
     plain = searched.search(Query(product_id="0 red"))
     answer = searched.search(Query(product_id="0 red", remove={"colour": "mauve"}, add={"colour": "Beige"}))
-    same(answer.hits, pairs(plain))
+    same(answer.hits, [(hit.score, hit.product_id) for hit in plain.hits])
     assert answer.unknown == {"colour": ["mauve", "beige"]}
 
 
@@ -220,7 +216,7 @@ def test_unknown_entities_are_named_and_a_long_text_is_cut(engine):
         "negative words: the last 1 of 2,001 characters are not read",
     ]
     cut = engine.search(Query(text=long[:MAX_QUERY], entities={"brand": "Acme"}, negative="x" * 2000))
-    same(answer.hits, pairs(cut))
+    same(answer.hits, [(hit.score, hit.product_id) for hit in cut.hits])
 
 
 BAD = {
@@ -277,15 +273,13 @@ def test_best_is_a_stable_sort(values, top, data):
 vectors = st.lists(st.floats(-1, 1), min_size=4, max_size=4).map(np.array).filter(lambda v: np.linalg.norm(v) > 0.1)
 
 
-@given(vectors, vectors, st.floats(0, 1))
+@given(vectors.map(unit), vectors.map(unit), st.floats(0, 1))
 def test_with_a_plain_sum_composition_is_the_weighted_sum(image, text, weight):
-    image, text = unit(image), unit(text)
     plain = weight * image.astype(np.float64) + (1 - weight) * text
     if np.linalg.norm(plain) > 1e-3:
         assert composed(image, text, weight) == pytest.approx(unit_of(plain), abs=1e-3)
 
 
-@given(vectors, vectors)
+@given(vectors.map(unit), vectors.map(unit))
 def test_what_is_unwanted_is_never_near(query, negative):
-    query, negative = unit(query), unit(negative)
     assert without(query, negative) @ negative <= 1e-3
