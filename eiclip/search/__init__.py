@@ -1,11 +1,7 @@
 """Search among a catalogue's products: by photo, words, entities, another product, or several of them at once.
 
-    engine = SearchEngine.open(home, "fashiongen", "eiclip")
-    answer = engine.search(Query(text="golden goose leather sneaker"))
-    for hit in answer.hits:
-        print(hit.rank, hit.product_id, hit.score, hit.title)
-
-docs/search.md says what a query can hold and how an answer is found.
+`SearchEngine.open(home, "fashiongen", "eiclip").search(Query(text="golden goose leather sneaker"))` returns an
+`Answer`. docs/search.md says what a query can hold and how an answer is found.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -30,8 +30,7 @@ class ApproximateIndex:
     def build(cls, product_ND: np.ndarray) -> Self:
         """Make an index of unit vectors (N, D), float32: `SearchIndex.views[...]`. Equal vectors give an equal index.
 
-        Raises:
-            SettingsError: faiss is not installed.
+        Raises SettingsError where faiss is not installed.
         """
         faiss = _faiss()
         count, width = product_ND.shape
@@ -47,15 +46,10 @@ class ApproximateIndex:
         return int(self._lists.ntotal)
 
     def search(self, query_QD: np.ndarray, top: int, lists: int = LISTS) -> tuple[np.ndarray, np.ndarray]:
-        """Return the nearest products of each query in the lists nearest to it, best first.
+        """Return the `top` (K) nearest products of unit vectors (Q, D) in the `lists` nearest to each, best first.
 
-        Args:
-            query_QD: unit vectors (Q, D).
-            top: K.
-            lists: lists to look into: twice as many take twice as long; all of them give the exact answer.
-
-        Returns:
-            rows (Q, K) int64, -1 where the lists held fewer, and scores (Q, K) float32.
+        Twice as many lists take twice as long; all of them give the exact answer. Returned are rows (Q, K) int64, -1
+        where the lists held fewer, and scores (Q, K) float32.
         """
         parameters = _faiss().SearchParametersIVF(nprobe=min(lists, int(self._lists.nlist)))
         queries = np.ascontiguousarray(np.atleast_2d(query_QD), dtype=np.float32)
@@ -69,14 +63,9 @@ class ApproximateIndex:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read an index written by `save`.
-
-        Raises:
-            CorruptOutputError: there is none, or faiss cannot read it.
-        """
-        faiss = _faiss()
+        """Read an index written by `save`. Raises CorruptOutputError where there is none, or faiss cannot read it."""
         try:
-            return cls(faiss.read_index(str(path)))
+            return cls(_faiss().read_index(str(path)))
         except RuntimeError as error:
             raise CorruptOutputError(f"{path}: {str(error).splitlines()[0]}; build the index again") from error
 
@@ -93,7 +82,6 @@ def _faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise SettingsError(
-            "approximate search needs faiss, which is not installed: python -m pip install 'faiss-cpu>=1.12'"
-        ) from error
+        way = "python -m pip install 'faiss-cpu>=1.12'"
+        raise SettingsError(f"approximate search needs faiss, which is not installed: {way}") from error
     return faiss

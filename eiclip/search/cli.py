@@ -14,15 +14,10 @@ from typing import Any
 from eiclip.errors import EiclipError, SettingsError
 from eiclip.search.query import VIEWS, Answer, Query
 from eiclip.search.sources import SERVED, trained_variants
+from eiclip.settings.load import load_settings
 from eiclip.storage.home import Paths
 
-GROUPS = ("brand", "subcategory", "season", "composition", "colour")
-"""Entity groups with an option of their own; `--entity group=value` serves any."""
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return run(command_line()[0], arguments)
+GROUPS = ("brand", "subcategory", "season", "composition", "colour")  # with options of their own, beside `--entity`
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
@@ -60,31 +55,24 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     for group in GROUPS:
         what.add_argument(f"--{group}", metavar="VALUE", help=f"short for --entity {group}=VALUE")
     how = search.add_argument_group("how")
-    how.add_argument(
-        "--filter", **pairs, help="products with this alone; repeatable, values of one group are alternatives"
-    )
+    how.add_argument("--filter", **pairs, help="products with this alone; repeatable, alternatives within a group")
     how.add_argument("--without", dest="negative", default="", metavar="WORDS", help="words for what is not wanted")
     how.add_argument("--take-out", **pairs, help="an attribute to take out of the style")
     how.add_argument("--put-in", **pairs, help="an attribute to put in")
-    how.add_argument(
-        "--image-weight", type=float, default=0.5, metavar="SHARE", help="of the photo against the words (0.5)"
-    )
+    how.add_argument("--image-weight", type=float, default=0.5, metavar="SHARE", help="of the photo, not words (0.5)")
     how.add_argument("--view", choices=VIEWS, default="joint", help="of the products (joint)")
     how.add_argument("--top", type=int, default=10, metavar="N", help="products to show (10)")
     how.add_argument("--no-linking", action="store_false", dest="link", help="do not look for entities in the words")
-    how.add_argument(
-        "--unlink", action="append", default=[], metavar="ENTITY", help="an entity not to be linked; repeatable"
-    )
+    how.add_argument("--unlink", action="append", default=[], metavar="ENTITY", help="one not to link; repeatable")
     how.add_argument("--json", action="store_true", help="the whole answer as JSON")
     return parser, commands
 
 
 def _pair(text: str) -> tuple[str, str]:
-    """`group=value`."""
-    group, _, value = text.partition("=")
-    if not (group.strip() and value.strip()):
+    group, value = (part.strip() for part in text.partition("=")[::2])
+    if not (group and value):
         raise argparse.ArgumentTypeError(f"{text!r} is no GROUP=VALUE, as brand=gucci is")
-    return group.strip(), value.strip()
+    return group, value
 
 
 def _search(given: argparse.Namespace) -> None:
@@ -97,26 +85,19 @@ def _search(given: argparse.Namespace) -> None:
         add=dict(given.put_in),
         unlink=tuple(given.unlink),
     )
-    place = place_of(given.home, given.dataset, given.variant)
+    place = _place_of(given.home or load_settings().home, given.dataset, given.variant)
     from eiclip.search.engine import SearchEngine  # with torch: what is wrong above is told at once
 
     answer = SearchEngine.open(*place).search(query)
-    sys.stdout.write(
-        json.dumps(asdict(answer), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        if given.json
-        else table(answer)
-    )
+    text = json.dumps(asdict(answer), indent=2, ensure_ascii=False, allow_nan=False) if given.json else _table(answer)
+    sys.stdout.write(text + "\n")
 
 
-def place_of(home: Path | None, dataset: str | None, variant: str | None) -> tuple[Path, str, str]:
+def _place_of(root: Path, dataset: str | None, variant: str | None) -> tuple[Path, str, str]:
     """Return the home, dataset and variant to search: those named, else the only dataset and the best variant.
 
-    Raises:
-        SettingsError: the home has no model, or models of several datasets and none is named.
+    Raises SettingsError where the home has no model, or models of several datasets and none is named.
     """
-    from eiclip.settings.load import load_settings
-
-    root = home if home is not None else load_settings().home
     trained = trained_variants(Paths(root))
     if not trained:
         raise SettingsError(f"{root}: no trained model; run `make full_eval`, or name another home with --home")
@@ -130,7 +111,7 @@ def place_of(home: Path | None, dataset: str | None, variant: str | None) -> tup
     return root, dataset, variant or variants[0]
 
 
-def table(answer: Answer) -> str:
+def _table(answer: Answer) -> str:
     """Return an answer to read: how the query was understood, then a product a line."""
     lines = []
     for link in answer.links:
@@ -148,12 +129,8 @@ def table(answer: Answer) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     shown = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     seconds = f"{len(answer.hits)} products in {1000 * answer.seconds:.0f} ms"
-    return "\n".join([*lines, *([""] if lines else []), *(shown if answer.hits else []), seconds]) + "\n"
+    return "\n".join([*lines, *([""] if lines else []), *(shown if answer.hits else []), seconds])
 
 
 def _short(text: str, most: int = 40) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,9 +11,8 @@ LEAST_NEGATIVE = 0.5
 """Of eight kinds of garment less each of eight colours (embedded catalogue, 50 products each) one product in seven had
 the colour that had it before, and 98 % were still of the kind; projection alone left one in two."""
 EMPHASIS = 1.5
-"""Products of an attribute lie around their mean, a query among those without it: to reach them it must go further."""
-Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""The joint view (N, D) of image vectors (N, D) and text vectors (N, D)."""
+"""How much of an attribute is put in. Its products lie around their mean, a query among others: it must go further."""
+Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]  # image and text vectors (N, D) to their joint view (N, D)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
@@ -58,17 +57,12 @@ def without(query_D: np.ndarray, negative_D: np.ndarray) -> np.ndarray:
     return unit(left_D)
 
 
-def taken_out(query_D: np.ndarray, has_ND: np.ndarray, mean_D: np.ndarray) -> np.ndarray:
-    """Return the query with as much of an attribute, which the products (N, D) have, as the mean product has."""
-    direction_D = unit(has_ND.mean(axis=0) - mean_D)
-    changed: np.ndarray = query_D + ((mean_D - query_D) @ direction_D) * direction_D
-    return changed
+def restyled(query_D: np.ndarray, has_ND: np.ndarray, mean_D: np.ndarray, emphasis: float) -> np.ndarray:
+    """Return the query with `emphasis` times as much of an attribute over the mean as the products (N, D) have.
 
-
-def put_in(query_D: np.ndarray, has_ND: np.ndarray, mean_D: np.ndarray) -> np.ndarray:
-    """Return the query with `EMPHASIS` times as much of an attribute over the mean as the products (N, D) have."""
-    has_D = has_ND.mean(axis=0)
-    direction_D = unit(has_D - mean_D)
-    wanted = (mean_D + EMPHASIS * (has_D - mean_D)) @ direction_D
-    changed: np.ndarray = query_D + (wanted - query_D @ direction_D) * direction_D
+    At 0 the attribute is taken out: as much of it is left as the mean product has.
+    """
+    over_D = has_ND.mean(axis=0) - mean_D
+    direction_D = unit(over_D)
+    changed: np.ndarray = query_D + ((mean_D + emphasis * over_D - query_D) @ direction_D) * direction_D
     return changed

@@ -7,14 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from eiclip.errors import SettingsError
 from eiclip.inference import EntityClip
 from eiclip.readers.texts import normalise_entity
-from eiclip.search.compose import composed, put_in, summed, taken_out, unit, without
+from eiclip.search.compose import EMPHASIS, composed, restyled, summed, unit, without
 from eiclip.search.index import SearchIndex
 from eiclip.search.linking import Linker
 from eiclip.search.photos import PhotoShelf
@@ -27,21 +27,18 @@ class SearchEngine:
     """Search among one dataset's products under one variant. Opened once, asked many times, by several threads."""
 
     def __init__(self, index: SearchIndex, model: EntityClip, linker: Linker, shelf: PhotoShelf) -> None:
-        if model.width != index.width:
-            raise SettingsError(
-                f"the model's embeddings have {model.width} numbers, the index's {index.width}: "
-                "they are of two models; materialise product_views again"
-            )
-        self.index, self.model, self.shelf = index, model, shelf
-        self.reader = Reader(model, linker)
+        width = index.views["joint"].shape[1]
+        if model.width != width:
+            widths = f"the model's embeddings have {model.width} numbers, the index's {width}"
+            raise SettingsError(f"{widths}: they are of two models; materialise product_views again")
+        self.index, self.model, self.shelf, self.reader = index, model, shelf, Reader(model, linker)
         self._mean_D = index.views["joint"].mean(axis=0)
 
     @classmethod
     def open(cls, home: Path | str, dataset: str, variant: str, device: str = "cpu") -> Self:
         """Open the engine of a home's dataset and variant; views that no job has made are made now (minutes, once).
 
-        Raises:
-            EiclipError: there is no such home, dataset or variant.
+        Raises EiclipError where there is no such home, dataset or variant.
         """
         paths = Paths(Path(home))
         index = SearchIndex.open(paths.root, dataset, variant, device)
@@ -55,9 +52,7 @@ class SearchEngine:
     def search(self, query: Query) -> Answer:
         """Return the products nearest to a query, best first.
 
-        Raises:
-            SettingsError: the product, an entity group or a facet asked for does not exist.
-            RawDataError: the photo is none.
+        Raises SettingsError where a product, entity group or facet asked for does not exist, RawDataError for a photo.
         """
         return self.search_many([query])[0]
 
@@ -88,33 +83,28 @@ class SearchEngine:
     def _vector(
         self, read: ReadQuery, image_D: np.ndarray | None, words_D: np.ndarray | None, negative_D: np.ndarray | None
     ) -> np.ndarray:
-        """One query's vector (D,), of what of it was encoded."""
+        """Return one query's vector (D,), of what of it was encoded."""
+        query, joint_ND = read.query, self.index.views["joint"]
         seen_D, fuse = image_D, self.model.encode_joint
-        if read.query.product_id is not None:
-            product_D = self.index.views["joint"][self.index.row(read.query.product_id)]
+        if query.product_id is not None:
+            product_D = joint_ND[self.index.row(query.product_id)]
             # A product's joint view holds words already: to fuse it with more is what no model was trained for.
             seen_D, fuse = product_D if image_D is None else unit(image_D + product_D), summed
         if seen_D is not None and words_D is not None:
-            vector_D = composed(seen_D, words_D, read.query.image_weight, fuse)
+            vector_D = composed(seen_D, words_D, query.image_weight, fuse)
         elif seen_D is not None:
             vector_D = seen_D
         elif words_D is not None:
             vector_D = words_D
         else:
-            raise SettingsError(
-                "nothing to search by: the entities given say nothing; give words, a photo or a product"
-            )
+            raise SettingsError("nothing to search by: the entities given say nothing; give words, a photo, a product")
         if negative_D is not None:
             vector_D = without(vector_D, negative_D)
-        return self._restyled(vector_D, read)
-
-    def _restyled(self, vector_D: np.ndarray, read: ReadQuery) -> np.ndarray:
-        """The vector with attributes taken out, then others put in."""
-        for change, attributes in ((taken_out, read.query.remove), (put_in, read.query.add)):
+        for emphasis, attributes in ((0.0, query.remove), (EMPHASIS, query.add)):
             for group, entity in attributes.items():
-                has_ND = self.index.views["joint"][self._having(group, entity, read)]
+                has_ND = joint_ND[self._having(group, entity, read)]
                 if len(has_ND):
-                    vector_D = change(vector_D, has_ND, self._mean_D)
+                    vector_D = restyled(vector_D, has_ND, self._mean_D, emphasis)
         return unit(vector_D)
 
     def _having(self, group: str, value: str, read: ReadQuery) -> np.ndarray:
@@ -127,53 +117,35 @@ class SearchEngine:
             read.unknown[group].append(name)
         return facet.products(name)
 
-    def _candidates(self, read: ReadQuery) -> np.ndarray | None:
-        """Which products (N,) a query's filters leave, never the product asked about; None: all."""
-        query = read.query
-        if not query.filters and query.product_id is None:
-            return None
-        left_N = np.ones(len(self.index), dtype=bool)
-        for group, values in query.filters.items():
-            if values:
-                left_N &= np.any([self._having(group, value, read) for value in values], axis=0)
-        if query.product_id is not None:
-            left_N[self.index.row(query.product_id)] = False
-        return left_N
-
     def nearest(self, read: ReadQuery, vector_D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of the products nearest to a query's vector (D,), best first, and their scores."""
-        score_N = self.index.views[read.query.view] @ vector_D
-        rows = best(score_N, read.query.top, self._candidates(read))
+        query, left_N = read.query, None
+        if query.filters or query.product_id is not None:
+            left_N = np.ones(len(self.index), dtype=bool)
+            for group, values in query.filters.items():
+                if values:
+                    left_N &= np.any([self._having(group, value, read) for value in values], axis=0)
+            if query.product_id is not None:
+                left_N[self.index.row(query.product_id)] = False
+        score_N = self.index.views[query.view] @ vector_D
+        rows = best(score_N, query.top, left_N)
         return rows, score_N[rows]
 
     def _answer(self, read: ReadQuery, vector_D: np.ndarray) -> Answer:
-        """The answer of a query whose vector is known."""
+        """Return the answer of a query whose vector is known."""
         rows, scores = self.nearest(read, vector_D)
         if not len(rows):
             read.notes.append("the filters leave no product")
+        by_view = {view: (self.index.views[view][rows] @ vector_D).tolist() for view in VIEWS}
+        hits = []
+        for place, fact in enumerate(self.index.facts_of(rows.tolist())):
+            own: dict[str, Any] = {name: fact[name] for name in ("product_id", "entities", "price")}
+            own |= {name: fact[name] or "" for name in ("title", "description", "category", "image_id")}
+            views = {view: cosines[place] for view, cosines in by_view.items()}
+            hits.append(Hit(rank=place + 1, score=float(scores[place]), by_view=views, **own))
         entities = read.words.entities
         gates = self.model.gates(entities)[0] if self.model.model.fusion is not None and entities else {}
-        return Answer(self._hits(rows, scores, vector_D), read.links, read.unknown, entities, gates, read.notes, 0.0)
-
-    def _hits(self, rows: np.ndarray, scores: np.ndarray, vector_D: np.ndarray) -> list[Hit]:
-        """The products at `rows` with their facts."""
-        by_view = {view: (self.index.views[view][rows] @ vector_D).tolist() for view in VIEWS}
-        facts = self.index.facts_of(rows.tolist())
-        return [
-            Hit(
-                rank=place + 1,
-                product_id=fact["product_id"],
-                score=score,
-                by_view={view: by_view[view][place] for view in VIEWS},
-                title=fact["title"] or "",
-                description=fact["description"] or "",
-                category=fact["category"] or "",
-                entities=fact["entities"],
-                price=fact["price"],
-                image_id=fact["image_id"] or "",
-            )
-            for place, (score, fact) in enumerate(zip(scores.tolist(), facts, strict=True))
-        ]
+        return Answer(hits, read.links, read.unknown, entities, gates, read.notes, 0.0)
 
 
 def best(score_N: np.ndarray, top: int, left_N: np.ndarray | None = None) -> np.ndarray:

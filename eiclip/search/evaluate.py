@@ -22,76 +22,50 @@ from eiclip.search.sources import query_tables
 from eiclip.storage.lake import Lake
 from eiclip.storage.sql import read_sql
 
-PAIRS: dict[str, View] = {"t-i": "image", "t-m": "joint"}
-"""The candidates' view of each pair of views that words can ask for."""
-TYPED, LINKED, TAGGED = "typed", "typed and linked", "tags given"
-"""How a query's text was read; a row of the ranks is called `<variant>, <this>`."""
+PAIRS: dict[str, View] = {"t-i": "image", "t-m": "joint"}  # the candidates' view of each pair that words can ask for
+TYPED, LINKED, TAGGED = "typed", "typed and linked", "tags given"  # how a query's text was read
 
 
 @dataclass(frozen=True)
 class TypedQuery:
-    """What a buyer of a product could type."""
+    """What a buyer of a product could type: the `description` with the words of one `entity`; all tags by group."""
 
     product_id: str
     text: str
     description: str
-    """The same without the entity's words."""
     entity: str
     entities: Mapping[str, str]
-    """All tags of the product, by group."""
-
-
-@dataclass(frozen=True)
-class LinkingQuality:
-    """Links of one entity group that were kept, against what was typed."""
-
-    correct: int
-    wrong: int
-    """Of another entity than the one typed, or where none was typed."""
-    missed: int
-
-    @property
-    def precision(self) -> float:
-        """Share of the links that are correct; NaN without any."""
-        return self.correct / (self.correct + self.wrong) if self.correct + self.wrong else float("nan")
-
-    @property
-    def recall(self) -> float:
-        """Share of the typed entities that are linked; NaN without any."""
-        return self.correct / (self.correct + self.missed) if self.correct + self.missed else float("nan")
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of both, 0 where nothing is correct."""
-        return 2 * self.correct / (2 * self.correct + self.wrong + self.missed) if self.correct else 0.0
 
 
 def typed_queries(lake: Lake, dataset: str, split: str, group: str = "brand") -> list[TypedQuery]:
     """Return typed queries of the products of a split that have an entity of the group, by product id.
 
-    Raises:
-        EiclipError: the lake has no such dataset.
+    Raises EiclipError where the lake has no such dataset.
     """
     tables, asked = ("products", "product_entities"), {"split": split, "group": group}
     rows = query_tables(lake, dataset, tables, read_sql("evaluation/typed_queries"), asked).to_pylist()
     return [TypedQuery(**row | {"entities": dict(row["entities"])}) for row in rows]
 
 
-def linking_quality(linker: Linker, queries: Sequence[TypedQuery], group: str = "brand") -> LinkingQuality:
-    """Return precision and recall of kept links of a group, over each query twice: with the entity's words and without.
+def linking_quality(linker: Linker, queries: Sequence[TypedQuery], group: str = "brand") -> dict[str, float]:
+    """Return precision, recall and F1 of kept links of a group, over each query with the entity's words and without.
 
     Only entities of the vocabulary can be found, but those it lacks are counted as missed too. Without the words, no
-    link is the correct answer, unless the description itself has the tagged entity's words.
+    link is the correct answer, unless the description itself has the tagged entity's words. Precision is NaN without
+    a link, recall without a query, F1 0 where no link is correct.
     """
-    correct = wrong = missed = 0
+    correct = wrong = 0
     for query in queries:
         for text, is_typed in ((query.text, True), (query.description, False)):
             links, _ = linker.link(text)
             found = {link.entity for link in links if link.kept and link.group == group}
             correct += is_typed and query.entity in found
-            missed += is_typed and query.entity not in found
             wrong += len(found - {query.entity})
-    return LinkingQuality(correct, wrong, missed)
+    return {
+        "precision": correct / (correct + wrong) if correct + wrong else float("nan"),
+        "recall": correct / len(queries) if queries else float("nan"),
+        "f1": 2 * correct / (correct + wrong + len(queries)) if correct else 0.0,
+    }
 
 
 def linked_query_ranks(
@@ -99,36 +73,30 @@ def linked_query_ranks(
     lake: Lake,
     seed: int,
     *,
-    split: str = "test",
     group: str = "brand",
-    take_out: bool = True,
     styles: pa.Table | None = None,
     groups: pa.Table | None = None,
 ) -> pa.Table:
-    """Return ranks of typed queries among the products of a split, schema `eiclip.same_style.evaluate.RANKS_SCHEMA`.
+    """Return ranks of typed queries among the test products, schema `eiclip.same_style.evaluate.RANKS_SCHEMA`.
 
     Three rows a variant: `<variant>, typed` reads the words alone, `<variant>, typed and linked` the entities that the
     linker keeps instead of their words, `<variant>, tags given` the description with all tags of the product, as the
     catalogue has it: what linking can come to at most.
 
     Args:
-        engine: the variant.
-        lake: of the same home.
-        seed: recorded with the rows.
-        split: whose products ask and are candidates.
+        engine, lake, seed: the variant, the lake of the same home, and what is recorded with the rows.
         group: the entity group whose words are written into the descriptions.
-        take_out: the words of links that are kept are not read as words as well (as in search).
-        styles: product_id, style_id. With it the other products of the style are relevant, and the product itself is
-            ignored; products whose style has no other are no queries. None: the product itself is relevant, and
-            its own description a part of what `t-m` compares with.
+        styles: product_id, style_id. The other products of the style are relevant, and the product itself is ignored;
+            products whose style has no other are no queries. None: the product itself is relevant, and its own
+            description a part of what `t-m` compares with.
         groups: product_id, group_id of known duplicates (with `styles`): ignored.
     """
     index, variant = engine.index, engine.index.variant
-    rows_N = index.rows_of_split(split)
+    rows_N = index.rows_of_split("test")
     products = [index.product_ids[row] for row in rows_N]
     truth = Truth.of(products, pa.table({"product_id": [], "style_id": []}) if styles is None else styles, groups)
     others_N, place = truth.others(), {product: number for number, product in enumerate(products)}
-    queries = [query for query in typed_queries(lake, index.dataset, split, group) if query.product_id in place]
+    queries = [query for query in typed_queries(lake, index.dataset, "test", group) if query.product_id in place]
     if styles is not None:
         queries = [query for query in queries if others_N[place[query.product_id]]]
     query_Q = np.array([place[query.product_id] for query in queries], dtype=np.int64)
@@ -138,8 +106,14 @@ def linked_query_ranks(
         "style_id": [truth.names[row] or products[row] for row in query_Q],
         "right": np.maximum(others_N[query_Q], 1),
     }
+    ways = {
+        TYPED: [Words(query.text[:MAX_QUERY], {}) for query in queries],
+        LINKED: [engine.reader.linked(query.text[:MAX_QUERY]) for query in queries],
+        TAGGED: [Words(query.description, dict(query.entities)) for query in queries],
+    }
     parts = [RANKS_SCHEMA.empty_table()]
-    for name, vectors_QD in read_ways(engine, queries, take_out=take_out).items():
+    for name, words in ways.items():
+        vectors_QD = engine.encode_words(words)
         for pair, view in PAIRS.items():
             rank_Q = _ranks(vectors_QD, index.views[view][rows_N], truth, query_Q, styles is not None)
             row = {"dataset": index.dataset, "variant": f"{variant}, {name}", "seed": seed, "view_pair": pair}
@@ -148,20 +122,10 @@ def linked_query_ranks(
     return pa.concat_tables(parts)
 
 
-def read_ways(engine: SearchEngine, queries: Sequence[TypedQuery], *, take_out: bool = True) -> dict[str, np.ndarray]:
-    """Return vectors (Q, D) of the queries, read in each of the three ways."""
-    texts = [query.text[:MAX_QUERY] for query in queries]
-    return {
-        TYPED: engine.encode_words([Words(text, {}) for text in texts]),
-        LINKED: engine.encode_words([engine.reader.linked(text, take_out=take_out) for text in texts]),
-        TAGGED: engine.encode_words([Words(query.description, dict(query.entities)) for query in queries]),
-    }
-
-
 def _ranks(
     query_QD: np.ndarray, candidate_ND: np.ndarray, truth: Truth, query_Q: np.ndarray, others: bool
 ) -> torch.Tensor:
-    """Rank of each query's best relevant candidate (Q,)."""
+    """Return the rank of each query's best relevant candidate (Q,): of its style's `others`, or itself."""
     sides = torch.from_numpy(query_QD), torch.from_numpy(candidate_ND)
     asked = torch.from_numpy(query_Q)
     if not others:

@@ -4,7 +4,8 @@ Shape suffixes: N products, D embedding width.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,13 +20,12 @@ from eiclip.storage.home import Paths
 from eiclip.storage.lake import matrix_of
 from eiclip.storage.sql import read_sql
 
-FACTS = ("category", "subcategory", "department", "gender")
-"""Columns of `products` that can be filtered by, beside the entity groups."""
+FACTS = ("category", "subcategory", "department", "gender")  # columns to filter by, beside the entity groups
 
 
 @dataclass(frozen=True)
 class Facet:
-    """The values of one entity group or fact: a number a product, -1 where it has none."""
+    """The values of one entity group or fact: the number of its value in `codes` a product, -1 where it has none."""
 
     codes_N: np.ndarray
     codes: Mapping[str, int]
@@ -46,30 +46,19 @@ class SearchIndex:
     views: Mapping[View, np.ndarray]
     facts: pa.Table
     facets: Mapping[str, Facet]
-    _rows: dict[str, int] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_rows", {product: row for row, product in enumerate(self.product_ids)})
 
     def __len__(self) -> int:
         return len(self.product_ids)
 
-    @property
-    def width(self) -> int:
-        """D."""
-        return int(self.views["joint"].shape[1])
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {product: row for row, product in enumerate(self.product_ids)}
 
     def row(self, product_id: str) -> int:
-        """Return a product's row.
-
-        Raises:
-            SettingsError: it is not in the catalogue.
-        """
+        """Return a product's row. Raises SettingsError where it is not in the catalogue."""
         if product_id not in self._rows:
-            raise SettingsError(
-                f"product {product_id!r} is not among the {len(self):,} products of {self.dataset}; "
-                f"their ids look like {', '.join(self.product_ids[:3])}"
-            )
+            there = f"the {len(self):,} products of {self.dataset}; their ids look like"
+            raise SettingsError(f"product {product_id!r} is not among {there} {', '.join(self.product_ids[:3])}")
         return self._rows[product_id]
 
     def rows_of_split(self, split: str) -> np.ndarray:
@@ -85,48 +74,39 @@ class SearchIndex:
     def of_tables(cls, dataset: str, variant: str, views: pa.Table, facts: pa.Table) -> Self:
         """Make an index of a table `product_views` and the facts of (at least) its products.
 
-        Raises:
-            CorruptOutputError: there are no products, a product has no facts, or a vector is not finite.
+        Raises CorruptOutputError where there are no products, one has no facts, or a vector is zero or not finite.
         """
+        table = f"{VIEWS_TABLE} of {dataset}, {variant}"
         if not len(views):
-            raise CorruptOutputError(f"{VIEWS_TABLE} of {dataset}, {variant}: no products; materialise it again")
+            raise CorruptOutputError(f"{table}: no products; materialise it again")
         product_ids = views["product_id"].to_pylist()
         row_of = {product: row for row, product in enumerate(facts["product_id"].to_pylist())}
         if missing := [product for product in product_ids if product not in row_of]:
-            raise CorruptOutputError(
-                f"{VIEWS_TABLE} of {dataset}, {variant}: {len(missing)} products are not in the lake's products "
-                f"({missing[0]!r} ...): it is of another catalogue; materialise it again"
-            )
+            absent = f"{len(missing)} products are not in the lake's products ({missing[0]!r} ...)"
+            raise CorruptOutputError(f"{table}: {absent}: it is of another catalogue; materialise it again")
         ordered = facts.take(pa.array([row_of[product] for product in product_ids], type=pa.int64())).combine_chunks()
-        matrices = {view: _unit_matrix(views, view) for view in VIEWS}
+        matrices: dict[View, np.ndarray] = {}
+        for view in VIEWS:
+            matrix_ND = matrix_of(views[view])
+            length_N = np.linalg.norm(matrix_ND, axis=1, keepdims=True)
+            if not np.isfinite(length_N).all() or not length_N.all():
+                raise CorruptOutputError(f"{table}: {view} vectors not finite, or zero; train this variant again")
+            matrices[view] = matrix_ND / length_N
         return cls(dataset, variant, product_ids, matrices, ordered, _facets(ordered))
 
     @classmethod
     def open(cls, root: Path, dataset: str, variant: str, device: str = "cpu") -> Self:
         """Open the index of a home's dataset under a variant; views that no job has made are made on `device`.
 
-        Raises:
-            EiclipError: the dataset has no products, or there are neither views nor a checkpoint.
+        Raises EiclipError where the dataset has no products, or there are neither views nor a checkpoint.
         """
         home, tables = Paths(root), ("products", "product_entities", "images")
         facts = query_tables(home.lake, dataset, tables, read_sql("search/searched_products"))
         return cls.of_tables(dataset, variant, views_of(home, dataset, variant, device), facts)
 
 
-def _unit_matrix(views: pa.Table, view: View) -> np.ndarray:
-    """A column of vectors as a float32 matrix (N, D) whose rows have length one."""
-    matrix_ND = matrix_of(views[view])
-    length_N = np.linalg.norm(matrix_ND, axis=1, keepdims=True)
-    if not np.isfinite(length_N).all() or not length_N.all():
-        raise CorruptOutputError(
-            f"{VIEWS_TABLE}: {view} vectors that are not finite, or zero; train this variant again"
-        )
-    unit_ND: np.ndarray = matrix_ND / length_N
-    return unit_ND
-
-
 def _facets(facts: pa.Table) -> dict[str, Facet]:
-    """Facets of the entity groups, and of facts that are no entity group."""
+    """Return facets of the entity groups, and of facts that are no entity group."""
     columns: dict[str, list[str | None]] = {}
     for row, entities in enumerate(facts["entities"].to_pylist()):
         for group, entity in entities or []:
@@ -134,10 +114,10 @@ def _facets(facts: pa.Table) -> dict[str, Facet]:
     for name in FACTS:
         if name not in columns:
             columns[name] = [normalise_entity(value or "") or None for value in facts[name].to_pylist()]
-    return {name: _facet(column) for name, column in columns.items() if any(column)}
-
-
-def _facet(column: list[str | None]) -> Facet:
-    encoded = pa.array(column, pa.string()).dictionary_encode()
-    values = encoded.dictionary.to_pylist()
-    return Facet(encoded.indices.fill_null(-1).to_numpy(), {value: code for code, value in enumerate(values)})
+    facets = {}
+    for name, column in columns.items():
+        if any(column):
+            encoded = pa.array(column, pa.string()).dictionary_encode()
+            codes = {value: code for code, value in enumerate(encoded.dictionary.to_pylist())}
+            facets[name] = Facet(encoded.indices.fill_null(-1).to_numpy(), codes)
+    return facets

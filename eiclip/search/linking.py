@@ -2,12 +2,12 @@
 
 An entity is looked for as whole words, longest match first; what is neither in the vocabulary nor a word of the
 catalogue is taken for a slip and compared with the entities. Whether an entity's words mean the entity follows from how
-training products use them: `tagged_count` products carry it as a tag, `untagged_mentions` have the words in their
-description and not the tag.
+many training products carry it as a tag, and how many have the words in their description and not the tag.
 """
 
+import functools
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -21,24 +21,18 @@ from eiclip.storage.sql import read_sql
 SURE = 0.5
 """Least share of an entity's uses by training products that are tags, for its words to count as it: the majority.
 Anything from 0.5 to 0.7 has the best F1 on the embedded catalogues' validation splits (docs/search.md)."""
-MOST_WORDS = 6
-"""Words of the longest entity that is looked for, as in `semantic_prior`."""
-MOST_SLIPS = 24
-"""Unknown words of a query that are compared with the entities: bounds the time of a text of nothing else."""
+MOST_WORDS = 6  # of the longest entity that is looked for, as in `semantic_prior`
+MOST_SLIPS = 24  # unknown words that are compared with the entities: bounds the time of a text of nothing else
 _WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
 
 
 class TypedWords(NamedTuple):
     """The words of a text, in the forms that names are compared in."""
 
-    words: list[str]
-    """In lower case."""
-    keys: list[str]
-    """`match_key` of each."""
-    joined: list[str]
-    """The same after a space, which is left out where an apostrophe or the like alone parts two words."""
-    spans: list[tuple[int, int]]
-    """Where each begins and ends in the text."""
+    words: list[str]  # in lower case
+    keys: list[str]  # `match_key` of each
+    joined: list[str]  # the same after a space, which is left out where an apostrophe or the like alone parts two words
+    spans: list[tuple[int, int]]  # where each begins and ends in the text
 
     def spellings(self, first: int, last: int) -> tuple[str, str, str]:
         """Return the forms of the words from `first` up to but not including `last`, the strictest first.
@@ -59,7 +53,7 @@ def words_of(text: str) -> TypedWords:
     found, end = TypedWords([], [], [], []), 0
     for match in _WORD.finditer(text):
         between, word = text[end : match.start()], match[0].lower()
-        end, key = match.end(), _key(word)
+        end, key = match.end(), word if word.isascii() else match_key(word)  # most words are their own key
         found.words.append(word)
         found.keys.append(key)
         found.joined.append(key if between != " " and match_key(f"a{between}a") == "aa" else f" {key}")
@@ -67,17 +61,12 @@ def words_of(text: str) -> TypedWords:
     return found
 
 
-def _key(word: str) -> str:
-    return word if word.isascii() else match_key(word)  # most words are their own key
-
-
 @dataclass(frozen=True)
 class Known:
     """An entity of the vocabulary as its words can be meant."""
 
     entity: str
-    groups: tuple[str, ...]
-    """Its groups, the likeliest (highest prior) first."""
+    groups: tuple[str, ...]  # the likeliest (highest prior) first
     tagged: int
     untagged: int
 
@@ -99,68 +88,61 @@ class Match(NamedTuple):
         """Whether both have a word in common."""
         return self.first < other.last and other.first < self.last
 
+    def contains(self, other: "Match") -> bool:
+        """Whether all words of the other are its own."""
+        return self.first <= other.first and other.last <= self.last
+
 
 class Linker:
-    """Finds entities in texts. Built once for a vocabulary; threads may share it.
+    """Finds entities of a vocabulary in texts; threads may share it.
 
-    Args:
-        entities: the vocabulary.
-        catalogue_words: words of the catalogue's own texts: never taken for slips.
-        sure: least share of an entity's uses that are tags.
+    `catalogue_words`, of the catalogue's own texts, are never taken for slips. `sure` is the least share of an entity's
+    uses that are tags.
     """
 
     def __init__(self, entities: Collection[Known], catalogue_words: Collection[str], sure: float = SURE) -> None:
         self.sure = sure
         self._named: dict[str, Known] = {}
-        ordered = sorted(entities, key=lambda known: (-known.tagged, known.entity))
-        named = [(known, spellings) for known in ordered for spellings in _spellings(known.entity)]
+        named = []
+        for known in sorted(entities, key=lambda known: (-known.tagged, known.entity)):
+            for reading in dict.fromkeys((known.entity, known.entity.replace("&", " and "))):
+                typed = words_of(reading)
+                if 0 < len(typed.words) <= MOST_WORDS:
+                    named.append((known, typed.spellings(0, MOST_WORDS)))
         for form in range(3):  # a name as it is typed goes before one that is the same but for accents
             for known, spellings in named:  # and of several entities of the same words the one of most products
                 self._named.setdefault(spellings[form], known)
-        catalogue_keys = {_key(word) for word in catalogue_words}
+        catalogue_keys = {match_key(word) for word in catalogue_words}
         self._slips = Slips(self._named, catalogue_keys)
         self._correct = catalogue_keys.union(*(name.split(" ") for name in self._named))
 
     @classmethod
-    def open(cls, lake: Lake, dataset: str, groups: Collection[str], sure: float = SURE) -> Self:
-        """Open the linker of a dataset's vocabulary, for the entity groups of a model.
-
-        Raises:
-            EiclipError: the lake has no vocabulary of it.
-        """
+    def open(cls, lake: Lake, dataset: str, groups: Collection[str]) -> Self:
+        """Open the linker of a dataset's vocabulary, for a model's entity groups. Raises EiclipError without one."""
         tables, asked = ("entity_vocabulary", "semantic_prior"), {"groups": sorted(groups)}
         rows = query_tables(lake, dataset, tables, read_sql("search/linkable_entities"), asked).to_pylist()
         words = query_tables(lake, dataset, ("products",), read_sql("search/catalogue_words"))["word"].to_pylist()
-        return cls(
-            [Known(row["entity"], tuple(row["groups"]), row["tagged"], row["untagged"]) for row in rows], words, sure
-        )
+        return cls([Known(**row | {"groups": tuple(row["groups"])}) for row in rows], words)
 
     def link(
         self, text: str, given: Mapping[str, str] | None = None, unlink: Collection[str] = ()
     ) -> tuple[list[Link], list[str]]:
         """Return the entities in a text, in the order of their words, and notes on what was not looked at.
 
-        Args:
-            text: as typed.
-            given: entities by group that are known already: their groups are not linked again.
-            unlink: links the user has removed, as `group=entity` or the entity alone.
+        Groups of the entities `given` (by group) are not linked again; `unlink` names links that are not wanted, as
+        `group=entity` or the entity alone.
         """
         typed = words_of(text)
         exact = self._exact(typed)
         slips, notes = self._misspelt(typed, exact)
-        # A slip goes before the exact matches wholly within it, and after any other.
-        slips = [
-            slip
-            for slip in slips
-            if all(slip.first <= match.first and match.last <= slip.last for match in exact if slip.overlaps(match))
-        ]
-        exact = [match for match in exact if not any(slip.overlaps(match) for slip in slips)]
+        for match in exact:  # a slip goes before the exact matches wholly within it, and after any other
+            slips = [slip for slip in slips if slip.contains(match) or not slip.overlaps(match)]
+        matches = slips + [match for match in exact if not any(slip.overlaps(match) for slip in slips)]
         removed, taken, links = {normalise_entity(name) for name in unlink}, dict(given or {}), []
-        for match in sorted(exact + slips, key=lambda match: match.first):
-            link = self._judged(text, typed, match, taken, removed)
-            links.append(link)
-            if link.kept:
-                taken[link.group] = link.entity
+        for match in sorted(matches, key=lambda match: match.first):
+            links.append(self._judged(text, typed, match, taken, removed))
+            if links[-1].kept:
+                taken[links[-1].group] = links[-1].entity
         return links, notes
 
     def _exact(self, typed: TypedWords) -> list[Match]:
@@ -181,65 +163,43 @@ class Linker:
         linked = {number for match in exact for number in range(match.first, match.last)}
         odd = [n for n, key in enumerate(typed.keys) if n not in linked and key not in self._correct]
         found: list[Match] = []
+        nearest = functools.cache(self._slips.nearest)  # neighbours among the odd words share most phrases
         for number in odd[:MOST_SLIPS]:
             near = [
                 Match(first, last, self._named[slip[0]], slip[1])
                 for first in range(number, max(-1, number - MOST_WORDS), -1)
                 for last in range(number + 1, min(len(typed.keys), first + MOST_WORDS) + 1)
-                if (slip := self._slips.nearest(" ".join(typed.keys[first:last]))) is not None
+                if (slip := nearest(" ".join(typed.keys[first:last]))) is not None
             ]
             if near:
                 found.append(max(near, key=lambda match: (match.score, match.last - match.first)))
+        chosen: list[Match] = []  # from the left, the longest at its place of those that overlap
+        for match in sorted(found, key=lambda match: (match.first, -match.last)):
+            if not chosen or match.first >= chosen[-1].last:
+                chosen.append(match)
         left_out = len(odd) - MOST_SLIPS
         notes = [f"{left_out:,} more unknown words were not compared with the entities"] if left_out > 0 else []
-        return longest(found), notes
+        return chosen, notes
 
     def _judged(
         self, text: str, typed: TypedWords, match: Match, taken: Mapping[str, str], removed: Collection[str]
     ) -> Link:
-        """The match as a link, with whether it counts and why."""
-        known = match.known
-        start, end = typed.spans[match.first][0], typed.spans[match.last - 1][1]
+        """Return the match as a link, with whether it counts and why."""
+        known, (start, end) = match.known, (typed.spans[match.first][0], typed.spans[match.last - 1][1])
         groups = [group for group in known.groups if f"{group}={known.entity}" not in removed]
         group = (groups or known.groups)[0]
         before = typed.words[match.first - 1] if match.first else ""
-        kept, why = self._verdict(match, group, before, taken)
-        if not groups or known.entity in removed:
-            kept, why = False, "removed by you"
-        ambiguous = len(known.groups) > 1 or known.share < self.sure
-        return Link(group, known.entity, text[start:end], start, end, match.score, ambiguous, kept, why)
-
-    def _verdict(self, match: Match, group: str, before: str, taken: Mapping[str, str]) -> tuple[bool, str]:
-        """Whether words count as an entity of the group, by the word before them, and why."""
-        known = match.known
-        if group in taken:
-            return taken[group] == known.entity, f"the {group} is {taken[group]!r} already"
         nearly = "" if match.score == 1 else f"no word of the catalogue, {match.score:.0%} its name; "
         used = f"{nearly}{known.tagged:,} training products are tagged with it, {known.untagged:,} only mention it"
-        if known.share >= self.sure:
-            return True, used
-        if before == group.lower() or (before == "by" and group == "brand"):
-            return True, f"a general word ({used}), but {before!r} stands before it"
-        return False, f"a general word: {used}"
-
-
-def _spellings(entity: str) -> Iterator[tuple[str, str, str]]:
-    """The forms of an entity's words, as they are and with "and" for an ampersand."""
-    for reading in dict.fromkeys((entity, entity.replace("&", " and "))):
-        typed = words_of(reading)
-        if 0 < len(typed.words) <= MOST_WORDS:
-            yield typed.spellings(0, MOST_WORDS)
-
-
-def longest(matches: Collection[Match]) -> list[Match]:
-    """Return matches that do not overlap, from left to right, each the longest at its place.
-
-    >>> known = Known("a", ("brand",), 1, 0)
-    >>> [match[:2] for match in longest([Match(1, 2, known, 1), Match(0, 2, known, 1), Match(2, 3, known, 1)])]
-    [(0, 2), (2, 3)]
-    """
-    chosen: list[Match] = []
-    for match in sorted(matches, key=lambda match: (match.first, -match.last)):
-        if not chosen or match.first >= chosen[-1].last:
-            chosen.append(match)
-    return chosen
+        if not groups or known.entity in removed:
+            kept, why = False, "removed by you"
+        elif group in taken:
+            kept, why = taken[group] == known.entity, f"the {group} is {taken[group]!r} already"
+        elif known.share >= self.sure:
+            kept, why = True, used
+        elif before == group.lower() or (before == "by" and group == "brand"):
+            kept, why = True, f"a general word ({used}), but {before!r} stands before it"
+        else:
+            kept, why = False, f"a general word: {used}"
+        ambiguous = len(known.groups) > 1 or known.share < self.sure
+        return Link(group, known.entity, text[start:end], start, end, match.score, ambiguous, kept, why)

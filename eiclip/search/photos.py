@@ -16,18 +16,15 @@ class PhotoShelf:
     def photo(self, product_id: str) -> bytes:
         """Return the JPEG bytes of a product's first photo, at training resolution.
 
-        Raises:
-            SettingsError: no photo of that product is in the shards.
-            CorruptOutputError: the shards are missing or cut.
+        Raises SettingsError where the shards have none of that product, CorruptOutputError where they are damaged.
         """
         if product_id not in self._places:
             raise SettingsError(f"product {product_id!r}: no photo of it in {self.shards}")
         path, offset, length = self._places[product_id]
         content = read_jpeg(path, offset, length, lambda: product_id)
         if not content.startswith(b"\xff\xd8"):
-            raise CorruptOutputError(
-                f"{path}: no photo of {product_id!r} at byte {offset}; materialise the shards again"
-            )
+            what = f"no photo of {product_id!r} at byte {offset}"
+            raise CorruptOutputError(f"{path}: {what}; materialise the shards again")
         return content
 
     @cached_property

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 View = Literal["image", "text", "joint"]
 VIEWS: tuple[View, ...] = get_args(View)
-MAX_QUERY = 2000
-"""Characters of a text that are read: some thirty times what a tower's context holds."""
+MAX_QUERY = 2000  # characters of a text that are read: some thirty times what a tower's context holds
 MOST_HITS = 1000
 
 
@@ -28,27 +27,20 @@ class Query:
 
     text: str = ""
     image: Photo | None = None
-    product_id: str | None = None
-    """A product of the catalogue to find others like; it is never its own answer."""
+    product_id: str | None = None  # find others like this product of the catalogue; it is never its own answer
     entities: Mapping[str, str] = field(default_factory=dict)
     """Entity by group, as a product's tags would be: they steer the query's text."""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Values by group, of which a product must have one in every group: entities, or a fact such as `category`."""
-    negative: str = ""
-    """Words for what is not wanted."""
+    negative: str = ""  # words for what is not wanted
     remove: Mapping[str, str] = field(default_factory=dict)
     """Entity by group whose direction is taken out of the query (style transfer)."""
-    add: Mapping[str, str] = field(default_factory=dict)
-    """Entity by group whose direction is put in."""
-    image_weight: float = 0.5
-    """Share of the photo (or product) against the words: 0 is words alone, 1 the photo alone."""
-    view: View = "joint"
-    """Of the candidates."""
+    add: Mapping[str, str] = field(default_factory=dict)  # and those whose direction is put in
+    image_weight: float = 0.5  # share of the photo (or product): 0 is the words alone, 1 the photo alone
+    view: View = "joint"  # of the candidates
     top: int = 20
-    link: bool = True
-    """Look for entities in the words."""
-    unlink: tuple[str, ...] = ()
-    """Entities not to be linked, as `group=entity` or the entity alone."""
+    link: bool = True  # look for entities in the words
+    unlink: tuple[str, ...] = ()  # entities not to be linked, as `group=entity` or the entity alone
 
     def __post_init__(self) -> None:
         if not 0 <= self.image_weight <= 1:
@@ -60,10 +52,8 @@ class Query:
         if odd := [group for group, values in self.filters.items() if isinstance(values, str)]:
             raise SettingsError(f"filters: {odd[0]} is {self.filters[odd[0]]!r}; give a tuple of values")
         if not (self.text.strip() or self.image is not None or self.product_id or any(self.entities.values())):
-            raise SettingsError(
-                "nothing to search by: give words, a photo, a product or entities "
-                "(filters, negative words and style transfer change what those find)"
-            )
+            changes = "filters, negative words and style transfer change what those find"
+            raise SettingsError(f"nothing to search by: give words, a photo, a product or entities ({changes})")
 
 
 @dataclass(frozen=True)
@@ -72,17 +62,12 @@ class Link:
 
     group: str
     entity: str
-    words: str
-    """As they were typed."""
-    start: int
+    words: str  # as they were typed
+    start: int  # where in the query's text, in characters
     end: int
-    """Where in the query's text, in characters."""
-    score: float
-    """1: as the vocabulary has it; below: misspelt, and how alike the two are."""
-    ambiguous: bool
-    """The words mean several things: entities of several groups, or a general word."""
-    kept: bool
-    """Whether it counts as a tag of this query; else it is a suggestion."""
+    score: float  # 1: as the vocabulary has it; below: misspelt, and how alike the two are
+    ambiguous: bool  # the words mean several things: entities of several groups, or a general word
+    kept: bool  # whether it counts as a tag of this query; else it is a suggestion
     why: str
 
 
@@ -92,10 +77,8 @@ class Hit:
 
     rank: int
     product_id: str
-    score: float
-    """Cosine of the query and the product's asked view: -1 to 1."""
-    by_view: Mapping[View, float]
-    """The same of each view."""
+    score: float  # cosine of the query and the product's asked view: -1 to 1
+    by_view: Mapping[View, float]  # the same of each view
     title: str
     description: str
     category: str
@@ -110,13 +93,8 @@ class Answer:
 
     hits: list[Hit]
     links: list[Link]
-    unknown: dict[str, list[str]]
-    """Entities given by hand, and filters, that are not known: by group."""
-    entities: dict[str, str]
-    """The entities that the query's text was read with: those given and the links that were kept."""
-    gates: dict[str, float]
-    """What each of them weighs, by group, where the variant has gates."""
-    notes: list[str]
-    """What was cut, left out or has no effect, a sentence each."""
-    seconds: float
-    """Wall time of the search (of the whole batch, in `search_many`)."""
+    unknown: dict[str, list[str]]  # entities given by hand, and filters, that are not known: by group
+    entities: dict[str, str]  # those that the query's text was read with: given, and the links that were kept
+    gates: dict[str, float]  # what each of them weighs, by group, where the variant has gates
+    notes: list[str]  # what was cut, left out or has no effect, a sentence each
+    seconds: float  # wall time of the search (of the whole batch, in `search_many`)

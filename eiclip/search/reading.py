@@ -37,8 +37,7 @@ class ReadQuery(NamedTuple):
 class Reader:
     """Reads queries for one model.
 
-    The words of a link that is kept leave the text: descriptions of products do not have their tags' words either.
-    Chosen on the validation splits of the embedded catalogues, figures in docs/search.md.
+    The words of a link that is kept leave the text: descriptions do not have their tags' words either (docs/search.md).
     """
 
     def __init__(self, model: EntityClip, linker: Linker) -> None:
@@ -51,13 +50,15 @@ class Reader:
         return variant.has_entities or variant.entities_as_text
 
     def read(self, query: Query) -> ReadQuery:
-        """Return what of a query is encoded.
-
-        Raises:
-            SettingsError: a group of the entities given is none of the model's.
-        """
-        given = self._normalised(query.entities)
-        notes = [_cut_note("text", query.text), _cut_note("negative words", query.negative)]
+        """Return what of a query is encoded. Raises SettingsError where an entity given is of no group it has."""
+        if odd := [group for group in query.entities if group not in self.model.groups]:
+            there = ", ".join(self.model.groups) or "none"
+            raise SettingsError(f"no entity group {odd[0]!r}; the model's groups are: {there}")
+        names = {group: normalise_entity(value[:MAX_QUERY]) for group, value in query.entities.items() if value}
+        given, notes = {group: name for group, name in names.items() if name}, []  # without placeholders
+        for what, typed in (("text", query.text), ("negative words", query.negative)):
+            if len(typed) > MAX_QUERY:
+                notes.append(f"{what}: the last {len(typed) - MAX_QUERY:,} of {len(typed):,} characters are not read")
         text, negative = query.text[:MAX_QUERY], query.negative[:MAX_QUERY]
         links, left_out = self.linker.link(text, given, query.unlink) if query.link else ([], [])
         notes += left_out
@@ -65,32 +66,16 @@ class Reader:
             notes.append(f"{self.model.model.variant.name} reads no entities: they count as words")
         unknown = {group: [entity] for group, entity in self.model.unknown(given)[0].items()}
         unwanted = self.linked(negative) if query.link else Words(negative, {})
-        words = self._words(text, given, links)
-        return ReadQuery(query, words, unwanted, links, unknown, [note for note in notes if note])
+        return ReadQuery(query, self._words(text, given, links), unwanted, links, unknown, notes)
 
-    def linked(self, text: str, *, take_out: bool = True) -> Words:
-        """Return a typed text with the entities found in it; their words stay in it where `take_out` is false."""
-        return self._words(text, {}, self.linker.link(text)[0], take_out=take_out)
+    def linked(self, text: str) -> Words:
+        """Return a typed text with the entities found in it, whose words leave it."""
+        return self._words(text, {}, self.linker.link(text)[0])
 
-    def _words(self, text: str, given: Mapping[str, str], links: list[Link], *, take_out: bool = True) -> Words:
+    def _words(self, text: str, given: Mapping[str, str], links: list[Link]) -> Words:
         if not self.reads_entities:  # those typed are words already
             return Words(compose_text(text, given, self.model.groups, entities_first=True), {})
         kept = [link for link in links if link.kept]
-        for link in reversed(kept) if take_out else ():
+        for link in reversed(kept):
             text = f"{text[: link.start]} {text[link.end :]}"
         return Words(text, {link.group: link.entity for link in kept} | dict(given))
-
-    def _normalised(self, entities: Mapping[str, str]) -> dict[str, str]:
-        """Entities given by hand, in the form they are counted by; placeholders are left out."""
-        for group in entities:
-            if group not in self.model.groups:
-                there = ", ".join(self.model.groups) or "none"
-                raise SettingsError(f"no entity group {group!r}; the model's groups are: {there}")
-        names = {group: normalise_entity(value[:MAX_QUERY]) for group, value in entities.items() if value}
-        return {group: name for group, name in names.items() if name}
-
-
-def _cut_note(what: str, text: str) -> str:
-    """A note on a text that is too long; '' where it is not."""
-    left_out = len(text) - MAX_QUERY
-    return f"{what}: the last {left_out:,} of {len(text):,} characters are not read" if left_out > 0 else ""

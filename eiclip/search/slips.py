@@ -9,17 +9,13 @@ ALIKE = 0.8
 """Least similarity of a slip: one letter in five may be wrong, missing, too many or swapped with its neighbour."""
 SHORTEST = 5
 """Letters of the shortest name that slips are looked for of: among shorter words too many are one letter apart."""
-_ROUNDING = 1e-3  # the library compares with a cut-off less exactly
 
 
 class Slips:
     """Finds the name that a phrase is nearly. The first letter must be right: slips are rare there, and it bounds work.
 
-    What has digits is never a slip: `fw2015` is another season than `fw2016`, and no misspelt one.
-
-    Args:
-        names: what can be meant; of two that are as near the first one is.
-        words: correct words of other meaning: a slip as near to one of them means that one.
+    What has digits is never a slip: `fw2015` is another season than `fw2016`, and no misspelt one. Of two `names` that
+    are as near the first one is meant; a slip as near to one of `words`, correct words of other meaning, means it.
     """
 
     def __init__(self, names: Collection[str], words: Collection[str]) -> None:
@@ -28,11 +24,10 @@ class Slips:
 
     def nearest(self, phrase: str) -> tuple[str, float] | None:
         """Return the name that a phrase is nearly, and how alike they are (0 to 1); None if nothing is alike enough."""
-        name = None if _has_digits(phrase) else _nearest(phrase, self._names.get(phrase[:1], ()))
-        word = _nearest(phrase, self._words.get(phrase[:1], ())) if name else None
-        if name and word and word[1] >= name[1] and word[0] not in name[0].split(" "):
-            return None
-        return name
+        name = None if _has_digits(phrase) else _nearest(phrase, self._names)
+        word = _nearest(phrase, self._words) if name else None
+        meant = not (name and word and word[1] >= name[1] and word[0] not in name[0].split(" "))
+        return name if meant else None
 
 
 def _by_first_letter(phrases: Iterable[str]) -> dict[str, list[str]]:
@@ -44,11 +39,11 @@ def _by_first_letter(phrases: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _has_digits(phrase: str) -> bool:
-    return any(letter.isdigit() for letter in phrase)
+    return any(map(str.isdigit, phrase))
 
 
-def _nearest(phrase: str, choices: Collection[str]) -> tuple[str, float] | None:
-    if not choices:
-        return None
-    found = process.extractOne(phrase, choices, scorer=OSA.normalized_similarity, score_cutoff=ALIKE - _ROUNDING)
+def _nearest(phrase: str, by_letter: dict[str, list[str]]) -> tuple[str, float] | None:
+    cutoff = ALIKE - 1e-3  # the library compares with a cut-off less exactly
+    choices = by_letter.get(phrase[:1], ())
+    found = process.extractOne(phrase, choices, scorer=OSA.normalized_similarity, score_cutoff=cutoff)
     return found and (found[0], round(found[1], 3))

@@ -16,34 +16,28 @@ from eiclip.storage.home import Paths
 from eiclip.storage.lake import Lake, open_views
 
 VIEWS_TABLE = "product_views"
-SERVED = ("same_style", "eiclip")
-"""Variants to search with unless one is named: the first that there is."""
+SERVED = ("same_style", "eiclip")  # to search with unless another is named: the first that there is
 
 
 def trained_variants(home: Paths) -> dict[str, list[str]]:
     """Return the variants that have a model by dataset, the one to search with unless another is named first."""
     known = dict.fromkeys((*SERVED, *SAME_STYLE_VARIANTS, *VARIANTS))
     datasets = sorted({manifest.parts[-3] for manifest in (home.root / "models").glob(f"*/*/{MANIFEST}")})
-    trained = {
-        dataset: [name for name in known if (home.checkpoint(dataset, name) / MANIFEST).is_file()]
-        for dataset in datasets
-    }
-    return {dataset: variants for dataset, variants in trained.items() if variants}
+    trained = {}
+    for dataset in datasets:
+        if found := [name for name in known if (home.checkpoint(dataset, name) / MANIFEST).is_file()]:
+            trained[dataset] = found
+    return trained
 
 
 def query_tables(
     lake: Lake, dataset: str, tables: Sequence[str], sql: str, parameters: Mapping[str, Any] | None = None
 ) -> pa.Table:
-    """Return the rows that a query finds in a dataset's tables.
-
-    Raises:
-        EiclipError: the lake has no such table of the dataset.
-    """
+    """Return the rows that a query finds in a dataset's tables. Raises EiclipError where the lake lacks one of them."""
     files = {name: lake.files(name, dataset) for name in tables}
     if missing := [name for name in tables if not files[name]]:
-        raise EiclipError(
-            f"{lake.home}: no table {missing[0]} of {dataset!r}; run `make full_eval`, or name another dataset or home"
-        )
+        way_out = "run `make full_eval`, or name another dataset or home"
+        raise EiclipError(f"{lake.home}: no table {missing[0]} of {dataset!r}; {way_out}")
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false").fetchall()
         open_views(connection, files)
@@ -58,18 +52,15 @@ def kept_views(home: Paths, dataset: str, variant: str) -> Path:
 def views_of(home: Paths, dataset: str, variant: str, device: str = "cpu") -> pa.Table:
     """Return the table `product_views` of a dataset and variant: the job's, or made here where there is none.
 
-    Raises:
-        EiclipError: there is neither that table nor a checkpoint to make it with.
+    Raises EiclipError where there is neither that table nor a checkpoint to make it with.
     """
     checkpoint, shards = home.checkpoint(dataset, variant), home.shards(dataset)
     from_job = home.lake.path(VIEWS_TABLE, dataset, variant)
     if from_job.is_file() and _is_current(from_job, {f"checkpoint/{variant}": checkpoint, "shards": shards}):
         return pq.read_table(from_job)
     if not (checkpoint / MANIFEST).is_file():
-        raise EiclipError(
-            f"{checkpoint}: no trained model; run `make full_eval` or `dagster job execute -j same_style_eval`, "
-            "or name another dataset, variant or home"
-        )
+        jobs = "`make full_eval` or `dagster job execute -j same_style_eval`"
+        raise EiclipError(f"{checkpoint}: no trained model; run {jobs}, or name another dataset, variant or home")
     output = kept_views(home, dataset, variant)
 
     def make() -> dict[str, Any]:
@@ -79,16 +70,14 @@ def views_of(home: Paths, dataset: str, variant: str, device: str = "cpu") -> pa
         Lake.write_file(views, output)
         return {"products": len(views)}
 
-    inputs = {
-        "code": code_version(["eiclip.evaluation.embedding_tables:views_of_checkpoint"]),
-        "sources": {"checkpoint": content_digest(checkpoint), "shards": content_digest(shards)},
-    }
-    make_once(output, inputs, make)
+    code = code_version(["eiclip.evaluation.embedding_tables:views_of_checkpoint"])
+    sources = {"checkpoint": content_digest(checkpoint), "shards": content_digest(shards)}
+    make_once(output, {"code": code, "sources": sources}, make)
     return pq.read_table(output)
 
 
 def _is_current(views: Path, sources: Mapping[str, Path]) -> bool:
-    """Whether the job's views are of the folders that lie there now: a model may have been trained again since.
+    """Tell whether the job's views are of the folders that lie there now: a model may have been trained again since.
 
     Views without a record of what they were made from are taken for current, and so are those whose sources are gone.
     """
@@ -96,8 +85,5 @@ def _is_current(views: Path, sources: Mapping[str, Path]) -> bool:
     if record is None:
         return not record_of(views).is_file()  # a damaged record vouches for nothing
     known = record["inputs"].get("sources", {})
-    return all(
-        known[name] == content_digest(folder)
-        for name, folder in sources.items()
-        if name in known and (folder / MANIFEST).is_file()
-    )
+    there = {name: folder for name, folder in sources.items() if name in known and (folder / MANIFEST).is_file()}
+    return all(known[name] == content_digest(folder) for name, folder in there.items())

@@ -105,9 +105,8 @@ def _row(stream: IO[bytes], key: str, members: list[tarfile.TarInfo]) -> dict[st
 
 def index_row(texts: dict[str, Any], region: bytes, start: int, offset: int, size: int) -> dict[str, Any]:
     """Return a row of an index: a sample's texts, and where its region and, `offset` bytes on, its photo lie."""
-    jpeg = {"jpeg_offset": start + offset, "jpeg_bytes": size}
-    place = {"region_start": start, "region_end": start + len(region), "region_crc32": zlib.crc32(region)}
-    return texts | jpeg | place
+    texts = texts | {"jpeg_offset": start + offset, "jpeg_bytes": size}
+    return texts | {"region_start": start, "region_end": start + len(region), "region_crc32": zlib.crc32(region)}
 
 
 def read_samples(shards: Sequence[Path], only: Collection[str] | None = None) -> Iterator[Sample]:

@@ -100,7 +100,10 @@ def _checked(folder: Path, shard: dict[str, Any]) -> CheckedShard:
         what = fault if fault == "missing" else f"{fault}, and without its index no sample can be told apart"
         findings.append(finding(None, what, shard["samples"]))
         return CheckedShard(path, INDEX_SCHEMA.empty_table(), findings)
-    intact = _intact_rows(path, index)
+    regions = (index[name].to_pylist() for name in ("region_start", "region_end", "region_crc32"))
+    with path.open("rb") as stream:
+        read = functools.partial(os.pread, stream.fileno())
+        intact = [zlib.crc32(read(end - start, start)) == crc32 for start, end, crc32 in zip(*regions, strict=True)]
     damaged = index.filter(pa.array([not whole for whole in intact]))["image_id"].to_pylist()
     findings += [finding(image_id, "is damaged", 1) for image_id in damaged]
     if path.stat().st_size != shard["bytes"] or not damaged:
@@ -116,10 +119,3 @@ def _fault(path: Path, listed: dict[str, Any]) -> str:
     if size != listed["bytes"]:
         return f"{size} bytes, the manifest says {listed['bytes']}"
     return "" if sha256_file(path) == listed["sha256"] else "checksum differs"
-
-
-def _intact_rows(path: Path, index: pa.Table) -> list[bool]:
-    """Return for each sample whether its region is as the index says."""
-    regions = zip(*(index[name].to_pylist() for name in ("region_start", "region_end", "region_crc32")), strict=True)
-    with path.open("rb") as stream:
-        return [zlib.crc32(os.pread(stream.fileno(), end - start, start)) == crc32 for start, end, crc32 in regions]

@@ -105,7 +105,11 @@ def _checksum(path: Path) -> dict[str, Any]:
 
 def _region(sample: Sample, texts: dict[str, Any]) -> bytes:
     """Return a sample's members as they lie in the tar; the photo is the first."""
-    key = _key(sample.image_id)
+    key = sample.image_id
+    plain = key.replace("_", "").replace("-", "")
+    # A header has room for 100 letters, with the ending; WebDataset would cut a name at its first dot.
+    if not (plain.isascii() and plain.isalnum() and len(key) <= 90):
+        key = hashlib.sha256(key.encode()).hexdigest()[:24]
     text = json.dumps(texts, ensure_ascii=False, sort_keys=True)
     region = b""
     for ending, content in (("jpg", sample.jpeg), ("txt", sample.description.encode()), ("json", text.encode())):
@@ -113,10 +117,3 @@ def _region(sample: Sample, texts: dict[str, Any]) -> bytes:
         header.size = len(content)
         region += header.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
     return region
-
-
-def _key(image_id: str) -> str:
-    """Return a tar member's name: ids that WebDataset would cut at a dot, long ones and odd ones are digested."""
-    plain = image_id.replace("_", "").replace("-", "")
-    fits = plain.isascii() and plain.isalnum() and len(image_id) <= 90  # a header has room for 100, with the ending
-    return image_id if fits else hashlib.sha256(image_id.encode()).hexdigest()[:24]

@@ -1,4 +1,1 @@
-"""The page of interactive search: `make search`, or `python -m eiclip.web` (docs/search_page.md).
-
-HTTP and HTML alone: what an answer is, `search` decides.
-"""
+"""The page of interactive search (docs/search_page.md): HTTP and HTML alone; what an answer is, `search` decides."""

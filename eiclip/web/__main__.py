@@ -16,71 +16,50 @@ from eiclip.web.app import LOOPBACK, create_app
 from eiclip.web.engines import Engines
 
 LOG = logging.getLogger("eiclip.web")
-PORT = 8000
 
 
-def arguments_of(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="python -m eiclip.web", description=__doc__)
-    home = Path(os.environ.get("EICLIP_HOME", "data"))
-    parser.add_argument("--home", type=Path, default=home, help="where models and catalogues are (EICLIP_HOME)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
-    parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on ({PORT}; 0: a free one)")
-    parser.add_argument(
-        "--name", action="append", default=[], metavar="HOST",
-        help="a name the page is reached by, such as a proxy's; may be given again; '*' for any",
-    )  # fmt: skip
-    parser.add_argument("--dataset", help="opened at the start (the first that has a trained model)")
-    parser.add_argument("--variant", help="opened at the start (same_style, eiclip or what there is)")
-    parser.add_argument("--device", default="cpu", help="what encodes queries (cpu)")
-    return parser.parse_args(given)
-
-
-def serve(arguments: argparse.Namespace) -> None:
+def serve(home: Path, host: str, port: int, names: Sequence[str], dataset: str, variant: str, device: str) -> None:
     """Open the first engine, say the address, answer until interrupted.
 
-    Raises:
-        EiclipError: the home has nothing to search, or the address is taken.
+    Raises EiclipError where the home has nothing to search, or the address is taken.
     """
-    with _listening(arguments.host, arguments.port) as listener:
-        engines = Engines(arguments.home, arguments.device)
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=128)
+    except (OSError, OverflowError) as error:
+        raise SettingsError(f"{host}:{port}: cannot listen there ({error}); give another --host or --port") from error
+    with listener:
+        engines = Engines(home, device)
         available = engines.available()
         if not available:
-            raise SettingsError(
-                f"{arguments.home}: no trained model with its catalogue; `make full_eval` makes them "
-                "(a quarter of an hour on 2 cores), or name another home with --home or EICLIP_HOME"
-            )
-        dataset = arguments.dataset or next(iter(available))
-        engines.get(dataset, arguments.variant or available.get(dataset, [""])[0])
-        named = arguments.name or _is_loopback(arguments.host)
-        app = create_app(engines, [*LOOPBACK, *arguments.name] if named else ["*"])
+            way_out = "`make full_eval` makes them (a quarter of an hour on 2 cores), or name another home with --home"
+            raise SettingsError(f"{home}: no trained model with its catalogue; {way_out} or EICLIP_HOME")
+        dataset = dataset or next(iter(available))
+        engines.get(dataset, variant or available.get(dataset, [""])[0])
         host, port = listener.getsockname()[:2]
+        named = names or ipaddress.ip_address(host).is_loopback
+        app = create_app(engines, [*LOOPBACK, *names] if named else ["*"])
         LOG.info("search page: http://%s:%s  (Ctrl+C ends it)", f"[{host}]" if ":" in host else host, port)
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, limit_concurrency=512)
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=128)
-    except (OSError, OverflowError) as error:
-        raise SettingsError(f"{host}:{port}: cannot listen there ({error}); give another --host or --port") from error
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def main(given: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m eiclip.web", description=__doc__)
+    home = Path(os.environ.get("EICLIP_HOME", "data"))
+    parser.add_argument("--home", type=Path, default=home, help="where models and catalogues are (EICLIP_HOME)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000; 0: a free one)")
+    name = "a name the page is reached by, such as a proxy's; may be given again; '*' for any"
+    parser.add_argument("--name", action="append", default=[], dest="names", metavar="HOST", help=name)
+    parser.add_argument("--dataset", default="", help="opened at the start (the first that has a trained model)")
+    parser.add_argument("--variant", default="", help="opened at the start (same_style, eiclip or what there is)")
+    parser.add_argument("--device", default="cpu", help="what encodes queries (cpu)")
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     LOG.setLevel(logging.INFO)
     try:
-        serve(arguments_of(given))
+        serve(**vars(parser.parse_args(given)))
     except EiclipError as error:
         LOG.error("%s", error)
         return 1

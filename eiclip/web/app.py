@@ -3,10 +3,8 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,26 +44,17 @@ HomeEngines = Annotated[Engines, Depends(_engines)]
 
 
 def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
-    """Return the server as an ASGI application.
+    """Return the server of these engines as an ASGI application.
 
-    Args:
-        engines: what is searched.
-        hosts: names that a request's Host header may have ("*": any). A page of another site whose name was made to
-            point to this machine is refused by it.
+    `hosts` are the names that a request's Host header may have ("*": any). They refuse a page of another site whose
+    name was made to point to this machine.
     """
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # One thread does all encoding and comparing: two at once would only share the cores, and each thread that
-        # calls torch keeps a team of workers.
-        with ThreadPoolExecutor(1, "search") as searcher:
-            app.state.searcher = searcher
-            yield
-
-    app = FastAPI(title="Product search", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.engines = engines
+    app = FastAPI(title="Product search", docs_url=None, redoc_url=None, openapi_url=None)
+    # One thread does all encoding and comparing: two at once would only share the cores, and each thread that calls
+    # torch keeps a team of workers.
+    app.state.engines, app.state.searcher = engines, ThreadPoolExecutor(1, "search")
     app.include_router(api)
-    app.add_api_route("/", page)
+    app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"))
     app.mount("/page", StaticFiles(directory=PAGE))
     for kind in (EiclipError, AnyHTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _error_response)
@@ -75,8 +64,7 @@ def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
 
 
 def _error_response(request: Request, error: Exception) -> Response:
-    """What is wrong with a request is said; what is wrong with the home is logged, for it names paths."""
-    headers = {}
+    """Say what is wrong with a request; what is wrong with the home is logged, for it names paths."""
     match error:
         case NotThereError():
             status, message = 404, str(error)
@@ -87,29 +75,23 @@ def _error_response(request: Request, error: Exception) -> Response:
             status, message = 503, "this catalogue cannot be searched now; the server's log says why"
         case AnyHTTPException():
             status, message = error.status_code, str(error.detail)
-            headers = {"Connection": "close"} if status == 413 else {}  # the rest of the body is not read
         case RequestValidationError():
             first = error.errors()[0]
-            status, message = 422, f"{'.'.join(str(part) for part in first['loc'][1:])}: {first['msg']}"
+            status, message = 422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"
         case _:  # the server logs it with its trace
             status, message = 500, "something went wrong on the server; its log says what"
+    headers = {"Connection": "close"} if status == 413 else {}  # the rest of the body is not read
     return JSONResponse({"error": message}, status, headers)
-
-
-def page() -> Response:
-    """Return the page."""
-    return FileResponse(PAGE / "index.html")
 
 
 @api.get("/catalogues")
 def catalogues(engines: HomeEngines) -> dict[str, Any]:
     """Return datasets and their variants, those to be shown first first."""
-    return {
-        "datasets": [
-            {"name": name, "variants": [{"name": own, "title": get_variant(own).title} for own in variants]}
-            for name, variants in engines.available().items()
-        ]
-    }
+    datasets = []
+    for name, variants in engines.available().items():
+        shown = [{"name": variant, "title": get_variant(variant).title} for variant in variants]
+        datasets.append({"name": name, "variants": shown})
+    return {"datasets": datasets}
 
 
 @api.get("/photo/{dataset}")
@@ -132,30 +114,24 @@ def catalogue(engines: HomeEngines, dataset: str, variant: str) -> dict[str, Any
 @api.get("/values/{dataset}/{variant}")
 def values(engines: HomeEngines, dataset: str, variant: str, group: str, typed: str = "") -> list[dict[str, Any]]:
     """Return values of a group that go with what was typed."""
-    return [asdict(value) for value in engines.get(dataset, variant).find(group, typed[:200])]
+    return engines.get(dataset, variant).find(group, typed[:200])
 
 
 @api.post("/search/{dataset}/{variant}")
 async def search(engines: HomeEngines, request: Request, dataset: str, variant: str) -> dict[str, Any]:
     """Return products for a query: a form with the field `query` (JSON) and the file `photo`, either may be absent."""
-    form, content = await _form(request)
-    opened = await run_in_threadpool(engines.get, dataset, variant)
-    query = read_query(form, content)
-    loop, searcher = asyncio.get_running_loop(), request.app.state.searcher
-    return answer_message(opened, query, await loop.run_in_executor(searcher, opened.engine.search, query))
-
-
-async def _form(request: Request) -> tuple[str, bytes | None]:
-    """The fields of a request: the query's JSON and the photo's bytes."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise HTTPException(415, "send a form (multipart/form-data) with the field query and, if any, the file photo")
     async with request.form(max_files=1, max_fields=4, max_part_size=FIELD_BYTES) as form:
-        query, file = form.get("query", "{}"), form.get("photo")
-        if isinstance(query, UploadFile) or (file is not None and not isinstance(file, UploadFile)):
+        fields, file = form.get("query", "{}"), form.get("photo")
+        if isinstance(fields, UploadFile) or (file is not None and not isinstance(file, UploadFile)):
             raise HTTPException(400, "query is a text field of the form, photo a file")
-        content = None if file is None else await file.read()
-    if content is not None and len(content) > PHOTO_BYTES:
+        photo = None if file is None else await file.read()
+    if photo is not None and len(photo) > PHOTO_BYTES:
         raise HTTPException(413, TOO_LARGE)
-    if content == b"":
+    if photo == b"":
         raise HTTPException(400, "the photo is an empty file")
-    return query, content
+    opened = await run_in_threadpool(engines.get, dataset, variant)
+    query = read_query(fields, photo)
+    loop, searcher = asyncio.get_running_loop(), request.app.state.searcher
+    return answer_message(opened, query, await loop.run_in_executor(searcher, opened.engine.search, query))

@@ -5,12 +5,10 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -27,26 +25,13 @@ if TYPE_CHECKING:  # it imports torch: what there is to search is known without
     from eiclip.search import SearchEngine
 
 LOG = logging.getLogger("eiclip.web")
-MOST_OPEN = 4
-"""Engines kept in memory: each holds a model and three matrices of all products."""
-MOST_VALUES = 12
-"""Values of a group that are offered at once."""
-HEARTBEAT = 10.0
-"""Seconds between the lines that say that an engine is still being opened."""
+MOST_OPEN = 4  # engines kept in memory: each holds a model and three matrices of all products
+MOST_VALUES = 12  # values of a group that are offered at once
+HEARTBEAT = 10.0  # seconds between the lines that say that an engine is still being opened
 
 
 class NotThereError(EiclipError):
     """No such dataset, variant, group or product."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """An entity or fact to choose, and how many products have it."""
-
-    value: str
-    products: int
-    known: bool
-    """Whether training saw it as an entity: what is not known steers nothing, and can only filter."""
 
 
 @dataclass(frozen=True)
@@ -56,28 +41,28 @@ class OpenedEngine:
     engine: "SearchEngine"
 
     @cached_property
-    def values(self) -> dict[str, list[Value]]:
-        """By group the values that a product has, those of most products first."""
+    def values(self) -> dict[str, list[dict[str, Any]]]:
+        """Return by group the values that products have, those of most `products` first.
+
+        `known` are those that training saw as entities: what is not known steers nothing, and can only filter.
+        """
         trained, found = self.engine.model.model.vocabulary.names, {}
         for group, facet in self.engine.index.facets.items():
             counts = np.bincount(facet.codes_N[facet.codes_N >= 0], minlength=len(facet.codes)).tolist()
             known = set(trained.get(group, ())[1:])
-            listed = [Value(value, counts[code], value in known) for value, code in facet.codes.items()]
-            found[group] = sorted(listed, key=lambda value: (-value.products, value.value))
+            ordered = sorted(facet.codes.items(), key=lambda item: (-counts[item[1]], item[0]))
+            found[group] = [{"value": own, "products": counts[n], "known": own in known} for own, n in ordered]
         return found
 
-    def find(self, group: str, typed: str) -> list[Value]:
-        """Return values of a group that what was typed begins, or begins a word of, or is in: in this order.
+    def find(self, group: str, typed: str) -> list[dict[str, Any]]:
+        """Return `values` of a group that what was typed begins, or begins a word of, or is in: in this order.
 
-        Case, accents, apostrophes and the like do not count (`match_key`).
-
-        Raises:
-            NotThereError: there is no such group.
+        Case, accents, apostrophes and the like do not count (`match_key`). Raises NotThereError without such a group.
         """
         if group not in self.values:
             raise NotThereError(f"no group {group!r}: there are {', '.join(self.values)}")
         key = _key(typed)
-        keyed = [(_key(value.value), value) for value in self.values[group]]
+        keyed = [(_key(value["value"]), value) for value in self.values[group]]
         found = [(not own.startswith(key), f" {key}" not in own, value) for own, value in keyed if key in own]
         return [value for *_, value in sorted(found, key=lambda ranked: ranked[:2])[:MOST_VALUES]]
 
@@ -101,8 +86,7 @@ class Engines:
 
     def __init__(self, home: Path, device: str = "cpu") -> None:
         self.home, self.device = Paths(home), device
-        self._opened: dict[tuple[str, str], OpenedEngine] = {}
-        """Those asked for last are the last."""
+        self._opened: dict[tuple[str, str], OpenedEngine] = {}  # those asked for last are the last
         self._shelves: dict[str, PhotoShelf] = {}
         self._opening: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
@@ -112,21 +96,16 @@ class Engines:
 
         Datasets with a variant of `SERVED` come first, in that order, then those of most products.
         """
-        trained = trained_variants(self.home)
-        products = {dataset: count_rows(self.home.lake.files("products", dataset)) for dataset in trained}
-
-        def place(dataset: str) -> tuple[int, int]:
-            first = trained[dataset][0]
-            return SERVED.index(first) if first in SERVED else len(SERVED), -products[dataset]
-
-        return {dataset: trained[dataset] for dataset in sorted(trained, key=place) if products[dataset]}
+        trained, places = trained_variants(self.home), {}
+        for dataset, (first, *_) in trained.items():
+            if products := count_rows(self.home.lake.files("products", dataset)):
+                places[dataset] = SERVED.index(first) if first in SERVED else len(SERVED), -products
+        return {dataset: trained[dataset] for dataset in sorted(places, key=places.__getitem__)}
 
     def get(self, dataset: str, variant: str) -> OpenedEngine:
         """Return the engine of a dataset and variant, opened and warmed where it is not yet.
 
-        Raises:
-            NotThereError: there is no such dataset or variant.
-            EiclipError: it cannot be opened.
+        Raises NotThereError where there is no such dataset or variant, EiclipError where it cannot be opened.
         """
         key = (dataset, variant)
         if key not in self._opened:
@@ -145,9 +124,7 @@ class Engines:
     def photo(self, dataset: str, product_id: str) -> bytes:
         """Return the JPEG bytes of a product's first photo.
 
-        Raises:
-            NotThereError: there is no such dataset, or no photo of that product.
-            CorruptOutputError: the shards are missing or cut.
+        Raises NotThereError where there is no such dataset or photo, CorruptOutputError where shards are damaged.
         """
         if dataset not in self._shelves:
             self._check(dataset)
@@ -167,39 +144,29 @@ class Engines:
     def _open(self, dataset: str, variant: str) -> OpenedEngine:
         from eiclip.search import SearchEngine
 
-        start, name = time.perf_counter(), f"{dataset}, {variant}"
+        start, name, done = time.perf_counter(), f"{dataset}, {variant}", threading.Event()
         views = self.home.lake.path(VIEWS_TABLE, dataset, variant), kept_views(self.home, dataset, variant)
         if not any(path.is_file() for path in views):
             LOG.info("%s: embedding every product; once, it takes minutes", name)
-        with _heartbeat(f"{name}: still opening"):
+
+        def say_so() -> None:
+            while not done.wait(HEARTBEAT):
+                LOG.info("%s: still opening, %.0f s", name, time.perf_counter() - start)
+
+        threading.Thread(target=say_so, daemon=True).start()
+        try:
             opened = OpenedEngine(SearchEngine.open(self.home.root, dataset, variant, self.device))
+        finally:
+            done.set()
         opened.warm()
         try:
             self.photo(dataset, opened.engine.index.product_ids[0])  # reads the indexes of the shards
         except EiclipError as error:  # of that product alone, or of all: either way search works without
             LOG.warning("photos of %s: %s", dataset, error)
-        seconds = time.perf_counter() - start
-        LOG.info("%s: %s products, ready after %.1f s", name, f"{len(opened.engine.index):,}", seconds)
+        products = f"{len(opened.engine.index):,}"
+        LOG.info("%s: %s products, ready after %.1f s", name, products, time.perf_counter() - start)
         return opened
 
 
 def _key(text: str) -> str:
     return match_key(text) or text.strip().lower()  # nothing is left of a name such as "!!!"
-
-
-@contextmanager
-def _heartbeat(message: str) -> Iterator[None]:
-    """Log a line now and then while something long is done."""
-    done, start = threading.Event(), time.perf_counter()
-
-    def beat() -> None:
-        while not done.wait(HEARTBEAT):
-            LOG.info("%s, %.0f s", message, time.perf_counter() - start)
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()

@@ -5,8 +5,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PHOTO_BYTES = 10 * 2**20
-FIELD_BYTES = 256 * 2**10
-"""Of the query beside a photo: a text of 10,000 characters is a tenth of it."""
+FIELD_BYTES = 256 * 2**10  # of the query beside a photo: a text of 10,000 characters is a tenth of it
 BODY_BYTES = PHOTO_BYTES + FIELD_BYTES + 4096
 TOO_LARGE = f"the photo is larger than {PHOTO_BYTES // 2**20} MB"
 HEADERS = {
@@ -35,11 +34,9 @@ class Limits:
 
         async def receive_counted() -> Message:
             nonlocal read
-            if too_large:
-                raise HTTPException(413, TOO_LARGE)
-            message = await receive()
+            message: Message = {} if too_large else await receive()
             read += len(message.get("body", b""))
-            if read > BODY_BYTES:
+            if too_large or read > BODY_BYTES:
                 raise HTTPException(413, TOO_LARGE)
             return message
 

@@ -9,7 +9,6 @@ from eiclip.errors import SettingsError
 from eiclip.search import Answer, Query, View
 from eiclip.web.engines import OpenedEngine
 
-MOST_SHOWN = 100
 Name = Annotated[str, StringConstraints(max_length=500)]
 Entities = Annotated[dict[Name, Name], Field(max_length=20)]
 
@@ -28,7 +27,7 @@ class QueryForm(BaseModel):
     add: Entities = {}
     image_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     view: View = "joint"
-    top: Annotated[int, Field(ge=1, le=MOST_SHOWN)] = 24
+    top: Annotated[int, Field(ge=1, le=100)] = 24
     link: bool = True
     unlink: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
 
@@ -36,8 +35,7 @@ class QueryForm(BaseModel):
 def read_query(form: str, photo: bytes | None) -> Query:
     """Return the query of a `QueryForm` in JSON and a photo's bytes.
 
-    Raises:
-        SettingsError: it is not JSON, or nothing is asked, or a field is not what it has to be; names the first.
+    Raises SettingsError where it is not JSON, nothing is asked, or a field, the first of which is named, is wrong.
     """
     try:
         fields = QueryForm.model_validate_json(form or "{}").model_dump()
@@ -51,23 +49,18 @@ def read_query(form: str, photo: bytes | None) -> Query:
 def answer_message(opened: OpenedEngine, query: Query, answer: Answer) -> dict[str, Any]:
     """Return an answer as the page gets it: the answer's own fields, and what to show beside them."""
     index = opened.engine.index
-    message = asdict(answer) | {"products": len(index), "variant": index.variant, "like": None}
-    if query.product_id is not None:
-        fact = index.facts_of([index.row(query.product_id)])[0]
-        message["like"] = {"product_id": query.product_id, "title": fact["title"] or "", "image_id": fact["image_id"]}
-    return message
+    like = index.facts_of([index.row(query.product_id)])[0]["title"] if query.product_id is not None else None
+    return asdict(answer) | {"products": len(index), "like_title": like or ""}
 
 
 def catalogue_message(opened: OpenedEngine) -> dict[str, Any]:
     """Return what can be asked of a dataset and variant."""
-    engine = opened.engine
-    steering = [group for group in engine.model.groups if group in opened.values]
+    index = opened.engine.index
+    steering = [group for group in opened.engine.model.groups if group in opened.values]
     return {
-        "dataset": engine.index.dataset,
-        "variant": engine.index.variant,
-        "products": len(engine.index),
-        "reads_entities": engine.reader.reads_entities,
-        "has_gates": engine.model.model.fusion is not None,
+        "dataset": index.dataset,
+        "variant": index.variant,
+        "products": len(index),
         "entity_groups": steering,
         "groups": steering + [group for group in opened.values if group not in steering],
         "examples": opened.examples(),

@@ -15,6 +15,7 @@ DATASET = "shop"
 TEXT = ("title", "description", "description_raw", "category", "subcategory", "department", "gender")
 SPLITS = {"p0": "train", "p1": "train", "p2": "validation", "p3": "test", "p4": "test", "p5": "test"}
 COUNTS = {("brand", "b0"): (20, 0), ("brand", "b1"): (12, 8), ("brand", "b2"): (3, 30), ("season", "fw2016"): (40, 2)}
+COUNTED = ("tagged_count", "untagged_mentions")
 """Training products tagged with an entity, and those that only mention it."""
 
 
@@ -65,14 +66,8 @@ def tables(samples, vocabulary):
             for number, entity in enumerate(names)
         ],
         "semantic_prior": [
-            {
-                "entity": entity,
-                "entity_group": group,
-                "tagged_count": tagged,
-                "untagged_mentions": untagged,
-                "prior": 1.0,
-            }
-            for (group, entity), (tagged, untagged) in COUNTS.items()
+            {"entity": entity, "entity_group": group, "prior": 1.0} | dict(zip(COUNTED, counts, strict=True))
+            for (group, entity), counts in COUNTS.items()
         ],
     }
 

@@ -144,6 +144,11 @@ def test_negative_words_move_products_like_them_down(engine):
     same(answer.hits, brute(engine, unit_of(words[0] - max(words[0] @ words[1], LEAST_NEGATIVE) * words[1])))
 
 
+def engine_over(index, engine):
+    """The same engine over another index."""
+    return SearchEngine(index, engine.model, engine.reader.linker, engine.shelf)
+
+
 def grid(engine):
     """Products of three styles in three colours, and an engine over them: vectors known by construction."""
     width, noise = engine.model.width, np.random.default_rng(0).normal(0, 0.05, (9, engine.model.width))
@@ -157,10 +162,8 @@ def grid(engine):
     plain = {name: ["x"] * 9 for name in ("split", "title", "description", "image_id", "category", "subcategory",
                                           "department", "gender")}  # fmt: skip
     facts = pa.table({"product_id": ids, "entities": tags, "price": [1.0] * 9, **plain})
-    index = SearchIndex.of_tables(
-        "grid", "eiclip", pa.table({"product_id": ids, **dict.fromkeys(VIEWS, column)}), facts
-    )
-    return SearchEngine(index, engine.model, engine.reader.linker, engine.shelf)
+    views = pa.table({"product_id": ids, **dict.fromkeys(VIEWS, column)})
+    return engine_over(SearchIndex.of_tables("grid", "eiclip", views, facts), engine)
 
 
 @pytest.mark.parametrize("style", range(3))
@@ -205,15 +208,14 @@ def test_a_variant_without_entities_reads_them_as_words(home):
 
 
 def test_unknown_entities_are_named_and_a_long_text_is_cut(engine):
-    answer = engine.search(
-        Query(text="a coat " * 1500, entities={"brand": "Acme", "season": "n/a"}, negative="x" * 2001)
-    )
+    long = "a coat " * 1500
+    answer = engine.search(Query(text=long, entities={"brand": "Acme", "season": "n/a"}, negative="x" * 2001))
     assert answer.unknown == {"brand": ["acme"]}
     assert answer.notes[:2] == [
         "text: the last 8,500 of 10,500 characters are not read",
         "negative words: the last 1 of 2,001 characters are not read",
     ]
-    cut = engine.search(Query(text=("a coat " * 1500)[:MAX_QUERY], entities={"brand": "Acme"}, negative="x" * 2000))
+    cut = engine.search(Query(text=long[:MAX_QUERY], entities={"brand": "Acme"}, negative="x" * 2000))
     same(answer.hits, [(hit.score, hit.product_id) for hit in cut.hits])
 
 
@@ -245,17 +247,15 @@ def test_bad_queries_are_refused_with_the_way_out(engine, name):
 
 
 def test_an_index_of_another_model_is_refused(engine, home):
-    views = home.lake.path("product_views", "shop", "eiclip")
     facts = engine.index.facts
     narrow = pa.table({"product_id": engine.index.product_ids} | {
         view: pa.FixedSizeListArray.from_arrays(pa.array(np.ones(12, dtype=np.float32)), 2) for view in VIEWS
     })  # fmt: skip
     with pytest.raises(SettingsError, match="embeddings have 128 numbers, the index's 2"):
-        SearchEngine(
-            SearchIndex.of_tables("shop", "eiclip", narrow, facts), engine.model, engine.reader.linker, engine.shelf
-        )
+        engine_over(SearchIndex.of_tables("shop", "eiclip", narrow, facts), engine)
     with pytest.raises(CorruptOutputError, match="1 products are not in the lake's products"):
-        SearchIndex.of_tables("shop", "eiclip", pa.parquet.read_table(views), facts.slice(1))
+        views = pa.parquet.read_table(home.lake.path("product_views", "shop", "eiclip"))
+        SearchIndex.of_tables("shop", "eiclip", views, facts.slice(1))
 
 
 scores = st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=30)
@@ -273,15 +273,13 @@ def test_best_is_a_stable_sort(values, top, data):
 vectors = st.lists(st.floats(-1, 1), min_size=4, max_size=4).map(np.array).filter(lambda v: np.linalg.norm(v) > 0.1)
 
 
-@given(vectors, vectors, st.floats(0, 1))
+@given(vectors.map(unit), vectors.map(unit), st.floats(0, 1))
 def test_with_a_plain_sum_composition_is_the_weighted_sum(image, text, weight):
-    image, text = unit(image), unit(text)
     plain = weight * image.astype(np.float64) + (1 - weight) * text
     if np.linalg.norm(plain) > 1e-3:
         assert composed(image, text, weight) == pytest.approx(unit_of(plain), abs=1e-3)
 
 
-@given(vectors, vectors)
+@given(vectors.map(unit), vectors.map(unit))
 def test_what_is_unwanted_is_never_near(query, negative):
-    query, negative = unit(query), unit(negative)
     assert without(query, negative) @ negative <= 1e-3

@@ -49,14 +49,12 @@ def test_linking_quality_counts_by_hand():
         TypedQuery("4", "diesel diesel coat", "diesel coat", "diesel", {}),
     ]
     found = linking_quality(linker, queries)
-    assert (found.correct, found.wrong, found.missed) == (2, 2, 2)
-    assert (found.precision, found.recall, found.f1) == (0.5, 0.5, 0.5)
+    assert found == {"precision": 2 / 4, "recall": 2 / 4, "f1": 0.5}, "2 are correct, 2 wrong, 2 missed"
     eager = linking_quality(Linker([sure, general], ["engine", "coat"], sure=0), queries)
-    assert (eager.correct, eager.wrong, eager.missed) == (3, 2, 1)
+    assert eager == {"precision": 3 / 5, "recall": 3 / 4, "f1": 6 / 9}, "3 are correct, 2 wrong, 1 missed"
     nothing = linking_quality(linker, [])
-    assert np.isnan(nothing.precision)
-    assert np.isnan(nothing.recall)
-    assert nothing.f1 == 0
+    assert np.isnan([nothing["precision"], nothing["recall"]]).all()
+    assert nothing["f1"] == 0
 
 
 def rank_of(query, candidates, right, wrong):
@@ -102,10 +100,3 @@ def test_ranks_with_styles_are_of_another_product_of_the_style(engine, home):
         vector = vectors(engine, query)[row["variant"].removeprefix("eiclip, ")]
         assert row["rank"] == rank_of(vector, engine.index.views[view][rows], [2], [1])
         assert (row["style_id"], row["right"]) == ("s", 1)
-
-
-def test_words_of_links_can_stay(engine, home):
-    kept = {row["rank"] for row in linked_query_ranks(engine, home.lake, 0, take_out=False).to_pylist()}
-    assert kept <= {1, 2, 3}
-    words = engine.reader.linked("b0 item", take_out=False)
-    assert (words.text, words.entities) == ("b0 item", {"brand": "b0"})

@@ -19,6 +19,12 @@ def unmade(tmp_path, shop):
     return small_home(tmp_path, shop, ("eiclip",), views=False)
 
 
+def train_again(home):
+    """Make the checkpoint another one."""
+    manifest = home.checkpoint(DATASET, "eiclip") / "manifest.json"
+    manifest.write_text(manifest.read_text() + "\n")
+
+
 def test_views_that_no_job_made_are_made_once_and_equal_the_jobs(unmade, engine, shop):
     found = SearchIndex.open(unmade.root, DATASET, "eiclip")
     for view, matrix in engine.index.views.items():
@@ -29,8 +35,7 @@ def test_views_that_no_job_made_are_made_once_and_equal_the_jobs(unmade, engine,
     written = kept.stat().st_mtime_ns
     SearchIndex.open(unmade.root, DATASET, "eiclip")
     assert kept.stat().st_mtime_ns == written
-    manifest = unmade.checkpoint(DATASET, "eiclip") / "manifest.json"
-    manifest.write_text(manifest.read_text() + "\n")
+    train_again(unmade)
     SearchIndex.open(unmade.root, DATASET, "eiclip")
     assert kept.stat().st_mtime_ns > written, "another model, other views"
 
@@ -50,8 +55,7 @@ def test_the_jobs_views_of_an_earlier_model_are_not_searched(unmade, home):
     output = unmade.lake.path("product_views", DATASET, "eiclip")
     make_once(output, inputs, lambda: {"at": str(unmade.lake.write(views, "product_views", DATASET, "eiclip"))})
     assert len(SearchIndex.open(unmade.root, DATASET, "eiclip")) == 4
-    manifest = folders["checkpoint/eiclip"] / "manifest.json"
-    manifest.write_text(manifest.read_text() + "\n")
+    train_again(unmade)
     assert len(SearchIndex.open(unmade.root, DATASET, "eiclip")) == 6
 
 

@@ -16,20 +16,13 @@ def known(entity, *groups, tagged=90, untagged=10):
     return Known(entity, groups or ("brand",), tagged, untagged)
 
 
+LEATHER = known("leather", "composition", tagged=3, untagged=7)
 SHOP = [
-    known("golden goose", tagged=50, untagged=1),
-    known("golden"),
-    known("goose", tagged=10, untagged=90),
-    known("top", "subcategory", "brand", tagged=80, untagged=20),
-    known("gap", tagged=40, untagged=60),
-    known("gucci", untagged=0),
-    known("coach"),
-    known("rag & bone"),
-    known("off-white"),
-    known("leather", "composition", tagged=3, untagged=7),
-    known("sneakers", "subcategory"),
-    known("fw2016", "season"),
-]
+    known("golden goose", tagged=50, untagged=1), known("golden"), known("goose", tagged=10, untagged=90),
+    known("top", "subcategory", "brand", tagged=80, untagged=20), known("gap", tagged=40, untagged=60),
+    known("gucci", untagged=0), known("coach"), known("rag & bone"), known("off-white"), LEATHER,
+    known("sneakers", "subcategory"), known("fw2016", "season"),
+]  # fmt: skip
 WORDS = ["coat", "coats", "in", "black", "a", "the", "by", "from", "bone", "shirts"]
 
 
@@ -84,22 +77,15 @@ def test_case_accents_apostrophes_and_trademark_signs_do_not_count(entity, typed
 def test_of_names_that_are_equal_but_for_accents_the_typed_one_is_meant():
     linker = Linker([known("chloe", tagged=50), known("chloé", tagged=90), known("levis jeans"), known("levi's")], [])
     found = {text: linker.link(text)[0][0].entity for text in ("chloe", "chloé", "chloë", "levi's jeans", "levi's")}
-    assert found == {
-        "chloe": "chloe",
-        "chloé": "chloé",
-        "chloë": "chloe",  # neither as typed: the plain one
-        "levi's jeans": "levis jeans",
-        "levi's": "levi's",
-    }
+    assert found.pop("chloë") == "chloe", "neither as typed: the plain one"
+    assert found == {"chloe": "chloe", "chloé": "chloé", "levi's jeans": "levis jeans", "levi's": "levi's"}
 
 
 def test_links_say_where_their_words_stand(linker):
     text = "Ein Mantel: GOLDEN  goose, fw2016"
     links, notes = linker.link(text)
-    assert (
-        [text[link.start : link.end] for link in links] == [link.words for link in links] == ["GOLDEN  goose", "fw2016"]
-    )
-    assert [link.score for link in links] == [1.0, 1.0]
+    assert [text[link.start : link.end] for link in links] == [link.words for link in links]
+    assert [(link.words, link.score) for link in links] == [("GOLDEN  goose", 1.0), ("fw2016", 1.0)]
     assert notes == []
 
 
@@ -139,20 +125,11 @@ def test_a_group_has_one_entity(linker):
 @pytest.mark.parametrize(
     ("text", "entity"),
     [
-        ("guci coat", "gucci"),
-        ("gcuci coat", "gucci"),
-        ("guccci", "gucci"),
-        ("GÚCI coat", "gucci"),
-        ("golden gose coat", "golden goose"),
+        *((text, "gucci") for text in ("guci coat", "gcuci coat", "guccci", "GÚCI coat")),
+        *((f"golden{end}", "golden goose") for end in (" gose coat", "goose coat", " goosee")),
         ("goldne goose", "golden goose"),
-        ("goldengoose coat", "golden goose"),
-        ("golden goosee", "golden goose"),
         ("sneaker", "sneakers"),
-        ("ucci", None),
-        ("gxcxi", None),
-        ("gop", None),
-        ("fw2015", None),
-        ("coat55", None),
+        *((text, None) for text in ("ucci", "gxcxi", "gop", "fw2015", "coat55")),
     ],
 )
 def test_slips_of_a_letter_in_five_are_mended(linker, text, entity):
@@ -169,7 +146,7 @@ def test_a_right_word_is_no_slip(linker):
 
 
 def test_a_slip_of_a_general_word_stays_general():
-    [link] = Linker([known("leather", "composition", tagged=3, untagged=7)], []).link("lether")[0]
+    [link] = Linker([LEATHER], []).link("lether")[0]
     assert (link.kept, link.entity) == (False, "leather")
 
 
@@ -215,17 +192,10 @@ def test_exact_links_are_what_a_plain_scan_finds(typed):
     assert [link.entity for link in links if link.score == 1] == expected
 
 
-HOSTILE = [
-    "aa " * 3333,
-    "brand " * 1666,
-    "brandt houze " * 770,
-    "b" * 10_000,
-    "brand 00001 " * 833,
-    "a" * 5_000 + " b" * 2_500,
-]
+HOSTILE = ["aa " * 3333, "brand " * 1666, "brandt houze " * 770, "b" * 10_000, "brand 00001 " * 833]
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12])
+@pytest.mark.parametrize("text", [*HOSTILE, "a" * 5_000 + " b" * 2_500], ids=lambda text: text[:12])
 def test_work_on_ten_thousand_hostile_characters_is_bounded(text, monkeypatch):
     overlapping = [known(" ".join(["aa"] * length), tagged=length) for length in range(1, MOST_WORDS + 1)]
     linker = Linker([*overlapping, *(known(f"brand {number} project") for number in range(500))], ["project"])
@@ -254,7 +224,5 @@ def test_the_lakes_vocabulary_is_read_by_group(home):
     assert kept(both, "b0 fw2016") == [("brand", "b0"), ("season", "fw2016")]
     assert kept(brands, "b0 fw2016") == [("brand", "b0")]
     [general] = both.link("b2")[0]
-    assert (general.kept, general.why) == (
-        False,
-        "a general word: 3 training products are tagged with it, 30 only mention it",
-    )
+    assert general.why == "a general word: 3 training products are tagged with it, 30 only mention it"
+    assert not general.kept

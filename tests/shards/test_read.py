@@ -50,7 +50,7 @@ def test_a_tar_of_something_else_is_an_error(tmp_path, members, what):
 
 
 def test_an_index_says_what_the_tar_does(folder, sample):
-    (shard,) = [shard for shard in read_manifest(folder)["shards"] if shard["split"] == "train"]
+    shard = read_manifest(folder)["shards"][1]
     index = read_index(folder, shard)
     assert index.equals(index_of_tar(folder / shard["name"]))
     content = (folder / shard["name"]).read_bytes()

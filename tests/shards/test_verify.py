@@ -3,17 +3,9 @@
 import numpy as np
 import pytest
 
+from eiclip import shards as made
 from eiclip.errors import CorruptOutputError
-from eiclip.shards import (
-    find_damage,
-    read_index,
-    read_manifest,
-    shard_paths,
-    valid_samples,
-    valid_shards,
-    write,
-    write_shards,
-)
+from eiclip.shards import find_damage, read_index, read_manifest, shard_paths, valid_samples, valid_shards
 
 FLIPS = 200
 
@@ -23,9 +15,9 @@ def shop(tmp_path_factory, sample):
     """Two training shards and a test one; tests put back what they change."""
     folder = tmp_path_factory.mktemp("shop") / "shards"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(write, "SAMPLES_PER_SHARD", 6)
+        patch.setattr(made.write, "SAMPLES_PER_SHARD", 6)
         samples = [("test" if number >= 12 else "train", sample(number)) for number in range(16)]
-        write_shards(samples, folder, photo_size=32)
+        made.write_shards(samples, folder, photo_size=32)
     return folder
 
 
@@ -36,7 +28,7 @@ def test_every_flipped_byte_is_found_and_its_sample_named(shop):
     files += [(shop / s["index"]["name"], s, []) for s in shards]
     ends = np.cumsum([path.stat().st_size for path, _, _ in files])
     random = np.random.default_rng(0)
-    found = named = 0
+    named = 0
     for place in random.integers(0, ends[-1], FLIPS):
         number = int(np.searchsorted(ends, place, side="right"))
         path, shard, rows = files[number]
@@ -47,8 +39,7 @@ def test_every_flipped_byte_is_found_and_its_sample_named(shop):
         path.write_bytes(whole)
         hit = [row["image_id"] for row in rows if row["region_start"] <= offset < row["region_end"]]
         assert [(finding.shard, finding.image_id) for finding in damage] == [(shard["name"], hit[0] if hit else None)]
-        found, named = found + 1, named + len(hit)
-    assert found == FLIPS
+        named += len(hit)
     assert named > FLIPS / 2
     assert find_damage(shop) == []
 

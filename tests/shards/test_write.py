@@ -40,12 +40,11 @@ def test_long_ids_fit_a_tar_header(tmp_path, sample):
 @pytest.fixture
 def parts(tmp_path, sample):
     """A folder of three parts, in which splits are mixed and one part has no training photos."""
-    folder = tmp_path / "parted"
-    write_shards([("train", sample(0)), ("test", sample(1))], folder / "raw-00000", photo_size=32)
-    write_shards([("test", sample(2))], folder / "raw-00001", photo_size=32)
-    write_shards([("train", sample(3)), ("validation", sample(4))], folder / "raw-00002", photo_size=32)
-    merge_parts(folder, PARTS)
-    return folder
+    for part, splits in zip(PARTS, [{"train": 0, "test": 1}, {"test": 2}, {"train": 3, "validation": 4}], strict=True):
+        samples = [(split, sample(number)) for split, number in splits.items()]
+        write_shards(samples, tmp_path / part, photo_size=32)
+    merge_parts(tmp_path, PARTS)
+    return tmp_path
 
 
 def test_parts_are_read_as_one(parts, sample):
@@ -72,8 +71,8 @@ def test_damage_within_a_part_is_found_and_named(parts):
 
 
 def test_parts_that_are_no_more_are_removed(parts, sample):
-    (parts / "raw-00001.made.json").write_text("{}")
-    (parts / "raw-00000.made.json").write_text("{}")
+    for part in PARTS[:2]:
+        (parts / f"{part}.made.json").write_text("{}")
     (parts / ".raw-00003.part").mkdir()  # being written at this moment
     merge_parts(parts, ["raw-00000", "raw-00002"])
     names = {path.name for path in parts.iterdir()}

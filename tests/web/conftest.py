@@ -40,11 +40,8 @@ class Product:
 
     product_id: str
     title: str
+    description: str
     entities: dict[str, str]
-
-    @property
-    def description(self) -> str:
-        return f"{self.title}, made well."
 
 
 def products():
@@ -53,7 +50,7 @@ def products():
     for n in range(COUNT):
         brand, kind = BRANDS[n % 3], KINDS[n % 2]
         title = HOSTILE if n == 5 else f"{('black', 'white', 'red')[n // 2 % 3]} {kind} number {n}"
-        yield Product(odd.get(n, f"p{n}"), title, {"brand": brand, "subcategory": kind})
+        yield Product(odd.get(n, f"p{n}"), title, f"{title}, made well.", {"brand": brand, "subcategory": kind})
 
 
 def photo_of(number, size=64):
@@ -97,16 +94,10 @@ def write_home(root: Path, dataset: str) -> None:
         "entity_vocabulary": [],
         "semantic_prior": [],
     }  # fmt: skip
-    named = [*(("brand", name) for name in BRANDS), *(("subcategory", name) for name in (*KINDS, GENERAL))]
-    for number, (group, name) in enumerate(named):
-        few = name == GENERAL
-        rows["entity_vocabulary"].append(
-            {"entity_group": group, "entity_id": number + 1, "entity": name, "product_count": 1 if few else 6}
-        )
-        rows["semantic_prior"].append(
-            {"entity_group": group, "entity": name, "prior": 1.0}
-            | {"tagged_count": 1 if few else 6, "untagged_mentions": 9 if few else 0}
-        )
+    for group, name in [*(("brand", name) for name in BRANDS), *(("subcategory", name) for name in (*KINDS, GENERAL))]:
+        own, (tagged, untagged) = {"entity_group": group, "entity": name}, (1, 9) if name == GENERAL else (6, 0)
+        rows["entity_vocabulary"].append(own)
+        rows["semantic_prior"].append(own | {"prior": 1.0, "tagged_count": tagged, "untagged_mentions": untagged})
     for table, own_rows in rows.items():
         home.lake.write(pa.Table.from_pylist([{"dataset": dataset} | row for row in own_rows]), table, dataset)
     names = {"brand": ["<unk>", *BRANDS], "subcategory": ["<unk>", *KINDS, GENERAL]}

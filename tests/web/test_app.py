@@ -25,6 +25,7 @@ from eiclip.web.limits import BODY_BYTES
 from tests.web.conftest import BRANDS, COUNT, HOSTILE, as_file, photo_of, served, write_home
 
 SHOP = "/api/search/shop/eiclip"
+SAME = ("entities", "notes", "unknown")
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +77,7 @@ def test_answers_are_the_engines(client, engine, query):
         assert hit["by_view"] == pytest.approx(dict(own.by_view), abs=1e-5)
         assert (hit["title"], hit["price"], hit["entities"]) == (own.title, own.price, dict(own.entities))
     assert [link["entity"] for link in found["links"]] == [link.entity for link in expected.links]
-    assert (found["entities"], found["notes"], found["unknown"]) == (
-        expected.entities,
-        expected.notes,
-        expected.unknown,
-    )
+    assert [found[name] for name in SAME] == [getattr(expected, name) for name in SAME]
     assert found["gates"] == pytest.approx(expected.gates)
     assert found["products"] == COUNT
     assert found["seconds"] > 0
@@ -96,28 +93,28 @@ def test_a_photo_finds_its_product(client):
 
 
 def test_what_can_be_asked(client):
-    assert [entry["name"] for entry in client.get("/api/catalogues").json()["datasets"]] == ["shop"]
-    variants = client.get("/api/catalogues").json()["datasets"][0]["variants"]
-    assert [own["name"] for own in variants] == ["eiclip", "clip_description"]
+    [shop] = client.get("/api/catalogues").json()["datasets"]
+    assert (shop["name"], [own["name"] for own in shop["variants"]]) == ("shop", ["eiclip", "clip_description"])
     about = client.get("/api/catalogue/shop/eiclip").json()
-    assert (about["products"], about["entity_groups"], about["has_gates"]) == (COUNT, ["brand", "subcategory"], True)
+    assert (about["products"], about["entity_groups"]) == (COUNT, ["brand", "subcategory"])
     assert {"category", "gender"} < set(about["groups"])
     assert about["examples"]
 
 
 def test_values_are_offered_by_what_is_typed(client):
-    def offered(typed, group="brand"):
-        found = client.get("/api/values/shop/eiclip", params={"group": group, "typed": typed}).json()
-        return [value["value"] for value in found]
+    def asked(typed, group="brand"):
+        return client.get("/api/values/shop/eiclip", params={"group": group, "typed": typed})
+
+    def offered(typed):
+        return [value["value"] for value in asked(typed).json()]
 
     assert offered("") == sorted(BRANDS)
     assert offered("G") == ["golden goose", "gucci"]
     assert offered("goose") == ["golden goose"]
     assert offered("Goldén-GOOSE™") == ["golden goose"]
     assert offered(HOSTILE) == []
-    refused(client.get("/api/values/shop/eiclip", params={"group": "<b>", "typed": ""}), 404, "no group '<b>'")
-    about_price = client.get("/api/values/shop/eiclip", params={"group": "brand", "typed": "gucci"}).json()
-    assert about_price == [{"value": "gucci", "products": COUNT // 3, "known": True}]
+    refused(asked("", "<b>"), 404, "no group '<b>'")
+    assert asked("gucci").json() == [{"value": "gucci", "products": COUNT // 3, "known": True}]
 
 
 def test_several_at_once_are_answered_as_alone(client):
@@ -239,20 +236,19 @@ def test_a_body_without_length_is_refused_while_it_is_read(site):
 
 
 def test_photos_of_products(client):
-    photo = client.get("/api/photo/shop", params={"product": "../../etc/passwd"})
+    def asked(product, dataset="shop", **headers):
+        return client.get(f"/api/photo/{dataset}", params={"product": product}, headers=headers)
+
+    photo = asked("../../etc/passwd")
     assert photo.headers["content-type"] == "image/jpeg"
     assert photo.content.startswith(b"\xff\xd8")
     assert "max-age" in photo.headers["cache-control"]
-    again = client.get(
-        "/api/photo/shop",
-        params={"product": "../../etc/passwd"},
-        headers={"if-none-match": photo.headers["etag"]},
-    )
+    again = asked("../../etc/passwd", **{"if-none-match": photo.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert client.get("/api/photo/shop", params={"product": "a/b?c=d&e #1%2f"}).content != photo.content
+    assert asked("a/b?c=d&e #1%2f").content != photo.content
     for product in ("/etc/passwd", "../../../../etc/passwd", "p99", "", "x\0", HOSTILE):
-        refused(client.get("/api/photo/shop", params={"product": product}), 404, "no photo")
-    refused(client.get("/api/photo/nowhere", params={"product": "p1"}), 404, "no dataset")
+        refused(asked(product), 404, "no photo")
+    refused(asked("p1", "nowhere"), 404, "no dataset")
     refused(client.get("/api/photo/shop"), 422)
 
 
@@ -337,14 +333,12 @@ def test_a_defect_of_ours_is_a_sentence(shop_home):
 
 def test_views_that_no_job_has_made_are_made_once_and_say_so(tmp_path, caplog):
     write_home(tmp_path, "shop")
-    with caplog.at_level(logging.INFO, "eiclip.web"):
-        opened = Engines(tmp_path).get("shop", "clip_description")
-    assert "embedding every product" in caplog.text
-    caplog.clear()
-    with caplog.at_level(logging.INFO, "eiclip.web"):
-        again = Engines(tmp_path).get("shop", "clip_description")
-    assert "embedding" not in caplog.text
-    views = (each.engine.index.views["joint"] for each in (opened, again))
+    views = []
+    for is_first in (True, False):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "eiclip.web"):
+            views.append(Engines(tmp_path).get("shop", "clip_description").engine.index.views["joint"])
+        assert ("embedding every product" in caplog.text) == is_first
     assert np.array_equal(*views)
 
 
@@ -365,9 +359,10 @@ def test_the_command_serves_until_it_is_interrupted(shop_home, caplog):
 
 
 def test_what_cannot_be_served_says_what_to_do(tmp_path, shop_home, caplog):
-    assert main(["--home", str(tmp_path), "--port", "0"]) == 1
-    assert "make full_eval" in caplog.text
-    assert main(["--home", str(shop_home), "--port", "0", "--dataset", "nowhere"]) == 1
-    assert "no dataset 'nowhere': there are shop" in caplog.text
-    assert main(["--home", str(shop_home), "--port", "70000"]) == 1
-    assert "70000: cannot listen there" in caplog.text
+    for home, options, said in (
+        (tmp_path, "--port 0", "make full_eval"),
+        (shop_home, "--port 0 --dataset nowhere", "no dataset 'nowhere': there are shop"),
+        (shop_home, "--port 70000", "70000: cannot listen there"),
+    ):
+        assert main(["--home", str(home), *options.split()]) == 1
+        assert said in caplog.text

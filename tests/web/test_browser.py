@@ -36,7 +36,8 @@ def page(browser, site):
     context.set_default_timeout(WAIT)
     opened, complaints, elsewhere = context.new_page(), [], []
     opened.refused = 0  # requests that a test has the server refuse, which a browser says by itself
-    opened.on("console", lambda said: said.type in {"error", "warning"} and complaints.append(_told(said)))
+    report = "{0.text} {0.location[url]}".format
+    opened.on("console", lambda said: said.type in {"error", "warning"} and complaints.append(report(said)))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("request", lambda sent: elsewhere.append(sent.url) if not sent.url.startswith((site, "blob:")) else None)
     yield opened
@@ -44,10 +45,6 @@ def page(browser, site):
     assert len(complaints) == opened.refused, complaints
     assert all("status of 40" in said for said in complaints), complaints
     assert elsewhere == []
-
-
-def _told(said):
-    return f"{said.text} {said.location['url']}"
 
 
 def type_words(page, words):

@@ -176,7 +176,7 @@ function showAnswers(variants, answers, milliseconds) {
   });
   $("read").replaceChildren(...read);
   $("read").hidden = !read.length;
-  if (answers[0].like?.title && $("like-title")) $("like-title").textContent = `like ${answers[0].like.title}`;
+  if (answers[0].like_title && $("like-title")) $("like-title").textContent = `like ${answers[0].like_title}`;
   if (byKey && document.activeElement === document.body) $("words").focus({ preventScroll: true });  // a chip is gone
   $("status").textContent = `The ${answers[0].hits.length} nearest, ${Math.round(milliseconds)} ms in all.`;
 }
