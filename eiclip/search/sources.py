@@ -80,7 +80,7 @@ def views_of(home: Paths, dataset: str, variant: str, device: str = "cpu") -> pa
         return {"products": len(views)}
 
     inputs = {
-        "code": code_version(["eiclip.evaluation.embedding_tables:views_of_checkpoint"]),
+        "code": code_version(("eiclip.evaluation.embedding_tables:views_of_checkpoint",)),
         "sources": {"checkpoint": content_digest(checkpoint), "shards": content_digest(shards)},
     }
     make_once(output, inputs, make)

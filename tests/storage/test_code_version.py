@@ -15,7 +15,7 @@ from eiclip.storage.definitions import PROJECT
 
 
 def forget_all():
-    for cached in (versions._version, definitions.names, versions._file_digest):
+    for cached in (code_version, definitions.names, versions._file_digest):
         cached.cache_clear()
     definitions.MODULES.clear()
 
@@ -232,7 +232,7 @@ def test_files_edited_since_are_named_if_it_matters(project, tmp_path):
         assert version.edited() == ["eiclip/b.py"]
     file.write_text(before)
     assert version.edited() == []
-    assert code_version(["eiclip.a:make"]) is version, "looking has changed nothing"
+    assert code_version(("eiclip.a:make",), ()) is version, "looking has changed nothing"
 
 
 # On this project.
@@ -241,17 +241,17 @@ TRAINING = "eiclip.train.loop:train"
 
 
 def test_renaming_a_plots_colour_trains_nothing_again():
-    for file in code_version([TRAINING]).files:
+    for file in code_version((TRAINING,)).files:
         assert not file.startswith(("eiclip/report/", "eiclip/web/", "eiclip/readers/", "assets/", "sql/")), file
 
 
 def test_the_same_source_has_the_same_version_in_another_process():
-    script = f"from eiclip.storage.code_version import code_version as v; print(v([{TRAINING!r}]).digest)"
+    script = f"from eiclip.storage.code_version import code_version as v; print(v(({TRAINING!r},)).digest)"
     found = set()
     for seed in ("1", "2"):
         environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(PROJECT)}
         found.add(subprocess.check_output([sys.executable, "-c", script], env=environment, text=True).strip())
-    assert found == {code_version([TRAINING]).digest}
+    assert found == {code_version((TRAINING,)).digest}
 
 
 def test_versions_take_no_library():

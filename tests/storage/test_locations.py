@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 import tracemalloc
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -18,9 +19,8 @@ from PIL import Image
 from eiclip.errors import CorruptOutputError, EiclipError, RawDataError, SettingsError
 from eiclip.shards import Sample, encode_photo, find_damage, merge_parts, read_samples, shard_paths, write_shards
 from eiclip.storage.files import sha256_file, write_json
-from eiclip.storage.locations import folder_stamp, local_file, local_files, local_folder, stamp
+from eiclip.storage.locations import folder_stamp, local_file, local_files, local_folder, local_path, stamp
 from eiclip.storage.publish import fetch_folder, publish_folder
-from eiclip.storage.remote import scheme_of
 
 
 class CountingHandler(http.server.SimpleHTTPRequestHandler):
@@ -86,8 +86,10 @@ def put(place, content):
 
 
 def test_urls_and_paths_are_told_apart():
-    assert all(map(scheme_of, ("s3://b/k", "memory://a", "https://h/x", "file:///a", "gs://b")))
-    assert not any(map(scheme_of, ("/data/a", "a b/c", "exports/*.csv", "a:b", "./x://", "C:\\x")))
+    assert not any(map(local_path, ("s3://b/k", "memory://a", "https://h/x", "gs://b")))
+    assert [str(local_path(url)) for url in ("file:///a b", "local:///a")] == ["/a b", "/a"]
+    for path in ("/data/a", "a b/c", "exports/*.csv", "a:b", "/data/a:b//c", "./x://", "C:\\x"):
+        assert local_path(path) == Path(path)
 
 
 def test_a_file_is_copied_once_and_again_when_it_changed(place, tmp_path):
