@@ -3,8 +3,7 @@
 Beside each output lies its record, `<output>.made.json`: what it was made from (the version of its code, its
 parameters, the contents of its sources), the digest of its own content, the sizes and times of its files, and the facts
 worth showing. Downstream outputs depend on the *content*: a query written otherwise is run again, and nothing after it
-if the rows stay the same. An output that is gone, or that was edited by hand, is made again as well, and so is one
-whose record cannot be read.
+if the rows stay the same. An output that is gone or was edited, or whose record cannot be read, is made again as well.
 """
 
 import datetime
@@ -25,14 +24,9 @@ MANIFEST = "manifest.json"
 LOG_FILE = "training_log.parquet"
 """A checkpoint folder's step log, outside its manifest."""
 
-FORMAT = 2
-"""Version of the records' format."""
-CODE = "code"
-"""The input that is a `CodeVersion`."""
-NAMED = 3
-"""Changes of one kind that are named one by one."""
-FIELDS: dict[str, Any] = {"inputs": dict, "content": str, "facts": dict, "seconds": (int, float), "stamps": dict}
-"""Fields of a record without which it is of no use, and their types."""
+FORMAT = 2  # version of the records' format
+CODE = "code"  # the input that is a `CodeVersion`
+NAMED = 3  # changes of one kind that are named one by one
 
 Inputs = Mapping[str, Any]
 """What an output is made from: `code`, `parameters` and `sources`, or what a caller likes; JSON but for the code."""
@@ -42,16 +36,11 @@ Inputs = Mapping[str, Any]
 class CachedOutput:
     """What is known of an output."""
 
-    content: str
-    """Digest of its content."""
-    facts: dict[str, Any]
-    """What is worth showing of it."""
-    reused: bool
-    """Whether it was there already, made from the same inputs."""
-    seconds: float
-    """Time it took to make."""
-    reason: str = ""
-    """Why it was made, or made again."""
+    content: str  # digest of its content
+    facts: dict[str, Any]  # what is worth showing of it
+    reused: bool  # whether it was there already, made from the same inputs
+    seconds: float  # time it took to make
+    reason: str = ""  # why it was made, or made again
 
 
 def make_once(
@@ -160,7 +149,8 @@ def read_record(output: Path) -> tuple[dict[str, Any] | None, str]:
         known: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
         if known["format"] != FORMAT:
             return None, f"its record is of another version of this project (format {known['format']}, here {FORMAT})"
-        wrong = [name for name, kind in FIELDS.items() if not isinstance(known[name], kind)]
+        kinds: dict[str, Any] = {"inputs": dict, "content": str, "facts": dict, "seconds": (int, float), "stamps": dict}
+        wrong = [name for name, kind in kinds.items() if not isinstance(known[name], kind)]
     except FileNotFoundError:
         return None, "it has no record: its making was interrupted, or the record was deleted"
     except (OSError, ValueError, KeyError, TypeError) as error:

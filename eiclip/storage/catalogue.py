@@ -21,8 +21,7 @@ from eiclip.storage.lock import exclusive
 from eiclip.storage.sql import SHARED, Header, headers, read_sql
 
 CATALOGUE = "eiclip.duckdb"
-TABLES = "tables"
-"""The view that lists the others."""
+TABLES = "tables"  # the view that lists the others
 VECTORS = {"embeddings": ("embedding",), "product_views": ("image", "text", "joint")}
 """Tables that hold vectors, and the columns that they are in: of one width each."""
 

@@ -2,13 +2,10 @@
 
 From a function (`"eiclip.train.loop:train"`) every name it uses is followed, within its module and through imports,
 to functions, classes and constants of this project, and from those on. What is reached is compared as syntax trees
-without docstrings, comments and the annotations of functions, together with the SQL files that `read_sql` is called
-with there, the files beside a module that uses `__file__`, and the versions of the third-party packages in use.
-
-- A class counts whole: which of its methods is called is only known when the code runs.
-- Annotations are followed (an argument's methods may be called), though not compared.
-- The places where code lies are not compared: a function that moves to another module is the same function.
-- `NEUTRAL` lists what cannot change a result; `NEUTRAL_PACKAGES` does so for packages.
+without docstrings, comments, the annotations of functions, and the places where code lies, together with the SQL files
+that `read_sql` is called with there, the files beside a module that uses `__file__`, and the versions of the
+third-party packages in use. A class counts whole, and annotations are followed: which methods are called is only known
+when the code runs. `NEUTRAL` and `NEUTRAL_PACKAGES` list what cannot change a result.
 
 Code is read, not imported: a version takes no model library. It is of the files as they were when first read, which a
 process does before it makes anything; `CodeVersion.edited` names those that have changed since.

@@ -18,11 +18,8 @@ from eiclip.storage.files import sha256_file, whole_file, whole_folder
 from eiclip.storage.locations import local_path
 from eiclip.storage.remote import at_once, file_system, reaching, safe_name, shown
 
-UNFINISHED = f"{MANIFEST}.unfinished"
-"""Lists the names that an upload under way, or an interrupted one, may have left."""
-
-Shard = dict[str, Any]
-"""A file as a manifest lists it: its name, size and checksum."""
+UNFINISHED = f"{MANIFEST}.unfinished"  # lists the names that an upload, under way or interrupted, may have left
+Shard = dict[str, Any]  # a file as a manifest lists it: its name, size and checksum
 
 
 def publish_folder(folder: Path, place: str) -> int:
@@ -110,10 +107,9 @@ class _Place:
 
     def read(self, name: str) -> bytes | None:
         try:
-            content: bytes = self.system.cat_file(self.path(name))
+            return bytes(self.system.cat_file(self.path(name)))
         except FileNotFoundError:
             return None
-        return content
 
     def has(self, name: str, shard: Shard, listed: Shard | None) -> bool:
         """Whether the file is there with the shard's content."""
