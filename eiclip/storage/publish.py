@@ -16,7 +16,7 @@ from eiclip.errors import CorruptOutputError
 from eiclip.storage.cache import MANIFEST
 from eiclip.storage.files import sha256_file, whole_file, whole_folder
 from eiclip.storage.locations import local_path
-from eiclip.storage.remote import at_once, file_system, reaching, safe_name, shown
+from eiclip.storage.remote import at_once, file_system, look_up, reaching, safe_name, shown
 
 UNFINISHED = f"{MANIFEST}.unfinished"  # lists the names that an upload, under way or interrupted, may have left
 Shard = dict[str, Any]  # a file as a manifest lists it: its name, size and checksum
@@ -113,10 +113,8 @@ class _Place:
 
     def has(self, name: str, shard: Shard, listed: Shard | None) -> bool:
         """Whether the file is there with the shard's content."""
-        try:
-            if self.system.info(self.path(name))["size"] != shard["bytes"]:
-                return False
-        except FileNotFoundError:
+        there = look_up(self.system, self.path(name), name)
+        if there is None or there[1] != shard["bytes"]:
             return False
         if listed is not None:
             return bool(listed["sha256"] == shard["sha256"])
