@@ -69,7 +69,7 @@ def _run(project: Project, name: str, dataset: DatasetSettings, context: dg.Asse
         seed=project.settings.seed,
         settings=settings,
         data=data | {"shards": content_of(project.paths.shards(name))},
-        code_version=digest([training_code().digest, code_version(["assets.evaluation:_embed"]).digest]),
+        code_version=digest([training_code().digest, code_version(("assets.evaluation:_embed",)).digest]),
         device=trained[list(VARIANTS)[-1]]["device"],
         seconds=round(seconds_since_start(context), 1),
     )

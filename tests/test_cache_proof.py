@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.cache.__main__ import Outcome, written_again
 from benchmarks.cache.change import Function, changed, functions_of
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_no_output_whose_bytes_change_is_reused():
-    command = [sys.executable, "-m", "benchmarks.cache", "--quick", "--changes", "4", "--no-versions", "--seed", "5"]
+    command = [sys.executable, "-m", "benchmarks.cache", "--quick", "--changes", "4", "--no-versions", "--seed", "3"]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
     lines = run.stdout.splitlines()
     assert run.returncode == 0, run.stderr[-2000:] + run.stdout[-2000:]
@@ -41,6 +42,36 @@ def test_a_cache_that_did_not_look_at_a_module_would_be_found_out(tmp_path):
     assert run.returncode == 1, run.stdout[-2000:] + run.stderr[-2000:]
     assert "REUSED: fashiongen/raw_files" in run.stdout
     assert not run.stdout.splitlines()[-1].startswith("8 of 8")
+
+
+def test_an_error_after_the_same_bytes_were_written_leaves_them_right(tmp_path):
+    """As where the cache cannot write its record: it is no reason to say that what is reused is stale."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_bytes(b"rows")
+    new.hardlink_to(old)
+    assert not written_again(old, new), "the error came before anything was written"
+    base = {"contents": {"a": "1"}, "inputs": {"a": "x"}, "places": {"a": "a"}, "codes": {}}
+    result = base | {"contents": {}, "failed": "a", "error": "LookupError()"}
+    for content, stale in ((b"rows", set()), (b"more", {"a"})):
+        new.unlink()
+        new.write_bytes(content)
+        written = written_again(old, new)
+        assert Outcome(base, result | {"written": written}, set(), is_neutral=False).stale == stale
+
+
+def test_a_folder_was_written_again_if_its_manifest_was(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for name in ("part.tar", "manifest.json"):
+        old.mkdir(exist_ok=True)
+        (old / name).write_text(name)
+    new.mkdir()
+    (new / "part.tar").hardlink_to(old / "part.tar")
+    assert not written_again(old, new)
+    (new / "manifest.json").hardlink_to(old / "manifest.json")
+    assert not written_again(old, new)
+    (new / "manifest.json").unlink()
+    (new / "manifest.json").write_text("manifest.json")
+    assert written_again(old, new)
 
 
 @pytest.fixture

@@ -7,11 +7,13 @@ First every function of `eiclip/` is changed in a copy of the project, and the v
 whether the output would be made again. Then functions drawn by the seed, of those that run while the tiny home is made,
 are changed until so many have changed an output's bytes: all outputs in whose making the function ran are made again in
 a copy of the home, whatever the cache says, and what comes after them as the cache says. An output that the cache would
-have reused is a failure where its bytes differ, or where it cannot be made any more; but for an error in code that is
-called neutral, as where things lie: what was made is still right. Ends in `N of N`.
+have reused is a failure where its bytes differ, or where it cannot be made any more. What was made is still right after
+an error in code that is called neutral, as where things lie, and after one that came when the output had been written
+with the same bytes, as while its record is written. Ends in `N of N`.
 """
 
 import argparse
+import filecmp
 import importlib
 import os
 import random
@@ -149,6 +151,9 @@ class Proof:
             jobs.append((tree, (home, self.quick, sorted(ran[function]))))
             told.append((function, new[1]))
         for number, result in run_each(_remade, jobs, self.scratch, self.at_once):
+            if isinstance(result, dict) and result["failed"] in result["places"]:
+                place, home = result["places"][result["failed"]], jobs[number][1][0]
+                result["written"] = written_again(self.home / place, home / place)
             yield (*told[number], result)
 
     def _tree(self, name: str) -> Path:
@@ -180,14 +185,29 @@ class Outcome:
         self.by_code = {name for name in common if made["codes"][name] != base["codes"][name]}
         self.for_nothing = self.by_code - self.changed
         # Of one that failed before its inputs were known nothing would be reused. An error in code that is neutral
-        # (where things lie, who may write) leaves what was made as right as it was.
-        failed = set() if is_neutral else {made["failed"]} & made["inputs"].keys() & base["contents"].keys()
+        # (where things lie, who may write), or after the same bytes were written, leaves what was made right.
+        right = is_neutral or made.get("written")
+        failed = set() if right else {made["failed"]} & made["inputs"].keys() & base["contents"].keys()
         self.stale = (self.changed | failed) - remade
         self.remade = remade & common
 
     def __str__(self) -> str:
         ended = f", then {self.error[:90]}" if self.error else ""
         return f"{len(self.changed)} outputs of other bytes, {len(self.remade)} would be made again{ended}"
+
+
+def written_again(old: Path, new: Path) -> bool:
+    """Return whether `new`, which began as hard links to `old`, was written again as a whole, with the same bytes."""
+    if not (old.exists() and new.exists()):
+        return False
+    names, found = ([file.relative_to(root) for file in sorted(root.rglob("*")) if file.is_file()] or [Path()]
+                    for root in (old, new))  # fmt: skip
+    last = [Path("manifest.json")] if Path("manifest.json") in names else names  # what is written last, or all at once
+    return (
+        names == found
+        and not any((old / name).samefile(new / name) for name in last)
+        and all(filecmp.cmp(old / name, new / name, shallow=False) for name in names)
+    )
 
 
 def _checked(result: Any) -> Any:

@@ -70,7 +70,7 @@ def views_of(home: Paths, dataset: str, variant: str, device: str = "cpu") -> pa
         Lake.write_file(views, output)
         return {"products": len(views)}
 
-    code = code_version(["eiclip.evaluation.embedding_tables:views_of_checkpoint"])
+    code = code_version(("eiclip.evaluation.embedding_tables:views_of_checkpoint",))
     sources = {"checkpoint": content_digest(checkpoint), "shards": content_digest(shards)}
     make_once(output, {"code": code, "sources": sources}, make)
     return pq.read_table(output)

@@ -3,8 +3,7 @@
 Beside each output lies its record, `<output>.made.json`: what it was made from (the version of its code, its
 parameters, the contents of its sources), the digest of its own content, the sizes and times of its files, and the facts
 worth showing. Downstream outputs depend on the *content*: a query written otherwise is run again, and nothing after it
-if the rows stay the same. An output that is gone, or that was edited by hand, is made again as well, and so is one
-whose record cannot be read.
+if the rows stay the same. An output that is gone or was edited, or whose record cannot be read, is made again as well.
 """
 
 import datetime
@@ -25,14 +24,9 @@ MANIFEST = "manifest.json"
 LOG_FILE = "training_log.parquet"
 """A checkpoint folder's step log, outside its manifest."""
 
-FORMAT = 2
-"""Version of the records' format."""
-CODE = "code"
-"""The input that is a `CodeVersion`."""
-NAMED = 3
-"""Changes of one kind that are named one by one."""
-FIELDS: dict[str, Any] = {"inputs": dict, "content": str, "facts": dict, "seconds": (int, float), "stamps": dict}
-"""Fields of a record without which it is of no use, and their types."""
+FORMAT = 2  # version of the records' format
+CODE = "code"  # the input that is a `CodeVersion`
+NAMED = 3  # changes of one kind that are named one by one
 
 Inputs = Mapping[str, Any]
 """What an output is made from: `code`, `parameters` and `sources`, or what a caller likes; JSON but for the code."""
@@ -42,16 +36,11 @@ Inputs = Mapping[str, Any]
 class CachedOutput:
     """What is known of an output."""
 
-    content: str
-    """Digest of its content."""
-    facts: dict[str, Any]
-    """What is worth showing of it."""
-    reused: bool
-    """Whether it was there already, made from the same inputs."""
-    seconds: float
-    """Time it took to make."""
-    reason: str = ""
-    """Why it was made, or made again."""
+    content: str  # digest of its content
+    facts: dict[str, Any]  # what is worth showing of it
+    reused: bool  # whether it was there already, made from the same inputs
+    seconds: float  # time it took to make
+    reason: str = ""  # why it was made, or made again
 
 
 def make_once(
@@ -70,9 +59,10 @@ def make_once(
         CorruptOutputError: `make` returned without having written `output` or a file beside it.
     """
     outputs = [output, *beside]
-    reasons = [reason for path in outputs if (reason := why_stale(path, inputs))]
-    if not reasons:
-        return _reused(output)
+    found = [_usable(path, inputs) for path in outputs]
+    reasons = [reason for _, reason in found if reason]
+    if not reasons and found[0][0]:
+        return found[0][0]
     for path in outputs:
         record_of(path).unlink(missing_ok=True)
         remove_parts(record_of(path))
@@ -90,31 +80,20 @@ def make_once(
     made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     shared = {"format": FORMAT, "inputs": described, "seconds": seconds, "reason": reasons[0], "made": made}
     for path in reversed(outputs):  # its own record last: with it, all are there
-        of_path = {"facts": facts if path is output else {}, "content": content_digest(path), "stamps": _stamps(path)}
+        content = content_digest(path)
+        of_path = {"facts": facts if path is output else {}, "content": content, "stamps": _stamps(path)}
         write_json(record_of(path), shared | of_path)
-    return CachedOutput(content_digest(output), facts, reused=False, seconds=seconds, reason=reasons[0])
+    return CachedOutput(content, facts, reused=False, seconds=seconds, reason=reasons[0])
 
 
 def made_before(output: Path, inputs: Inputs) -> CachedOutput | None:
     """Return the record of `output` if it is there and was made from these inputs; else None."""
-    return None if why_stale(output, inputs) else _reused(output)
-
-
-def _reused(output: Path) -> CachedOutput:
-    known, _ = read_record(output)
-    assert known is not None
-    return CachedOutput(known["content"], known["facts"], reused=True, seconds=known["seconds"])
+    return _usable(output, inputs)[0]
 
 
 def why_stale(output: Path, inputs: Inputs) -> str | None:
     """Return why `output` has to be made (again) from these inputs; None: it need not be."""
-    known, problem = read_record(output)
-    if known is None:
-        return problem
-    wanted = recorded(inputs)
-    if inputs_digest(known["inputs"]) != inputs_digest(wanted):
-        return "; ".join(differences(known["inputs"], wanted))
-    return _change_on_disk(output, known)
+    return _usable(output, inputs)[1] or None
 
 
 def content_of(output: Path) -> str:
@@ -123,12 +102,31 @@ def content_of(output: Path) -> str:
     Raises:
         CorruptOutputError: the output or its record is not there, or it was edited; names what to materialise.
     """
+    known, problem = _usable(output)
+    if known is None:
+        raise CorruptOutputError(f"{output}: {problem}; materialise the asset that makes it")
+    return known.content
+
+
+def _usable(output: Path, inputs: Inputs | None = None) -> tuple[CachedOutput | None, str]:
+    """Return an output that is as it was written (and made from `inputs`, if given), or None and why it is not."""
     known, problem = read_record(output)
     if known is None:
-        raise CorruptOutputError(f"{output}: {problem}; materialise the asset that makes it first")
-    if change := _change_on_disk(output, known):
-        raise CorruptOutputError(f"{output}: {change}; materialise the asset that makes it, which makes it again")
-    return str(known["content"])
+        return None, problem
+    if inputs is not None and inputs_digest(known["inputs"]) != inputs_digest(wanted := recorded(inputs)):
+        return None, "; ".join(differences(known["inputs"], wanted))
+    stamps = _stamps(output)
+    if stamps != known["stamps"]:  # edited, or only copied or touched: those files are read
+        touched = [name for name in {**known["stamps"], **stamps} if stamps.get(name) != known["stamps"].get(name)]
+        if gone := [name for name in touched if name not in stamps]:
+            return None, f"{gone[0]} of it is gone"
+        sums = _checksums(output)
+        damaged = [name for name in touched if name in sums and sha256_file(output / name) != sums[name]]
+        if damaged or content_digest(output) != known["content"]:
+            name = (damaged or [name for name in touched if name] or [output.name])[0]
+            return None, f"{name} was edited after it was made"
+        write_json(record_of(output), known | {"stamps": stamps})
+    return CachedOutput(known["content"], known["facts"], reused=True, seconds=known["seconds"]), ""
 
 
 def record_of(output: Path) -> Path:
@@ -149,10 +147,10 @@ def read_record(output: Path) -> tuple[dict[str, Any] | None, str]:
         return None, "the output is gone" if record.is_file() else "not made yet"
     try:
         known: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-        version = known["format"] if isinstance(known, dict) and "format" in known else 1
-        if version != FORMAT:
-            return None, f"its record is of another version of this project (format {version}, here {FORMAT})"
-        wrong = [name for name, kind in FIELDS.items() if not isinstance(known[name], kind)]
+        if known["format"] != FORMAT:
+            return None, f"its record is of another version of this project (format {known['format']}, here {FORMAT})"
+        kinds: dict[str, Any] = {"inputs": dict, "content": str, "facts": dict, "seconds": (int, float), "stamps": dict}
+        wrong = [name for name, kind in kinds.items() if not isinstance(known[name], kind)]
     except FileNotFoundError:
         return None, "it has no record: its making was interrupted, or the record was deleted"
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -175,39 +173,31 @@ def inputs_digest(described: Mapping[str, Any]) -> str:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return what differs between two recorded inputs, a phrase each: code first, then settings, then sources."""
+    before, after = (side[CODE] if isinstance(side.get(CODE), dict) else {} for side in (old, new))
+    files, packages = (list(_changes(before.get(kind, {}), after.get(kind, {}))) for kind in ("files", "packages"))
+    code = _first([f"{name} {_change(was, now)}" for name, was, now in files], "source files")
+    code += [f"{name} {was or 'none'} -> {now or 'none'}" for name, was, now in packages]
+    if before.get("version") != after.get("version") and not code:
+        code = ["its code changed"]
+    if str(before.get("version")).startswith("edited"):
+        code = [f"its code was {before['version']}"]
     before, after = (
         {**side.get("parameters", {}), **{k: v for k, v in side.items() if k not in (CODE, "parameters", "sources")}}
         for side in (old, new)
     )
     settings = [f"{name} {_short(was)} -> {_short(now)}" for name, was, now in _changes(before, after)]
-    found = _code_differences(old.get(CODE), new.get(CODE)) + _first(settings, "settings")
-    return found + _source_differences(old.get("sources", {}), new.get("sources", {})) or ["made from something else"]
-
-
-def _code_differences(old: Any, new: Any) -> list[str]:
-    if old == new:
-        return []
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return ["its code changed"]
-    if str(old.get("version")).startswith("edited"):
-        return [f"its code was {old['version']}"]
-    files, packages = (list(_changes(old.get(kind, {}), new.get(kind, {}))) for kind in ("files", "packages"))
-    found = _first([f"{name} {_change(was, now)}" for name, was, now in files], "source files")
-    return found + [f"{name} {was or 'none'} -> {now or 'none'}" for name, was, now in packages] or ["its code changed"]
-
-
-def _source_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    found = []
-    for name in sorted(old.keys() | new.keys()):
-        was, now = old.get(name), new.get(name)
+    before, after = old.get("sources", {}), new.get("sources", {})
+    sources = []
+    for name in sorted(before.keys() | after.keys()):
+        was, now = before.get(name), after.get(name)
         if isinstance(was, dict) and isinstance(now, dict) and was != now:
-            files = [file for file, _, _ in _changes(was, now)]
-            named = f": {', '.join(files)}" if len(files) <= NAMED else ""
-            what = name.replace("_", " ").removesuffix("s" if len(files) == 1 else "")
-            found.append(f"{len(files)} {what} changed{named}")
+            changed = [file for file, _, _ in _changes(was, now)]
+            named = f": {', '.join(changed)}" if len(changed) <= NAMED else ""
+            what = name.replace("_", " ").removesuffix("s" if len(changed) == 1 else "")
+            sources.append(f"{len(changed)} {what} changed{named}")
         elif was != now:
-            found.append(f"{name} {_change(was, now)}")
-    return _first(found, "sources")
+            sources.append(f"{name} {_change(was, now)}")
+    return code + _first(settings, "settings") + _first(sources, "sources") or ["made from something else"]
 
 
 def _changes(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -265,23 +255,6 @@ def _stamps(output: Path) -> dict[str, list[int]]:
     """Return size and time of every file by which an output is identified; a file that is gone has none."""
     facts = {name: file.stat() for name, file in _files(output).items() if file.is_file()}
     return {name: [fact.st_size, fact.st_mtime_ns] for name, fact in facts.items()}
-
-
-def _change_on_disk(output: Path, known: dict[str, Any]) -> str | None:
-    """Return how an output differs from what was written; None: not at all. Files with another stamp are read."""
-    stamps = _stamps(output)
-    if stamps == known["stamps"]:
-        return None
-    touched = [name for name in {**known["stamps"], **stamps} if stamps.get(name) != known["stamps"].get(name)]
-    if gone := [name for name in touched if name not in stamps]:
-        return f"{gone[0]} of it is gone"
-    sums = _checksums(output)
-    damaged = [name for name in touched if name in sums and sha256_file(output / name) != sums[name]]
-    if damaged or content_digest(output) != known["content"]:
-        name = (damaged or [name for name in touched if name] or [output.name])[0]
-        return f"{name} was edited after it was made"
-    write_json(record_of(output), known | {"stamps": stamps})
-    return None
 
 
 def remembered(record: Path, key: Any, compute: Callable[[], str]) -> str:

@@ -21,12 +21,9 @@ from eiclip.storage.lock import exclusive
 from eiclip.storage.sql import SHARED, Header, headers, read_sql
 
 CATALOGUE = "eiclip.duckdb"
-TABLES = "tables"
-"""The view that lists the others."""
+TABLES = "tables"  # the view that lists the others
 VECTORS = {"embeddings": ("embedding",), "product_views": ("image", "text", "joint")}
 """Tables that hold vectors, and the columns that they are in: of one width each."""
-STORAGE_VERSION = "v1.0.0"
-"""Oldest DuckDB whose command line opens the catalogue."""
 
 
 def refresh_catalogue(lake: Lake, jobs: Mapping[str, str] = MappingProxyType({})) -> Path:
@@ -39,42 +36,38 @@ def refresh_catalogue(lake: Lake, jobs: Mapping[str, str] = MappingProxyType({})
     catalogue = lake.home / CATALOGUE
     lock = exclusive(lake.home / ".catalogue.lock")
     with lock, whole_file(catalogue) as temporary, duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{_quoted(temporary)}' AS catalogue (STORAGE_VERSION '{STORAGE_VERSION}')")
+        # The oldest DuckDB whose command line opens the catalogue.
+        connection.execute(f"ATTACH {_quoted(temporary)} AS catalogue (STORAGE_VERSION 'v1.0.0')")
         connection.execute("USE catalogue")
         connection.execute("BEGIN")  # hundreds of statements: each would wait for the disk
         for table in lake.tables():
             for statement in _views(lake, table):
                 connection.execute(statement)
-        _describe(connection, jobs)
+        views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        known = {
+            name: headers().get(name, Header(name, "", (), {})) for name in sorted([TABLES, *(v for (v,) in views)])
+        }
+        rows = [(one.name, one.grain, " ".join(one.text), jobs.get(one.name, "")) for one in known.values()]
+        values = ", ".join(f"({', '.join(_quoted(cell) for cell in row)})" for row in rows)
+        connection.execute(f"CREATE VIEW {TABLES} AS FROM (VALUES {values}) AS t(name, grain, description, job)")
+        for name, grain, text, _ in rows:
+            connection.execute(f"COMMENT ON VIEW {name} IS {_quoted(f'{grain} {text}'.strip())}")
+        shared = headers()[SHARED].columns
+        columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'catalogue'"
+        for name, column in connection.execute(columns).fetchall():
+            if meaning := known[name].columns.get(column, shared.get(column)):
+                connection.execute(f'COMMENT ON COLUMN {name}."{column}" IS {_quoted(meaning)}')
         connection.execute("COMMIT")
         connection.execute("USE memory")
         connection.execute("DETACH catalogue")
     return catalogue
 
 
-def _describe(connection: duckdb.DuckDBPyConnection, jobs: Mapping[str, str]) -> None:
-    """Make the view `tables`, and comment on all views and columns."""
-    views = [
-        name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
-    ]
-    known = {name: headers().get(name, Header(name, "", (), {})) for name in sorted([*views, TABLES])}
-    rows = [(one.name, one.grain, " ".join(one.text), jobs.get(one.name, "")) for one in known.values()]
-    values = ", ".join(f"({', '.join(_literal(cell) for cell in row)})" for row in rows)
-    connection.execute(f"CREATE VIEW {TABLES} AS FROM (VALUES {values}) AS t(name, grain, description, job)")
-    for name, grain, text, _ in rows:
-        connection.execute(f"COMMENT ON VIEW {name} IS {_literal(f'{grain} {text}'.strip())}")
-    shared = headers()[SHARED].columns
-    columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'catalogue'"
-    for name, column in connection.execute(columns).fetchall():
-        if meaning := known[name].columns.get(column, shared.get(column)):
-            connection.execute(f'COMMENT ON COLUMN {name}."{column}" IS {_literal(meaning)}')
-
-
 def _views(lake: Lake, table: str) -> list[str]:
     """CREATE VIEW statements of one table; DuckDB takes no parameters there, so names are quoted by hand."""
     place = lake.home / "lake" / table
-    pattern = _quoted(Path(glob.escape(str(place))) / "dataset=*" / "*.parquet")
-    source = f"read_parquet('{pattern}', union_by_name = true"
+    pattern = Path(glob.escape(str(place))) / "dataset=*" / "*.parquet"
+    source = f"read_parquet({_quoted(pattern)}, union_by_name = true"
     if table == RECORDS:
         rows = f"SELECT * FROM {source}, hive_partitioning = false, file_row_number = true)"  # noqa: S608
         views = [f"CREATE VIEW {view} AS {read_sql(f'views/{view}')}" for view in RECORD_VIEWS]
@@ -89,12 +82,8 @@ def _views(lake: Lake, table: str) -> list[str]:
     return [f"CREATE VIEW {table} AS SELECT {columns} FROM {source}, hive_partitioning = false)"]  # noqa: S608
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _quoted(text: str | Path) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
 
 
 def connect(home: Path) -> duckdb.DuckDBPyConnection:

@@ -2,13 +2,10 @@
 
 From a function (`"eiclip.train.loop:train"`) every name it uses is followed, within its module and through imports,
 to functions, classes and constants of this project, and from those on. What is reached is compared as syntax trees
-without docstrings, comments and the annotations of functions, together with the SQL files that `read_sql` is called
-with there, the files beside a module that uses `__file__`, and the versions of the third-party packages in use.
-
-- A class counts whole: which of its methods is called is only known when the code runs.
-- Annotations are followed (an argument's methods may be called), though not compared.
-- The places where code lies are not compared: a function that moves to another module is the same function.
-- `NEUTRAL` lists what cannot change a result; `NEUTRAL_PACKAGES` does so for packages.
+without docstrings, comments, the annotations of functions, and the places where code lies, together with the SQL files
+that `read_sql` is called with there, the files beside a module that uses `__file__`, and the versions of the
+third-party packages in use. A class counts whole, and annotations are followed: which methods are called is only known
+when the code runs. `NEUTRAL` and `NEUTRAL_PACKAGES` list what cannot change a result.
 
 Code is read, not imported: a version takes no model library. It is of the files as they were when first read, which a
 process does before it makes anything; `CodeVersion.edited` names those that have changed since.
@@ -67,10 +64,6 @@ DISTRIBUTIONS = {
 """Distributions whose versions stand for an imported package, where they are not one of its own name."""
 
 
-Roots = tuple[tuple[str, ...], tuple[str, ...]]
-"""Functions (`module:name`) and queries that a version is of."""
-
-
 @dataclass(frozen=True)
 class CodeVersion:
     """A version, and what it is of, so that a difference can be named."""
@@ -81,7 +74,8 @@ class CodeVersion:
     packages: dict[str, str]
     """Version of each third-party distribution, and of Python."""
     stamps: dict[Path, tuple[int, int]] = field(compare=False, repr=False, default_factory=dict)
-    roots: Roots = field(compare=False, repr=False, default=((), ()))
+    roots: tuple[tuple[str, ...], tuple[str, ...]] = field(compare=False, repr=False, default=((), ()))
+    """The functions (`module:name`) and queries that it is of."""
 
     def recorded(self) -> dict[str, Any]:
         """Return the version as an output's record holds it."""
@@ -90,22 +84,30 @@ class CodeVersion:
     def edited(self) -> list[str]:
         """Return files that have changed on disk since the version was computed, if with them it would be another."""
         touched = [path for path, stamp in self.stamps.items() if stamp_of(path) != stamp]
-        if not touched or _digest_on_disk(self.roots, touched) == self.digest:
+        if not touched:
             return []
+        known = dict(MODULES)  # what is known of the loaded code stays
+        try:
+            for name in [name for name, module in known.items() if module.path in touched]:
+                del MODULES[name]
+            _file_digest.cache_clear()
+            if code_version.__wrapped__(*self.roots).digest == self.digest:
+                return []
+        except (EiclipError, SyntaxError, KeyError):
+            pass  # it cannot be computed now; a KeyError: something used elsewhere is no longer there
+        finally:
+            MODULES.clear()
+            MODULES.update(known)
         return [path.relative_to(definitions.PROJECT).as_posix() for path in touched]
 
 
-def code_version(roots: Sequence[str], queries: Sequence[str] = ()) -> CodeVersion:
+@functools.cache
+def code_version(roots: tuple[str, ...], queries: tuple[str, ...] = ()) -> CodeVersion:
     """Return the version of the code reached from functions (`module:name`) and of queries (`sql/<query>.sql`).
 
     Raises:
         EiclipError: there is no such function or query, or code names a query in a way that cannot be followed.
     """
-    return _version(tuple(roots), tuple(queries))
-
-
-@functools.cache
-def _version(roots: tuple[str, ...], queries: tuple[str, ...]) -> CodeVersion:
     reached = _reached(roots)
     numbers = {symbol: number for number, symbol in enumerate(reached)}
     whole, by_file = hashlib.sha256(), dict[Path, Any]()
@@ -118,7 +120,9 @@ def _version(roots: tuple[str, ...], queries: tuple[str, ...]) -> CodeVersion:
         packages |= source.packages
         others |= source.files
     texts = {path: _file_digest(path) for path in others}
-    versions = _package_versions(packages, reads_sql=any(path.suffix == ".sql" for path in texts))
+    used = {name for package in packages - NEUTRAL_PACKAGES.keys() for name in DISTRIBUTIONS.get(package, (package,))}
+    used |= {"duckdb"} if any(path.suffix == ".sql" for path in texts) else set()
+    versions = {"python": ".".join(platform.python_version_tuple()[:2]), **{n: _installed(n) for n in sorted(used)}}
     whole.update(repr((sorted((path.name, text) for path, text in texts.items()), versions)).encode())
     files = {path: found.hexdigest()[:16] for path, found in by_file.items()} | texts
     named = {path.relative_to(definitions.PROJECT).as_posix(): found for path, found in sorted(files.items())}
@@ -151,32 +155,9 @@ def _reached(roots: Sequence[str]) -> dict[Symbol, Source]:
 
 def forget(path: Path) -> None:
     """Read a file anew the next time a version is computed: for code that changes code as it runs."""
-    _version.cache_clear()
+    code_version.cache_clear()
     for name in [name for name, module in MODULES.items() if module.path == path]:
         del MODULES[name]
-
-
-def _digest_on_disk(roots: Roots, touched: Sequence[Path]) -> str:
-    """Return the version as it would be computed now ("": it cannot be); what is known of the loaded code stays."""
-    known = dict(MODULES)
-    try:
-        for name in [name for name, module in known.items() if module.path in touched]:
-            del MODULES[name]
-        _file_digest.cache_clear()
-        return _version.__wrapped__(*roots).digest
-    except (EiclipError, SyntaxError, KeyError):  # a KeyError: something used elsewhere is no longer there
-        return ""
-    finally:
-        MODULES.clear()
-        MODULES.update(known)
-
-
-def _package_versions(imported: set[str], *, reads_sql: bool) -> dict[str, str]:
-    found = {"duckdb"} if reads_sql else set()
-    for package in imported - NEUTRAL_PACKAGES.keys():
-        found |= set(DISTRIBUTIONS.get(package, (package,)))
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"python": python, **{name: _installed(name) for name in sorted(found)}}
 
 
 @functools.cache
@@ -195,6 +176,6 @@ def _file_digest(path: Path) -> str:
     except OSError as error:
         raise EiclipError(f"{path}: {error.strerror}, and code names it as a query") from error
     if path.suffix == ".sql":
-        lines = [line for line in content.splitlines() if line.strip() and not line.lstrip().startswith(b"--")]
+        lines = (line for line in content.splitlines() if line.strip() and not line.lstrip().startswith(b"--"))
         content = b"\n".join(lines)
     return digest_of(content)

@@ -19,9 +19,6 @@ SQL = PROJECT / "sql"
 TAKES_QUERY_NAMES = {"eiclip.storage.lake", "eiclip.storage.sql"}
 """Modules that pass on the name of a query: whoever calls them names it."""
 
-ANNOTATIONS = {"annotation", "returns"}
-SKIPPED = {"ctx", "type_ignores", "type_params", "kind", "type_comment"}
-
 Symbol = tuple[str, str]
 """(module, name at its top level); name "": what the module does when it is imported; name "*": all of it."""
 
@@ -105,10 +102,8 @@ def imported(statement: ast.Import | ast.ImportFrom) -> dict[str, Symbol]:
         EiclipError: it is relative, or imports `*`.
     """
     if isinstance(statement, ast.Import):
-        whole = {
-            a.asname or a.name.split(".")[0]: a.name if a.asname else a.name.split(".")[0] for a in statement.names
-        }
-        return {name: (module, "*") for name, module in whole.items()}
+        named = [(a.asname, a.name) if a.asname else (a.name.split(".")[0],) * 2 for a in statement.names]
+        return {name: (module, "*") for name, module in named}
     if statement.level or statement.names[0].name == "*":
         raise EiclipError(f"line {statement.lineno}: relative imports and `import *` cannot be followed")
     return {a.asname or a.name: (str(statement.module), a.name) for a in statement.names}
@@ -165,9 +160,9 @@ class Source(ast.NodeVisitor):
     def generic_visit(self, node: ast.AST) -> None:
         """Write the parts of a node, but for annotations, which are only followed."""
         for name in node._fields:
-            if name in ANNOTATIONS:
+            if name in ("annotation", "returns"):
                 self._follow_annotation(getattr(node, name, None))
-            elif name not in SKIPPED:
+            elif name not in ("ctx", "type_ignores", "type_params", "kind", "type_comment"):
                 self._write(getattr(node, name, None))
 
     def _write(self, value: Any) -> None:

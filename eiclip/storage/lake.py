@@ -17,8 +17,7 @@ from eiclip.storage.files import whole_file
 from eiclip.storage.sql import read_sql
 
 RECORDS = "records"
-RECORD_VIEWS = ("records", "listings")
-"""What `sql/views` makes of the files of records, in this order."""
+RECORD_VIEWS = ("records", "listings")  # what `sql/views` makes of the files of records, in this order
 
 
 class Lake:

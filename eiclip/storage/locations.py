@@ -7,41 +7,26 @@ stamp (size and checksum or time, as the store gives them) differs from the copy
 import glob
 import json
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from eiclip.errors import RawDataError
+from eiclip.storage import remote
 from eiclip.storage.files import digest, whole_file, write_json
 from eiclip.storage.lock import exclusive
-from eiclip.storage.remote import (
-    RemoteFile,
-    Stamp,
-    at_once,
-    file_system,
-    fixed_part,
-    is_hidden,
-    is_pattern,
-    look_up,
-    nothing_at,
-    reaching,
-    remote_files,
-    safe_name,
-    scheme_of,
-    shown,
-)
-
-_BATCH = 256
+from eiclip.storage.remote import Stamp, at_once, is_pattern, nothing_at, reaching, remote_files, safe_name, shown
 
 
 def local_path(place: str) -> Path | None:
-    """Return the path of a place on this machine (plain or `file://`), None for any other."""
-    scheme = scheme_of(place)
+    """Return the path of a place on this machine (plain or `file://`), None for a URL of another protocol."""
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", place)
     if scheme is None:
         return Path(place)
-    return Path(LocalFileSystem._strip_protocol(place)) if scheme in ("file", "local") else None
+    return Path(LocalFileSystem._strip_protocol(place)) if scheme[1].lower() in ("file", "local") else None
 
 
 def stamp(place: str) -> list[Stamp]:
@@ -53,7 +38,7 @@ def stamp(place: str) -> list[Stamp]:
     """
     local = local_path(place)
     if local is None:
-        return [file.stamp for file in remote_files(place)[1]]
+        return list(remote_files(place)[1].values())
     with reaching(place):
         facts = {name: file.stat() for name, file in _local_files(local).items()}
     return [(name, fact.st_size, str(fact.st_mtime_ns)) for name, fact in facts.items()]
@@ -69,8 +54,8 @@ def folder_stamp(place: str) -> list[Stamp]:
     """
     local = local_path(place)
     if local is None:
-        found = remote_files(place)[1]
-        return [("", sum(file.stamp[1] or 0 for file in found), f"{len(found)} files")]
+        found = remote_files(place)[1].values()
+        return [("", sum(size or 0 for _, size, _ in found), f"{len(found)} files")]
     if not local.is_dir():
         raise nothing_at(place)
     with reaching(place):
@@ -89,11 +74,12 @@ def local_file(place: str, cache: Path) -> Path:
     if local is not None:
         return local
     system, found = remote_files(place)
-    if len(found) != 1 or is_pattern(place) or found[0].name != shown(place).rpartition("/")[2]:
+    names = [name for name, *_ in found.values()]
+    if names != [shown(place).rpartition("/")[2]] or is_pattern(place):
         raise RawDataError(f"{shown(place)}: a folder or a pattern, where one file is needed; name the file")
     address, _, query = place.partition("?")
     folder = cache / digest([address.rpartition("/")[0], query])
-    return _copied(place, system, found, folder, whole=False) / found[0].name
+    return _copied(place, system, found, folder, whole=False) / names[0]
 
 
 def local_files(pattern: str, cache: Path) -> list[Path]:
@@ -103,7 +89,7 @@ def local_files(pattern: str, cache: Path) -> list[Path]:
         return list(_local_files(local).values())
     system, found = remote_files(pattern)
     folder = _copied(pattern, system, found, cache / digest(pattern), whole=True)
-    return [folder / file.name for file in found]
+    return [folder / name for name, *_ in found.values()]
 
 
 def local_folder(place: str, cache: Path, names: Iterable[str] | None = None) -> Path:
@@ -121,11 +107,12 @@ def local_folder(place: str, cache: Path, names: Iterable[str] | None = None) ->
     folder = cache / digest(place)
     if names is None:
         return _copied(place, *remote_files(place), folder, whole=True)
-    system, root = file_system(place)
-    wanted = [safe_name(name, place) for name in dict.fromkeys(names)]
+    system, root = remote.file_system(place)
+    wanted = {f"{root.rstrip('/')}/{safe_name(name, place)}": name for name in names}
     with reaching(place):
-        found = at_once(lambda name: look_up(system, f"{root.rstrip('/')}/{name}", name), wanted)
-    return _copied(place, system, [file for file in found if file], folder, whole=False)
+        found = at_once(lambda path: remote.look_up(system, path, wanted[path]), wanted)
+    there = {path: stamp for path, stamp in zip(wanted, found, strict=True) if stamp}
+    return _copied(place, system, there, folder, whole=False)
 
 
 def _local_files(path: Path) -> dict[str, Path]:
@@ -135,16 +122,16 @@ def _local_files(path: Path) -> dict[str, Path]:
     if path.is_dir():
         root, files = path, [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
     else:
-        root = Path(fixed_part(str(path)) or path.anchor)
+        root = Path(remote.fixed_part(str(path)) or path.anchor)
         files = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - takes absolute patterns
     named = {file.relative_to(root).as_posix(): file for file in files if file.is_file()}
-    found = {name: named[name] for name in sorted(named) if not is_hidden(name)}
+    found = {name: named[name] for name in sorted(named) if not remote.is_hidden(name)}
     if not found:
         raise nothing_at(str(path))
     return found
 
 
-def _copied(place: str, system: AbstractFileSystem, found: Sequence[RemoteFile], folder: Path, *, whole: bool) -> Path:
+def _copied(place: str, system: AbstractFileSystem, found: Mapping[str, Stamp], folder: Path, *, whole: bool) -> Path:
     """Let `folder` hold up-to-date copies of `found`; `whole`: and no copy of anything else. Returns it.
 
     The stamps of the copies are kept beside it as JSON.
@@ -152,45 +139,38 @@ def _copied(place: str, system: AbstractFileSystem, found: Sequence[RemoteFile],
     folder.mkdir(parents=True, exist_ok=True)
     record = folder.with_suffix(".json")
     with exclusive(folder.with_suffix(".lock")):  # two at once would leave a copy beside the other's stamp
-        stamps = _read_stamps(record)
-        todo = [file for file in found if not _is_copied(file, folder, stamps.get(file.name))]
-        while todo:
+        try:
+            known = json.loads(record.read_text(encoding="utf-8"))["files"]
+            stamps = {name: (name, size, mark) for name, size, mark in known}
+        except (OSError, ValueError, TypeError, KeyError):
+            stamps = {}  # all is copied anew
+        todo = []
+        for path, (name, size, mark) in found.items():
+            copy = folder / name  # without a checksum or a time nothing says that it is up to date
+            is_known = mark and stamps.get(name) == (name, size, mark)
+            if not (is_known and copy.is_file() and size in (None, copy.stat().st_size)):
+                todo.append(path)
+        gone = stamps.keys() - {name for name, *_ in found.values()} if whole else set()
+        for name in gone:
+            (folder / name).unlink(missing_ok=True)
+            del stamps[name]
+        while todo or gone:
             # Batches grow, so that the record is written seldom and a run that is killed loses little.
-            size = max(_BATCH, len(stamps))
-            batch, todo = todo[:size], todo[size:]
-            at_once(lambda file: _copy(system, file, folder), batch)
-            stamps |= {file.name: file.stamp for file in batch}
-            write_json(record, {"place": shown(place), "files": list(stamps.values())})
-        if whole and (gone := stamps.keys() - {file.name for file in found}):
-            for name in gone:
-                (folder / name).unlink(missing_ok=True)
-                del stamps[name]
+            size = max(256, len(stamps))
+            batch, todo, gone = todo[:size], todo[size:], set()
+            at_once(lambda path: _copy(system, path, found[path], folder), batch)
+            stamps |= {found[path][0]: found[path] for path in batch}
             write_json(record, {"place": shown(place), "files": list(stamps.values())})
     return folder
 
 
-def _read_stamps(record: Path) -> dict[str, Stamp]:
-    try:
-        known = json.loads(record.read_text(encoding="utf-8"))["files"]
-        return {name: (name, size, mark) for name, size, mark in known}
-    except (OSError, ValueError, TypeError, KeyError):  # all is copied anew
-        return {}
-
-
-def _is_copied(file: RemoteFile, folder: Path, stamp: Stamp | None) -> bool:
-    """Whether the copy is there and up to date; without a checksum or a time nothing says so."""
-    _, size, mark = file.stamp
-    copy = folder / file.name
-    return bool(mark) and stamp == file.stamp and copy.is_file() and size in (None, copy.stat().st_size)
-
-
-def _copy(system: AbstractFileSystem, file: RemoteFile, folder: Path) -> None:
-    url = system.unstrip_protocol(file.path)
-    with reaching(url), whole_file(folder / file.name) as temporary:
-        system.get_file(file.path, str(temporary))
-        size, copied = file.stamp[1], temporary.stat().st_size
-        if size is not None and copied != size:
+def _copy(system: AbstractFileSystem, path: str, stamp: Stamp, folder: Path) -> None:
+    url = system.unstrip_protocol(path)
+    name, size, _ = stamp
+    with reaching(url), whole_file(folder / name) as temporary:
+        system.get_file(path, str(temporary))
+        copied = temporary.stat().st_size
+        if size not in (None, copied):
             raise RawDataError(
-                f"{shown(url)}: should have {size:,} bytes, {copied:,} came: cut short, or written to meanwhile; "
-                "run again"
+                f"{shown(url)}: {copied:,} bytes of {size:,} came: cut short, or just written to; run again"
             )

@@ -20,9 +20,6 @@ from filelock import FileLock, Timeout
 
 from eiclip.errors import LockedError
 
-PATIENCE = 20.0
-"""Seconds to wait for the holder: longer than a trainer that was asked to stop may take to save its state."""
-
 
 def exclusive(path: Path) -> FileLock:
     """Return a lock on the file `path`, to be held in a `with` block by one process at a time; the others wait."""
@@ -31,12 +28,11 @@ def exclusive(path: Path) -> FileLock:
 
 
 @contextlib.contextmanager
-def held(output: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Be the only process that writes `output`, until the end of the block.
+def held(output: Path, patience: float = 20.0) -> Iterator[None]:
+    """Be the only process that writes the file or folder `output`, until the end of the block.
 
     Args:
-        output: the file or folder that is going to be written.
-        patience: seconds to wait for another holder to end.
+        patience: seconds to wait for another holder; by default longer than a trainer takes to save its state.
 
     Raises:
         LockedError: another process still holds the lock; names it and says what to do.
@@ -46,9 +42,13 @@ def held(output: Path, patience: float = PATIENCE) -> Iterator[None]:
     try:
         lock.acquire(patience)
     except Timeout as error:
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            holder = f"process {known['process']} of {known['machine']}, since {known['since']}"
+        except (OSError, ValueError, KeyError):  # it has just ended, or just begun
+            holder = "it has not said which"
         raise LockedError(
-            f"{output}: another process is writing it ({_holder(path)}); wait until it has ended, or end it, and run "
-            "this again"
+            f"{output}: another process is writing it ({holder}); wait for its end, or end it, and run this again"
         ) from error
     try:
         since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -57,11 +57,3 @@ def held(output: Path, patience: float = PATIENCE) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)  # while it is held: whoever waits for it sees that the file has gone
         lock.release()
-
-
-def _holder(path: Path) -> str:
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {known['process']} of {known['machine']}, since {known['since']}"
-    except (OSError, ValueError, KeyError):  # it has just ended, or just begun
-        return "it has not said which"

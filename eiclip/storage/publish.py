@@ -16,13 +16,10 @@ from eiclip.errors import CorruptOutputError
 from eiclip.storage.cache import MANIFEST
 from eiclip.storage.files import sha256_file, whole_file, whole_folder
 from eiclip.storage.locations import local_path
-from eiclip.storage.remote import at_once, file_system, reaching, safe_name, shown
+from eiclip.storage.remote import at_once, file_system, look_up, reaching, safe_name, shown
 
-UNFINISHED = f"{MANIFEST}.unfinished"
-"""Lists the names that an upload under way, or an interrupted one, may have left."""
-
-Shard = dict[str, Any]
-"""A file as a manifest lists it: its name, size and checksum."""
+UNFINISHED = f"{MANIFEST}.unfinished"  # lists the names that an upload, under way or interrupted, may have left
+Shard = dict[str, Any]  # a file as a manifest lists it: its name, size and checksum
 
 
 def publish_folder(folder: Path, place: str) -> int:
@@ -45,11 +42,15 @@ def publish_folder(folder: Path, place: str) -> int:
     there = _Place(place)
     with reaching(place, writing=True):
         published, unfinished = there.read(MANIFEST), there.read(UNFINISHED)
-        old = _listed_if_any(published, place)
+        old: dict[str, Shard] = {}
+        with contextlib.suppress(CorruptOutputError):  # what is no manifest lists nothing
+            old = _listed(published or b"", shown(place))
+        ours = set(old)
+        with contextlib.suppress(ValueError):
+            ours |= {safe_name(str(name), place) for name in json.loads(unfinished or b"[]")}
         todo = [name for name, shard in shards.items() if not there.has(name, shard, old.get(name))]
         for name in todo:
             _check(folder / name, shards[name], "materialise the shards again")
-        ours = set(old) | _names(unfinished, place)
         if todo or published != content:
             unfinished = json.dumps(sorted(ours | set(shards))).encode()
             there.write(UNFINISHED, unfinished)
@@ -74,6 +75,11 @@ def fetch_folder(place: str, folder: Path) -> int:
         SettingsError: the protocol's package is not installed.
     """
     there = _Place(place)
+
+    def download(name: str, file: Path) -> None:
+        there.system.get_file(there.path(name), str(file))
+        _check(file, shards[name], f"publish {shown(place)} again, or try again if that is under way")
+
     with reaching(place), whole_folder(folder) as part:
         content: bytes = there.system.cat_file(there.path(MANIFEST))
         shards = _listed(content, f"{shown(place)}/{MANIFEST}")
@@ -84,7 +90,7 @@ def fetch_folder(place: str, folder: Path) -> int:
                 os.link(folder / name, part / name)
             else:
                 todo.append(name)
-        at_once(lambda name: there.download(name, shards[name], part / name), todo)
+        at_once(lambda name: download(name, part / name), todo)
         (part / MANIFEST).write_bytes(content)
     return len(todo)
 
@@ -101,21 +107,14 @@ class _Place:
 
     def read(self, name: str) -> bytes | None:
         try:
-            content: bytes = self.system.cat_file(self.path(name))
+            return bytes(self.system.cat_file(self.path(name)))
         except FileNotFoundError:
             return None
-        return content
-
-    def download(self, name: str, shard: Shard, file: Path) -> None:
-        self.system.get_file(self.path(name), str(file))
-        _check(file, shard, f"publish {shown(self.place)} again, or try again if that is under way")
 
     def has(self, name: str, shard: Shard, listed: Shard | None) -> bool:
         """Whether the file is there with the shard's content."""
-        try:
-            if self.system.info(self.path(name))["size"] != shard["bytes"]:
-                return False
-        except FileNotFoundError:
+        there = look_up(self.system, self.path(name), name)
+        if there is None or there[1] != shard["bytes"]:
             return False
         if listed is not None:
             return bool(listed["sha256"] == shard["sha256"])
@@ -148,20 +147,6 @@ def _listed(content: bytes, where: object) -> dict[str, Shard]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptOutputError(f"{where}: no manifest of shards ({error!r}); materialise the shards again") from error
     return shards
-
-
-def _listed_if_any(content: bytes | None, place: str) -> dict[str, Shard]:
-    try:
-        return _listed(content or b"", shown(place))
-    except CorruptOutputError:
-        return {}
-
-
-def _names(unfinished: bytes | None, place: str) -> set[str]:
-    try:
-        return {safe_name(str(name), place) for name in json.loads(unfinished or b"[]")}
-    except ValueError:
-        return set()
 
 
 def _matches(file: Path, shard: Shard) -> bool:

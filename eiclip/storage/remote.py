@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
@@ -14,9 +14,8 @@ from fsspec.core import url_to_fs
 from eiclip.errors import EiclipError, RawDataError, SettingsError
 
 Stamp = tuple[str, int | None, str]
-"""Name (relative to the place), bytes (None: the store does not say), and checksum or time ('': neither)."""
+"""Name of a file (relative to the place), bytes (None: the store does not say), checksum or time ('': neither)."""
 
-TRANSFERS_AT_ONCE = 8
 MAGIC = re.compile(r"[*?\[]")
 # What differs between two contents of one size, the surest first; every store has its own name for it.
 _MARKS = (
@@ -26,24 +25,6 @@ _MARKS = (
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class RemoteFile(NamedTuple):
-    """A file behind a URL: its path as its file system takes it, its name relative to the place, and its stamp."""
-
-    path: str
-    name: str
-    stamp: Stamp
-
-
-def scheme_of(place: str) -> str | None:
-    """Return the protocol of a URL, None for a plain path.
-
-    >>> scheme_of("s3://bucket/photos"), scheme_of("/data/a:b//c")
-    ('s3', None)
-    """
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", place)
-    return found[1].lower() if found else None
 
 
 def shown(place: str) -> str:
@@ -84,7 +65,7 @@ def safe_name(name: str, place: str) -> str:
 
 def at_once(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Do something with each of several files, a few at a time."""
-    with ThreadPoolExecutor(TRANSFERS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(8) as pool:
         return list(pool.map(work, items))
 
 
@@ -126,14 +107,15 @@ def file_system(place: str) -> tuple[AbstractFileSystem, str]:
     return system, path
 
 
-def remote_files(place: str) -> tuple[AbstractFileSystem, list[RemoteFile]]:
+def remote_files(place: str) -> tuple[AbstractFileSystem, dict[str, Stamp]]:
     """Return the files of a URL: itself, those of a folder (a web address of one ends in '/'), or of a pattern.
 
-    Sorted by name; hidden files (`.name`) are left out.
+    Their stamps by their paths in the file system, sorted by name; hidden files (`.name`) are left out.
 
     Raises RawDataError where there is none, or a name leads out of the folder; SettingsError as `file_system` does.
     """
     system, path = file_system(place)
+    found = {}
     with reaching(place):
         if is_pattern(path):
             root, entries = fixed_part(path), list(system.glob(path, detail=True).values())
@@ -141,24 +123,22 @@ def remote_files(place: str) -> tuple[AbstractFileSystem, list[RemoteFile]]:
             root, entries = path, list(system.find(path, detail=True).values())
         else:
             root, entries = _before_query(path).rpartition("/")[0], [system.info(path)]
-        names = [_before_query(entry["name"]).removeprefix(f"{root.rstrip('/')}/") for entry in entries]
-        found = [
-            RemoteFile(entry["name"], name, _stamp(system, safe_name(name, place), entry))
-            for name, entry in zip(names, entries, strict=True)
-            if entry["type"] == "file" and not name.endswith("/") and not is_hidden(name)
-        ]
+        for entry in entries:
+            name = _before_query(entry["name"]).removeprefix(f"{root.rstrip('/')}/")
+            if entry["type"] == "file" and not name.endswith("/") and not is_hidden(name):
+                found[entry["name"]] = _stamp(system, safe_name(name, place), entry)
     if not found:
         raise nothing_at(place)
-    return system, sorted(found, key=lambda file: file.name)
+    return system, dict(sorted(found.items(), key=lambda file: file[1][0]))
 
 
-def look_up(system: AbstractFileSystem, path: str, name: str) -> RemoteFile | None:
-    """Return the file at `path`, under the relative name `name`; None where there is none."""
+def look_up(system: AbstractFileSystem, path: str, name: str) -> Stamp | None:
+    """Return the stamp of the file at `path`, under the relative name `name`; None where there is none."""
     try:
         entry = system.info(path)
     except FileNotFoundError:
         return None
-    return RemoteFile(path, name, _stamp(system, name, entry)) if entry["type"] == "file" else None
+    return _stamp(system, name, entry) if entry["type"] == "file" else None
 
 
 def _stamp(system: AbstractFileSystem, name: str, entry: dict[str, Any]) -> Stamp:

@@ -17,11 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
-NOT_TABLES = ("checks", "docs", "report", "search")
-"""Folders of queries that make no table."""
-SHARED = "columns"
-"""The header of `sql/tables.sql` that describes the columns which many tables have."""
-COLUMN = re.compile(r"([a-z_0-9]+): (.+)")
+NOT_TABLES = ("checks", "docs", "report", "search")  # folders of queries that make no table
+SHARED = "columns"  # the header of `sql/tables.sql` that describes the columns which many tables have
 
 
 def read_sql(query: str) -> str:
@@ -38,18 +35,15 @@ class Header:
     """What the opening comment of a query says."""
 
     name: str
-    grain: str
-    """One row per what."""
-    text: tuple[str, ...]
-    """Prose, sources and parameters."""
-    columns: dict[str, str]
-    """What each column holds; those of `SHARED` may be left out."""
+    grain: str  # one row per what
+    text: tuple[str, ...]  # prose, sources and parameters
+    columns: dict[str, str]  # what each column holds; those of `SHARED` may be left out
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The views that the query reads."""
-        named = [line.removeprefix("Source: ") for line in self.text if line.startswith("Source: ")]
-        return tuple(re.findall(r"\w+", named[0].split(".")[0])) if named else ()
+        named = next((line for line in self.text if line.startswith("Source: ")), "Source: ")
+        return tuple(re.findall(r"\w+", named.removeprefix("Source: ").split(".")[0]))
 
     @property
     def markdown(self) -> str:
@@ -67,9 +61,8 @@ def header(query: str) -> Header:
 def headers() -> dict[str, Header]:
     """Return the header of every table, by its name: of queries that make one, and of `sql/tables.sql`."""
     files = [file for file in SQL_FOLDER.glob("*/*.sql") if file.parent.name not in NOT_TABLES]
-    texts = [file.read_text(encoding="utf-8") for file in files]
-    found = [_parsed(text) for text in (*texts, *read_sql("tables").split("\n\n"))]
-    return {one.name: one for one in found}
+    texts = [*(file.read_text(encoding="utf-8") for file in files), *read_sql("tables").split("\n\n")]
+    return {one.name: one for one in map(_parsed, texts)}
 
 
 def _parsed(text: str) -> Header:
@@ -80,5 +73,6 @@ def _parsed(text: str) -> Header:
         else:
             entries.append(line.removeprefix("--").strip())
     name, _, grain = entries[0].partition(": ")
-    columns = {match[1]: match[2] for entry in entries[1:] if (match := COLUMN.fullmatch(entry))}
-    return Header(name, grain, tuple(entry for entry in entries[1:] if not COLUMN.fullmatch(entry)), columns)
+    found = {entry: re.fullmatch(r"([a-z_0-9]+): (.+)", entry) for entry in entries[1:]}
+    columns = {match[1]: match[2] for match in found.values() if match}
+    return Header(name, grain, tuple(entry for entry, match in found.items() if not match), columns)

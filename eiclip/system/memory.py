@@ -5,9 +5,6 @@ import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 """glibc's names of the settings, from malloc.h."""
-NEVER = 2**31 - 1
-LARGE = 64 * 1024
-"""Bytes of a piece that is worth a call of the kernel."""
 
 
 def keep_freed_memory() -> bool:
@@ -17,7 +14,7 @@ def keep_freed_memory() -> bool:
     large pieces to the kernel each time, which then clears every page before it is used again: 8 ms of kernel time in a
     step of 210 ms, where 1 ms is left with this.
     """
-    return _set(M_MMAP_MAX, 0) and _set(M_TRIM_THRESHOLD, NEVER)
+    return _set(M_MMAP_MAX, 0) and _set(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def return_freed_memory() -> bool:
@@ -26,7 +23,7 @@ def return_freed_memory() -> bool:
     For work that is done in chunks to save memory: by default glibc soon keeps pieces up to 32 MiB, and what lies
     between them is lost, so that many chunks take several times the memory of one.
     """
-    return _set(M_MMAP_THRESHOLD, LARGE)
+    return _set(M_MMAP_THRESHOLD, 64 * 1024)  # bytes of a piece that is worth a call of the kernel
 
 
 def _set(option: int, value: int) -> bool:

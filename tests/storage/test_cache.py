@@ -67,22 +67,36 @@ def test_inputs_are_compared_by_value_and_the_old_is_not_brought_back(tmp_path):
     made = []
     for inputs in ({"a": 1, "b": [1, 2]}, {"b": [1, 2], "a": 1}, {"a": 1, "b": [2, 1]}, {"a": 1, "b": [1, 2]}):
         text = json.dumps(inputs)
-        made.append(make_once(output, inputs, lambda text=text: write_text(output, text) or {}))
+        made.append(make_once(output, inputs, lambda text=text: write_text(output, text) or {"text": text}))
+        assert json.loads((tmp_path / "out.made.json").read_text())["inputs"] == inputs
     assert [record.reused for record in made] == [False, True, False, False]
+    assert made[1].facts == {"text": '{"a": 1, "b": [1, 2]}'}
+    assert made[0].content == made[1].content == made[3].content == content_of(output)
     assert output.read_text() == '{"a": 1, "b": [1, 2]}'
 
 
 def test_a_failed_remaking_leaves_the_old_output_but_not_its_record(tmp_path):
     output = tmp_path / "out"
-    make_once(output, {"seed": 1}, lambda: write_text(output, "old") or {})
+
+    def make():
+        return write_text(output, "old") or {}
 
     def fail():
         raise OSError("disk full")
 
+    make_once(output, {"seed": 1}, make)
     with pytest.raises(OSError, match="disk full"):
         make_once(output, {"seed": 2}, fail)
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
     assert output.read_text() == "old"
+    with pytest.raises(CorruptOutputError, match="materialise"):
+        content_of(output)
+    assert not make_once(output, {"seed": 1}, make).reused
+
+
+def test_a_step_that_writes_nothing_is_an_error(tmp_path):
+    with pytest.raises(CorruptOutputError, match="without writing"):
+        make_once(tmp_path / "out", {}, dict)
 
 
 def test_inputs_may_hold_what_their_digest_takes(tmp_path):
@@ -96,32 +110,24 @@ def test_inputs_may_hold_what_their_digest_takes(tmp_path):
 def test_what_took_long_is_remembered_for_as_long_as_its_key_holds(tmp_path):
     record, calls = tmp_path / "part" / "photos.json", []
 
-    def compute(value):
-        return lambda: calls.append(value) or value
+    def once(key, value):
+        return remembered(record, key, lambda: calls.append(value) or value)
 
-    assert remembered(record, {"raw": "1", "rows": [1, 2]}, compute("a")) == "a"
-    assert remembered(record, {"rows": [1, 2], "raw": "1"}, compute("b")) == "a"
-    assert remembered(record, {"raw": "2", "rows": [1, 2]}, compute("c")) == "c"
-    assert remembered(record, {"raw": "1", "rows": [1, 2]}, compute("d")) == "d", "one value is kept, not a history"
-    record.unlink()
-    assert remembered(record, {"raw": "1", "rows": [1, 2]}, compute("e")) == "e"
-    assert calls == ["a", "c", "d", "e"]
-
-
-def test_a_failure_to_compute_is_not_remembered(tmp_path):
     def fail():
         raise OSError("no such disk")
 
     with pytest.raises(OSError, match="no such disk"):
-        remembered(tmp_path / "photos.json", 1, fail)
-    assert remembered(tmp_path / "photos.json", 1, lambda: "a") == "a"
-
-
-def test_what_is_remembered_in_a_damaged_file_is_computed_again(tmp_path):
-    record = tmp_path / "photos.json"
-    for text in ("", "{", "[]", '{"key": 1}'):
-        record.write_text(text)
-        assert remembered(record, 1, lambda: "a") == "a"
+        remembered(record, {"raw": "1", "rows": [1, 2]}, fail)
+    assert once({"raw": "1", "rows": [1, 2]}, "a") == "a", "a failure is not remembered"
+    assert once({"rows": [1, 2], "raw": "1"}, "b") == "a"
+    assert once({"raw": "2", "rows": [1, 2]}, "c") == "c"
+    assert once({"raw": "1", "rows": [1, 2]}, "d") == "d", "one value is kept, not a history"
+    record.unlink()
+    assert once({"raw": "1", "rows": [1, 2]}, "e") == "e"
+    assert calls == ["a", "c", "d", "e"]
+    for damaged in ("", "{", "[]", '{"key": 1}'):
+        record.write_text(damaged)
+        assert once(1, damaged) == damaged
 
 
 class Made:
@@ -249,11 +255,7 @@ def code(files, packages, digest="d"):
         ({"a.py": "1"}, {"a.py": "2"}, ["a.py changed"]),
         ({"a.py": "1"}, {"a.py": "1", "b.py": "1"}, ["b.py is used now"]),
         ({"a.py": "1", "b.py": "1"}, {"a.py": "1"}, ["b.py is no longer used"]),
-        (
-            {f"{n}.py": "1" for n in range(5)},
-            {},
-            [*(f"{n}.py is no longer used" for n in range(3)), "2 more source files"],
-        ),
+        (dict.fromkeys("abcde", "1"), {}, [*(f"{name} is no longer used" for name in "abc"), "2 more source files"]),
     ],
 )
 def test_changes_of_code_are_named_by_file(old, new, told):

@@ -15,7 +15,7 @@ from eiclip.storage.definitions import PROJECT
 
 
 def forget_all():
-    for cached in (versions._version, definitions.names, versions._file_digest):
+    for cached in (code_version, definitions.names, versions._file_digest):
         cached.cache_clear()
     definitions.MODULES.clear()
 
@@ -115,11 +115,7 @@ def test_what_cannot_matter_does_not(project, change):
 
 def test_a_function_that_moves_is_the_same_and_the_file_is_told(project):
     before = project.write(**BASE).version()
-    moved = {
-        "eiclip__e": BASE["eiclip__c"],
-        "eiclip__a": textwrap.dedent(BASE["eiclip__a"]).replace("eiclip.c", "eiclip.e"),
-    }
-    after = project.write(**moved).version()
+    after = project.write(eiclip__e=BASE["eiclip__c"], **changed("eiclip__a", "eiclip.c", "eiclip.e")).version()
     assert after.digest == before.digest
     assert before.files.keys() ^ after.files.keys() == {"eiclip/c.py", "eiclip/e.py"}
 
@@ -180,18 +176,12 @@ def test_queries_count_by_name_and_by_folder_without_their_comments(project):
     assert project.write(sql__steps__x="SELECT 5\n").version().digest != before.digest
 
 
-def test_a_query_named_as_no_one_can_follow_is_an_error(project):
-    project.write(eiclip__a="from eiclip.b import read_sql\ndef make(name):\n    return read_sql(name + 'x')\n",
-                  eiclip__b="def read_sql(query):\n    return query\n")  # fmt: skip
-    with pytest.raises(EiclipError, match=r"a\.py:3.*cannot be followed"):
-        project.version()
-
-
-def test_a_query_that_is_not_there_is_an_error_with_its_name(project):
-    project.write(eiclip__a="from eiclip.b import read_sql\ndef make():\n    return read_sql('nothing')\n",
-                  eiclip__b="def read_sql(query):\n    return query\n")  # fmt: skip
-    with pytest.raises(EiclipError, match=r"nothing\.sql"):
-        project.version()
+def test_a_query_that_cannot_be_followed_or_is_not_there_is_an_error(project):
+    for named, problem in (("name + 'x'", r"a\.py:3.*cannot be followed"), ("'nothing'", r"nothing\.sql")):
+        project.write(eiclip__a=f"from eiclip.b import read_sql\ndef make(name):\n    return read_sql({named})\n",
+                      eiclip__b="def read_sql(query):\n    return query\n")  # fmt: skip
+        with pytest.raises(EiclipError, match=problem):
+            project.version()
 
 
 def test_files_beside_a_module_that_uses_its_place_count(project, tmp_path):
@@ -232,7 +222,7 @@ def test_files_edited_since_are_named_if_it_matters(project, tmp_path):
         assert version.edited() == ["eiclip/b.py"]
     file.write_text(before)
     assert version.edited() == []
-    assert code_version(["eiclip.a:make"]) is version, "looking has changed nothing"
+    assert code_version(("eiclip.a:make",), ()) is version, "looking has changed nothing"
 
 
 # On this project.
@@ -241,17 +231,17 @@ TRAINING = "eiclip.train.loop:train"
 
 
 def test_renaming_a_plots_colour_trains_nothing_again():
-    for file in code_version([TRAINING]).files:
+    for file in code_version((TRAINING,)).files:
         assert not file.startswith(("eiclip/report/", "eiclip/web/", "eiclip/readers/", "assets/", "sql/")), file
 
 
 def test_the_same_source_has_the_same_version_in_another_process():
-    script = f"from eiclip.storage.code_version import code_version as v; print(v([{TRAINING!r}]).digest)"
+    script = f"from eiclip.storage.code_version import code_version as v; print(v(({TRAINING!r},)).digest)"
     found = set()
     for seed in ("1", "2"):
         environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(PROJECT)}
         found.add(subprocess.check_output([sys.executable, "-c", script], env=environment, text=True).strip())
-    assert found == {code_version([TRAINING]).digest}
+    assert found == {code_version((TRAINING,)).digest}
 
 
 def test_versions_take_no_library():

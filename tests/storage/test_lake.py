@@ -23,10 +23,8 @@ def lake(tmp_path):
 
 def test_a_query_reads_named_inputs_and_writes_its_rows(lake):
     output = lake.path("retrieval_metrics", "a")
-    rows = lake.query(
-        "evaluation/retrieval_metrics", output, {"retrieval_ranks": [lake.path("retrieval_ranks", "a")]}, {}
-    )
-    assert rows == 1
+    inputs = {"retrieval_ranks": [lake.path("retrieval_ranks", "a")]}
+    assert lake.query("evaluation/retrieval_metrics", output, inputs, {}) == 1
     found = duckdb.read_parquet(str(output)).project("r1, r5, r10, queries").fetchall()
     assert found == [(pytest.approx(100 / 3), pytest.approx(200 / 3), pytest.approx(200 / 3), 3)]
 
@@ -41,10 +39,8 @@ def test_a_failing_query_is_named_and_leaves_nothing(lake):
 def test_the_catalogue_has_a_view_per_table_over_all_datasets(lake):
     refresh_catalogue(lake)
     with connect(lake.home) as connection:
-        assert connection.sql("SELECT dataset, count(*) FROM retrieval_ranks GROUP BY 1 ORDER BY 1").fetchall() == [
-            ("a", 3),
-            ("b", 3),
-        ]
+        found = connection.sql("SELECT dataset, count(*) FROM retrieval_ranks GROUP BY 1 ORDER BY 1").fetchall()
+    assert found == [("a", 3), ("b", 3)]
 
 
 def test_views_and_columns_have_comments_and_the_view_tables_lists_them(lake):
@@ -52,10 +48,10 @@ def test_views_and_columns_have_comments_and_the_view_tables_lists_them(lake):
     refresh_catalogue(lake, {"retrieval_ranks": "the job"})
     with connect(lake.home) as connection:
         listed = connection.sql("SELECT name, grain, job FROM tables ORDER BY name").fetchall()
-        comments = (
-            "SELECT comment FROM duckdb_columns() WHERE table_name = 'retrieval_ranks' AND column_name = 'dataset'"
+        columns = connection.sql(
+            "FROM duckdb_columns() WHERE table_name = 'retrieval_ranks' AND column_name = 'dataset'"
         )
-        assert connection.sql(comments).fetchall() == [("name of the dataset in the settings",)]
+        assert columns.project("comment").fetchall() == [("name of the dataset in the settings",)]
     assert [name for name, _, _ in listed] == ["retrieval_ranks", "somebody_own", "tables"]
     assert listed[0][1].startswith("one row per variant, protocol")
     assert [job for _, _, job in listed] == ["the job", "", ""]

@@ -29,12 +29,9 @@ print((held() - before) >> 20)
 
 
 def measured(script, setting=None):
-    head = (
-        f"import eiclip.system.memory as memory\nif not memory.{setting}():\n    raise SystemExit(3)\n"
-        if setting
-        else ""
-    )
-    found = subprocess.run([sys.executable, "-c", head + script], capture_output=True, text=True)
+    if setting:
+        script = f"import eiclip.system.memory as memory\nif not memory.{setting}():\n    raise SystemExit(3)\n{script}"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     if found.returncode == 3:
         pytest.skip("no glibc")
     assert found.returncode == 0, found.stderr
