@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from assets.common import Project
 from assets.neutral import Neutral
-from assets.outputs import Given, Output, PartedStep
+from assets.outputs import Given, Output
+from assets.steps import PartedStep
 from assets.studies import Study, study_step
 from assets.training import TABLES, of_row_or_trained
 from eiclip.settings.load import DatasetSettings

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assets.common import Project
-from assets.outputs import Given, Output, PartedStep
+from assets.outputs import Given, Output
 from assets.same_style import MEASURES, RANKS, group_of, of_ranks
+from assets.steps import PartedStep
 from assets.studies import Study, study_step
 from assets.training import PAIRS, of_row_or_trained
 from eiclip.settings.load import DatasetSettings

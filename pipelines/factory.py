@@ -14,8 +14,9 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from assets.common import Project
-from assets.outputs import Output, PartedStep, Step, Table, described, kinds_of
+from assets.outputs import Output, Table, described, kinds_of
 from assets.sources import Key, key_of, source_files
+from assets.steps import PartedStep, Step
 from eiclip.storage.cache import CachedOutput, content_of
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.files import digest

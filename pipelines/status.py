@@ -14,9 +14,10 @@ import duckdb
 
 from assets.common import Project
 from assets.datasets import declared
-from assets.outputs import Output, PartedStep, Step
+from assets.outputs import Output
 from assets.report import recorded_page
 from assets.sources import Key
+from assets.steps import PartedStep, Step
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
 from eiclip.settings.load import load_settings
 from eiclip.storage.cache import read_record
