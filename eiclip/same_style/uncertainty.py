@@ -118,7 +118,7 @@ def same_style_comparisons(
 
 
 def _estimates(ranks: pa.Table, resamples: int) -> tuple[dict[str, Any], Places, np.ndarray, np.ndarray]:
-    """The counts that rows share, the rankings, each style's share in their measures (P, K, M), and samples (B, K, M)."""
+    """Counts that rows share, the rankings, each style's share in their measures (P, K, M), and samples (B, K, M)."""
     dataset, measures = bootstrap.only_dataset(ranks), bootstrap.measures_of(ranks["rank"].to_numpy())
     axes = ("style_id", "variant", "seed", "view_pair")
     (styles, variants, seeds, view_pairs), sums, counts = bootstrap.sums_by(
