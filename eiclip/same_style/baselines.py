@@ -20,7 +20,6 @@ from eiclip.errors import EiclipError
 from eiclip.shards import read_samples
 
 PIXELS, PHASH, WORDS = "pixels", "phash", "words"
-BASELINES = (PIXELS, PHASH, WORDS)
 """Their names as variants."""
 SIDE = 16
 """Pixels of a shrunken photo's side."""

@@ -65,10 +65,11 @@ class Trial:
         return same and not self.neutral
 
 
-def _trial(base: Base, variant: str, setting: str, value: str, named: str = "", **given: Any) -> Trial:
+def _trial(base: Base, variant: str, setting: str, value: str, **given: Any) -> Trial:
     """A trial over all of the dataset's groups and with its seed, unless given otherwise."""
-    whole: dict[str, Any] = {"groups": base.groups, "seed": base.seed} | given
-    return Trial(f"row {VARIANTS[variant].row}, {named or value}", variant, setting, value, **whole)
+    label = f"row {VARIANTS[variant].row}, {given.pop('named', value)}"
+    whole: dict[str, Any] = {"groups": base.groups, "seed": base.seed}
+    return Trial(label, variant, setting, value, **(whole | given))
 
 
 def _compared(first: Trial, *others: Trial) -> list[Trial]:
