@@ -6,10 +6,13 @@ fit; repeated clicks are looked for among all of them.
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
+import contextlib
 import datetime
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -59,12 +62,8 @@ def write_log(
         SettingsError: a file lacks a column, or `latest` is no time.
     """
     limit = None if latest is None else _moment(latest)
-    output.parent.mkdir(parents=True, exist_ok=True)
     files = [] if log is None else local_files(log, cache)
-    with (
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=".log-") as scratch,
-        connect(Path(scratch)) as connection,
-    ):
+    with connect(output.parent) as connection:
         connection.execute(_TABLE)
         for number, file in enumerate(files):
             if file.stat().st_size:  # else a day on which nobody clicked
@@ -81,12 +80,16 @@ def write_log(
     return {"rows": sum(counts.values())} | counts
 
 
-def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
-    """A database in memory that takes no more of it than `MEMORY`, and puts what does not fit below `scratch`."""
-    connection = duckdb.connect(config={"temp_directory": str(scratch / ".duckdb"), "memory_limit": MEMORY})
-    connection.execute("SET enable_progress_bar = false").fetchall()  # it is drawn into logs
-    connection.execute("SET TimeZone = 'UTC'").fetchall()
-    return connection
+@contextlib.contextmanager
+def connect(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database in memory that takes `MEMORY` at most; what does not fit goes into `folder`, and is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".duckdb-") as scratch:
+        config: dict[str, Any] = {"temp_directory": f"{scratch}/swap", "memory_limit": MEMORY}
+        with duckdb.connect(config=config) as connection:
+            connection.execute("SET enable_progress_bar = false").fetchall()  # it is drawn into logs
+            connection.execute("SET TimeZone = 'UTC'").fetchall()
+            yield connection
 
 
 def _add(

@@ -6,7 +6,6 @@ the pairs that those before it left, so that the costly ones (words, embeddings)
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -54,10 +53,8 @@ def mine_pairs(
         SettingsError: `session_gap` is set and the log has no times.
         EiclipError: DuckDB refused a query.
     """
-    folder = outputs["positive_pairs"].parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".mining-") as scratch, ExitStack() as stack:
-        connection = stack.enter_context(connect(Path(scratch)))
+    with ExitStack() as stack:
+        connection = stack.enter_context(connect(outputs["positive_pairs"].parent))
         # Every query says in what order its rows are.
         connection.execute("SET preserve_insertion_order = false")
         temporary = {table: stack.enter_context(whole_file(outputs[table])) for table in TABLES}

@@ -7,7 +7,6 @@ DuckDB refuses, line by line. Lines that cannot be read name nothing here: the f
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -72,10 +71,7 @@ def _id(value: Any) -> str | None:
 
 def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
     """Write the related products of JSON lines; False where DuckDB cannot read the file."""
-    with (
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=".related-") as scratch,
-        connect(Path(scratch)) as database,
-    ):
+    with connect(output.parent) as database:
         parameters = {"dataset": dataset, "id": PRODUCT_ID.pattern}
         with contextlib.suppress(duckdb.Error):
             open_lines(database, metadata, _FIELDS)

@@ -111,8 +111,9 @@ def test_without_same_style_there_is_no_job_of_it(tmp_path):
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_an_ablation_is_a_job_that_ends_in_the_report(embedded, name):
     chosen, others = of_ablation(name), of_ablation(*ABLATIONS) - of_ablation(name)
-    assert chosen | {"results/report", "fashiongen/shards"} <= JOBS[name]
-    assert not JOBS[name] & others
+    trained = {"general/pretrained", "fashiongen/shards", "fashiongen/checkpoint/eiclip"}
+    assert chosen | trained | {"results/catalogue", "results/report"} <= JOBS[name]
+    assert not JOBS[name] & (others | {"fashiongen/leaderboard"})
     report = embedded.resolve_asset_graph().get(dg.AssetKey(["results", "report"]))
     assert chosen <= {key.to_user_string() for key in report.parent_keys}, "the report is made after it"
 
@@ -120,7 +121,7 @@ def test_an_ablation_is_a_job_that_ends_in_the_report(embedded, name):
 def test_the_ingest_job_ends_with_shards_and_profile():
     tables = {key.partition("/")[2] for key in JOBS["ingest"]}
     assert {"raw_files", "photos", "shards", "data_profile", "quarantine"} <= tables
-    assert not {"retrieval_ranks", "report"} & tables
+    assert not {"retrieval_ranks", "report", *ABLATIONS} & tables
 
 
 @pytest.mark.parametrize(
