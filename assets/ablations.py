@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from assets.common import Project
 from assets.neutral import Neutral
-from assets.outputs import Given, Output, PartedStep
+from assets.outputs import Given, Output
+from assets.steps import PartedStep
 from assets.studies import Study, study_step
 from assets.training import TABLES, of_row_or_trained
 from eiclip.settings.load import DatasetSettings
@@ -39,25 +40,25 @@ def ablation_keys(project: Project) -> list[tuple[str, str]]:
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedStep]:
     """Return all ablations of a dataset."""
-    return [_step(project, name, dataset, ablation) for ablation in fitting(dataset)]
-
-
-def _step(project: Project, name: str, dataset: DatasetSettings, ablation: Ablation) -> PartedStep:
-    plot = f"{ablation.name.removeprefix('ablation_').removesuffix('_study')}_plot"
-    table = "seed_table" if ablation.name == SEED_STUDY else f"ablation_table({ablation.name})"
-    return study_step(
-        partial(AblationStudy, project, name, dataset, ablation),
-        f"{name}/ablations",
-        f"{ablation.question} {ablation.plan.__doc__} A step a training; rows that `full_eval` has trained are not "
-        f"trained again. Results: `{RESULTS}`.",
-        upstream=("product_entities", "tagged_entities", "products"),
-        made_by=(("assets.ablations:_results",), (f"evaluation/{SUMMARY}",)),
-        shown={
-            "verdict": f"eiclip.report.ablation_verdicts:verdict({ablation.name})",
-            "table": f"eiclip.report.ablation_tables:{table}",
-            "plot": f"eiclip.report.ablation_plots:{plot}",
-        },
-    )
+    found = []
+    for ablation in fitting(dataset):
+        plot = f"{ablation.name.removeprefix('ablation_').removesuffix('_study')}_plot"
+        table = "seed_table" if ablation.name == SEED_STUDY else f"ablation_table({ablation.name})"
+        step = study_step(
+            partial(AblationStudy, project, name, dataset, ablation),
+            f"{name}/ablations",
+            f"{ablation.question} {ablation.plan.__doc__} A step a training; rows that `full_eval` has trained are not "
+            f"trained again. Results: `{RESULTS}`.",
+            upstream=("product_entities", "tagged_entities", "products"),
+            made_by=(("assets.ablations:_results",), (f"evaluation/{SUMMARY}",)),
+            shown={
+                "verdict": f"eiclip.report.ablation_verdicts:verdict({ablation.name})",
+                "table": f"eiclip.report.ablation_tables:{table}",
+                "plot": f"eiclip.report.ablation_plots:{plot}",
+            },
+        )
+        found.append(step)
+    return found
 
 
 def _rank(given: Given) -> Mapping[str, Any]:

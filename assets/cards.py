@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from assets.common import Project
-from assets.outputs import Given, Output, Step
+from assets.outputs import Given, Output
 from assets.sources import prefixed
+from assets.steps import Step
 from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import content_digest

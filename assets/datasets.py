@@ -17,8 +17,8 @@ from assets import (
     typed_queries,
 )
 from assets.common import Project
-from assets.outputs import PartedStep, Step
 from assets.sources import GENERAL
+from assets.steps import PartedStep, Step
 
 EVERY = (raw, relations, shards, profile)
 TABLE_1 = (training, evaluation, gates, cards, ablations)

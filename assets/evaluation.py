@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from assets.common import Project
-from assets.outputs import Check, Given, Output, Step
+from assets.outputs import Check, Given, Output
 from assets.relations import query
+from assets.steps import Step
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
 

@@ -6,9 +6,10 @@ from typing import Any
 import pyarrow as pa
 
 from assets.common import Project
-from assets.outputs import Given, Output, Step
+from assets.outputs import Given, Output
 from assets.relations import query
 from assets.sources import prefixed
+from assets.steps import Step
 from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import DatasetSettings
 

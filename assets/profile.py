@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from assets.common import Project
-from assets.outputs import Given, Output, Step
+from assets.outputs import Given, Output
 from assets.relations import query
+from assets.steps import Step
 from eiclip.report.paper import PAPER_ENTITIES
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.sql import header

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from assets.common import Project
-from assets.outputs import Check, Given, Output, PartedStep, Step
+from assets.outputs import Check, Given, Output
 from assets.sources import raw_content
+from assets.steps import PartedStep, Step
 from eiclip.readers.amazon.reviews import REJECTED_SCHEMA, SCHEMA, write_reviews
 from eiclip.readers.open import open_reader
 from eiclip.readers.photos import download_missing, list_parts, part_rows_of, write_photos

@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 
 from assets.common import Project
-from assets.outputs import Check, Given, Output, Step
+from assets.outputs import Check, Given, Output
+from assets.steps import Step
 from eiclip.settings.load import DatasetSettings
 
 MINIMUM_PRODUCTS = 2

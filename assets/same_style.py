@@ -1,8 +1,6 @@
 """Same-style retrieval: pairs out of clicks, models trained on them, products in three views, and their evaluation."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -10,8 +8,9 @@ import pyarrow.compute as pc
 
 from assets import training
 from assets.common import Project
-from assets.outputs import Check, Given, Output, Step, Table
+from assets.outputs import Check, Given, Output, Table
 from assets.sources import prefixed, raw_content
+from assets.steps import Step
 from eiclip.model.variants import SAME_STYLE_ROWS, Variant
 from eiclip.same_style.log import write_log
 from eiclip.same_style.mining import MINING_VARIANT, SOURCES, TABLES, check_parameters, mine_pairs
@@ -65,11 +64,10 @@ def clicks(project: Project, name: str, dataset: DatasetSettings) -> list[Output
     assert settings is not None
     drawn = dataset.embedded and settings.log is None
 
-    def raw() -> Any:
-        return raw_content(project, name)
-
     def look() -> Any:
-        return raw() if drawn else "none" if log is None else {file: rest for file, *rest in stamp(log)}
+        if drawn:
+            return raw_content(project, name)
+        return "none" if log is None else {file: rest for file, *rest in stamp(log)}
 
     return [
         Output(
@@ -88,7 +86,7 @@ def clicks(project: Project, name: str, dataset: DatasetSettings) -> list[Output
             QUERY,
             make=_related,
             after=("raw_files",),
-            external={"raw_files": raw},
+            external={"raw_files": lambda: raw_content(project, name)},
         ),
     ]
 
@@ -98,21 +96,15 @@ def _log(given: Given) -> Mapping[str, Any]:
     assert settings is not None
     log, rejections = click_log_of(home, given.dataset, given.entry), given.place("click_rejections")
     cache, latest = home.fetched(given.dataset), given.parameters["latest"]
-    return asdict(write_log(log, settings.columns, given.dataset, given.output, rejections, cache=cache, latest=latest))
+    return write_log(log, settings.columns, given.dataset, given.output, rejections, cache=cache, latest=latest)
 
 
 def _related(given: Given) -> Mapping[str, Any]:
-    return {"rows": write_related(_metadata(given), given.dataset, given.output)}
-
-
-def _metadata(given: Given) -> Path | None:
-    """Amazon's metadata file, of a dataset that has one."""
-    home, dataset = given.project.paths, given.entry
-    if dataset.kind != "amazon":
-        return None
-    if dataset.metadata is None:
-        return home.raw(given.dataset) / "meta_Fashion.json.gz"
-    return local_file(dataset.metadata, home.fetched(given.dataset))
+    home, dataset, metadata = given.project.paths, given.entry, None
+    if dataset.kind == "amazon":
+        embedded = home.raw(given.dataset) / "meta_Fashion.json.gz"
+        metadata = embedded if dataset.metadata is None else local_file(dataset.metadata, home.fetched(given.dataset))
+    return {"rows": write_related(metadata, given.dataset, given.output)}
 
 
 def pairs(name: str, dataset: DatasetSettings) -> Output:
@@ -239,27 +231,20 @@ def _curve(given: Given) -> pa.Table:
 
 
 def _over_views(given: Given, make: Callable[..., pa.Table]) -> pa.Table:
-    given.project.step_device()
-    styles, groups, seed = given.table("styles"), given.table("product_groups"), given.parameters["seed"]
-    parts: Sequence[pa.Table] = [
-        make(view, styles, given.dataset, variant, seed, groups=groups) for variant, view in _all_views(given).items()
-    ]
-    return pa.concat_tables(parts)
-
-
-def _all_views(given: Given) -> dict[str, pa.Table]:
-    """Test rows of `product_views` by variant, the model-free ones first."""
-    from eiclip.same_style.baselines import BASELINES, phash_views, pixel_views, word_views
+    """Tables made of the test rows of each variant's `product_views`, the model-free ones first."""
+    from eiclip.same_style.baselines import PHASH, PIXELS, WORDS, phash_views, pixel_views, word_views
     from eiclip.shards import shard_paths
 
+    given.project.step_device()
     products, name = given.table("products"), given.dataset
     tested, trained = (products.filter(pc.equal(products["split"], split)) for split in ("test", "train"))
     texts = dict(zip(tested["product_id"].to_pylist(), tested["description"].to_pylist(), strict=True))
-    free = [
-        pixel_views(shard_paths(given.path("shards"), "test"), name),
-        phash_views(given.table("images"), name),
-        word_views(texts, trained["description"].to_pylist(), name),
-    ]
-    found = dict(zip(BASELINES, free, strict=True))
+    views_of = {
+        PIXELS: pixel_views(shard_paths(given.path("shards"), "test"), name),
+        PHASH: phash_views(given.table("images"), name),
+        WORDS: word_views(texts, trained["description"].to_pylist(), name),
+    }
     tests = [("split", "==", "test")]
-    return found | {row: given.table(f"{VIEWS_TABLE}/{row}", filters=tests) for row in SAME_STYLE_ROWS}
+    views_of |= {row: given.table(f"{VIEWS_TABLE}/{row}", filters=tests) for row in SAME_STYLE_ROWS}
+    styles, groups, seed = given.table("styles"), given.table("product_groups"), given.parameters["seed"]
+    return pa.concat_tables(make(of, styles, name, row, seed, groups=groups) for row, of in views_of.items())

@@ -11,14 +11,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assets.common import Project
-from assets.outputs import Given, Output, PartedStep
+from assets.outputs import Given, Output
 from assets.same_style import MEASURES, RANKS, group_of, of_ranks
+from assets.steps import PartedStep
 from assets.studies import Study, study_step
 from assets.training import PAIRS, of_row_or_trained
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import content_of
 from eiclip.storage.sql import read_sql
-from eiclip.studies.trials import SAME_STYLE_STUDIES, Ablation
+from eiclip.studies.trials import SAME_STYLE_STUDIES
 
 SEEDS, ABLATION = STUDIES = tuple(SAME_STYLE_STUDIES)
 PART = "seeds"
@@ -27,22 +28,21 @@ PART = "seeds"
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedStep]:
     """Return both studies of a dataset."""
-    return [_step(project, name, dataset, study) for study in SAME_STYLE_STUDIES.values()]
+    return [
+        study_step(
+            partial(SameStyleStudy, project, name, dataset, study),
+            group_of(name),
+            f"{study.question} A step a training; rows that `same_style_eval` has trained are not trained again.",
+            upstream=(*PAIRS.values(), *MEASURES),
+            made_by=(("assets.same_style_study:_measure",), ()),
+        )
+        for study in SAME_STYLE_STUDIES.values()
+    ]
 
 
 def study_keys(project: Project) -> list[tuple[str, str]]:
     """Return the keys of all studies: what the report is made after."""
     return [(name, question) for name in project.of_same_style() for question in STUDIES]
-
-
-def _step(project: Project, name: str, dataset: DatasetSettings, study: Ablation) -> PartedStep:
-    return study_step(
-        partial(SameStyleStudy, project, name, dataset, study),
-        group_of(name),
-        f"{study.question} A step a training; rows that `same_style_eval` has trained are not trained again.",
-        upstream=(*PAIRS.values(), *MEASURES),
-        made_by=(("assets.same_style_study:_measure",), ()),
-    )
 
 
 def _rank(given: Given) -> Mapping[str, Any]:

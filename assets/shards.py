@@ -7,8 +7,9 @@ import duckdb
 import pyarrow as pa
 
 from assets.common import Project
-from assets.outputs import Given, Output, PartedStep, Step
+from assets.outputs import Given, Output
 from assets.sources import GENERAL
+from assets.steps import PartedStep, Step
 from eiclip.model.sources import SMALL
 from eiclip.readers.open import open_reader
 from eiclip.settings.load import DatasetSettings

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from assets.common import Project
-from assets.outputs import Maker, Output, PartedStep
+from assets.outputs import Maker, Output
 from assets.sources import source_content
+from assets.steps import PartedStep
 from assets.training import PRETRAINED, TABLES, recipe_of, variant_job
 from eiclip.errors import CorruptOutputError
 from eiclip.model.variants import get_variant

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from assets.common import Project
-from assets.outputs import Given, Output, Step
+from assets.outputs import Given, Output
 from assets.sources import GENERAL
+from assets.steps import Step
 from eiclip.model.sources import local_weights
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings

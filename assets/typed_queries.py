@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 
 from assets.common import Project
-from assets.outputs import Given, Output, Step
+from assets.outputs import Given, Output
+from assets.steps import Step
 from eiclip.model.variants import get_variant
 from eiclip.settings.load import DatasetSettings
 

@@ -16,7 +16,7 @@ import dagster as dg
 
 from eiclip.errors import SettingsError
 from eiclip.train.job import TrainJob
-from pipelines.trainers import TrainerClient, TrainerFailedError
+from pipelines.trainers import StepContext, TrainerClient, TrainerFailedError
 
 MANIFEST = "EICLIP_TRAINER_MANIFEST"
 """Names the manifest; where it is not set, trainers are subprocesses of their steps."""
@@ -108,17 +108,14 @@ def training_manifest(template: Manifest, name: str, command: Sequence[str], env
     trainer.pop("args", None)
     trainer["command"] = list(command)
     given = trainer.get("env", [])
-    ours = [{"name": key, "value": value} for key, value in env.items()]
+    ours: list[dict[str, Any]] = [{"name": key, "value": value} for key, value in env.items()]
     if pods > 1:
-        ours += _meeting(f"{name}-0.{pod['subdomain']}")
+        # torchrun's own variables: node 0 is pod 0, which therefore holds rank 0, the one that reports.
+        rank = {"fieldRef": {"fieldPath": f"metadata.annotations['{INDEX}']"}}
+        address = {"name": "PET_MASTER_ADDR", "value": f"{name}-0.{pod['subdomain']}"}
+        ours += [address, {"name": "PET_NODE_RANK", "valueFrom": rank}]
     trainer["env"] = [entry for entry in ours if entry["name"] not in {known["name"] for known in given}] + given
     return manifest
-
-
-def _meeting(address: str) -> list[dict[str, Any]]:
-    """torchrun's own variables: node 0 is pod 0, which therefore holds rank 0, the one that reports."""
-    rank = {"fieldRef": {"fieldPath": f"metadata.annotations['{INDEX}']"}}
-    return [{"name": "PET_MASTER_ADDR", "value": address}, {"name": "PET_NODE_RANK", "valueFrom": rank}]
 
 
 class ClusterClient(TrainerClient):
@@ -133,11 +130,7 @@ class ClusterClient(TrainerClient):
         return torchrun(self.template, job, path)
 
     def run(  # type: ignore[override]  # as TrainerClient's
-        self,
-        *,
-        context: dg.AssetExecutionContext | dg.OpExecutionContext,
-        command: Sequence[str],
-        env: Mapping[str, str],
+        self, *, context: StepContext, command: Sequence[str], env: Mapping[str, str]
     ) -> dg.PipesClientCompletedInvocation:
         """Run the command in every pod of a Job, to its end.
 
@@ -193,35 +186,23 @@ class _Job(contextlib.AbstractContextManager["_Job"]):
         found = self.cluster.core_api.list_namespaced_pod(self.namespace, label_selector=f"job-name={self.name}").items
         return [pod.metadata.name for pod in sorted(found, key=lambda pod: int(pod.metadata.annotations[INDEX]))]
 
-    def follow(self, client: Any, context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
+    def follow(self, client: Any, context: StepContext) -> None:
         """Pass on the log of the first pod, until it has ended.
 
         Raises:
             DagsterK8sError, ApiException: it ended with an error, or was ended.
         """
-        from dagster_k8s.client import WaitForPodState
-
-        first = self._all_pods()[0]
-        with client.consume_pod_logs(context=context, client=self.cluster, namespace=self.namespace, pod_name=first):
-            self.cluster.wait_for_pod(
-                first,
-                self.namespace,
-                wait_for_state=WaitForPodState.Terminated,
-                wait_timeout=0,
-                wait_time_between_attempts=POLL,
-            )
-
-    def _all_pods(self) -> list[str]:
-        from dagster_k8s.client import DagsterK8sError
+        from dagster_k8s.client import DagsterK8sError, WaitForPodState
 
         deadline = time.monotonic() + PATIENCE
         while len(found := self.pods()) < self.size:
             if time.monotonic() > deadline:
-                raise DagsterK8sError(
-                    f"{len(found)} of {self.size} pods after {PATIENCE:.0f} s; kubectl describe job {self.name}"
-                )
+                missing = f"{len(found)} of {self.size} pods after {PATIENCE:.0f} s"
+                raise DagsterK8sError(f"{missing}; kubectl describe job {self.name}")
             time.sleep(POLL)
-        return found
+        first, ended = found[0], {"wait_for_state": WaitForPodState.Terminated, "wait_timeout": 0}
+        with client.consume_pod_logs(context=context, client=self.cluster, namespace=self.namespace, pod_name=first):
+            self.cluster.wait_for_pod(first, self.namespace, **ended, wait_time_between_attempts=POLL)
 
     def other_logs(self) -> str:
         """Return the end of every other pod's log: an error of theirs is nowhere else."""

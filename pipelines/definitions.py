@@ -20,23 +20,12 @@ warnings.filterwarnings("ignore", module=r"dagster\..*")
 warnings.filterwarnings("ignore", category=dg.BetaWarning)  # data versions of outputs, and we want them
 
 # Steps are forked from a process that has imported everything once: a step costs a second instead of ten.
+PRELOADED = [
+    "pipelines.preloaded", "pipelines.definitions", "eiclip.evaluation.protocols", "eiclip.evaluation.interventions",
+    "eiclip.evaluation.breakdowns", "eiclip.train.loop", "eiclip.report.write",
+]  # fmt: skip
 executor = dg.multiprocess_executor.configured(
-    {
-        "max_concurrent": STEPS_AT_ONCE,
-        "start_method": {
-            "forkserver": {
-                "preload_modules": [
-                    "pipelines.preloaded",
-                    "pipelines.definitions",
-                    "eiclip.evaluation.protocols",
-                    "eiclip.evaluation.interventions",
-                    "eiclip.evaluation.breakdowns",
-                    "eiclip.train.loop",
-                    "eiclip.report.write",
-                ]
-            }
-        },
-    }
+    {"max_concurrent": STEPS_AT_ONCE, "start_method": {"forkserver": {"preload_modules": PRELOADED}}}
 )
 
 

@@ -6,7 +6,7 @@ What needs torch or matplotlib is imported where it is used: the code location l
 import os
 import pkgutil
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from assets.common import Project
-from assets.outputs import Output, PartedStep, Step, Table, described, kinds_of
+from assets.outputs import Output, Table, described, kinds_of
 from assets.sources import Key, key_of, source_files
+from assets.steps import PartedStep, Step
 from eiclip.storage.cache import CachedOutput, content_of
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.files import digest
@@ -57,17 +58,16 @@ def build(project: Project, step: Step | PartedStep) -> dg.AssetsDefinition:
 
 def _step(project: Project, step: Step) -> dg.AssetsDefinition:
     outputs = step.declared()
-    specs = [_spec(output, table, step.group) for output in outputs for table in output.tables]
+    tables = [(output, table) for output in outputs for table in output.tables]
     checks = [
         dg.AssetCheckSpec(check.name, asset=list(table.key), blocking=True, description=check.description)
-        for output in outputs
-        for table in output.tables
+        for _, table in tables
         for check in table.checks
     ]
 
     @dg.multi_asset(
         name=step.name,
-        specs=[_whole_spec(step, outputs)] if step.whole else specs,
+        specs=[_whole_spec(step, outputs)] if step.whole else [_spec(*pair, step.group) for pair in tables],
         check_specs=checks,
         can_subset=step.subset,
         required_resource_keys={"recipe", "pipes"} if step.trains or callable(step.outputs) else set(),
@@ -155,33 +155,29 @@ def log_outcome(context: Any, project: Project, output: Output, made: CachedOutp
 def _results(project: Project, output: Output, made: CachedOutput) -> Iterator[dg.MaterializeResult]:
     for table in output.tables:
         place = output.at(project) if table is output else project.paths.place(table.key)
-        found = {check.name: check.result(project, table.key, made, place) for check in table.checks}
+        checked = []
+        for check in table.checks:
+            passed, told = check.result(project, table.key, made, place)
+            seen = {name: readable(value) for name, value in told.items()}
+            key = dg.AssetKey(table.key)
+            checked.append(dg.AssetCheckResult(check_name=check.name, asset_key=key, passed=passed, metadata=seen))
+        metadata = {name: readable(value) for name, value in made.facts.items()}
+        metadata |= table_metadata([place]) if place.suffix == ".parquet" else {}
+        if isinstance(output.make, str):
+            sources = {key_of(output.dataset, s): source_files(project, output.dataset, s)[0] for s in output.sources}
+            tables = {key: file for key, file in sources.items() if file.suffix == ".parquet"}
+            metadata["dagster/column_lineage"] = column_lineage(place, tables)
+        metadata |= shown(project, output.dataset, table.shown) | outcome_metadata(made, place)
+        version = dg.DataVersion(content_of(place))
         yield dg.MaterializeResult(
-            asset_key=dg.AssetKey(table.key),
-            metadata=_metadata(project, output, table, made, place),
-            data_version=dg.DataVersion(content_of(place)),
-            check_results=[
-                dg.AssetCheckResult(
-                    check_name=name,
-                    asset_key=dg.AssetKey(table.key),
-                    passed=passed,
-                    metadata={key: readable(value) for key, value in metadata.items()},
-                )
-                for name, (passed, metadata) in found.items()
-            ],
+            asset_key=dg.AssetKey(table.key), metadata=metadata, data_version=version, check_results=checked
         )
 
 
-def _metadata(project: Project, output: Output, table: Table, made: CachedOutput, place: Path) -> dict[str, Any]:
-    facts = {name: readable(value) for name, value in made.facts.items()}
-    tabular = table_metadata([place]) if place.suffix == ".parquet" else {}
-    if isinstance(output.make, str):
-        sources = {key_of(output.dataset, s): source_files(project, output.dataset, s)[0] for s in output.sources}
-        tables = {key: file for key, file in sources.items() if file.suffix == ".parquet"}
-        tabular["dagster/column_lineage"] = column_lineage(place, tables)
+def outcome_metadata(made: CachedOutput, place: Path) -> dict[str, Any]:
+    """What became of an output: reused or made, in how long, where, and why."""
     outcome = {"reused": made.reused, "seconds_to_make": made.seconds, "path": dg.MetadataValue.path(str(place))}
-    reason = {} if made.reused else {"reason": made.reason}
-    return facts | tabular | shown(project, output.dataset, table.shown) | outcome | reason
+    return outcome | ({} if made.reused else {"reason": made.reason})
 
 
 def table_metadata(files: Sequence[Path]) -> dict[str, Any]:
@@ -204,24 +200,20 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
     """What the UI shows of an output: tables, plots and sentences of the report, as far as there is something."""
     if not functions:
         return {}
-    with connect(project.paths.root) as connection:
-        found = {name: _show(connection, dataset, place) for name, place in functions.items()}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _show(connection: Any, dataset: str, function: str) -> dg.MetadataValue | None:
-    # Not annotated: DuckDB's types in annotations would be reported as leaks at exit.
     from eiclip.report.tables import markdown
     from eiclip.report.theme import as_markdown_image
 
-    name, _, argument = function.partition("(")
-    make: Callable[..., Any] = pkgutil.resolve_name(name)
-    value = make(connection, dataset, *([argument.rstrip(")")] if argument else []))
-    if not value:
-        return None
-    if isinstance(value, bytes):
-        return dg.MetadataValue.md(as_markdown_image(value, f"{dataset} {make.__name__}"))
-    return dg.MetadataValue.md(value if isinstance(value, str) else markdown(value))
+    found = {}
+    with connect(project.paths.root) as connection:
+        for title, function in functions.items():
+            name, _, argument = function.partition("(")
+            make = pkgutil.resolve_name(name)
+            value = make(connection, dataset, *([argument.rstrip(")")] if argument else []))
+            if isinstance(value, bytes):
+                value = as_markdown_image(value, f"{dataset} {make.__name__}")
+            if value:
+                found[title] = dg.MetadataValue.md(value if isinstance(value, str) else markdown(value))
+    return found
 
 
 def readable(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import os
 from typing import Any
 
 from eiclip.storage.cache import CachedOutput
@@ -22,11 +21,8 @@ def append_outcome(home: Paths, name: str, made: CachedOutput, run_id: str) -> N
         "reason": made.reason,
     }
     home.root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(home.root / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        os.write(descriptor, (json.dumps(line, ensure_ascii=False) + "\n").encode())
-    finally:
-        os.close(descriptor)
+    with (home.root / LOG).open("ab", buffering=0) as file:
+        file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
 
 
 def last_outcomes(home: Paths) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from eiclip.storage.catalogue import CATALOGUE, connect, refresh_catalogue
 from eiclip.storage.code_version import code_version
 from eiclip.storage.files import digest
 from eiclip.train.key import training_code
-from pipelines.factory import OWNERS, Recipe, log_outcome, table_metadata
+from pipelines.factory import OWNERS, Recipe, log_outcome, outcome_metadata, table_metadata
 from pipelines.jobs import FILLED_BY
 
 if TYPE_CHECKING:
@@ -43,21 +43,27 @@ def runs(project: Project, name: str, dataset: DatasetSettings) -> dg.AssetsDefi
         f"code, versions, settings. Its recalls and ranks are in `{RUN_METRICS}` and `{RUN_RANKS}`.",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from eiclip.report.about_section import kept_runs
+        from eiclip.report.tables import markdown
+
         lake = project.paths.lake
         run_id, new = keep_run(lake, _run(project, name, dataset, context))
         context.log.info(f"{name}: {'kept as' if new else 'the same result as'} run {run_id}")
         refresh_catalogue(lake, FILLED_BY)
-        metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": dg.MetadataValue.md(_table(project, name))}
+        with connect(project.paths.root) as connection:
+            found = kept_runs(connection, name)
+        text = dg.MetadataValue.md(markdown(found) if found else "")
+        metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": text}
         return dg.MaterializeResult(metadata=table_metadata(lake.files(RUNS, name)) | metadata)
 
     return asset
 
 
 def _run(project: Project, name: str, dataset: DatasetSettings, context: dg.AssetExecutionContext) -> Run:
-    trained = {variant: _described(project, name, variant) for variant in VARIANTS}
-    given = dataset.model_dump(mode="json", exclude={*PLACES, "training"})
+    records = {variant: project.paths.checkpoint(name, variant) / "eiclip.json" for variant in VARIANTS}
+    trained = {variant: json.loads(file.read_text(encoding="utf-8")) for variant, file in records.items()}
     settings = {
-        "dataset": given,
+        "dataset": dataset.model_dump(mode="json", exclude={*PLACES, "training"}),
         "training": {variant: described["training"] for variant, described in trained.items()},
         "pretrained": content_of(project.paths.pretrained),
         "embedded": project.settings.embedded.model_dump() if dataset.embedded else None,
@@ -75,28 +81,10 @@ def _run(project: Project, name: str, dataset: DatasetSettings, context: dg.Asse
     )
 
 
-def _described(project: Project, name: str, variant: str) -> dict[str, Any]:
-    """What a checkpoint says of its training."""
-    described: dict[str, Any] = json.loads(
-        (project.paths.checkpoint(name, variant) / "eiclip.json").read_text(encoding="utf-8")
-    )
-    return described
-
-
 def seconds_since_start(context: dg.AssetExecutionContext) -> float:
     """Seconds since the run began."""
     record = context.instance.get_run_record_by_id(context.run.run_id)
     return time.time() - (record.start_time if record and record.start_time else time.time())
-
-
-def _table(project: Project, name: str) -> str:
-    """The newest kept runs, as markdown."""
-    from eiclip.report.about_section import kept_runs
-    from eiclip.report.tables import markdown
-
-    with connect(project.paths.root) as connection:
-        found = kept_runs(connection, name)
-    return markdown(found) if found else ""
 
 
 def catalogue(project: Project) -> dg.AssetsDefinition:
@@ -147,13 +135,8 @@ def report(project: Project) -> dg.AssetsDefinition:
         context.log.info(_summary(project, made, seconds_since_start(context)))
         texts = json.loads(output.beside[0].read_text(encoding="utf-8"))
         metadata: dict[str, Any] = {name: dg.MetadataValue.md(text) for name, text in texts.items()}
-        told = {
-            "reused": made.reused,
-            "seconds_to_make": made.seconds,
-            "path": dg.MetadataValue.path(str(project.paths.report)),
-        }
-        told |= {} if made.reused else {"reason": made.reason}
-        return dg.MaterializeResult(metadata=metadata | told, data_version=dg.DataVersion(made.content))
+        metadata |= outcome_metadata(made, project.paths.report)
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))
 
     return asset
 
@@ -168,11 +151,8 @@ def _summary(project: Project, made: CachedOutput, seconds: float) -> str:
             for protocol in ("full", "sample100"):
                 lines += [f"{name}, {protocol}:", leaderboard_markdown(connection, name, protocol), ""]
     lines += [f"{name}: {sentence}" for name, sentence in made.facts["headline"].items() if sentence]
-    lines += [
-        f"report: {project.paths.report}",
-        f"DuckDB: {project.paths.root / CATALOGUE}",
-        f"job seconds: {seconds:.0f}",
-    ]
+    lines += [f"report: {project.paths.report}", f"DuckDB: {project.paths.root / CATALOGUE}"]
+    lines.append(f"job seconds: {seconds:.0f}")
     return "\n".join(lines)
 
 

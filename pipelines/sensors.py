@@ -1,11 +1,10 @@
 """What starts runs by itself: a sensor of new or changed raw files."""
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import dagster as dg
+from pydantic import BaseModel, ValidationError
 
 from assets.ablations import ablation_keys
 from assets.common import Project
@@ -20,36 +19,26 @@ SECONDS = 60
 DATASETS_TAG = "eiclip/changed_datasets"
 
 
-@dataclass
-class Look:
+class Look(BaseModel):
     """What the sensor knows of a dataset's raw files: digests of their stamps."""
 
     seen: str = ""  # at the last look
     requested: str = ""  # when a run was last asked for
 
 
-@dataclass
-class Cursor:
+class Cursor(BaseModel):
     """What the sensor remembers between looks."""
 
     requests: int = 0
-    datasets: dict[str, Look] = field(default_factory=dict)
+    datasets: dict[str, Look] = {}
 
     @classmethod
     def read(cls, text: str | None) -> "Cursor":
-        """The cursor of a text that `write` made; an empty one for any other (then one run too many is asked for)."""
+        """The cursor of its JSON; an empty one for any other text (then one run too many is asked for)."""
         try:
-            value = json.loads(text or "{}")
-            looks = {
-                str(name): Look(str(one["seen"]), str(one["requested"])) for name, one in value["datasets"].items()
-            }
-            return cls(int(value["requests"]), looks)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls.model_validate_json(text or "{}")
+        except ValidationError:
             return cls()
-
-    def write(self) -> str:
-        """The cursor as text."""
-        return json.dumps(asdict(self), sort_keys=True)
 
 
 def raw_files_sensor(project: Project) -> dg.SensorDefinition:
@@ -73,16 +62,24 @@ def raw_files_sensor(project: Project) -> dg.SensorDefinition:
         for name, why in unsettled.items():
             context.log.info(f"{name}: {why}")
         if not changed:
-            why = "; ".join(f"{name}: {why}" for name, why in unsettled.items()) or _nothing(datasets)
-            return dg.SensorResult(skip_reason=why, cursor=cursor.write())
+            same = (
+                "raw files are as they were" if datasets else "no dataset has raw files of its own (all are embedded)"
+            )
+            why = "; ".join(f"{name}: {why}" for name, why in unsettled.items()) or same
+            return dg.SensorResult(skip_reason=why, cursor=cursor.model_dump_json())
         cursor.requests += 1
-        outside = {dg.AssetKey(key) for key in ablation_keys(project)}
+        selection = None
+        if unsettled and context.repository_def is not None:
+            # Unchanged datasets stay in: their assets are reused at once, and the report needs them.
+            keys = context.repository_def.asset_graph.get_all_asset_keys()
+            keys -= {dg.AssetKey(key) for key in ablation_keys(project)}  # no part of the job
+            selection = sorted(key for key in keys if key.path[0] not in unsettled)
         request = dg.RunRequest(
             run_key=f"raw-files-{cursor.requests}-" + "-".join(changed.values()),
             tags={DATASETS_TAG: ",".join(changed)[:255]},
-            asset_selection=_all_but(context.repository_def, set(unsettled), outside),
+            asset_selection=selection,
         )
-        return dg.SensorResult(run_requests=[request], cursor=cursor.write())
+        return dg.SensorResult(run_requests=[request], cursor=cursor.model_dump_json())
 
     return raw_files
 
@@ -121,20 +118,3 @@ def raw_stamps(dataset: DatasetSettings) -> Iterator[tuple[str, list[Any]]]:
         yield place, stamp(place)
     if dataset.images:
         yield dataset.images, folder_stamp(dataset.images)
-
-
-def _nothing(datasets: Mapping[str, DatasetSettings]) -> str:
-    return "raw files are as they were" if datasets else "no dataset has raw files of its own (all are embedded)"
-
-
-def _all_but(
-    repository: dg.RepositoryDefinition | None, unsettled: set[str], outside: set[dg.AssetKey]
-) -> list[dg.AssetKey] | None:
-    """Every asset of the job (some are `outside` it) but those of datasets that cannot be run now; None for all.
-
-    Unchanged datasets stay in: their assets are reused at once, and the report needs them.
-    """
-    if not unsettled or repository is None:
-        return None
-    keys = repository.asset_graph.get_all_asset_keys() - outside
-    return sorted(key for key in keys if key.path[0] not in unsettled)

@@ -14,9 +14,10 @@ import duckdb
 
 from assets.common import Project
 from assets.datasets import declared
-from assets.outputs import Output, PartedStep, Step
+from assets.outputs import Output
 from assets.report import recorded_page
 from assets.sources import Key
+from assets.steps import PartedStep, Step
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
 from eiclip.settings.load import load_settings
 from eiclip.storage.cache import read_record
@@ -57,7 +58,7 @@ def statuses(project: Project) -> Iterator[Status]:
         if isinstance(step, PartedStep):
             found = [(_of_parts(project, step, outcomes), [(step.key[0], *name.split("/")) for name in step.upstream])]
         else:
-            found = [(_of_output(project, output, outcomes), output.upstream()) for output in step.declared()]
+            found = [(_of_output(project, one, outcomes), one.upstream()) for one in step.declared()]
         for status, upstream in found:
             behind = [f"{'/'.join(key)} {changing[key]}" for key in upstream if key in changing]
             if behind and (status.state in CURRENT or status.reason.startswith(UNUSABLE)):

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dagster_pipes
@@ -26,19 +25,10 @@ def main() -> None:
     """Train the job named on the command line."""
     if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun is the parent: without it, nobody waits for this process
         die_with_parent()
-    with _pipes() as pipes:
+    reports = DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ and os.environ.get("RANK", "0") == "0"
+    with open_dagster_pipes() if reports else contextlib.nullcontext() as pipes:
         status = _train(Path(sys.argv[1]), pipes)
     sys.exit(status)
-
-
-@contextlib.contextmanager
-def _pipes() -> Iterator[PipesContext | None]:
-    """The way back to the step; None in all processes but the first, and where there is no step."""
-    if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ or os.environ.get("RANK", "0") != "0":
-        yield None
-        return
-    with open_dagster_pipes() as pipes:
-        yield pipes
 
 
 def _train(path: Path, pipes: PipesContext | None) -> int:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -16,6 +16,9 @@ from eiclip.train.key import training_code
 
 END = 13.0
 """Seconds in which `pipelines.launch` ends a trainer and all that is below it, and a little more."""
+
+
+StepContext: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
 
 
 class TrainerFailedError(Exception):
@@ -29,9 +32,7 @@ class TrainerFailedError(Exception):
 class TrainerClient(dg.PipesSubprocessClient):
     """Dagster's client of subprocesses, which ends them by SIGTERM and keeps the messages of one that failed."""
 
-    def train(
-        self, context: dg.AssetExecutionContext | dg.OpExecutionContext, job: TrainJob, path: Path
-    ) -> dict[str, Any]:
+    def train(self, context: StepContext, job: TrainJob, path: Path) -> dict[str, Any]:
         """Run a training from the job file `path`, which is written here; returns the trainer's facts.
 
         Raises:
@@ -63,11 +64,7 @@ class TrainerClient(dg.PipesSubprocessClient):
         return [*launcher, *torchrun, "--nproc-per-node", str(processes(job)), "-m", "pipelines.trainer", str(path)]
 
     def run(  # type: ignore[override]  # no extras, no folder: nobody needs them
-        self,
-        *,
-        context: dg.AssetExecutionContext | dg.OpExecutionContext,
-        command: Sequence[str],
-        env: Mapping[str, str],
+        self, *, context: StepContext, command: Sequence[str], env: Mapping[str, str]
     ) -> dg.PipesClientCompletedInvocation:
         """Run the command to its end.
 

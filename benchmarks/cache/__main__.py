@@ -233,7 +233,7 @@ def _remade(given: tuple[Path, bool, list[str]]) -> Any:
 def _timed(quick: bool) -> tuple[float, int]:
     """Seconds that all outputs' code versions take, and how many there are."""
     from assets.common import Project
-    from assets.outputs import Step
+    from assets.steps import Step
     from benchmarks.cache.home import steps_of, tiny_settings
     from eiclip.storage.code_version import code_version
     from eiclip.storage.home import Paths
@@ -251,7 +251,7 @@ def _timed(quick: bool) -> tuple[float, int]:
 def _versions(given: tuple[Path, Sequence[Function], int, bool]) -> list[list[int] | None]:
     """Of each function: how many outputs would be made again, of how many; None where nothing can be changed in it."""
     from assets.common import Project
-    from assets.outputs import Step
+    from assets.steps import Step
     from benchmarks.cache.home import steps_of, tiny_settings
     from eiclip.errors import EiclipError
     from eiclip.storage import code_version as versions

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from assets.common import Project
 from assets.datasets import declared
-from assets.outputs import Output, PartedStep, Step
+from assets.outputs import Output
 from assets.report import page
+from assets.steps import PartedStep, Step
 from eiclip.report.about import About
 from eiclip.settings.load import AMAZON, FASHIONGEN, STYLES, Settings, load_settings
 from eiclip.storage.cache import LOG_FILE, inputs_digest, read_record, recorded

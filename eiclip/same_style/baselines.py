@@ -9,7 +9,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,14 @@ from eiclip.errors import EiclipError
 from eiclip.shards import read_samples
 
 PIXELS, PHASH, WORDS = "pixels", "phash", "words"
-BASELINES = (PIXELS, PHASH, WORDS)
 """Their names as variants."""
 SIDE = 16
 """Pixels of a shrunken photo's side."""
-HASH_BITS = 64
 MOST_WORDS = 4096
 """Words that have a place of their own, and places that they share where there are more."""
 
 
-def pixel_views(shards: Sequence[Path], dataset: str, split: str = "test") -> pa.Table:
+def pixel_views(shards: Sequence[Path], dataset: str) -> pa.Table:
     """Return photos of `SIDE` x `SIDE` pixels, less their mean, of length one: cosines are correlations of photos.
 
     Several photos of a product are averaged, and the mean scaled to length one again. A photo of a single colour is a
@@ -44,27 +42,27 @@ def pixel_views(shards: Sequence[Path], dataset: str, split: str = "test") -> pa
         products.append(sample.product_id)
         rows.append(flat_D - flat_D.mean())
     view_ND = np.array(rows, dtype=np.float32).reshape(len(rows), 3 * SIDE * SIDE)
-    return _mean_views(products, view_ND, dataset, PIXELS, split)
+    return _mean_views(products, view_ND, dataset, PIXELS)
 
 
-def phash_views(images: pa.Table, dataset: str, split: str = "test") -> pa.Table:
-    """Return perceptual hashes of the table `images` (product_id, split, phash): +1 or -1 for each of their 64 bits.
+def phash_views(images: pa.Table, dataset: str) -> pa.Table:
+    """Return perceptual hashes of test `images` (product_id, split, phash): +1 or -1 for each of their 64 bits.
 
     A cosine is 1 - (differing bits) / 32. Several photos of a product are averaged, as for `pixel_views`.
 
     Raises:
         EiclipError: a photo has no hash.
     """
-    chosen = images.filter(pc.equal(images["split"], split))
+    chosen = images.filter(pc.equal(images["split"], "test"))
     if chosen["phash"].null_count:
-        raise EiclipError(f"images of {dataset}: {chosen['phash'].null_count} of the {split} split have no phash")
+        raise EiclipError(f"images of {dataset}: {chosen['phash'].null_count} of the test split have no phash")
     hash_N = chosen["phash"].to_numpy().astype(np.int64).view(np.uint64)
-    bit_ND = (hash_N[:, None] >> np.arange(HASH_BITS, dtype=np.uint64)) & np.uint64(1)
+    bit_ND = (hash_N[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
     view_ND = np.where(bit_ND == 1, np.float32(1), np.float32(-1))
-    return _mean_views(chosen["product_id"].to_pylist(), view_ND, dataset, PHASH, split)
+    return _mean_views(chosen["product_id"].to_pylist(), view_ND, dataset, PHASH)
 
 
-def word_views(texts: Mapping[str, str], training_texts: Iterable[str], dataset: str, split: str = "test") -> pa.Table:
+def word_views(texts: Mapping[str, str], training_texts: Iterable[str], dataset: str) -> pa.Table:
     """Return descriptions as weighted words of length one: (1 + log count) by a word's rarity among training texts.
 
     Only words of at least two products can make two products alike: each of them has a place of its own, unless there
@@ -78,7 +76,11 @@ def word_views(texts: Mapping[str, str], training_texts: Iterable[str], dataset:
     """
     counts = {product: Counter(words(text)) for product, text in texts.items()}
     products_with = Counter(word for found in counts.values() for word in found)
-    rarity = _rarity(training_texts, products_with.keys())
+    trained, trained_with = 0, Counter[str]()
+    for text in training_texts:
+        trained += 1
+        trained_with.update(products_with.keys() & set(words(text)))
+    rarity = {word: 1 + math.log((1 + trained) / (1 + trained_with[word])) for word in products_with}
     shared = sorted(word for word, products in products_with.items() if products > 1)
     place_of = {word: place for place, word in enumerate(shared)}
     if len(shared) > MOST_WORDS:
@@ -90,7 +92,7 @@ def word_views(texts: Mapping[str, str], training_texts: Iterable[str], dataset:
         for word, weight in weights.items():
             if word in place_of:
                 view_PD[row, place_of[word]] += weight / length
-    return _table(list(counts), view_PD, "text", dataset, WORDS, split)
+    return _table(list(counts), view_PD, "text", dataset, WORDS)
 
 
 def words(text: str) -> list[str]:
@@ -102,21 +104,12 @@ def words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.lower())
 
 
-def _rarity(training_texts: Iterable[str], wanted: Set[str]) -> dict[str, float]:
-    """1 + ln((1 + texts) / (1 + texts with the word)), by word."""
-    texts, known = 0, Counter[str]()
-    for text in training_texts:
-        texts += 1
-        known.update(wanted & set(words(text)))
-    return {word: 1 + math.log((1 + texts) / (1 + known[word])) for word in wanted}
-
-
-def _mean_views(owners: Sequence[str], view_ND: np.ndarray, dataset: str, variant: str, split: str) -> pa.Table:
+def _mean_views(owners: Sequence[str], view_ND: np.ndarray, dataset: str, variant: str) -> pa.Table:
     """The mean of each product's photos, all of length one before and after."""
     numbers = {product: number for number, product in enumerate(dict.fromkeys(owners))}
     sum_PD = np.zeros((len(numbers), view_ND.shape[1]), dtype=np.float32)
     np.add.at(sum_PD, [numbers[owner] for owner in owners], _unit(view_ND))
-    return _table(list(numbers), _unit(sum_PD), "image", dataset, variant, split)
+    return _table(list(numbers), _unit(sum_PD), "image", dataset, variant)
 
 
 def _unit(view_ND: np.ndarray) -> np.ndarray:
@@ -126,14 +119,8 @@ def _unit(view_ND: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def _table(products: list[str], view_PD: np.ndarray, column: str, dataset: str, variant: str, split: str) -> pa.Table:
-    count = len(products)
-    named = {
-        "dataset": [dataset] * count,
-        "variant": [variant] * count,
-        "product_id": products,
-        "split": [split] * count,
-    }
-    columns = {name: pa.array(values, pa.string()) for name, values in named.items()}
-    flat = pa.array(view_PD.astype(np.float32).reshape(-1))
-    return pa.table(columns | {column: pa.FixedSizeListArray.from_arrays(flat, view_PD.shape[1])})
+def _table(products: list[str], view_PD: np.ndarray, column: str, dataset: str, variant: str) -> pa.Table:
+    fixed = [pa.repeat(value, len(products)) for value in (dataset, variant, "test")]
+    view = pa.FixedSizeListArray.from_arrays(pa.array(view_PD.astype(np.float32).reshape(-1)), view_PD.shape[1])
+    columns = [*fixed[:2], pa.array(products, pa.string()), fixed[2], view]
+    return pa.table(columns, names=["dataset", "variant", "product_id", "split", column])

@@ -22,9 +22,8 @@ from eiclip.same_style import VIEW_COLUMNS, VIEW_PAIRS
 from eiclip.storage.lake import matrix_of
 
 _COLUMNS = ("dataset", "variant", "seed", "view_pair", "product_id", "style_id", "rank", "right")
-RANKS_SCHEMA = pa.schema(
-    [(name, pa.int64() if name in ("seed", "rank", "right") else pa.string()) for name in _COLUMNS]
-)
+_NUMBERS = dict.fromkeys(("seed", "rank", "right"), pa.int64())
+RANKS_SCHEMA = pa.schema([(name, _NUMBERS.get(name, pa.string())) for name in _COLUMNS])
 
 
 @dataclass(frozen=True)
@@ -88,13 +87,7 @@ def _numbered(labels: Iterable[Hashable]) -> np.ndarray:
 
 
 def same_style_ranks(
-    views: pa.Table,
-    styles: pa.Table,
-    dataset: str,
-    variant: str,
-    seed: int,
-    view_pairs: Sequence[str] = VIEW_PAIRS,
-    groups: pa.Table | None = None,
+    views: pa.Table, styles: pa.Table, dataset: str, variant: str, seed: int, groups: pa.Table | None = None
 ) -> pa.Table:
     """Rank each query's best relevant candidate, ties against the model; schema `RANKS_SCHEMA`.
 
@@ -107,31 +100,23 @@ def same_style_ranks(
             one of the query's style are ignored; its own style's members stay relevant.
 
     Raises:
-        EiclipError: views are of several splits, a product occurs twice or has two styles, a view is there for some
-            products only, or a pair of views is unknown.
+        EiclipError: views are of several splits, a product occurs twice or has two styles, or a view is there for some
+            products only.
         NonFiniteError: an embedding is NaN or infinite.
     """
-    if strange := sorted(set(view_pairs) - set(VIEW_PAIRS)):
-        raise EiclipError(f"unknown view pairs {', '.join(strange)}: choose from {', '.join(VIEW_PAIRS)}")
     truth, view_of = Truth.of(views["product_id"].to_pylist(), styles, groups), dict(product_views(views))
     query_Q, style_N = np.flatnonzero(truth.others()), torch.from_numpy(truth.style_N)
     asked = torch.from_numpy(query_Q)
     ignored_P2 = torch.from_numpy(truth.ignored(query_Q)) if groups is not None else None
-    named = {"dataset": dataset, "variant": variant, "seed": seed}
-    fixed = {
-        "product_id": [truth.products[row] for row in query_Q],
-        "style_id": [truth.names[row] for row in query_Q],
-        "right": truth.others()[query_Q],
-    }
+    products, names = ([texts[row] for row in query_Q] for texts in (truth.products, truth.names))
     parts = [RANKS_SCHEMA.empty_table()]
-    for pair in view_pairs:
+    for pair in VIEW_PAIRS:
         one, other = (view_of.get(letter) for letter in pair.split("-"))
         if one is not None and other is not None:
-            rank_Q = full_ranks(
-                one[asked], other, style_N[asked], style_N, itself_Q=asked, ignored_P2=ignored_P2
-            )  # fmt: skip
-            columns = {name: [value] * len(query_Q) for name, value in (named | {"view_pair": pair}).items()}
-            parts.append(pa.table(columns | fixed | {"rank": rank_Q.numpy()}, schema=RANKS_SCHEMA))
+            rank_Q = full_ranks(one[asked], other, style_N[asked], style_N, itself_Q=asked, ignored_P2=ignored_P2)
+            fixed = [pa.repeat(value, len(query_Q)) for value in (dataset, variant, seed, pair)]
+            columns = [*fixed, products, names, rank_Q.numpy(), truth.others()[query_Q]]
+            parts.append(pa.table(columns, schema=RANKS_SCHEMA))
     return pa.concat_tables(parts)
 
 
@@ -149,7 +134,5 @@ def product_views(views: pa.Table) -> Iterator[tuple[str, Tensor]]:
             continue
         if views[name].null_count:
             product = views["product_id"].filter(views[name].is_null())[0].as_py()
-            raise EiclipError(
-                f"product_views: {product!r} has no {name} embedding, others have; materialise them again"
-            )
+            raise EiclipError(f"product_views: {product!r} has no {name} embedding, others have; make them again")
         yield letter, torch.from_numpy(matrix_of(views[name]))

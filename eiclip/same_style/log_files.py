@@ -18,16 +18,10 @@ from eiclip.readers.table.files import DELIMITERS
 from eiclip.readers.table.parquet import MAGIC as PARQUET_MAGIC
 from eiclip.settings.same_style import LogColumns
 
-_NO_LINES = 'SELECT 0::BIGINT AS "row" WHERE false'
-# A line's number counts from 1, and the header. One line may be refused for several reasons.
-_REFUSED_LINES = 'SELECT DISTINCT (line - 2)::BIGINT AS "row" FROM refused_lines'
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _BROKEN = ("FLOAT", "DOUBLE", "DECIMAL")
 _TEXTS = ("VARCHAR", "ENUM", "UUID")
 _TIMES = ("TIMESTAMP", "DATE")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
-_MOST_NAMES = 50
-"""Column names shown in an error."""
 
 Columns = dict[str, tuple[str, str]]
 """By a column's name in the file: how SQL refers to it, and its type."""
@@ -48,10 +42,24 @@ def open_log(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColu
         RawDataError: the file is missing, damaged, or neither Parquet nor CSV.
         SettingsError: it lacks a column, or one is of a type that its meaning cannot be read from.
     """
-    if _begins_as_parquet(file):
-        held, number, refused = _open_parquet(connection, file), "file_row_number", _NO_LINES
+    try:
+        with file.open("rb") as stream:
+            is_parquet = stream.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+    except OSError as error:
+        raise RawDataError(f"{file}: {error.strerror}; set the dataset's same_style.log to where it is") from error
+    if is_parquet:
+        try:
+            relation = connection.read_parquet(glob.escape(str(file)), file_row_number=True, hive_partitioning=False)
+        except duckdb.Error as error:
+            raise damaged(file, error) from error
+        relation.create_view("log_file", replace=True)
+        kinds = zip(relation.columns, map(str, relation.types), strict=True)
+        held = {name: (_quoted(name), kind) for name, kind in kinds if name != "file_row_number"}
+        number, refused = "file_row_number", 'SELECT 0::BIGINT AS "row" WHERE false'
     else:
-        held, number, refused = _open_csv(connection, file, columns, strict), "row_number() OVER () - 1", _REFUSED_LINES
+        held, number = _open_csv(connection, file, columns, strict), "row_number() OVER () - 1"
+        # A line's number counts from 1, and the header. One line may be refused for several reasons.
+        refused = 'SELECT DISTINCT (line - 2)::BIGINT AS "row" FROM refused_lines'
     connection.execute(f"CREATE OR REPLACE VIEW raw_rows AS {_rows(file, held, columns, number)}")
     return refused
 
@@ -60,24 +68,6 @@ def damaged(file: Path, error: Exception) -> RawDataError:
     """The error for a file that DuckDB cannot read."""
     reason = str(error).splitlines()[0]
     return RawDataError(f"{file}: cannot be read as a log ({reason}); expected whole Parquet, or CSV in UTF-8")
-
-
-def _begins_as_parquet(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
-    except OSError as error:
-        raise RawDataError(f"{file}: {error.strerror}; set the dataset's same_style.log to where it is") from error
-
-
-def _open_parquet(connection: duckdb.DuckDBPyConnection, file: Path) -> Columns:
-    try:
-        relation = connection.read_parquet(glob.escape(str(file)), file_row_number=True, hive_partitioning=False)
-    except duckdb.Error as error:
-        raise damaged(file, error) from error
-    relation.create_view("log_file", replace=True)
-    kinds = zip(relation.columns, map(str, relation.types), strict=True)
-    return {name: (_quoted(name), kind) for name, kind in kinds if name != "file_row_number"}
 
 
 def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, strict: bool) -> Columns:
@@ -105,7 +95,7 @@ def _header(file: Path, columns: LogColumns) -> tuple[str, list[str]]:
         text = "\0" if line is None else line.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
-    if _CONTROL.search(text) or text.lstrip().startswith(("{", "[")):
+    if re.search(r"[\x00-\x08\x0e-\x1f]", text) or text.lstrip().startswith(("{", "[")):
         raise RawDataError(f"{file}: neither Parquet nor CSV with a header in UTF-8; convert it to one of them")
     headers = {mark: [cell.strip() for cell in next(csv.reader([text], delimiter=mark), [])] for mark in DELIMITERS}
     wanted = {columns.session, columns.item, columns.time, columns.trigger}
@@ -141,7 +131,7 @@ def _column(file: Path, held: Columns, name: str | None, meaning: str) -> tuple[
     if not name:
         return "NULL", "VARCHAR"
     if name not in held:
-        names = ", ".join(map(repr, list(held)[:_MOST_NAMES])) or "none"
+        names = ", ".join(map(repr, list(held)[:50])) or "none"
         hint = "; set it to '' for a log without times" if meaning == "time" else ""
         raise SettingsError(f"{file}: no column {name!r}; it has {names}. Set same_style.columns.{meaning}{hint}")
     return held[name]
@@ -171,9 +161,7 @@ def _time(file: Path, cell: str, kind: str) -> str:
     if kind == "VARCHAR":
         number = f"regexp_full_match(trim({cell}), '-?[0-9]{{1,18}}([.][0-9]*)?')"
         return f"CASE WHEN {number} THEN {_epoch(cell)} ELSE try_cast({cell} AS TIMESTAMPTZ)::TIMESTAMP END"
-    raise SettingsError(
-        f"{file}: {cell} holds {kind}; a time is a timestamp, a date, or a number of seconds since 1970"
-    )
+    raise SettingsError(f"{file}: {cell} holds {kind}; a time is a timestamp, a date, or seconds since 1970")
 
 
 def _epoch(cell: str) -> str:

@@ -6,7 +6,6 @@ the pairs that those before it left, so that the costly ones (words, embeddings)
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,9 +26,6 @@ TABLES = ("click_pairs", "positive_pairs", "pair_funnel")
 """Tables that mining makes."""
 MINING_VARIANT = "clip_pretrained"
 """Whose embeddings measure the similarity of two photos: a model that has seen no click."""
-BEFORE = ("catalogue", "clicks", "sessions", "item_supports")
-AFTER = ("supported_pairs", "product_words", "alike_pairs", "ranked_pairs")
-"""Steps before and after `pair_supports`, which is made of two: pairs of sessions, and pairs that clicks state."""
 CHECK = "checks/pairs_keep_their_constraints"
 """Query of offenders, over positive_pairs and products; takes `check_parameters`."""
 _ABSENT = {
@@ -57,10 +53,8 @@ def mine_pairs(
         SettingsError: `session_gap` is set and the log has no times.
         EiclipError: DuckDB refused a query.
     """
-    folder = outputs["positive_pairs"].parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".mining-") as scratch, ExitStack() as stack:
-        connection = stack.enter_context(connect(Path(scratch)))
+    with ExitStack() as stack:
+        connection = stack.enter_context(connect(outputs["positive_pairs"].parent))
         # Every query says in what order its rows are.
         connection.execute("SET preserve_insertion_order = false")
         temporary = {table: stack.enter_context(whole_file(outputs[table])) for table in TABLES}
@@ -98,35 +92,30 @@ def _mine(
         text = read_sql(f"mining/{step}")
         return text, {name: parameters[name] for name in duckdb.extract_statements(text)[0].named_parameters}
 
-    def make(table: str, step: str = "") -> None:
-        text, named = query(step or table)
-        connection.execute(f"CREATE TEMP TABLE {table} AS {text}", named)
+    def run(before: str, step: str) -> None:
+        text, named = query(step)
+        connection.execute(f"{before} {text}", named)
 
     if settings.session_gap is None:
         connection.execute("CREATE VIEW session_clicks AS FROM click_log")
     else:
-        _require_times(connection)
-        make("session_clicks", "visits")
-    for table in BEFORE:
-        make(table)
+        clicks, timed = connection.execute("SELECT count(*), count(time) FROM click_log").fetchall()[0]
+        if clicks and not timed:
+            place = "same_style.mining.session_gap"
+            raise SettingsError(f"{place} is set, but the log has no times; set columns.time, or no gap")
+        run("CREATE TEMP TABLE session_clicks AS", "visits")
+    for table in ("catalogue", "clicks", "sessions", "item_supports"):
+        run(f"CREATE TEMP TABLE {table} AS", table)
+    # Pairs of sessions, and pairs that clicks state.
     stated = connection.execute("SELECT DISTINCT origin FROM clicks WHERE trigger_number IS NOT NULL").fetchall()
     connection.execute(
         "CREATE TEMP TABLE pair_supports (origin VARCHAR, first INTEGER, second INTEGER, support BIGINT)"
     )
     for step, is_wanted in (("session_pairs", ("log",) not in stated), ("stated_pairs", bool(stated))):
         if is_wanted:
-            text, named = query(step)
-            connection.execute(f"INSERT INTO pair_supports {text}", named)
-    for table in AFTER:
-        make(table)
+            run("INSERT INTO pair_supports", step)
+    for table in ("supported_pairs", "product_words", "alike_pairs", "ranked_pairs"):
+        run(f"CREATE TEMP TABLE {table} AS", table)
     for table, output in outputs.items():
         text, named = query(table)
         connection.sql(text, params=named).write_parquet(str(output), compression="zstd")
-
-
-def _require_times(connection: duckdb.DuckDBPyConnection) -> None:
-    clicks, timed = connection.execute("SELECT count(*), count(time) FROM click_log").fetchall()[0]
-    if clicks and not timed:
-        raise SettingsError(
-            "same_style.mining.session_gap is set, but the log has no times; set columns.time, or no gap"
-        )

@@ -51,13 +51,13 @@ def same_style_pr_curve(
         EiclipError: as `same_style_ranks`.
     """
     truth = Truth.of(views["product_id"].to_pylist(), styles, groups)
-    parts = [CURVE.empty_table()]
-    for letter, view_ND in product_views(views):
-        if truth.others().any():
-            counts_2T = _counts(view_ND, truth, with_duplicates=groups is not None)
-            named = {"dataset": dataset, "variant": variant, "seed": seed, "view": letter}
-            parts.append(_curve(named, counts_2T))
-    return pa.concat_tables(parts)
+    view_of, same = dict(product_views(views)), truth.others().any()
+    parts = [
+        _curve((dataset, variant, seed, letter), _counts(view_ND, truth, with_duplicates=groups is not None))
+        for letter, view_ND in view_of.items()
+        if same
+    ]
+    return pa.concat_tables([CURVE.empty_table(), *parts])
 
 
 def _counts(view_ND: Tensor, truth: Truth, *, with_duplicates: bool) -> np.ndarray:
@@ -79,18 +79,14 @@ def _counts(view_ND: Tensor, truth: Truth, *, with_duplicates: bool) -> np.ndarr
     return counts_2T[:, ::-1]
 
 
-def _curve(named: dict[str, object], counts_2T: np.ndarray) -> pa.Table:
+def _curve(named: tuple[str | int, ...], counts_2T: np.ndarray) -> pa.Table:
     found_T, relevant_T = counts_2T.cumsum(axis=1)
     precision_T = relevant_T / np.maximum(found_T, 1)
     average = float((precision_T * counts_2T[1]).sum() / relevant_T[-1])
     # The highest threshold that reaches each level of recall.
     levels = np.ceil(np.arange(1, POINTS + 1) / POINTS * relevant_T[-1])
     places = np.unique(np.searchsorted(relevant_T, levels))
-    columns = {name: [value] * len(places) for name, value in (named | {"average_precision": average}).items()}
-    columns |= {
-        "threshold": list(1 - WIDTH * (places + 0.5)),
-        "precision": list(precision_T[places]),
-        "recall": list((relevant_T / relevant_T[-1])[places]),
-        "pairs": list(found_T[places]),
-    }
-    return pa.table(columns, schema=CURVE)
+    fixed = [pa.repeat(value, len(places)) for value in (*named, average)]
+    recall_T, threshold = relevant_T / relevant_T[-1], 1 - WIDTH * (places + 0.5)
+    measured = [threshold, precision_T[places], recall_T[places], found_T[places]]
+    return pa.table([*fixed[:-1], *measured, fixed[-1]], schema=CURVE)

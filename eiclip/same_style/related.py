@@ -7,9 +7,8 @@ DuckDB refuses, line by line. Lines that cannot be read name nothing here: the f
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ KINDS = {"also_bought": "also_buy", "also_viewed": "also_view"}
 _LISTS = ("also_buy", "also_view", "bought_together")
 _FIELDS = ("asin", "parent_asin", "related", *_LISTS)
 _INNER = ("also_bought", "also_viewed", "bought_together", "buy_after_viewing")
-_ROW_GROUP = 100_000
 
 
 def write_related(metadata: Path | None, dataset: str, output: Path) -> int:
@@ -73,10 +71,7 @@ def _id(value: Any) -> str | None:
 
 def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
     """Write the related products of JSON lines; False where DuckDB cannot read the file."""
-    with (
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=".related-") as scratch,
-        connect(Path(scratch)) as database,
-    ):
+    with connect(output.parent) as database:
         parameters = {"dataset": dataset, "id": PRODUCT_ID.pattern}
         with contextlib.suppress(duckdb.Error):
             open_lines(database, metadata, _FIELDS)
@@ -87,17 +82,15 @@ def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
 
 
 def _write_lines(metadata: Path, dataset: str, output: Path) -> None:
-    rows = chain.from_iterable(map(_of_line, (line for _, line in numbered_lines(metadata))))
+    rows = _of_lines(metadata)
     with pq.ParquetWriter(output, SCHEMA, compression="zstd") as file:
-        while batch := list(islice(rows, _ROW_GROUP)):
+        while batch := list(islice(rows, 100_000)):
             columns = [[dataset] * len(batch), *(list(column) for column in zip(*batch, strict=True))]
             file.write_table(pa.table(columns, schema=SCHEMA))
 
 
-def _of_line(line: bytes | None) -> list[tuple[str, str, str]]:
-    if line is None:  # too long to be read
-        return []
-    try:
-        return list(related_of(parse_line(line)))
-    except UnusableRowError:
-        return []
+def _of_lines(metadata: Path) -> Iterator[tuple[str, str, str]]:
+    for _, line in numbered_lines(metadata):
+        if line is not None:  # else it is too long to be read
+            with contextlib.suppress(UnusableRowError):
+                yield from related_of(parse_line(line))

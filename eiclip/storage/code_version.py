@@ -39,6 +39,7 @@ NEUTRAL = {
     "assets.common": "the settings, whose values outputs record, and where things lie",
     "assets.sources": "where sources lie, and what identifies them",
     "assets.outputs": "hands an output's sources and parameters to what makes it",
+    "assets.steps": "which outputs are made in one step",
     "pipelines.factory": "declares outputs to Dagster",
 }
 """Modules that cannot change a result, each with the reason; the proof is `make cache_test`."""

@@ -5,7 +5,7 @@ Everything else stays: photos, descriptions (which may still hold a real name), 
 
 import hashlib
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,6 @@ from eiclip.studies.trials import BRAND
 
 CONSONANTS, VOWELS = "fjkqvwxz", "aeiouy"
 """Words of these alone, one after the other, are hardly any language's."""
-FEWEST = 2
-"""Tokens of a made-up word at least: the tokenizer knows in one piece what people write often."""
 PATIENCE = 50
 """Words tried for a brand before they may be longer by a token."""
 
@@ -40,7 +38,7 @@ def neutral_names(brands: Collection[str], taken: Collection[str], tokens: Calla
     used = {word for name in (*brands, *taken) for word in (name, *name.split())}
     names: dict[str, str] = {}
     for brand in sorted(set(brands) - {UNKNOWN}):  # a brand of that name is none to the vocabulary
-        wanted = max(FEWEST, tokens(brand))
+        wanted = max(2, tokens(brand))  # the tokenizer knows in one piece what people write often
         words = ((word, wanted + more) for word, more in _words(brand, wanted) if word not in used)
         names[brand] = next(word for word, most in words if wanted <= tokens(word) <= most)
         used.add(names[brand])
@@ -83,17 +81,14 @@ def renamed_shards(shards: Path, output: Path, names: Mapping[str, str]) -> dict
     parts: dict[str, list[dict[str, Any]]] = {}
     for shard in manifest["shards"]:
         parts.setdefault(str(Path(shard["name"]).parent), []).append(shard)
+
+    def renamed(listed: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Sample]]:
+        for shard in listed:
+            for sample in read_samples([shards / shard["name"]]):
+                brand = {group: names.get(name, name) for group, name in sample.entities.items() if group == BRAND}
+                yield shard["split"], replace(sample, entities=sample.entities | brand)
+
     with whole_folder(output) as folder:
         for part, listed in parts.items():
-            samples = (
-                (shard["split"], _renamed(sample, names))
-                for shard in listed
-                for sample in read_samples([shards / shard["name"]])
-            )
-            write_shards(samples, folder / part, photo_size=manifest["photo_size"])
+            write_shards(renamed(listed), folder / part, photo_size=manifest["photo_size"])
         return merge_parts(folder, list(parts))
-
-
-def _renamed(sample: Sample, names: Mapping[str, str]) -> Sample:
-    brand = sample.entities.get(BRAND)
-    return sample if brand is None else replace(sample, entities=sample.entities | {BRAND: names.get(brand, brand)})

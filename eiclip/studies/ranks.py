@@ -25,13 +25,12 @@ def rank_checkpoint(checkpoint: Path, shards: Path, device: str = "cpu") -> pa.T
     """
     split = embed_samples(load_checkpoint(checkpoint, device), list(read_samples(shard_paths(shards, "test"))), device)
     image_owner_N, text_owner_P = split.owners()
-    ranks = {
-        "i2t": full_ranks(split.image_ND, split.text_PD, image_owner_N, text_owner_P),
-        "t2i": full_ranks(split.text_PD, split.image_ND, text_owner_P, image_owner_N),
-    }
-    queries = {"i2t": (split.image_ids, split.image_products), "t2i": (split.product_ids, split.product_ids)}
-    parts = [
-        pa.table([[way] * len(ids), ids, products, ranks[way].cpu().numpy()], schema=RANKS_SCHEMA)
-        for way, (ids, products) in queries.items()
-    ]
-    return pa.concat_tables(parts)
+    image_rank_N = full_ranks(split.image_ND, split.text_PD, image_owner_N, text_owner_P)
+    text_rank_P = full_ranks(split.text_PD, split.image_ND, text_owner_P, image_owner_N)
+    return pa.concat_tables(
+        pa.table([[way] * len(ids), ids, products, ranks.cpu().numpy()], schema=RANKS_SCHEMA)
+        for way, ids, products, ranks in (
+            ("i2t", split.image_ids, split.image_products, image_rank_N),
+            ("t2i", split.product_ids, split.product_ids, text_rank_P),
+        )
+    )

@@ -46,13 +46,6 @@ class Outcome:
     seconds: float
     x: float | None
 
-    def row(self) -> dict[str, Any]:
-        """Return its columns of the table but for what was measured."""
-        trial = self.trial
-        shown = {name: getattr(trial, name) for name in ("setting", "value", "variant", "seed", "reference")}
-        measured = {name: getattr(self, name) for name in ("epochs", "steps", "seconds", "x")}
-        return {"trial": trial.label, "row": VARIANTS[trial.variant].row} | shown | measured
-
 
 def results_table(
     dataset: str,
@@ -94,18 +87,19 @@ def results_table(
 def _rows(
     outcomes: Sequence[Outcome], sum_PTWM: np.ndarray, count_PTW: np.ndarray, resamples: int
 ) -> list[dict[str, Any]]:
-    products = len(sum_PTWM)
+    products, drawn_B, rows = len(sum_PTWM), dict[str, np.ndarray](), dict[str, dict[str, Any]]()
     weights_BP = bootstrap.cluster_weights(products, resamples=resamples)
-    rows: dict[str, dict[str, Any]] = {}
-    drawn_B: dict[str, np.ndarray] = {}
     for place, outcome in enumerate(outcomes):
         sum_PM = sum_PTWM[:, place].reshape(products, -1)
         count_PM = np.repeat(count_PTW[:, place], sum_PTWM.shape[-1], axis=1)
-        mean_M, label = sum_PM.sum(axis=0) / count_PM.sum(axis=0), outcome.trial.label
+        mean_M, trial, label = sum_PM.sum(axis=0) / count_PM.sum(axis=0), outcome.trial, outcome.trial.label
         drawn_B[label] = bootstrap.resampled_means(sum_PM, count_PM, weights_BP)[:, SUMMED].sum(axis=1)
         low, high = map(float, bootstrap.interval(drawn_B[label], clusters=products))
         total = {"sum_r": float(mean_M[SUMMED].sum()), "sum_r_low": low, "sum_r_high": high, "products": products}
-        rows[label] = outcome.row() | dict(zip(MEASURES, mean_M.tolist(), strict=True)) | total
+        shown = {name: getattr(trial, name) for name in ("setting", "value", "variant", "seed", "reference")}
+        shown |= {name: getattr(outcome, name) for name in ("epochs", "steps", "seconds", "x")}
+        shown |= {"trial": label, "row": VARIANTS[trial.variant].row}
+        rows[label] = shown | dict(zip(MEASURES, mean_M.tolist(), strict=True)) | total
     # The same samples for both: the gain is paired by product.
     for label, entry in rows.items():
         if (reference := entry["reference"]) is not None:

@@ -79,10 +79,9 @@ def _compared(first: Trial, *others: Trial) -> list[Trial]:
 
 def entities(base: Base) -> list[Trial]:
     """Figure 2 and Table 4: the description with each group alone, as text and as entity; without any and with all."""
-    trials = [_trial(base, DESCRIPTION, "entities", "none")]
-    for value, groups in ({group: (group,) for group in base.groups} | {"all": base.groups}).items():
-        trials += [_trial(base, variant, "entities", value, groups=groups) for variant in (AS_TEXT, OURS)]
-    return _compared(*trials)
+    given = {group: (group,) for group in base.groups} | {"all": base.groups}
+    trials = [_trial(base, v, "entities", value, groups=some) for value, some in given.items() for v in (AS_TEXT, OURS)]
+    return _compared(_trial(base, DESCRIPTION, "entities", "none"), *trials)
 
 
 def batch_size(base: Base) -> list[Trial]:
@@ -156,12 +155,9 @@ def seed_study(base: Base) -> list[Trial]:
 
 def same_style_seeds(base: Base) -> list[Trial]:
     """Every trained row of same-style retrieval with `SEEDS` seeds."""
-    rows = [name for name, row in SAME_STYLE_ROWS.items() if row.trained]
-    return [
-        Trial(f"{name}, seed {seed}", name, "seed", str(seed), base.groups, seed)
-        for seed in range(base.seed, base.seed + SEEDS)
-        for name in rows
-    ]
+    runs = [(seed, name) for seed in range(base.seed, base.seed + SEEDS) for name in SAME_STYLE_ROWS]
+    trained = [(seed, name) for seed, name in runs if SAME_STYLE_ROWS[name].trained]
+    return [Trial(f"{name}, seed {seed}", name, "seed", str(seed), base.groups, seed) for seed, name in trained]
 
 
 def same_style_ablation(base: Base) -> list[Trial]:
@@ -207,44 +203,22 @@ def _by_name(*ablations: Ablation) -> dict[str, Ablation]:
 
 
 ABLATIONS = _by_name(
-    Ablation(
-        "ablation_entities",
-        "What is each entity group worth alone, as text and as an entity of its own?",
-        entities,
-        several_groups=True,
-    ),
+    Ablation("ablation_entities", "What is each entity group worth alone, as text and as an entity of its own?",
+             entities, several_groups=True),
     Ablation("ablation_batch_size", "Does row 5's lead over row 3 depend on the batch size?", batch_size),
     Ablation("ablation_losses", "What does each of the loss's three terms do?", losses),
-    Ablation(
-        "ablation_prior",
-        "What does the prior-weighted mixture do for entities of several groups?",
-        prior,
-        several_groups=True,
-        subsets=(ALL, SEVERAL_MEANINGS),
-    ),
-    Ablation(
-        "ablation_budget",
-        "Is row 5's lead over row 3 speed or ceiling: what is left of it when both train longer?",
-        budget,
-        against_steps=True,
-    ),
-    Ablation(
-        "ablation_ambiguity",
-        "Is row 3 held back by what the brands' words mean elsewhere, or by slow learning of its text?",
-        ambiguity,
-        brands=True,
-    ),
+    Ablation("ablation_prior", "What does the prior-weighted mixture do for entities of several groups?", prior,
+             several_groups=True, subsets=(ALL, SEVERAL_MEANINGS)),
+    Ablation("ablation_budget", "Is row 5's lead over row 3 speed or ceiling: what is left of it when both train "
+             "longer?", budget, against_steps=True),
+    Ablation("ablation_ambiguity", "Is row 3 held back by what the brands' words mean elsewhere, or by slow learning "
+             "of its text?", ambiguity, brands=True),
     Ablation("seed_study", "How far do results spread between training seeds?", seed_study),
-)
+)  # fmt: skip
 """Studies of Table 1."""
 SAME_STYLE_STUDIES = _by_name(
-    Ablation(
-        "same_style_seeds",
-        "Does each difference hold over training seeds? Results: the part `seeds` of the tables of measures, whose "
-        "seed is empty where all are taken together.",
-        same_style_seeds,
-    ),
-    Ablation(
-        "same_style_ablation", "What does each term of the loss do? The served row without it.", same_style_ablation
-    ),
-)
+    Ablation("same_style_seeds", "Does each difference hold over training seeds? Results: the part `seeds` of the "
+             "tables of measures, whose seed is empty where all are taken together.", same_style_seeds),
+    Ablation("same_style_ablation", "What does each term of the loss do? The served row without it.",
+             same_style_ablation),
+)  # fmt: skip

@@ -10,8 +10,9 @@ import pytest
 
 from assets import datasets
 from assets.common import Project
-from assets.outputs import Check, Given, Output, PartedStep, Step, Table, described, kinds_of
+from assets.outputs import Check, Given, Output, Table, described, kinds_of
 from assets.sources import key_of
+from assets.steps import PartedStep, Step
 from eiclip.errors import CorruptOutputError
 from eiclip.settings.load import AMAZON, FASHIONGEN, load_settings
 from eiclip.storage import definitions

@@ -4,7 +4,8 @@ import dagster as dg
 import pytest
 
 from assets.common import Project
-from assets.outputs import Output, PartedStep
+from assets.outputs import Output
+from assets.steps import PartedStep
 from eiclip.settings.load import load_settings
 from eiclip.storage.cache import content_digest
 from eiclip.storage.home import Paths
