@@ -1,7 +1,6 @@
 """Same-style retrieval: pairs out of clicks, models trained on them, products in three views, and their evaluation."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +97,7 @@ def _log(given: Given) -> Mapping[str, Any]:
     assert settings is not None
     log, rejections = click_log_of(home, given.dataset, given.entry), given.place("click_rejections")
     cache, latest = home.fetched(given.dataset), given.parameters["latest"]
-    return asdict(write_log(log, settings.columns, given.dataset, given.output, rejections, cache=cache, latest=latest))
+    return write_log(log, settings.columns, given.dataset, given.output, rejections, cache=cache, latest=latest)
 
 
 def _related(given: Given) -> Mapping[str, Any]:

@@ -1,8 +1,7 @@
 """What every reader of raw files gives: listings (text and tags), what is wrong with the others, and photos.
 
 A reader yields exactly one `Listing` or `Rejected` per raw row, in the order of the raw files, so that rows in =
-listings + rejections can be checked by whoever stores them. Photos are looked at in a second pass, in parts, since
-that is what takes long.
+listings + rejections can be checked by whoever stores them. Photos, which take long, are looked at in a second pass.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -59,7 +58,7 @@ class PhotoFacts:
     photo: str  # the reference that `photos` takes
     width: int
     height: int
-    sha256: str  # of the decoded RGB pixels (HDF5) or of the file's bytes
+    photo_sha256: str  # of the decoded RGB pixels (HDF5) or of the file's bytes
     phash: int  # 64-bit perceptual hash, as a signed integer
 
 
@@ -81,34 +80,30 @@ class RawReader(Protocol):
 
     def stamps(self) -> Stamps:
         """What changes when the raw files do. Raises RawDataError."""
-        ...
 
     def rows_in(self) -> int:
         """Count the raw rows, independently of what was yielded. Raises RawDataError."""
-        ...
 
     def rows(self) -> Iterator[Listing | Rejected]:
         """Yield one item per raw row, in order. Raises RawDataError where a file is useless as a whole."""
-        ...
 
     def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
-        """Decode the photos of `refs` (values of `Listing.photo`) in full: facts or what is wrong, in their order.
-
-        Raises RawDataError where a raw file cannot be read.
-        """
-        ...
+        """Decode the photos `refs` (of `Listing.photo`) in full: facts or faults, in order. Raises RawDataError."""
 
     def missing(self, refs: Sequence[str]) -> list[str]:
         """Those of `refs` that are not at hand and would have to be downloaded. Raises RawDataError."""
-        ...
 
     def photos_fingerprint(self, refs: Sequence[str]) -> str:
         """Digest that changes when one of these photos may have changed. Raises RawDataError."""
-        ...
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
         """Yield the RGB photos of `refs` (values of `PhotoFacts.photo`) in their order. Raises RawDataError."""
-        ...
+
+
+def check_file(path: Path, setting: str) -> None:
+    """Raise RawDataError where there is no such file: `setting` names it."""
+    if not path.is_file():
+        raise RawDataError(f"{path}: no such file; put it there, or set {setting} to where it is")
 
 
 def stamps_of(files: Iterable[Path], setting: str) -> Stamps:
@@ -123,12 +118,13 @@ def stamps_of(files: Iterable[Path], setting: str) -> Stamps:
     return found
 
 
-def check_groups(groups: Sequence[str], known: Iterable[str], kind: str) -> tuple[str, ...]:
-    """Return `groups` as a tuple; raise SettingsError for a group this kind of raw data does not hold."""
+def check_groups(groups: Sequence[str], known: Iterable[str], where: str) -> tuple[str, ...]:
+    """Return `groups` as a tuple; raise SettingsError for one that is not `known`, naming `where` they come from."""
     allowed = tuple(known)
     for group in groups:
         if group not in allowed:
-            raise SettingsError(f"entity group {group!r} is not in {kind} data: choose from {', '.join(allowed)}")
+            choice = ", ".join(allowed) or "none"
+            raise SettingsError(f"entity group {group!r} is not in {where}: choose from {choice}")
     if len(set(groups)) != len(groups):
         raise SettingsError(f"entity groups {list(groups)} name one twice: name each once")
     return tuple(groups)

@@ -8,7 +8,6 @@ from __future__ import annotations  # DuckDB's types in them would be reported a
 
 import datetime
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -34,26 +33,12 @@ _TABLE = (
 _CLICKS = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1"
 
 
-@dataclass(frozen=True)
-class LogCounts:
-    """Clicks of a log and where they went; rows = kept + rejected."""
-
-    rows: int
-    kept: int
-    rejected: int
-
-
 def write_log(
-    log: str | None,
-    columns: LogColumns,
-    dataset: str,
-    output: Path,
-    rejections: Path,
-    *,
-    cache: Path,
-    latest: str | None,
-) -> LogCounts:
+    log: str | None, columns: LogColumns, dataset: str, output: Path, rejections: Path, cache: Path, latest: str | None
+) -> dict[str, int]:
     """Write `click_log` to `output` and `click_rejections` to `rejections`, both whole.
+
+    Returns how many clicks the log has and where they went: rows = kept + rejected.
 
     Args:
         log: Parquet or CSV: a file, a pattern or a folder, or the URL of one; None: no log, and empty tables.
@@ -71,10 +56,8 @@ def write_log(
     limit = None if latest is None else _moment(latest)
     output.parent.mkdir(parents=True, exist_ok=True)
     files = [] if log is None else local_files(log, cache)
-    with (
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=".log-") as scratch,
-        connect(Path(scratch)) as connection,
-    ):
+    scratch = tempfile.TemporaryDirectory(dir=output.parent, prefix=".log-")
+    with scratch, connect(Path(scratch.name)) as connection:
         connection.execute(_TABLE)
         for number, file in enumerate(files):
             if file.stat().st_size:  # else a day on which nobody clicked
@@ -90,8 +73,8 @@ def write_log(
             connection.sql(read_sql("clicks/click_rejections"), params=parameters).write_parquet(
                 str(rejected), compression="zstd"
             )
-            counts = [count_rows([kept]), count_rows([rejected])]
-    return LogCounts(sum(counts), *counts)
+            counts = {"kept": count_rows([kept]), "rejected": count_rows([rejected])}
+    return {"rows": sum(counts.values())} | counts
 
 
 def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
@@ -123,9 +106,8 @@ def _moment(latest: str) -> datetime.datetime:
     try:
         moment = datetime.datetime.fromisoformat(latest)
     except ValueError as error:
-        raise SettingsError(
-            f"same_style.mining.latest_time: {latest!r} is no time; write 2024-05-31T12:00:00"
-        ) from error
+        way_out = "write 2024-05-31T12:00:00"
+        raise SettingsError(f"same_style.mining.latest_time: {latest!r} is no time; {way_out}") from error
     return moment if moment.tzinfo is None else moment.astimezone(datetime.UTC).replace(tzinfo=None)
 
 

@@ -14,8 +14,7 @@ import duckdb
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.readers.amazon.json_lines import is_gzip, numbered_lines
-from eiclip.readers.table.files import DELIMITERS
-from eiclip.readers.table.parquet import MAGIC as PARQUET_MAGIC
+from eiclip.readers.table.files import DELIMITERS, best_header, is_parquet
 from eiclip.settings.same_style import LogColumns
 
 _NO_LINES = 'SELECT 0::BIGINT AS "row" WHERE false'
@@ -48,7 +47,7 @@ def open_log(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColu
         RawDataError: the file is missing, damaged, or neither Parquet nor CSV.
         SettingsError: it lacks a column, or one is of a type that its meaning cannot be read from.
     """
-    if _begins_as_parquet(file):
+    if is_parquet(file, "the dataset's same_style.log"):
         held, number, refused = _open_parquet(connection, file), "file_row_number", _NO_LINES
     else:
         held, number, refused = _open_csv(connection, file, columns, strict), "row_number() OVER () - 1", _REFUSED_LINES
@@ -60,14 +59,6 @@ def damaged(file: Path, error: Exception) -> RawDataError:
     """The error for a file that DuckDB cannot read."""
     reason = str(error).splitlines()[0]
     return RawDataError(f"{file}: cannot be read as a log ({reason}); expected whole Parquet, or CSV in UTF-8")
-
-
-def _begins_as_parquet(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
-    except OSError as error:
-        raise RawDataError(f"{file}: {error.strerror}; set the dataset's same_style.log to where it is") from error
 
 
 def _open_parquet(connection: duckdb.DuckDBPyConnection, file: Path) -> Columns:
@@ -82,7 +73,15 @@ def _open_parquet(connection: duckdb.DuckDBPyConnection, file: Path) -> Columns:
 
 def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, strict: bool) -> Columns:
     """Cells as texts, in columns named for their places: a header may hold anything."""
-    delimiter, header = _header(file, columns)
+    line = next((line for _, line in numbered_lines(file) if line is None or line.strip()), None)
+    try:
+        text = "\0" if line is None else line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if _CONTROL.search(text) or text.lstrip().startswith(("{", "[")):
+        raise RawDataError(f"{file}: neither Parquet nor CSV with a header in UTF-8; convert it to one of them")
+    headers = {mark: [cell.strip() for cell in next(csv.reader([text], delimiter=mark), [])] for mark in DELIMITERS}
+    delimiter, header = best_header(headers, {columns.session, columns.item, columns.time, columns.trigger})
     places = {f"c{place}": name for place, name in enumerate(header)}
     for table in ("refused_lines", "refused_scans"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
@@ -96,21 +95,6 @@ def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogCol
         },
     ).create_view("log_file", replace=True)  # fmt: skip
     return {name: (place, "VARCHAR") for place, name in places.items()}
-
-
-def _header(file: Path, columns: LogColumns) -> tuple[str, list[str]]:
-    """The delimiter whose header holds the most wanted columns, and that header."""
-    line = next((line for _, line in numbered_lines(file) if line is None or line.strip()), None)
-    try:
-        text = "\0" if line is None else line.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if _CONTROL.search(text) or text.lstrip().startswith(("{", "[")):
-        raise RawDataError(f"{file}: neither Parquet nor CSV with a header in UTF-8; convert it to one of them")
-    headers = {mark: [cell.strip() for cell in next(csv.reader([text], delimiter=mark), [])] for mark in DELIMITERS}
-    wanted = {columns.session, columns.item, columns.time, columns.trigger}
-    best = max(DELIMITERS, key=lambda mark: (len(wanted & set(headers[mark])), len(headers[mark])))
-    return best, headers[best]
 
 
 def _rows(file: Path, held: Columns, columns: LogColumns, number: str) -> str:

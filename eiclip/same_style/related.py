@@ -9,7 +9,7 @@ from __future__ import annotations  # DuckDB's types in them would be reported a
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +73,8 @@ def _id(value: Any) -> str | None:
 
 def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
     """Write the related products of JSON lines; False where DuckDB cannot read the file."""
-    with (
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=".related-") as scratch,
-        connect(Path(scratch)) as database,
-    ):
+    scratch = tempfile.TemporaryDirectory(dir=output.parent, prefix=".related-")
+    with scratch, connect(Path(scratch.name)) as database:
         parameters = {"dataset": dataset, "id": PRODUCT_ID.pattern}
         with contextlib.suppress(duckdb.Error):
             open_lines(database, metadata, _FIELDS)
@@ -87,17 +85,13 @@ def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
 
 
 def _write_lines(metadata: Path, dataset: str, output: Path) -> None:
-    rows = chain.from_iterable(map(_of_line, (line for _, line in numbered_lines(metadata))))
+    def found() -> Iterator[tuple[str, str, str]]:
+        for _, line in numbered_lines(metadata):
+            with contextlib.suppress(UnusableRowError):
+                yield from related_of(parse_line(line))
+
+    rows = found()
     with pq.ParquetWriter(output, SCHEMA, compression="zstd") as file:
         while batch := list(islice(rows, _ROW_GROUP)):
             columns = [[dataset] * len(batch), *(list(column) for column in zip(*batch, strict=True))]
             file.write_table(pa.table(columns, schema=SCHEMA))
-
-
-def _of_line(line: bytes | None) -> list[tuple[str, str, str]]:
-    if line is None:  # too long to be read
-        return []
-    try:
-        return list(related_of(parse_line(line)))
-    except UnusableRowError:
-        return []

@@ -29,7 +29,7 @@ def test_a_photo_of_each_format_is_found_and_read(tmp_path, name):
     facts = folder.check("a")
     assert facts.photo == f"{tmp_path.name}/{name}"
     assert (facts.width, facts.height) == (10, 12)
-    assert facts.sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+    assert facts.photo_sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
     assert folder.load(facts.photo).mode == "RGB"
 
 

@@ -10,7 +10,7 @@ import pytest
 from eiclip.errors import RawDataError
 from eiclip.readers import records
 from eiclip.readers.base import Listing, Rejected, Stamps
-from eiclip.readers.records import SCHEMA, RecordCounts, count_reasons, write_records, write_rows
+from eiclip.readers.records import SCHEMA, count_reasons, write_records, write_rows
 from eiclip.storage.lake import open_views
 
 ROW = Listing(
@@ -57,7 +57,7 @@ def test_the_schema_follows_the_rows():
 
 def test_rows_are_stored_as_they_are(tmp_path):
     counts = write_records(ListReader([ROW, BAD]), "shop", tmp_path / "out.parquet")
-    assert counts == RecordCounts(rows_in=2, usable=1, rejected=1)
+    assert counts == {"rows_in": 2, "usable": 1, "rejected": 1}
     usable, rejected = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert dict(usable.pop("entities")) == ROW.entities
     assert tuple(usable.pop("photo_urls")) == ROW.photo_urls

@@ -1,26 +1,14 @@
 """Amazon review data: a metadata file with one product a line, and photos named by product id."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 from PIL import Image
 
-from eiclip.readers.amazon.json_lines import (
-    MAX_LINE_BYTES,
-    count_lines,
-    numbered_lines,
-    opens_like_json,
-    write_json_records,
-)
-from eiclip.readers.amazon.metadata import (
-    GROUPS,
-    UnusableRowError,
-    check_in_paper_subset,
-    listing_of,
-    parse_line,
-)
+from eiclip.readers.amazon.json_lines import count_lines, numbered_lines, opens_like_json, write_json_records
+from eiclip.readers.amazon.metadata import GROUPS, UnusableRowError, check_in_paper_subset, listing_of, parse_line
 from eiclip.readers.base import Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.photo_files import PhotoFolder
 from eiclip.storage.files import digest
@@ -33,14 +21,9 @@ class AmazonReader:
     photos_in_rows = False
 
     def __init__(
-        self,
-        metadata: Path,
-        images: Path,
-        groups: Sequence[str] = ("brand",),
-        *,
-        downloads: Path | None = None,
-        subset: str = "all",
-    ) -> None:
+        self, metadata: Path, images: Path, groups: Sequence[str] = ("brand",), *,
+        downloads: Path | None = None, subset: str = "all",
+    ) -> None:  # fmt: skip
         """Raises SettingsError for a group that the metadata does not hold; files are looked at later.
 
         Args:
@@ -48,10 +31,8 @@ class AmazonReader:
             subset: `paper` for fashion products with a brand alone.
         """
         self.metadata = metadata
-        self.folders = [PhotoFolder(images)]
-        if downloads is not None and downloads != images:
-            self.folders.append(PhotoFolder(downloads))
-        self.groups = check_groups(groups, GROUPS, "Amazon")
+        self.folders = [PhotoFolder(folder) for folder in dict.fromkeys([images, downloads]) if folder is not None]
+        self.groups = check_groups(groups, GROUPS, "Amazon data")
         self.keep_urls = downloads is not None
         self.subset = subset
         self._lines_read: int | None = None
@@ -66,10 +47,14 @@ class AmazonReader:
 
     def rows(self) -> Iterator[Listing | Rejected]:
         """Yield one item per line of the metadata, blank ones too. Raises RawDataError."""
-        self._lines_read = None
-        number = 0
+        return self._rows_of(None)
+
+    def _rows_of(self, wanted: Container[int] | None) -> Iterator[Listing | Rejected]:
+        """Yield one item per line of these numbers, or of every line."""
+        self._lines_read, number = None, 0
         for number, line in numbered_lines(self.metadata):
-            yield self.row(number, line)
+            if wanted is None or number in wanted:
+                yield self.row(number, line)
         self._lines_read = number
 
     def write(self, dataset: str, output: Path) -> bool:
@@ -82,24 +67,17 @@ class AmazonReader:
         if opens_like_json(self.metadata):
             options = {"groups": list(self.groups), "urls": self.keep_urls, "paper": self.subset == "paper"}
             with contextlib.suppress(duckdb.Error):
-                lines = write_json_records(self.metadata, dataset, output, options, self._read_again)
+                lines = write_json_records(
+                    self.metadata, dataset, output, options, lambda numbers: self._rows_of(set(numbers))
+                )
                 if self._lines_read is None:
                     self._lines_read = count_lines(self.metadata)  # not what DuckDB counted
                 return lines == self._lines_read
         return False
 
-    def _read_again(self, numbers: Sequence[int]) -> Iterator[Listing | Rejected]:
-        wanted, number = set(numbers), 0
-        for number, line in numbered_lines(self.metadata):
-            if number in wanted:
-                yield self.row(number, line)
-        self._lines_read = number
-
     def row(self, number: int, line: bytes | None) -> Listing | Rejected:
         """The listing of one line, or why there is none; `line` is None where it was too long to be read."""
         try:
-            if line is None:
-                raise UnusableRowError(f"line too long: over {MAX_LINE_BYTES:,} bytes")
             product = listing_of(parse_line(line), self.metadata.name, number, self.groups, urls=self.keep_urls)
             if self.subset == "paper":
                 check_in_paper_subset(product)
@@ -110,7 +88,8 @@ class AmazonReader:
     def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
         """Facts of the photos of the product ids `refs`, in their order. Raises RawDataError: no such folder."""
         for ref in refs:
-            yield from self._folder_of(ref).examine([ref])
+            folder = next((folder for folder in self.folders if ref in folder.names), self.folders[0])
+            yield from folder.examine([ref])
 
     def missing(self, refs: Sequence[str]) -> list[str]:
         """The product ids of `refs` without a photo in the folder of photos. Raises RawDataError: no such folder."""
@@ -124,6 +103,3 @@ class AmazonReader:
         """Yield the RGB photos of `refs` ('<folder>/<name>') in their order. Raises RawDataError."""
         for ref in refs:
             yield next((folder for folder in self.folders if folder.has(ref)), self.folders[0]).load(ref)
-
-    def _folder_of(self, product_id: str) -> PhotoFolder:
-        return next((folder for folder in self.folders if product_id in folder.names), self.folders[0])

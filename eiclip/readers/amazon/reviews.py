@@ -2,7 +2,6 @@
 
 import datetime
 import re
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES, count_lines, numbered_lines
-from eiclip.readers.amazon.metadata import PRODUCT_ID, UnusableRowError, parse_line
+from eiclip.readers.amazon.json_lines import count_lines, numbered_lines
+from eiclip.readers.amazon.metadata import MAX_LINE_BYTES, MAX_TEXT, UnusableRowError, parse_line, product_id_of
 from eiclip.readers.base import Rejected
 from eiclip.readers.records import ROW_GROUP, batch_of
 from eiclip.readers.texts import storable
@@ -33,23 +32,11 @@ SCHEMA = pa.schema(
     ]
 )
 REJECTED_SCHEMA = pa.schema([*(SCHEMA.field(n) for n in range(4)), pa.field("reason", pa.string())])
-MAX_TEXT = 20_000
-"""Characters of one text kept."""
-
 _END_OF_TIME = 4_102_444_800  # seconds, the year 2100: what lies outside is no time of a review
 _EPOCH = datetime.datetime(1970, 1, 1)  # UTC, without saying so, as everywhere in the lake
 _NUMBER = re.compile(r"[0-9]{1,4}(\.[0-9]{1,20})?")
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _COUNT = re.compile(r"[0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}")
-
-
-@dataclass(frozen=True)
-class ReviewCounts:
-    """How many lines there were and where they went; rows_in = accepted + quarantined."""
-
-    rows_in: int
-    accepted: int
-    quarantined: int
 
 
 class Review(NamedTuple):
@@ -66,10 +53,11 @@ class Review(NamedTuple):
     verified: bool | None  # whether the shop knows of the purchase
 
 
-def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> ReviewCounts:
+def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> dict[str, int]:
     """Read a reviews file, gzipped or plain, and write its reviews and what could not be used as Parquet.
 
-    Raises RawDataError where the file is missing or damaged, no line at all is usable, or it changed meanwhile.
+    Returns how many lines there were and where they went: rows_in = accepted + quarantined. Raises RawDataError where
+    the file is missing or damaged, no line at all is usable, or it changed meanwhile.
     """
     rows_in, accepted, quarantined = count_lines(path), 0, 0
     with (
@@ -86,8 +74,17 @@ def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> Rev
                 if kept:
                     file.write_batch(batch_of(kept, file.schema, dataset))
             accepted, quarantined = accepted + len(reviews), quarantined + len(others)
-        _check(counts := ReviewCounts(rows_in, accepted, quarantined), path)
-    return counts
+        if rows_in != accepted + quarantined:
+            raise RawDataError(
+                f"{path}: {rows_in:,} lines, but {accepted:,} accepted and {quarantined:,} rejected: "
+                "the file changed while it was read; run again when nothing writes to it"
+            )
+        if accepted == 0:
+            raise RawDataError(
+                f"{path}: none of {rows_in:,} lines is a review (an id and a rating from 1 to 5); "
+                "check that the dataset's reviews are set to the right file"
+            )
+    return {"rows_in": rows_in, "accepted": accepted, "quarantined": quarantined}
 
 
 def read_review(source: str, place: int, line: bytes | None) -> Review | Rejected:
@@ -97,50 +94,23 @@ def read_review(source: str, place: int, line: bytes | None) -> Review | Rejecte
         if line is None:
             raise UnusableRowError(f"line too long: more than {MAX_LINE_BYTES:,} bytes")
         record = parse_line(line)
-        product_id = _product_id(record)
+        value = record.get("asin") if record.get("parent_asin") in (None, "") else record["parent_asin"]
+        product_id = product_id_of(value, value if isinstance(value, str) else "")
+        verified = _first(record, "verified", "verified_purchase")
+        if isinstance(verified, str):
+            verified = {"true": True, "false": False}.get(verified.strip().lower())
         return Review(
-            source=source,
-            place=place,
-            product_id=product_id,
-            rating=_rating(_first(record, "overall", "rating")),
+            source, place, product_id, _rating(_first(record, "overall", "rating")),
             helpful=_helpful(_first(record, "helpful", "vote", "helpful_vote")),
-            text=_text(record, "reviewText", "text"),
-            summary=_text(record, "summary", "title"),
-            time=_time(record),
-            verified=_truth(_first(record, "verified", "verified_purchase")),
-        )
+            text=_text(record, "reviewText", "text"), summary=_text(record, "summary", "title"),
+            time=_time(record), verified=verified if isinstance(verified, bool) else None,
+        )  # fmt: skip
     except UnusableRowError as error:
         return Rejected(source, place, product_id or error.product_id, str(error))
 
 
-def _check(counts: ReviewCounts, path: Path) -> None:
-    if counts.rows_in != counts.accepted + counts.quarantined:
-        raise RawDataError(
-            f"{path}: {counts.rows_in:,} lines, but {counts.accepted:,} accepted and {counts.quarantined:,} rejected: "
-            "the file changed while it was read; run again when nothing writes to it"
-        )
-    if counts.accepted == 0:
-        raise RawDataError(
-            f"{path}: none of {counts.rows_in:,} lines is a review (an id and a rating from 1 to 5); "
-            "check that the dataset's reviews are set to the right file"
-        )
-
-
 def _first(record: dict[str, Any], *names: str) -> Any:
-    for name in names:
-        if (value := record.get(name)) is not None:
-            return value
-    return None
-
-
-def _product_id(record: dict[str, Any]) -> str:
-    value = record.get("asin") if record.get("parent_asin") in (None, "") else record["parent_asin"]
-    if value is None or value == "":
-        raise UnusableRowError("no id: neither 'asin' nor 'parent_asin'")
-    if not isinstance(value, str) or not PRODUCT_ID.fullmatch(value.strip()):
-        seen = ascii(value)[:60] if isinstance(value, str) else type(value).__name__
-        raise UnusableRowError(f"bad id: {seen} (letters, digits, '.', '_' and '-' only, at most 64)", seen)
-    return value.strip()
+    return next((value for name in names if (value := record.get(name)) is not None), None)
 
 
 def _rating(value: Any) -> float:
@@ -192,13 +162,5 @@ def _time(record: dict[str, Any]) -> datetime.datetime | None:
 
 
 def _text(record: dict[str, Any], *names: str) -> str | None:
-    for name in names:
-        if isinstance(text := record.get(name), str) and text:
-            return storable(text[:MAX_TEXT])
-    return None
-
-
-def _truth(value: Any) -> bool | None:
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower())
-    return value if isinstance(value, bool) else None
+    text = next((text for name in names if isinstance(text := record.get(name), str) and text), None)
+    return None if text is None else storable(text[:MAX_TEXT])

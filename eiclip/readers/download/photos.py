@@ -5,12 +5,12 @@ Failures that no second try will mend are kept in a file beside the photos; dele
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -30,12 +30,8 @@ _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _HTML = re.compile(rb"\s*<(!doctype|html|head|body|!--|\?xml)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """One photo to have."""
-
-    stem: str  # file name without extension, such as the product's id
-    urls: tuple[str, ...]  # best first; the next is tried when one has failed
+Wanted = tuple[str, tuple[str, ...]]
+"""The stem of a photo's file name, such as the product's id, and its URLs: the next is tried when one has failed."""
 
 
 def download_photos(wanted: Iterable[Wanted], folder: Path, settings: DownloadSettings) -> dict[str, str]:
@@ -59,7 +55,15 @@ class _Downloads:
         self._folder, self._settings = folder, settings
         self._max_bytes = min(settings.max_bytes, MAX_FILE_BYTES)  # no larger file would be read
         self._claimed = set(PhotoFolder(folder).names)  # held, or in a worker's hands
-        self._failed = dict(_past_failures(folder / FAILURES_NAME))
+        self._failed: dict[
+            str, tuple[str, str]
+        ] = {}  # what no second try will mend: a digest of what was asked, reason
+        past = folder / FAILURES_NAME
+        for line in past.read_text(encoding="utf-8", errors="replace").split("\n") if past.exists() else ():
+            # What somebody's edit has spoilt is asked for again.
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                row = json.loads(line)
+                self._failed[str(row["stem"])] = str(row["asked"]), str(row["reason"])
         self._unsaved = 0
         self._decoding = asyncio.Lock()  # one photo at a time: pixels take much more memory than files
         self.reasons: dict[str, str] = {}
@@ -76,30 +80,30 @@ class _Downloads:
                 self._save()
 
     async def _work(self, wanted: Iterator[Wanted], client: httpx.AsyncClient) -> None:
-        for item in wanted:  # shared by all workers: what is under way is as much as there are workers
+        for stem, urls in wanted:  # shared by all workers: what is under way is as much as there are workers
             await asyncio.sleep(0)  # a long row of photos that are held must not stop the others' clocks
-            if item.stem in self._claimed:
+            if stem in self._claimed:
                 continue
-            self._claimed.add(item.stem)
-            reason = await self._have(item, client)
+            self._claimed.add(stem)
+            reason = await self._have(stem, urls, client)
             if reason is not None:
-                self.reasons[item.stem] = reason
+                self.reasons[stem] = reason
 
-    async def _have(self, item: Wanted, client: httpx.AsyncClient) -> str | None:
+    async def _have(self, stem: str, urls: Sequence[str], client: httpx.AsyncClient) -> str | None:
         """Bring one photo into the folder, or return why it cannot be had."""
-        if not _STEM.fullmatch(item.stem):
-            return f"photo not downloaded: {item.stem[:128]!r} cannot be a file name"
-        if not item.urls:
+        if not _STEM.fullmatch(stem):
+            return f"photo not downloaded: {stem[:128]!r} cannot be a file name"
+        if not urls:
             return "photo not downloaded: no URL"
         # URLs may hold secrets, so a digest is kept; with it what would make a difference to the outcome.
-        asked = digest([item.urls, self._max_bytes, self._settings.allow_private])
-        past, reason = self._failed.get(item.stem, ("", ""))
+        asked = digest([urls, self._max_bytes, self._settings.allow_private])
+        past, reason = self._failed.get(stem, ("", ""))
         if past == asked:
             return reason
         failures = []
-        for url in item.urls:
+        for url in urls:
             try:
-                await self._bring(url, item.stem, client)
+                await self._bring(url, stem, client)
                 return None
             except FetchError as error:
                 failures.append(error)
@@ -107,7 +111,7 @@ class _Downloads:
         others = f" (and {len(failures) - 1} more URLs)" if len(failures) > 1 else ""
         reason = f"{(passing or failures)[0]}{others}"
         if not passing:
-            self._failed[item.stem] = (asked, reason)
+            self._failed[stem] = (asked, reason)
             self._unsaved += 1
             if self._unsaved >= max(SAVE_EVERY, len(self._failed) // 4):
                 self._save()
@@ -133,16 +137,6 @@ class _Downloads:
             for stem, (asked, reason) in self._failed.items():
                 stream.write(json.dumps({"stem": stem, "asked": asked, "reason": reason}) + "\n")
         self._unsaved = 0
-
-
-def _past_failures(path: Path) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield what no second try will mend, by stem: a digest of what was asked for, and the reason."""
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
-        try:
-            row = json.loads(line)
-            yield str(row["stem"]), (str(row["asked"]), str(row["reason"]))
-        except (ValueError, TypeError, KeyError):  # somebody's edit; the worst is that a URL is asked for again
-            continue
 
 
 def _check(body: Body) -> None:

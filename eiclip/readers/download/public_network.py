@@ -1,9 +1,8 @@
 """HTTP connections to public addresses only.
 
-Where a photo lies is said by a file from the web, so an address could point into the network that we run in. What is
-checked is therefore not the URL but the address that a connection is about to be made to, at the moment it is made:
-a name that answers with another address the next time, a redirect and an odd spelling of an address all come past
-here. Connections kept open were checked when they were made.
+A URL from the web could point into the network that we run in. Checked is the address that a connection is about to be
+made to, at the moment it is made: a name that answers with another address the next time, a redirect and an odd
+spelling of an address all come past here.
 """
 
 import asyncio
@@ -64,13 +63,9 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> httpcore.AsyncNetworkStream:  # fmt: skip
         """Connect to the first allowed address that answers. Raises PrivateAddressError, OSError, httpcore's errors."""
         seconds = min(CONNECT_SECONDS, timeout or CONNECT_SECONDS)
         failure: Exception = OSError(f"{host} has no address")

@@ -1,11 +1,8 @@
 """HDF5 files from elsewhere: what is in them is checked before any of it is read.
 
-An HDF5 file can point at other files (external links, external storage, virtual datasets), which would leak them
-into a catalogue, and can declare terabytes in kilobytes. Both are refused by looking at the headers alone.
-
-HDF5 unpacks whatever a chunk's stream holds, however little was declared. A deflate stream grows to a thousand times
-its bytes, and again where a pipeline unpacks twice, so that two megabytes take two gigabytes of memory. What is stored
-is therefore held against what is declared before HDF5 reads.
+A file can point at other files (external links, external storage, virtual datasets), which would leak them into a
+catalogue, and declare terabytes in kilobytes: both are refused by the headers alone. HDF5 unpacks whatever a chunk's
+stream holds, a thousand times its bytes, so what is stored is held against what is declared before HDF5 reads.
 """
 
 import contextlib
@@ -20,6 +17,7 @@ import h5py
 import numpy as np
 
 from eiclip.errors import RawDataError
+from eiclip.readers.base import check_file
 
 SLAB_BYTES = 8 * 2**20  # one read of a dataset laid out by rows
 WIDE_SLAB_BYTES = 256 * 2**20  # one read where a chunk spans so many rows that small reads would unpack it repeatedly
@@ -37,8 +35,7 @@ _H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 @contextlib.contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open `path` for reading. Raises RawDataError where it is missing, truncated or no HDF5 file."""
-    if not path.is_file():
-        raise RawDataError(f"{path}: no such file; put it there, or set the dataset's folder to where it is")
+    check_file(path, "the dataset's folder")
     try:
         file = h5py.File(path, "r")
     except _H5_ERRORS as error:
@@ -61,26 +58,22 @@ def find_dataset(file: h5py.File, key: str) -> h5py.Dataset | None:
         dataset = file[key]
         if not isinstance(dataset, h5py.Dataset):
             raise _refused(file, key, f"is a {type(dataset).__name__.lower()}, not a dataset")
-        _check_storage(file, key, dataset)
+        if dataset.external:
+            raise _refused(file, key, f"keeps its data in other files ({dataset.external[0][0]})")
+        if dataset.is_virtual:
+            raise _refused(file, key, "is a virtual dataset, made of other files")
+        if dataset.shape is None:
+            raise _refused(file, key, "has no shape")
+        declared, stored, on_disk = dataset.nbytes, dataset.id.get_storage_size(), Path(file.filename).stat().st_size
+        if stored > on_disk:
+            raise _refused(file, key, f"claims {stored:,} stored bytes in a file of {on_disk:,}")
+        if declared > max(HARMLESS_BYTES, MAX_INFLATION * stored):
+            raise _refused(file, key, f"declares {declared:,} bytes {dataset.shape} but stores {stored:,}")
+        if dataset.chunks is not None and (fault := _fault_of_chunks(dataset)) is not None:
+            raise _refused(file, key, fault)
     except _H5_ERRORS as error:
         raise RawDataError(f"{file.filename}: the header of '{key}' is damaged ({error}); {_GET_AGAIN}") from error
     return dataset
-
-
-def _check_storage(file: h5py.File, key: str, dataset: h5py.Dataset) -> None:
-    if dataset.external:
-        raise _refused(file, key, f"keeps its data in other files ({dataset.external[0][0]})")
-    if dataset.is_virtual:
-        raise _refused(file, key, "is a virtual dataset, made of other files")
-    if dataset.shape is None:
-        raise _refused(file, key, "has no shape")
-    declared, stored, on_disk = dataset.nbytes, dataset.id.get_storage_size(), Path(file.filename).stat().st_size
-    if stored > on_disk:
-        raise _refused(file, key, f"claims {stored:,} stored bytes in a file of {on_disk:,}")
-    if declared > max(HARMLESS_BYTES, MAX_INFLATION * stored):
-        raise _refused(file, key, f"declares {declared:,} bytes {dataset.shape} but stores {stored:,}")
-    if dataset.chunks is not None and (fault := _fault_of_chunks(dataset)) is not None:
-        raise _refused(file, key, fault)
 
 
 def _refused(file: h5py.File, key: str, what: str) -> RawDataError:
@@ -143,9 +136,12 @@ def _check_inflation(dataset: h5py.Dataset, start: int, stop: int) -> None:
     for offset in itertools.product(range(start // first * first, stop, first), *sides):
         try:
             mask, stored = dataset.id.read_direct_chunk(offset)
-        except (OSError, RuntimeError):  # never written, or damaged: reading tells
+            if len(stored) <= _HARMLESS_STORED or mask & skipped:
+                continue
+            inflated = len(zlib.decompressobj().decompress(stored, declared + 1))
+        except (OSError, RuntimeError, zlib.error):  # never written, or damaged: reading tells
             continue
-        if len(stored) > _HARMLESS_STORED and not mask & skipped and _inflates_beyond(stored, declared):
+        if inflated > declared:
             raise ValueError(f"the chunk at {offset} unpacks to more than the {declared:,} bytes it declares")
 
 
@@ -161,10 +157,3 @@ def _chunk_bytes(dataset: h5py.Dataset) -> int:
 def _most_stored(declared: int) -> int:
     """Return what a chunk that does not compress at all may take."""
     return declared + declared // 8 + 2**16
-
-
-def _inflates_beyond(stored: bytes, declared: int) -> bool:
-    try:
-        return len(zlib.decompressobj().decompress(stored, declared + 1)) > declared
-    except zlib.error:  # reading tells
-        return False

@@ -26,7 +26,6 @@ _HOLDS_BYTES = (
 )  # fmt: skip
 _UNREADABLE = (ValueError, OverflowError, KeyError, pa.ArrowException)
 
-
 EMBEDDED = object()
 """The cell of a photo that the table itself holds; `ParquetTable.photos` reads it."""
 

@@ -14,7 +14,16 @@ from PIL import Image
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.readers.amazon.metadata import MAX_PARTS, MAX_TEXT, UnusableRowError, joined_texts, parse_price
-from eiclip.readers.base import DOWNLOAD_PREFIX, Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, stamps_of
+from eiclip.readers.base import (
+    DOWNLOAD_PREFIX,
+    Listing,
+    PhotoFacts,
+    Rejected,
+    Stamps,
+    UnusablePhotoError,
+    check_groups,
+    stamps_of,
+)
 from eiclip.readers.photo_files import decode_rgb, photo_facts
 from eiclip.readers.table.files import Table, is_parquet, open_table
 from eiclip.readers.table.parquet import ParquetTable
@@ -53,7 +62,9 @@ class TableReader:
             SettingsError: a group has no column, no column of text is named, or two files have one name.
         """
         self.files, self.columns, self.images, self.downloads = tuple(files), columns, images, downloads
-        self.groups = _group_columns(columns, groups)
+        known = {group: name for group in FIELD_GROUPS if (name := getattr(columns, group))} | columns.entities
+        checked = check_groups(groups, known, "the table's columns (add it under columns.entities)")
+        self.groups = {group: known[group] for group in checked}
         if columns.title is None and not columns.description:
             raise SettingsError("the table's columns name no text: set `title`, `description`, or both")
         self._names = Counter(file.name for file in self.files)
@@ -111,12 +122,9 @@ class TableReader:
         return self.files
 
     def _table(self, file: Path) -> Table:
-        columns = self.columns
-        fields = (
-            getattr(columns, field) for field in ("product_id", "title", "split", "style", "price", *_PLAIN_FIELDS)
-        )
-        wanted = dict.fromkeys(name for name in (*fields, *columns.description, *self.groups.values()) if name)
-        return open_table(file, tuple(wanted), columns.photo)
+        columns, fields = self.columns, ("product_id", "title", "split", "style", "price", *_PLAIN_FIELDS)
+        names = (*(getattr(columns, field) for field in fields), *columns.description, *self.groups.values())
+        return open_table(file, tuple(dict.fromkeys(filter(None, names))), columns.photo)
 
     def _photos(self) -> TablePhotos:
         photo = self.columns.photo
@@ -124,10 +132,10 @@ class TableReader:
         return TablePhotos(tables, self.images, self.downloads)
 
     def _row(self, source: str, place: int, cells: dict[str, Any] | UnusableRowError) -> Listing | Rejected:
+        if isinstance(cells, UnusableRowError):
+            return Rejected(source, place, None, str(cells))
         product_id = None
         try:
-            if isinstance(cells, UnusableRowError):
-                raise cells
             product_id = _product_id(cells.get(self.columns.product_id))
             return self._listing(source, place, product_id, cells)
         except UnusableRowError as error:
@@ -156,20 +164,6 @@ class TableReader:
             entities={group: entity for group, entity in entities.items() if entity},
             **{field: clean_description(_text(cell(field))) for field in _PLAIN_FIELDS},
         )  # fmt: skip
-
-
-def _group_columns(columns: ColumnSettings, groups: Sequence[str]) -> dict[str, str]:
-    """Return entity group -> column."""
-    known = {group: name for group in FIELD_GROUPS if (name := getattr(columns, group))} | columns.entities
-    for group in groups:
-        if group not in known:
-            raise SettingsError(
-                f"entity group {group!r} has no column: add it to the table's columns.entities "
-                f"(columns are known for {', '.join(known) or 'none'})"
-            )
-    if len(set(groups)) != len(groups):
-        raise SettingsError(f"entity groups {list(groups)} name one twice: name each once")
-    return {group: known[group] for group in groups}
 
 
 def _product_id(cell: Any) -> str:
