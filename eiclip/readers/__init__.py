@@ -1,1 +1,1 @@
-"""Readers of raw product data: files in the layouts people hold become rows and photos, or reasons why not."""
+"""Raw files in the layouts people hold become rows and photos. Which rows make a product is decided in SQL."""

@@ -4,7 +4,7 @@ A reader yields exactly one `Listing` or `Rejected` per raw row, in the order of
 listings + rejections can be checked by whoever stores them. Photos, which take long, are looked at in a second pass.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ from PIL import Image
 
 from eiclip.errors import RawDataError, SettingsError
 
-DOWNLOAD_PREFIX = "url:"
+URL_PREFIX = "url:"
 """How a photo's reference begins that is nothing but a download; the rest names the file."""
 
 
@@ -66,20 +66,15 @@ class UnusablePhotoError(Exception):
     """A photo cannot be used; its text is the reason, ready for the quarantine."""
 
 
-Stamps = dict[str, list[int]]
-"""[size in bytes, time of the last change in ns] of raw files, by name."""
-
-
 class RawReader(Protocol):
     """Raw files of one dataset."""
 
-    unit: str
-    """What `Listing.place` counts: 'row' or 'line'."""
+    unit: str  # what `Listing.place` counts: 'row' or 'line'
     photos_in_rows: bool
     """Whether photos lie in the raw files: their fingerprint, which reads them, holds as long as the files' stamps."""
 
-    def stamps(self) -> Stamps:
-        """What changes when the raw files do. Raises RawDataError."""
+    def stamps(self) -> dict[str, list[int]]:
+        """[size in bytes, time of the last change in ns] of the raw files, by name. Raises RawDataError."""
 
     def rows_in(self) -> int:
         """Count the raw rows, independently of what was yielded. Raises RawDataError."""
@@ -106,7 +101,7 @@ def check_file(path: Path, setting: str) -> None:
         raise RawDataError(f"{path}: no such file; put it there, or set {setting} to where it is")
 
 
-def stamps_of(files: Iterable[Path], setting: str) -> Stamps:
+def stamps_of(files: Iterable[Path], setting: str) -> dict[str, list[int]]:
     """Size in bytes and time of each file, by its name; RawDataError where one is missing: `setting` names it."""
     found = {}
     for file in files:
@@ -118,13 +113,11 @@ def stamps_of(files: Iterable[Path], setting: str) -> Stamps:
     return found
 
 
-def check_groups(groups: Sequence[str], known: Iterable[str], where: str) -> tuple[str, ...]:
+def check_groups(groups: Sequence[str], known: Collection[str], where: str) -> tuple[str, ...]:
     """Return `groups` as a tuple; raise SettingsError for one that is not `known`, naming `where` they come from."""
-    allowed = tuple(known)
     for group in groups:
-        if group not in allowed:
-            choice = ", ".join(allowed) or "none"
-            raise SettingsError(f"entity group {group!r} is not in {where}: choose from {choice}")
+        if group not in known:
+            raise SettingsError(f"entity group {group!r} is not in {where}: choose from {', '.join(known) or 'none'}")
     if len(set(groups)) != len(groups):
         raise SettingsError(f"entity groups {list(groups)} name one twice: name each once")
     return tuple(groups)

@@ -13,12 +13,7 @@ STYLES_FILE = "products.parquet"
 
 
 def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
-    """Return the reader of a dataset's raw files; what is at a URL is fetched first.
-
-    Raises:
-        RawDataError: there is nothing at a place of the settings.
-        SettingsError: an entity group or a column that such raw files do not have.
-    """
+    """Return a dataset's reader; what is at a URL is fetched first. Raises RawDataError, SettingsError."""
     raw, fetched = home.raw(name), home.fetched(name)
     if dataset.kind == "fashiongen":
         if dataset.folder is None:

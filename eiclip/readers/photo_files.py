@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -60,14 +60,6 @@ class PhotoFolder:
             stat = None if name is None else (self.folder / name).stat()
             facts.append((name or stem, stat.st_size if stat else -1, stat.st_mtime_ns if stat else -1))
         return digest(facts)
-
-    def examine(self, stems: Iterable[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
-        """Yield facts of the photos of these stems, or what is wrong, in their order. Raises RawDataError."""
-        for stem in stems:
-            try:
-                yield self.check(stem)
-            except UnusablePhotoError as error:
-                yield error
 
     def check(self, stem: str) -> PhotoFacts:
         """Return the facts of the photo of that stem, having decoded it in full. Raises UnusablePhotoError."""
@@ -154,8 +146,5 @@ def _rank(name: str) -> int:
 
 
 def perceptual_hash(photo: Image.Image) -> int:
-    """The photo's 64-bit pHash (signs of its lowest 8 x 8 cosine frequencies): like photos differ in few bits.
-
-    Size, compression and, since it is of the brightness alone, much of the colour do not change it.
-    """
+    """The photo's 64-bit pHash (signs of the 8 x 8 lowest cosine frequencies): like photos differ in few bits."""
     return int(np.packbits(imagehash.phash(photo).hash).view(">i8")[0])

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.readers.base import DOWNLOAD_PREFIX, RawReader, UnusablePhotoError
+from eiclip.readers.base import URL_PREFIX, RawReader, UnusablePhotoError
 from eiclip.readers.download.photos import download_photos
 from eiclip.settings.load import DownloadSettings
 from eiclip.storage.files import whole_file
@@ -23,12 +23,10 @@ from eiclip.storage.sql import read_sql
 BATCH = 2_000
 SCHEMA = pa.schema(
     [
-        pa.field("dataset", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
+        *(pa.field(name, pa.string(), nullable=False) for name in ("dataset", "source")),
         pa.field("place", pa.int64(), nullable=False),
         pa.field("photo", pa.string()),
-        pa.field("width", pa.int32()),
-        pa.field("height", pa.int32()),
+        *(pa.field(name, pa.int32()) for name in ("width", "height")),
         pa.field("photo_sha256", pa.string()),
         pa.field("phash", pa.int64()),
         pa.field("reason", pa.string()),
@@ -66,15 +64,12 @@ def _ask(records: list[Path], query: str, parameters: dict[str, Any]) -> list[tu
 def download_missing(
     rows: list[PhotoRow], reader: RawReader, folder: Path, settings: DownloadSettings
 ) -> dict[str, str]:
-    """Fetch the photos of `rows` that the reader lacks into `folder`; returns photo -> reason for those not had.
-
-    One process at a time fetches into a folder, so that parts made at once do not multiply the connections.
-    """
+    """Fetch the photos of `rows` that the reader lacks into `folder`; returns photo -> reason for those not had."""
     urls = {row.photo: row.photo_urls for row in rows if row.photo_urls}
-    wanted = {photo.removeprefix(DOWNLOAD_PREFIX): photo for photo in reader.missing(list(urls))}
+    wanted = {photo.removeprefix(URL_PREFIX): photo for photo in reader.missing(list(urls))}
     if not wanted:
         return {}
-    with exclusive(folder / ".lock"):
+    with exclusive(folder / ".lock"):  # parts made at once must not multiply the connections
         found = download_photos(((stem, urls[photo]) for stem, photo in wanted.items()), folder, settings)
     return {wanted[stem]: reason for stem, reason in found.items()}
 

@@ -5,10 +5,9 @@ streamed, so memory does not grow with the dataset.
 """
 
 import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
 
 import duckdb
 import pyarrow as pa
@@ -22,8 +21,7 @@ from eiclip.storage.sql import read_sql
 ROW_GROUP = 10_000
 SCHEMA = pa.schema(
     [
-        pa.field("dataset", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
+        *(pa.field(name, pa.string(), nullable=False) for name in ("dataset", "source")),
         pa.field("place", pa.int64()),  # empty: the row's number in the table, from 1 (`sql/views/records.sql`)
         pa.field("product_id", pa.string()),
         pa.field("photo", pa.string()),
@@ -42,14 +40,6 @@ SCHEMA = pa.schema(
 )
 
 
-@runtime_checkable
-class WholeWriter(Protocol):
-    """A reader that has a faster way than row by row."""
-
-    def write(self, dataset: str, output: Path) -> bool:
-        """Write the records of all raw rows to `output`; False where they have to be read row by row."""
-
-
 def write_records(reader: RawReader, dataset: str, output: Path) -> dict[str, int]:
     """Write every raw row of `reader` to `output`, whole or not at all; the fast way where the reader has one.
 
@@ -57,7 +47,8 @@ def write_records(reader: RawReader, dataset: str, output: Path) -> dict[str, in
     raw file is useless as a whole, nothing at all is usable, or the files changed while they were read.
     """
     with whole_file(output) as temporary:
-        if not (isinstance(reader, WholeWriter) and reader.write(dataset, temporary)):
+        write = getattr(reader, "write", None)  # such as `AmazonReader.write`
+        if write is None or not write(dataset, temporary):
             write_rows(temporary, dataset, reader.rows())
         reasons = count_reasons(temporary)
         rows_in, rejected = reader.rows_in(), sum(reasons.values())
@@ -88,13 +79,9 @@ def write_rows(output: Path, dataset: str, rows: Iterable[Listing | Rejected]) -
     remaining = iter(rows)
     with pq.ParquetWriter(output, SCHEMA, compression="zstd") as writer:
         while group := list(islice(remaining, ROW_GROUP)):
-            writer.write_batch(batch_of(group, SCHEMA, dataset))
-
-
-def batch_of(rows: Sequence[Any], schema: pa.Schema, dataset: str) -> pa.RecordBatch:
-    """Return rows, one attribute a column, as a batch; a column that a row has no attribute for is empty."""
-    columns = {name: [getattr(row, name, None) for row in rows] for name in schema.names}
-    columns["dataset"] = [dataset] * len(rows)
-    if "entities" in columns:
-        columns["entities"] = [value and list(value.items()) for value in columns["entities"]]
-    return pa.record_batch([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
+            # Of a rejected row most columns are empty.
+            columns = {name: [getattr(row, name, None) for row in group] for name in SCHEMA.names}
+            columns["dataset"] = [dataset] * len(group)
+            columns["entities"] = [value and list(value.items()) for value in columns["entities"]]
+            arrays = [pa.array(columns[field.name], field.type) for field in SCHEMA]
+            writer.write_batch(pa.record_batch(arrays, schema=SCHEMA))

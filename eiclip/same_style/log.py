@@ -44,14 +44,11 @@ def write_log(
         log: Parquet or CSV: a file, a pattern or a folder, or the URL of one; None: no log, and empty tables.
         columns: which columns hold what.
         dataset: what the tables' first column says.
-        output: of the clicks.
-        rejections: of what is no click.
         cache: where files of URLs are copied to.
         latest: time (ISO 8601) after which a click is clock skew; None: a day after its file was last written.
 
-    Raises:
-        RawDataError: a file is missing, damaged, or neither Parquet nor CSV.
-        SettingsError: a file lacks a column, or `latest` is no time.
+    Raises RawDataError where a file is missing, damaged, or neither Parquet nor CSV, SettingsError where a file lacks a
+    column, or `latest` is no time.
     """
     limit = None if latest is None else _moment(latest)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -32,20 +32,13 @@ Columns = dict[str, tuple[str, str]]
 """By a column's name in the file: how SQL refers to it, and its type."""
 
 
-def open_log(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, *, strict: bool = True) -> str:
+def open_log(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, *, strict: bool) -> str:
     """Make the view `raw_rows` of a file (row, place, session, trigger, item, time); see `sql/clicks/log_rows.sql`.
 
-    Returns a query of the lines that cannot be read (column `row`), to be run after one over `raw_rows`.
-
-    Args:
-        connection: its time zone is UTC.
-        file: Parquet or CSV.
-        columns: which columns hold what.
-        strict: refuse a CSV whose quotes or line ends are not in order.
-
-    Raises:
-        RawDataError: the file is missing, damaged, or neither Parquet nor CSV.
-        SettingsError: it lacks a column, or one is of a type that its meaning cannot be read from.
+    Returns a query of the lines that cannot be read (column `row`), to be run after one over `raw_rows`. The time zone
+    of `connection` is UTC; `strict` refuses a CSV whose quotes or line ends are not in order. Raises RawDataError where
+    the file is missing, damaged, or neither Parquet nor CSV, SettingsError where it lacks a column, or one is of a type
+    that its meaning cannot be read from.
     """
     if is_parquet(file, "the dataset's same_style.log"):
         held, number, refused = _open_parquet(connection, file), "file_row_number", _NO_LINES

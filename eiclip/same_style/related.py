@@ -36,13 +36,7 @@ _ROW_GROUP = 100_000
 def write_related(metadata: Path | None, dataset: str, output: Path) -> int:
     """Write `related_items` of Amazon metadata (any edition, gzipped or plain) whole; returns the number of rows.
 
-    Args:
-        metadata: the file; None: a dataset of another kind, and an empty table.
-        dataset: what the table's first column says.
-        output: the table's file.
-
-    Raises:
-        RawDataError: no such file, or it is damaged.
+    `metadata` is None for a dataset of another kind: an empty table. Raises RawDataError: no such file, or damaged.
     """
     with whole_file(output) as temporary:
         if metadata is None:

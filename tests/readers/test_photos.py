@@ -17,10 +17,7 @@ from eiclip.readers.records import write_records, write_rows
 from eiclip.settings.load import DownloadSettings
 
 from .bad_server import photo, status
-from .conftest import encoded, grow, write_growing, write_photo
-
-TRAIN = "fashiongen_256_256_train.h5"
-VALIDATION = "fashiongen_256_256_validation.h5"
+from .conftest import TRAIN, VALIDATION, encoded, grow, write_growing, write_photo
 
 
 @pytest.fixture

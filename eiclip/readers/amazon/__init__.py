@@ -1,1 +1,1 @@
-"""Amazon's metadata and reviews, JSON lines of three generations of the dataset."""
+"""Amazon's metadata and reviews, in JSON lines of three editions. What makes a product is decided in SQL."""

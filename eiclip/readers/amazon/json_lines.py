@@ -15,7 +15,7 @@ import json
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,14 +38,13 @@ from eiclip.readers.records import write_rows
 from eiclip.readers.texts import clean_description, normalise_entity
 from eiclip.storage.sql import read_sql
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _PIECE = 2**20
 FIELDS = (
     "asin", "parent_asin", "title", "description", "feature", "features", "brand", "store", "details", "category",
     "categories", "main_cat", "main_category", "price", "image", "images", "imageURL", "imageURLHighRes", "imUrl",
 )  # fmt: skip
-LineReader = Callable[[Sequence[int]], Iterable[Listing | Rejected]]
+LineReader = Callable[[Container[int]], Iterable[Listing | Rejected]]
 _DESCRIBED = pa.struct({name: pa.string() for name in ("title", "description", "raw")})
 _BRAND = pa.struct({"raw": pa.string(), "name": pa.string(), "is_odd": pa.bool_()})
 _PATH = pa.struct(
@@ -58,10 +57,7 @@ _PLAIN_NUMBER = re.compile(r"\d{1,17}")  # spelled the same as a text
 
 
 def numbered_lines(path: Path, cap: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
-    """Yield (number from 1, content without its line end), content None where the line is longer than `cap`.
-
-    Raises RawDataError where the file is missing, truncated or damaged.
-    """
+    """Yield (number from 1, content without its end, None where it is longer than `cap`). Raises RawDataError."""
     check_file(path, "the dataset's metadata")
     number = 0
     try:
@@ -82,7 +78,7 @@ def numbered_lines(path: Path, cap: int = MAX_LINE_BYTES) -> Iterator[tuple[int,
 def is_gzip(path: Path) -> bool:
     """Whether a file is gzipped, by its first bytes: names are often wrong. Raises OSError."""
     with path.open("rb") as stream:
-        return stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        return stream.read(2) == b"\x1f\x8b"
 
 
 def count_lines(path: Path) -> int:
@@ -185,12 +181,9 @@ def write_json_records(
 ) -> int:
     """Write `records` of metadata whose lines are JSON to `output`; returns the number of lines.
 
-    Args:
-        options: of the query: `groups`, `urls` (keep the photos' addresses), `paper` (the paper's subset alone).
-        read_again: says what the lines of these numbers (from 1) come to that SQL could not read.
-
-    Raises:
-        duckdb.Error: DuckDB cannot read the file at all (damaged, or an object over the cap): read it by lines.
+    `options` are the query's: `groups`, `urls` (keep the photos' addresses), `paper` (the paper's subset alone).
+    `read_again` says what lines, by number from 1, come to that SQL could not read. Raises duckdb.Error where DuckDB
+    cannot read the file at all (damaged, or an object over the cap): read it by lines then.
     """
     parameters = {"dataset": dataset, "source": metadata.name, "max_text": MAX_TEXT, "max_parts": MAX_PARTS, **options}
     # Not the folder that the process happens to run in.
@@ -205,7 +198,7 @@ def write_json_records(
         again = connection.sql("SELECT file_row_number + 1 FROM records WHERE reason = 'retry'").fetchall()
         if again:
             mended, merged = Path(scratch) / "mended", Path(scratch) / "merged"
-            write_rows(mended, dataset, read_again([number for (number,) in again]))
+            write_rows(mended, dataset, read_again({number for (number,) in again}))
             connection.read_parquet(glob.escape(str(mended))).create_view("mended")
             connection.sql(read_sql("ingest/mended_records")).write_parquet(str(merged), compression="zstd")
             merged.replace(output)

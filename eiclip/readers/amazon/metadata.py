@@ -5,6 +5,7 @@ Every field may be missing, of another type, or written as the text of a list, s
 """
 
 import ast
+import contextlib
 import functools
 import itertools
 import json
@@ -225,10 +226,8 @@ def _loaded(text: str) -> Any:
     if not text.startswith(("[", "{")) or len(text) > MAX_LITERAL_BYTES:
         return None
     for parse in (_json, _literal):
-        try:
+        with contextlib.suppress(UnusableRowError):
             return parse(text)
-        except UnusableRowError:
-            continue
     return None
 
 

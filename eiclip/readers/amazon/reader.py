@@ -9,7 +9,7 @@ from PIL import Image
 
 from eiclip.readers.amazon.json_lines import count_lines, numbered_lines, opens_like_json, write_json_records
 from eiclip.readers.amazon.metadata import GROUPS, UnusableRowError, check_in_paper_subset, listing_of, parse_line
-from eiclip.readers.base import Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, check_groups, stamps_of
+from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.photo_files import PhotoFolder
 from eiclip.storage.files import digest
 
@@ -26,9 +26,8 @@ class AmazonReader:
     ) -> None:  # fmt: skip
         """Raises SettingsError for a group that the metadata does not hold; files are looked at later.
 
-        Args:
-            downloads: where photos lie that `images` lacks; listings keep their addresses then.
-            subset: `paper` for fashion products with a brand alone.
+        `downloads` holds photos that `images` lacks: listings keep their addresses then. `subset` "paper" is fashion
+        products with a brand alone.
         """
         self.metadata = metadata
         self.folders = [PhotoFolder(folder) for folder in dict.fromkeys([images, downloads]) if folder is not None]
@@ -37,7 +36,7 @@ class AmazonReader:
         self.subset = subset
         self._lines_read: int | None = None
 
-    def stamps(self) -> Stamps:
+    def stamps(self) -> dict[str, list[int]]:
         """Size and time of the metadata file. Raises RawDataError where it is missing."""
         return stamps_of([self.metadata], "the metadata")
 
@@ -45,12 +44,8 @@ class AmazonReader:
         """Number of lines, as counted by the last full pass, else by a pass of its own. Raises RawDataError."""
         return count_lines(self.metadata) if self._lines_read is None else self._lines_read
 
-    def rows(self) -> Iterator[Listing | Rejected]:
-        """Yield one item per line of the metadata, blank ones too. Raises RawDataError."""
-        return self._rows_of(None)
-
-    def _rows_of(self, wanted: Container[int] | None) -> Iterator[Listing | Rejected]:
-        """Yield one item per line of these numbers, or of every line."""
+    def rows(self, wanted: Container[int] | None = None) -> Iterator[Listing | Rejected]:
+        """Yield one item per line, blank ones too, or per line of the numbers `wanted`. Raises RawDataError."""
         self._lines_read, number = None, 0
         for number, line in numbered_lines(self.metadata):
             if wanted is None or number in wanted:
@@ -60,16 +55,13 @@ class AmazonReader:
     def write(self, dataset: str, output: Path) -> bool:
         """Write the metadata's `records` to `output` the fast way; False where it has to be read line by line.
 
-        That is so for Python literals (2014), a file with blank lines, and one that DuckDB refuses as a whole.
-        Raises RawDataError: no such file.
+        So are Python literals (2014), a file with blank lines, and one that DuckDB refuses. Raises RawDataError.
         """
         self._lines_read = None
         if opens_like_json(self.metadata):
             options = {"groups": list(self.groups), "urls": self.keep_urls, "paper": self.subset == "paper"}
             with contextlib.suppress(duckdb.Error):
-                lines = write_json_records(
-                    self.metadata, dataset, output, options, lambda numbers: self._rows_of(set(numbers))
-                )
+                lines = write_json_records(self.metadata, dataset, output, options, self.rows)
                 if self._lines_read is None:
                     self._lines_read = count_lines(self.metadata)  # not what DuckDB counted
                 return lines == self._lines_read
@@ -89,7 +81,10 @@ class AmazonReader:
         """Facts of the photos of the product ids `refs`, in their order. Raises RawDataError: no such folder."""
         for ref in refs:
             folder = next((folder for folder in self.folders if ref in folder.names), self.folders[0])
-            yield from folder.examine([ref])
+            try:
+                yield folder.check(ref)
+            except UnusablePhotoError as error:
+                yield error
 
     def missing(self, refs: Sequence[str]) -> list[str]:
         """The product ids of `refs` without a photo in the folder of photos. Raises RawDataError: no such folder."""

@@ -4,7 +4,7 @@ import datetime
 import re
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon.json_lines import count_lines, numbered_lines
 from eiclip.readers.amazon.metadata import MAX_LINE_BYTES, MAX_TEXT, UnusableRowError, parse_line, product_id_of
-from eiclip.readers.base import Rejected
-from eiclip.readers.records import ROW_GROUP, batch_of
+from eiclip.readers.records import ROW_GROUP
 from eiclip.readers.texts import storable
 from eiclip.storage.files import whole_file
 
@@ -21,14 +20,14 @@ SCHEMA = pa.schema(
     [
         pa.field("dataset", pa.string()),
         pa.field("source", pa.string()),
-        pa.field("place", pa.int64()),
+        pa.field("place", pa.int64()),  # line from 1
         pa.field("product_id", pa.string()),
-        pa.field("rating", pa.float64()),
-        pa.field("helpful", pa.int64()),
+        pa.field("rating", pa.float64()),  # 1 to 5
+        pa.field("helpful", pa.int64()),  # votes; 0 where the line tells none
         pa.field("text", pa.string()),
         pa.field("summary", pa.string()),
-        pa.field("time", pa.timestamp("us")),
-        pa.field("verified", pa.bool_()),
+        pa.field("time", pa.timestamp("us")),  # UTC
+        pa.field("verified", pa.bool_()),  # whether the shop knows of the purchase
     ]
 )
 REJECTED_SCHEMA = pa.schema([*(SCHEMA.field(n) for n in range(4)), pa.field("reason", pa.string())])
@@ -37,20 +36,6 @@ _EPOCH = datetime.datetime(1970, 1, 1)  # UTC, without saying so, as everywhere 
 _NUMBER = re.compile(r"[0-9]{1,4}(\.[0-9]{1,20})?")
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _COUNT = re.compile(r"[0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}")
-
-
-class Review(NamedTuple):
-    """One review of a product."""
-
-    source: str
-    place: int  # line from 1
-    product_id: str
-    rating: float  # 1 to 5
-    helpful: int  # votes; 0 where the line tells none
-    text: str | None
-    summary: str | None
-    time: datetime.datetime | None  # UTC
-    verified: bool | None  # whether the shop knows of the purchase
 
 
 def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> dict[str, int]:
@@ -67,12 +52,12 @@ def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> dic
         pq.ParquetWriter(rejected_part, REJECTED_SCHEMA, compression="zstd") as rejected_file,
     ):
         lines = numbered_lines(path)
-        while rows := [read_review(path.name, place, line) for place, line in islice(lines, ROW_GROUP)]:
-            reviews = [row for row in rows if isinstance(row, Review)]
-            others = [row for row in rows if isinstance(row, Rejected)]
+        origin = {"dataset": dataset, "source": path.name}
+        while rows := [origin | {"place": place} | read_review(line) for place, line in islice(lines, ROW_GROUP)]:
+            reviews, others = [row for row in rows if "reason" not in row], [row for row in rows if "reason" in row]
             for file, kept in ((reviews_file, reviews), (rejected_file, others)):
                 if kept:
-                    file.write_batch(batch_of(kept, file.schema, dataset))
+                    file.write_table(pa.Table.from_pylist(kept, file.schema))
             accepted, quarantined = accepted + len(reviews), quarantined + len(others)
         if rows_in != accepted + quarantined:
             raise RawDataError(
@@ -87,8 +72,8 @@ def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> dic
     return {"rows_in": rows_in, "accepted": accepted, "quarantined": quarantined}
 
 
-def read_review(source: str, place: int, line: bytes | None) -> Review | Rejected:
-    """Return the review of a line, of whichever edition, or why there is none; `line` is None where it is too long."""
+def read_review(line: bytes | None) -> dict[str, Any]:
+    """Return the review of a line of any edition (None: too long to be read), or the `reason` why there is none."""
     product_id = None
     try:
         if line is None:
@@ -96,17 +81,26 @@ def read_review(source: str, place: int, line: bytes | None) -> Review | Rejecte
         record = parse_line(line)
         value = record.get("asin") if record.get("parent_asin") in (None, "") else record["parent_asin"]
         product_id = product_id_of(value, value if isinstance(value, str) else "")
+        # 2023 counts milliseconds, under another name.
+        a_second = 1 if record.get("unixReviewTime") is not None else 1000
+        ticks = _whole_number(_first(record, "unixReviewTime", "timestamp"))
+        time = None
+        if ticks is not None and ticks < _END_OF_TIME * a_second:
+            time = _EPOCH + datetime.timedelta(milliseconds=ticks * 1000 // a_second)
         verified = _first(record, "verified", "verified_purchase")
         if isinstance(verified, str):
             verified = {"true": True, "false": False}.get(verified.strip().lower())
-        return Review(
-            source, place, product_id, _rating(_first(record, "overall", "rating")),
-            helpful=_helpful(_first(record, "helpful", "vote", "helpful_vote")),
-            text=_text(record, "reviewText", "text"), summary=_text(record, "summary", "title"),
-            time=_time(record), verified=verified if isinstance(verified, bool) else None,
-        )  # fmt: skip
+        return {
+            "product_id": product_id,
+            "rating": _rating(_first(record, "overall", "rating")),
+            "helpful": _helpful(_first(record, "helpful", "vote", "helpful_vote")),
+            "text": _text(record, "reviewText", "text"),
+            "summary": _text(record, "summary", "title"),
+            "time": time,
+            "verified": verified if isinstance(verified, bool) else None,
+        }
     except UnusableRowError as error:
-        return Rejected(source, place, product_id or error.product_id, str(error))
+        return {"product_id": product_id or error.product_id, "reason": str(error)}
 
 
 def _first(record: dict[str, Any], *names: str) -> Any:
@@ -149,16 +143,6 @@ def _whole_number(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 10**15:
         return None
     return int(value) if value == int(value) else None
-
-
-def _time(record: dict[str, Any]) -> datetime.datetime | None:
-    if record.get("unixReviewTime") is not None:
-        ticks, a_second = _whole_number(record["unixReviewTime"]), 1
-    else:  # 2023 counts milliseconds, under another name
-        ticks, a_second = _whole_number(record.get("timestamp")), 1000
-    if ticks is None or ticks >= _END_OF_TIME * a_second:
-        return None
-    return _EPOCH + datetime.timedelta(milliseconds=ticks * 1000 // a_second)
 
 
 def _text(record: dict[str, Any], *names: str) -> str | None:

@@ -1,1 +1,1 @@
-"""Photos that a catalogue names by URL, which is hostile input: no code outside this room opens one."""
+"""Photos that a catalogue names by URL, hostile input. Nothing outside this room opens such a URL."""

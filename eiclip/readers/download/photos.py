@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from eiclip.readers.base import UnusablePhotoError
-from eiclip.readers.download.fetch import Body, FetchError, Retry, fetch, open_client
+from eiclip.readers.download.fetch import Body, FetchError, fetch, open_client
 from eiclip.readers.photo_files import MAX_FILE_BYTES, PhotoFolder, decode_rgb
 from eiclip.settings.load import DownloadSettings
 from eiclip.storage.files import digest, whole_file
@@ -107,7 +107,7 @@ class _Downloads:
                 return None
             except FetchError as error:
                 failures.append(error)
-        passing = [failure for failure in failures if failure.retry is not Retry.NEVER]
+        passing = [failure for failure in failures if failure.retry != "never"]
         others = f" (and {len(failures) - 1} more URLs)" if len(failures) > 1 else ""
         reason = f"{(passing or failures)[0]}{others}"
         if not passing:
@@ -127,9 +127,11 @@ class _Downloads:
                 await asyncio.to_thread(_write, self._folder, stem, body.content)
                 return
             except FetchError as error:
-                if error.retry is not Retry.SOON or tries == self._settings.retries:
+                if error.retry != "soon" or tries == self._settings.retries:
                     raise
-                wait = max(_backoff(tries), min(error.wait, MAX_RETRY_AFTER_SECONDS))
+                # Doubling, capped, and scattered so that workers do not come all at once.
+                backoff = min(BACKOFF_SECONDS * 2**tries, MAX_BACKOFF_SECONDS) * random.uniform(0.5, 1.5)
+                wait = max(backoff, min(error.wait, MAX_RETRY_AFTER_SECONDS))
             await asyncio.sleep(wait)
 
     def _save(self) -> None:
@@ -142,13 +144,13 @@ class _Downloads:
 def _check(body: Body) -> None:
     """Decode a photo, to know that it is one. Raises FetchError."""
     if not body.content:
-        raise FetchError(f"empty body: {body.url}", Retry.NEVER)
+        raise FetchError(f"empty body: {body.url}", "never")
     try:
         decode_rgb(body.content, body.url)
     except UnusablePhotoError as error:
         what = f"HTML in place of a photo: {body.url}" if _HTML.match(body.content) else str(error)
         # A body of no declared length may have been cut off on its way, and come whole another time.
-        raise FetchError(what, Retry.NEVER if body.length_known else Retry.NEXT_RUN) from error
+        raise FetchError(what, "never" if body.length_known else "next run") from error
 
 
 def _write(folder: Path, stem: str, content: bytes) -> None:
@@ -156,8 +158,3 @@ def _write(folder: Path, stem: str, content: bytes) -> None:
     ending = {b"\xff\xd8": ".jpg", b"\x89P": ".png"}.get(content[:2], ".webp")
     with whole_file(folder / f"{stem}{ending}") as temporary:
         temporary.write_bytes(content)
-
-
-def _backoff(tries: int) -> float:
-    """Return seconds before the next try: doubling, capped, and scattered so that workers do not come all at once."""
-    return min(BACKOFF_SECONDS * 2**tries, MAX_BACKOFF_SECONDS) * random.uniform(0.5, 1.5)

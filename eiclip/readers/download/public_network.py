@@ -40,10 +40,7 @@ def is_public(address: str) -> bool:
 
 
 async def addresses_of(host: str, allow_private: bool) -> list[str]:
-    """Resolve a host name or address to those addresses that may be connected to, best first.
-
-    Raises OSError where it does not resolve, PrivateAddressError where no address is allowed.
-    """
+    """Return a host's addresses that may be connected to, best first. Raises OSError, PrivateAddressError for none."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except UnicodeError as error:  # such as an empty label, or one over 63 letters
@@ -82,10 +79,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
 
 class CheckedTransport(httpx.AsyncHTTPTransport):
-    """What an httpx client sends its requests through, so that they go to allowed addresses and through no proxy.
-
-    Raises httpx's errors with httpcore's as their cause, OSError and PrivateAddressError.
-    """
+    """Sends requests to allowed addresses, through no proxy. Raises httpx's errors, OSError, PrivateAddressError."""
 
     def __init__(self, allow_private: bool, keep_open: int) -> None:
         super().__init__(trust_env=False)

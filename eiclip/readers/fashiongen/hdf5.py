@@ -45,46 +45,57 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 
 
 def find_dataset(file: h5py.File, key: str) -> h5py.Dataset | None:
-    """Return dataset `key` of the file's root, None where there is none.
-
-    Raises RawDataError where it is a link, not a dataset, stored in other files, or of absurd size.
-    """
+    """Return dataset `key` of the file's root, None where there is none. Raises RawDataError for a `_fault`."""
     try:
         link = file.get(key, getlink=True)
         if link is None:
             return None
-        if not isinstance(link, h5py.HardLink):
-            raise _refused(file, key, f"is a link to elsewhere ({type(link).__name__})")
-        dataset = file[key]
-        if not isinstance(dataset, h5py.Dataset):
-            raise _refused(file, key, f"is a {type(dataset).__name__.lower()}, not a dataset")
-        if dataset.external:
-            raise _refused(file, key, f"keeps its data in other files ({dataset.external[0][0]})")
-        if dataset.is_virtual:
-            raise _refused(file, key, "is a virtual dataset, made of other files")
-        if dataset.shape is None:
-            raise _refused(file, key, "has no shape")
-        declared, stored, on_disk = dataset.nbytes, dataset.id.get_storage_size(), Path(file.filename).stat().st_size
-        if stored > on_disk:
-            raise _refused(file, key, f"claims {stored:,} stored bytes in a file of {on_disk:,}")
-        if declared > max(HARMLESS_BYTES, MAX_INFLATION * stored):
-            raise _refused(file, key, f"declares {declared:,} bytes {dataset.shape} but stores {stored:,}")
-        if dataset.chunks is not None and (fault := _fault_of_chunks(dataset)) is not None:
-            raise _refused(file, key, fault)
+        fault = _fault(file, key, link)
     except _H5_ERRORS as error:
         raise RawDataError(f"{file.filename}: the header of '{key}' is damaged ({error}); {_GET_AGAIN}") from error
-    return dataset
+    if fault is not None:
+        raise RawDataError(f"{file.filename}: '{key}' {fault}; refused: use an ordinary copy with its data inside")
+    return file[key]
 
 
-def _refused(file: h5py.File, key: str, what: str) -> RawDataError:
-    return RawDataError(f"{file.filename}: '{key}' {what}; refused: use an ordinary copy with its data inside")
+def _fault(file: h5py.File, key: str, link: Any) -> str | None:
+    """Return what is wrong with how a dataset is stored, None where nothing is; look at headers alone."""
+    if not isinstance(link, h5py.HardLink):
+        return f"is a link to elsewhere ({type(link).__name__})"
+    dataset = file[key]
+    if not isinstance(dataset, h5py.Dataset):
+        return f"is a {type(dataset).__name__.lower()}, not a dataset"
+    if dataset.external:
+        return f"keeps its data in other files ({dataset.external[0][0]})"
+    if dataset.is_virtual:
+        return "is a virtual dataset, made of other files"
+    if dataset.shape is None:
+        return "has no shape"
+    declared, stored, on_disk = dataset.nbytes, dataset.id.get_storage_size(), Path(file.filename).stat().st_size
+    if stored > on_disk:
+        return f"claims {stored:,} stored bytes in a file of {on_disk:,}"
+    if declared > max(HARMLESS_BYTES, MAX_INFLATION * stored):
+        return f"declares {declared:,} bytes {dataset.shape} but stores {stored:,}"
+    if dataset.chunks is None:
+        return None
+    unpacked = _chunk_bytes(dataset)
+    if unpacked > MAX_CHUNK_BYTES:
+        return f"has chunks of {unpacked:,} bytes; h5repack it with chunks of a few MB"
+    if sum(name in _COMPRESSORS for name in _filters(dataset)) > 1:
+        return "is compressed more than once"
+    grid = math.prod(math.ceil(side / chunk) for side, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+    if unpacked < SMALL_CHUNK_BYTES and grid > 2 * dataset.shape[0]:
+        return f"is cut into {grid:,} chunks of {unpacked:,} bytes; h5repack it with chunks of a few MB"
+    sizes = [0]
+    if stored > _HARMLESS_STORED:
+        dataset.id.chunk_iter(lambda chunk: sizes.append(chunk.size))
+    return f"stores {max(sizes):,} bytes in a chunk of {unpacked:,}" if max(sizes) > _most_stored(unpacked) else None
 
 
 def rows_per_slab(dataset: h5py.Dataset) -> int:
     """Return rows to read at a time: whole chunks if they fit in memory.
 
-    h5py's own guess of a chunk for 256 x 256 photos spans 1,017 to 8,141 rows: there a small slice unpacks as much
-    as a large one, so the slab grows up to `WIDE_SLAB_BYTES`.
+    h5py's own chunks of 256 x 256 photos span thousands of rows, and a small slice unpacks as much as a large one.
     """
     row_bytes = max(1, int(np.prod(dataset.shape[1:], dtype=np.int64)) * dataset.dtype.itemsize)
     narrow = max(1, SLAB_BYTES // row_bytes)
@@ -104,27 +115,8 @@ def read_rows(dataset: h5py.Dataset, start: int, stop: int) -> np.ndarray[Any, A
         raise RawDataError(f"{where} cannot be read ({error}); {_GET_AGAIN}") from error
 
 
-def _fault_of_chunks(dataset: h5py.Dataset) -> str | None:
-    """Return what is wrong with how a dataset is cut into chunks, None where nothing is; look at headers alone."""
-    declared = _chunk_bytes(dataset)
-    if declared > MAX_CHUNK_BYTES:
-        return f"has chunks of {declared:,} bytes; h5repack it with chunks of a few MB"
-    if sum(name in _COMPRESSORS for name in _filters(dataset)) > 1:
-        return "is compressed more than once"
-    grid = math.prod(math.ceil(side / chunk) for side, chunk in zip(dataset.shape, dataset.chunks, strict=True))
-    if declared < SMALL_CHUNK_BYTES and grid > 2 * dataset.shape[0]:
-        return f"is cut into {grid:,} chunks of {declared:,} bytes; h5repack it with chunks of a few MB"
-    sizes = [0]
-    if dataset.id.get_storage_size() > _HARMLESS_STORED:
-        dataset.id.chunk_iter(lambda chunk: sizes.append(chunk.size))
-    return f"stores {max(sizes):,} bytes in a chunk of {declared:,}" if max(sizes) > _most_stored(declared) else None
-
-
 def _check_inflation(dataset: h5py.Dataset, start: int, stop: int) -> None:
-    """Raise ValueError where a chunk of rows [start, stop) unpacks to more than it declares, and that is much.
-
-    Only chunks that could hold over 256 MiB are unpacked for it, up to what they declare.
-    """
+    """Raise ValueError where a chunk of rows [start, stop) that may hold over 256 MiB unpacks to more than declared."""
     if dataset.chunks is None or h5py.h5z.FILTER_DEFLATE not in (filters := _filters(dataset)):
         return
     declared = _chunk_bytes(dataset)

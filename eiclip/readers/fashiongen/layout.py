@@ -1,7 +1,4 @@
-"""The layout of a Fashion-Gen HDF5 file: which keys, of which types and shapes, and which of them may be missing.
-
-Everything is checked on headers alone, so a wrong file is refused before a pixel is read.
-"""
+"""The layout of a Fashion-Gen HDF5 file, checked on headers alone: keys, types, shapes, and what may be missing."""
 
 import contextlib
 from collections.abc import Iterator

@@ -30,10 +30,9 @@ _MAX_NAMES = 50  # column names shown in an error
 
 
 def open_table(path: Path, columns: Sequence[str], photo: str) -> "Table":
-    """Return the table in a file, which need not be named for what it holds, gzipped or plain.
+    """Return the table in a file, gzipped or plain; wanted are `columns` and that of the photo.
 
-    Wanted are `columns` and that of the photo. Raises RawDataError where the file is missing, damaged, empty, or of
-    another format.
+    Raises RawDataError where the file is missing, damaged, empty, or of another format.
     """
     if is_parquet(path):
         return ParquetTable(path, columns, photo)
@@ -101,10 +100,7 @@ class CsvTable:
     wanted: Sequence[str]
 
     def check(self) -> tuple[str, list[str]]:
-        """Return the delimiter whose header holds the most wanted columns, and that header.
-
-        Raises RawDataError where the header lacks a wanted column or names it twice.
-        """
+        """Return the delimiter and the header. Raises RawDataError where it lacks a wanted column or names it twice."""
         headers = {delimiter: _header(_rows(self.path, delimiter)) for delimiter in DELIMITERS}
         delimiter, header = best_header(headers, self.wanted)
         for name in self.wanted:
@@ -153,8 +149,8 @@ def _header(rows: Iterator[list[str] | UnusableRowError]) -> list[str]:
 def _rows(path: Path, delimiter: str) -> Iterator[list[str] | UnusableRowError]:
     """Yield the rows of a CSV file, the header too.
 
-    csv.reader caps a cell, not a row: quoted cells with line ends in them could go on to the end of the file. So it is
-    made to give up a row that is too long to be held.
+    csv.reader caps a cell, not a row, which quoted line ends could take on to the end of the file: it is made to give
+    up a row that is too long to be held.
     """
     held, too_long = 0, False
     refused = "x" * (csv.field_size_limit() + 1)  # the one content that every state of csv.reader refuses

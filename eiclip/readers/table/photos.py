@@ -16,7 +16,7 @@ from typing import Any
 
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon.metadata import UnusableRowError
-from eiclip.readers.base import DOWNLOAD_PREFIX, UnusablePhotoError
+from eiclip.readers.base import URL_PREFIX, UnusablePhotoError
 from eiclip.readers.photo_files import EXTENSIONS, MAX_FILE_BYTES, photo_bytes
 from eiclip.readers.table.parquet import EMBEDDED, ParquetTable
 from eiclip.readers.texts import storable
@@ -25,7 +25,7 @@ from eiclip.storage.files import digest
 MAX_PATH = 1024  # characters
 MAX_URL = 2048
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
-_DOWNLOAD = re.compile(rf"{DOWNLOAD_PREFIX}([0-9a-f]{{32}})")
+_DOWNLOAD = re.compile(rf"{URL_PREFIX}([0-9a-f]{{32}})")
 _ROW = re.compile(r"(.+)#([0-9]{1,18})", re.DOTALL)
 _NO_BYTES = "text cannot hold a photo's bytes (base64): write photos to files, or use Parquet"
 
@@ -51,14 +51,14 @@ def photo_of_cell(cell: Any, source: str, row: int, sources: Container[str]) -> 
             raise UnusableRowError(f"bad photo: {text[:60]!a} is neither http nor https")
         if len(text) > MAX_URL or any(letter.isspace() or not letter.isprintable() for letter in text):
             raise UnusableRowError(f"bad photo: {text[:60]!a} has spaces or control characters, or is too long")
-        return f"{DOWNLOAD_PREFIX}{hashlib.sha256(text.encode()).hexdigest()[:32]}", (text,)
+        return f"{URL_PREFIX}{hashlib.sha256(text.encode()).hexdigest()[:32]}", (text,)
     if text.startswith("data:") or len(text) > MAX_PATH:
         raise UnusableRowError(f"bad photo: {_NO_BYTES}")
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
         raise UnusableRowError(f"bad photo: {text[:60]!a} has control characters")
     found = _ROW.fullmatch(text)
     # A file may be named as the other references are.
-    return f"./{text}" if text.startswith(DOWNLOAD_PREFIX) or (found and found.group(1) in sources) else text, ()
+    return f"./{text}" if text.startswith(URL_PREFIX) or (found and found.group(1) in sources) else text, ()
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,12 @@ class TablePhotos:
     downloads: Path | None
 
     def contents(self, refs: Sequence[str]) -> Iterator[bytes | UnusablePhotoError]:
-        """Yield every photo's bytes, or why there are none, in order.
+        """Yield every photo's bytes, or why there are none, in order; rising rows of a Parquet file in one pass.
 
-        Rows of a Parquet file that follow one another in rising order are read in one pass. Raises RawDataError where
-        a Parquet file cannot be read, or the folder of photos is missing.
+        Raises RawDataError where a Parquet file cannot be read, or the folder of photos is missing.
         """
         places = [self._row(ref) for ref in refs]
-        begins = [
-            number for number in range(len(refs)) if number == 0 or not _follows(*places[number - 1 : number + 1])
-        ]
+        begins = [at for at in range(len(refs)) if at == 0 or not _follows(places[at - 1], places[at])]
         for begin, end in itertools.pairwise([*begins, len(refs)]):
             if (place := places[begin]) is None:
                 yield self._file_content(refs[begin])

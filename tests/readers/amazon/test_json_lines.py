@@ -147,11 +147,7 @@ def test_an_odd_line_keeps_its_place(metadata, line):
     assert fast in (None, slow)
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [[repr(DRESS)], [DRESS, "", SHOE]],
-    ids=["Python literals", "a blank line"],
-)
+@pytest.mark.parametrize("lines", [[repr(DRESS)], [DRESS, "", SHOE]], ids=["Python literals", "a blank line"])
 def test_what_has_to_be_read_by_lines_is(metadata, lines):
     metadata.write_bytes(b"\n".join(map(as_line, lines)) + b"\n")
     reader = AmazonReader(metadata, metadata.parent)

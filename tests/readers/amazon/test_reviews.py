@@ -16,6 +16,8 @@ from eiclip.readers.amazon import reviews
 from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES
 from eiclip.readers.amazon.reviews import write_reviews
 
+from ..conftest import as_line
+
 OLD = {
     "reviewerID": "A2SUAM1J3GNN3B", "asin": "0000013714", "reviewerName": "J. McDonald", "helpful": [2, 304],
     "reviewText": "It's a \"fine\" coat.", "overall": 5.0, "summary": "Heavenly", "unixReviewTime": 1252800000,
@@ -29,11 +31,6 @@ NEW = {
     "rating": 1.0, "title": "Tore", "text": "Tore <br /> at once", "images": [], "asin": "B1", "parent_asin": "B0",
     "user_id": "AH", "timestamp": 1588687728923, "helpful_vote": 3, "verified_purchase": False,
 }  # fmt: skip
-
-
-def encoded(line):
-    line = json.dumps(line) if isinstance(line, dict) else line
-    return line.encode() if isinstance(line, str) else line
 
 
 class Read:
@@ -52,7 +49,7 @@ def read(tmp_path):
     """Return a function that writes lines and reads them as reviews."""
 
     def call(*lines, name="reviews.json", zipped=False):
-        content = b"\n".join(map(encoded, lines)) + b"\n"
+        content = b"\n".join(map(as_line, lines)) + b"\n"
         return Read(tmp_path / name, gzip.compress(content) if zipped else content)
 
     return call
@@ -128,7 +125,7 @@ def test_odd_values_are_taken_for_what_they_say(read):
 
 def test_a_line_over_the_cap_blank_lines_and_a_byte_order_mark(read):
     long = json.dumps(OLD | {"reviewText": "x" * MAX_LINE_BYTES})
-    found = read(b"\xef\xbb\xbf" + encoded(OLD), "", long, "  ", NEW)
+    found = read(b"\xef\xbb\xbf" + as_line(OLD), "", long, "  ", NEW)
     assert [row["place"] for row in found.rows] == [1, 5]
     assert [(row["place"], row["reason"].split(":")[0]) for row in found.rejected] == [
         (2, "blank line"),
@@ -138,7 +135,7 @@ def test_a_line_over_the_cap_blank_lines_and_a_byte_order_mark(read):
 
 
 def test_a_file_without_a_last_line_end_and_of_several_gzip_members(tmp_path):
-    content = gzip.compress(encoded(OLD) + b"\n") + gzip.compress(encoded(NEW))
+    content = gzip.compress(as_line(OLD) + b"\n") + gzip.compress(as_line(NEW))
     found = Read(tmp_path / "reviews.gz", content)
     assert [row["place"] for row in found.rows] == [1, 2]
 
@@ -147,8 +144,8 @@ def test_a_file_without_a_last_line_end_and_of_several_gzip_members(tmp_path):
     ("content", "message"),
     [
         (b"", "none of 0 lines"),
-        (encoded({"asin": "B1", "title": "metadata, not reviews"}), "none of 1 lines is a review"),
-        (gzip.compress(encoded(OLD) * 500)[:-20], "damaged or cut short"),
+        (as_line({"asin": "B1", "title": "metadata, not reviews"}), "none of 1 lines is a review"),
+        (gzip.compress(as_line(OLD) * 500)[:-20], "damaged or cut short"),
     ],
 )
 def test_a_useless_file_is_an_error_and_leaves_nothing(tmp_path, content, message):

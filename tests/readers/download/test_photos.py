@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-import httpx
 import pytest
 
 from eiclip.readers.download import fetch
@@ -145,9 +144,23 @@ def test_a_server_is_left_alone_as_long_as_it_asks(server, get):
     assert time.monotonic() - start >= 1
 
 
-def test_a_wait_may_be_asked_for_as_a_date():
-    value = email.utils.formatdate(time.time() + 600, usegmt=True)
-    assert 590 < fetch._retry_after(httpx.Response(429, headers={"Retry-After": value})) <= 600
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that are waited between tries, which take no time."""
+    found = []
+
+    async def sleep(seconds):
+        found.extend([seconds] if seconds else [])
+
+    monkeypatch.setattr(download.asyncio, "sleep", sleep)
+    monkeypatch.setattr(download.random, "uniform", lambda low, high: 1.0)
+    return found
+
+
+def test_a_wait_may_be_asked_for_as_a_date(server, get, waits):
+    value = email.utils.formatdate(time.time() + 50, usegmt=True)
+    get(server.on("/x", status(429, Retry_After=value)), retries=1)
+    assert 40 < waits[0] <= 50
 
 
 @pytest.mark.parametrize(
@@ -158,10 +171,10 @@ def test_a_server_cannot_ask_for_ever(server, get, monkeypatch, value):
     assert get(server.on("/x", fails_first(1, status(503, Retry_After=value), photo(JPEG)))) == {}
 
 
-def test_the_wait_doubles_and_ends(monkeypatch):
+def test_the_wait_doubles_and_ends(server, get, waits, monkeypatch):
     monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.5)
-    monkeypatch.setattr(download.random, "uniform", lambda low, high: 1.0)
-    assert [download._backoff(tries) for tries in (0, 1, 2, 3, 10, 1000)] == [0.5, 1, 2, 4, 30, 30]
+    get(server.on("/x", status(500)), retries=8)
+    assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
 def test_redirects_are_followed_but_not_for_ever(server, get):
@@ -214,12 +227,7 @@ def test_a_name_that_no_server_has_is_a_failed_connection(get, url):
 def test_secrets_of_a_url_are_neither_told_nor_kept(server, get):
     server.on("/x?token=SECRET", status(404))
     url = server.url("/x?token=SECRET").replace("//", "//me:SECRET@")
-    bad = (
-        "http://me:SEC/RET@h/x",
-        "http://me:SECRET?x@h",
-        "ftp://me:SECRET@h/",
-        "me:SECRET@h/x.jpg",
-    )
+    bad = ("http://me:SEC/RET@h/x", "http://me:SECRET?x@h", "ftp://me:SECRET@h/", "me:SECRET@h/x.jpg")
     reasons = get(wanted=[(f"a{i}", (one,)) for i, one in enumerate((url, *bad))])
     assert reasons["a0"] == f"photo not downloaded: HTTP 404 from {server.url('/x')}?..."
     assert len(reasons) == 5
