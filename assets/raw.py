@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +103,7 @@ def _draw(given: Given) -> Mapping[str, Any]:
 
 def _records(given: Given) -> Mapping[str, Any]:
     reader = open_reader(given.project.paths, given.dataset, given.entry)
-    counts = write_records(reader, given.dataset, given.output)
-    return {"rows_in": counts.rows_in, "usable": counts.usable, "rejected": counts.rejected}
+    return write_records(reader, given.dataset, given.output)
 
 
 def _as_many_as_raw_rows(made: CachedOutput, place: Path) -> tuple[bool, dict[str, Any]]:
@@ -119,7 +118,7 @@ def _reviews(given: Given) -> Mapping[str, Any]:
         given.project.paths.lake.write_file(REJECTED_SCHEMA.empty_table(), rejected)
         return {"rows_in": 0}
     place = local_file(given.entry.reviews, given.project.paths.fetched(given.dataset))
-    return asdict(write_reviews(place, reviews, rejected, given.dataset))
+    return write_reviews(place, reviews, rejected, given.dataset)
 
 
 def _photos(project: Project, name: str, dataset: DatasetSettings) -> PartedStep:

@@ -10,7 +10,7 @@ import simplejpeg
 
 from benchmarks.ingest.raw import fashiongen_file, repeated_file
 from benchmarks.measure import GIB, Work, interleaved, line, median, run_apart, say
-from eiclip.readers import FashionGenReader
+from eiclip.readers.fashiongen.reader import FashionGenReader
 from eiclip.readers.photos import PhotoRow, write_photos
 from eiclip.shards import JPEG_QUALITY, Sample, encode_photos, write_shards
 

@@ -1,11 +1,10 @@
 """What every reader of raw files gives: listings (text and tags), what is wrong with the others, and photos.
 
 A reader yields exactly one `Listing` or `Rejected` per raw row, in the order of the raw files, so that rows in =
-listings + rejections can be checked by whoever stores them. Photos are looked at in a second pass, in parts, since
-that is what takes long.
+listings + rejections can be checked by whoever stores them. Photos, which take long, are looked at in a second pass.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +13,7 @@ from PIL import Image
 
 from eiclip.errors import RawDataError, SettingsError
 
-DOWNLOAD_PREFIX = "url:"
+URL_PREFIX = "url:"
 """How a photo's reference begins that is nothing but a download; the rest names the file."""
 
 
@@ -59,7 +58,7 @@ class PhotoFacts:
     photo: str  # the reference that `photos` takes
     width: int
     height: int
-    sha256: str  # of the decoded RGB pixels (HDF5) or of the file's bytes
+    photo_sha256: str  # of the decoded RGB pixels (HDF5) or of the file's bytes
     phash: int  # 64-bit perceptual hash, as a signed integer
 
 
@@ -67,51 +66,42 @@ class UnusablePhotoError(Exception):
     """A photo cannot be used; its text is the reason, ready for the quarantine."""
 
 
-Stamps = dict[str, list[int]]
-"""[size in bytes, time of the last change in ns] of raw files, by name."""
-
-
 class RawReader(Protocol):
     """Raw files of one dataset."""
 
-    unit: str
-    """What `Listing.place` counts: 'row' or 'line'."""
+    unit: str  # what `Listing.place` counts: 'row' or 'line'
     photos_in_rows: bool
     """Whether photos lie in the raw files: their fingerprint, which reads them, holds as long as the files' stamps."""
 
-    def stamps(self) -> Stamps:
-        """What changes when the raw files do. Raises RawDataError."""
-        ...
+    def stamps(self) -> dict[str, list[int]]:
+        """[size in bytes, time of the last change in ns] of the raw files, by name. Raises RawDataError."""
 
     def rows_in(self) -> int:
         """Count the raw rows, independently of what was yielded. Raises RawDataError."""
-        ...
 
     def rows(self) -> Iterator[Listing | Rejected]:
         """Yield one item per raw row, in order. Raises RawDataError where a file is useless as a whole."""
-        ...
 
     def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
-        """Decode the photos of `refs` (values of `Listing.photo`) in full: facts or what is wrong, in their order.
-
-        Raises RawDataError where a raw file cannot be read.
-        """
-        ...
+        """Decode the photos `refs` (of `Listing.photo`) in full: facts or faults, in order. Raises RawDataError."""
 
     def missing(self, refs: Sequence[str]) -> list[str]:
         """Those of `refs` that are not at hand and would have to be downloaded. Raises RawDataError."""
-        ...
 
     def photos_fingerprint(self, refs: Sequence[str]) -> str:
         """Digest that changes when one of these photos may have changed. Raises RawDataError."""
-        ...
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
         """Yield the RGB photos of `refs` (values of `PhotoFacts.photo`) in their order. Raises RawDataError."""
-        ...
 
 
-def stamps_of(files: Iterable[Path], setting: str) -> Stamps:
+def check_file(path: Path, setting: str) -> None:
+    """Raise RawDataError where there is no such file: `setting` names it."""
+    if not path.is_file():
+        raise RawDataError(f"{path}: no such file; put it there, or set {setting} to where it is")
+
+
+def stamps_of(files: Iterable[Path], setting: str) -> dict[str, list[int]]:
     """Size in bytes and time of each file, by its name; RawDataError where one is missing: `setting` names it."""
     found = {}
     for file in files:
@@ -123,12 +113,11 @@ def stamps_of(files: Iterable[Path], setting: str) -> Stamps:
     return found
 
 
-def check_groups(groups: Sequence[str], known: Iterable[str], kind: str) -> tuple[str, ...]:
-    """Return `groups` as a tuple; raise SettingsError for a group this kind of raw data does not hold."""
-    allowed = tuple(known)
+def check_groups(groups: Sequence[str], known: Collection[str], where: str) -> tuple[str, ...]:
+    """Return `groups` as a tuple; raise SettingsError for one that is not `known`, naming `where` they come from."""
     for group in groups:
-        if group not in allowed:
-            raise SettingsError(f"entity group {group!r} is not in {kind} data: choose from {', '.join(allowed)}")
+        if group not in known:
+            raise SettingsError(f"entity group {group!r} is not in {where}: choose from {', '.join(known) or 'none'}")
     if len(set(groups)) != len(groups):
         raise SettingsError(f"entity groups {list(groups)} name one twice: name each once")
     return tuple(groups)

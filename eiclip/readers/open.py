@@ -1,7 +1,5 @@
 """The reader of a dataset's raw files: the embedded catalogue's, or the user's own."""
 
-from pathlib import Path
-
 from eiclip.readers.amazon.reader import AmazonReader
 from eiclip.readers.base import RawReader
 from eiclip.readers.fashiongen.reader import SPLITS, FashionGenReader
@@ -15,12 +13,7 @@ STYLES_FILE = "products.parquet"
 
 
 def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
-    """Return the reader of a dataset's raw files; what is at a URL is fetched first.
-
-    Raises:
-        RawDataError: there is nothing at a place of the settings.
-        SettingsError: an entity group or a column that such raw files do not have.
-    """
+    """Return a dataset's reader; what is at a URL is fetched first. Raises RawDataError, SettingsError."""
     raw, fetched = home.raw(name), home.fetched(name)
     if dataset.kind == "fashiongen":
         if dataset.folder is None:
@@ -28,19 +21,16 @@ def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
         files = [local_file(f"{dataset.folder.rstrip('/')}/{file}", fetched) for file in SPLITS]
         return FashionGenReader(files[0].parent, dataset.entity_groups)
     images = None if dataset.images is None else local_folder(dataset.images, fetched / "images")
+    downloads = home.downloads(name)
     if dataset.kind == "amazon":
-        return _amazon(home, name, dataset, images)
+        if dataset.metadata is None:
+            metadata, photos = raw / "meta_Fashion.json.gz", raw / "images"
+        else:
+            metadata, photos = local_file(dataset.metadata, fetched), images or downloads
+        if dataset.download is not None:
+            downloads.mkdir(parents=True, exist_ok=True)  # a folder to list, before the first photo is there
+        kept = None if dataset.download is None else downloads
+        return AmazonReader(metadata, photos, dataset.entity_groups, downloads=kept, subset=dataset.subset)
     # The embedded catalogue of styles names no files: the settings ask a table for its own.
     files = [raw / STYLES_FILE] if dataset.files is None else local_files(dataset.files, fetched)
-    return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads=home.downloads(name))
-
-
-def _amazon(home: Paths, name: str, dataset: DatasetSettings, images: Path | None) -> AmazonReader:
-    if dataset.metadata is None:
-        metadata, photos = home.raw(name) / "meta_Fashion.json.gz", home.raw(name) / "images"
-    else:
-        metadata, photos = local_file(dataset.metadata, home.fetched(name)), images or home.downloads(name)
-    downloads = home.downloads(name) if dataset.download is not None else None
-    if downloads is not None:
-        downloads.mkdir(parents=True, exist_ok=True)  # a folder to list, before the first photo is there
-    return AmazonReader(metadata, photos, dataset.entity_groups, downloads=downloads, subset=dataset.subset)
+    return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads)

@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -38,18 +38,19 @@ class PhotoFolder:
     def names(self) -> dict[str, str]:
         """Stem -> file name, the preferred extension where there are several. Raises RawDataError."""
         try:
-            # is_file keeps pipes and devices out, which would hang the reader.
-            photos = (file for file in self.folder.iterdir() if _rank(file.name) < len(EXTENSIONS) and file.is_file())
-            names = [file.name for file in photos if not file.is_symlink() or self._is_within(file)]
+            # is_file keeps pipes and devices out, which would hang the reader; a link has to stay in the folder: an
+            # archive could bring along one that does not.
+            folder = os.path.realpath(self.folder)
+            names = [
+                file.name for file in self.folder.iterdir()
+                if _rank(file.name) < len(EXTENSIONS) and file.is_file()
+                and (not file.is_symlink() or Path(os.path.realpath(file)).is_relative_to(folder))
+            ]  # fmt: skip
         except OSError as error:
             way_out = "set the dataset's images to the folder of <id>.jpg"
             raise RawDataError(f"{self.folder}: cannot list the photos ({error.strerror}); {way_out}") from error
         names.sort(key=lambda name: (_rank(name), name), reverse=True)
         return {Path(name).stem: name for name in names}
-
-    def _is_within(self, link: Path) -> bool:
-        """Return whether a link stays in the folder: an archive could bring along one that does not."""
-        return Path(os.path.realpath(link)).is_relative_to(os.path.realpath(self.folder))
 
     def fingerprint(self, stems: Sequence[str]) -> str:
         """Digest of the names, sizes and times of these photos; a missing one counts as such. Raises RawDataError."""
@@ -59,14 +60,6 @@ class PhotoFolder:
             stat = None if name is None else (self.folder / name).stat()
             facts.append((name or stem, stat.st_size if stat else -1, stat.st_mtime_ns if stat else -1))
         return digest(facts)
-
-    def examine(self, stems: Iterable[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
-        """Yield facts of the photos of these stems, or what is wrong, in their order. Raises RawDataError."""
-        for stem in stems:
-            try:
-                yield self.check(stem)
-            except UnusablePhotoError as error:
-                yield error
 
     def check(self, stem: str) -> PhotoFacts:
         """Return the facts of the photo of that stem, having decoded it in full. Raises UnusablePhotoError."""
@@ -102,8 +95,7 @@ def photo_facts(content: bytes, ref: str) -> PhotoFacts:
     photo = decode_rgb(content, ref)
     if all(low == high for low, high in photo.getextrema()):  # type: ignore[misc]
         raise UnusablePhotoError(f"blank photo: {ref} is one colour, {photo.getpixel((0, 0))}")
-    sha256 = hashlib.sha256(content).hexdigest()
-    return PhotoFacts(ref, photo.width, photo.height, sha256, perceptual_hash(photo))
+    return PhotoFacts(ref, *photo.size, hashlib.sha256(content).hexdigest(), perceptual_hash(photo))
 
 
 def decode_rgb(content: bytes, ref: str) -> Image.Image:
@@ -154,9 +146,5 @@ def _rank(name: str) -> int:
 
 
 def perceptual_hash(photo: Image.Image) -> int:
-    """The photo's 64-bit pHash (signs of its lowest 8 x 8 cosine frequencies): like photos differ in few bits.
-
-    Size, compression and, since it is of the brightness alone, much of the colour do not change it.
-    """
-    bits = imagehash.phash(photo).hash
-    return int(np.packbits(bits).view(">i8")[0])
+    """The photo's 64-bit pHash (signs of the 8 x 8 lowest cosine frequencies): like photos differ in few bits."""
+    return int(np.packbits(imagehash.phash(photo).hash).view(">i8")[0])

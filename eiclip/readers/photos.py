@@ -4,7 +4,7 @@ A part is so many raw rows of one raw file. Its photos are examined on their own
 any process; rows that a raw file gains later make new parts and leave the old ones as they are.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.readers.base import DOWNLOAD_PREFIX, PhotoFacts, RawReader, UnusablePhotoError
-from eiclip.readers.download.photos import Wanted, download_photos
+from eiclip.readers.base import URL_PREFIX, RawReader, UnusablePhotoError
+from eiclip.readers.download.photos import download_photos
 from eiclip.settings.load import DownloadSettings
 from eiclip.storage.files import whole_file
 from eiclip.storage.lake import RECORDS, open_views
@@ -23,12 +23,10 @@ from eiclip.storage.sql import read_sql
 BATCH = 2_000
 SCHEMA = pa.schema(
     [
-        pa.field("dataset", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
+        *(pa.field(name, pa.string(), nullable=False) for name in ("dataset", "source")),
         pa.field("place", pa.int64(), nullable=False),
         pa.field("photo", pa.string()),
-        pa.field("width", pa.int32()),
-        pa.field("height", pa.int32()),
+        *(pa.field(name, pa.int32()) for name in ("width", "height")),
         pa.field("photo_sha256", pa.string()),
         pa.field("phash", pa.int64()),
         pa.field("reason", pa.string()),
@@ -66,16 +64,13 @@ def _ask(records: list[Path], query: str, parameters: dict[str, Any]) -> list[tu
 def download_missing(
     rows: list[PhotoRow], reader: RawReader, folder: Path, settings: DownloadSettings
 ) -> dict[str, str]:
-    """Fetch the photos of `rows` that the reader lacks into `folder`; returns photo -> reason for those not had.
-
-    One process at a time fetches into a folder, so that parts made at once do not multiply the connections.
-    """
+    """Fetch the photos of `rows` that the reader lacks into `folder`; returns photo -> reason for those not had."""
     urls = {row.photo: row.photo_urls for row in rows if row.photo_urls}
-    wanted = {photo.removeprefix(DOWNLOAD_PREFIX): photo for photo in reader.missing(list(urls))}
+    wanted = {photo.removeprefix(URL_PREFIX): photo for photo in reader.missing(list(urls))}
     if not wanted:
         return {}
-    with exclusive(folder / ".lock"):
-        found = download_photos((Wanted(stem, urls[photo]) for stem, photo in wanted.items()), folder, settings)
+    with exclusive(folder / ".lock"):  # parts made at once must not multiply the connections
+        found = download_photos(((stem, urls[photo]) for stem, photo in wanted.items()), folder, settings)
     return {wanted[stem]: reason for stem, reason in found.items()}
 
 
@@ -86,19 +81,14 @@ def write_photos(
     usable = 0
     with whole_file(output) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for begin in range(0, len(rows), BATCH):
-            batch = rows[begin : begin + BATCH]
-            facts = reader.examine([row.photo for row in batch])
-            found = [_entry(row, fact, dataset, failures) for row, fact in zip(batch, facts, strict=True)]
-            usable += sum(entry["reason"] is None for entry in found)
-            writer.write_table(pa.Table.from_pylist(found, schema=SCHEMA))
+            batch, entries = rows[begin : begin + BATCH], []
+            for row, facts in zip(batch, reader.examine([row.photo for row in batch]), strict=True):
+                entry: dict[str, Any] = {"dataset": dataset, "source": row.source, "place": row.place}
+                if isinstance(facts, UnusablePhotoError):
+                    entry["reason"] = failures.get(row.photo, str(facts))
+                else:
+                    entry |= asdict(facts)
+                    usable += 1
+                entries.append(entry)
+            writer.write_table(pa.Table.from_pylist(entries, schema=SCHEMA))
     return {"usable": usable, "unusable": len(rows) - usable}
-
-
-def _entry(
-    row: PhotoRow, facts: PhotoFacts | UnusablePhotoError, dataset: str, failures: dict[str, str]
-) -> dict[str, Any]:
-    entry = {"dataset": dataset, "source": row.source, "place": row.place}
-    if isinstance(facts, UnusablePhotoError):
-        return entry | {"reason": failures.get(row.photo, str(facts))}
-    found = {"photo": facts.photo, "width": facts.width, "height": facts.height}
-    return entry | found | {"photo_sha256": facts.sha256, "phash": facts.phash, "reason": None}

@@ -9,13 +9,7 @@ SCHEMA = pa.schema([("dataset", pa.string()), ("product_id", pa.string()), ("gro
 
 
 def product_groups(pairs: pa.Table, dataset: str) -> pa.Table:
-    """Connected components of the pairs: dataset, product_id, group_id (the group's smallest product), by product.
-
-    Products without a duplicate are in none.
-
-    Args:
-        pairs: columns product_id and other_id.
-    """
+    """Return the components that `pairs` (product_id, other_id) connect: group_id is the smallest product's id."""
     ends = np.concatenate([pairs[name].to_numpy(zero_copy_only=False) for name in ("product_id", "other_id")])
     products, numbers = np.unique(ends.astype(str), return_inverse=True)
     if not len(products):

@@ -5,11 +5,9 @@ streamed, so memory does not grow with the dataset.
 """
 
 import glob
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
 
 import duckdb
 import pyarrow as pa
@@ -23,22 +21,17 @@ from eiclip.storage.sql import read_sql
 ROW_GROUP = 10_000
 SCHEMA = pa.schema(
     [
-        pa.field("dataset", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
+        *(pa.field(name, pa.string(), nullable=False) for name in ("dataset", "source")),
         pa.field("place", pa.int64()),  # empty: the row's number in the table, from 1 (`sql/views/records.sql`)
         pa.field("product_id", pa.string()),
         pa.field("photo", pa.string()),
         pa.field("photo_urls", pa.list_(pa.string())),
         pa.field("source_split", pa.string()),
-        pa.field("title", pa.string()),
-        pa.field("description", pa.string()),
-        pa.field("description_raw", pa.string()),
-        pa.field("category", pa.string()),
-        pa.field("subcategory", pa.string()),
-        pa.field("pose", pa.string()),
-        pa.field("department", pa.string()),
-        pa.field("gender", pa.string()),
-        pa.field("style", pa.string()),
+        *(
+            pa.field(name, pa.string())
+            for name in ("title", "description", "description_raw", "category", "subcategory")
+        ),
+        *(pa.field(name, pa.string()) for name in ("pose", "department", "gender", "style")),
         pa.field("price", pa.float64()),
         pa.field("brand_raw", pa.string()),
         pa.field("entities", pa.map_(pa.string(), pa.string())),
@@ -47,38 +40,31 @@ SCHEMA = pa.schema(
 )
 
 
-@runtime_checkable
-class WholeWriter(Protocol):
-    """A reader that has a faster way than row by row."""
-
-    def write(self, dataset: str, output: Path) -> bool:
-        """Write the records of all raw rows to `output`; False where they have to be read row by row."""
-        ...
-
-
-@dataclass(frozen=True)
-class RecordCounts:
-    """How many raw rows there were and where they went; rows_in = usable + rejected."""
-
-    rows_in: int
-    usable: int
-    rejected: int
-
-
-def write_records(reader: RawReader, dataset: str, output: Path) -> RecordCounts:
+def write_records(reader: RawReader, dataset: str, output: Path) -> dict[str, int]:
     """Write every raw row of `reader` to `output`, whole or not at all; the fast way where the reader has one.
 
-    Raises RawDataError where a raw file is useless as a whole, nothing at all is usable, or the files changed
-    while they were read.
+    Returns how many raw rows there were and where they went: rows_in = usable + rejected. Raises RawDataError where a
+    raw file is useless as a whole, nothing at all is usable, or the files changed while they were read.
     """
     with whole_file(output) as temporary:
-        if not (isinstance(reader, WholeWriter) and reader.write(dataset, temporary)):
+        write = getattr(reader, "write", None)  # such as `AmazonReader.write`
+        if write is None or not write(dataset, temporary):
             write_rows(temporary, dataset, reader.rows())
         reasons = count_reasons(temporary)
-        rows, rejected = pq.read_metadata(temporary).num_rows, sum(reasons.values())
-        counts = RecordCounts(reader.rows_in(), rows - rejected, rejected)
-        _check(counts, dataset, [f"{number:,} as '{reason}'" for reason, number in list(reasons.items())[:3]])
-    return counts
+        rows_in, rejected = reader.rows_in(), sum(reasons.values())
+        usable = pq.read_metadata(temporary).num_rows - rejected
+        if rows_in != usable + rejected:
+            raise RawDataError(
+                f"{dataset}: {rows_in:,} raw rows, but {usable:,} usable and {rejected:,} rejected: "
+                "the raw files changed while they were read; run again when nothing writes to them"
+            )
+        if usable == 0:
+            common = [f"{number:,} as '{reason}'" for reason, number in list(reasons.items())[:3]]
+            raise RawDataError(
+                f"{dataset}: none of {rows_in:,} raw rows can be used: {'; '.join(common) or 'the files are empty'}; "
+                "check that the dataset's kind and paths are right"
+            )
+    return {"rows_in": rows_in, "usable": usable, "rejected": rejected}
 
 
 def count_reasons(records: Path) -> dict[str, int]:
@@ -93,27 +79,9 @@ def write_rows(output: Path, dataset: str, rows: Iterable[Listing | Rejected]) -
     remaining = iter(rows)
     with pq.ParquetWriter(output, SCHEMA, compression="zstd") as writer:
         while group := list(islice(remaining, ROW_GROUP)):
-            writer.write_batch(batch_of(group, SCHEMA, dataset))
-
-
-def batch_of(rows: Sequence[Any], schema: pa.Schema, dataset: str) -> pa.RecordBatch:
-    """Return rows, one attribute a column, as a batch; a column that a row has no attribute for is empty."""
-    columns = {name: [getattr(row, name, None) for row in rows] for name in schema.names}
-    columns["dataset"] = [dataset] * len(rows)
-    if "entities" in columns:
-        columns["entities"] = [value and list(value.items()) for value in columns["entities"]]
-    return pa.record_batch([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
-
-
-def _check(counts: RecordCounts, dataset: str, common_reasons: list[str]) -> None:
-    if counts.rows_in != counts.usable + counts.rejected:
-        raise RawDataError(
-            f"{dataset}: {counts.rows_in:,} raw rows, but {counts.usable:,} usable and {counts.rejected:,} rejected: "
-            "the raw files changed while they were read; run again when nothing writes to them"
-        )
-    if counts.usable == 0:
-        listed = "; ".join(common_reasons) or "the files are empty"
-        raise RawDataError(
-            f"{dataset}: none of {counts.rows_in:,} raw rows can be used: {listed}; check that the dataset's kind "
-            "and paths are right"
-        )
+            # Of a rejected row most columns are empty.
+            columns = {name: [getattr(row, name, None) for row in group] for name in SCHEMA.names}
+            columns["dataset"] = [dataset] * len(group)
+            columns["entities"] = [value and list(value.items()) for value in columns["entities"]]
+            arrays = [pa.array(columns[field.name], field.type) for field in SCHEMA]
+            writer.write_batch(pa.record_batch(arrays, schema=SCHEMA))

@@ -57,10 +57,8 @@ def clean_description(text: str) -> str:
 def normalise_entity(text: str) -> str:
     """Return an entity's name in the one form it is counted by; '' for a placeholder.
 
-    >>> normalise_entity("  Golden  Goose ")
-    'golden goose'
-    >>> normalise_entity("N/A")
-    ''
+    >>> normalise_entity("  Golden  Goose "), normalise_entity("N/A")
+    ('golden goose', '')
     """
     # NFC again: lower-casing can take a character apart.
     entity = " ".join(unicodedata.normalize("NFC", clean_description(text).lower()).split())

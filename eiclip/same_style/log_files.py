@@ -14,52 +14,36 @@ import duckdb
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.readers.amazon.json_lines import is_gzip, numbered_lines
-from eiclip.readers.table.files import DELIMITERS
-from eiclip.readers.table.parquet import MAGIC as PARQUET_MAGIC
+from eiclip.readers.table.files import DELIMITERS, best_header, is_parquet
 from eiclip.settings.same_style import LogColumns
 
+_NO_LINES = 'SELECT 0::BIGINT AS "row" WHERE false'
+# A line's number counts from 1, and the header. One line may be refused for several reasons.
+_REFUSED_LINES = 'SELECT DISTINCT (line - 2)::BIGINT AS "row" FROM refused_lines'
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _BROKEN = ("FLOAT", "DOUBLE", "DECIMAL")
 _TEXTS = ("VARCHAR", "ENUM", "UUID")
 _TIMES = ("TIMESTAMP", "DATE")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_MOST_NAMES = 50
+"""Column names shown in an error."""
 
 Columns = dict[str, tuple[str, str]]
 """By a column's name in the file: how SQL refers to it, and its type."""
 
 
-def open_log(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, *, strict: bool = True) -> str:
+def open_log(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, *, strict: bool) -> str:
     """Make the view `raw_rows` of a file (row, place, session, trigger, item, time); see `sql/clicks/log_rows.sql`.
 
-    Returns a query of the lines that cannot be read (column `row`), to be run after one over `raw_rows`.
-
-    Args:
-        connection: its time zone is UTC.
-        file: Parquet or CSV.
-        columns: which columns hold what.
-        strict: refuse a CSV whose quotes or line ends are not in order.
-
-    Raises:
-        RawDataError: the file is missing, damaged, or neither Parquet nor CSV.
-        SettingsError: it lacks a column, or one is of a type that its meaning cannot be read from.
+    Returns a query of the lines that cannot be read (column `row`), to be run after one over `raw_rows`. The time zone
+    of `connection` is UTC; `strict` refuses a CSV whose quotes or line ends are not in order. Raises RawDataError where
+    the file is missing, damaged, or neither Parquet nor CSV, SettingsError where it lacks a column, or one is of a type
+    that its meaning cannot be read from.
     """
-    try:
-        with file.open("rb") as stream:
-            is_parquet = stream.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
-    except OSError as error:
-        raise RawDataError(f"{file}: {error.strerror}; set the dataset's same_style.log to where it is") from error
-    if is_parquet:
-        try:
-            relation = connection.read_parquet(glob.escape(str(file)), file_row_number=True, hive_partitioning=False)
-        except duckdb.Error as error:
-            raise damaged(file, error) from error
-        relation.create_view("log_file", replace=True)
-        kinds = zip(relation.columns, map(str, relation.types), strict=True)
-        held = {name: (_quoted(name), kind) for name, kind in kinds if name != "file_row_number"}
-        number, refused = "file_row_number", 'SELECT 0::BIGINT AS "row" WHERE false'
+    if is_parquet(file, "the dataset's same_style.log"):
+        held, number, refused = _open_parquet(connection, file), "file_row_number", _NO_LINES
     else:
-        held, number = _open_csv(connection, file, columns, strict), "row_number() OVER () - 1"
-        # A line's number counts from 1, and the header. One line may be refused for several reasons.
-        refused = 'SELECT DISTINCT (line - 2)::BIGINT AS "row" FROM refused_lines'
+        held, number, refused = _open_csv(connection, file, columns, strict), "row_number() OVER () - 1", _REFUSED_LINES
     connection.execute(f"CREATE OR REPLACE VIEW raw_rows AS {_rows(file, held, columns, number)}")
     return refused
 
@@ -70,9 +54,27 @@ def damaged(file: Path, error: Exception) -> RawDataError:
     return RawDataError(f"{file}: cannot be read as a log ({reason}); expected whole Parquet, or CSV in UTF-8")
 
 
+def _open_parquet(connection: duckdb.DuckDBPyConnection, file: Path) -> Columns:
+    try:
+        relation = connection.read_parquet(glob.escape(str(file)), file_row_number=True, hive_partitioning=False)
+    except duckdb.Error as error:
+        raise damaged(file, error) from error
+    relation.create_view("log_file", replace=True)
+    kinds = zip(relation.columns, map(str, relation.types), strict=True)
+    return {name: (_quoted(name), kind) for name, kind in kinds if name != "file_row_number"}
+
+
 def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, strict: bool) -> Columns:
     """Cells as texts, in columns named for their places: a header may hold anything."""
-    delimiter, header = _header(file, columns)
+    line = next((line for _, line in numbered_lines(file) if line is None or line.strip()), None)
+    try:
+        text = "\0" if line is None else line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if _CONTROL.search(text) or text.lstrip().startswith(("{", "[")):
+        raise RawDataError(f"{file}: neither Parquet nor CSV with a header in UTF-8; convert it to one of them")
+    headers = {mark: [cell.strip() for cell in next(csv.reader([text], delimiter=mark), [])] for mark in DELIMITERS}
+    delimiter, header = best_header(headers, {columns.session, columns.item, columns.time, columns.trigger})
     places = {f"c{place}": name for place, name in enumerate(header)}
     for table in ("refused_lines", "refused_scans"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
@@ -86,21 +88,6 @@ def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogCol
         },
     ).create_view("log_file", replace=True)  # fmt: skip
     return {name: (place, "VARCHAR") for place, name in places.items()}
-
-
-def _header(file: Path, columns: LogColumns) -> tuple[str, list[str]]:
-    """The delimiter whose header holds the most wanted columns, and that header."""
-    line = next((line for _, line in numbered_lines(file) if line is None or line.strip()), None)
-    try:
-        text = "\0" if line is None else line.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if re.search(r"[\x00-\x08\x0e-\x1f]", text) or text.lstrip().startswith(("{", "[")):
-        raise RawDataError(f"{file}: neither Parquet nor CSV with a header in UTF-8; convert it to one of them")
-    headers = {mark: [cell.strip() for cell in next(csv.reader([text], delimiter=mark), [])] for mark in DELIMITERS}
-    wanted = {columns.session, columns.item, columns.time, columns.trigger}
-    best = max(DELIMITERS, key=lambda mark: (len(wanted & set(headers[mark])), len(headers[mark])))
-    return best, headers[best]
 
 
 def _rows(file: Path, held: Columns, columns: LogColumns, number: str) -> str:
@@ -131,7 +118,7 @@ def _column(file: Path, held: Columns, name: str | None, meaning: str) -> tuple[
     if not name:
         return "NULL", "VARCHAR"
     if name not in held:
-        names = ", ".join(map(repr, list(held)[:50])) or "none"
+        names = ", ".join(map(repr, list(held)[:_MOST_NAMES])) or "none"
         hint = "; set it to '' for a log without times" if meaning == "time" else ""
         raise SettingsError(f"{file}: no column {name!r}; it has {names}. Set same_style.columns.{meaning}{hint}")
     return held[name]
@@ -161,7 +148,9 @@ def _time(file: Path, cell: str, kind: str) -> str:
     if kind == "VARCHAR":
         number = f"regexp_full_match(trim({cell}), '-?[0-9]{{1,18}}([.][0-9]*)?')"
         return f"CASE WHEN {number} THEN {_epoch(cell)} ELSE try_cast({cell} AS TIMESTAMPTZ)::TIMESTAMP END"
-    raise SettingsError(f"{file}: {cell} holds {kind}; a time is a timestamp, a date, or seconds since 1970")
+    raise SettingsError(
+        f"{file}: {cell} holds {kind}; a time is a timestamp, a date, or a number of seconds since 1970"
+    )
 
 
 def _epoch(cell: str) -> str:

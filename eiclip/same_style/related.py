@@ -7,6 +7,7 @@ DuckDB refuses, line by line. Lines that cannot be read name nothing here: the f
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -29,18 +30,13 @@ KINDS = {"also_bought": "also_buy", "also_viewed": "also_view"}
 _LISTS = ("also_buy", "also_view", "bought_together")
 _FIELDS = ("asin", "parent_asin", "related", *_LISTS)
 _INNER = ("also_bought", "also_viewed", "bought_together", "buy_after_viewing")
+_ROW_GROUP = 100_000
 
 
 def write_related(metadata: Path | None, dataset: str, output: Path) -> int:
     """Write `related_items` of Amazon metadata (any edition, gzipped or plain) whole; returns the number of rows.
 
-    Args:
-        metadata: the file; None: a dataset of another kind, and an empty table.
-        dataset: what the table's first column says.
-        output: the table's file.
-
-    Raises:
-        RawDataError: no such file, or it is damaged.
+    `metadata` is None for a dataset of another kind: an empty table. Raises RawDataError: no such file, or damaged.
     """
     with whole_file(output) as temporary:
         if metadata is None:
@@ -71,7 +67,8 @@ def _id(value: Any) -> str | None:
 
 def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
     """Write the related products of JSON lines; False where DuckDB cannot read the file."""
-    with connect(output.parent) as database:
+    scratch = tempfile.TemporaryDirectory(dir=output.parent, prefix=".related-")
+    with scratch, connect(Path(scratch.name)) as database:
         parameters = {"dataset": dataset, "id": PRODUCT_ID.pattern}
         with contextlib.suppress(duckdb.Error):
             open_lines(database, metadata, _FIELDS)
@@ -82,15 +79,13 @@ def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
 
 
 def _write_lines(metadata: Path, dataset: str, output: Path) -> None:
-    rows = _of_lines(metadata)
-    with pq.ParquetWriter(output, SCHEMA, compression="zstd") as file:
-        while batch := list(islice(rows, 100_000)):
-            columns = [[dataset] * len(batch), *(list(column) for column in zip(*batch, strict=True))]
-            file.write_table(pa.table(columns, schema=SCHEMA))
-
-
-def _of_lines(metadata: Path) -> Iterator[tuple[str, str, str]]:
-    for _, line in numbered_lines(metadata):
-        if line is not None:  # else it is too long to be read
+    def found() -> Iterator[tuple[str, str, str]]:
+        for _, line in numbered_lines(metadata):
             with contextlib.suppress(UnusableRowError):
                 yield from related_of(parse_line(line))
+
+    rows = found()
+    with pq.ParquetWriter(output, SCHEMA, compression="zstd") as file:
+        while batch := list(islice(rows, _ROW_GROUP)):
+            columns = [[dataset] * len(batch), *(list(column) for column in zip(*batch, strict=True))]
+            file.write_table(pa.table(columns, schema=SCHEMA))

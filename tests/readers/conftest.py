@@ -15,17 +15,9 @@ from PIL import Image
 from .bad_server import BadServer
 
 TEXT = (
-    "name",
-    "brand",
-    "category",
-    "subcategory",
-    "season",
-    "composition",
-    "description",
-    "department",
-    "gender",
-    "pose",
-)
+    "name", "brand", "category", "subcategory", "season", "composition", "description", "department", "gender", "pose",
+)  # fmt: skip
+TRAIN, VALIDATION = "fashiongen_256_256_train.h5", "fashiongen_256_256_validation.h5"
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
 
 
@@ -79,8 +71,8 @@ def fashiongen(tmp_path):
         folder = tmp_path / "fashiongen"
         folder.mkdir(exist_ok=True)
         rows = [{"id": 1}, {"id": 1}, {"id": 2}] if rows is None else rows
-        write_fashiongen(folder / "fashiongen_256_256_train.h5", rows, **options)
-        write_fashiongen(folder / "fashiongen_256_256_validation.h5", list(validation))
+        write_fashiongen(folder / TRAIN, rows, **options)
+        write_fashiongen(folder / VALIDATION, list(validation))
         return folder
 
     return write

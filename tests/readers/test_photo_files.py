@@ -10,7 +10,7 @@ from PIL import Image
 
 from eiclip.errors import RawDataError
 from eiclip.readers import photo_files
-from eiclip.readers.base import PhotoFacts, UnusablePhotoError
+from eiclip.readers.base import UnusablePhotoError
 from eiclip.readers.photo_files import PhotoFolder
 
 from .conftest import noise, write_photo
@@ -29,7 +29,7 @@ def test_a_photo_of_each_format_is_found_and_read(tmp_path, name):
     facts = folder.check("a")
     assert facts.photo == f"{tmp_path.name}/{name}"
     assert (facts.width, facts.height) == (10, 12)
-    assert facts.sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+    assert facts.photo_sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
     assert folder.load(facts.photo).mode == "RGB"
 
 
@@ -130,15 +130,6 @@ def test_a_missing_folder_is_an_error(tmp_path):
         PhotoFolder(tmp_path / "absent").names  # noqa: B018
 
 
-def test_photos_are_examined_in_the_order_asked_the_unusable_ones_too(tmp_path):
-    write_photo(tmp_path / "a.jpg")
-    (tmp_path / "b.jpg").write_bytes(b"no photo")
-    found = list(PhotoFolder(tmp_path).examine(["b", "a", "c", "a"]))
-    assert [type(facts) for facts in found] == [UnusablePhotoError, PhotoFacts, UnusablePhotoError, PhotoFacts]
-    assert found[1] == found[3]
-    assert str(found[2]).startswith("photo missing")
-
-
 def test_photos_that_look_alike_have_close_hashes(tmp_path):
     """A pHash is made to survive a smaller copy in another format; other photos differ in half of the bits."""
     rng = np.random.default_rng(0)
@@ -146,7 +137,7 @@ def test_photos_that_look_alike_have_close_hashes(tmp_path):
         blocks = np.kron(rng.integers(0, 255, (8, 8)), np.ones((32, 32))).astype(np.uint8)
         Image.fromarray(blocks).save(tmp_path / f"{stem}.png")
         Image.fromarray(blocks).resize((128, 128)).save(tmp_path / f"{stem}_small.jpg", quality=80)
-    a, a_small, b = (facts.phash for facts in PhotoFolder(tmp_path).examine(["a", "a_small", "b"]))
+    a, a_small, b = (PhotoFolder(tmp_path).check(stem).phash for stem in ("a", "a_small", "b"))
     mask = 2**64 - 1
     assert ((a ^ a_small) & mask).bit_count() <= 4
     assert ((a ^ b) & mask).bit_count() > 16

@@ -17,10 +17,7 @@ from eiclip.readers.records import write_records, write_rows
 from eiclip.settings.load import DownloadSettings
 
 from .bad_server import photo, status
-from .conftest import encoded, grow, write_growing, write_photo
-
-TRAIN = "fashiongen_256_256_train.h5"
-VALIDATION = "fashiongen_256_256_validation.h5"
+from .conftest import TRAIN, VALIDATION, encoded, grow, write_growing, write_photo
 
 
 @pytest.fixture
@@ -80,7 +77,7 @@ def test_a_part_has_a_row_per_listing_with_facts_or_a_reason(tmp_path, monkeypat
         (9, None),
     ]
     (facts,) = reader.examine(["B1"])
-    kept = {"photo": facts.photo, "width": 10, "height": 12, "photo_sha256": facts.sha256, "phash": facts.phash}
+    kept = {"photo": facts.photo, "width": 10, "height": 12, "photo_sha256": facts.photo_sha256, "phash": facts.phash}
     assert stored[0] == {"dataset": "d", "source": "meta", "place": 1, "reason": None} | kept
     assert stored[1] == dict.fromkeys(kept) | {
         "dataset": "d",

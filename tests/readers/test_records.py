@@ -9,8 +9,8 @@ import pytest
 
 from eiclip.errors import RawDataError
 from eiclip.readers import records
-from eiclip.readers.base import Listing, Rejected, Stamps
-from eiclip.readers.records import SCHEMA, RecordCounts, count_reasons, write_records, write_rows
+from eiclip.readers.base import Listing, Rejected
+from eiclip.readers.records import SCHEMA, count_reasons, write_records, write_rows
 from eiclip.storage.lake import open_views
 
 ROW = Listing(
@@ -31,7 +31,7 @@ class ListReader:
         self._rows = rows
         self._rows_in = len(rows) if rows_in is None else rows_in
 
-    def stamps(self) -> Stamps:
+    def stamps(self) -> dict[str, list[int]]:
         return {"f": [1, 1]}
 
     def rows(self) -> Iterator[Listing | Rejected]:
@@ -57,7 +57,7 @@ def test_the_schema_follows_the_rows():
 
 def test_rows_are_stored_as_they_are(tmp_path):
     counts = write_records(ListReader([ROW, BAD]), "shop", tmp_path / "out.parquet")
-    assert counts == RecordCounts(rows_in=2, usable=1, rejected=1)
+    assert counts == {"rows_in": 2, "usable": 1, "rejected": 1}
     usable, rejected = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert dict(usable.pop("entities")) == ROW.entities
     assert tuple(usable.pop("photo_urls")) == ROW.photo_urls
@@ -71,16 +71,11 @@ def test_the_usable_rows_are_the_listings(tmp_path):
     write_records(ListReader([ROW, BAD, replace(ROW, place=2)]), "shop", tmp_path / "out.parquet")
     with duckdb.connect() as connection:
         open_views(connection, {"records": [tmp_path / "out.parquet"]})
-        assert connection.sql("SELECT place, reason IS NULL FROM records").fetchall() == [
-            (0, True),
-            (1, False),
-            (2, True),
-        ]
+        found = connection.sql("SELECT place, reason IS NULL FROM records").fetchall()
+        assert found == [(0, True), (1, False), (2, True)]
         listings = connection.sql("FROM listings")
-        assert listings.project("place, entities['brand'], entities['colour']").fetchall() == [
-            (0, "diesel", None),
-            (2, "diesel", None),
-        ]
+        tagged = listings.project("place, entities['brand'], entities['colour']").fetchall()
+        assert tagged == [(0, "diesel", None), (2, "diesel", None)]
         assert listings.columns == [name for name in SCHEMA.names if name != "reason"]
 
 

@@ -28,8 +28,8 @@ class Read:
         self.counts = write_log(log, columns or LogColumns(), "shop", output, rejections, **places)
         assert [file.name for file in output.parent.iterdir() if file.name.startswith(".")] == []
         self.rows, self.rejected = pq.read_table(output).to_pylist(), pq.read_table(rejections).to_pylist()
-        kept, rejected = len(self.rows), len(self.rejected)
-        assert self.counts == {"rows": kept + rejected, "kept": kept, "rejected": rejected}
+        rows, rejected = len(self.rows), len(self.rejected)
+        assert self.counts == {"rows": rows + rejected, "kept": rows, "rejected": rejected}
         self.clicks = [(row["session"], row["item"]) for row in self.rows]
         self.reasons = [(row["row"], row["reason"]) for row in self.rejected]
 

@@ -1,4 +1,1 @@
-"""Amazon's metadata and reviews, JSON lines of three generations of the dataset.
-
-What the fields mean is decided here; what a product or a review is made of, in `sql/ingest/`.
-"""
+"""Amazon's metadata and reviews, in JSON lines of three editions. What makes a product is decided in SQL."""

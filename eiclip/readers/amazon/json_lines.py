@@ -15,7 +15,7 @@ import json
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon.metadata import (
+    MAX_LINE_BYTES,
     MAX_PARTS,
     MAX_TEXT,
     category_names,
@@ -32,25 +33,23 @@ from eiclip.readers.amazon.metadata import (
     normalise_brand,
     parse_price,
 )
-from eiclip.readers.base import Listing, Rejected
+from eiclip.readers.base import Listing, Rejected, check_file
 from eiclip.readers.records import write_rows
 from eiclip.readers.texts import clean_description, normalise_entity
 from eiclip.storage.sql import read_sql
 
-MAX_LINE_BYTES = 4 * 2**20
-_GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _PIECE = 2**20
 FIELDS = (
     "asin", "parent_asin", "title", "description", "feature", "features", "brand", "store", "details", "category",
     "categories", "main_cat", "main_category", "price", "image", "images", "imageURL", "imageURLHighRes", "imUrl",
 )  # fmt: skip
-LineReader = Callable[[Sequence[int]], Iterable[Listing | Rejected]]
+LineReader = Callable[[Container[int]], Iterable[Listing | Rejected]]
 _DESCRIBED = pa.struct({name: pa.string() for name in ("title", "description", "raw")})
 _BRAND = pa.struct({"raw": pa.string(), "name": pa.string(), "is_odd": pa.bool_()})
 _PATH = pa.struct(
-    {name: pa.string() for name in ("category", "subcategory", "category_entity", "subcategory_entity")}
-    | {"is_odd": pa.bool_()}
+    [(name, pa.string()) for name in ("category", "subcategory", "category_entity", "subcategory_entity")]
+    + [("is_odd", pa.bool_())]
 )
 # What JSON's truth values, numbers and objects look like as texts, in which DuckDB gives every field.
 _NO_TEXT = re.compile(r"true|false|-?\d[\d.eE+-]*|\{.*", re.DOTALL)
@@ -58,19 +57,16 @@ _PLAIN_NUMBER = re.compile(r"\d{1,17}")  # spelled the same as a text
 
 
 def numbered_lines(path: Path, cap: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
-    """Yield (number from 1, content without its line end), content None where the line is longer than `cap`.
-
-    Raises RawDataError where the file is missing, truncated or damaged.
-    """
-    if not path.is_file():
-        raise _missing(path)
+    """Yield (number from 1, content without its end, None where it is longer than `cap`). Raises RawDataError."""
+    check_file(path, "the dataset's metadata")
     number = 0
     try:
         with _opened(path) as stream:
             while line := stream.readline(cap + 1):
                 number += 1
                 if len(line) > cap and not line.endswith(b"\n"):
-                    _skip_rest(stream)
+                    while (piece := stream.readline(_PIECE)) and not piece.endswith(b"\n"):
+                        pass
                     yield number, None
                 else:
                     content = line.rstrip(b"\r\n")
@@ -82,13 +78,12 @@ def numbered_lines(path: Path, cap: int = MAX_LINE_BYTES) -> Iterator[tuple[int,
 def is_gzip(path: Path) -> bool:
     """Whether a file is gzipped, by its first bytes: names are often wrong. Raises OSError."""
     with path.open("rb") as stream:
-        return stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        return stream.read(2) == b"\x1f\x8b"
 
 
 def count_lines(path: Path) -> int:
     """Count the lines as `numbered_lines` numbers them, without holding or splitting them. Raises RawDataError."""
-    if not path.is_file():
-        raise _missing(path)
+    check_file(path, "the dataset's metadata")
     ends, last = 0, b"\n"
     try:
         with _opened(path) as stream:
@@ -99,26 +94,13 @@ def count_lines(path: Path) -> int:
     return ends + (last != b"\n")
 
 
-def _missing(path: Path) -> RawDataError:
-    return RawDataError(f"{path}: no such file; put it there, or set the dataset's metadata to where it is")
-
-
-def _damaged(path: Path, number: int, error: Exception) -> RawDataError:
-    return RawDataError(
-        f"{path}: damaged or cut short after line {number} ({error}); fetch it again from where it came"
-    )
+def _damaged(path: Path, line: int, error: Exception) -> RawDataError:
+    return RawDataError(f"{path}: damaged or cut short after line {line} ({error}); fetch it again from where it came")
 
 
 def _opened(path: Path) -> IO[bytes]:
-    gzipped = is_gzip(path)
     # The extra buffer makes readline several times faster than GzipFile's own.
-    return io.BufferedReader(gzip.GzipFile(path), _PIECE) if gzipped else path.open("rb")
-
-
-def _skip_rest(stream: IO[bytes]) -> None:
-    while piece := stream.readline(_PIECE):
-        if piece.endswith(b"\n"):
-            return
+    return io.BufferedReader(gzip.GzipFile(path), _PIECE) if is_gzip(path) else path.open("rb")
 
 
 def opens_like_json(path: Path) -> bool:
@@ -141,24 +123,17 @@ def open_lines(connection: duckdb.DuckDBPyConnection, path: Path, fields: Sequen
 
 def _add_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """Register what `sql/ingest/amazon_records.sql` calls."""
-
-    def described(titles: pa.Array, parts: pa.Array) -> pa.Array:  # nearly every row differs
-        return pa.array(map(_described, titles.to_pylist(), parts.to_pylist()), _DESCRIBED)
-
     functions: list[tuple[str, Callable[..., pa.Array], list[str], pa.DataType]] = [
-        ("described", described, ["VARCHAR", "VARCHAR[]"], _DESCRIBED),
+        ("described", _described, ["VARCHAR", "VARCHAR[]"], _DESCRIBED),
         ("brand_of", _by_value(_brand_of, _BRAND), ["VARCHAR"], _BRAND),
         ("category_of", _by_value(_category_of, _PATH), ["VARCHAR"], _PATH),
         ("price_of", _by_value(parse_price, pa.float64()), ["VARCHAR"], pa.float64()),
     ]
     for name, function, parameters, arrow in functions:
+        returned = str(duckdb.from_arrow(pa.table({"x": pa.nulls(0, arrow)})).types[0])
         connection.create_function(  # type: ignore[call-overload]  # Arrow arrays are not in its types
-            name, function, parameters, _duckdb_type(arrow), type="arrow", null_handling="special"
+            name, function, parameters, returned, type="arrow", null_handling="special"
         )
-
-
-def _duckdb_type(arrow: pa.DataType) -> str:
-    return str(duckdb.from_arrow(pa.table({"x": pa.nulls(0, arrow)})).types[0])
 
 
 def _by_value(function: Callable[[str | None], Any], arrow: pa.DataType) -> Callable[[Any], pa.Array]:
@@ -173,29 +148,27 @@ def _by_value(function: Callable[[str | None], Any], arrow: pa.DataType) -> Call
     return apply
 
 
-def _described(title_raw: str, parts: Sequence[str | None]) -> dict[str, str]:
-    title, description, raw = describe(title_raw, [part for part in parts if part and part.strip()])
-    return {"title": title, "description": description, "raw": raw}
+def _described(titles: pa.Array, parts: pa.Array) -> pa.Array:  # nearly every row differs: not by value
+    lists = ([text for text in texts if text and text.strip()] for texts in parts.to_pylist())
+    return pa.array(map(describe, titles.to_pylist(), lists), _DESCRIBED)
 
 
-def _brand_of(given: str | None) -> dict[str, str | bool | None]:
+def _brand_of(given: str | None) -> tuple[str | None, str, bool]:
+    """Return `_BRAND` of a text; odd is one with which another field may name the brand."""
     raw = clean_description(given or "")
-    # Odd: then another field may name the brand.
-    is_odd = _is_odd(given or "") or (bool(given) and not raw) or len(raw) > 100
-    return {"raw": raw or None, "name": normalise_brand(raw), "is_odd": is_odd}
+    return raw or None, normalise_brand(raw), _is_odd(given or "") or (bool(given) and not raw) or len(raw) > 100
 
 
-def _category_of(fields: str | None) -> dict[str, str | bool]:
-    """Return the names of a JSON list of two texts: the main category and the path of categories."""
+def _category_of(fields: str | None) -> tuple[str, str, str, str, bool]:
+    """Return `_PATH` of a JSON list of two texts: the main category and the path of categories."""
     main, path = json.loads(fields or "[null, null]")
     record: dict[str, Any] = {"main_category": main, "categories": path}
     if path and path.startswith("["):
         with contextlib.suppress(json.JSONDecodeError):  # else a text that only looks like a list
             record["categories"] = json.loads(path)
     category, subcategory = category_names(record)
-    entities = {"category_entity": normalise_entity(category), "subcategory_entity": normalise_entity(subcategory)}
     is_odd = _is_odd(main or "") or _NO_TEXT.fullmatch(path or "") is not None
-    return {"category": category, "subcategory": subcategory, "is_odd": is_odd, **entities}
+    return category, subcategory, normalise_entity(category), normalise_entity(subcategory), is_odd
 
 
 def _is_odd(name: str) -> bool:
@@ -208,12 +181,9 @@ def write_json_records(
 ) -> int:
     """Write `records` of metadata whose lines are JSON to `output`; returns the number of lines.
 
-    Args:
-        options: of the query: `groups`, `urls` (keep the photos' addresses), `paper` (the paper's subset alone).
-        read_again: says what the lines of these numbers (from 1) come to that SQL could not read.
-
-    Raises:
-        duckdb.Error: DuckDB cannot read the file at all (damaged, or an object over the cap): read it by lines.
+    `options` are the query's: `groups`, `urls` (keep the photos' addresses), `paper` (the paper's subset alone).
+    `read_again` says what lines, by number from 1, come to that SQL could not read. Raises duckdb.Error where DuckDB
+    cannot read the file at all (damaged, or an object over the cap): read it by lines then.
     """
     parameters = {"dataset": dataset, "source": metadata.name, "max_text": MAX_TEXT, "max_parts": MAX_PARTS, **options}
     # Not the folder that the process happens to run in.
@@ -223,15 +193,12 @@ def write_json_records(
         _add_functions(connection)
         found = connection.sql(read_sql("ingest/amazon_records"), params=parameters)
         found.write_parquet(str(output), compression="zstd")
-    with (
-        duckdb.connect(config=spill) as connection,
-        tempfile.TemporaryDirectory(dir=output.parent) as scratch,
-    ):
+    with duckdb.connect(config=spill) as connection, tempfile.TemporaryDirectory(dir=output.parent) as scratch:
         connection.read_parquet(glob.escape(str(output)), file_row_number=True).create_view("records")
         again = connection.sql("SELECT file_row_number + 1 FROM records WHERE reason = 'retry'").fetchall()
         if again:
             mended, merged = Path(scratch) / "mended", Path(scratch) / "merged"
-            write_rows(mended, dataset, read_again([number for (number,) in again]))
+            write_rows(mended, dataset, read_again({number for (number,) in again}))
             connection.read_parquet(glob.escape(str(mended))).create_view("mended")
             connection.sql(read_sql("ingest/mended_records")).write_parquet(str(merged), compression="zstd")
             merged.replace(output)

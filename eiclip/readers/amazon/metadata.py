@@ -5,7 +5,9 @@ Every field may be missing, of another type, or written as the text of a list, s
 """
 
 import ast
+import contextlib
 import functools
+import itertools
 import json
 import math
 import re
@@ -17,6 +19,7 @@ from eiclip.readers.base import Listing
 from eiclip.readers.texts import clean_description, match_key, normalise_entity, storable
 
 GROUPS = ("brand", "category", "subcategory")
+MAX_LINE_BYTES = 4 * 2**20
 MAX_LITERAL_BYTES = 256 * 2**10  # Python's parser takes some hundred bytes of memory per byte
 MAX_TEXT = 20_000  # characters of one text kept; the text tower reads 77 tokens
 MAX_PARTS = 100
@@ -39,8 +42,10 @@ class UnusableRowError(Exception):
         self.product_id = product_id
 
 
-def parse_line(line: bytes) -> dict[str, Any]:
-    """Return the line's record. Raises UnusableRowError."""
+def parse_line(line: bytes | None) -> dict[str, Any]:
+    """Return the record of a line, which is None where it is too long to be read. Raises UnusableRowError."""
+    if line is None:
+        raise UnusableRowError(f"line too long: over {MAX_LINE_BYTES:,} bytes")
     text = line.decode("utf-8", "replace").strip()
     if not text:
         raise UnusableRowError("blank line")
@@ -79,28 +84,27 @@ def listing_of(
     record: dict[str, Any], source: str, place: int, groups: Sequence[str] = GROUPS, *, urls: bool = True
 ) -> Listing:
     """Return the product of a record, with its photo's addresses where `urls`. Raises UnusableRowError."""
-    product_id = _product_id(record)
+    value = record.get("parent_asin")
+    value = record.get("asin") if value is None else value
+    product_id = product_id_of(value, _one(value))
     parts = [*_texts(record.get("features")), *_texts(record.get("feature")), *_texts(record.get("description"))]
     title, description, raw = describe(_one(record.get("title")), parts)
     if not any(letter.isalnum() for letter in description):
         raise UnusableRowError("no title and no description", product_id)
-    brand_raw, (category, subcategory) = _brand(record), category_names(record)
+    details = record.get("details")
+    if isinstance(details, str):  # one mirror keeps it as the text of a JSON object
+        details = _loaded(details)
+    inner = details.get("Brand") if isinstance(details, dict) else None
+    brands = (clean_description(_one(value)) for value in (record.get("brand"), inner, record.get("store")))
+    brand_raw = next((brand for brand in brands if brand and len(brand) <= 100), "")
+    category, subcategory = category_names(record)
     named = {"brand": normalise_brand(brand_raw), "category": category, "subcategory": subcategory}
     return Listing(
-        source=source,
-        place=place,
-        product_id=product_id,
-        photo=product_id,
-        title=title,
-        description=description,
-        description_raw=raw,
-        category=category,
-        subcategory=subcategory,
-        price=parse_price(record.get("price")),
-        brand_raw=brand_raw or None,
+        source=source, place=place, product_id=product_id, photo=product_id, title=title, description=description,
+        description_raw=raw, category=category, subcategory=subcategory, price=parse_price(record.get("price")),
+        brand_raw=brand_raw or None, photo_urls=_photo_urls(record) if urls else (),
         entities={group: entity for group in groups if (entity := normalise_entity(named[group]))},
-        photo_urls=_photo_urls(record) if urls else (),
-    )
+    )  # fmt: skip
 
 
 def check_in_paper_subset(product: Listing) -> None:
@@ -122,52 +126,27 @@ def describe(title_raw: str, parts: list[str]) -> tuple[str, str, str]:
 
 def category_names(record: dict[str, Any]) -> tuple[str, str]:
     """Return a record's category and subcategory; '' where there is none."""
-    categories = [clean_description(part) for part in _path(record)]
-    return _main_category(record) or next(iter(categories), ""), _subcategory(categories)
+    text = _one(record.get("main_category")) or _one(record.get("main_cat"))
+    alt = _ALT.search(text) if "<" in text else None  # 2018 holds the page's logo, named in its alt text
+    path = record.get("categories") or record.get("category")
+    if isinstance(path, list) and path and isinstance(path[0], list):
+        path = path[0]  # 2014: several paths, the first is the main one
+    categories = [clean_description(part) for part in _texts(path)]
+    # The last category before the specification bullets that 2018 mixes in.
+    named = list(itertools.takewhile(is_category, categories))
+    main = clean_description(alt.group(1) if alt else text)
+    return main or next(iter(categories), ""), named[-1] if named else ""
 
 
-def _product_id(record: dict[str, Any]) -> str:
-    value = record.get("parent_asin")
-    value = record.get("asin") if value is None else value
+def product_id_of(value: Any, text: str) -> str:
+    """Return the id that a record's `value` holds, `text` where it is read as one. Raises UnusableRowError."""
     if value is None or value == "":
         raise UnusableRowError("no id: neither 'asin' nor 'parent_asin'")
-    product_id = _one(value).strip()
+    product_id = text.strip()
     if not PRODUCT_ID.fullmatch(product_id):
         shown = ascii(value)[:60] if isinstance(value, str) else type(value).__name__
         raise UnusableRowError(f"bad id: {shown} (letters, digits, '.', '_' and '-' only, at most 64)", shown)
     return product_id
-
-
-def _brand(record: dict[str, Any]) -> str:
-    details = record.get("details")
-    if isinstance(details, str):  # one mirror keeps it as the text of a JSON object
-        details = _loaded(details)
-    inner = details.get("Brand") if isinstance(details, dict) else None
-    brands = (clean_description(_one(value)) for value in (record.get("brand"), inner, record.get("store")))
-    return next((brand for brand in brands if brand and len(brand) <= 100), "")
-
-
-def _main_category(record: dict[str, Any]) -> str:
-    text = _one(record.get("main_category")) or _one(record.get("main_cat"))
-    alt = _ALT.search(text) if "<" in text else None  # 2018 holds the page's logo, named in its alt text
-    return clean_description(alt.group(1) if alt else text)
-
-
-def _path(record: dict[str, Any]) -> list[str]:
-    value = record.get("categories") or record.get("category")
-    if isinstance(value, list) and value and isinstance(value[0], list):
-        value = value[0]  # 2014: several paths, the first is the main one
-    return _texts(value)
-
-
-def _subcategory(categories: list[str]) -> str:
-    """Last category before the specification bullets that 2018 mixes in."""
-    last = ""
-    for category in categories:
-        if not is_category(category):
-            break
-        last = category
-    return last
 
 
 @functools.lru_cache(maxsize=200_000)
@@ -247,10 +226,8 @@ def _loaded(text: str) -> Any:
     if not text.startswith(("[", "{")) or len(text) > MAX_LITERAL_BYTES:
         return None
     for parse in (_json, _literal):
-        try:
+        with contextlib.suppress(UnusableRowError):
             return parse(text)
-        except UnusableRowError:
-            continue
     return None
 
 

@@ -1,27 +1,15 @@
 """Amazon review data: a metadata file with one product a line, and photos named by product id."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 from PIL import Image
 
-from eiclip.readers.amazon.json_lines import (
-    MAX_LINE_BYTES,
-    count_lines,
-    numbered_lines,
-    opens_like_json,
-    write_json_records,
-)
-from eiclip.readers.amazon.metadata import (
-    GROUPS,
-    UnusableRowError,
-    check_in_paper_subset,
-    listing_of,
-    parse_line,
-)
-from eiclip.readers.base import Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, check_groups, stamps_of
+from eiclip.readers.amazon.json_lines import count_lines, numbered_lines, opens_like_json, write_json_records
+from eiclip.readers.amazon.metadata import GROUPS, UnusableRowError, check_in_paper_subset, listing_of, parse_line
+from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.photo_files import PhotoFolder
 from eiclip.storage.files import digest
 
@@ -33,30 +21,22 @@ class AmazonReader:
     photos_in_rows = False
 
     def __init__(
-        self,
-        metadata: Path,
-        images: Path,
-        groups: Sequence[str] = ("brand",),
-        *,
-        downloads: Path | None = None,
-        subset: str = "all",
-    ) -> None:
+        self, metadata: Path, images: Path, groups: Sequence[str] = ("brand",), *,
+        downloads: Path | None = None, subset: str = "all",
+    ) -> None:  # fmt: skip
         """Raises SettingsError for a group that the metadata does not hold; files are looked at later.
 
-        Args:
-            downloads: where photos lie that `images` lacks; listings keep their addresses then.
-            subset: `paper` for fashion products with a brand alone.
+        `downloads` holds photos that `images` lacks: listings keep their addresses then. `subset` "paper" is fashion
+        products with a brand alone.
         """
         self.metadata = metadata
-        self.folders = [PhotoFolder(images)]
-        if downloads is not None and downloads != images:
-            self.folders.append(PhotoFolder(downloads))
-        self.groups = check_groups(groups, GROUPS, "Amazon")
+        self.folders = [PhotoFolder(folder) for folder in dict.fromkeys([images, downloads]) if folder is not None]
+        self.groups = check_groups(groups, GROUPS, "Amazon data")
         self.keep_urls = downloads is not None
         self.subset = subset
         self._lines_read: int | None = None
 
-    def stamps(self) -> Stamps:
+    def stamps(self) -> dict[str, list[int]]:
         """Size and time of the metadata file. Raises RawDataError where it is missing."""
         return stamps_of([self.metadata], "the metadata")
 
@@ -64,42 +44,32 @@ class AmazonReader:
         """Number of lines, as counted by the last full pass, else by a pass of its own. Raises RawDataError."""
         return count_lines(self.metadata) if self._lines_read is None else self._lines_read
 
-    def rows(self) -> Iterator[Listing | Rejected]:
-        """Yield one item per line of the metadata, blank ones too. Raises RawDataError."""
-        self._lines_read = None
-        number = 0
+    def rows(self, wanted: Container[int] | None = None) -> Iterator[Listing | Rejected]:
+        """Yield one item per line, blank ones too, or per line of the numbers `wanted`. Raises RawDataError."""
+        self._lines_read, number = None, 0
         for number, line in numbered_lines(self.metadata):
-            yield self.row(number, line)
+            if wanted is None or number in wanted:
+                yield self.row(number, line)
         self._lines_read = number
 
     def write(self, dataset: str, output: Path) -> bool:
         """Write the metadata's `records` to `output` the fast way; False where it has to be read line by line.
 
-        That is so for Python literals (2014), a file with blank lines, and one that DuckDB refuses as a whole.
-        Raises RawDataError: no such file.
+        So are Python literals (2014), a file with blank lines, and one that DuckDB refuses. Raises RawDataError.
         """
         self._lines_read = None
         if opens_like_json(self.metadata):
             options = {"groups": list(self.groups), "urls": self.keep_urls, "paper": self.subset == "paper"}
             with contextlib.suppress(duckdb.Error):
-                lines = write_json_records(self.metadata, dataset, output, options, self._read_again)
+                lines = write_json_records(self.metadata, dataset, output, options, self.rows)
                 if self._lines_read is None:
                     self._lines_read = count_lines(self.metadata)  # not what DuckDB counted
                 return lines == self._lines_read
         return False
 
-    def _read_again(self, numbers: Sequence[int]) -> Iterator[Listing | Rejected]:
-        wanted, number = set(numbers), 0
-        for number, line in numbered_lines(self.metadata):
-            if number in wanted:
-                yield self.row(number, line)
-        self._lines_read = number
-
     def row(self, number: int, line: bytes | None) -> Listing | Rejected:
         """The listing of one line, or why there is none; `line` is None where it was too long to be read."""
         try:
-            if line is None:
-                raise UnusableRowError(f"line too long: over {MAX_LINE_BYTES:,} bytes")
             product = listing_of(parse_line(line), self.metadata.name, number, self.groups, urls=self.keep_urls)
             if self.subset == "paper":
                 check_in_paper_subset(product)
@@ -110,7 +80,11 @@ class AmazonReader:
     def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
         """Facts of the photos of the product ids `refs`, in their order. Raises RawDataError: no such folder."""
         for ref in refs:
-            yield from self._folder_of(ref).examine([ref])
+            folder = next((folder for folder in self.folders if ref in folder.names), self.folders[0])
+            try:
+                yield folder.check(ref)
+            except UnusablePhotoError as error:
+                yield error
 
     def missing(self, refs: Sequence[str]) -> list[str]:
         """The product ids of `refs` without a photo in the folder of photos. Raises RawDataError: no such folder."""
@@ -124,6 +98,3 @@ class AmazonReader:
         """Yield the RGB photos of `refs` ('<folder>/<name>') in their order. Raises RawDataError."""
         for ref in refs:
             yield next((folder for folder in self.folders if folder.has(ref)), self.folders[0]).load(ref)
-
-    def _folder_of(self, product_id: str) -> PhotoFolder:
-        return next((folder for folder in self.folders if product_id in folder.names), self.folders[0])

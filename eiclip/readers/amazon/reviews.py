@@ -2,19 +2,17 @@
 
 import datetime
 import re
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES, count_lines, numbered_lines
-from eiclip.readers.amazon.metadata import PRODUCT_ID, UnusableRowError, parse_line
-from eiclip.readers.base import Rejected
-from eiclip.readers.records import ROW_GROUP, batch_of
+from eiclip.readers.amazon.json_lines import count_lines, numbered_lines
+from eiclip.readers.amazon.metadata import MAX_LINE_BYTES, MAX_TEXT, UnusableRowError, parse_line, product_id_of
+from eiclip.readers.records import ROW_GROUP
 from eiclip.readers.texts import storable
 from eiclip.storage.files import whole_file
 
@@ -22,20 +20,17 @@ SCHEMA = pa.schema(
     [
         pa.field("dataset", pa.string()),
         pa.field("source", pa.string()),
-        pa.field("place", pa.int64()),
+        pa.field("place", pa.int64()),  # line from 1
         pa.field("product_id", pa.string()),
-        pa.field("rating", pa.float64()),
-        pa.field("helpful", pa.int64()),
+        pa.field("rating", pa.float64()),  # 1 to 5
+        pa.field("helpful", pa.int64()),  # votes; 0 where the line tells none
         pa.field("text", pa.string()),
         pa.field("summary", pa.string()),
-        pa.field("time", pa.timestamp("us")),
-        pa.field("verified", pa.bool_()),
+        pa.field("time", pa.timestamp("us")),  # UTC
+        pa.field("verified", pa.bool_()),  # whether the shop knows of the purchase
     ]
 )
 REJECTED_SCHEMA = pa.schema([*(SCHEMA.field(n) for n in range(4)), pa.field("reason", pa.string())])
-MAX_TEXT = 20_000
-"""Characters of one text kept."""
-
 _END_OF_TIME = 4_102_444_800  # seconds, the year 2100: what lies outside is no time of a review
 _EPOCH = datetime.datetime(1970, 1, 1)  # UTC, without saying so, as everywhere in the lake
 _NUMBER = re.compile(r"[0-9]{1,4}(\.[0-9]{1,20})?")
@@ -43,33 +38,11 @@ _DIGITS = re.compile(r"[0-9]{1,15}")
 _COUNT = re.compile(r"[0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}")
 
 
-@dataclass(frozen=True)
-class ReviewCounts:
-    """How many lines there were and where they went; rows_in = accepted + quarantined."""
-
-    rows_in: int
-    accepted: int
-    quarantined: int
-
-
-class Review(NamedTuple):
-    """One review of a product."""
-
-    source: str
-    place: int  # line from 1
-    product_id: str
-    rating: float  # 1 to 5
-    helpful: int  # votes; 0 where the line tells none
-    text: str | None
-    summary: str | None
-    time: datetime.datetime | None  # UTC
-    verified: bool | None  # whether the shop knows of the purchase
-
-
-def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> ReviewCounts:
+def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> dict[str, int]:
     """Read a reviews file, gzipped or plain, and write its reviews and what could not be used as Parquet.
 
-    Raises RawDataError where the file is missing or damaged, no line at all is usable, or it changed meanwhile.
+    Returns how many lines there were and where they went: rows_in = accepted + quarantined. Raises RawDataError where
+    the file is missing or damaged, no line at all is usable, or it changed meanwhile.
     """
     rows_in, accepted, quarantined = count_lines(path), 0, 0
     with (
@@ -79,68 +52,59 @@ def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> Rev
         pq.ParquetWriter(rejected_part, REJECTED_SCHEMA, compression="zstd") as rejected_file,
     ):
         lines = numbered_lines(path)
-        while rows := [read_review(path.name, place, line) for place, line in islice(lines, ROW_GROUP)]:
-            reviews = [row for row in rows if isinstance(row, Review)]
-            others = [row for row in rows if isinstance(row, Rejected)]
+        origin = {"dataset": dataset, "source": path.name}
+        while rows := [origin | {"place": place} | read_review(line) for place, line in islice(lines, ROW_GROUP)]:
+            reviews, others = [row for row in rows if "reason" not in row], [row for row in rows if "reason" in row]
             for file, kept in ((reviews_file, reviews), (rejected_file, others)):
                 if kept:
-                    file.write_batch(batch_of(kept, file.schema, dataset))
+                    file.write_table(pa.Table.from_pylist(kept, file.schema))
             accepted, quarantined = accepted + len(reviews), quarantined + len(others)
-        _check(counts := ReviewCounts(rows_in, accepted, quarantined), path)
-    return counts
+        if rows_in != accepted + quarantined:
+            raise RawDataError(
+                f"{path}: {rows_in:,} lines, but {accepted:,} accepted and {quarantined:,} rejected: "
+                "the file changed while it was read; run again when nothing writes to it"
+            )
+        if accepted == 0:
+            raise RawDataError(
+                f"{path}: none of {rows_in:,} lines is a review (an id and a rating from 1 to 5); "
+                "check that the dataset's reviews are set to the right file"
+            )
+    return {"rows_in": rows_in, "accepted": accepted, "quarantined": quarantined}
 
 
-def read_review(source: str, place: int, line: bytes | None) -> Review | Rejected:
-    """Return the review of a line, of whichever edition, or why there is none; `line` is None where it is too long."""
+def read_review(line: bytes | None) -> dict[str, Any]:
+    """Return the review of a line of any edition (None: too long to be read), or the `reason` why there is none."""
     product_id = None
     try:
         if line is None:
             raise UnusableRowError(f"line too long: more than {MAX_LINE_BYTES:,} bytes")
         record = parse_line(line)
-        product_id = _product_id(record)
-        return Review(
-            source=source,
-            place=place,
-            product_id=product_id,
-            rating=_rating(_first(record, "overall", "rating")),
-            helpful=_helpful(_first(record, "helpful", "vote", "helpful_vote")),
-            text=_text(record, "reviewText", "text"),
-            summary=_text(record, "summary", "title"),
-            time=_time(record),
-            verified=_truth(_first(record, "verified", "verified_purchase")),
-        )
+        value = record.get("asin") if record.get("parent_asin") in (None, "") else record["parent_asin"]
+        product_id = product_id_of(value, value if isinstance(value, str) else "")
+        # 2023 counts milliseconds, under another name.
+        a_second = 1 if record.get("unixReviewTime") is not None else 1000
+        ticks = _whole_number(_first(record, "unixReviewTime", "timestamp"))
+        time = None
+        if ticks is not None and ticks < _END_OF_TIME * a_second:
+            time = _EPOCH + datetime.timedelta(milliseconds=ticks * 1000 // a_second)
+        verified = _first(record, "verified", "verified_purchase")
+        if isinstance(verified, str):
+            verified = {"true": True, "false": False}.get(verified.strip().lower())
+        return {
+            "product_id": product_id,
+            "rating": _rating(_first(record, "overall", "rating")),
+            "helpful": _helpful(_first(record, "helpful", "vote", "helpful_vote")),
+            "text": _text(record, "reviewText", "text"),
+            "summary": _text(record, "summary", "title"),
+            "time": time,
+            "verified": verified if isinstance(verified, bool) else None,
+        }
     except UnusableRowError as error:
-        return Rejected(source, place, product_id or error.product_id, str(error))
-
-
-def _check(counts: ReviewCounts, path: Path) -> None:
-    if counts.rows_in != counts.accepted + counts.quarantined:
-        raise RawDataError(
-            f"{path}: {counts.rows_in:,} lines, but {counts.accepted:,} accepted and {counts.quarantined:,} rejected: "
-            "the file changed while it was read; run again when nothing writes to it"
-        )
-    if counts.accepted == 0:
-        raise RawDataError(
-            f"{path}: none of {counts.rows_in:,} lines is a review (an id and a rating from 1 to 5); "
-            "check that the dataset's reviews are set to the right file"
-        )
+        return {"product_id": product_id or error.product_id, "reason": str(error)}
 
 
 def _first(record: dict[str, Any], *names: str) -> Any:
-    for name in names:
-        if (value := record.get(name)) is not None:
-            return value
-    return None
-
-
-def _product_id(record: dict[str, Any]) -> str:
-    value = record.get("asin") if record.get("parent_asin") in (None, "") else record["parent_asin"]
-    if value is None or value == "":
-        raise UnusableRowError("no id: neither 'asin' nor 'parent_asin'")
-    if not isinstance(value, str) or not PRODUCT_ID.fullmatch(value.strip()):
-        seen = ascii(value)[:60] if isinstance(value, str) else type(value).__name__
-        raise UnusableRowError(f"bad id: {seen} (letters, digits, '.', '_' and '-' only, at most 64)", seen)
-    return value.strip()
+    return next((value for name in names if (value := record.get(name)) is not None), None)
 
 
 def _rating(value: Any) -> float:
@@ -181,24 +145,6 @@ def _whole_number(value: Any) -> int | None:
     return int(value) if value == int(value) else None
 
 
-def _time(record: dict[str, Any]) -> datetime.datetime | None:
-    if record.get("unixReviewTime") is not None:
-        ticks, a_second = _whole_number(record["unixReviewTime"]), 1
-    else:  # 2023 counts milliseconds, under another name
-        ticks, a_second = _whole_number(record.get("timestamp")), 1000
-    if ticks is None or ticks >= _END_OF_TIME * a_second:
-        return None
-    return _EPOCH + datetime.timedelta(milliseconds=ticks * 1000 // a_second)
-
-
 def _text(record: dict[str, Any], *names: str) -> str | None:
-    for name in names:
-        if isinstance(text := record.get(name), str) and text:
-            return storable(text[:MAX_TEXT])
-    return None
-
-
-def _truth(value: Any) -> bool | None:
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower())
-    return value if isinstance(value, bool) else None
+    text = next((text for name in names if isinstance(text := record.get(name), str) and text), None)
+    return None if text is None else storable(text[:MAX_TEXT])

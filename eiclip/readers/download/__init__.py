@@ -1,4 +1,1 @@
-"""Photos that a catalogue names by URL: fetched politely, from the public network alone, and kept.
-
-URLs are hostile input: nothing outside this room opens one that a catalogue names.
-"""
+"""Photos that a catalogue names by URL, hostile input. Nothing outside this room opens such a URL."""

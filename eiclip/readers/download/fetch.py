@@ -6,11 +6,11 @@ the whole try with its redirects, and each hop is checked like the first.
 
 import asyncio
 import email.utils
-import enum
 import re
 import time
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Literal
 
 import httpx
 
@@ -26,12 +26,8 @@ HEADERS = {
 }
 
 
-class Retry(enum.Enum):
-    """When a URL that failed may give its photo."""
-
-    SOON = enum.auto()
-    NEXT_RUN = enum.auto()
-    NEVER = enum.auto()
+Retry = Literal["soon", "next run", "never"]
+"""When a URL that failed may give its photo."""
 
 
 class FetchError(Exception):
@@ -69,17 +65,17 @@ async def fetch(client: httpx.AsyncClient, url: str, max_bytes: int, seconds: fl
         async with asyncio.timeout(seconds):
             return await _follow(client, url, max_bytes)
     except TimeoutError as error:
-        raise FetchError(f"not done within {seconds:g} s: {shown(url)}", Retry.SOON) from error
+        raise FetchError(f"not done within {seconds:g} s: {shown(url)}", "soon") from error
     except PrivateAddressError as error:
         # A name may resolve elsewhere tomorrow, and asking again costs no request.
-        raise FetchError(f"private address: {error}, {shown(url)}", Retry.NEXT_RUN) from error
+        raise FetchError(f"private address: {error}, {shown(url)}", "next run") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         sent = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.LocalProtocolError)
         if isinstance(error, OSError) or (sent and error.__cause__ is not None):
             what = _cut(str(error) or type(error).__name__)
-            raise FetchError(f"connection failed: {shown(url)} ({what})", Retry.SOON) from error
+            raise FetchError(f"connection failed: {shown(url)} ({what})", "soon") from error
         # What does not come from the transport is about the URL. Its text quotes that, secrets and all.
-        raise FetchError(f"bad URL or redirect: {shown(url)}", Retry.NEVER) from error
+        raise FetchError(f"bad URL or redirect: {shown(url)}", "never") from error
 
 
 async def _follow(client: httpx.AsyncClient, url: str, max_bytes: int) -> Body:
@@ -88,11 +84,11 @@ async def _follow(client: httpx.AsyncClient, url: str, max_bytes: int) -> Body:
     for _ in range(MAX_REDIRECTS + 1):
         place = str(request.url)
         if place in visited:
-            raise FetchError(f"redirect loop: {shown(place)}", Retry.NEVER)
+            raise FetchError(f"redirect loop: {shown(place)}", "never")
         if request.url.scheme not in {"http", "https"} or not request.url.host:
-            raise FetchError(f"not an http(s) URL: {shown(place)}", Retry.NEVER)
+            raise FetchError(f"not an http(s) URL: {shown(place)}", "never")
         if request.url.port is not None and not 0 < request.url.port < 65536:
-            raise FetchError(f"no such port: {shown(place)}", Retry.NEVER)
+            raise FetchError(f"no such port: {shown(place)}", "never")
         visited.add(place)
         response = await client.send(request, stream=True, follow_redirects=False)
         try:
@@ -101,17 +97,23 @@ async def _follow(client: httpx.AsyncClient, url: str, max_bytes: int) -> Body:
         finally:
             await response.aclose()
         request = response.next_request
-    raise FetchError(f"over {MAX_REDIRECTS} redirects: {shown(url)}", Retry.NEVER)
+    raise FetchError(f"over {MAX_REDIRECTS} redirects: {shown(url)}", "never")
 
 
 async def _body(response: httpx.Response, max_bytes: int) -> Body:
     url, status = shown(str(response.url)), response.status_code
     if status != 200:
-        retry = Retry.SOON if status in {408, 425, 429} or status >= 500 else Retry.NEVER
-        raise FetchError(f"HTTP {status} from {url}", retry, _retry_after(response))
+        retry: Retry = "soon" if status in {408, 425, 429} or status >= 500 else "never"
+        asked = response.headers.get("retry-after", "").strip()  # a number of seconds, or a date
+        try:
+            number = re.fullmatch("[0-9]{1,9}", asked)
+            wait = float(asked) if number else email.utils.parsedate_to_datetime(asked).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            wait = 0.0
+        raise FetchError(f"HTTP {status} from {url}", retry, max(0.0, wait))
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        raise FetchError(f"content encoding {encoding[:20]!r}, not asked for: {url}", Retry.NEVER)
+        raise FetchError(f"content encoding {encoding[:20]!r}, not asked for: {url}", "never")
     declared, content = response.headers.get("content-length"), bytearray()
     if declared is None or int(declared) <= max_bytes:
         async for chunk in response.aiter_raw():
@@ -121,18 +123,7 @@ async def _body(response: httpx.Response, max_bytes: int) -> Body:
         else:
             framed = declared is not None or "transfer-encoding" in response.headers
             return Body(bytes(content), url, framed)
-    raise FetchError(f"over {max_bytes:,} bytes: {url}", Retry.NEVER)
-
-
-def _retry_after(response: httpx.Response) -> float:
-    """Return the seconds to wait that a response asks for, as a number or as a date; 0 where it asks for none."""
-    value = response.headers.get("retry-after", "").strip()
-    if re.fullmatch("[0-9]{1,9}", value):
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return 0.0
+    raise FetchError(f"over {max_bytes:,} bytes: {url}", "never")
 
 
 def shown(url: str) -> str:

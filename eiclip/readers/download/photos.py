@@ -5,18 +5,18 @@ Failures that no second try will mend are kept in a file beside the photos; dele
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from eiclip.readers.base import UnusablePhotoError
-from eiclip.readers.download.fetch import Body, FetchError, Retry, fetch, open_client
+from eiclip.readers.download.fetch import Body, FetchError, fetch, open_client
 from eiclip.readers.photo_files import MAX_FILE_BYTES, PhotoFolder, decode_rgb
 from eiclip.settings.load import DownloadSettings
 from eiclip.storage.files import digest, whole_file
@@ -30,12 +30,8 @@ _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _HTML = re.compile(rb"\s*<(!doctype|html|head|body|!--|\?xml)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """One photo to have."""
-
-    stem: str  # file name without extension, such as the product's id
-    urls: tuple[str, ...]  # best first; the next is tried when one has failed
+Wanted = tuple[str, tuple[str, ...]]
+"""The stem of a photo's file name, such as the product's id, and its URLs: the next is tried when one has failed."""
 
 
 def download_photos(wanted: Iterable[Wanted], folder: Path, settings: DownloadSettings) -> dict[str, str]:
@@ -59,7 +55,15 @@ class _Downloads:
         self._folder, self._settings = folder, settings
         self._max_bytes = min(settings.max_bytes, MAX_FILE_BYTES)  # no larger file would be read
         self._claimed = set(PhotoFolder(folder).names)  # held, or in a worker's hands
-        self._failed = dict(_past_failures(folder / FAILURES_NAME))
+        self._failed: dict[
+            str, tuple[str, str]
+        ] = {}  # what no second try will mend: a digest of what was asked, reason
+        past = folder / FAILURES_NAME
+        for line in past.read_text(encoding="utf-8", errors="replace").split("\n") if past.exists() else ():
+            # What somebody's edit has spoilt is asked for again.
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                row = json.loads(line)
+                self._failed[str(row["stem"])] = str(row["asked"]), str(row["reason"])
         self._unsaved = 0
         self._decoding = asyncio.Lock()  # one photo at a time: pixels take much more memory than files
         self.reasons: dict[str, str] = {}
@@ -76,38 +80,38 @@ class _Downloads:
                 self._save()
 
     async def _work(self, wanted: Iterator[Wanted], client: httpx.AsyncClient) -> None:
-        for item in wanted:  # shared by all workers: what is under way is as much as there are workers
+        for stem, urls in wanted:  # shared by all workers: what is under way is as much as there are workers
             await asyncio.sleep(0)  # a long row of photos that are held must not stop the others' clocks
-            if item.stem in self._claimed:
+            if stem in self._claimed:
                 continue
-            self._claimed.add(item.stem)
-            reason = await self._have(item, client)
+            self._claimed.add(stem)
+            reason = await self._have(stem, urls, client)
             if reason is not None:
-                self.reasons[item.stem] = reason
+                self.reasons[stem] = reason
 
-    async def _have(self, item: Wanted, client: httpx.AsyncClient) -> str | None:
+    async def _have(self, stem: str, urls: Sequence[str], client: httpx.AsyncClient) -> str | None:
         """Bring one photo into the folder, or return why it cannot be had."""
-        if not _STEM.fullmatch(item.stem):
-            return f"photo not downloaded: {item.stem[:128]!r} cannot be a file name"
-        if not item.urls:
+        if not _STEM.fullmatch(stem):
+            return f"photo not downloaded: {stem[:128]!r} cannot be a file name"
+        if not urls:
             return "photo not downloaded: no URL"
         # URLs may hold secrets, so a digest is kept; with it what would make a difference to the outcome.
-        asked = digest([item.urls, self._max_bytes, self._settings.allow_private])
-        past, reason = self._failed.get(item.stem, ("", ""))
+        asked = digest([urls, self._max_bytes, self._settings.allow_private])
+        past, reason = self._failed.get(stem, ("", ""))
         if past == asked:
             return reason
         failures = []
-        for url in item.urls:
+        for url in urls:
             try:
-                await self._bring(url, item.stem, client)
+                await self._bring(url, stem, client)
                 return None
             except FetchError as error:
                 failures.append(error)
-        passing = [failure for failure in failures if failure.retry is not Retry.NEVER]
+        passing = [failure for failure in failures if failure.retry != "never"]
         others = f" (and {len(failures) - 1} more URLs)" if len(failures) > 1 else ""
         reason = f"{(passing or failures)[0]}{others}"
         if not passing:
-            self._failed[item.stem] = (asked, reason)
+            self._failed[stem] = (asked, reason)
             self._unsaved += 1
             if self._unsaved >= max(SAVE_EVERY, len(self._failed) // 4):
                 self._save()
@@ -123,9 +127,11 @@ class _Downloads:
                 await asyncio.to_thread(_write, self._folder, stem, body.content)
                 return
             except FetchError as error:
-                if error.retry is not Retry.SOON or tries == self._settings.retries:
+                if error.retry != "soon" or tries == self._settings.retries:
                     raise
-                wait = max(_backoff(tries), min(error.wait, MAX_RETRY_AFTER_SECONDS))
+                # Doubling, capped, and scattered so that workers do not come all at once.
+                backoff = min(BACKOFF_SECONDS * 2**tries, MAX_BACKOFF_SECONDS) * random.uniform(0.5, 1.5)
+                wait = max(backoff, min(error.wait, MAX_RETRY_AFTER_SECONDS))
             await asyncio.sleep(wait)
 
     def _save(self) -> None:
@@ -135,26 +141,16 @@ class _Downloads:
         self._unsaved = 0
 
 
-def _past_failures(path: Path) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield what no second try will mend, by stem: a digest of what was asked for, and the reason."""
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
-        try:
-            row = json.loads(line)
-            yield str(row["stem"]), (str(row["asked"]), str(row["reason"]))
-        except (ValueError, TypeError, KeyError):  # somebody's edit; the worst is that a URL is asked for again
-            continue
-
-
 def _check(body: Body) -> None:
     """Decode a photo, to know that it is one. Raises FetchError."""
     if not body.content:
-        raise FetchError(f"empty body: {body.url}", Retry.NEVER)
+        raise FetchError(f"empty body: {body.url}", "never")
     try:
         decode_rgb(body.content, body.url)
     except UnusablePhotoError as error:
         what = f"HTML in place of a photo: {body.url}" if _HTML.match(body.content) else str(error)
         # A body of no declared length may have been cut off on its way, and come whole another time.
-        raise FetchError(what, Retry.NEVER if body.length_known else Retry.NEXT_RUN) from error
+        raise FetchError(what, "never" if body.length_known else "next run") from error
 
 
 def _write(folder: Path, stem: str, content: bytes) -> None:
@@ -162,8 +158,3 @@ def _write(folder: Path, stem: str, content: bytes) -> None:
     ending = {b"\xff\xd8": ".jpg", b"\x89P": ".png"}.get(content[:2], ".webp")
     with whole_file(folder / f"{stem}{ending}") as temporary:
         temporary.write_bytes(content)
-
-
-def _backoff(tries: int) -> float:
-    """Return seconds before the next try: doubling, capped, and scattered so that workers do not come all at once."""
-    return min(BACKOFF_SECONDS * 2**tries, MAX_BACKOFF_SECONDS) * random.uniform(0.5, 1.5)

@@ -1,9 +1,8 @@
 """HTTP connections to public addresses only.
 
-Where a photo lies is said by a file from the web, so an address could point into the network that we run in. What is
-checked is therefore not the URL but the address that a connection is about to be made to, at the moment it is made:
-a name that answers with another address the next time, a redirect and an odd spelling of an address all come past
-here. Connections kept open were checked when they were made.
+A URL from the web could point into the network that we run in. Checked is the address that a connection is about to be
+made to, at the moment it is made: a name that answers with another address the next time, a redirect and an odd
+spelling of an address all come past here.
 """
 
 import asyncio
@@ -41,10 +40,7 @@ def is_public(address: str) -> bool:
 
 
 async def addresses_of(host: str, allow_private: bool) -> list[str]:
-    """Resolve a host name or address to those addresses that may be connected to, best first.
-
-    Raises OSError where it does not resolve, PrivateAddressError where no address is allowed.
-    """
+    """Return a host's addresses that may be connected to, best first. Raises OSError, PrivateAddressError for none."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except UnicodeError as error:  # such as an empty label, or one over 63 letters
@@ -64,13 +60,9 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> httpcore.AsyncNetworkStream:  # fmt: skip
         """Connect to the first allowed address that answers. Raises PrivateAddressError, OSError, httpcore's errors."""
         seconds = min(CONNECT_SECONDS, timeout or CONNECT_SECONDS)
         failure: Exception = OSError(f"{host} has no address")
@@ -87,10 +79,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
 
 class CheckedTransport(httpx.AsyncHTTPTransport):
-    """What an httpx client sends its requests through, so that they go to allowed addresses and through no proxy.
-
-    Raises httpx's errors with httpcore's as their cause, OSError and PrivateAddressError.
-    """
+    """Sends requests to allowed addresses, through no proxy. Raises httpx's errors, OSError, PrivateAddressError."""
 
     def __init__(self, allow_private: bool, keep_open: int) -> None:
         super().__init__(trust_env=False)

@@ -1,4 +1,1 @@
-"""Fashion-Gen's HDF5 files: their layout, columns and photos, and damage to them.
-
-Nothing here knows of tables or of Amazon.
-"""
+"""Fashion-Gen's HDF5 files: layout, columns, photos, damage. Nothing here knows of tables or of Amazon."""

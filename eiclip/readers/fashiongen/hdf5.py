@@ -1,11 +1,8 @@
 """HDF5 files from elsewhere: what is in them is checked before any of it is read.
 
-An HDF5 file can point at other files (external links, external storage, virtual datasets), which would leak them
-into a catalogue, and can declare terabytes in kilobytes. Both are refused by looking at the headers alone.
-
-HDF5 unpacks whatever a chunk's stream holds, however little was declared. A deflate stream grows to a thousand times
-its bytes, and again where a pipeline unpacks twice, so that two megabytes take two gigabytes of memory. What is stored
-is therefore held against what is declared before HDF5 reads.
+A file can point at other files (external links, external storage, virtual datasets), which would leak them into a
+catalogue, and declare terabytes in kilobytes: both are refused by the headers alone. HDF5 unpacks whatever a chunk's
+stream holds, a thousand times its bytes, so what is stored is held against what is declared before HDF5 reads.
 """
 
 import contextlib
@@ -20,6 +17,7 @@ import h5py
 import numpy as np
 
 from eiclip.errors import RawDataError
+from eiclip.readers.base import check_file
 
 SLAB_BYTES = 8 * 2**20  # one read of a dataset laid out by rows
 WIDE_SLAB_BYTES = 256 * 2**20  # one read where a chunk spans so many rows that small reads would unpack it repeatedly
@@ -37,8 +35,7 @@ _H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 @contextlib.contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open `path` for reading. Raises RawDataError where it is missing, truncated or no HDF5 file."""
-    if not path.is_file():
-        raise RawDataError(f"{path}: no such file; put it there, or set the dataset's folder to where it is")
+    check_file(path, "the dataset's folder")
     try:
         file = h5py.File(path, "r")
     except _H5_ERRORS as error:
@@ -48,50 +45,57 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 
 
 def find_dataset(file: h5py.File, key: str) -> h5py.Dataset | None:
-    """Return dataset `key` of the file's root, None where there is none.
-
-    Raises RawDataError where it is a link, not a dataset, stored in other files, or of absurd size.
-    """
+    """Return dataset `key` of the file's root, None where there is none. Raises RawDataError for a `_fault`."""
     try:
         link = file.get(key, getlink=True)
         if link is None:
             return None
-        if not isinstance(link, h5py.HardLink):
-            raise _refused(file, key, f"is a link to elsewhere ({type(link).__name__})")
-        dataset = file[key]
-        if not isinstance(dataset, h5py.Dataset):
-            raise _refused(file, key, f"is a {type(dataset).__name__.lower()}, not a dataset")
-        _check_storage(file, key, dataset)
+        fault = _fault(file, key, link)
     except _H5_ERRORS as error:
         raise RawDataError(f"{file.filename}: the header of '{key}' is damaged ({error}); {_GET_AGAIN}") from error
-    return dataset
+    if fault is not None:
+        raise RawDataError(f"{file.filename}: '{key}' {fault}; refused: use an ordinary copy with its data inside")
+    return file[key]
 
 
-def _check_storage(file: h5py.File, key: str, dataset: h5py.Dataset) -> None:
+def _fault(file: h5py.File, key: str, link: Any) -> str | None:
+    """Return what is wrong with how a dataset is stored, None where nothing is; look at headers alone."""
+    if not isinstance(link, h5py.HardLink):
+        return f"is a link to elsewhere ({type(link).__name__})"
+    dataset = file[key]
+    if not isinstance(dataset, h5py.Dataset):
+        return f"is a {type(dataset).__name__.lower()}, not a dataset"
     if dataset.external:
-        raise _refused(file, key, f"keeps its data in other files ({dataset.external[0][0]})")
+        return f"keeps its data in other files ({dataset.external[0][0]})"
     if dataset.is_virtual:
-        raise _refused(file, key, "is a virtual dataset, made of other files")
+        return "is a virtual dataset, made of other files"
     if dataset.shape is None:
-        raise _refused(file, key, "has no shape")
+        return "has no shape"
     declared, stored, on_disk = dataset.nbytes, dataset.id.get_storage_size(), Path(file.filename).stat().st_size
     if stored > on_disk:
-        raise _refused(file, key, f"claims {stored:,} stored bytes in a file of {on_disk:,}")
+        return f"claims {stored:,} stored bytes in a file of {on_disk:,}"
     if declared > max(HARMLESS_BYTES, MAX_INFLATION * stored):
-        raise _refused(file, key, f"declares {declared:,} bytes {dataset.shape} but stores {stored:,}")
-    if dataset.chunks is not None and (fault := _fault_of_chunks(dataset)) is not None:
-        raise _refused(file, key, fault)
-
-
-def _refused(file: h5py.File, key: str, what: str) -> RawDataError:
-    return RawDataError(f"{file.filename}: '{key}' {what}; refused: use an ordinary copy with its data inside")
+        return f"declares {declared:,} bytes {dataset.shape} but stores {stored:,}"
+    if dataset.chunks is None:
+        return None
+    unpacked = _chunk_bytes(dataset)
+    if unpacked > MAX_CHUNK_BYTES:
+        return f"has chunks of {unpacked:,} bytes; h5repack it with chunks of a few MB"
+    if sum(name in _COMPRESSORS for name in _filters(dataset)) > 1:
+        return "is compressed more than once"
+    grid = math.prod(math.ceil(side / chunk) for side, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+    if unpacked < SMALL_CHUNK_BYTES and grid > 2 * dataset.shape[0]:
+        return f"is cut into {grid:,} chunks of {unpacked:,} bytes; h5repack it with chunks of a few MB"
+    sizes = [0]
+    if stored > _HARMLESS_STORED:
+        dataset.id.chunk_iter(lambda chunk: sizes.append(chunk.size))
+    return f"stores {max(sizes):,} bytes in a chunk of {unpacked:,}" if max(sizes) > _most_stored(unpacked) else None
 
 
 def rows_per_slab(dataset: h5py.Dataset) -> int:
     """Return rows to read at a time: whole chunks if they fit in memory.
 
-    h5py's own guess of a chunk for 256 x 256 photos spans 1,017 to 8,141 rows: there a small slice unpacks as much
-    as a large one, so the slab grows up to `WIDE_SLAB_BYTES`.
+    h5py's own chunks of 256 x 256 photos span thousands of rows, and a small slice unpacks as much as a large one.
     """
     row_bytes = max(1, int(np.prod(dataset.shape[1:], dtype=np.int64)) * dataset.dtype.itemsize)
     narrow = max(1, SLAB_BYTES // row_bytes)
@@ -111,27 +115,8 @@ def read_rows(dataset: h5py.Dataset, start: int, stop: int) -> np.ndarray[Any, A
         raise RawDataError(f"{where} cannot be read ({error}); {_GET_AGAIN}") from error
 
 
-def _fault_of_chunks(dataset: h5py.Dataset) -> str | None:
-    """Return what is wrong with how a dataset is cut into chunks, None where nothing is; look at headers alone."""
-    declared = _chunk_bytes(dataset)
-    if declared > MAX_CHUNK_BYTES:
-        return f"has chunks of {declared:,} bytes; h5repack it with chunks of a few MB"
-    if sum(name in _COMPRESSORS for name in _filters(dataset)) > 1:
-        return "is compressed more than once"
-    grid = math.prod(math.ceil(side / chunk) for side, chunk in zip(dataset.shape, dataset.chunks, strict=True))
-    if declared < SMALL_CHUNK_BYTES and grid > 2 * dataset.shape[0]:
-        return f"is cut into {grid:,} chunks of {declared:,} bytes; h5repack it with chunks of a few MB"
-    sizes = [0]
-    if dataset.id.get_storage_size() > _HARMLESS_STORED:
-        dataset.id.chunk_iter(lambda chunk: sizes.append(chunk.size))
-    return f"stores {max(sizes):,} bytes in a chunk of {declared:,}" if max(sizes) > _most_stored(declared) else None
-
-
 def _check_inflation(dataset: h5py.Dataset, start: int, stop: int) -> None:
-    """Raise ValueError where a chunk of rows [start, stop) unpacks to more than it declares, and that is much.
-
-    Only chunks that could hold over 256 MiB are unpacked for it, up to what they declare.
-    """
+    """Raise ValueError where a chunk of rows [start, stop) that may hold over 256 MiB unpacks to more than declared."""
     if dataset.chunks is None or h5py.h5z.FILTER_DEFLATE not in (filters := _filters(dataset)):
         return
     declared = _chunk_bytes(dataset)
@@ -143,9 +128,12 @@ def _check_inflation(dataset: h5py.Dataset, start: int, stop: int) -> None:
     for offset in itertools.product(range(start // first * first, stop, first), *sides):
         try:
             mask, stored = dataset.id.read_direct_chunk(offset)
-        except (OSError, RuntimeError):  # never written, or damaged: reading tells
+            if len(stored) <= _HARMLESS_STORED or mask & skipped:
+                continue
+            inflated = len(zlib.decompressobj().decompress(stored, declared + 1))
+        except (OSError, RuntimeError, zlib.error):  # never written, or damaged: reading tells
             continue
-        if len(stored) > _HARMLESS_STORED and not mask & skipped and _inflates_beyond(stored, declared):
+        if inflated > declared:
             raise ValueError(f"the chunk at {offset} unpacks to more than the {declared:,} bytes it declares")
 
 
@@ -161,10 +149,3 @@ def _chunk_bytes(dataset: h5py.Dataset) -> int:
 def _most_stored(declared: int) -> int:
     """Return what a chunk that does not compress at all may take."""
     return declared + declared // 8 + 2**16
-
-
-def _inflates_beyond(stored: bytes, declared: int) -> bool:
-    try:
-        return len(zlib.decompressobj().decompress(stored, declared + 1)) > declared
-    except zlib.error:  # reading tells
-        return False

@@ -1,7 +1,4 @@
-"""The layout of a Fashion-Gen HDF5 file: which keys, of which types and shapes, and which of them may be missing.
-
-Everything is checked on headers alone, so a wrong file is refused before a pixel is read.
-"""
+"""The layout of a Fashion-Gen HDF5 file, checked on headers alone: keys, types, shapes, and what may be missing."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,15 +13,8 @@ from eiclip.readers.fashiongen.hdf5 import find_dataset, open_hdf5
 IMAGE_KEY, ID_KEY, PRICE_KEY = "input_image", "input_productID", "input_msrpUSD"
 TEXT_KEYS = {  # our field -> key of the file
     "title": "input_name",
-    "description": "input_description",
-    "brand": "input_brand",
-    "category": "input_category",
-    "subcategory": "input_subcategory",
-    "season": "input_season",
-    "composition": "input_composition",
-    "department": "input_department",
-    "gender": "input_gender",
-    "pose": "input_pose",
+    **{field: f"input_{field}" for field in ("description", "brand", "category", "subcategory", "season")},
+    **{field: f"input_{field}" for field in ("composition", "department", "gender", "pose")},
 }
 MAX_SIDE = 1024  # published photos are 256 x 256
 MAX_TEXT_WIDTH = 65_536

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from eiclip.errors import RawDataError
-from eiclip.readers.base import Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, check_groups, stamps_of
+from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.fashiongen.hdf5 import read_rows, rows_per_slab
 from eiclip.readers.fashiongen.layout import TEXT_KEYS, FashionGenFile, open_fashiongen
 from eiclip.readers.photo_files import perceptual_hash
@@ -43,9 +43,9 @@ class FashionGenReader:
     def __init__(self, folder: Path, groups: Sequence[str] = ("brand", "subcategory", "season", "composition")) -> None:
         """Raises SettingsError for a group that Fashion-Gen has no column for; files are looked at later."""
         self.folder = folder
-        self.groups = check_groups(groups, GROUPS, "Fashion-Gen")
+        self.groups = check_groups(groups, GROUPS, "Fashion-Gen data")
 
-    def stamps(self) -> Stamps:
+    def stamps(self) -> dict[str, list[int]]:
         """Sizes and times of both files. Raises RawDataError."""
         return stamps_of([self.folder / name for name in SPLITS], "the folder")
 
@@ -80,51 +80,44 @@ class FashionGenReader:
             # A copy without subcategories has categories (checked on opening): candidates are drawn within them then.
             texts.setdefault("subcategory", texts.get("category", []))
             for offset in range(stop - start):
-                row = {field: column[offset] for field, column in texts.items()}
+                row, product_id = start + offset, str(ids[offset])
+                plain = {field: _clean(texts[field][offset]) if texts.get(field) else "" for field in TEXT_KEYS}
+                if not plain["description"]:
+                    yield Rejected(name, row, product_id, "no description")
+                    continue
                 price = math.nan if prices is None else float(prices[offset])
-                yield self._row(name, start + offset, str(ids[offset]), row, price)
-
-    def _row(self, name: str, row: int, product_id: str, texts: dict[str, str], price: float) -> Listing | Rejected:
-        description = _clean(texts["description"])
-        if not description:
-            return Rejected(name, row, product_id, "no description")
-        plain = {field: _clean(texts.get(field, "")) for field in TEXT_KEYS}
-        entities = {group: _entity(plain[group]) for group in self.groups}
-        return Listing(
-            source=name, place=row, product_id=product_id, photo=f"{name}#{row}", source_split=SPLITS[name],
-            title=plain["title"], description=description, description_raw=storable(texts["description"]),
-            category=plain["category"], subcategory=plain["subcategory"], pose=plain["pose"],
-            department=plain["department"], gender=plain["gender"],
-            price=price if math.isfinite(price) and price > 0 else None,  # 0 stands for "not known"
-            entities={group: entity for group, entity in entities.items() if entity},
-        )  # fmt: skip
+                yield Listing(
+                    source=name, place=row, product_id=product_id, photo=f"{name}#{row}", source_split=SPLITS[name],
+                    title=plain["title"], description=plain["description"],
+                    description_raw=storable(texts["description"][offset]),
+                    category=plain["category"], subcategory=plain["subcategory"], pose=plain["pose"],
+                    department=plain["department"], gender=plain["gender"],
+                    price=price if math.isfinite(price) and price > 0 else None,  # 0 stands for "not known"
+                    entities={group: entity for group in self.groups if (entity := _entity(plain[group]))},
+                )  # fmt: skip
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
-        """Yield the photos of `refs` ('<file>#<row>') in their order; rising rows of a file are read in one slice.
-
-        Raises RawDataError for a ref that is not one of this folder's.
-        """
+        """Yield the photos of `refs` ('<file>#<row>') in their order. Raises RawDataError."""
         return (Image.fromarray(pixels) for pixels in self.pixels(refs))
 
     def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
         """Facts of the photos of `refs`, in their order; a photo of one colour is unusable. Raises RawDataError."""
         for ref, pixels in zip(refs, self.pixels(refs), strict=True):
-            if _is_blank(pixels):
+            first = pixels[:1, :1]
+            # A sparse look settles nearly every photo, at a tenth of the time of a full one.
+            if (pixels[::16, ::16] == first).all() and (pixels == first).all():
                 colour = tuple(int(value) for value in pixels[0, 0])
                 yield UnusablePhotoError(f"blank photo: every pixel is {colour}")
                 continue
-            sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
-            yield PhotoFacts(ref, pixels.shape[1], pixels.shape[0], sha256, perceptual_hash(Image.fromarray(pixels)))
+            photo = Image.fromarray(pixels)
+            yield PhotoFacts(ref, *photo.size, hashlib.sha256(pixels.tobytes()).hexdigest(), perceptual_hash(photo))
 
     def missing(self, refs: Sequence[str]) -> list[str]:
         """None: photos lie in the rows."""
         return []
 
     def photos_fingerprint(self, refs: Sequence[str]) -> str:
-        """Digest of the pixels of `refs`: rows that a file has gained elsewhere do not change it. Raises RawDataError.
-
-        It reads every pixel; whoever asks remembers it for as long as `stamps` stay the same.
-        """
+        """Digest of the pixels of `refs`, all of which are read, not of a file's other rows. Raises RawDataError."""
         found = hashlib.sha256()
         for pixels in self.pixels(refs):
             found.update(pixels.data)  # contiguous rows of a slab
@@ -132,7 +125,13 @@ class FashionGenReader:
 
     def pixels(self, refs: Sequence[str]) -> Iterator[np.ndarray[Any, Any]]:
         """Pixels of `refs` in their order, uint8 (H, W, 3), valid until the next is asked for. Raises RawDataError."""
-        places = [_place(ref) for ref in refs]
+        places = []  # rising rows of a file are read in one slice
+        for ref in refs:
+            name, _, row = ref.rpartition("#")
+            if name not in SPLITS or not (row.isascii() and row.isdigit()):
+                form = f"'<file>#<row>' with a file of {', '.join(SPLITS)}"
+                raise RawDataError(f"photo {ref!r} is not of the form {form}")
+            places.append((name, int(row)))
         for name, group in itertools.groupby(places, key=lambda place: place[0]):
             with open_fashiongen(self.folder / name) as file:
                 yield from _rows_of(file.images, [row for _, row in group])
@@ -153,16 +152,3 @@ def _rows_of(images: h5py.Dataset, rows: Sequence[int]) -> Iterator[np.ndarray[A
             yield block[row - rows[begin]]
         del block  # else two slabs are held while the next one is read
         begin = end
-
-
-def _place(ref: str) -> tuple[str, int]:
-    name, _, row = ref.rpartition("#")
-    if name not in SPLITS or not (row.isascii() and row.isdigit()):
-        raise RawDataError(f"photo {ref!r} is not of the form '<file>#<row>' with a file of {', '.join(SPLITS)}")
-    return name, int(row)
-
-
-def _is_blank(pixels: np.ndarray[Any, Any]) -> bool:
-    first = pixels[:1, :1]
-    # A sparse look settles nearly every photo, at a tenth of the time of a full one.
-    return bool((pixels[::16, ::16] == first).all() and (pixels == first).all())

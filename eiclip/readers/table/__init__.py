@@ -1,4 +1,1 @@
-"""A shop's own export: CSV, JSON lines or Parquet with named columns, and where its photos lie.
-
-Nothing here knows of HDF5 or of Amazon.
-"""
+"""A shop's own CSV, JSON lines or Parquet with named columns. Nothing here knows of HDF5 or of Amazon."""

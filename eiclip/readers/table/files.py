@@ -6,14 +6,15 @@ keeps its place whatever is wrong with it, so that none is lost.
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES, count_lines, numbered_lines
-from eiclip.readers.amazon.metadata import UnusableRowError, parse_line
+from eiclip.readers.amazon.json_lines import count_lines, numbered_lines
+from eiclip.readers.amazon.metadata import MAX_LINE_BYTES, UnusableRowError, parse_line
+from eiclip.readers.base import check_file
 from eiclip.readers.table.parquet import MAGIC as PARQUET_MAGIC
 from eiclip.readers.table.parquet import ParquetTable, missing_column
 
@@ -29,14 +30,18 @@ _MAX_NAMES = 50  # column names shown in an error
 
 
 def open_table(path: Path, columns: Sequence[str], photo: str) -> "Table":
-    """Return the table in a file, which need not be named for what it holds, gzipped or plain.
+    """Return the table in a file, gzipped or plain; wanted are `columns` and that of the photo.
 
-    Wanted are `columns` and that of the photo. Raises RawDataError where the file is missing, damaged, empty, or of
-    another format.
+    Raises RawDataError where the file is missing, damaged, empty, or of another format.
     """
     if is_parquet(path):
         return ParquetTable(path, columns, photo)
-    line = _first_line(path)
+    lines = (line if line is None else line.strip() for _, line in numbered_lines(path))
+    line = next((line for line in lines if line is None or line), b"")
+    if line is None:
+        raise RawDataError(f"{path}: its first line has over {MAX_LINE_BYTES:,} bytes; expected a CSV header")
+    if not line:
+        raise RawDataError(f"{path}: empty; remove it, or give it a header (CSV) or objects (JSONL)")
     for magic, meaning in _OTHER_FORMATS.items():
         if line.startswith(magic):
             raise RawDataError(f"{path}: {meaning}")
@@ -46,24 +51,14 @@ def open_table(path: Path, columns: Sequence[str], photo: str) -> "Table":
     return JsonlTable(path, wanted) if line.startswith(b"{") else CsvTable(path, wanted)
 
 
-def is_parquet(path: Path) -> bool:
-    """Tell by the first bytes whether a file is Parquet. Raises RawDataError."""
-    if not path.is_file():
-        raise RawDataError(f"{path}: no such file; put it there, or set the dataset's files to where it is")
+def is_parquet(path: Path, setting: str = "the dataset's files") -> bool:
+    """Tell by the first bytes whether a file is Parquet. Raises RawDataError, which names the file's `setting`."""
+    check_file(path, setting)
     try:
         with path.open("rb") as stream:
             return stream.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
     except OSError as error:
         raise RawDataError(f"{path}: {error.strerror}; see that this user may read it") from error
-
-
-def _first_line(path: Path) -> bytes:
-    for _, line in numbered_lines(path):
-        if line is None:
-            raise RawDataError(f"{path}: its first line has over {MAX_LINE_BYTES:,} bytes; expected a CSV header")
-        if line.strip():
-            return line.strip()
-    raise RawDataError(f"{path}: empty; remove it, or give it a header (CSV) or objects (JSONL)")
 
 
 @dataclass(frozen=True)
@@ -83,18 +78,18 @@ class JsonlTable:
     def rows(self) -> Iterator[dict[str, Any] | UnusableRowError]:
         """Yield an item a line. Raises RawDataError, at the end where a wanted column was in no line."""
         held: dict[str, None] = {}
-        absent = dict.fromkeys(self.wanted)
+        absent = list(self.wanted)
         for _, line in numbered_lines(self.path):
             try:
-                row = parse_line(line) if line is not None else _too_long()
+                row = parse_line(line)
             except UnusableRowError as error:
-                row = error
-            if isinstance(row, dict):
-                absent = {name: None for name in absent if name not in row}
-                held |= dict.fromkeys(list(row)[:_MAX_NAMES]) if len(held) < _MAX_NAMES else {}
+                yield error
+                continue
+            absent = [name for name in absent if name not in row]
+            held |= dict.fromkeys(list(row)[:_MAX_NAMES]) if len(held) < _MAX_NAMES else {}
             yield row
         if absent and held:
-            raise missing_column(self.path, next(iter(absent)), list(held)[:_MAX_NAMES])
+            raise missing_column(self.path, absent[0], list(held)[:_MAX_NAMES])
 
 
 @dataclass(frozen=True)
@@ -105,13 +100,9 @@ class CsvTable:
     wanted: Sequence[str]
 
     def check(self) -> tuple[str, list[str]]:
-        """Return the delimiter whose header holds the most wanted columns, and that header.
-
-        Raises RawDataError where the header lacks a wanted column or names it twice.
-        """
+        """Return the delimiter and the header. Raises RawDataError where it lacks a wanted column or names it twice."""
         headers = {delimiter: _header(_rows(self.path, delimiter)) for delimiter in DELIMITERS}
-        delimiter = max(headers, key=lambda key: (len(set(self.wanted) & set(headers[key])), len(headers[key])))
-        header = headers[delimiter]
+        delimiter, header = best_header(headers, self.wanted)
         for name in self.wanted:
             if name not in header:
                 raise missing_column(self.path, name, header[:_MAX_NAMES])
@@ -144,6 +135,11 @@ Table = ParquetTable | JsonlTable | CsvTable
 the rows, and `rows` yields every row in order."""
 
 
+def best_header(headers: Mapping[str, list[str]], wanted: Collection[str | None]) -> tuple[str, list[str]]:
+    """Return the delimiter whose header holds the most wanted columns, then the most columns, and that header."""
+    return max(headers.items(), key=lambda item: (len(set(wanted) & set(item[1])), len(item[1])))
+
+
 def _header(rows: Iterator[list[str] | UnusableRowError]) -> list[str]:
     """Take the first row that is not blank, stripped. Empty where it cannot be read."""
     cells = next((cells for cells in rows if cells), [])
@@ -153,8 +149,8 @@ def _header(rows: Iterator[list[str] | UnusableRowError]) -> list[str]:
 def _rows(path: Path, delimiter: str) -> Iterator[list[str] | UnusableRowError]:
     """Yield the rows of a CSV file, the header too.
 
-    csv.reader caps a cell, not a row: quoted cells with line ends in them could go on to the end of the file. So it is
-    made to give up a row that is too long to be held.
+    csv.reader caps a cell, not a row, which quoted line ends could take on to the end of the file: it is made to give
+    up a row that is too long to be held.
     """
     held, too_long = 0, False
     refused = "x" * (csv.field_size_limit() + 1)  # the one content that every state of csv.reader refuses
@@ -179,8 +175,5 @@ def _rows(path: Path, delimiter: str) -> Iterator[list[str] | UnusableRowError]:
         except StopIteration:
             return
         except csv.Error as error:  # the reader goes on with the next line
-            yield _too_long() if too_long else UnusableRowError(f"bad row: {error}")
-
-
-def _too_long() -> UnusableRowError:
-    return UnusableRowError(f"line too long: over {MAX_LINE_BYTES:,} bytes")
+            reason = f"line too long: over {MAX_LINE_BYTES:,} bytes" if too_long else f"bad row: {error}"
+            yield UnusableRowError(reason)

@@ -26,9 +26,7 @@ _HOLDS_BYTES = (
 )  # fmt: skip
 _UNREADABLE = (ValueError, OverflowError, KeyError, pa.ArrowException)
 
-
-EMBEDDED = object()
-"""The cell of a photo that the table itself holds; `ParquetTable.photos` reads it."""
+EMBEDDED = object()  # the cell of a photo that the table itself holds; `ParquetTable.photos` reads it
 
 
 def missing_column(path: Path, name: str, held: Sequence[str]) -> RawDataError:
@@ -74,10 +72,7 @@ class ParquetTable:
                 raise self._damaged("it holds other rows than it declares")
 
     def photos(self, rows: Sequence[int]) -> Iterator[Any]:
-        """Yield the photo's cell of rows asked in rising order: bytes, a struct as a dict, or None.
-
-        Raises RawDataError where a row is beyond the last.
-        """
+        """Yield the photo's cell (bytes, a dict or None) of rising rows. Raises RawDataError beyond the last."""
         with self._opened() as file:
             if rows and rows[-1] >= file.metadata.num_rows:
                 raise RawDataError(

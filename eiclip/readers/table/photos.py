@@ -16,7 +16,7 @@ from typing import Any
 
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon.metadata import UnusableRowError
-from eiclip.readers.base import DOWNLOAD_PREFIX, UnusablePhotoError
+from eiclip.readers.base import URL_PREFIX, UnusablePhotoError
 from eiclip.readers.photo_files import EXTENSIONS, MAX_FILE_BYTES, photo_bytes
 from eiclip.readers.table.parquet import EMBEDDED, ParquetTable
 from eiclip.readers.texts import storable
@@ -25,7 +25,7 @@ from eiclip.storage.files import digest
 MAX_PATH = 1024  # characters
 MAX_URL = 2048
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
-_DOWNLOAD = re.compile(rf"{DOWNLOAD_PREFIX}([0-9a-f]{{32}})")
+_DOWNLOAD = re.compile(rf"{URL_PREFIX}([0-9a-f]{{32}})")
 _ROW = re.compile(r"(.+)#([0-9]{1,18})", re.DOTALL)
 _NO_BYTES = "text cannot hold a photo's bytes (base64): write photos to files, or use Parquet"
 
@@ -46,25 +46,19 @@ def photo_of_cell(cell: Any, source: str, row: int, sources: Container[str]) -> 
     text = cell.strip() if isinstance(cell, str) else ""
     if not text:
         raise UnusableRowError("no photo")
-    return (_url_ref(text), (text,)) if _SCHEME.match(text) else (_path_ref(text, sources), ())
-
-
-def _url_ref(url: str) -> str:
-    if not url.lower().startswith(("http://", "https://")):
-        raise UnusableRowError(f"bad photo: {url[:60]!a} is neither http nor https")
-    if len(url) > MAX_URL or any(letter.isspace() or not letter.isprintable() for letter in url):
-        raise UnusableRowError(f"bad photo: {url[:60]!a} has spaces or control characters, or is too long")
-    return f"{DOWNLOAD_PREFIX}{hashlib.sha256(url.encode()).hexdigest()[:32]}"
-
-
-def _path_ref(path: str, sources: Container[str]) -> str:
-    if path.startswith("data:") or len(path) > MAX_PATH:
+    if _SCHEME.match(text):
+        if not text.lower().startswith(("http://", "https://")):
+            raise UnusableRowError(f"bad photo: {text[:60]!a} is neither http nor https")
+        if len(text) > MAX_URL or any(letter.isspace() or not letter.isprintable() for letter in text):
+            raise UnusableRowError(f"bad photo: {text[:60]!a} has spaces or control characters, or is too long")
+        return f"{URL_PREFIX}{hashlib.sha256(text.encode()).hexdigest()[:32]}", (text,)
+    if text.startswith("data:") or len(text) > MAX_PATH:
         raise UnusableRowError(f"bad photo: {_NO_BYTES}")
-    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in path):
-        raise UnusableRowError(f"bad photo: {path[:60]!a} has control characters")
-    row = _ROW.fullmatch(path)
+    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
+        raise UnusableRowError(f"bad photo: {text[:60]!a} has control characters")
+    found = _ROW.fullmatch(text)
     # A file may be named as the other references are.
-    return f"./{path}" if path.startswith(DOWNLOAD_PREFIX) or (row and row.group(1) in sources) else path
+    return f"./{text}" if text.startswith(URL_PREFIX) or (found and found.group(1) in sources) else text, ()
 
 
 @dataclass(frozen=True)
@@ -76,15 +70,12 @@ class TablePhotos:
     downloads: Path | None
 
     def contents(self, refs: Sequence[str]) -> Iterator[bytes | UnusablePhotoError]:
-        """Yield every photo's bytes, or why there are none, in order.
+        """Yield every photo's bytes, or why there are none, in order; rising rows of a Parquet file in one pass.
 
-        Rows of a Parquet file that follow one another in rising order are read in one pass. Raises RawDataError where
-        a Parquet file cannot be read, or the folder of photos is missing.
+        Raises RawDataError where a Parquet file cannot be read, or the folder of photos is missing.
         """
         places = [self._row(ref) for ref in refs]
-        begins = [
-            number for number in range(len(refs)) if number == 0 or not _follows(*places[number - 1 : number + 1])
-        ]
+        begins = [at for at in range(len(refs)) if at == 0 or not _follows(places[at - 1], places[at])]
         for begin, end in itertools.pairwise([*begins, len(refs)]):
             if (place := places[begin]) is None:
                 yield self._file_content(refs[begin])
@@ -95,13 +86,19 @@ class TablePhotos:
 
     def fingerprint(self, refs: Sequence[str]) -> str:
         """Digest of every file's size and time, and of the bytes that tables hold. Raises RawDataError."""
-        files = [ref for ref in refs if self._row(ref) is None]
+        stats: list[list[str | int]] = []
+        for ref in (ref for ref in refs if self._row(ref) is None):
+            try:
+                stat = self._file(ref).stat()
+                stats.append([ref, stat.st_size, stat.st_mtime_ns])
+            except (UnusablePhotoError, OSError) as error:
+                stats.append([ref, str(error)])
         rows = [ref for ref in refs if self._row(ref) is not None]
         held = [
             [ref, str(content) if isinstance(content, UnusablePhotoError) else hashlib.sha256(content).hexdigest()]
             for ref, content in zip(rows, self.contents(rows), strict=True)
         ]
-        return digest([[self._stat(ref) for ref in files], held])
+        return digest([stats, held])
 
     def _row(self, ref: str) -> tuple[str, int] | None:
         found = _ROW.fullmatch(ref)
@@ -124,37 +121,25 @@ class TablePhotos:
         except UnusablePhotoError as error:
             return error
 
-    def _stat(self, ref: str) -> list[str | int]:
-        try:
-            stat = self._file(ref).stat()
-        except (UnusablePhotoError, OSError) as error:
-            return [ref, str(error)]
-        return [ref, stat.st_size, stat.st_mtime_ns]
-
     def _file(self, ref: str) -> Path:
         """Return the regular file of a reference. Raises UnusablePhotoError, RawDataError without a folder."""
-        download = _DOWNLOAD.fullmatch(ref)
-        if download is None:
-            return self._below_images(ref)
-        places = [self.downloads / f"{download.group(1)}{ending}" for ending in EXTENSIONS] if self.downloads else []
-        found = next((place for place in places if place.is_file()), None)
-        if found is None:
+        if download := _DOWNLOAD.fullmatch(ref):
+            for name in (f"{download.group(1)}{ending}" for ending in EXTENSIONS):
+                if self.downloads and (self.downloads / name).is_file():
+                    return self.downloads / name
             raise UnusablePhotoError("photo missing: not downloaded from its URL")
-        return found
-
-    def _below_images(self, path: str) -> Path:
         if self.images is None:
-            raise UnusablePhotoError(f"photo missing: {path} is a path, and the dataset's `images` names no folder")
+            raise UnusablePhotoError(f"photo missing: {ref} is a path, and the dataset's `images` names no folder")
         if not self.images.is_dir():
             raise RawDataError(f"{self.images}: no such folder; set the dataset's images to the folder of the photos")
         folder = os.path.realpath(self.images)
         # The realpath of the whole, so that a link inside the folder cannot lead out of it.
-        place = None if storable(path) != path else Path(os.path.realpath(Path(folder) / path))
-        if place is None or Path(path).is_absolute() or not place.is_relative_to(folder):
-            raise UnusablePhotoError(f"photo outside the folder: {ascii(path)[1:-1][:80]}")
+        place = None if storable(ref) != ref else Path(os.path.realpath(Path(folder) / ref))
+        if place is None or Path(ref).is_absolute() or not place.is_relative_to(folder):
+            raise UnusablePhotoError(f"photo outside the folder: {ascii(ref)[1:-1][:80]}")
         # Keeps pipes and devices out, which would hang the reader; Path.is_file raises where a name is too long.
         if not os.path.isfile(place):  # noqa: PTH113
-            raise UnusablePhotoError(f"photo missing: {self.images.name}/{path}")
+            raise UnusablePhotoError(f"photo missing: {self.images.name}/{ref}")
         return place
 
 

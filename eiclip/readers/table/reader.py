@@ -14,7 +14,7 @@ from PIL import Image
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.readers.amazon.metadata import MAX_PARTS, MAX_TEXT, UnusableRowError, joined_texts, parse_price
-from eiclip.readers.base import DOWNLOAD_PREFIX, Listing, PhotoFacts, Rejected, Stamps, UnusablePhotoError, stamps_of
+from eiclip.readers.base import URL_PREFIX, Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.photo_files import decode_rgb, photo_facts
 from eiclip.readers.table.files import Table, is_parquet, open_table
 from eiclip.readers.table.parquet import ParquetTable
@@ -23,8 +23,7 @@ from eiclip.readers.texts import REPLACEMENT, clean_description, normalise_entit
 from eiclip.settings.load import ColumnSettings
 
 MAX_ID = 128  # characters
-FIELD_GROUPS = ("category", "subcategory", "department", "gender")
-"""Fields of a listing that may also be entity groups."""
+FIELD_GROUPS = ("category", "subcategory", "department", "gender")  # fields of a listing that may be entity groups
 _PLAIN_FIELDS = ("category", "subcategory", "pose", "department", "gender")
 _VALIDATION = {"val", "valid", "validation", "dev"}
 
@@ -40,20 +39,14 @@ class TableReader:
         self, files: Sequence[Path], columns: ColumnSettings, images: Path | None, groups: Sequence[str],
         downloads: Path | None = None,
     ) -> None:  # fmt: skip
-        """Take where everything lies; files are looked at later.
+        """Take where everything lies; `downloads` holds `<digest of the URL>.<extension>`. Files are looked at later.
 
-        Args:
-            files: the files, sorted.
-            columns: which columns hold what.
-            images: folder that the paths of photos start from.
-            groups: the entity groups.
-            downloads: folder of `<digest of the URL>.<extension>`.
-
-        Raises:
-            SettingsError: a group has no column, no column of text is named, or two files have one name.
+        Raises SettingsError: a group has no column, no column of text is named, or two files have one name.
         """
         self.files, self.columns, self.images, self.downloads = tuple(files), columns, images, downloads
-        self.groups = _group_columns(columns, groups)
+        known = {group: name for group in FIELD_GROUPS if (name := getattr(columns, group))} | columns.entities
+        checked = check_groups(groups, known, "the table's columns (add it under columns.entities)")
+        self.groups = {group: known[group] for group in checked}
         if columns.title is None and not columns.description:
             raise SettingsError("the table's columns name no text: set `title`, `description`, or both")
         self._names = Counter(file.name for file in self.files)
@@ -61,7 +54,7 @@ class TableReader:
             # References to photos and the quarantine know files by name.
             raise SettingsError(f"two files of the table are named {twice[0]!r}: rename one")
 
-    def stamps(self) -> Stamps:
+    def stamps(self) -> dict[str, list[int]]:
         """Sizes and times of the files. Raises RawDataError."""
         return stamps_of(self._files(), "the dataset's files")
 
@@ -88,7 +81,7 @@ class TableReader:
 
     def missing(self, refs: Sequence[str]) -> list[str]:
         """Those of `refs` that are downloads."""
-        return [ref for ref in refs if ref.startswith(DOWNLOAD_PREFIX)]
+        return [ref for ref in refs if ref.startswith(URL_PREFIX)]
 
     def photos_fingerprint(self, refs: Sequence[str]) -> str:
         """Digest of the files' sizes and times, and of the bytes that Parquet holds. Raises RawDataError."""
@@ -111,12 +104,9 @@ class TableReader:
         return self.files
 
     def _table(self, file: Path) -> Table:
-        columns = self.columns
-        fields = (
-            getattr(columns, field) for field in ("product_id", "title", "split", "style", "price", *_PLAIN_FIELDS)
-        )
-        wanted = dict.fromkeys(name for name in (*fields, *columns.description, *self.groups.values()) if name)
-        return open_table(file, tuple(wanted), columns.photo)
+        columns, fields = self.columns, ("product_id", "title", "split", "style", "price", *_PLAIN_FIELDS)
+        names = (*(getattr(columns, field) for field in fields), *columns.description, *self.groups.values())
+        return open_table(file, tuple(dict.fromkeys(filter(None, names))), columns.photo)
 
     def _photos(self) -> TablePhotos:
         photo = self.columns.photo
@@ -124,11 +114,17 @@ class TableReader:
         return TablePhotos(tables, self.images, self.downloads)
 
     def _row(self, source: str, place: int, cells: dict[str, Any] | UnusableRowError) -> Listing | Rejected:
+        if isinstance(cells, UnusableRowError):
+            return Rejected(source, place, None, str(cells))
         product_id = None
         try:
-            if isinstance(cells, UnusableRowError):
-                raise cells
-            product_id = _product_id(cells.get(self.columns.product_id))
+            text = _text(cells.get(self.columns.product_id)).strip()
+            if not text:
+                raise UnusableRowError("no id")
+            # What cannot be stored was replaced: two ids might now be the same.
+            if len(text) > MAX_ID or not text.isprintable() or REPLACEMENT in text:
+                raise UnusableRowError(f"bad id: {text[:60]!a} (printable characters only, at most {MAX_ID})")
+            product_id = text
             return self._listing(source, place, product_id, cells)
         except UnusableRowError as error:
             return Rejected(source, place, product_id, str(error))
@@ -147,49 +143,20 @@ class TableReader:
         if not any(letter.isalnum() for letter in description):
             raise UnusableRowError("no title and no description")
         photo, urls = photo_of_cell(cell("photo"), source, place, self._names)
+        split = _text(cell("split")).strip().lower()
+        if columns.split and split in _VALIDATION:
+            raise UnusableRowError("bad split: validation is drawn from train; mark the row 'train'")
+        if columns.split and split not in {"train", "test"}:
+            raise UnusableRowError(f"bad split: {split[:60]!a} is neither 'train' nor 'test'")
         entities = {group: normalise_entity(_text(cells.get(name))) for group, name in self.groups.items()}
         return Listing(
             source=source, place=place, product_id=product_id, photo=photo, photo_urls=urls, title=title,
             description=description, description_raw="\n".join(filter(None, [title_raw, *parts]))[:MAX_TEXT],
-            source_split=_split(cell("split")) if columns.split else None, price=parse_price(cell("price")),
+            source_split=split if columns.split else None, price=parse_price(cell("price")),
             style=_text(cell("style")).strip() or None,
             entities={group: entity for group, entity in entities.items() if entity},
             **{field: clean_description(_text(cell(field))) for field in _PLAIN_FIELDS},
         )  # fmt: skip
-
-
-def _group_columns(columns: ColumnSettings, groups: Sequence[str]) -> dict[str, str]:
-    """Return entity group -> column."""
-    known = {group: name for group in FIELD_GROUPS if (name := getattr(columns, group))} | columns.entities
-    for group in groups:
-        if group not in known:
-            raise SettingsError(
-                f"entity group {group!r} has no column: add it to the table's columns.entities "
-                f"(columns are known for {', '.join(known) or 'none'})"
-            )
-    if len(set(groups)) != len(groups):
-        raise SettingsError(f"entity groups {list(groups)} name one twice: name each once")
-    return {group: known[group] for group in groups}
-
-
-def _product_id(cell: Any) -> str:
-    product_id = _text(cell).strip()
-    if not product_id:
-        raise UnusableRowError("no id")
-    # What cannot be stored was replaced: two ids might now be the same.
-    if len(product_id) > MAX_ID or not product_id.isprintable() or REPLACEMENT in product_id:
-        shown = ascii(product_id[:60])
-        raise UnusableRowError(f"bad id: {shown} (printable characters only, at most {MAX_ID})")
-    return product_id
-
-
-def _split(cell: Any) -> str:
-    split = _text(cell).strip().lower()
-    if split in _VALIDATION:
-        raise UnusableRowError("bad split: validation is drawn from train; mark the row 'train'")
-    if split not in {"train", "test"}:
-        raise UnusableRowError(f"bad split: {split[:60]!a} is neither 'train' nor 'test'")
-    return split
 
 
 def _texts(cell: Any) -> list[str]:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon import reviews
 from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES
-from eiclip.readers.amazon.reviews import ReviewCounts, write_reviews
+from eiclip.readers.amazon.reviews import write_reviews
+
+from ..conftest import as_line
 
 OLD = {
     "reviewerID": "A2SUAM1J3GNN3B", "asin": "0000013714", "reviewerName": "J. McDonald", "helpful": [2, 304],
@@ -31,18 +33,13 @@ NEW = {
 }  # fmt: skip
 
 
-def encoded(line):
-    line = json.dumps(line) if isinstance(line, dict) else line
-    return line.encode() if isinstance(line, str) else line
-
-
 class Read:
     """What became of a file."""
 
     def __init__(self, path, content):
         path.write_bytes(content)
         output, rejected = path.with_name("out.parquet"), path.with_name("rejected.parquet")
-        self.counts = write_reviews(path, output, rejected, "shop")
+        self.counts = tuple(write_reviews(path, output, rejected, "shop").values())
         self.rows, self.rejected = pq.read_table(output).to_pylist(), pq.read_table(rejected).to_pylist()
         assert (pq.read_schema(output), pq.read_schema(rejected)) == (reviews.SCHEMA, reviews.REJECTED_SCHEMA)
 
@@ -52,7 +49,7 @@ def read(tmp_path):
     """Return a function that writes lines and reads them as reviews."""
 
     def call(*lines, name="reviews.json", zipped=False):
-        content = b"\n".join(map(encoded, lines)) + b"\n"
+        content = b"\n".join(map(as_line, lines)) + b"\n"
         return Read(tmp_path / name, gzip.compress(content) if zipped else content)
 
     return call
@@ -76,7 +73,7 @@ def test_the_three_editions(read, zipped):
             "summary": "Tore", "time": datetime.datetime(2020, 5, 5, 14, 8, 48, 923000), "verified": False,
         },
     ]  # fmt: skip
-    assert found.counts == ReviewCounts(3, 3, 0)
+    assert found.counts == (3, 3, 0)
 
 
 def test_python_literals_are_read_safely(read):
@@ -110,7 +107,7 @@ def test_python_literals_are_read_safely(read):
 )
 def test_what_cannot_be_used_is_kept_with_its_reason(read, line, reason):
     found = read(OLD, line, NEW)
-    assert found.counts == ReviewCounts(3, 2, 1)
+    assert found.counts == (3, 2, 1)
     assert [row["place"] for row in found.rows] == [1, 3]
     [bad] = found.rejected
     assert (bad["dataset"], bad["source"], bad["place"]) == ("shop", "reviews.json", 2)
@@ -128,7 +125,7 @@ def test_odd_values_are_taken_for_what_they_say(read):
 
 def test_a_line_over_the_cap_blank_lines_and_a_byte_order_mark(read):
     long = json.dumps(OLD | {"reviewText": "x" * MAX_LINE_BYTES})
-    found = read(b"\xef\xbb\xbf" + encoded(OLD), "", long, "  ", NEW)
+    found = read(b"\xef\xbb\xbf" + as_line(OLD), "", long, "  ", NEW)
     assert [row["place"] for row in found.rows] == [1, 5]
     assert [(row["place"], row["reason"].split(":")[0]) for row in found.rejected] == [
         (2, "blank line"),
@@ -138,7 +135,7 @@ def test_a_line_over_the_cap_blank_lines_and_a_byte_order_mark(read):
 
 
 def test_a_file_without_a_last_line_end_and_of_several_gzip_members(tmp_path):
-    content = gzip.compress(encoded(OLD) + b"\n") + gzip.compress(encoded(NEW))
+    content = gzip.compress(as_line(OLD) + b"\n") + gzip.compress(as_line(NEW))
     found = Read(tmp_path / "reviews.gz", content)
     assert [row["place"] for row in found.rows] == [1, 2]
 
@@ -147,8 +144,8 @@ def test_a_file_without_a_last_line_end_and_of_several_gzip_members(tmp_path):
     ("content", "message"),
     [
         (b"", "none of 0 lines"),
-        (encoded({"asin": "B1", "title": "metadata, not reviews"}), "none of 1 lines is a review"),
-        (gzip.compress(encoded(OLD) * 500)[:-20], "damaged or cut short"),
+        (as_line({"asin": "B1", "title": "metadata, not reviews"}), "none of 1 lines is a review"),
+        (gzip.compress(as_line(OLD) * 500)[:-20], "damaged or cut short"),
     ],
 )
 def test_a_useless_file_is_an_error_and_leaves_nothing(tmp_path, content, message):
@@ -206,7 +203,7 @@ def test_whatever_the_lines_hold_each_is_a_review_or_rejected(read, lines, raw):
         for line in lines
     ]
     found = read(OLD, *dumped, NEW)
-    assert found.counts == ReviewCounts(len(lines) + 2, len(found.rows), len(found.rejected))
+    assert found.counts == (len(lines) + 2, len(found.rows), len(found.rejected))
     places = [row["place"] for row in found.rows], [row["place"] for row in found.rejected]
     assert sorted(places[0] + places[1]) == list(range(1, len(lines) + 3))
     assert list(places) == [sorted(place) for place in places]
@@ -249,8 +246,7 @@ def test_many_reviews_are_counted_right(tmp_path):
     with gzip.open(tmp_path / "many.json.gz", "wt", compresslevel=1) as stream:
         stream.writelines((line % (n % 5 + 1, n % 1000)) + "\n" for n in range(count))
         stream.write("{broken\n")
-    assert write_reviews(tmp_path / "many.json.gz", tmp_path / "out", tmp_path / "rejected", "shop") == ReviewCounts(
-        count + 1, count, 1
-    )
+    counts = write_reviews(tmp_path / "many.json.gz", tmp_path / "out", tmp_path / "rejected", "shop")
+    assert counts == {"rows_in": count + 1, "accepted": count, "quarantined": 1}
     found = duckdb.read_parquet(str(tmp_path / "out")).aggregate("min(place), max(place), avg(rating), sum(helpful)")
     assert found.fetchall() == [(1, count, 3.0, 1204 * count)]

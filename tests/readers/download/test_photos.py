@@ -7,12 +7,11 @@ import subprocess
 import sys
 import time
 
-import httpx
 import pytest
 
 from eiclip.readers.download import fetch
 from eiclip.readers.download import photos as download
-from eiclip.readers.download.photos import FAILURES_NAME, Wanted, download_photos
+from eiclip.readers.download.photos import FAILURES_NAME, download_photos
 from eiclip.settings.load import DownloadSettings
 
 from ..bad_server import drip, endless, fails_first, hang_up, photo, redirect, slow, stall, status
@@ -29,10 +28,10 @@ def no_long_waits(monkeypatch):
 
 @pytest.fixture
 def get(tmp_path):
-    """Return a function that downloads 'a' from URLs, or a list of Wanted, and returns the reasons."""
+    """Return a function that downloads 'a' from URLs, or a list of (stem, URLs), and returns the reasons."""
 
     def run(*urls, wanted=None, **settings):
-        wanted = [Wanted("a", urls)] if wanted is None else wanted
+        wanted = [("a", urls)] if wanted is None else wanted
         settings = {"allow_private": True, "timeout": 5.0, "retries": 2} | settings
         return download_photos(wanted, tmp_path / "photos", DownloadSettings(**settings))
 
@@ -145,9 +144,23 @@ def test_a_server_is_left_alone_as_long_as_it_asks(server, get):
     assert time.monotonic() - start >= 1
 
 
-def test_a_wait_may_be_asked_for_as_a_date():
-    value = email.utils.formatdate(time.time() + 600, usegmt=True)
-    assert 590 < fetch._retry_after(httpx.Response(429, headers={"Retry-After": value})) <= 600
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that are waited between tries, which take no time."""
+    found = []
+
+    async def sleep(seconds):
+        found.extend([seconds] if seconds else [])
+
+    monkeypatch.setattr(download.asyncio, "sleep", sleep)
+    monkeypatch.setattr(download.random, "uniform", lambda low, high: 1.0)
+    return found
+
+
+def test_a_wait_may_be_asked_for_as_a_date(server, get, waits):
+    value = email.utils.formatdate(time.time() + 50, usegmt=True)
+    get(server.on("/x", status(429, Retry_After=value)), retries=1)
+    assert 40 < waits[0] <= 50
 
 
 @pytest.mark.parametrize(
@@ -158,10 +171,10 @@ def test_a_server_cannot_ask_for_ever(server, get, monkeypatch, value):
     assert get(server.on("/x", fails_first(1, status(503, Retry_After=value), photo(JPEG)))) == {}
 
 
-def test_the_wait_doubles_and_ends(monkeypatch):
+def test_the_wait_doubles_and_ends(server, get, waits, monkeypatch):
     monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.5)
-    monkeypatch.setattr(download.random, "uniform", lambda low, high: 1.0)
-    assert [download._backoff(tries) for tries in (0, 1, 2, 3, 10, 1000)] == [0.5, 1, 2, 4, 30, 30]
+    get(server.on("/x", status(500)), retries=8)
+    assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
 def test_redirects_are_followed_but_not_for_ever(server, get):
@@ -214,13 +227,8 @@ def test_a_name_that_no_server_has_is_a_failed_connection(get, url):
 def test_secrets_of_a_url_are_neither_told_nor_kept(server, get):
     server.on("/x?token=SECRET", status(404))
     url = server.url("/x?token=SECRET").replace("//", "//me:SECRET@")
-    bad = (
-        "http://me:SEC/RET@h/x",
-        "http://me:SECRET?x@h",
-        "ftp://me:SECRET@h/",
-        "me:SECRET@h/x.jpg",
-    )
-    reasons = get(wanted=[Wanted(f"a{i}", (one,)) for i, one in enumerate((url, *bad))])
+    bad = ("http://me:SEC/RET@h/x", "http://me:SECRET?x@h", "ftp://me:SECRET@h/", "me:SECRET@h/x.jpg")
+    reasons = get(wanted=[(f"a{i}", (one,)) for i, one in enumerate((url, *bad))])
     assert reasons["a0"] == f"photo not downloaded: HTTP 404 from {server.url('/x')}?..."
     assert len(reasons) == 5
     told = " ".join(reasons.values()) + (get.folder / FAILURES_NAME).read_text()
@@ -234,7 +242,7 @@ def test_a_long_url_is_cut():
 
 @pytest.mark.parametrize("stem", ["../a", "a/b", "/etc/x", ".hidden", "", "a\0", "a b", "-a", "é", "x" * 129, "a\n"])
 def test_a_stem_that_could_lead_elsewhere_is_refused(server, get, stem):
-    reasons = get(wanted=[Wanted(stem, (server.on("/x", photo(JPEG)),))])
+    reasons = get(wanted=[(stem, (server.on("/x", photo(JPEG)),))])
     assert reasons[stem].endswith("cannot be a file name")
     assert server.requests == []
     assert get.names() == []
@@ -242,7 +250,7 @@ def test_a_stem_that_could_lead_elsewhere_is_refused(server, get, stem):
 
 @pytest.mark.parametrize("stem", ["B001", "a.b", "a_b-1", "x" * 128])
 def test_usual_stems_are_taken(server, get, stem):
-    assert get(wanted=[Wanted(stem, (server.on("/x", photo(JPEG)),))]) == {}
+    assert get(wanted=[(stem, (server.on("/x", photo(JPEG)),))]) == {}
     assert get.names() == [f"{stem}.jpg"]
 
 
@@ -268,7 +276,7 @@ def test_held_photos_are_not_asked_for(server, get):
     get.folder.mkdir()
     for name in ("a.jpeg", "b.PNG", "c.webp"):
         (get.folder / name).write_bytes(b"held")
-    assert get(wanted=[Wanted(stem, (server.on("/x", photo(JPEG)),)) for stem in "abc"]) == {}
+    assert get(wanted=[(stem, (server.on("/x", photo(JPEG)),)) for stem in "abc"]) == {}
     assert server.requests == []
 
 
@@ -292,7 +300,7 @@ def test_a_damaged_record_of_failures_costs_a_request_and_nothing_more(server, g
 
 
 def test_of_a_stem_that_comes_twice_the_first_counts(server, get):
-    wanted = [Wanted("a", (server.on("/1", slow(0.05, photo(JPEG))),)), Wanted("a", (server.on("/2", photo(JPEG)),))]
+    wanted = [("a", (server.on("/1", slow(0.05, photo(JPEG))),)), ("a", (server.on("/2", photo(JPEG)),))]
     assert get(wanted=wanted) == {}
     assert server.count() == {"/1": 1}
 
@@ -307,7 +315,7 @@ def test_no_more_requests_than_allowed_at_once_and_no_more_taken_than_needed(ser
         for i in range(30):
             taken.append(i)
             ahead.append(len(taken) - len(list(get.folder.glob("*.jpg"))))
-            yield Wanted(f"p{i}", (server.url(f"/{i}"),))
+            yield (f"p{i}", (server.url(f"/{i}"),))
 
     assert get(wanted=wanted(), concurrency=4) == {}
     assert 2 <= server.peak <= 4
@@ -316,8 +324,8 @@ def test_no_more_requests_than_allowed_at_once_and_no_more_taken_than_needed(ser
 
 
 def test_one_slow_server_does_not_hold_up_the_others(server, get):
-    wanted = [Wanted("slow", (server.on("/slow", drip),))]
-    wanted += [Wanted(f"p{i}", (server.on(f"/{i}", photo(JPEG)),)) for i in range(20)]
+    wanted = [("slow", (server.on("/slow", drip),))]
+    wanted += [(f"p{i}", (server.on(f"/{i}", photo(JPEG)),)) for i in range(20)]
     reasons = get(wanted=wanted, concurrency=2, timeout=1.0, retries=1)
     assert set(reasons) == {"slow"}
     assert len(get.names()) == 20
@@ -330,7 +338,7 @@ def test_neither_proxies_nor_cookies_nor_other_names_are_used(server, get, monke
     monkeypatch.delenv("no_proxy", raising=False)
     server.on("/1", photo(JPEG, Set_Cookie="id=1; Path=/"))
     server.on("/2", redirect("/1"))
-    wanted = [Wanted("a", (server.url("/1"),)), Wanted("b", (server.url("/2"),))]
+    wanted = [("a", (server.url("/1"),)), ("b", (server.url("/2"),))]
     assert get(wanted=wanted, concurrency=1) == {}
     assert all("Cookie" not in headers for headers in server.headers)
     assert {headers["User-Agent"] for headers in server.headers} == {"eiclip"}
@@ -338,7 +346,7 @@ def test_neither_proxies_nor_cookies_nor_other_names_are_used(server, get, monke
 
 def test_what_the_list_of_photos_raises_comes_through(server, get):
     def wanted():
-        yield Wanted("a", (server.on("/x", status(404)),))
+        yield ("a", (server.on("/x", status(404)),))
         raise ZeroDivisionError("the list")
 
     with pytest.raises(ZeroDivisionError, match="the list"):
@@ -349,9 +357,9 @@ def test_what_the_list_of_photos_raises_comes_through(server, get):
 PROGRAM = """
 import sys
 from pathlib import Path
-from eiclip.readers.download.photos import Wanted, download_photos
+from eiclip.readers.download.photos import download_photos
 from eiclip.settings.load import DownloadSettings
-wanted = [Wanted(f"p{i}", (f"{sys.argv[1]}/{i}",)) for i in range(30)]
+wanted = [(f"p{i}", (f"{sys.argv[1]}/{i}",)) for i in range(30)]
 download_photos(wanted, Path(sys.argv[2]), DownloadSettings(allow_private=True, concurrency=2))
 """
 
@@ -368,6 +376,6 @@ def test_a_killed_run_leaves_whole_photos_and_the_next_goes_on(server, get):
     held = {file.name: file.read_bytes() for file in get.folder.glob("*.jpg")}
     assert 5 <= len(held) < 30
     assert set(held.values()) == {JPEG}
-    assert get(wanted=[Wanted(f"p{i}", (server.url(f"/{i}"),)) for i in range(30)]) == {}
+    assert get(wanted=[(f"p{i}", (server.url(f"/{i}"),)) for i in range(30)]) == {}
     assert len(list(get.folder.glob("*.jpg"))) == 30
     assert all(server.count()[f"/{name[1:-4]}"] == 1 for name in held)

@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from eiclip.readers.download import public_network
-from eiclip.readers.download.photos import Wanted, download_photos
+from eiclip.readers.download.photos import download_photos
 from eiclip.readers.download.public_network import PrivateAddressError, addresses_of, is_public
 from eiclip.settings.load import DownloadSettings
 
@@ -61,7 +61,7 @@ def test_a_name_with_private_addresses_alone_is_refused(monkeypatch):
 def test_a_name_is_resolved_once_and_the_connection_goes_to_what_was_checked(monkeypatch, tmp_path, server):
     url = server.on("/x", photo(JPEG)).replace("127.0.0.1", "rebinding.example")
     asked = answers(monkeypatch, ["127.0.0.1"], ["192.0.2.1"])
-    assert download_photos([Wanted("a", (url,))], tmp_path, DownloadSettings(allow_private=True)) == {}
+    assert download_photos([("a", (url,))], tmp_path, DownloadSettings(allow_private=True)) == {}
     assert asked == ["rebinding.example"]
     assert [headers["Host"] for headers in server.headers] == [f"rebinding.example:{server.port}"]
 
@@ -72,9 +72,9 @@ def test_a_public_server_cannot_redirect_into_the_network(monkeypatch, tmp_path,
     inside.on("/secret", photo(JPEG))
     answers(monkeypatch, ["127.0.0.2"])
     wanted = [
-        Wanted("address", (server.on("/1", redirect(inside.url("/secret", "127.0.0.2"))),)),
-        Wanted("name", (server.on("/2", redirect(inside.url("/secret", "inside.example"))),)),
-        Wanted("photo", (server.on("/3", photo(JPEG)),)),
+        ("address", (server.on("/1", redirect(inside.url("/secret", "127.0.0.2"))),)),
+        ("name", (server.on("/2", redirect(inside.url("/secret", "inside.example"))),)),
+        ("photo", (server.on("/3", photo(JPEG)),)),
     ]
     try:
         reasons = download_photos(wanted, tmp_path, DownloadSettings())

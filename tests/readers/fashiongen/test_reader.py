@@ -12,10 +12,7 @@ from eiclip.readers.base import Listing, PhotoFacts, RawReader, Rejected, Unusab
 from eiclip.readers.fashiongen.reader import FashionGenReader
 from eiclip.readers.photo_files import perceptual_hash
 
-from ..conftest import grow, noise, write_growing
-
-TRAIN = "fashiongen_256_256_train.h5"
-VALIDATION = "fashiongen_256_256_validation.h5"
+from ..conftest import TRAIN, VALIDATION, grow, noise, write_growing
 
 
 def test_a_row_becomes_a_listing(fashiongen):
@@ -198,7 +195,7 @@ def test_photos_and_rows_agree_whatever_the_chunks(fashiongen, chunks, monkeypat
     refs = [row.photo for row in reader.rows()]
     assert refs == [*(f"{TRAIN}#{i}" for i in range(11)), f"{VALIDATION}#0"]
     hashes = [hashlib.sha256(photo.tobytes()).hexdigest() for photo in reader.photos(refs)]
-    assert hashes == [facts.sha256 for facts in reader.examine(refs)]
+    assert hashes == [facts.photo_sha256 for facts in reader.examine(refs)]
     assert hashes == [hashlib.sha256(noise(i).tobytes()).hexdigest() for i in (*range(11), 0)]
 
 
@@ -240,4 +237,4 @@ def test_real_products(real_products):
     assert sum("brand" in row.entities for row in rows) > 60
     (facts,) = reader.examine([rows[3].photo])
     photo = next(reader.photos([facts.photo]))
-    assert hashlib.sha256(photo.tobytes()).hexdigest() == facts.sha256
+    assert hashlib.sha256(photo.tobytes()).hexdigest() == facts.photo_sha256

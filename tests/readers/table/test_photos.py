@@ -50,7 +50,7 @@ def test_a_photo_below_the_folder_is_read(tmp_path, images):
     (facts,) = reader.examine(refs_of(reader))
     content = (images / "women" / "a.png").read_bytes()
     assert (facts.photo, facts.width, facts.height) == ("women/a.png", 10, 12)
-    assert facts.sha256 == hashlib.sha256(content).hexdigest()
+    assert facts.photo_sha256 == hashlib.sha256(content).hexdigest()
     (photo,) = reader.photos([facts.photo])
     assert photo.tobytes() == noise(1, (12, 10)).tobytes()
 
@@ -120,7 +120,7 @@ def test_bytes_are_read_in_the_order_asked(tmp_path, kind, group):
     for rows in (range(40), [0, 0, 39], [5, 3, 30, 31, 2], [17]):
         found = list(reader.examine([refs[row] for row in rows]))
         assert [facts.photo for facts in found] == [refs[row] for row in rows]
-        assert [facts.sha256 for facts in found] == [hashlib.sha256(contents[row]).hexdigest() for row in rows]
+        assert [facts.photo_sha256 for facts in found] == [hashlib.sha256(contents[row]).hexdigest() for row in rows]
         pixels = [photo.tobytes() for photo in reader.photos([refs[row] for row in rows])]
         assert pixels == [noise(row, (12, 10)).tobytes() for row in rows]
 

@@ -214,8 +214,8 @@ def test_several_files_of_different_formats_are_one_table(tmp_path):
 
 def test_bad_settings_are_refused(tmp_path):
     for columns, groups, match in (
-        (FULL, ("brand", "colour"), "'colour' has no column: add it to the table's columns.entities"),
-        (COLUMNS, ("category",), "'category' has no column"),
+        (FULL, ("brand", "colour"), "'colour' is not in the table's columns .add it under columns.entities.:"),
+        (COLUMNS, ("category",), "'category' is not in the table's columns"),
         (FULL, ("brand", "brand"), "name one twice"),
         (ColumnSettings(), (), "name no text"),
     ):
