@@ -1,20 +1,14 @@
 """The click log of the synthetic catalogue of styles, from a simple model of visitors.
 
-A visit goes like this:
+A visitor wishes for a style in one colour, a style, or merely a subcategory; for popular listings more often (Zipf's
+law). A search shows `_SHOWN` listings of the subcategory by a noisy relevance that popularity lifts, some of them
+strays. Place k (from 0) is looked at with probability (k + 1)^-`_POSITION_BIAS`, and clicked by how well it answers.
 
-1. The visitor has a wish: a style in one colour, a style in any colour, or merely a subcategory (`_WISHES`). Popular
-   listings are wished for more: popularity falls off like Zipf's law.
-2. A search shows `_SHOWN` listings of the subcategory, ranked by a noisy relevance that popularity lifts, now and then
-   something else altogether (`_STRAY`).
-3. Place k (from 0) is looked at with probability (k + 1)^-`_POSITION_BIAS`; what is looked at is clicked by how well it
-   answers the wish (`_CLICKED`), the wish for a mere subcategory being answered by anything in it.
-4. With probability `_OUTFIT` the visitor looks for something of another category to go with it, soon after: mostly the
-   one listing that goes with the style (`_PARTNERED`), the same for everybody, so that outfits have support and lift as
-   styles have, and a model that learns from all pairs learns outfits.
-5. With probability `_NOISE` the visitor clicks one or two popular things that have nothing to do with any wish.
+With probability `_OUTFIT` something of another category is looked for as well: mostly (`_PARTNERED`) the one listing
+that goes with the style, the same for everybody. So outfits have support and lift as styles have, and a model that
+learns from all pairs learns outfits. With probability `_NOISE` popular things are clicked that answer no wish.
 
-The clean log is in the order of time. Rows with faults are added to it (copies of clean ones, `DIRT_SHARES`, and of
-`BOTS`); late rows are clean ones moved. So the clean log is whole.
+Rows with faults are added (copies of clean ones, crawlers), late ones moved: all of the clean log is in the dirty one.
 """
 
 import itertools
@@ -36,8 +30,7 @@ DIRT_SHARES = {
     "late": 0.01,
 }  # fmt: skip
 """Faults as shares of the clean rows, each at least once. `late` rows are clean ones, written an hour or more late."""
-BOTS = 2
-BOT_ITEMS = 2500
+BOTS, BOT_ITEMS = 2, 2500
 """Different listings that each bot goes through in one session, or all there are."""
 _DAYS = 92
 _DAY = 86_400 * 10**6
@@ -49,13 +42,9 @@ SCHEMA = pa.schema(
 
 _WISHES = {"style and colour": 0.35, "style": 0.4, "subcategory": 0.25}
 _POPULARITY = 0.6  # Zipf's exponent
-_SHOWN = 20
-_STRAY = 0.04
-_POSITION_BIAS = 0.4
+_SHOWN, _STRAY, _POSITION_BIAS = 20, 0.04, 0.4
 _CLICKED = {"exact": 0.8, "style": 0.6, "colour": 0.07, "subcategory": 0.04, "wish": 0.2, "stray": 0.01}
-_OUTFIT = 0.8
-_PARTNERED = 0.85
-_NOISE = 0.3
+_OUTFIT, _PARTNERED, _NOISE = 0.8, 0.85, 0.3
 _FIRST_SESSION = 1_000_001
 
 
@@ -81,7 +70,6 @@ class Shop:
 
     def __init__(self, seed: int, listings: Sequence[StyleListing]) -> None:
         self.listings = listings
-        self.skus = [listing.sku for listing in listings]
         self.style_L = np.array([listing.style for listing in listings])
         self.colour_L = np.array([listing.product.colour for listing in listings])
         self.subcategory_L = np.array([listing.product.subcategory for listing in listings])
@@ -98,7 +86,7 @@ class Shop:
     def popular(self, rng: np.random.Generator) -> int:
         """Draw a listing, in proportion to its popularity."""
         place = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
-        return min(place, len(self.skus) - 1)
+        return min(place, len(self.listings) - 1)
 
     def other_category(self, rng: np.random.Generator, listing: int) -> int | None:
         """Draw a popular listing of another category than that listing's; None where ten draws find none."""
@@ -135,8 +123,8 @@ class Shop:
             score += 1.0 * (self.colour_L[found] == wish.colour)
         shown = found[np.argsort(-score, kind="stable")[:_SHOWN]]
         stray = np.flatnonzero(rng.random(len(shown)) < _STRAY)
-        shown[stray] = rng.integers(len(self.skus), size=len(stray))
-        seen = ((listing, place) for place, listing in enumerate(shown.tolist()) if looked_at[place])
+        shown[stray] = rng.integers(len(self.listings), size=len(stray))
+        seen = [(listing, place) for place, listing in enumerate(shown.tolist()) if looked_at[place]]
         return [(listing, place) for listing, place in seen if chance(rng, self.appeal(wish, listing))]
 
 
@@ -166,7 +154,7 @@ def clean_clicks(seed: int, listings: Sequence[StyleListing], sessions: int) -> 
         for listing, position, wait in _visit(shop, rng):
             second += wait
             time = _FIRST_TIME + round(second * 1e6)
-            clicks.append(Click(_FIRST_SESSION + session, time, shop.skus[listing], position))
+            clicks.append(Click(_FIRST_SESSION + session, time, listings[listing].sku, position))
     return sorted(clicks, key=lambda click: click.time)
 
 

@@ -1,4 +1,4 @@
-"""The outlines of sixteen kinds of garments, shoes and bags, and where their details sit.
+"""What each kind of garment is called, made of and may have on it, and its outline: the catalogue's world in one table.
 
 Each outline keeps to [-1, 1] in both directions. `spots` are the places a brand's mark can have, in the order of SPOTS
 on every kind, so that a brand's habit ("low on the left") carries over from a coat to a bag.
@@ -7,10 +7,14 @@ on every kind, so that a brand's habit ("low on the left") carries over from a c
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from eiclip.synthetic.sketch import Point, Polygon
 
 SPOTS = ("high", "left", "right", "low", "centre")
+_LONG, _SHORT = "long sleeve", "short sleeve"
+_UPPER_PANELS = ("", "yoke", "hem", "band", "side", "sleeves")
+_LOWER_PANELS = ("", "waistband", "knees", "side stripe", "side")
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,18 @@ class Outline:
     pockets: dict[str, tuple[Point, ...]] = field(default_factory=dict)
     neck: Point | None = None
     straps: tuple[Polygon, ...] = ()
+
+
+class Kind(NamedTuple):
+    """A kind of garment: its words, its fibres and the details it can have (the first is the plain choice)."""
+
+    noun: str
+    subcategory: str
+    category: str
+    weight: float
+    fibres: tuple[str, ...]
+    options: dict[str, tuple[str, ...]]
+    outline: Callable[[str], Outline]  # with the given sleeves ("" where it has none)
 
 
 def _both(polygon: Polygon) -> tuple[Polygon, Polygon]:
@@ -157,27 +173,61 @@ def _cap(_: str) -> Outline:
     )  # fmt: skip
 
 
-_OUTLINES: dict[str, Callable[[str], Outline]] = {
-    "top": lambda sleeve: _upper(sleeve, -0.6, 0.4, 0.36, 0.3, 0.36),
-    "t-shirt": lambda sleeve: _upper(sleeve, -0.62, 0.56, 0.42, 0.4, 0.42),
-    "shirt": lambda sleeve: _upper(sleeve, -0.66, 0.7, 0.42, 0.38, 0.44),
-    "sweater": lambda sleeve: _upper(sleeve, -0.6, 0.56, 0.46, 0.46, 0.4),
-    "hoodie": lambda sleeve: _upper(sleeve, -0.48, 0.66, 0.46, 0.46, 0.42, hood=True),
-    "jacket": lambda sleeve: _upper(sleeve, -0.66, 0.5, 0.5, 0.48, 0.5),
-    "coat": lambda sleeve: _upper(sleeve, -0.86, 0.88, 0.42, 0.4, 0.52),
-    "dress": _dress,
-    "skirt": _skirt,
-    "trousers": lambda _: _lower(0.9, 0.28, 0.02),
-    "jeans": lambda _: _lower(0.86, 0.22, -0.04),
-    "shorts": lambda _: _lower(0.14, 0.36, 0.16),
-    "sneakers": lambda _: _shoe(-0.16),
-    "boots": lambda _: _shoe(-0.72),
-    "bag": _bag,
-    "cap": _cap,
-}
+KINDS: dict[str, Kind] = {
+    kind.noun: kind
+    for kind in (
+        Kind("t-shirt", "T-SHIRTS", "TOPS", 10, ("cotton", "linen", "viscose", "polyester"), {
+            "sleeve": (_SHORT, _LONG), "collar": ("crewneck", "v-neck"), "pocket": ("", "chest"),
+            "panel": _UPPER_PANELS}, lambda sleeve: _upper(sleeve, -0.62, 0.56, 0.42, 0.4, 0.42)),
+        Kind("shirt", "SHIRTS", "SHIRTS", 9, ("cotton", "linen", "silk", "denim", "viscose"), {
+            "sleeve": (_LONG, _SHORT), "collar": ("spread collar",), "closure": ("buttons",),
+            "pocket": ("", "chest", "flap"), "panel": _UPPER_PANELS},
+            lambda sleeve: _upper(sleeve, -0.66, 0.7, 0.42, 0.38, 0.44)),
+        Kind("sweater", "SWEATERS", "SWEATERS", 9, ("wool", "cashmere", "mohair", "cotton"), {
+            "sleeve": (_LONG,), "collar": ("crewneck", "v-neck", "turtleneck"), "closure": ("", "buttons"),
+            "pocket": ("", "chest"), "panel": _UPPER_PANELS},
+            lambda sleeve: _upper(sleeve, -0.6, 0.56, 0.46, 0.46, 0.4)),
+        Kind("jacket", "JACKETS", "JACKETS & COATS", 8, ("leather", "nylon", "denim", "wool", "suede", "polyester"), {
+            "sleeve": (_LONG,), "collar": ("spread collar", "stand collar"), "closure": ("zip", "buttons"),
+            "pocket": ("", "flap", "chest", "hips"), "panel": _UPPER_PANELS},
+            lambda sleeve: _upper(sleeve, -0.66, 0.5, 0.5, 0.48, 0.5)),
+        Kind("trousers", "TROUSERS", "PANTS", 8, ("wool", "cotton", "linen", "polyester", "leather"), {
+            "pocket": ("", "hips", "cargo"), "panel": _LOWER_PANELS}, lambda _: _lower(0.9, 0.28, 0.02)),
+        Kind("sneakers", "SNEAKERS", "SNEAKERS", 7, ("leather", "canvas", "suede", "nylon"), {
+            "closure": ("laces", "strap", "zip"), "panel": ("sole", "", "toe cap", "heel")}, lambda _: _shoe(-0.16)),
+        Kind("dress", "DRESSES", "DRESSES", 7, ("silk", "viscose", "cotton", "polyester", "wool"), {
+            "sleeve": (_LONG, _SHORT, "sleeveless"), "collar": ("crewneck", "v-neck", "turtleneck", "spread collar"),
+            "closure": ("", "buttons", "zip"), "pocket": ("", "hips"), "panel": ("", "yoke", "hem", "band", "side")},
+            _dress),
+        Kind("jeans", "DENIM", "JEANS", 6, ("denim",), {"pocket": ("hips", "cargo", ""), "panel": _LOWER_PANELS},
+            lambda _: _lower(0.86, 0.22, -0.04)),
+        Kind("bag", "BAGS", "BAGS", 6, ("leather", "canvas", "suede", "nylon"), {
+            "closure": ("clasp", "zip", ""), "pocket": ("", "middle"), "panel": ("", "flap", "base", "band")}, _bag),
+        Kind("coat", "COATS", "JACKETS & COATS", 5, ("wool", "nylon", "shearling", "cashmere", "leather"), {
+            "sleeve": (_LONG,), "collar": ("spread collar", "stand collar"), "closure": ("buttons", "zip"),
+            "pocket": ("", "flap", "hips"), "panel": _UPPER_PANELS},
+            lambda sleeve: _upper(sleeve, -0.86, 0.88, 0.42, 0.4, 0.52)),
+        Kind("top", "TOP", "TOPS", 5, ("silk", "cotton", "viscose", "polyester"), {
+            "sleeve": ("sleeveless", _SHORT), "collar": ("crewneck", "v-neck"), "closure": ("", "buttons"),
+            "panel": ("", "yoke", "hem", "band", "side")}, lambda sleeve: _upper(sleeve, -0.6, 0.4, 0.36, 0.3, 0.36)),
+        Kind("hoodie", "HOODIES & ZIPUPS", "SWEATERS", 5, ("cotton", "polyester", "cashmere"), {
+            "sleeve": (_LONG,), "closure": ("", "zip"), "pocket": ("middle", "", "hips"), "panel": _UPPER_PANELS},
+            lambda sleeve: _upper(sleeve, -0.48, 0.66, 0.46, 0.46, 0.42, hood=True)),
+        Kind("skirt", "SKIRTS", "SKIRTS", 4, ("leather", "denim", "wool", "silk", "cotton"), {
+            "closure": ("", "buttons", "zip"), "pocket": ("", "hips"),
+            "panel": ("", "waistband", "hem", "band", "side")}, _skirt),
+        Kind("boots", "BOOTS", "BOOTS", 4, ("leather", "suede", "canvas"), {
+            "closure": ("laces", "zip", "strap", ""), "panel": ("sole", "", "toe cap", "heel")},
+            lambda _: _shoe(-0.72)),
+        Kind("shorts", "SHORTS", "SHORTS", 4, ("cotton", "linen", "nylon", "denim"), {
+            "pocket": ("", "hips"), "panel": ("", "waistband", "side stripe", "side")},
+            lambda _: _lower(0.14, 0.36, 0.16)),
+        Kind("cap", "CAPS", "HATS", 3, ("cotton", "wool", "suede", "canvas"), {"panel": ("", "brim", "front")}, _cap),
+    )
+}  # fmt: skip
 
 
 @functools.cache
-def outline(kind: str, sleeve: str = "") -> Outline:
+def outline(kind: str, sleeve: str) -> Outline:
     """The outline of a kind of garment with the given sleeves ("" where it has none)."""
-    return _OUTLINES[kind](sleeve)
+    return KINDS[kind].outline(sleeve)

@@ -24,7 +24,6 @@ from eiclip.synthetic.texts import details
 
 SHARD_SIZE = 2000
 _SCENE_SHARE, _LONG_SHARE = 0.4, 0.4
-_LEAST_LONG, _MOST_LONG = 25, 45
 _OPENINGS = ("", "", "", "photo of ", "a picture of ", "close view of ", "look at ")
 _SCENE_REST = (
     "It was taken on a quiet afternoon when the light was soft and hardly anybody was around.",
@@ -47,9 +46,9 @@ def _lengthen(caption: str, rest: tuple[str, ...], rng: np.random.Generator) -> 
     """Add whole sentences until the caption has 25 words, then cut what goes beyond 45."""
     text = caption[0].upper() + caption[1:].rstrip(".") + "."
     for place in rng.permutation(len(rest)):
-        if len(text.split()) < _LEAST_LONG:
+        if len(text.split()) < 25:
             text += f" {rest[place]}"
-    return " ".join(text.split()[:_MOST_LONG])
+    return " ".join(text.split()[:45])
 
 
 def garment_caption(product: Product, rng: np.random.Generator) -> str:

@@ -25,7 +25,6 @@ TWO_PHOTOS = 0.05
 _BRAND_UNTAGGED = 0.15  # beyond what any seller forgets: marketplaces have more rows without a brand than shops
 _PLACES = ("North", "Harbour", "Market", "Bridge", "Station", "Garden", "Mill", "Chapel")
 _TRADES = ("Lane", "Outfitters", "Wardrobe", "Traders", "Closet")
-_FIRST_SKU, _SKUS = 10_000_000, 90_000_000
 
 
 class Seller(NamedTuple):
@@ -76,7 +75,7 @@ def draw_listings(seed: int, styles: int) -> list[StyleListing]:
     sellers = [Seller(name, float(rng.uniform(0.25, 0.65)), float(rng.uniform(0.1, 0.45))) for name in names]
     rng = generator(seed, "listings")
     sizes = rng.choice(tuple(LISTINGS_OF_A_STYLE), size=styles, p=tuple(LISTINGS_OF_A_STYLE.values()))
-    skus = rng.choice(_SKUS, size=int(sizes.sum()), replace=False) + _FIRST_SKU
+    skus = rng.choice(90_000_000, size=int(sizes.sum()), replace=False) + 10_000_000
     listings: list[StyleListing] = []
     for style, size in enumerate(sizes):
         brand = STYLE_HOUSE.draw_brand(generator(seed, "design", style))

@@ -14,7 +14,7 @@ from eiclip.synthetic.brands import FASHION_BRANDS, preferred_colours, signature
 from eiclip.synthetic.compositions import draw_composition
 from eiclip.synthetic.draws import chance, generator, pick, pick_weighted, zipf_weights
 from eiclip.synthetic.fabrics import PATTERNS
-from eiclip.synthetic.kinds import KINDS
+from eiclip.synthetic.garments import KINDS
 from eiclip.synthetic.palette import GARMENT_COLOURS, jitter
 from eiclip.synthetic.photo import Look, draw_photo
 
@@ -22,10 +22,7 @@ SEASONS = tuple(f"{half}{year}" for year in range(2012, 2017) for half in ("SS",
 _COLOUR_WEIGHTS = {"black": 3.0, "white": 1.8, "grey": 1.6, "navy": 1.5, "blue": 1.4}
 _PATTERN_WEIGHTS = {"solid": 10.0, "striped": 1.6, "checked": 1.4}
 # Share of products on which a tag is missing; a further share has none at all.
-_MISSING = {"brand": 0.03, "subcategory": 0.02, "season": 0.02, "composition": 0.06}
-_ALL_MISSING = 0.01
-# Share of products whose panel is the plain choice whatever was drawn: most garments are of one colour.
-_PLAIN_SHARE = 0.4
+_MISSING, _ALL_MISSING = {"brand": 0.03, "subcategory": 0.02, "season": 0.02, "composition": 0.06}, 0.01
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def draw_product(seed: int, house: House, index: int, brand: str | None = None) 
         panel_colour=jitter(GARMENT_COLOURS[panel_colour], rng),
     )  # fmt: skip
     options = {slot: pick(rng, values) for slot, values in kind.options.items()}
-    if chance(rng, _PLAIN_SHARE):
+    if chance(rng, 0.4):  # most garments are of one colour
         options["panel"] = kind.options["panel"][0]
     if options["panel"] == "sleeves" and options.get("sleeve") != "long sleeve":
         options["panel"] = ""

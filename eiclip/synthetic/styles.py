@@ -20,7 +20,6 @@ from eiclip.synthetic.products import dirty_places
 
 DIRT = ("no photo", "broken photo", "no text", "markup", "no id")
 """What is wrong with the dirty listings: about 1 % of all, every fault at least once where there are 25 or more."""
-_DIRTY_SHARE = 0.01
 _ROW_GROUP = 256  # rows: about 3 MB of photos in memory at once
 TEXT_COLUMNS = ("colour", "brand", "subcategory", "category", "season", "composition", "gender")
 SCHEMA = pa.schema(
@@ -66,7 +65,7 @@ def write_styles(folder: Path, *, seed: int, styles: int = 900) -> None:
     """
     require_count("styles", styles)
     listings = draw_listings(seed, styles)
-    dirt = dirty_places(generator(seed, "dirt of styles"), DIRT, _DIRTY_SHARE, len(listings), least=5 * len(DIRT))
+    dirt = dirty_places(generator(seed, "dirt of styles"), DIRT, 0.01, len(listings), least=5 * len(DIRT))
     group: list[dict[str, Any]] = []
     with (
         whole_file(folder / "products.parquet") as path,

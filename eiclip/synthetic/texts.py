@@ -12,7 +12,6 @@ from eiclip.synthetic.draws import chance, pick
 from eiclip.synthetic.products import Product
 
 NAMED, COLOUR_NAMED, NOUN_NAMED = 0.33, 0.66, 0.92
-_GENERAL_WORD = 0.10
 
 _CLOSURES = {
     "zip": ("Zip closure at front.", "Full zip fastening."), "laces": ("Lace-up closure.", "Tonal laces at vamp."),
@@ -97,7 +96,7 @@ def describe(product: Product, rng: np.random.Generator, named: float = NAMED) -
     sentences = [_opening(product, rng, named), *details(product, rng, named)]
     if chance(rng, 0.55):
         sentences.append(pick(rng, _EMPTY))
-    if chance(rng, _GENERAL_WORD):
+    if chance(rng, 0.1):
         sentences.append(pick(rng, _GENERAL))
     return " ".join(_without(product.brand, sentences))
 

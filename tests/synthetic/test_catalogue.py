@@ -15,8 +15,8 @@ from eiclip.synthetic import amazon, brands, fashiongen, general, write_amazon, 
 from eiclip.synthetic.compositions import vocabulary
 from eiclip.synthetic.draws import generator
 from eiclip.synthetic.fabrics import FIBRES
+from eiclip.synthetic.garments import KINDS
 from eiclip.synthetic.general import garment_caption
-from eiclip.synthetic.kinds import KINDS
 from eiclip.synthetic.photo import _MARKS, draw_photo
 from eiclip.synthetic.products import SEASONS, House, draw_product, draw_products, take_photo
 from eiclip.synthetic.scenes import SCENES, draw_scene
