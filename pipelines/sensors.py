@@ -124,7 +124,7 @@ def raw_stamps(dataset: DatasetSettings) -> Iterator[tuple[str, list[Any]]]:
 
 
 def _nothing(datasets: Mapping[str, DatasetSettings]) -> str:
-    return "raw files are as they were" if datasets else "no dataset has raw files of its own (all are embedded)"
+    return "raw files are as they were" if datasets else "no dataset has raw files of its own (all are synthetic)"
 
 
 def _all_but(

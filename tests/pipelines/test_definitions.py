@@ -148,7 +148,7 @@ def test_keys_groups_checks_and_jobs_are_those_that_people_know(tmp_path, monkey
     assert [sensor.name for sensor in defs.sensors] == known["sensors"]
 
 
-def test_embedded_graph_has_every_asset_of_all_datasets(tmp_path, monkeypatch):
+def test_synthetic_graph_has_every_asset_of_all_datasets(tmp_path, monkeypatch):
     shared = {("general", "shards"), ("general", "pretrained"), ("results", "catalogue"), ("results", "report")}
     wanted = expected("fashiongen") | expected("amazon") | {dg.AssetKey(list(key)) for key in shared}
     wanted |= ablations("fashiongen") | ablations("amazon")
