@@ -9,7 +9,7 @@ from assets.common import Project
 from assets.outputs import Check, Given, Output
 from assets.relations import query
 from assets.steps import Step
-from eiclip.model.variants import VARIANTS, Variant
+from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import DatasetSettings
 
 TORCH, NUMPY = frozenset({"pytorch", "parquet"}), frozenset({"numpy", "parquet"})
@@ -21,31 +21,20 @@ RANK_COLUMNS = (
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """The evaluation of a dataset's five rows."""
-    group = f"{name}/evaluation"
-    each = [
-        Step(f"{name}__embeddings__{variant}", group, [embeddings(name, dataset, row)])
-        for variant, row in VARIANTS.items()
-    ]
+    group, settings = f"{name}/evaluation", {"excluded_group": dataset.negatives_group}
+    finite = Check("embeddings_are_finite", "No embedding has a NaN or an infinity, and each has length one.")
     return [
-        *each,
-        Step(f"{name}__metrics", group, metrics(name)),
-        Step(f"{name}__uncertainty", group, uncertainty(name)),
-    ]
-
-
-def embeddings(name: str, dataset: DatasetSettings, variant: Variant) -> Output:
-    """Test embeddings of one variant."""
-    return Output(
-        (name, "embeddings", variant.name),
-        f"Unit-length embeddings of the test photos and texts by row {variant.row}: {variant.title}.",
-        TORCH,
-        make=_embed,
-        sources=(f"checkpoint/{variant.name}", "shards"),
-        settings={"excluded_group": dataset.negatives_group},
-        checks=(
-            Check("embeddings_are_finite", "No embedding has a NaN or an infinity, and each has length one."),
+        *(
+            Step(f"{name}__embeddings__{row}", group, [Output(
+                (name, "embeddings", row),
+                f"Unit-length embeddings of the test photos and texts by row {variant.row}: {variant.title}.",
+                TORCH, make=_embed, sources=(f"checkpoint/{row}", "shards"), settings=settings, checks=(finite,),
+            )])
+            for row, variant in VARIANTS.items()
         ),
-    )  # fmt: skip
+        Step(f"{name}__metrics", group, _metrics(name)),
+        Step(f"{name}__uncertainty", group, _uncertainty(name)),
+    ]  # fmt: skip
 
 
 def _embed(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
@@ -55,25 +44,20 @@ def _embed(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
 
     device, (checkpoint, shards) = given.device, given.of.sources
     model, paths = load_checkpoint(given.path(checkpoint), device), shard_paths(given.path(shards), "test")
-    excluded_group = given.parameters["excluded_group"]
-    return embeddings_table(model, given.dataset, paths, excluded_group=excluded_group, device=device), {
-        "device": device
-    }
+    table = embeddings_table(
+        model, given.dataset, paths, excluded_group=given.parameters["excluded_group"], device=device
+    )
+    return table, {"device": device}
 
 
-def metrics(name: str) -> list[Output]:
+def _metrics(name: str) -> list[Output]:
     """Ranks of every query under every variant, and the recalls they come to."""
     tables = {f"table_{p}": f"eiclip.report.tables:leaderboard_markdown({p})" for p in ("full", "sample100")}
-    variants = {"variants": list(VARIANTS)}
+    sources = ("candidate_lists", "product_groups", "products", *(EMBEDDINGS + v for v in VARIANTS))
     return [
-        Output(
-            (name, "retrieval_ranks"),
-            kinds=TORCH,
-            make=_ranks,
-            sources=("candidate_lists", "product_groups", "products", *(EMBEDDINGS + v for v in VARIANTS)),
-        ),
+        Output((name, "retrieval_ranks"), kinds=TORCH, make=_ranks, sources=sources),
         query(name, "evaluation/retrieval_metrics", ("retrieval_ranks",)),
-        query(name, "evaluation/leaderboard", ("retrieval_metrics",), variants).showing(**tables),
+        query(name, "evaluation/leaderboard", ("retrieval_metrics",), {"variants": list(VARIANTS)}).showing(**tables),
     ]
 
 
@@ -93,36 +77,22 @@ def _ranks(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     return pa.concat_tables(ranked), {"shortfall": sum(lists["shortfall"].to_pylist())}
 
 
-def uncertainty(name: str) -> list[Output]:
+def _uncertainty(name: str) -> list[Output]:
     """What a dataset's ranks are worth: facets, intervals, comparisons and breakdowns."""
-    breakdown = "eiclip.report.breakdown:"
+    report, ranks = "eiclip.report.breakdown:", ("retrieval_ranks",)
     facets = ("products", "product_entities", "semantic_prior", "entity_vocabulary")
+    comparisons = {"table": f"{report}comparisons_table", "comparison_plot": f"{report}comparison_plot"}
+    breakdowns = {"table": f"{report}facet_table"}
+    breakdowns |= {one: f"{report}{one}" for one in ("facet_plot", "brand_plot", "where_it_wins")}
     return [
         query(name, "evaluation/query_facets", facets),
-        Output((name, "metric_intervals"), kinds=NUMPY, make=_intervals, sources=("retrieval_ranks",)),
+        Output((name, "metric_intervals"), kinds=NUMPY, make=_intervals, sources=ranks),
+        Output((name, "row_comparisons"), kinds=NUMPY, make=_comparisons, sources=ranks, shown=comparisons),
         Output(
-            (name, "row_comparisons"),
-            kinds=NUMPY,
-            make=_comparisons,
-            sources=("retrieval_ranks",),
-            shown={
-                "table": f"{breakdown}comparisons_table",
-                "comparison_plot": f"{breakdown}comparison_plot",
-            },
+            (name, "recall_breakdowns"), kinds=NUMPY, make=_breakdowns, sources=(*ranks, "query_facets"),
+            shown=breakdowns,
         ),
-        Output(
-            (name, "recall_breakdowns"),
-            kinds=NUMPY,
-            make=_breakdowns,
-            sources=("retrieval_ranks", "query_facets"),
-            shown={
-                "table": f"{breakdown}facet_table",
-                "facet_plot": f"{breakdown}facet_plot",
-                "brand_plot": f"{breakdown}brand_plot",
-                "where_it_wins": f"{breakdown}where_it_wins",
-            },
-        ),
-    ]
+    ]  # fmt: skip
 
 
 def _intervals(given: Given) -> pa.Table:

@@ -1,7 +1,6 @@
 """What entities do: gates and what each group is worth, and interventions on single entities of single queries."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import pyarrow as pa
 
@@ -18,7 +17,7 @@ GATED = tuple(name for name, variant in VARIANTS.items() if variant.has_entities
 READING = tuple(name for name, variant in VARIANTS.items() if variant.has_entities or variant.entities_as_text)
 """Variants that read entities at all: rows 3, 4 and 5."""
 TORCH = frozenset({"pytorch", "parquet"})
-CHECKPOINT, EMBEDDINGS, LOG = "checkpoint/", "embeddings/", "training_log/"
+CHECKPOINT, EMBEDDINGS = "checkpoint/", "embeddings/"
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
@@ -28,49 +27,31 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     checkpoints = prefixed(CHECKPOINT, GATED)
     outputs = [
         Output(
-            (name, "gate_weights"),
-            kinds=TORCH,
-            make=_gate_weights,
-            sources=checkpoints,
-            shown={
-                "gate_entities_table": f"{tables}gate_entities_table",
-                "gate_support_plot": f"{plots}gate_support_plot",
-            },
+            (name, "gate_weights"), kinds=TORCH, make=_gate_weights, sources=checkpoints
+        ).showing(
+            gate_entities_table=f"{tables}gate_entities_table", gate_support_plot=f"{plots}gate_support_plot"
         ),
         Output(
-            (name, "entity_shuffles"),
-            kinds=TORCH,
-            make=_entity_shuffles,
+            (name, "entity_shuffles"), kinds=TORCH, make=_entity_shuffles,
             sources=(*checkpoints, *prefixed(EMBEDDINGS, GATED), "shards"),
             settings=seed,
         ),
         Output(
-            (name, "interventions"),
-            kinds=TORCH,
-            make=_interventions,
-            sources=(
-                *prefixed(CHECKPOINT, READING), *prefixed(EMBEDDINGS, READING), "shards", "entity_vocabulary"
-            ),
+            (name, "interventions"), kinds=TORCH, make=_interventions,
+            sources=(*prefixed(CHECKPOINT, READING), *prefixed(EMBEDDINGS, READING), "shards", "entity_vocabulary"),
             settings=seed,
-            shown={
-                "intervention_examples": f"{tables}intervention_examples",
-                "swap_plot": f"{plots}swap_plot",
-            },
-        ),
+        ).showing(intervention_examples=f"{tables}intervention_examples", swap_plot=f"{plots}swap_plot"),
         query(name, "evaluation/gate_report", ("gate_weights", "entity_vocabulary", "entity_shuffles")).showing(
             gate_report_table=f"{tables}gate_report_table",
             gate_usefulness_plot=f"{plots}gate_usefulness_plot",
             what_gates_say=f"{tables}what_gates_say",
         ),
         query(name, "evaluation/intervention_summary", ("interventions",)).showing(
-            intervention_table=f"{tables}intervention_table",
-            intervention_plot=f"{plots}intervention_plot",
+            intervention_table=f"{tables}intervention_table", intervention_plot=f"{plots}intervention_plot"
         ),
         Output(
-            (name, "gate_history"),
-            make="evaluation/gate_history",
-            sources=checkpoints,
-            files_of={"training_log": prefixed(LOG, GATED)},
+            (name, "gate_history"), make="evaluation/gate_history", sources=checkpoints,
+            files_of={"training_log": prefixed("training_log/", GATED)},
         ).showing(gate_history_plot="eiclip.report.plots:gate_history_plot"),
     ]  # fmt: skip
     return [Step(f"{name}__gates", f"{name}/evaluation", outputs)]
@@ -89,10 +70,7 @@ def _entity_shuffles(given: Given) -> pa.Table:
     """Recall@1 lost when one group's entities change places between the test products, and when it is removed."""
     from eiclip.evaluation.gates import entity_shuffles
 
-    def table(model: Any, embeddings: pa.Table, samples: Sequence[Any], device: str) -> pa.Table:
-        return entity_shuffles(model, embeddings, samples, seed=given.parameters["seed"], device=device)
-
-    return _of_each(given, table)
+    return _of_each(given, entity_shuffles)
 
 
 def _interventions(given: Given) -> pa.Table:
@@ -101,27 +79,21 @@ def _interventions(given: Given) -> pa.Table:
     """
     from eiclip.evaluation.interventions import interventions_table
 
-    vocabulary = given.table("entity_vocabulary")
-
-    def table(model: Any, embeddings: pa.Table, samples: Sequence[Any], device: str) -> pa.Table:
-        return interventions_table(
-            model, embeddings, samples, vocabulary, seed=given.parameters["seed"], device=device
-        )  # fmt: skip
-
-    return _of_each(given, table)
+    return _of_each(given, interventions_table, given.table("entity_vocabulary"))
 
 
-def _of_each(given: Given, table: Callable[[Any, pa.Table, Sequence[Any], str], pa.Table]) -> pa.Table:
+def _of_each(given: Given, make: Callable[..., pa.Table], *more: pa.Table) -> pa.Table:
     """A table of every variant's model, its embeddings and the test products, one after the other."""
     from eiclip.evaluation.gates import products_of
     from eiclip.model.entity_clip import load_checkpoint
     from eiclip.shards import read_samples, shard_paths
 
-    device = given.device
+    seed, device = given.parameters["seed"], given.device
     samples = products_of(read_samples(shard_paths(given.path("shards"), "test")))
-    variants = [s.removeprefix(CHECKPOINT) for s in given.of.sources if s.startswith(CHECKPOINT)]
     tables = []
-    for variant in variants:
-        model = load_checkpoint(given.path(CHECKPOINT + variant), device)
-        tables.append(table(model, given.table(EMBEDDINGS + variant), samples, device))
+    for source in given.of.sources:
+        if source.startswith(CHECKPOINT):
+            model = load_checkpoint(given.path(source), device)
+            embeddings = given.table(EMBEDDINGS + source.removeprefix(CHECKPOINT))
+            tables.append(make(model, embeddings, samples, *more, seed=seed, device=device))
     return pa.concat_tables(tables)

@@ -14,31 +14,19 @@ from eiclip.settings.load import DatasetSettings
 from eiclip.storage.sql import header
 
 COMPOSITION = "composition"
-MOST_CONFOUNDED = 200
-TOKEN_BUCKET = 4
-SIDE_STEP = 64
-PHOTO_SIZES = 200
-FIBRES = 30
 TABLES = ("splits", "entities", "confounded", "descriptions", "token_histogram", "photos", "quarantine", "compositions")
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """Fibres of compositions, where the dataset has them, and the tables of its profile."""
-    profile = Step(
-        f"{name}__data_profile",
-        f"{name}/profile",
-        outputs(project, name, dataset),
-        whole="data_profile",
-        description=_description(),
-    )
+    headers = [header(f"profile/profile_{table}") for table in TABLES]
+    text = "What to look at before training:\n\n" + "\n".join(f"- `{one.name}`: {one.grain}" for one in headers)
+    tables = outputs(project, name, dataset)
+    profile = Step(f"{name}__data_profile", f"{name}/profile", tables, whole="data_profile", description=text)
     if COMPOSITION not in dataset.entity_groups:
         return [profile]
-    fibres = Output(
-        (name, "compositions"),
-        kinds=frozenset({"python", "parquet"}),
-        make=_compositions,
-        sources=("tagged_entities",),
-    )
+    kinds, sources = frozenset({"python", "parquet"}), ("tagged_entities",)
+    fibres = Output((name, "compositions"), kinds=kinds, make=_compositions, sources=sources)
     return [Step(f"{name}__compositions", f"{name}/relations", [fibres]), profile]
 
 
@@ -71,14 +59,14 @@ def outputs(project: Project, name: str, dataset: DatasetSettings) -> list[Outpu
         Output((name, "profile_tokens"), make=_tokens, sources=("products",)),
         query(name, "profile/profile_splits", ("products", "images")).showing(**shown),
         query(name, "profile/profile_entities", ("products", "product_entities", "entity_vocabulary"), beside),
-        query(name, "profile/profile_confounded", ("semantic_prior",), {"most": MOST_CONFOUNDED}),
+        query(name, "profile/profile_confounded", ("semantic_prior",), {"most": 200}),
         query(name, "profile/profile_descriptions", ("products", "profile_tokens"), context),
-        query(name, "profile/profile_token_histogram", ("profile_tokens",), {"width": TOKEN_BUCKET}),
-        query(name, "profile/profile_photos", ("images",), {"step": SIDE_STEP, "most": PHOTO_SIZES}),
+        query(name, "profile/profile_token_histogram", ("profile_tokens",), {"width": 4}),
+        query(name, "profile/profile_photos", ("images",), {"step": 64, "most": 200}),
         query(name, "profile/profile_quarantine", ("quarantine",)),
     ]
     if COMPOSITION in dataset.entity_groups:
-        fibres = {"dataset": name, "shown": FIBRES}
+        fibres = {"dataset": name, "shown": 30}
         found.append(query(name, "profile/profile_compositions", ("compositions", "product_entities"), fibres))
     return found
 
@@ -88,9 +76,3 @@ def _tokens(given: Given) -> pa.Table:
     from eiclip.profile.tokens import token_table
 
     return token_table(given.path("products"), given.dataset)
-
-
-def _description() -> str:
-    """What each table holds, from the queries' own headers."""
-    found = [header(f"profile/profile_{table}") for table in TABLES]
-    return "What to look at before training:\n\n" + "\n".join(f"- `{one.name}`: {one.grain}" for one in found)

@@ -22,31 +22,26 @@ from eiclip.storage.locations import local_file, stamp
 from eiclip.synthetic import write_amazon, write_fashiongen, write_styles
 
 KINDS = {"fashiongen": "hdf5", "amazon": "json", "table": "parquet", "styles": "parquet"}
-RAW_TEXT = "Raw files in the layout people hold them in: the user's own, or the synthetic catalogue's, generated."
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step | PartedStep]:
     """What is made of a dataset's raw files alone; first the synthetic ones themselves."""
-    group, sizes = f"{name}/ingestion", project.settings.embedded
+    group = f"{name}/ingestion"
     raw = {"raw_files": functools.partial(raw_content, project, name)}
-    files = Output((name, "raw_files"), RAW_TEXT, frozenset({KINDS[dataset.kind], "file"}), make=_list, external=raw)
-    drawn = replace(
-        files,
-        make=_draw,
-        external={},
-        settings={
-            "kind": dataset.kind,
-            "seed": project.settings.seed,
-            "sizes": sizes.model_dump(exclude={"general_images", "pretraining_epochs"}),
-        },
-    )
+    text = "Raw files in the layout people hold them in: the user's own, or the synthetic catalogue's, generated."
+    files = Output((name, "raw_files"), text, frozenset({KINDS[dataset.kind], "file"}), make=_list, external=raw)
+    if dataset.embedded:
+        sizes = project.settings.embedded.model_dump(exclude={"general_images", "pretraining_epochs"})
+        drawn = {"kind": dataset.kind, "seed": project.settings.seed, "sizes": sizes}
+        files = replace(files, make=_draw, external={}, settings=drawn)
+    reading = dataset.model_dump(mode="json", include={"kind", "entity_groups", "columns", "subset"})
     records = Output(
         (name, "records"),
         "One row per raw row: text and tags where it is usable (`listings`), else the reason why not.",
         make=_records,
         after=("raw_files",),
         external=raw,
-        settings=_reading(dataset),
+        settings=reading | {"download": dataset.download is not None},
         checks=(
             Check(
                 "rows_in_are_in_records",
@@ -65,18 +60,11 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step | 
         beside=(project.paths.lake.path("review_rejections", name),),
     )
     return [
-        Step(f"{name}__raw_files", group, [drawn if dataset.embedded else files]),
+        Step(f"{name}__raw_files", group, [files]),
         Step(f"{name}__records", group, [records]),
         _photos(project, name, dataset),
         Step(f"{name}__reviews", group, [reviews]),
     ]
-
-
-def _reading(dataset: DatasetSettings) -> dict[str, Any]:
-    """What decides how raw rows are read."""
-    return dataset.model_dump(
-        mode="json", include={"kind", "entity_groups", "columns", "subset"}
-    ) | {"download": dataset.download is not None}  # fmt: skip
 
 
 def _list(given: Given) -> Mapping[str, Any]:
@@ -89,16 +77,16 @@ def _list(given: Given) -> Mapping[str, Any]:
 
 
 def _draw(given: Given) -> Mapping[str, Any]:
-    folder, sizes, seed = given.output, given.parameters["sizes"], given.parameters["seed"]
-    if given.parameters["kind"] == "fashiongen":
+    folder, (kind, seed, sizes) = given.output, (given.parameters[name] for name in ("kind", "seed", "sizes"))
+    if kind == "fashiongen":
         train, test = sizes["fashiongen_train"], sizes["fashiongen_test"]
         write_fashiongen(folder, seed=seed, train_products=train, test_products=test)
-    elif given.parameters["kind"] == "styles":
+    elif kind == "styles":
         write_styles(folder, seed=seed, styles=sizes["styles"])
     else:
         write_amazon(folder, seed=seed, products=sizes["amazon"])
     files = [file for file in folder.rglob("*") if file.is_file()]
-    return {"files": len(files), "bytes": sum(file.stat().st_size for file in files), "source": "embedded catalogue"}
+    return {"files": len(files), "bytes": sum(file.stat().st_size for file in files), "source": "synthetic catalogue"}
 
 
 def _records(given: Given) -> Mapping[str, Any]:
@@ -122,9 +110,7 @@ def _reviews(given: Given) -> Mapping[str, Any]:
 
 
 def _photos(project: Project, name: str, dataset: DatasetSettings) -> PartedStep:
-    """The listings' photos, examined in parts."""
     lake = project.paths.lake
-    listed = [lake.path("records", name)]
 
     def tidy(parts: Mapping[str, str]) -> None:
         for stale in set(lake.files("photos", name)) - {lake.path("photos", name, part) for part in parts}:
@@ -137,7 +123,7 @@ def _photos(project: Project, name: str, dataset: DatasetSettings) -> PartedStep
         "One row per listing: its photo decoded in full (size, digest, perceptual hash), or why it is unusable. "
         "Photos given as URLs are fetched first.",
         upstream=("records",),
-        plan=lambda _: list_parts(listed, dataset.part_rows),
+        plan=lambda _: list_parts([lake.path("records", name)], dataset.part_rows),
         part=lambda _, part: _photos_of(project, name, dataset, part),
         whole=lambda *_: [],
         tidy=tidy,
@@ -167,9 +153,8 @@ def _photos_of(project: Project, name: str, dataset: DatasetSettings, part: str)
             if reader.photos_in_rows
             else reader.photos_fingerprint(refs)
         )
-        known, _ = read_record(
-            output
-        )  # what could not be fetched is asked again when it may be made, and not by others
+        # What could not be fetched is asked again when it may be made, and not by others.
+        known, _ = read_record(output)
         failed = failures if failures is not None else known["inputs"]["sources"]["failures"] if known else {}
         return {"code": declared.code, "sources": {"rows": asked, "photos": photos, "failures": failed}}
 

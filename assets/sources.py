@@ -43,7 +43,7 @@ def source_content(project: Project, dataset: str, source: str) -> Any:
 
 
 def raw_content(project: Project, name: str) -> Any:
-    """What identifies a dataset's raw files: content of the embedded ones, sizes and times of the user's own."""
+    """What identifies a dataset's raw files: content of the synthetic ones, sizes and times of the user's own."""
     dataset = project.datasets()[name]
     return (
         content_of(project.paths.raw(name)) if dataset.embedded else open_reader(project.paths, name, dataset).stamps()

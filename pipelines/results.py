@@ -162,7 +162,7 @@ def _about(project: Project, recipe: Recipe) -> "About":
 
     settings = project.settings
     sources = {
-        f"data of {name}": "embedded catalogue" if entry.embedded else "files given in the settings"
+        f"data of {name}": "synthetic catalogue" if entry.embedded else "files given in the settings"
         for name, entry in project.datasets().items()
     }
     trained = {

@@ -63,7 +63,7 @@ def raw_files_sensor(project: Project) -> dg.SensorDefinition:
             context.log.info(f"{name}: {why}")
         if not changed:
             same = (
-                "raw files are as they were" if datasets else "no dataset has raw files of its own (all are embedded)"
+                "raw files are as they were" if datasets else "no dataset has raw files of its own (all are synthetic)"
             )
             why = "; ".join(f"{name}: {why}" for name, why in unsettled.items()) or same
             return dg.SensorResult(skip_reason=why, cursor=cursor.model_dump_json())

@@ -25,7 +25,7 @@ def test_no_output_whose_bytes_change_is_reused():
 
 
 def test_a_cache_that_did_not_look_at_a_module_would_be_found_out(tmp_path):
-    """With the shards' encoder called neutral, shards of other bytes would be reused, and the proof says so."""
+    """With the drawing of photos called neutral, raw files of other bytes would be reused, and the proof says so."""
     for folder in ("eiclip", "assets", "pipelines", "sql", "benchmarks"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     (tmp_path / "eiclip").unlink()

@@ -1,4 +1,4 @@
-"""The reader of a dataset's raw files: the embedded catalogue's, or the user's own."""
+"""The reader of a dataset's raw files: the synthetic catalogue's, or the user's own."""
 
 from eiclip.readers.amazon.reader import AmazonReader
 from eiclip.readers.base import RawReader
@@ -9,7 +9,7 @@ from eiclip.storage.home import Paths
 from eiclip.storage.locations import local_file, local_files, local_folder
 
 STYLES_FILE = "products.parquet"
-"""Raw file of the embedded catalogue of styles."""
+"""Raw file of the synthetic catalogue of styles."""
 
 
 def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
@@ -31,6 +31,6 @@ def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
             downloads.mkdir(parents=True, exist_ok=True)  # a folder to list, before the first photo is there
         kept = None if dataset.download is None else downloads
         return AmazonReader(metadata, photos, dataset.entity_groups, downloads=kept, subset=dataset.subset)
-    # The embedded catalogue of styles names no files: the settings ask a table for its own.
+    # The synthetic catalogue of styles names no files: the settings ask a table for its own.
     files = [raw / STYLES_FILE] if dataset.files is None else local_files(dataset.files, fetched)
     return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads)

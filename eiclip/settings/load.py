@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from eiclip.errors import SettingsError
 from eiclip.settings.same_style import Location, SameStyleSettings
@@ -21,13 +22,10 @@ class DownloadSettings(Section):
     """How photos are fetched from the URLs that the raw files hold."""
 
     concurrency: int = Field(16, ge=1, le=256)
-    retries: int = Field(3, ge=0, le=10)
-    """Tries after the first, on temporary errors: no answer, 429 and 5xx."""
-    timeout: float = Field(20.0, gt=0)
-    """Seconds a whole try may take."""
+    retries: int = Field(3, ge=0, le=10)  # tries after the first, on temporary errors: no answer, 429 and 5xx
+    timeout: float = Field(20.0, gt=0)  # seconds a whole try may take
     max_bytes: int = Field(20 * 2**20, gt=0)
-    allow_private: bool = False
-    """Fetch from loopback, private and link-local addresses too (a shop's own network)."""
+    allow_private: bool = False  # fetch from loopback, private and link-local addresses too (a shop's own network)
 
 
 class ColumnSettings(Section):
@@ -35,12 +33,9 @@ class ColumnSettings(Section):
 
     product_id: str = "product_id"
     title: str | None = None
-    description: tuple[str, ...] = ()
-    """Columns whose texts are joined, in this order."""
-    photo: str = "photo"
-    """A path below `images`, an http(s) URL, or the photo's bytes."""
-    split: str | None = None
-    """'train' or 'test'; without it test products are drawn."""
+    description: tuple[str, ...] = ()  # columns whose texts are joined, in this order
+    photo: str = "photo"  # a path below `images`, an http(s) URL, or the photo's bytes
+    split: str | None = None  # 'train' or 'test'; without it test products are drawn
     category: str | None = None
     subcategory: str | None = None
     department: str | None = None
@@ -49,8 +44,7 @@ class ColumnSettings(Section):
     price: str | None = None
     style: str | None = None
     """Which products are truly of one style: same-style retrieval is measured by it, and never trained on it."""
-    entities: dict[str, str] = Field(default_factory=dict)
-    """Entity group -> column."""
+    entities: dict[str, str] = Field(default_factory=dict)  # entity group -> column
 
 
 class DatasetSettings(Section):
@@ -65,12 +59,10 @@ class DatasetSettings(Section):
     folder: Location | None = None
     metadata: Location | None = None
     images: Location | None = None
-    reviews: Location | None = None
-    """Reviews of the products: counts and mean ratings are joined to them."""
+    reviews: Location | None = None  # reviews of the products: counts and mean ratings are joined to them
     helpful_reviews: int = Field(0, ge=0, le=20)
     """How many reviews' texts, the most helpful first, are added to a description."""
-    files: Location | None = None
-    """The table: a file, or a pattern such as `exports/*.parquet`."""
+    files: Location | None = None  # the table: a file, or a pattern such as `exports/*.parquet`
     columns: ColumnSettings = ColumnSettings()
     download: DownloadSettings | None = None
     """Set (even empty): photos that are not in `images` are downloaded from their URLs."""
@@ -78,20 +70,16 @@ class DatasetSettings(Section):
     """Where the shards are published as well (`s3://bucket/shards`), whole: content first, the manifest last."""
     subset: Literal["all", "paper"] = "all"
     """`paper`: the fashion products alone that have brand, photo and text, as in the paper's Amazon experiment."""
-    part_rows: int = Field(20_000, ge=1)
-    """Raw rows a part: photos are examined and shards made part by part."""
+    part_rows: int = Field(20_000, ge=1)  # raw rows a part: photos are examined and shards made part by part
     entity_groups: tuple[str, ...] = ("brand",)
     table_1: bool = True
     """Whether the five rows of the paper's Table 1 are trained on it; False: for same-style retrieval alone."""
-    same_style: SameStyleSettings | None = None
-    """Set: same-style retrieval is learned from its clicks."""
+    same_style: SameStyleSettings | None = None  # set: same-style retrieval is learned from its clicks
     negatives_group: str = "subcategory"
     """What sample-100's negatives share with the query; where it is an entity group, the model goes without it."""
     test_share: float = Field(0.3, ge=0, lt=1)
     """Share of products held out for test, where the raw files define no split."""
-    validation_share: float = Field(0.1, gt=0, lt=1)
-    """Share of the remaining products held out for choosing settings."""
-
+    validation_share: float = Field(0.1, gt=0, lt=1)  # share of the remaining products held out for choosing settings
     training: dict[str, Any] = Field(default_factory=dict)
     """Values of the `training` section that differ for this catalogue (a small one needs more epochs)."""
 
@@ -100,7 +88,7 @@ class DatasetSettings(Section):
         if self.kind == "amazon" and self.metadata and not self.images and self.download is None:
             raise ValueError("an amazon dataset needs `images` (a folder of <id>.jpg), or `download` to fetch them")
         if self.kind == "amazon" and self.images and not self.metadata:
-            raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (embedded)")
+            raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (synthetic)")
         if self.kind == "table" and not self.files:
             raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
         if not self.table_1 and self.same_style is None:
@@ -117,27 +105,24 @@ class DatasetSettings(Section):
 
 
 FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))
-AMAZON = DatasetSettings(kind="amazon", entity_groups=("brand",))
+AMAZON = DatasetSettings(kind="amazon")
 STYLES = DatasetSettings(
     kind="styles",
-    columns=ColumnSettings.model_validate(
-        {"product_id": "sku", "title": "name", "description": ("description",)}
-        | {name: name for name in ("category", "subcategory", "gender", "price", "style")}
-        | {"entities": {name: name for name in ("brand", "colour", "season", "composition")}}
+    columns=ColumnSettings(
+        product_id="sku", title="name", description=("description",), category="category", subcategory="subcategory",
+        gender="gender", price="price", style="style",
+        entities={name: name for name in ("brand", "colour", "season", "composition")},
     ),
     entity_groups=("brand", "subcategory", "colour", "composition"),
     table_1=False,
     same_style=SameStyleSettings(),
-)
+)  # fmt: skip
 
 SMALL_RECIPE: dict[str, Any] = {
     "epochs": 3, "batch_size": 64, "tower_lr": 1e-3, "entity_lr": 3e-3, "gate_lr": 2e-2, "gate_freeze": 0.15,
     "warmup_steps": 30,
 }  # fmt: skip
 """How the small `general` model is trained instead: chosen on validation splits, see docs/decisions.md."""
-
-SYNTHETIC_SMALL_EPOCHS = 6
-"""Epochs of the synthetic datasets that are smaller than the first, unless the settings name a number."""
 
 
 class EmbeddedSettings(Section):
@@ -169,18 +154,12 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     hardware: HardwareSettings = HardwareSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
-    settings: Path | None = None
-    """Where the TOML file lies (only from the environment)."""
+    settings: Path | None = None  # where the TOML file lies (only from the environment)
 
     @classmethod
     def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        cls, settings_cls: type[BaseSettings], init_settings: Source, env_settings: Source, *_: Any, **__: Any
+    ) -> tuple[Source, ...]:
         """Arguments first (tests), then the environment, then the TOML file."""
         file = Path(os.environ.get("EICLIP_SETTINGS", "eiclip.toml"))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
@@ -188,51 +167,25 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _resolve(cls, given: dict[str, Any]) -> dict[str, Any]:
-        given = dict(given)
-        given["datasets"] = given.get("datasets") or _default_datasets(given) or _synthetic_datasets(given)
-        real = any(not DatasetSettings.model_validate(entry).embedded for entry in given["datasets"].values())
-        given["pretrained"] = given.get("pretrained") or ("openai" if real else "general")
-        if given["pretrained"] == "general":
-            training = given.get("training") or {}
-            given["training"] = SMALL_RECIPE | (training if isinstance(training, dict) else training.model_dump())
-        return given
-
-
-def _default_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
-    """The datasets named by the three environment variables."""
-    datasets: dict[str, DatasetSettings] = {}
-    folder, metadata, images = (given.get(name) for name in ("fashiongen_dir", "amazon_meta", "amazon_images"))
-    if folder:
-        datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": str(folder)})
-    if bool(metadata) != bool(images):
-        raise ValueError("EICLIP_AMAZON_META and EICLIP_AMAZON_IMAGES go together: set both or neither")
-    if metadata:
-        datasets["amazon"] = AMAZON.model_copy(update={"metadata": str(metadata), "images": str(images)})
-    return datasets
-
-
-def _synthetic_datasets(given: dict[str, Any]) -> dict[str, DatasetSettings]:
-    """The synthetic catalogue's three datasets."""
-    training = given.get("training") or {}
-    chosen = training.get("epochs") if isinstance(training, dict) else training.epochs
-    longer = {"training": {} if chosen else {"epochs": SYNTHETIC_SMALL_EPOCHS}}
-    smaller = {"amazon": AMAZON.model_copy(update=longer), "styles": STYLES.model_copy(update=longer)}
-    return {"fashiongen": FASHIONGEN, **smaller}
-
-
-OTHER_VARIABLES = {"EICLIP_DEVICE", "EICLIP_DAGSTER_STORAGE", "EICLIP_TRAINER_MANIFEST"}
-"""Variables of this project that are not settings of a home."""
-
-
-def _refuse_unknown_variables() -> None:
-    """Refuse misspelt variables, which would otherwise be ignored."""
-    known = {f"EICLIP_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
-    for name in os.environ:
-        if name.startswith("EICLIP_") and name.split("__")[0] not in known:
-            raise SettingsError(f"{name}: no such setting; there are {', '.join(sorted(known))}")
-    file = os.environ.get("EICLIP_SETTINGS")
-    if file and not Path(file).is_file():
-        raise SettingsError(f"EICLIP_SETTINGS={file!r}: no such file")
+        """Fill in what depends on other settings: datasets, the weights to start from, the recipe for these."""
+        training, datasets = given.get("training") or {}, given.get("datasets") or {}
+        training = training if isinstance(training, dict) else training.model_dump()
+        if not datasets:
+            folder, metadata, images = (given.get(name) for name in ("fashiongen_dir", "amazon_meta", "amazon_images"))
+            if bool(metadata) != bool(images):
+                raise ValueError("EICLIP_AMAZON_META and EICLIP_AMAZON_IMAGES go together: set both or neither")
+            if folder:
+                datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": str(folder)})
+            if metadata:
+                datasets["amazon"] = AMAZON.model_copy(update={"metadata": str(metadata), "images": str(images)})
+        if not datasets:  # the synthetic ones: those smaller than the first have more epochs, unless a number is set
+            longer = {"training": {} if training.get("epochs") else {"epochs": 6}}
+            smaller = {"amazon": AMAZON.model_copy(update=longer), "styles": STYLES.model_copy(update=longer)}
+            datasets = {"fashiongen": FASHIONGEN, **smaller}
+        real = any(not DatasetSettings.model_validate(entry).embedded for entry in datasets.values())
+        pretrained = given.get("pretrained") or ("openai" if real else "general")
+        recipe = SMALL_RECIPE if pretrained == "general" else {}
+        return given | {"datasets": datasets, "pretrained": pretrained, "training": recipe | training}
 
 
 def load_settings(**given: Any) -> Settings:
@@ -241,11 +194,16 @@ def load_settings(**given: Any) -> Settings:
     Raises:
         SettingsError: a value is of the wrong type or out of range, or a name is unknown; says which and where from.
     """
-    _refuse_unknown_variables()
+    others = {"EICLIP_DEVICE", "EICLIP_DAGSTER_STORAGE", "EICLIP_TRAINER_MANIFEST"}  # no settings of a home
+    known = {f"EICLIP_{name.upper()}" for name in Settings.model_fields} | others
+    for name in os.environ:  # misspelt ones would otherwise be ignored
+        if name.startswith("EICLIP_") and name.split("__")[0] not in known:
+            raise SettingsError(f"{name}: no such setting; there are {', '.join(sorted(known))}")
+    file = os.environ.get("EICLIP_SETTINGS")
+    if file and not Path(file).is_file():
+        raise SettingsError(f"EICLIP_SETTINGS={file!r}: no such file")
     try:
         settings = Settings(**given)
-    except (ValidationError, ValueError) as error:
-        raise SettingsError(
-            f"settings (EICLIP_* variables, {os.environ.get('EICLIP_SETTINGS', 'eiclip.toml')}): {error}"
-        ) from error
+    except ValueError as error:
+        raise SettingsError(f"settings (EICLIP_* variables, {file or 'eiclip.toml'}): {error}") from error
     return settings.model_copy(update={"home": settings.home.expanduser().resolve()})

@@ -17,10 +17,8 @@ class Section(BaseModel):
 class AugmentSettings(Section):
     """open_clip's augmentation of training photos, under its own names."""
 
-    scale: tuple[float, float] = (0.9, 1.0)
-    """Share of the photo's area that a random crop keeps, from and to."""
-    ratio: tuple[float, float] = (0.75, 4 / 3)
-    """Width by height of the crop, before it is made square."""
+    scale: tuple[float, float] = (0.9, 1.0)  # share of the photo's area that a random crop keeps, from and to
+    ratio: tuple[float, float] = (0.75, 4 / 3)  # width by height of the crop, before it is made square
     color_jitter: float = Field(0.0, ge=0, le=1)
     """Strength of random brightness, contrast and saturation; hue a quarter of it."""
     color_jitter_prob: float = Field(0.8, ge=0, le=1)
@@ -41,8 +39,7 @@ class StyleLossSettings(Section):
     """Weight of CLIP's own loss, over the triggers' photos and texts, beside the mean of the view pairs."""
     consistency: float = Field(0.1, ge=0)
     """Weight of the consistency term: an augmented trigger is to rank its best candidates as the plain one does."""
-    consistency_top: int = Field(10, ge=2)
-    """Candidates whose order is compared."""
+    consistency_top: int = Field(10, ge=2)  # candidates whose order is compared
     self_pair_probability: float = Field(0.25, ge=0, le=1)
     """Probability of pairing a trigger that has positives with itself (another photo of it) instead."""
 
@@ -64,23 +61,19 @@ class TrainingSettings(Section):
 
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(128, ge=2)
-    tower_lr: float = Field(5e-5, ge=0)
-    """Learning rate of the two CLIP towers."""
+    tower_lr: float = Field(5e-5, ge=0)  # learning rate of the two CLIP towers
     entity_lr: float = Field(1e-3, ge=0)
     """Learning rate of the entity encoders, which start from scratch (about 20 times the towers')."""
-    gate_lr: float = Field(5e-3, ge=0)
-    """Learning rate of the gates once they are released."""
+    gate_lr: float = Field(5e-3, ge=0)  # learning rate of the gates once they are released
     gate_freeze: float = Field(0.15, ge=0, le=1)
     """Share of the steps with frozen gates: released earlier, they close on untrained entities."""
     weight_decay: float = Field(1e-4, ge=0)
-    warmup_steps: int = Field(1000, ge=0)
-    """Linear warm-up; at most a tenth of all steps is used for it."""
+    warmup_steps: int = Field(1000, ge=0)  # linear warm-up; at most a tenth of all steps is used for it
     entities_first: bool = True
     """Row 3: entities before the description in its text (after it, they are cut off at the end of the context)."""
     equal_weight: float | None = Field(1.0, gt=0)
     """Row 4: the weight every entity group has; None: one over the number of groups."""
-    unit_norm: bool = True
-    """Scale the description and every entity embedding to length one before they are added."""
+    unit_norm: bool = True  # scale the description and every entity embedding to length one before they are added
     loss_terms: tuple[LossTerm, ...] = LOSS_TERMS
     """Rows 4 and 5: the terms whose sum is minimised. The others have one term, L(E_I, E_D), whatever stands here."""
     prior_mixture: bool = True
@@ -88,8 +81,7 @@ class TrainingSettings(Section):
     False: from its own group's alone."""
     augment: AugmentSettings | None = None
     """Random crops and colours of training photos, by open_clip's own transforms; None: photos as they are."""
-    style: StyleLossSettings = StyleLossSettings()
-    """Same-style rows alone: the terms of their loss."""
+    style: StyleLossSettings = StyleLossSettings()  # same-style rows alone: the terms of their loss
     log_every: int = Field(10, ge=1)
 
     @field_validator("loss_terms")
@@ -105,24 +97,20 @@ class HardwareSettings(Section):
 
     processes: int | None = Field(None, ge=1)
     """Trainer processes that share each batch (data parallel); None: one a GPU, one where there is none."""
-    precision: Precision = "auto"
-    """Of the towers' products; auto: bf16 on a GPU, fp32 on a CPU."""
+    precision: Precision = "auto"  # of the towers' products
     chunk_size: int | None = Field(None, ge=1)
     """Gradient caching: towers see this many pairs at a time, the loss the whole batch; None: all at once."""
     gradient_checkpointing: bool = False
     """Recompute each block's activations in the backward pass instead of keeping them."""
     compile: bool = False
     """`torch.compile` of the towers' transformers (needs a C++ compiler; minutes before the first step)."""
-    fused_optimizer: bool = True
-    """One kernel for the optimizer's step over all weights."""
-    channels_last: bool = False
-    """Photos and convolutions with channels innermost."""
+    fused_optimizer: bool = True  # one kernel for the optimizer's step over all weights
+    channels_last: bool = False  # photos and convolutions with channels innermost
     sparse_entities: bool = False
     """Gradients and moments of a batch's own entities alone (lazy Adam): for tables of millions of entities."""
     workers: int | None = Field(None, ge=0)
     """Processes that decode photos, a trainer; None: all cores shared out on a GPU machine, none on a CPU one."""
-    prefetch: int = Field(4, ge=1)
-    """Batches each of those prepares in advance."""
+    prefetch: int = Field(4, ge=1)  # batches each of those prepares in advance
     checkpoint_every: int = Field(200, ge=1)
     """Steps between two saved states of the training: what a killed run loses at most."""
     corrupt_samples: Literal["refuse", "quarantine"] = "refuse"

@@ -14,7 +14,7 @@ class Paths:
         self.lake = Lake(root)
 
     def raw(self, dataset: str) -> Path:
-        """Generated raw files of an embedded dataset (or of the `general` corpus)."""
+        """Generated raw files of a synthetic dataset (or of the `general` corpus)."""
         return self.root / "raw" / dataset
 
     def fetched(self, dataset: str) -> Path:

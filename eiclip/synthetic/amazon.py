@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from eiclip.storage.files import whole_file, whole_folder
 from eiclip.synthetic.brands import AMAZON_ONLY_BRANDS, AMAZON_SHARED
 from eiclip.synthetic.draws import generator, require_count
@@ -18,55 +20,22 @@ _BRANDS = tuple(
 ) + AMAZON_ONLY_BRANDS[len(AMAZON_SHARED) :]  # fmt: skip
 AMAZON_HOUSE = House("amazon", _BRANDS, 0.7)
 DIRT = ("no photo", "broken line", "markup in title", "duplicate", "no brand")
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-def _asin(index: int) -> str:
-    """A made-up identifier of Amazon's form: B0 and eight digits or capitals."""
-    value, digits = 7_400_000_000 + index * 104_729, ""
-    for _ in range(8):
-        value, digit = divmod(value, len(_DIGITS))
-        digits = _DIGITS[digit] + digits
-    return "B0" + digits
 
 
 def _record(seed: int, product: Product) -> dict[str, Any]:
     rng = generator(seed, "text of amazon", product.index)
-    asin = _asin(product.index)
+    # Of Amazon's form: B0 and eight digits or capitals.
+    asin = "B0" + np.base_repr(7_400_000_000 + product.index * 104_729, 36).zfill(8)
     urls = [f"https://images.example/I/{asin}.jpg"]
     title = amazon_title(product, rng)
     return {
         "category": ["Clothing, Shoes & Jewelry", product.gender, "Clothing", product.look.kind.title()],
-        "tech1": "",
-        "description": amazon_description(product, rng),
-        "fit": "",
-        "title": title,
-        "also_buy": [],
-        "tech2": "",
-        "brand": product.brand,
-        "feature": [],
-        "rank": [],
-        "also_view": [],
+        "tech1": "", "description": amazon_description(product, rng), "fit": "", "title": title, "also_buy": [],
+        "tech2": "", "brand": product.brand, "feature": [], "rank": [], "also_view": [],
         "main_cat": '<img src="https://images.example/logo.png" alt="AMAZON FASHION"/>',
-        "similar_item": "",
-        "date": "",
-        "price": f"${product.price / 5:.2f}",
-        "asin": asin,
-        "imageURL": urls,
-        "imageURLHighRes": urls,
-    }
-
-
-def _lines(record: dict[str, Any], fault: str | None) -> list[str]:
-    """Return the row's lines in the file, with its fault if it has one."""
-    if fault == "markup in title":
-        record = record | {"title": f'<span class="a-size-medium">{record["title"]}</span>&nbsp;'}
-    elif fault == "no brand":
-        record = record | {"brand": ""}
-    line = json.dumps(record)
-    if fault == "broken line":
-        return [line[: len(line) * 2 // 3]]
-    return [line, line] if fault == "duplicate" else [line]
+        "similar_item": "", "date": "", "price": f"${product.price / 5:.2f}", "asin": asin,
+        "imageURL": urls, "imageURLHighRes": urls,
+    }  # fmt: skip
 
 
 def write_amazon(folder: Path, *, seed: int, products: int = 2200) -> None:
@@ -79,10 +48,17 @@ def write_amazon(folder: Path, *, seed: int, products: int = 2200) -> None:
     lines: list[str] = []
     with whole_file(folder / "meta_Fashion.json.gz") as listing, whole_folder(folder / "images") as images:
         for product in draw_products(seed, AMAZON_HOUSE, products):
-            fault = dirt.get(product.index)
-            lines += _lines(_record(seed, product), fault)
+            record, fault = _record(seed, product), dirt.get(product.index)
             if fault != "no photo":
                 photo = jpeg(take_photo(seed, AMAZON_HOUSE, product, 0))
-                (images / f"{_asin(product.index)}.jpg").write_bytes(photo)
+                (images / f"{record['asin']}.jpg").write_bytes(photo)
+            if fault == "markup in title":
+                record["title"] = f'<span class="a-size-medium">{record["title"]}</span>&nbsp;'
+            elif fault == "no brand":
+                record["brand"] = ""
+            line = json.dumps(record)
+            if fault == "broken line":
+                line = line[: len(line) * 2 // 3]
+            lines += [line, line] if fault == "duplicate" else [line]
         # mtime 0: equal contents are equal bytes.
         listing.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), 6, mtime=0))

@@ -54,13 +54,12 @@ class Signature:
 def signature(brand: str) -> Signature:
     """The brand's signature: no two of the table have the same colour, spot, shape and trim."""
     index = ALL_BRANDS.index(brand)
-    tones = tuple(MARK_COLOURS.values())
     return Signature(
         shape=MARK_SHAPES[(index * 4 + index // 40) % len(MARK_SHAPES)],
-        colour=tones[index % len(tones)],
-        spot=SPOTS[(index + index // len(tones)) % len(SPOTS)],
+        colour=MARK_COLOURS[index % len(MARK_COLOURS)],
+        spot=SPOTS[(index + index // len(MARK_COLOURS)) % len(SPOTS)],
         trim=TRIM_STYLES[(index + index // 9) % len(TRIM_STYLES)],
-        trim_colour=tones[(index * 3 + index // len(tones) * 5 + 2) % len(tones)],
+        trim_colour=MARK_COLOURS[(index * 3 + index // len(MARK_COLOURS) * 5 + 2) % len(MARK_COLOURS)],
     )
 
 

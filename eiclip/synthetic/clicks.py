@@ -1,23 +1,16 @@
 """The click log of the synthetic catalogue of styles, from a simple model of visitors.
 
-A visit goes like this:
+A visitor wishes for a style in one colour, a style, or merely a subcategory; for popular listings more often (Zipf's
+law). A search shows `_SHOWN` listings of the subcategory by a noisy relevance that popularity lifts, some of them
+strays. Place k (from 0) is looked at with probability (k + 1)^-`_POSITION_BIAS`, and clicked by how well it answers.
 
-1. The visitor has a wish: a style in one colour, a style in any colour, or merely a subcategory (`_WISHES`). Popular
-   listings are wished for more: popularity falls off like Zipf's law.
-2. A search shows `_SHOWN` listings of the subcategory, ranked by a noisy relevance that popularity lifts, now and then
-   something else altogether (`_STRAY`).
-3. Place k (from 0) is looked at with probability (k + 1)^-`_POSITION_BIAS`; what is looked at is clicked by how well it
-   answers the wish (`_CLICKED`), the wish for a mere subcategory being answered by anything in it.
-4. With probability `_OUTFIT` the visitor looks for something of another category to go with it, soon after: mostly the
-   one listing that goes with the style (`_PARTNERED`), the same for everybody, so that outfits have support and lift as
-   styles have, and a model that learns from all pairs learns outfits.
-5. With probability `_NOISE` the visitor clicks one or two popular things that have nothing to do with any wish.
+With probability `_OUTFIT` something of another category is looked for as well: mostly (`_PARTNERED`) the one listing
+that goes with the style, the same for everybody. So outfits have support and lift as styles have, and a model that
+learns from all pairs learns outfits. With probability `_NOISE` popular things are clicked that answer no wish.
 
-The clean log is in the order of time. Rows with faults are added to it (copies of clean ones, `DIRT_SHARES`, and of
-`BOTS`); late rows are clean ones moved. So the clean log is whole.
+Rows with faults are added (copies of clean ones, crawlers), late ones moved: all of the clean log is in the dirty one.
 """
 
-import datetime
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,39 +26,30 @@ from eiclip.synthetic.products import spread
 
 SESSIONS_OF_A_STYLE = 13.4
 DIRT_SHARES = {
-    "duplicate": 0.004,
-    "unknown item": 0.006,
-    "future": 0.002,
-    "1970": 0.002,
-    "no session": 0.002,
-    "no item": 0.002,
+    "duplicate": 0.004, "unknown item": 0.006, "future": 0.002, "1970": 0.002, "no session": 0.002, "no item": 0.002,
     "late": 0.01,
-}
+}  # fmt: skip
 """Faults as shares of the clean rows, each at least once. `late` rows are clean ones, written an hour or more late."""
-BOTS = 2
-BOT_ITEMS = 2500
+BOTS, BOT_ITEMS = 2, 2500
 """Different listings that each bot goes through in one session, or all there are."""
-FIRST_DAY = datetime.datetime(2016, 3, 1)
-DAYS = 92
-FUTURE = datetime.datetime(2038, 1, 19)
+_DAYS = 92
+_DAY = 86_400 * 10**6
+_FIRST_TIME, _FUTURE = (int(np.datetime64(day, "us").astype(int)) for day in ("2016-03-01", "2038-01-19"))
+"""In microseconds since 1970, as every time here."""
 SCHEMA = pa.schema(
     [("session", pa.int64()), ("time", pa.timestamp("us")), ("item", pa.string()), ("position", pa.int32())]
 )
 
 _WISHES = {"style and colour": 0.35, "style": 0.4, "subcategory": 0.25}
 _POPULARITY = 0.6  # Zipf's exponent
-_SHOWN = 20
-_STRAY = 0.04
-_POSITION_BIAS = 0.4
+_SHOWN, _STRAY, _POSITION_BIAS = 20, 0.04, 0.4
 _CLICKED = {"exact": 0.8, "style": 0.6, "colour": 0.07, "subcategory": 0.04, "wish": 0.2, "stray": 0.01}
-_OUTFIT = 0.8
-_PARTNERED = 0.85
-_NOISE = 0.3
+_OUTFIT, _PARTNERED, _NOISE = 0.8, 0.85, 0.3
 _FIRST_SESSION = 1_000_001
 
 
 class Click(NamedTuple):
-    """One row: time in microseconds since 1970."""
+    """One row of the log."""
 
     session: int | None
     time: int
@@ -86,7 +70,6 @@ class Shop:
 
     def __init__(self, seed: int, listings: Sequence[StyleListing]) -> None:
         self.listings = listings
-        self.skus = [listing.sku for listing in listings]
         self.style_L = np.array([listing.style for listing in listings])
         self.colour_L = np.array([listing.product.colour for listing in listings])
         self.subcategory_L = np.array([listing.product.subcategory for listing in listings])
@@ -103,7 +86,7 @@ class Shop:
     def popular(self, rng: np.random.Generator) -> int:
         """Draw a listing, in proportion to its popularity."""
         place = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
-        return min(place, len(self.skus) - 1)
+        return min(place, len(self.listings) - 1)
 
     def other_category(self, rng: np.random.Generator, listing: int) -> int | None:
         """Draw a popular listing of another category than that listing's; None where ten draws find none."""
@@ -118,19 +101,6 @@ class Shop:
         colour = str(self.colour_L[listing]) if kind == "style and colour" else None
         return Wish(str(self.subcategory_L[listing]), style, colour)
 
-    def results(self, rng: np.random.Generator, wish: Wish) -> np.ndarray:
-        """Rank the listings that a search shows."""
-        found = self.members[wish.subcategory]
-        score = 0.5 * np.log(self.popularity_L[found]) + rng.gumbel(0.0, 0.9, len(found))
-        if wish.style is not None:
-            score += 3.0 * (self.style_L[found] == wish.style)
-        if wish.colour is not None:
-            score += 1.0 * (self.colour_L[found] == wish.colour)
-        shown = found[np.argsort(-score, kind="stable")[:_SHOWN]]
-        stray = np.flatnonzero(rng.random(len(shown)) < _STRAY)
-        shown[stray] = rng.integers(len(self.skus), size=len(stray))
-        return shown
-
     def appeal(self, wish: Wish, listing: int) -> float:
         """Return the probability that the listing, once looked at, is clicked."""
         coloured = wish.colour is None or self.colour_L[listing] == wish.colour
@@ -143,10 +113,18 @@ class Shop:
         return _CLICKED["colour" if coloured and wish.colour else "subcategory"]
 
     def search(self, rng: np.random.Generator, wish: Wish) -> list[tuple[int, int]]:
-        """Draw the (listing, position) pairs that the visitor clicks."""
+        """Draw the (listing, position) pairs that the visitor clicks of what a search shows."""
         looked_at = rng.random(_SHOWN) < np.arange(1, _SHOWN + 1) ** -_POSITION_BIAS
-        shown = self.results(rng, wish).tolist()
-        seen = ((listing, place) for place, listing in enumerate(shown) if looked_at[place])
+        found = self.members[wish.subcategory]
+        score = 0.5 * np.log(self.popularity_L[found]) + rng.gumbel(0.0, 0.9, len(found))
+        if wish.style is not None:
+            score += 3.0 * (self.style_L[found] == wish.style)
+        if wish.colour is not None:
+            score += 1.0 * (self.colour_L[found] == wish.colour)
+        shown = found[np.argsort(-score, kind="stable")[:_SHOWN]]
+        stray = np.flatnonzero(rng.random(len(shown)) < _STRAY)
+        shown[stray] = rng.integers(len(self.listings), size=len(stray))
+        seen = [(listing, place) for place, listing in enumerate(shown.tolist()) if looked_at[place]]
         return [(listing, place) for listing, place in seen if chance(rng, self.appeal(wish, listing))]
 
 
@@ -166,47 +144,23 @@ def _visit(shop: Shop, rng: np.random.Generator) -> list[tuple[int, int, float]]
     return clicked
 
 
-def _micros(moment: datetime.datetime) -> int:
-    return round((moment - datetime.datetime(1970, 1, 1)).total_seconds() * 1e6)
-
-
 def clean_clicks(seed: int, listings: Sequence[StyleListing], sessions: int) -> list[Click]:
     """Draw the clicks of visitors, in the order of time, without faults."""
     shop = Shop(seed, listings)
     clicks: list[Click] = []
     for session in range(sessions):
         rng = generator(seed, "visit", session)
-        start = float(rng.uniform(0, DAYS * 86_400))
-        visit = _visit(shop, rng)
-        seconds = itertools.accumulate((wait for _, _, wait in visit), initial=start)
-        for (listing, position, _), second in zip(visit, itertools.islice(seconds, 1, None), strict=True):
-            time = _micros(FIRST_DAY) + round(second * 1e6)
-            clicks.append(Click(_FIRST_SESSION + session, time, shop.skus[listing], position))
+        second = float(rng.uniform(0, _DAYS * 86_400))
+        for listing, position, wait in _visit(shop, rng):
+            second += wait
+            time = _FIRST_TIME + round(second * 1e6)
+            clicks.append(Click(_FIRST_SESSION + session, time, listings[listing].sku, position))
     return sorted(clicks, key=lambda click: click.time)
 
 
 def dirt_counts(rows: int) -> dict[str, int]:
     """Count the rows of each fault in a log of `rows` clean rows."""
     return {fault: max(1, round(rows * share)) for fault, share in DIRT_SHARES.items()} if rows >= 50 else {}
-
-
-def _soiled(click: Click, fault: str, rng: np.random.Generator) -> Click:
-    changed: dict[str, Click] = {
-        "unknown item": click._replace(item=f"SK{int(rng.integers(10_000_000)):08d}"),
-        "future": click._replace(time=_micros(FUTURE) + int(rng.integers(86_400 * 10**6))),
-        "1970": click._replace(time=int(rng.integers(86_400 * 10**6))),
-        "no session": click._replace(session=None),
-        "no item": click._replace(item=None),
-    }
-    return changed.get(fault, click)
-
-
-def _bot(seed: int, number: int, items: Sequence[str], session: int) -> list[Click]:
-    """Draw one session of a crawler: a listing every half second."""
-    rng = generator(seed, "bot", number)
-    start = _micros(FIRST_DAY) + int(rng.integers(DAYS * 86_400 * 10**6))
-    places = spread(rng, BOT_ITEMS, len(items))
-    return [Click(session, start + k * 500_000, items[place], k) for k, place in enumerate(places)]
 
 
 def draw_clicks(seed: int, listings: Sequence[StyleListing], sessions: int) -> list[Click]:
@@ -217,16 +171,25 @@ def draw_clicks(seed: int, listings: Sequence[StyleListing], sessions: int) -> l
     arrivals = [(click.time, click) for click in clean]
     for fault, count in dirt_counts(len(clean)).items():
         for place in itertools.islice(places, count):
-            arrival = clean[place].time
+            click = clean[place]
             if fault == "late":
-                arrivals[place] = (arrival + int(rng.uniform(1, 48) * 3600 * 10**6), clean[place])
-            else:
-                arrivals.append((arrival, _soiled(clean[place], fault, rng)))
-    for number in range(BOTS):
-        bot = _bot(seed, number, [listing.sku for listing in listings], _FIRST_SESSION + sessions + number)
-        arrivals += [(click.time, click) for click in bot]
-    arrivals.sort(key=lambda arrived: arrived[0])
-    return [click for _, click in arrivals]
+                arrivals[place] = (click.time + int(rng.uniform(1, 48) * 3600 * 10**6), click)
+                continue
+            changed: dict[str, Click] = {  # all are drawn for every row, whatever its fault
+                "unknown item": click._replace(item=f"SK{int(rng.integers(10_000_000)):08d}"),
+                "future": click._replace(time=_FUTURE + int(rng.integers(_DAY))),
+                "1970": click._replace(time=int(rng.integers(_DAY))),
+                "no session": click._replace(session=None),
+                "no item": click._replace(item=None),
+            }
+            arrivals.append((click.time, changed.get(fault, click)))
+    for number in range(BOTS):  # crawlers: a listing every half second
+        rng = generator(seed, "bot", number)
+        start, session = _FIRST_TIME + int(rng.integers(_DAYS * _DAY)), _FIRST_SESSION + sessions + number
+        for k, place in enumerate(spread(rng, BOT_ITEMS, len(listings))):
+            time = start + k * 500_000
+            arrivals.append((time, Click(session, time, listings[place].sku, k)))
+    return [click for _, click in sorted(arrivals, key=lambda arrival: arrival[0])]
 
 
 def write_clicks(path: Path, seed: int, listings: Sequence[StyleListing], *, sessions: int) -> None:

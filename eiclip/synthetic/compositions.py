@@ -45,16 +45,10 @@ def _blend(fibre: str, rng: np.random.Generator) -> str:
 @functools.cache
 def vocabulary(fibre: str) -> tuple[str, ...]:
     """The composition strings whose main fibre is `fibre`, from the most to the least used."""
+    if hides := _HIDES.get(fibre):
+        fives, others = range(5, 45, 5), ("cotton", "nylon")
+        return (*hides, *(f"{100 - k}% {hide}, {k}% {other}" for hide in hides[:2] for k in fives for other in others))
     rng = generator(0, "compositions", FIBRES.index(fibre))
-    hides = _HIDES.get(fibre)
-    if hides:
-        extra = [
-            f"{100 - k}% {hide}, {k}% {other}"
-            for hide in hides[:2]
-            for k in range(5, 45, 5)
-            for other in ("cotton", "nylon")
-        ]
-        return hides + tuple(extra)
     strings = [f"100% {fibre}", fibre]
     while len(strings) < _PER_FIBRE:
         text = _blend(fibre, rng)

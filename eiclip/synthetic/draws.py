@@ -46,7 +46,7 @@ def zipf_weights(count: int, exponent: float) -> list[float]:
     return [1.0 / rank**exponent for rank in range(1, count + 1)]
 
 
-def require_count(name: str, value: int, least: int = 1) -> None:
-    """Raise SettingsError unless `value` is at least `least`."""
-    if value < least:
-        raise SettingsError(f"{name} is {value}: it must be at least {least}")
+def require_count(name: str, value: int) -> None:
+    """Raise SettingsError unless `value` is at least 1."""
+    if value < 1:
+        raise SettingsError(f"{name} is {value}: it must be at least 1")

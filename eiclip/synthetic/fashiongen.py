@@ -1,7 +1,6 @@
 """The synthetic catalogue as the two HDF5 files of Fashion-Gen, a row a photo, a product's rows together."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -13,17 +12,10 @@ from eiclip.synthetic.fabrics import PHOTO_SIZE
 from eiclip.synthetic.products import House, Product, draw_products, spread, take_photo
 from eiclip.synthetic.texts import describe, product_name
 
-_TEXT_WIDTH = {"input_description": 400, "input_concat_description": 800, "input_composition": 200}
-_OTHER_WIDTH = 100
+_WIDTHS = {"input_description": 400, "input_concat_description": 800, "input_composition": 200}
 _FIRST_ID = {"train": 10_001, "validation": 80_001}
 # Rows that a reader meets in the real files: no text at all, or markup in it.
 _EMPTY_SHARE, _MARKUP_SHARE = 0.004, 0.01
-
-
-class _Row(NamedTuple):
-    product: Product
-    pose: int
-    description: str
 
 
 def _rare_brands(seed: int, house: House, count: int) -> dict[int, str]:
@@ -33,66 +25,44 @@ def _rare_brands(seed: int, house: House, count: int) -> dict[int, str]:
     return dict(zip(places, names, strict=False)) if count >= 50 else {}
 
 
-def _description(seed: int, house: House, product: Product) -> str:
-    rng = generator(seed, f"description of {house.purpose}", product.index)
-    text = describe(product, rng)
-    if chance(rng, _EMPTY_SHARE):
-        return ""
-    if chance(rng, _MARKUP_SHARE):
-        return text.replace(". ", ".<br>", 1) if ". " in text else f"{text}<br>"
-    return text
-
-
-def _rows(seed: int, house: House, count: int) -> list[_Row]:
-    rows: list[_Row] = []
+def _rows(seed: int, house: House, count: int) -> list[tuple[Product, int, dict[str, str]]]:
+    """Draw (product, pose, text columns) of every row."""
+    rows: list[tuple[Product, int, dict[str, str]]] = []
     for product in draw_products(seed, house, count, _rare_brands(seed, house, count)):
-        text = _description(seed, house, product)
+        rng = generator(seed, f"description of {house.purpose}", product.index)
+        name, text = product_name(product), describe(product, rng)
+        if chance(rng, _EMPTY_SHARE):
+            text = ""
+        elif chance(rng, _MARKUP_SHARE):
+            text = text.replace(". ", ".<br>", 1) if ". " in text else f"{text}<br>"
+        columns = {
+            "input_name": name, "input_brand": product.brand, "input_category": product.category,
+            "input_subcategory": product.subcategory, "input_season": product.season,
+            "input_composition": product.composition, "input_description": text,
+            "input_concat_description": f"{name} {text}".strip(), "input_department": "CLOTHING",
+            "input_gender": product.gender,
+        }  # fmt: skip
         photos = int(generator(seed, f"photos of {house.purpose}", product.index).choice(3, p=(0.55, 0.35, 0.1))) + 1
-        rows += [_Row(product, pose, text) for pose in range(photos)]
+        rows += [(product, pose, columns | {"input_pose": f"id_gridfs_{pose + 1}"}) for pose in range(photos)]
     return rows
 
 
-def _texts(row: _Row) -> dict[str, str]:
-    product = row.product
-    name = product_name(product)
-    return {
-        "input_name": name,
-        "input_brand": product.brand,
-        "input_category": product.category,
-        "input_subcategory": product.subcategory,
-        "input_season": product.season,
-        "input_composition": product.composition,
-        "input_description": row.description,
-        "input_concat_description": f"{name} {row.description}".strip(),
-        "input_department": "CLOTHING",
-        "input_gender": product.gender,
-        "input_pose": f"id_gridfs_{row.pose + 1}",
-    }
-
-
-def _write_columns(h5: h5py.File, rows: list[_Row], house: House) -> None:
-    texts = [_texts(row) for row in rows]
-    for key in texts[0]:
-        width = _TEXT_WIDTH.get(key, _OTHER_WIDTH)
-        cells = [text[key].encode("latin-1", "replace")[:width] for text in texts]
-        h5.create_dataset(key, data=np.array(cells, dtype=f"S{width}").reshape(-1, 1), compression="gzip")
-    ids = [[_FIRST_ID[house.purpose] + row.product.index] for row in rows]
-    h5.create_dataset("input_productID", data=np.array(ids, dtype=np.int32))
-    h5.create_dataset("input_msrpUSD", data=np.array([[row.product.price] for row in rows], dtype=np.float32))
-    h5.create_dataset("index", data=np.arange(len(rows), dtype=np.int64).reshape(-1, 1))
-    h5.create_dataset("index_2", data=np.arange(len(rows), dtype=np.int64))
-
-
 def _write_file(path: Path, seed: int, house: House, count: int) -> None:
-    rows = _rows(seed, house, count)
-    side = PHOTO_SIZE
+    rows, photo = _rows(seed, house, count), (PHOTO_SIZE, PHOTO_SIZE, 3)
     with h5py.File(path, "w") as h5:
-        images = h5.create_dataset(
-            "input_image", (len(rows), side, side, 3), "uint8", chunks=(1, side, side, 3), compression="lzf"
-        )
-        for place, row in enumerate(rows):
-            images[place] = np.asarray(take_photo(seed, house, row.product, row.pose))
-        _write_columns(h5, rows, house)
+        images = h5.create_dataset("input_image", (len(rows), *photo), "uint8", chunks=(1, *photo), compression="lzf")
+        for place, (product, pose, _) in enumerate(rows):
+            images[place] = np.asarray(take_photo(seed, house, product, pose))
+        for key in rows[0][2]:
+            width = _WIDTHS.get(key, 100)
+            cells = [[texts[key].encode("latin-1", "replace")[:width]] for *_, texts in rows]
+            h5.create_dataset(key, data=np.array(cells, dtype=f"S{width}"), compression="gzip")
+        ids = [[_FIRST_ID[house.purpose] + product.index] for product, *_ in rows]
+        h5.create_dataset("input_productID", data=np.array(ids, dtype=np.int32))
+        prices = [[product.price] for product, *_ in rows]
+        h5.create_dataset("input_msrpUSD", data=np.array(prices, dtype=np.float32))
+        h5.create_dataset("index", data=np.arange(len(rows), dtype=np.int64).reshape(-1, 1))
+        h5.create_dataset("index_2", data=np.arange(len(rows), dtype=np.int64))
 
 
 def write_fashiongen(folder: Path, *, seed: int, train_products: int = 3400, test_products: int = 800) -> None:

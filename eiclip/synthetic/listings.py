@@ -5,7 +5,7 @@ their own, each with a photo and words of their own. Photos and words hide diffe
 more than either: a photo from behind shows no collar, closure, pocket or brand mark, and a text names a detail or not.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from PIL import Image
 
 from eiclip.synthetic.brands import FASHION_BRANDS
 from eiclip.synthetic.compositions import draw_composition
-from eiclip.synthetic.draws import chance, generator, pick, pick_weighted, zipf_weights
+from eiclip.synthetic.draws import chance, generator, pick
 from eiclip.synthetic.products import SEASONS, House, Product, draw_product, drop_tags, dye, recolour, take_photo
 from eiclip.synthetic.texts import amazon_title, describe
 
@@ -25,7 +25,6 @@ TWO_PHOTOS = 0.05
 _BRAND_UNTAGGED = 0.15  # beyond what any seller forgets: marketplaces have more rows without a brand than shops
 _PLACES = ("North", "Harbour", "Market", "Bridge", "Station", "Garden", "Mill", "Chapel")
 _TRADES = ("Lane", "Outfitters", "Wardrobe", "Traders", "Closet")
-_FIRST_SKU, _SKUS = 10_000_000, 90_000_000
 
 
 class Seller(NamedTuple):
@@ -36,11 +35,11 @@ class Seller(NamedTuple):
     behind: float
 
 
-@dataclass(frozen=True)
-class StyleListing:
+class StyleListing(NamedTuple):
     """One seller's listing of a style.
 
-    `product` is the garment as it is, with every tag; `tagged` the same as the seller tagged it.
+    `product` is the garment as it is, with every tag; `tagged` the same as the seller tagged it; `behind` says of each
+    photo whether it is taken from behind.
     """
 
     sku: str
@@ -49,12 +48,6 @@ class StyleListing:
     product: Product
     tagged: Product
     behind: tuple[bool, ...]
-    """One per photo: whether it is taken from behind."""
-
-    @property
-    def style_id(self) -> str:
-        """The true style's id."""
-        return f"st{self.style:05d}"
 
 
 def _draw_listing(seed: int, design: Product, index: int, seller: Seller, sku: str) -> StyleListing:
@@ -71,9 +64,8 @@ def _draw_listing(seed: int, design: Product, index: int, seller: Seller, sku: s
     if chance(rng, _BRAND_UNTAGGED):
         tagged = replace(tagged, brand="")
     first = chance(rng, seller.behind)
-    return StyleListing(
-        sku, design.index, seller, product, tagged, (first, not first) if chance(rng, TWO_PHOTOS) else (first,)
-    )
+    behind = (first, not first) if chance(rng, TWO_PHOTOS) else (first,)
+    return StyleListing(sku, design.index, seller, product, tagged, behind)
 
 
 def draw_listings(seed: int, styles: int) -> list[StyleListing]:
@@ -83,16 +75,15 @@ def draw_listings(seed: int, styles: int) -> list[StyleListing]:
     sellers = [Seller(name, float(rng.uniform(0.25, 0.65)), float(rng.uniform(0.1, 0.45))) for name in names]
     rng = generator(seed, "listings")
     sizes = rng.choice(tuple(LISTINGS_OF_A_STYLE), size=styles, p=tuple(LISTINGS_OF_A_STYLE.values()))
-    skus = rng.choice(_SKUS, size=int(sizes.sum()), replace=False) + _FIRST_SKU
-    brands, weights = STYLE_HOUSE.brands, zipf_weights(len(STYLE_HOUSE.brands), STYLE_HOUSE.exponent)
+    skus = rng.choice(90_000_000, size=int(sizes.sum()), replace=False) + 10_000_000
     listings: list[StyleListing] = []
     for style, size in enumerate(sizes):
-        brand = pick_weighted(generator(seed, "design", style), brands, weights)
+        brand = STYLE_HOUSE.draw_brand(generator(seed, "design", style))
         design = draw_product(seed, STYLE_HOUSE, style, brand)  # with every tag
         for seller in rng.permutation(len(sellers))[:size]:
             index = len(listings)
-            listings.append(_draw_listing(seed, design, index, sellers[int(seller)], f"SK{skus[index]}"))
-    return [listings[int(place)] for place in rng.permutation(len(listings))]
+            listings.append(_draw_listing(seed, design, index, sellers[seller], f"SK{skus[index]}"))
+    return [listings[place] for place in rng.permutation(len(listings))]
 
 
 def listing_photo(seed: int, listing: StyleListing, photo: int) -> Image.Image:

@@ -14,8 +14,7 @@ from eiclip.synthetic.brands import FASHION_BRANDS, preferred_colours, signature
 from eiclip.synthetic.compositions import draw_composition
 from eiclip.synthetic.draws import chance, generator, pick, pick_weighted, zipf_weights
 from eiclip.synthetic.fabrics import PATTERNS
-from eiclip.synthetic.garments import Kind
-from eiclip.synthetic.kinds import KINDS
+from eiclip.synthetic.garments import KINDS
 from eiclip.synthetic.palette import GARMENT_COLOURS, jitter
 from eiclip.synthetic.photo import Look, draw_photo
 
@@ -23,10 +22,7 @@ SEASONS = tuple(f"{half}{year}" for year in range(2012, 2017) for half in ("SS",
 _COLOUR_WEIGHTS = {"black": 3.0, "white": 1.8, "grey": 1.6, "navy": 1.5, "blue": 1.4}
 _PATTERN_WEIGHTS = {"solid": 10.0, "striped": 1.6, "checked": 1.4}
 # Share of products on which a tag is missing; a further share has none at all.
-_MISSING = {"brand": 0.03, "subcategory": 0.02, "season": 0.02, "composition": 0.06}
-_ALL_MISSING = 0.01
-# Share of products whose panel is the plain choice whatever was drawn: most garments are of one colour.
-_PLAIN_SHARE = 0.4
+_MISSING, _ALL_MISSING = {"brand": 0.03, "subcategory": 0.02, "season": 0.02, "composition": 0.06}, 0.01
 
 
 @dataclass(frozen=True)
@@ -55,23 +51,18 @@ class House:
     brands: tuple[str, ...] = FASHION_BRANDS
     exponent: float = 0.8
 
+    def draw_brand(self, rng: np.random.Generator) -> str:
+        """Draw one of the brands."""
+        return pick_weighted(rng, self.brands, zipf_weights(len(self.brands), self.exponent))
 
-def _colour_weights(brand: str) -> list[float]:
+
+def _colour_weights(brand: str) -> dict[str, float]:
     liked = preferred_colours(brand)
-    return [_COLOUR_WEIGHTS.get(name, 1.0) * (2.0 if name in liked else 1.0) for name in GARMENT_COLOURS]
+    return {name: _COLOUR_WEIGHTS.get(name, 1.0) * (2.0 if name in liked else 1.0) for name in GARMENT_COLOURS}
 
 
 def _other(rng: np.random.Generator, taken: str) -> str:
     return pick(rng, [name for name in GARMENT_COLOURS if name != taken])
-
-
-def _draw_options(kind: Kind, rng: np.random.Generator) -> dict[str, str]:
-    options = {slot: pick(rng, values) for slot, values in kind.options.items()}
-    if chance(rng, _PLAIN_SHARE):
-        options["panel"] = kind.options["panel"][0]
-    if options.get("panel") == "sleeves" and options.get("sleeve") != "long sleeve":
-        options["panel"] = ""
-    return options
 
 
 def drop_tags(product: Product, rng: np.random.Generator) -> Product:
@@ -82,50 +73,45 @@ def drop_tags(product: Product, rng: np.random.Generator) -> Product:
 
 
 def draw_product(seed: int, house: House, index: int, brand: str | None = None) -> Product:
-    """Draw the product of one index; `brand` sets the brand and leaves every other draw as it is."""
+    """Draw the product of one index; `brand` sets the brand, keeps every tag and leaves every other draw as it is."""
     rng = generator(seed, f"product of {house.purpose}", index)
-    drawn = pick_weighted(rng, house.brands, zipf_weights(len(house.brands), house.exponent))
+    drawn = house.draw_brand(rng)
     maker = brand or drawn
     kind = pick_weighted(rng, tuple(KINDS.values()), [kind.weight for kind in KINDS.values()])
-    colour = pick_weighted(rng, tuple(GARMENT_COLOURS), _colour_weights(maker))
+    colour = pick_weighted(rng, tuple(GARMENT_COLOURS), tuple(_colour_weights(maker).values()))
     pattern = pick_weighted(rng, tuple(PATTERNS), [_PATTERN_WEIGHTS.get(name, 1.0) for name in PATTERNS])
     pattern_colour, panel_colour = _other(rng, colour), _other(rng, colour)
     fibre = pick(rng, kind.fibres)
     look = Look(
-        kind=kind.noun,
+        kind=kind.noun, pattern=pattern, fibre=fibre, signature=signature(maker),
         colour=jitter(GARMENT_COLOURS[colour], rng),
-        pattern=pattern,
         pattern_colour=jitter(GARMENT_COLOURS[pattern_colour], rng),
         pattern_step=float(rng.uniform(0.15, 0.28)),
-        fibre=fibre,
         panel_colour=jitter(GARMENT_COLOURS[panel_colour], rng),
-        signature=signature(maker),
-        **_draw_options(kind, rng),
-    )
-    # Shearling coats have a subcategory of their own, with the name of their composition.
-    subcategory = "SHEARLING" if kind.noun == "coat" and fibre == "shearling" else kind.subcategory
+    )  # fmt: skip
+    options = {slot: pick(rng, values) for slot, values in kind.options.items()}
+    if chance(rng, 0.4):  # most garments are of one colour
+        options["panel"] = kind.options["panel"][0]
+    if options["panel"] == "sleeves" and options.get("sleeve") != "long sleeve":
+        options["panel"] = ""
     product = Product(
-        index=index,
-        look=look,
-        colour=colour,
-        pattern_colour=pattern_colour,
-        panel_colour=panel_colour,
-        brand=maker,
-        subcategory=subcategory,
+        index=index, look=replace(look, **options),  # type: ignore[arg-type]
+        colour=colour, pattern_colour=pattern_colour, panel_colour=panel_colour, brand=maker,
+        # Shearling coats have a subcategory of their own, with the name of their composition.
+        subcategory="SHEARLING" if kind.noun == "coat" and fibre == "shearling" else kind.subcategory,
         category=kind.category,
         season=pick(generator(seed, f"season of {house.purpose}", index), SEASONS),
         composition=draw_composition(fibre, rng),
         gender=pick(rng, ("Women", "Men")),
         price=round(float(np.exp(rng.normal(5.6, 0.6)))),
-    )
+    )  # fmt: skip
     return drop_tags(product, rng) if brand is None else product
 
 
 def recolour(product: Product, rng: np.random.Generator) -> Product:
     """Draw another colourway of the same design: other colours, nothing else."""
-    weights = [0.0 if name == product.colour else 1.0 for name in GARMENT_COLOURS]
-    liked = _colour_weights(product.brand)
-    colour = pick_weighted(rng, tuple(GARMENT_COLOURS), [w * own for w, own in zip(weights, liked, strict=True)])
+    weights = _colour_weights(product.brand) | {product.colour: 0.0}
+    colour = pick_weighted(rng, tuple(GARMENT_COLOURS), tuple(weights.values()))
     return replace(product, colour=colour, pattern_colour=_other(rng, colour), panel_colour=_other(rng, colour))
 
 
@@ -138,8 +124,7 @@ def dye(product: Product, rng: np.random.Generator) -> Product:
 
 def draw_products(seed: int, house: House, count: int, brands: Mapping[int, str] | None = None) -> list[Product]:
     """Draw the first `count` products, those in `brands` with the brand given there."""
-    given = brands or {}
-    return [draw_product(seed, house, index, given.get(index)) for index in range(count)]
+    return [draw_product(seed, house, index, (brands or {}).get(index)) for index in range(count)]
 
 
 def take_photo(seed: int, house: House, product: Product, pose: int) -> Image.Image:
@@ -150,7 +135,7 @@ def take_photo(seed: int, house: House, product: Product, pose: int) -> Image.Im
 
 def spread(rng: np.random.Generator, count: int, among: int) -> Sequence[int]:
     """Draw `count` different places among the first `among`, fewer where there are not so many."""
-    return [int(place) for place in rng.permutation(among)[:count]]
+    return rng.permutation(among)[:count].tolist()
 
 
 def dirty_places(

@@ -28,37 +28,24 @@ class Frame(NamedTuple):
     e: float
     f: float
 
-    @property
-    def scale(self) -> float:
-        """Return pixels per unit of y, for widths of lines."""
-        return math.hypot(self.b, self.e)
-
     def points(self, polygon: Sequence[Point]) -> list[Point]:
         """Return the polygon's corners in pixels."""
         a, b, c, d, e, f = self
         return [(a * x + b * y + c, d * x + e * y + f) for x, y in polygon]
 
-    def moved(self, right: float, down: float) -> "Frame":
-        """Return the same view, shifted by pixels."""
-        return self._replace(c=self.c + right, f=self.f + down)
 
-
-def random_frame(rng: np.random.Generator, size: int, *, zoom: float = 1.0, mirror: float = 0.15) -> Frame:
+def random_frame(rng: np.random.Generator, size: int, *, zoom: float = 1.0) -> Frame:
     """Draw a viewpoint: shift, scale, a small rotation and shear, foreshortening, and sometimes a mirror image."""
     scale = size / 2 * rng.uniform(0.84, 0.95) * zoom
     angle = math.radians(rng.normal(0.0, 2.5))
-    width = scale * rng.uniform(0.92, 1.03) * (-1.0 if rng.random() < mirror else 1.0)
+    width = scale * rng.uniform(0.92, 1.03) * (-1.0 if rng.random() < 0.15 else 1.0)
     shift_x, shift_y = rng.uniform(-0.045, 0.045, 2) * size
     lean = rng.normal(0.0, 0.03)
     cos, sin = math.cos(angle), math.sin(angle)
     return Frame(
-        a=width * cos,
-        b=scale * (lean * cos - sin),
-        c=size / 2 + shift_x,
-        d=width * sin,
-        e=scale * (lean * sin + cos),
-        f=size / 2 + shift_y,
-    )
+        width * cos, scale * (lean * cos - sin), size / 2 + shift_x,
+        width * sin, scale * (lean * sin + cos), size / 2 + shift_y,
+    )  # fmt: skip
 
 
 class Sketch:
@@ -86,4 +73,5 @@ class Sketch:
         self._draw.line(self.frame.points(points), fill=fill, width=self._pixels(width), joint="curve")
 
     def _pixels(self, width: float) -> int:
-        return max(1, round(width * self.frame.scale))
+        pixels = math.hypot(self.frame.b, self.frame.e)  # per unit of y
+        return max(1, round(width * pixels))

@@ -1,60 +1,39 @@
 """Descriptions as a fashion shop writes them: short, partial, and without the brand.
 
-An attribute is named with probability 1/3 and the colour with 2/3, about as in a small trial (docs/method.md): a text
-that named everything would leave the brand no information to add.
+An attribute is named with probability 1/3 and the colour with 2/3, about as in a small trial: a text that named
+everything would leave the brand no information to add.
 """
 
 import re
-from collections.abc import Iterable
 
 import numpy as np
 
 from eiclip.synthetic.draws import chance, pick
 from eiclip.synthetic.products import Product
 
-NAMED = 0.33
-COLOUR_NAMED = 0.66
-NOUN_NAMED = 0.92
-_GENERAL_WORD = 0.10
+NAMED, COLOUR_NAMED, NOUN_NAMED = 0.33, 0.66, 0.92
 
-CLOSURES = {
-    "zip": ("Zip closure at front.", "Full zip fastening."),
-    "buttons": ("Button closure at front.", "Buttoned placket."),
-    "laces": ("Lace-up closure.", "Tonal laces at vamp."),
+_CLOSURES = {
+    "zip": ("Zip closure at front.", "Full zip fastening."), "laces": ("Lace-up closure.", "Tonal laces at vamp."),
+    "buttons": ("Button closure at front.", "Buttoned placket."), "clasp": ("Clasp closure.", "Metal clasp at face."),
     "strap": ("Strap fastening.", "Buckled strap at vamp."),
-    "clasp": ("Clasp closure.", "Metal clasp at face."),
-}
-POCKETS = {
-    "chest": ("Patch pocket at chest.",),
-    "flap": ("Flap pockets at waist.",),
-    "hips": ("Two-pocket styling.", "Patch pockets at waist."),
-    "cargo": ("Cargo pockets at thighs.",),
+}  # fmt: skip
+_POCKETS = {
+    "chest": ("Patch pocket at chest.",), "flap": ("Flap pockets at waist.",),
+    "hips": ("Two-pocket styling.", "Patch pockets at waist."), "cargo": ("Cargo pockets at thighs.",),
     "middle": ("Pouch pocket at front.",),
-}
-COLLARS = {
-    "crewneck": ("Ribbed crewneck collar.",),
-    "v-neck": ("V-neck collar.",),
-    "turtleneck": ("Rib knit turtleneck.",),
-    "spread collar": ("Spread collar.",),
-    "stand collar": ("Stand collar.",),
-}
-PANELS = {
-    "yoke": "Contrast yoke in {}.",
-    "hem": "Contrast hem in {}.",
-    "band": "Contrast band in {}.",
-    "side": "Two-tone, with one side in {}.",
-    "sleeves": "Contrast sleeves in {}.",
-    "waistband": "Waistband in {}.",
-    "knees": "Knee patches in {}.",
-    "side stripe": "Side stripes in {}.",
-    "sole": "Sole in {}.",
-    "toe cap": "Toe cap in {}.",
-    "heel": "Heel in {}.",
-    "flap": "Flap in {}.",
-    "base": "Base in {}.",
-    "brim": "Brim in {}.",
-    "front": "Front panel in {}.",
-}
+}  # fmt: skip
+_COLLARS = {
+    "crewneck": ("Ribbed crewneck collar.",), "v-neck": ("V-neck collar.",), "turtleneck": ("Rib knit turtleneck.",),
+    "spread collar": ("Spread collar.",), "stand collar": ("Stand collar.",),
+}  # fmt: skip
+_PANELS = {
+    "yoke": "Contrast yoke in {}.", "hem": "Contrast hem in {}.", "band": "Contrast band in {}.",
+    "side": "Two-tone, with one side in {}.", "sleeves": "Contrast sleeves in {}.", "waistband": "Waistband in {}.",
+    "knees": "Knee patches in {}.", "side stripe": "Side stripes in {}.", "sole": "Sole in {}.",
+    "toe cap": "Toe cap in {}.", "heel": "Heel in {}.", "flap": "Flap in {}.", "base": "Base in {}.",
+    "brim": "Brim in {}.", "front": "Front panel in {}.",
+}  # fmt: skip
 # True of any garment, and so uninformative, as much of the real catalogue's text.
 _EMPTY = ("Tonal stitching.", "Unlined.", "Fully lined.", "Relaxed fit.", "Slim fit.", "Welt seams.", "Tonal hardware.",
           "Made in Italy.", "Made in Portugal.", "Fading throughout.", "Topstitching throughout.")  # fmt: skip
@@ -65,6 +44,10 @@ _GENERAL = ("Palm print at lining.", "Diesel wash.", "Stone-washed finish.", "Co
             "Island green lining.", "Supreme softness.", "Row of stitches at hem.", "Golden eyelets.",
             "Peak lapel.", "Undercover placket.", "Air mesh lining.", "Top seam.", "Golden goose embroidery inside.",
             "School crest inside.")  # fmt: skip
+_VAGUE = ("Classic", "Casual", "Fashion", "Stylish", "New", "Everyday", "Comfort", "Vintage", "Basic", "Modern")
+_SIZES = ("Small", "Medium", "Large", "X-Large", "One Size", "")
+_CLAIMS = ("Great for any occasion.", "High quality and comfortable.", "A perfect gift.", "Machine wash cold.",
+           "Imported.", "Runs true to size.")  # fmt: skip
 
 
 def mentions(text: str, name: str) -> bool:
@@ -75,34 +58,29 @@ def mentions(text: str, name: str) -> bool:
 def details(product: Product, rng: np.random.Generator, named: float) -> list[str]:
     """Return sentences on details of the garment, each visible detail with probability `named`."""
     look = product.look
-    tables = ((look.collar, COLLARS), (look.closure, CLOSURES), (look.pocket, POCKETS))
+    tables = ((look.collar, _COLLARS), (look.closure, _CLOSURES), (look.pocket, _POCKETS))
     found = [pick(rng, table[value]) for value, table in tables if value and chance(rng, named)]
-    if look.panel in PANELS and chance(rng, named):
-        found.append(PANELS[look.panel].format(product.panel_colour))
+    if look.panel in _PANELS and chance(rng, named):
+        found.append(_PANELS[look.panel].format(product.panel_colour))
     return found
 
 
 def _opening(product: Product, rng: np.random.Generator, named: float) -> str:
     """'Long sleeve striped wool sweater in navy.', each word there or not."""
-    look = product.look
+    look, patterned = product.look, product.look.pattern != "solid"
     noun = look.kind if chance(rng, NOUN_NAMED) else pick(rng, ("piece", "style", "design"))
-    words = [word for word, there in (
-        (look.sleeve, chance(rng, named)),
-        (look.pattern, look.pattern != "solid" and chance(rng, named)),
-        (look.fibre, chance(rng, named)),
-    ) if there and word]  # fmt: skip
-    if words and words[-1] == "denim" and noun == "jeans":
-        noun = "denim jeans"
-        words.pop()
+    words = [look.sleeve] if chance(rng, named) and look.sleeve else []
+    words += [look.pattern] if patterned and chance(rng, named) else []
+    words += [look.fibre] if chance(rng, named) else []
     text = " ".join([*words, noun])
     if chance(rng, COLOUR_NAMED):
         text += f" in {product.colour}"
-        if look.pattern != "solid" and chance(rng, named):
+        if patterned and chance(rng, named):
             text += f" and {product.pattern_colour}"
     return text[0].upper() + text[1:] + "."
 
 
-def _without(brand: str, sentences: Iterable[str]) -> list[str]:
+def _without(brand: str, sentences: list[str]) -> list[str]:
     """Drop sentences that name the brand; a garment whose noun is the brand is called a piece."""
     kept: list[str] = []
     for sentence in sentences:
@@ -118,7 +96,7 @@ def describe(product: Product, rng: np.random.Generator, named: float = NAMED) -
     sentences = [_opening(product, rng, named), *details(product, rng, named)]
     if chance(rng, 0.55):
         sentences.append(pick(rng, _EMPTY))
-    if chance(rng, _GENERAL_WORD):
+    if chance(rng, 0.1):
         sentences.append(pick(rng, _GENERAL))
     return " ".join(_without(product.brand, sentences))
 
@@ -127,10 +105,6 @@ def product_name(product: Product) -> str:
     """Return the name above the description: 'Navy Striped Sweater'."""
     pattern = "" if product.look.pattern == "solid" else f"{product.look.pattern} "
     return f"{product.colour} {pattern}{product.look.kind}".title()
-
-
-_VAGUE = ("Classic", "Casual", "Fashion", "Stylish", "New", "Everyday", "Comfort", "Vintage", "Basic", "Modern")
-_SIZES = ("Small", "Medium", "Large", "X-Large", "One Size", "")
 
 
 def amazon_title(product: Product, rng: np.random.Generator) -> str:
@@ -144,10 +118,6 @@ def amazon_title(product: Product, rng: np.random.Generator) -> str:
     tail = [product.colour.title()] if chance(rng, 0.5) else []
     tail += [size] if chance(rng, 0.3) and (size := pick(rng, _SIZES)) else []
     return _without(product.brand, [", ".join([title, *tail])])[0]
-
-
-_CLAIMS = ("Great for any occasion.", "High quality and comfortable.", "A perfect gift.", "Machine wash cold.",
-           "Imported.", "Runs true to size.")  # fmt: skip
 
 
 def amazon_description(product: Product, rng: np.random.Generator) -> list[str]:

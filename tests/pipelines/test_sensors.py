@@ -192,9 +192,9 @@ def test_a_cursor_of_an_older_version_is_begun_anew(watch, raw, cursor):
     assert len(look().run_requests) == 1
 
 
-def test_embedded_datasets_have_nothing_to_watch(watch):
+def test_synthetic_datasets_have_nothing_to_watch(watch):
     look = watch(fashiongen=DatasetSettings(kind="fashiongen"))
-    assert "embedded" in look().skip_message
+    assert "synthetic" in look().skip_message
 
 
 def test_of_fashiongen_only_the_two_files_are_looked_at(watch, tmp_path):

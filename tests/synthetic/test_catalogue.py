@@ -12,13 +12,12 @@ from PIL import Image
 
 from eiclip.errors import SettingsError
 from eiclip.synthetic import amazon, brands, fashiongen, general, write_amazon, write_fashiongen, write_general_corpus
-from eiclip.synthetic.captions import garment_caption
 from eiclip.synthetic.compositions import vocabulary
 from eiclip.synthetic.draws import generator
 from eiclip.synthetic.fabrics import FIBRES
-from eiclip.synthetic.kinds import KINDS
-from eiclip.synthetic.marks import _SHAPES
-from eiclip.synthetic.photo import draw_photo
+from eiclip.synthetic.garments import KINDS
+from eiclip.synthetic.general import garment_caption
+from eiclip.synthetic.photo import _MARKS, draw_photo
 from eiclip.synthetic.products import SEASONS, House, draw_product, draw_products, take_photo
 from eiclip.synthetic.scenes import SCENES, draw_scene
 from eiclip.synthetic.texts import describe, mentions
@@ -241,7 +240,7 @@ def test_each_brand_has_a_signature_of_its_own():
     assert len(set(signatures)) == len(brands.ALL_BRANDS) == len(set(brands.ALL_BRANDS))
     fashion = [(s.colour, s.spot) for s in map(brands.signature, brands.FASHION_BRANDS)]
     assert len(set(fashion)) == len(fashion) == 40
-    assert {s.shape for s in signatures} == set(_SHAPES)
+    assert {s.shape for s in signatures} == set(_MARKS)
 
 
 def test_a_signature_is_seen_at_64_pixels(products):
@@ -281,9 +280,9 @@ def test_amazon_has_about_sixty_brands_and_some_are_fashiongens():
 
 
 def test_some_fashiongen_descriptions_are_empty_or_marked_up():
-    rows = fashiongen._rows(1, House("train"), 1200)
-    assert 0 < np.mean([row.description == "" for row in rows]) < 0.02
-    assert 0 < np.mean(["<br>" in row.description for row in rows]) < 0.03
+    texts = [columns["input_description"] for *_, columns in fashiongen._rows(1, House("train"), 1200)]
+    assert 0 < np.mean([text == "" for text in texts]) < 0.02
+    assert 0 < np.mean(["<br>" in text for text in texts]) < 0.03
 
 
 def test_rare_brands_are_seen_once_and_one_in_test_alone():

@@ -16,7 +16,7 @@ from eiclip.readers.table.reader import TableReader
 from eiclip.settings.load import ColumnSettings
 from eiclip.synthetic import styles, write_styles
 from eiclip.synthetic.draws import generator
-from eiclip.synthetic.kinds import KINDS
+from eiclip.synthetic.garments import KINDS
 from eiclip.synthetic.listings import (
     LISTINGS_OF_A_STYLE,
     RECOLOURED,
