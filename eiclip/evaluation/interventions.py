@@ -20,6 +20,7 @@ from torch import Tensor
 from eiclip.evaluation.embed import EmbeddedSplit, embed_texts
 from eiclip.evaluation.gates import group_weights, products_of, stored_split
 from eiclip.evaluation.ranking import full_ranks
+from eiclip.evaluation.relevance import Relevance
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import compose_text
 from eiclip.model.vocabulary import UNKNOWN
@@ -195,8 +196,7 @@ def _rows(
 
 def _rankings(split: EmbeddedSplit, text_QD: Tensor, owners: list[int]) -> list[tuple[int, list[int]]]:
     """Rank each text's best photo, and find the `TOP` photos (rows) for it."""
-    image_owner_N, _ = split.owners()
-    rank_Q = full_ranks(text_QD, split.image_ND, torch.tensor(owners), image_owner_N)
+    rank_Q = full_ranks(text_QD, split.image_ND, Relevance.of(torch.tensor(owners), split.image_owners()))
     best = min(TOP, len(split.image_ND))
     top_QK = torch.cat([(text_BD @ split.image_ND.T).topk(best).indices for text_BD in text_QD.split(CHUNK)])
     return list(zip(rank_Q.tolist(), top_QK.tolist(), strict=True))

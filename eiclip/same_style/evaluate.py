@@ -18,6 +18,7 @@ from torch import Tensor
 
 from eiclip.errors import EiclipError
 from eiclip.evaluation.ranking import full_ranks
+from eiclip.evaluation.relevance import Relevance
 from eiclip.same_style import VIEW_COLUMNS, VIEW_PAIRS
 from eiclip.storage.lake import matrix_of
 
@@ -123,13 +124,12 @@ def same_style_ranks(
         "style_id": [truth.names[row] for row in query_Q],
         "right": truth.others()[query_Q],
     }
+    relevance = Relevance.of(style_N[asked], style_N, itself_Q=asked)
     parts = [RANKS_SCHEMA.empty_table()]
     for pair in view_pairs:
         one, other = (view_of.get(letter) for letter in pair.split("-"))
         if one is not None and other is not None:
-            rank_Q = full_ranks(
-                one[asked], other, style_N[asked], style_N, itself_Q=asked, ignored_P2=ignored_P2
-            )  # fmt: skip
+            rank_Q = full_ranks(one[asked], other, relevance, ignored_P2)
             columns = {name: [value] * len(query_Q) for name, value in (named | {"view_pair": pair}).items()}
             parts.append(pa.table(columns | fixed | {"rank": rank_Q.numpy()}, schema=RANKS_SCHEMA))
     return pa.concat_tables(parts)

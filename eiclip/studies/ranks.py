@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from eiclip.evaluation.embed import embed_samples
-from eiclip.evaluation.ranking import full_ranks
 from eiclip.model.entity_clip import load_checkpoint
 from eiclip.shards import read_samples, shard_paths
 
@@ -24,11 +23,7 @@ def rank_checkpoint(checkpoint: Path, shards: Path, device: str = "cpu") -> pa.T
         NonFiniteError: an embedding is NaN or infinite.
     """
     split = embed_samples(load_checkpoint(checkpoint, device), list(read_samples(shard_paths(shards, "test"))), device)
-    image_owner_N, text_owner_P = split.owners()
-    ranks = {
-        "i2t": full_ranks(split.image_ND, split.text_PD, image_owner_N, text_owner_P),
-        "t2i": full_ranks(split.text_PD, split.image_ND, text_owner_P, image_owner_N),
-    }
+    ranks = split.ranks()
     queries = {"i2t": (split.image_ids, split.image_products), "t2i": (split.product_ids, split.product_ids)}
     parts = [
         pa.table([[way] * len(ids), ids, products, ranks[way].cpu().numpy()], schema=RANKS_SCHEMA)
