@@ -37,6 +37,11 @@ class EmbeddedSplit:
         numbers = {product: number for number, product in enumerate(self.product_ids)}
         return torch.tensor([numbers[product] for product in self.image_products])
 
+    def product_images(self) -> Tensor:
+        """Return the mean of each product's photos, scaled to length one again (P, D)."""
+        sum_PD = self.image_ND.new_zeros(self.text_PD.shape).index_add_(0, self.image_owners(), self.image_ND)
+        return F.normalize(sum_PD, dim=-1)
+
     def ranks(self) -> dict[str, Tensor]:
         """Return ranks of both directions over all candidates: of the photos (N,), and of the texts (P,)."""
         image_owner_N, text_owner_P = self.image_owners(), torch.arange(len(self.product_ids))

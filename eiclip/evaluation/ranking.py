@@ -19,8 +19,6 @@ TIE = 1e-6
 """Scores of unit vectors closer than this are equal: the embedding of one item may differ from batch to batch."""
 MEMORY = 256 * 2**20
 """Bytes for chunks of embeddings and scores, by default."""
-LIST_NUMBERS = 2**21
-"""Numbers of the listed embeddings in one chunk, which are to stay in the cache."""
 
 
 def require_finite(name: str, embedding_ND: Tensor) -> None:
@@ -37,12 +35,7 @@ def require_finite(name: str, embedding_ND: Tensor) -> None:
 
 
 def full_ranks(
-    query_QD: Tensor,
-    candidate_ND: Tensor,
-    relevance: Relevance,
-    ignored_P2: Tensor | None = None,
-    *,
-    memory: int = MEMORY,
+    query_QD: Tensor, candidate_ND: Tensor, relevance: Relevance, ignored_P2: Tensor | None = None, memory: int = MEMORY
 ) -> Tensor:
     """Rank each query's best relevant candidate among all candidates: the ranks of `ranked`, in somewhat less time.
 
@@ -57,9 +50,7 @@ def full_ranks(
     return 1 + _irrelevant_above(query_QD, candidate_ND, relevance, 1, memory, ignored_P2)[:, 0]
 
 
-def ranked(
-    query_QD: Tensor, candidate_ND: Tensor, relevance: Relevance, *, memory: int = MEMORY
-) -> tuple[Tensor, Tensor]:
+def ranked(query_QD: Tensor, candidate_ND: Tensor, relevance: Relevance, memory: int = MEMORY) -> tuple[Tensor, Tensor]:
     """Rank each query's best relevant candidate among all candidates; nDCG@10 over all its relevant candidates.
 
     The rank is 1 + the number of irrelevant candidates that score at least as high (less `TIE`): ties count against the
@@ -79,7 +70,7 @@ def ranked(
     """
     relevant_Q = torch.from_numpy(relevance.relevant_counts()).to(query_QD.device)
     depth = min(DEPTH, int(relevant_Q.max())) if len(relevant_Q) else 1
-    above_QK = _irrelevant_above(query_QD, candidate_ND, relevance, depth, memory)
+    above_QK = _irrelevant_above(query_QD, candidate_ND, relevance, depth, memory, None)
     place_K = torch.arange(1, depth + 1, device=query_QD.device)
     is_relevant_QK = place_K <= relevant_Q[:, None]
     gain_QK, ideal_QK = (ndcg_of_rank(place) * is_relevant_QK for place in (above_QK + place_K, place_K))
@@ -87,12 +78,7 @@ def ranked(
 
 
 def _irrelevant_above(
-    query_QD: Tensor,
-    candidate_ND: Tensor,
-    relevance: Relevance,
-    depth: int,
-    memory: int,
-    ignored_P2: Tensor | None = None,
+    query_QD: Tensor, candidate_ND: Tensor, relevance: Relevance, depth: int, memory: int, ignored_P2: Tensor | None
 ) -> Tensor:
     """Count irrelevant candidates that score at least as high as each of a query's best relevant ones (Q, depth)."""
     require_finite("query", query_QD)
@@ -151,7 +137,7 @@ def list_ranks(
     require_finite("candidate", candidate_ND)
     device = query_QD.device
     ranks_2Q = torch.ones(2, len(query_QD), dtype=torch.int64, device=device)
-    most = min(LIST_NUMBERS, memory // 48) // max(query_QD.shape[1], 1)
+    most = min(2**21, memory // 48) // max(query_QD.shape[1], 1)  # a chunk's embeddings are to stay in the cache
     for number_B, row_BC in _padded_lists(positive_Q.cpu().numpy(), negatives_Q, most):
         numbers, rows = torch.from_numpy(number_B).to(device), torch.from_numpy(row_BC).to(device)
         with torch.no_grad():

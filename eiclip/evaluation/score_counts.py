@@ -92,12 +92,7 @@ def pair_scores(query_PD: Tensor, candidate_PD: Tensor) -> Tensor:
 
 
 def best_scores(
-    query_QD: Tensor,
-    candidates: Candidates,
-    range_Q2: Tensor,
-    depth: int,
-    sizes: Sizes,
-    excluded_Q: Tensor | None = None,
+    query_QD: Tensor, candidates: Candidates, range_Q2: Tensor, depth: int, sizes: Sizes, excluded_Q: Tensor | None
 ) -> Tensor:
     """Return the highest float64 scores of each query in its range of candidates (Q, depth); -inf where it has fewer.
 
