@@ -60,17 +60,26 @@ def random_case(seed):
     return *sides, query_owners, candidate_owners, groups[query_owners], groups[candidate_owners]
 
 
-@pytest.mark.parametrize("counter", [scores.count_in_numpy, scores.count_in_torch])
-def test_ranks_are_the_definition_in_500_random_cases(counter, monkeypatch):
-    monkeypatch.setattr(scores, "counter", lambda _: counter)
+@pytest.fixture(params=[scores.count_in_numpy, scores.count_in_torch])
+def counter(request, monkeypatch):
+    """Either way of counting."""
+    monkeypatch.setattr(scores, "counter", lambda _: request.param)
+    return request.param
+
+
+def require(ranking, ranks, ndcgs, seed):
+    rank_Q, ndcg10_Q = ranking
+    assert rank_Q.tolist() == ranks, seed
+    assert ndcg10_Q.tolist() == pytest.approx(ndcgs), seed
+
+
+def test_ranks_are_the_definition_in_500_random_cases(counter):
     begin = 0 if counter is scores.count_in_numpy else 500  # together 1,000
     for seed in range(begin, begin + 500):
         case = random_case(seed)
         ranks, ndcgs = brute_force(*case)
         memory = (1024, 4096, 2**20)[seed // 4 % 3]  # from chunks of a few rows to one chunk
-        rank_Q, ndcg10_Q = ranked(*given(*case), memory=memory)
-        assert rank_Q.tolist() == ranks, seed
-        assert ndcg10_Q.tolist() == pytest.approx(ndcgs), seed
+        require(ranked(*given(*case), memory=memory), ranks, ndcgs, seed)
 
 
 def without_itself(seed):
@@ -92,15 +101,11 @@ def without_itself(seed):
     return given(query_ND, candidate_ND, owners[rows], owners, groups[rows], groups, itself_Q=itself), ranks, ndcgs
 
 
-@pytest.mark.parametrize("counter", [scores.count_in_numpy, scores.count_in_torch])
-def test_a_query_among_the_candidates_is_ignored(counter, monkeypatch):
-    monkeypatch.setattr(scores, "counter", lambda _: counter)
+def test_a_query_among_the_candidates_is_ignored(counter):
     for seed in range(60):
         case, ranks, ndcgs = without_itself(seed)
         memory = (1024, 4096, 2**20)[seed // 4 % 3]
-        rank_Q, ndcg10_Q = ranked(*case, memory=memory)
-        assert rank_Q.tolist() == ranks, seed
-        assert ndcg10_Q.tolist() == pytest.approx(ndcgs), seed
+        require(ranked(*case, memory=memory), ranks, ndcgs, seed)
         assert full_ranks(*case, memory=memory).tolist() == ranks, seed
 
 
