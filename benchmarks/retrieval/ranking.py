@@ -104,9 +104,14 @@ def _tensors(arrays: tuple[np.ndarray, ...]) -> "tuple[Tensor, ...]":
 def rank(sides: Sides) -> dict[str, float]:
     """As `eiclip.evaluation.ranking` does."""
     from eiclip.evaluation.ranking import ranked
+    from eiclip.evaluation.relevance import Relevance
 
-    found = [ranked(*_tensors(given)) for given in sides.directions()]
-    return {"first": float(sum(int((one.rank_Q == 1).sum()) for one in found))}
+    first = 0
+    for given in sides.directions():
+        query_QD, candidate_ND, *owners = _tensors(given)
+        rank_Q, _ = ranked(query_QD, candidate_ND, Relevance.of(*owners))
+        first += int((rank_Q == 1).sum())
+    return {"first": float(first)}
 
 
 def multiply(sides: Sides) -> dict[str, float]:

@@ -148,21 +148,19 @@ def sums_by(
     Returns:
         The values of each column, the sums (P, ..., M) and the numbers of queries (P, ...).
     """
-    numbers, values = zip(*(_numbered(ranks[name], order.get(name, ())) for name in columns), strict=True)
+    numbers, values = [], []
+    for name in columns:
+        first, encoded = order.get(name, ()), ranks[name].combine_chunks().dictionary_encode()
+        found = encoded.dictionary.to_pylist()
+        ordered = sorted(found, key=lambda value: (first.index(value) if value in first else len(first), value))
+        place_of = {value: place for place, value in enumerate(ordered)}
+        recoded = np.array([place_of[value] for value in found], dtype=np.int64)
+        numbers.append(recoded[encoded.indices.to_numpy()])
+        values.append(tuple(ordered))
     shape = tuple(map(len, values))
     place_Q, size = np.ravel_multi_index(numbers, shape), math.prod(shape)
     sums = [np.bincount(place_Q, measure_Q, size).reshape(shape) for measure_Q in measures]
-    return list(values), np.stack(sums, axis=-1), np.bincount(place_Q, minlength=size).reshape(shape)
-
-
-def _numbered(column: pa.ChunkedArray, order: Sequence[Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """A column as numbers, and the values they stand for."""
-    encoded = column.combine_chunks().dictionary_encode()
-    found = encoded.dictionary.to_pylist()
-    values = sorted(found, key=lambda value: (order.index(value) if value in order else len(order), value))
-    place_of = {value: place for place, value in enumerate(values)}
-    recoded = np.array([place_of[value] for value in found], dtype=np.int64)
-    return recoded[encoded.indices.to_numpy()], tuple(values)
+    return values, np.stack(sums, axis=-1), np.bincount(place_Q, minlength=size).reshape(shape)
 
 
 def require_same_queries(counts: np.ndarray, names: Sequence[str], place: str, remedy: str) -> None:

@@ -36,60 +36,48 @@ def recall_breakdowns(ranks: pa.Table, facets: pa.Table, *, seed: int = 0, resam
         Schema `BREAKDOWNS`, in order of facet and value. Gains are null without row 3; intervals and p-values also for
         too few products, and intervals where no product differs between the two rows: there is nothing to resample.
     """
+    members: dict[tuple[str, str], set[str]] = {}
+    columns = (facets[name].to_pylist() for name in ("facet", "value", "product_id"))
+    for facet, value, product in zip(*columns, strict=True):
+        members.setdefault((facet, value), set()).add(product)
     rows: list[dict[str, Any]] = []
     for sums in rank_sums(ranks, [PROTOCOL]):
-        for (facet, value), products_P in _members(facets, sums.products).items():
-            named = {"dataset": sums.dataset, "protocol": PROTOCOL, "facet": facet, "value": value}
-            part = sums.of_products(products_P)
-            rows += [named | row for row in _value_rows(part, seed=seed, resamples=resamples)]
+        place_of = {product: place for place, product in enumerate(sums.products)}
+        for (facet, value), products in sorted(members.items()):
+            places = sorted(place_of[product] for product in products if product in place_of)
+            if places:
+                named = {"dataset": sums.dataset, "protocol": PROTOCOL, "facet": facet, "value": value}
+                rows += [named | row for row in _value_rows(sums, places, seed=seed, resamples=resamples)]
     return pa.Table.from_pylist(rows, schema=BREAKDOWNS)
 
 
-def _members(facets: pa.Table, products: tuple[str, ...]) -> dict[tuple[str, str], np.ndarray]:
-    """Find the products of each facet's values, as indices into `products`; those without ranks are left out."""
-    place_of = {product: place for place, product in enumerate(products)}
-    members: dict[tuple[str, str], set[int]] = {}
-    columns = (facets[name].to_pylist() for name in ("facet", "value", "product_id"))
-    for facet, value, product in zip(*columns, strict=True):
-        if product in place_of:
-            members.setdefault((facet, value), set()).add(place_of[product])
-    return {key: np.array(sorted(members[key])) for key in sorted(members)}
-
-
-def _value_rows(part: RankSums, *, seed: int, resamples: int) -> Iterator[dict[str, Any]]:
-    products = len(part.products)
-    mean_VWM = part.means()
-    gains = _gains(part, seed=seed, resamples=resamples)
-    for way, direction in enumerate(part.ways):
-        for place, variant in enumerate(part.variants):
-            counts = {"products": products, "queries": int(part.count_PW[:, way].sum())}
-            measures = {name: float(mean_VWM[place, way, MEASURES.index(name)]) for name in SHOWN}
-            gain = gains.get((way, place), {})
-            yield {"direction": direction, "variant": variant} | counts | measures | gain
-
-
-def _gains(part: RankSums, *, seed: int, resamples: int) -> dict[tuple[int, int], dict[str, float]]:
-    """Compute gains in R@1 over the baseline by way and variant; with intervals and p-values for enough products."""
-    if BASELINE not in part.variants:
-        return {}
-    difference_PVW = part.sum_PVWM[..., R1] - part.sum_PVWM[:, part.variants.index(BASELINE), None, :, R1]
-    gain_VW = difference_PVW.sum(axis=0) / part.count_PW.sum(axis=0)
-    others = [place for place, variant in enumerate(part.variants) if variant != BASELINE]
-    ways = range(len(part.ways))
-    gains = {(way, place): {"gain_r1": float(gain_VW[place, way])} for way in ways for place in others}
-    if len(part.products) < MINIMUM_PRODUCTS:
-        return gains
-    weights_BP = cluster_weights(len(part.products), seed=seed, resamples=resamples)
-    for way in ways:
-        difference_PV, count_P1 = difference_PVW[:, :, way], part.count_PW[:, way : way + 1]
-        drawn_BV = resampled_means(difference_PV, count_P1, weights_BP)
-        low_V, high_V = interval(drawn_BV, clusters=len(part.products))
-        p_V = paired_p_value(difference_PV, seed=seed)
-        for place in others:
-            gains[way, place]["p_value"] = float(p_V[place])
-            if difference_PV[:, place].any():
-                gains[way, place] |= {"gain_low": float(low_V[place]), "gain_high": float(high_V[place])}
-    return gains
+def _value_rows(sums: RankSums, places: list[int], *, seed: int, resamples: int) -> Iterator[dict[str, Any]]:
+    """Yield a row a direction and variant; gains over the baseline are tested where there are enough products."""
+    products, has_baseline = len(places), BASELINE in sums.variants
+    is_tested = has_baseline and products >= MINIMUM_PRODUCTS
+    sum_PVWM, count_PW = sums.sum_PVWM[places], sums.count_PW[places]
+    count_W = count_PW.sum(axis=0)
+    mean_VWM = sum_PVWM.sum(axis=0) / count_W[:, None]
+    if has_baseline:
+        difference_PVW = sum_PVWM[..., R1] - sum_PVWM[:, sums.variants.index(BASELINE), None, :, R1]
+        gain_VW = difference_PVW.sum(axis=0) / count_W
+        weights_BP = cluster_weights(products, seed=seed, resamples=resamples)
+    for way, direction in enumerate(sums.ways):
+        if is_tested:
+            difference_PV, count_P1 = difference_PVW[:, :, way], count_PW[:, way : way + 1]
+            low_V, high_V = interval(resampled_means(difference_PV, count_P1, weights_BP), clusters=products)
+            p_V = paired_p_value(difference_PV, seed=seed)
+        for place, variant in enumerate(sums.variants):
+            row: dict[str, Any] = {"direction": direction, "variant": variant}
+            row |= {"products": products, "queries": int(count_W[way])}
+            row |= {name: float(mean_VWM[place, way, MEASURES.index(name)]) for name in SHOWN}
+            if has_baseline and variant != BASELINE:
+                row["gain_r1"] = float(gain_VW[place, way])
+                if is_tested:
+                    row["p_value"] = float(p_V[place])
+                    if difference_PV[:, place].any():
+                        row |= {"gain_low": float(low_V[place]), "gain_high": float(high_V[place])}
+            yield row
 
 
 def rank_correlation(
@@ -102,22 +90,17 @@ def rank_correlation(
     >>> round(rank_correlation(np.arange(9.0), np.arange(9.0) ** 3)[0], 6)
     1.0
     """
+    from scipy.stats import rankdata
+
     drawn_BN = np.random.default_rng(seed).integers(len(x_N), size=(resamples, len(x_N)))
     rows_BN = np.concatenate([np.arange(len(x_N))[None], drawn_BN])
-    found_B = _correlations(x_N[rows_BN], y_N[rows_BN])
+    rank_BN = (rankdata(values_N[rows_BN], axis=1) for values_N in (x_N, y_N))
+    x_BN, y_BN = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in rank_BN)
+    scale_B = np.sqrt((x_BN**2).sum(axis=1) * (y_BN**2).sum(axis=1))
+    with np.errstate(invalid="ignore"):
+        found_B = (x_BN * y_BN).sum(axis=1) / np.where(scale_B > 0, scale_B, np.nan)
     if np.isnan(found_B[0]):
         return float("nan"), float("nan"), float("nan")
     known_B = found_B[1:][~np.isnan(found_B[1:])]
     low, high = interval(known_B[:, None])
     return float(found_B[0]), float(low[0]), float(high[0])
-
-
-def _correlations(x_BN: np.ndarray, y_BN: np.ndarray) -> np.ndarray:
-    """Compute Spearman's correlation of each line."""
-    from scipy.stats import rankdata
-
-    x_BN, y_BN = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (rankdata(v, axis=1) for v in (x_BN, y_BN)))
-    scale_B = np.sqrt((x_BN**2).sum(axis=1) * (y_BN**2).sum(axis=1))
-    with np.errstate(invalid="ignore"):
-        correlation_B: np.ndarray = (x_BN * y_BN).sum(axis=1) / np.where(scale_B > 0, scale_B, np.nan)
-    return correlation_B

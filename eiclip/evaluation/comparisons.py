@@ -5,7 +5,7 @@ bootstrap samples, N pairs of variants.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,16 +54,6 @@ class RankSums:
     ways: tuple[str, ...]
     sum_PVWM: np.ndarray
     count_PW: np.ndarray
-
-    def of_products(self, rows: np.ndarray) -> "RankSums":
-        """Return the sums of some of the products."""
-        products = tuple(self.products[row] for row in rows)
-        return replace(self, products=products, sum_PVWM=self.sum_PVWM[rows], count_PW=self.count_PW[rows])
-
-    def means(self) -> np.ndarray:
-        """Return the measures over all queries, (V, W, M)."""
-        means_VWM: np.ndarray = self.sum_PVWM.sum(axis=0) / self.count_PW.sum(axis=0)[None, :, None]
-        return means_VWM
 
 
 def rank_sums(ranks: pa.Table, protocols: Sequence[str] = ()) -> Iterator[RankSums]:
@@ -162,22 +152,17 @@ def row_comparisons(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLE
         ours, theirs = ([sums.variants.index(pair[side]) for pair in pairs] for side in (0, 1))
         # The p-values of all are from the same flips, which are most of the work.
         p_value_NF = bootstrap.paired_p_value(found.share_PVF[:, ours] - found.share_PVF[:, theirs], seed=seed)
-        for number, (variant, baseline) in enumerate(pairs):
-            columns = _compared(found, ours[number], theirs[number]) | {"p_value": p_value_NF[number]}
-            rows += found.rows({"variant": variant, "baseline": baseline}, columns)
+        for pair, our, their, p_value_F in zip(pairs, ours, theirs, p_value_NF, strict=True):
+            value_F, baseline_F, baseline_BF = found.value_VF[our], found.value_VF[their], found.resampled_BVF[:, their]
+            difference_BF = found.resampled_BVF[:, our] - baseline_BF
+            low_F, high_F = bootstrap.interval(difference_BF, clusters=len(sums.products))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                relative_F = 100 * (value_F - baseline_F) / baseline_F
+                relative_BF = np.nan_to_num(100 * difference_BF / baseline_BF, nan=np.inf, posinf=np.inf)
+                relative_3F = np.stack([relative_F, *bootstrap.interval(relative_BF, clusters=len(sums.products))])
+            # Where the baseline has nothing in so many samples that the interval has no end, there are no percents.
+            relative_3F[:, ~np.isfinite(relative_3F).all(axis=0)] = np.nan
+            columns = (value_F, baseline_F, value_F - baseline_F, low_F, high_F, *relative_3F, p_value_F)
+            named = dict(zip(("variant", "baseline"), pair, strict=True))
+            rows += found.rows(named, dict(zip(_COMPARED, columns, strict=True)))
     return pa.Table.from_pylist(rows, schema=COMPARISONS)
-
-
-def _compared(found: Figures, ours: int, theirs: int) -> dict[str, np.ndarray]:
-    """The columns of one pair but for its p-values, (F,) each."""
-    value_F, baseline_F, products = found.value_VF[ours], found.value_VF[theirs], len(found.sums.products)
-    difference_BF = found.resampled_BVF[:, ours] - found.resampled_BVF[:, theirs]
-    low_F, high_F = bootstrap.interval(difference_BF, clusters=products)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative_F = 100 * (value_F - baseline_F) / baseline_F
-        relative_BF = np.nan_to_num(100 * difference_BF / found.resampled_BVF[:, theirs], nan=np.inf, posinf=np.inf)
-        relative_3F = np.stack([relative_F, *bootstrap.interval(relative_BF, clusters=products)])
-    # Where so many samples leave the baseline nothing that the interval has no end, there are no percents of it.
-    relative_3F[:, ~np.isfinite(relative_3F).all(axis=0)] = np.nan
-    columns = (value_F, baseline_F, value_F - baseline_F, low_F, high_F, *relative_3F)
-    return dict(zip(_COMPARED[:-1], columns, strict=True))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eiclip.evaluation.ranking import full_ranks, recall_at, require_finite
+from eiclip.evaluation.relevance import Relevance
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import ModelInputs, normalise
 from eiclip.model.towers import image_size
@@ -31,19 +32,27 @@ class EmbeddedSplit:
     product_ids: list[str]
     text_PD: Tensor
 
-    def owners(self) -> tuple[Tensor, Tensor]:
-        """Return product numbers of the photos (N,) and of the texts (P,)."""
+    def image_owners(self) -> Tensor:
+        """Return the product numbers of the photos (N,), which are those of the texts."""
         numbers = {product: number for number, product in enumerate(self.product_ids)}
-        return torch.tensor([numbers[p] for p in self.image_products]), torch.arange(len(self.product_ids))
+        return torch.tensor([numbers[product] for product in self.image_products])
+
+    def product_images(self) -> Tensor:
+        """Return the mean of each product's photos, scaled to length one again (P, D)."""
+        sum_PD = self.image_ND.new_zeros(self.text_PD.shape).index_add_(0, self.image_owners(), self.image_ND)
+        return F.normalize(sum_PD, dim=-1)
+
+    def ranks(self) -> dict[str, Tensor]:
+        """Return ranks of both directions over all candidates: of the photos (N,), and of the texts (P,)."""
+        image_owner_N, text_owner_P = self.image_owners(), torch.arange(len(self.product_ids))
+        return {
+            "i2t": full_ranks(self.image_ND, self.text_PD, Relevance.of(image_owner_N, text_owner_P)),
+            "t2i": full_ranks(self.text_PD, self.image_ND, Relevance.of(text_owner_P, image_owner_N)),
+        }
 
     def recalls(self) -> dict[str, float]:
         """Return R@1/5/10 of both directions over all candidates, in percent, and their sum `sum_r`."""
-        image_owner_N, text_owner_P = self.owners()
-        ranks = {
-            "i2t": full_ranks(self.image_ND, self.text_PD, image_owner_N, text_owner_P),
-            "t2i": full_ranks(self.text_PD, self.image_ND, text_owner_P, image_owner_N),
-        }
-        values = {f"{way}_r{k}": recall_at(ranks[way], k) for way in ranks for k in (1, 5, 10)}
+        values = {f"{way}_r{k}": recall_at(ranks, k) for way, ranks in self.ranks().items() for k in (1, 5, 10)}
         return values | {"sum_r": sum(values.values())}
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from eiclip.evaluation.embed import embed_samples, embed_texts, first_of_product
 from eiclip.evaluation.ranking import require_finite
@@ -37,10 +36,10 @@ def embeddings_table(
     sample100_PD = split.text_PD
     if excluded_group in model.vocabulary.groups:
         sample100_PD = embed_texts(model, first_of_product(samples), device, excluded_group)
-    owners, products = split.image_products, split.product_ids
+    products = split.product_ids
     parts = [
-        (IMAGE, split.image_ids, owners, split.image_ND),
-        (PRODUCT, products, products, mean_by_product(split.image_ND, owners, products)),
+        (IMAGE, split.image_ids, split.image_products, split.image_ND),
+        (PRODUCT, products, products, split.product_images()),
         (TEXT, products, products, split.text_PD),
         (TEXT_SAMPLE100, products, products, sample100_PD),
     ]
@@ -56,15 +55,11 @@ def embeddings_table(
 def product_views_table(
     model: EntityClipModel, dataset: str, shards: Mapping[str, Sequence[Path]], device: str = "cpu"
 ) -> pa.Table:
-    """Embed products in three views: dataset, variant, product_id, split, image, text, joint; a row a product.
+    """Embed products of each split's shards in three views, by a trained variant on `device`; a row a product.
 
-    `image` is the mean of a product's photos, `text` its description with its entities, `joint` the model's fusion of
-    the two (without one, their mean); each of length one.
-
-    Args:
-        model: a trained variant, on `device`.
-        dataset: its name.
-        shards: paths of the shards of each split.
+    Columns are dataset, variant, product_id, split, image, text, joint: `image` is the mean of a product's photos,
+    `text` its description with its entities, `joint` the model's fusion of the two (without one, their mean); each of
+    length one.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
@@ -73,10 +68,9 @@ def product_views_table(
     for name, paths in shards.items():
         if paths:
             split = embed_samples(model, list(read_samples(paths)), device)
-            image_PD = mean_by_product(split.image_ND, split.image_products, split.product_ids)
-            joint_PD = joint_of(model, image_PD, split.text_PD, device)
             columns = {"dataset": dataset, "variant": model.variant.name, "product_id": split.product_ids}
-            views = {"image": image_PD, "text": split.text_PD, "joint": joint_PD}
+            views = {"image": split.product_images(), "text": split.text_PD}
+            views["joint"] = joint_of(model, views["image"], split.text_PD, device)
             parts.append(_table(columns | {"split": name}, views))
     return pa.concat_tables(parts)
 
@@ -103,14 +97,6 @@ def joint_of(model: EntityClipModel, image_PD: Tensor, text_PD: Tensor, device: 
     joint_PD = model.encode_joint(image_PD.to(device), text_PD.to(device)).cpu()
     require_finite("joint", joint_PD)
     return joint_PD
-
-
-def mean_by_product(image_ND: Tensor, owners: Sequence[str], products: Sequence[str]) -> Tensor:
-    """Average each product's photo embeddings (N, D) and scale the means to length one again (P, D)."""
-    numbers = {product: number for number, product in enumerate(products)}
-    rows = torch.tensor([numbers[owner] for owner in owners], dtype=torch.int64)
-    sum_PD = image_ND.new_zeros(len(products), image_ND.shape[1]).index_add_(0, rows, image_ND)
-    return F.normalize(sum_PD, dim=-1)
 
 
 def _table(texts: Mapping[str, str | Sequence[str]], embeddings: Mapping[str, Tensor]) -> pa.Table:

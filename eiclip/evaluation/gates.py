@@ -59,6 +59,12 @@ def products_of(samples: Iterable[Sample]) -> list[Sample]:
     return first_of_product([replace(sample, jpeg=b"") for sample in samples])
 
 
+def with_entity(sample: Sample, group: str, entity: str | None) -> Sample:
+    """Return the product with this entity of a group instead of its own, or with none of it."""
+    others = {name: own for name, own in sample.entities.items() if name != group}
+    return replace(sample, entities=others if entity is None else others | {group: entity})
+
+
 def stored_split(embeddings: pa.Table, products: Iterable[Sample]) -> EmbeddedSplit:
     """Read the photos and texts that one variant's embeddings table holds, which are to be of these products.
 
@@ -95,23 +101,13 @@ def entity_shuffles(
         return {way: recalls[f"{way}_r1"] for way in ("i2t", "t2i")}
 
     plain = recalls_at_1(split.text_PD)
-    rows = []
+    others, rows = [products[i] for i in np.random.default_rng(seed).permutation(len(products))], []
     for group in model.vocabulary.groups:
-        shuffled = recalls_at_1(embed_texts(model, _shuffled(products, group, seed), device))
+        mixed = [with_entity(s, group, other.entities.get(group)) for s, other in zip(products, others, strict=True)]
+        shuffled = recalls_at_1(embed_texts(model, mixed, device))
         removed = recalls_at_1(embed_texts(model, products, device, excluded_group=group))
         for way, r1 in plain.items():
             numbers = {"r1": r1, "r1_shuffled": shuffled[way], "r1_lost": r1 - shuffled[way]}
             numbers |= {"r1_removed": removed[way], "r1_removed_lost": r1 - removed[way]}
             rows.append(first | {"entity_group": group, "direction": way} | numbers)
     return pa.Table.from_pylist(rows, schema=SHUFFLES_SCHEMA)
-
-
-def _shuffled(products: list[Sample], group: str, seed: int) -> list[Sample]:
-    """Permute `group`'s entities (or the lack of one) among the products."""
-    order = np.random.default_rng(seed).permutation(len(products))
-    changed = []
-    for sample, other in zip(products, (products[i] for i in order), strict=True):
-        entities = {name: entity for name, entity in sample.entities.items() if name != group}
-        entities |= {name: entity for name, entity in other.entities.items() if name == group}
-        changed.append(replace(sample, entities=entities))
-    return changed

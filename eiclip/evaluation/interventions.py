@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from eiclip.evaluation.embed import EmbeddedSplit, embed_texts
-from eiclip.evaluation.gates import group_weights, products_of, stored_split
+from eiclip.evaluation.gates import group_weights, products_of, stored_split, with_entity
 from eiclip.evaluation.ranking import full_ranks
+from eiclip.evaluation.relevance import Relevance
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import compose_text
 from eiclip.model.vocabulary import UNKNOWN
@@ -130,38 +131,25 @@ def interventions(
     if not (model.variant.has_entities or model.variant.entities_as_text):
         raise ValueError(f"{model.variant.name} reads no entities: there is nothing to intervene on")
     pairs = [(group, sample) for group in model.vocabulary.groups for sample in products if group in sample.entities]
-    made = [Intervention(REMOVED, group, s.entities[group], None, without(s, group)) for group, s in pairs]
+    made = [Intervention(REMOVED, group, s.entities[group], None, with_entity(s, group, None)) for group, s in pairs]
     for group, sample in pairs:
-        other = _other_entity(sample, group, counts[group], seed)
-        if other is not None:
-            changed = replace(sample, entities=sample.entities | {group: other})
-            made.append(Intervention(SWAPPED, group, sample.entities[group], other, changed))
+        own = sample.entities[group]
+        others = [name for name in counts[group] if name != own]
+        cumulative = np.cumsum([0, *(counts[group][name] for name in others)], dtype=np.int64)
+        if total := int(cumulative[-1]):
+            drawn = _hashed(seed, group, sample.product_id) * total >> 64  # 0 to total - 1, in proportion to products
+            other = others[int(np.searchsorted(cumulative, drawn, side="right")) - 1]
+            made.append(Intervention(SWAPPED, group, own, other, with_entity(sample, group, other)))
     if model.variant.has_entities:
         first = model.training_settings.entities_first
         made += [Intervention(AS_TEXT, group, s.entities[group], None, written(s, group, first)) for group, s in pairs]
     return made
 
 
-def without(sample: Sample, group: str) -> Sample:
-    """Return the product as if it had no entity of the group."""
-    return replace(sample, entities={name: entity for name, entity in sample.entities.items() if name != group})
-
-
 def written(sample: Sample, group: str, entities_first: bool) -> Sample:
     """Return the product with one entity as words of its description, as row 3 reads it, and no longer as an entity."""
     text = compose_text(sample.description, sample.entities, (group,), entities_first=entities_first)
-    return replace(without(sample, group), description=text)
-
-
-def _other_entity(sample: Sample, group: str, counts: Mapping[str, int], seed: int) -> str | None:
-    """Draw another known entity than the product's own, in proportion to training products; None if there is none."""
-    names = [name for name in counts if name != sample.entities[group]]
-    cumulative = np.cumsum([counts[name] for name in names], dtype=np.int64)
-    total = int(cumulative[-1]) if names else 0
-    if total == 0:
-        return None
-    drawn = _hashed(seed, group, sample.product_id) * total >> 64  # 0 to total - 1
-    return names[int(np.searchsorted(cumulative, drawn, side="right"))]
+    return replace(with_entity(sample, group, None), description=text)
 
 
 def _rows(
@@ -195,8 +183,7 @@ def _rows(
 
 def _rankings(split: EmbeddedSplit, text_QD: Tensor, owners: list[int]) -> list[tuple[int, list[int]]]:
     """Rank each text's best photo, and find the `TOP` photos (rows) for it."""
-    image_owner_N, _ = split.owners()
-    rank_Q = full_ranks(text_QD, split.image_ND, torch.tensor(owners), image_owner_N)
+    rank_Q = full_ranks(text_QD, split.image_ND, Relevance.of(torch.tensor(owners), split.image_owners()))
     best = min(TOP, len(split.image_ND))
     top_QK = torch.cat([(text_BD @ split.image_ND.T).topk(best).indices for text_BD in text_QD.split(CHUNK)])
     return list(zip(rank_Q.tolist(), top_QK.tolist(), strict=True))

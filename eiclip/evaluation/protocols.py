@@ -3,9 +3,9 @@
 Shape suffixes: Q queries, N candidates, D embedding width, P products.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from torch import Tensor
 from eiclip.errors import CorruptOutputError
 from eiclip.evaluation.embedding_tables import IMAGE, PRODUCT, TEXT, TEXT_SAMPLE100
 from eiclip.evaluation.ranking import full_ranks, list_ranks, ndcg_of_rank, ranked
+from eiclip.evaluation.relevance import Relevance
 from eiclip.storage.lake import matrix_of
 
 
@@ -57,18 +58,13 @@ RANKS_SCHEMA = pa.schema(
 
 
 class Items:
-    """Embeddings of one kind, with their items' ids and products."""
+    """Embeddings of one kind, with their items' ids, their products, and the numbers of these."""
 
-    def __init__(self, table: pa.Table, kind: str, device: str = "cpu") -> None:
+    def __init__(self, table: pa.Table, kind: str, number_of: Mapping[str, int], device: str = "cpu") -> None:
         rows = table.filter(pc.equal(table["kind"], kind)).combine_chunks()
-        self.kind = kind
-        self.ids = rows["item_id"].combine_chunks()
-        self.products: list[str] = rows["product_id"].to_pylist()
+        self.kind, self.ids, self.products = kind, rows["item_id"].combine_chunks(), rows["product_id"].to_pylist()
+        self.owner_N = torch.tensor([number_of[product] for product in self.products], dtype=torch.int64)
         self.embeddings = torch.from_numpy(matrix_of(rows["embedding"])).to(device)
-
-    def numbers(self, by_product: Mapping[str, int]) -> Tensor:
-        """Return the number of each item's product (N,)."""
-        return torch.tensor([by_product[product] for product in self.products], dtype=torch.int64)
 
     def rows_of(self, ids: pa.Array) -> np.ndarray:
         """Find rows of items by id.
@@ -85,42 +81,31 @@ class Items:
         return numbers
 
 
-class Groups(NamedTuple):
-    """Numbers of each product's groups: of itself, of equal descriptions, of known duplicates, of either of the two."""
+class Groups:
+    """Each product's group (P,): of itself, of equal descriptions, of known duplicates, of either of the two."""
 
-    own: dict[str, int]
-    text: dict[str, int]
-    duplicates: dict[str, int]
-    text_or_duplicates: dict[str, int]
-
-    @classmethod
-    def of(cls, products: Sequence[str], descriptions: Mapping[str, str], product_groups: pa.Table | None) -> "Groups":
-        """Number the groups of products; descriptions differ by more than case and spaces."""
+    def __init__(
+        self, products: Sequence[str], descriptions: Mapping[str, str], product_groups: pa.Table | None
+    ) -> None:
         duplicates_of = {}
         if product_groups is not None:
             columns = (product_groups[name].to_pylist() for name in ("product_id", "group_id"))
             duplicates_of = dict(zip(*columns, strict=True))
-        text = _numbered([" ".join(descriptions.get(product, product).lower().split()) for product in products])
-        duplicates = _numbered([duplicates_of.get(product, product) for product in products])
-        numbers = range(len(products)), text, duplicates, _connected(text, duplicates)
-        return cls(*(dict(zip(products, each, strict=True)) for each in numbers))
+        many = len(products)
+        self.own = torch.arange(many)
+        # Descriptions that differ by case and spaces alone are equal.
+        self.text = _numbered(" ".join(descriptions.get(product, product).lower().split()) for product in products)
+        self.duplicates = _numbered(duplicates_of.get(product, product) for product in products)
+        ends = torch.cat([many + self.text, 2 * many + self.duplicates]), self.own.repeat(2)
+        graph = coo_array((np.ones(2 * many, np.int8), ends), shape=(3 * many, 3 * many))
+        components = connected_components(graph, directed=False)[1]
+        self.text_or_duplicates = torch.from_numpy(components[:many]).long()
 
 
-class QueryBatch(NamedTuple):
-    """The queries of one protocol and direction, and their measures."""
-
-    draw: Any
-    query_id: Any
-    product_id: Any
-    rank: Tensor
-    rank_text_equal: Tensor
-    ndcg10: Tensor
-
-    def table(self, constants: Mapping[str, str]) -> pa.Table:
-        """Return the rows of `RANKS_SCHEMA`, with the columns that are the same in all of them."""
-        columns: dict[str, Any] = {name: [value] * len(self.rank) for name, value in constants.items()}
-        columns |= {name: v.cpu().numpy() if isinstance(v, Tensor) else v for name, v in self._asdict().items()}
-        return pa.table({name: columns[name] for name in RANKS_SCHEMA.names}, schema=RANKS_SCHEMA)
+def _numbered(labels: Iterable[str]) -> Tensor:
+    """Number the distinct labels."""
+    indices = pa.array(labels, pa.string()).dictionary_encode().indices
+    return torch.from_numpy(indices.to_numpy().astype(np.int64))
 
 
 def ranks_table(
@@ -145,8 +130,10 @@ def ranks_table(
         NonFiniteError: an embedding is NaN or infinite.
         CorruptOutputError: a list names an item without an embedding.
     """
-    kinds = {kind: Items(embeddings, kind, device) for kind in (IMAGE, TEXT, TEXT_SAMPLE100, PRODUCT)}
-    groups = Groups.of(kinds[TEXT].products, descriptions, product_groups)
+    products = embeddings.filter(pc.equal(embeddings["kind"], TEXT))["product_id"].to_pylist()
+    number_of = {product: number for number, product in enumerate(products)}
+    kinds = {kind: Items(embeddings, kind, number_of, device) for kind in (IMAGE, TEXT, TEXT_SAMPLE100, PRODUCT)}
+    groups = Groups(products, descriptions, product_groups)
     constants = {name: embeddings[name][0].as_py() for name in ("dataset", "variant")}
     parts = []
     for protocol in PROTOCOLS:
@@ -156,55 +143,45 @@ def ranks_table(
             if protocol.listed:
                 wanted = [pc.equal(candidate_lists[column], name) for column, name in names.items()]
                 lists = candidate_lists.filter(pc.and_(*wanted)).combine_chunks()
-                batch = _rank_listed(queries, candidates, lists, groups)
+                columns = _rank_listed(queries, candidates, lists, groups)
             else:
-                batch = _rank_all(queries, candidates, groups, distinct=protocol.distinct)
-            parts.append(batch.table(constants | names))
+                columns = _rank_all(queries, candidates, groups, distinct=protocol.distinct)
+            fixed = {name: [value] * len(columns["rank"]) for name, value in (constants | names).items()}
+            parts.append(pa.table(fixed | columns, schema=RANKS_SCHEMA))
     return pa.concat_tables(parts)
 
 
-def _rank_all(queries: Items, candidates: Items, groups: Groups, *, distinct: bool) -> QueryBatch:
-    def sides(*by_products: Mapping[str, int]) -> list[Tensor]:
-        return [side.numbers(by) for by in by_products for side in (queries, candidates)]
+def _rank_all(queries: Items, candidates: Items, groups: Groups, *, distinct: bool) -> dict[str, Any]:
+    """Rank every item; returns the columns of `RANKS_SCHEMA` from `draw` on, but for the direction."""
+
+    def relevance(owner_P: Tensor, group_P: Tensor) -> Relevance:
+        return Relevance.of(*(by_P[side.owner_N] for by_P in (owner_P, group_P) for side in (queries, candidates)))
 
     vectors = queries.embeddings, candidates.embeddings
-    strict = ranked(*vectors, *sides(groups.own, groups.duplicates if distinct else groups.own))
-    text_equal = strict.rank_Q
-    if len(set(groups.text.values())) < len(groups.own):
+    rank_Q, ndcg10_Q = ranked(*vectors, relevance(groups.own, groups.duplicates if distinct else groups.own))
+    text_equal_Q = rank_Q
+    if len(groups.text.unique()) < len(groups.own):
         lenient = groups.text_or_duplicates if distinct else groups.text
-        text_equal = full_ranks(*vectors, *sides(groups.text, lenient))
-    draws = np.zeros(len(queries.ids), np.int32)
-    return QueryBatch(draws, queries.ids, queries.products, strict.rank_Q, text_equal, strict.ndcg10_Q)
+        text_equal_Q = full_ranks(*vectors, relevance(groups.text, lenient))
+    names = {"draw": np.zeros(len(rank_Q), np.int32), "query_id": queries.ids, "product_id": queries.products}
+    return names | _measures(rank_Q, text_equal_Q, ndcg10_Q)
 
 
-def _rank_listed(queries: Items, candidates: Items, lists: pa.Table, groups: Groups) -> QueryBatch:
-    query_id, positive_id, negative_ids, product_id, draw = (
-        pa.concat_arrays(lists[name].chunks or [pa.array([], lists[name].type)])
-        for name in ("query_id", "positive_id", "negative_ids", "product_id", "draw")
-    )
-    query_rows = torch.from_numpy(queries.rows_of(query_id))
+def _rank_listed(queries: Items, candidates: Items, lists: pa.Table, groups: Groups) -> dict[str, Any]:
+    """Rank in lists; returns the columns that `_rank_all` does."""
+    names = {name: lists[name].combine_chunks() for name in ("draw", "query_id", "product_id")}
+    query_Q = torch.from_numpy(queries.rows_of(names["query_id"]))
+    positive_Q = torch.from_numpy(candidates.rows_of(lists["positive_id"].combine_chunks()))
+    negative_ids = lists["negative_ids"].combine_chunks()
     lengths = pc.list_value_length(negative_ids).to_numpy(zero_copy_only=False)
     flat = candidates.rows_of(negative_ids.flatten())
     negatives_Q = np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
-    positive_Q = torch.from_numpy(candidates.rows_of(positive_id))
-    sides = queries.embeddings[query_rows], candidates.embeddings, positive_Q, negatives_Q
-    texts = queries.numbers(groups.text)[query_rows], candidates.numbers(groups.text)
+    sides = queries.embeddings[query_Q], candidates.embeddings, positive_Q, negatives_Q
+    texts = groups.text[queries.owner_N[query_Q]], groups.text[candidates.owner_N]
     rank_Q, text_equal_Q = list_ranks(*sides, *texts)
-    draws = draw.to_numpy(zero_copy_only=False)
-    return QueryBatch(draws, query_id, product_id, rank_Q, text_equal_Q, ndcg_of_rank(rank_Q))
+    return names | _measures(rank_Q, text_equal_Q, ndcg_of_rank(rank_Q))
 
 
-def _numbered(labels: Sequence[str]) -> list[int]:
-    """Number the distinct labels in order of first occurrence."""
-    numbers: dict[str, int] = {}
-    return [numbers.setdefault(label, len(numbers)) for label in labels]
-
-
-def _connected(one: Sequence[int], other: Sequence[int]) -> list[int]:
-    """Number the connected components of places that have an equal number in either sequence."""
-    places = len(one)
-    ends = np.concatenate([np.arange(places), np.arange(places)])
-    labels = np.concatenate([places + np.asarray(one, np.int64), 2 * places + np.asarray(other, np.int64)])
-    graph = coo_array((np.ones(2 * places, np.int8), (ends, labels)), shape=(3 * places, 3 * places))
-    component: np.ndarray = connected_components(graph, directed=False)[1]
-    return component[:places].tolist()
+def _measures(rank_Q: Tensor, text_equal_Q: Tensor, ndcg10_Q: Tensor) -> dict[str, np.ndarray]:
+    tensors = {"rank": rank_Q, "rank_text_equal": text_equal_Q, "ndcg10": ndcg10_Q}
+    return {name: tensor_Q.cpu().numpy() for name, tensor_Q in tensors.items()}

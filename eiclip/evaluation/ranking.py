@@ -5,7 +5,6 @@ candidate, K best relevant candidates of a query, D embedding width, 2 begin and
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,15 +19,6 @@ TIE = 1e-6
 """Scores of unit vectors closer than this are equal: the embedding of one item may differ from batch to batch."""
 MEMORY = 256 * 2**20
 """Bytes for chunks of embeddings and scores, by default."""
-LIST_NUMBERS = 2**21
-"""Numbers of the listed embeddings in one chunk, which are to stay in the cache."""
-
-
-class Ranked(NamedTuple):
-    """Of each query: the rank of its best relevant candidate (from 1), and nDCG@10 over all its relevant candidates."""
-
-    rank_Q: Tensor
-    ndcg10_Q: Tensor
 
 
 def require_finite(name: str, embedding_ND: Tensor) -> None:
@@ -45,82 +35,50 @@ def require_finite(name: str, embedding_ND: Tensor) -> None:
 
 
 def full_ranks(
-    query_QD: Tensor,
-    candidate_ND: Tensor,
-    query_owner_Q: Tensor,
-    candidate_owner_N: Tensor,
-    query_group_Q: Tensor | None = None,
-    candidate_group_N: Tensor | None = None,
-    itself_Q: Tensor | None = None,
-    ignored_P2: Tensor | None = None,
-    *,
-    memory: int = MEMORY,
+    query_QD: Tensor, candidate_ND: Tensor, relevance: Relevance, ignored_P2: Tensor | None = None, memory: int = MEMORY
 ) -> Tensor:
-    """Rank each query's best relevant candidate among all candidates: `rank_Q` of `ranked`, in somewhat less time.
+    """Rank each query's best relevant candidate among all candidates: the ranks of `ranked`, in somewhat less time.
 
     Args:
         ignored_P2: rows of a query and of a candidate outside its group that is ignored too, each pair once: for what
             groups cannot express, as they are of whole owners.
 
     Raises:
-        ValueError: as `ranked`; or an ignored pair is of a query and its own group.
+        NonFiniteError: as `ranked`.
+        ValueError: an ignored pair is of a query and its own group.
     """
-    relevance = Relevance.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N, itself_Q)
     return 1 + _irrelevant_above(query_QD, candidate_ND, relevance, 1, memory, ignored_P2)[:, 0]
 
 
-def ranked(
-    query_QD: Tensor,
-    candidate_ND: Tensor,
-    query_owner_Q: Tensor,
-    candidate_owner_N: Tensor,
-    query_group_Q: Tensor | None = None,
-    candidate_group_N: Tensor | None = None,
-    itself_Q: Tensor | None = None,
-    *,
-    memory: int = MEMORY,
-) -> Ranked:
+def ranked(query_QD: Tensor, candidate_ND: Tensor, relevance: Relevance, memory: int = MEMORY) -> tuple[Tensor, Tensor]:
     """Rank each query's best relevant candidate among all candidates; nDCG@10 over all its relevant candidates.
 
-    A candidate is relevant if it has the query's owner (product), and irrelevant if it is of another group. The rank is
-    1 + the number of irrelevant candidates that score at least as high (less `TIE`): ties count against the model, so
-    that a constant model ranks last and not first. For nDCG the j-th best relevant candidate has the rank j + the
-    number of irrelevant candidates that score at least as high as it.
+    The rank is 1 + the number of irrelevant candidates that score at least as high (less `TIE`): ties count against the
+    model, so that a constant model ranks last and not first. For nDCG the j-th best relevant candidate has the rank j +
+    the number of irrelevant candidates that score at least as high as it.
 
     Args:
         query_QD, candidate_ND: embeddings on one device; scores are their dot products (cosines, if of length one).
-        query_owner_Q, candidate_owner_N: integer owners; every query has at least one candidate.
-        query_group_Q, candidate_group_N: integer groups of owners (known duplicates); other owners of the query's group
-            are ignored. Without them every owner is a group of its own.
-        itself_Q: the row of each query itself among the candidates, which is ignored; -1 where it is not among them.
-            Without it no query is.
+        relevance: of these queries and candidates.
         memory: bytes that chunks may take; what is kept per query and candidate (some 400 bytes each) comes on top.
 
     Returns:
-        int64 ranks and float64 nDCG@10 (0 to 1), on the embeddings' device.
+        int64 ranks (Q,) and float64 nDCG@10 (Q,) from 0 to 1, on the embeddings' device.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite, or a score of relevant candidates is.
-        ValueError: a query has no relevant candidate (but itself), an owner is in two groups, or a query's own entry is
-            of another owner.
     """
-    relevance = Relevance.of(query_owner_Q, candidate_owner_N, query_group_Q, candidate_group_N, itself_Q)
     relevant_Q = torch.from_numpy(relevance.relevant_counts()).to(query_QD.device)
     depth = min(DEPTH, int(relevant_Q.max())) if len(relevant_Q) else 1
-    above_QK = _irrelevant_above(query_QD, candidate_ND, relevance, depth, memory)
+    above_QK = _irrelevant_above(query_QD, candidate_ND, relevance, depth, memory, None)
     place_K = torch.arange(1, depth + 1, device=query_QD.device)
     is_relevant_QK = place_K <= relevant_Q[:, None]
     gain_QK, ideal_QK = (ndcg_of_rank(place) * is_relevant_QK for place in (above_QK + place_K, place_K))
-    return Ranked(1 + above_QK[:, 0], gain_QK.sum(dim=1) / ideal_QK.sum(dim=1))
+    return 1 + above_QK[:, 0], gain_QK.sum(dim=1) / ideal_QK.sum(dim=1)
 
 
 def _irrelevant_above(
-    query_QD: Tensor,
-    candidate_ND: Tensor,
-    relevance: Relevance,
-    depth: int,
-    memory: int,
-    ignored_P2: Tensor | None = None,
+    query_QD: Tensor, candidate_ND: Tensor, relevance: Relevance, depth: int, memory: int, ignored_P2: Tensor | None
 ) -> Tensor:
     """Count irrelevant candidates that score at least as high as each of a query's best relevant ones (Q, depth)."""
     require_finite("query", query_QD)
@@ -137,25 +95,17 @@ def _irrelevant_above(
             raise NonFiniteError("scores of relevant candidates are not finite: the embeddings are too large")
         threshold_QK = torch.where(best_QK == -torch.inf, torch.inf, best_QK - TIE)
         count_QK = Count(query_QD, candidates, threshold_QK, group_Q2, sizes).run()
-        if ignored_P2 is not None:
-            count_QK[:, 0] -= _ignored_above(query_QD, candidate_ND, threshold_QK[:, 0], relevance, ignored_P2, sizes)
+        if ignored_P2 is None:
+            return count_QK
+        place_N = torch.from_numpy(np.argsort(relevance.order_N)).to(device)
+        for pairs_P2 in ignored_P2.split(sizes.pairs):  # which have been counted as irrelevant
+            query_P, candidate_P = pairs_P2.to(device).unbind(dim=1)
+            place_P, group_P2 = place_N[candidate_P], group_Q2[query_P]
+            if bool(((place_P >= group_P2[:, 0]) & (place_P < group_P2[:, 1])).any()):
+                raise ValueError("an ignored pair is of the query's own group, which is ignored anyway")
+            higher_P = pair_scores(query_QD[query_P], candidate_ND[candidate_P]) >= threshold_QK[query_P, 0]
+            count_QK[:, 0].index_add_(0, query_P, higher_P.long(), alpha=-1)
         return count_QK
-
-
-def _ignored_above(
-    query_QD: Tensor, candidate_ND: Tensor, threshold_Q: Tensor, relevance: Relevance, ignored_P2: Tensor, sizes: Sizes
-) -> Tensor:
-    """Count each query's ignored candidates that have been counted as irrelevant (Q,)."""
-    count_Q = torch.zeros(len(query_QD), dtype=torch.int64, device=query_QD.device)
-    place_N = np.argsort(relevance.order_N)
-    for pairs_P2 in ignored_P2.split(sizes.pairs):
-        query_P, candidate_P = pairs_P2.to(query_QD.device).unbind(dim=1)
-        place_P, group_P2 = place_N[candidate_P.cpu().numpy()], relevance.group_Q2[query_P.cpu().numpy()]
-        if ((place_P >= group_P2[:, 0]) & (place_P < group_P2[:, 1])).any():
-            raise ValueError("an ignored pair is of the query's own group, which is ignored anyway")
-        exact_P = pair_scores(query_QD[query_P], candidate_ND[candidate_P])
-        count_Q.index_add_(0, query_P, (exact_P >= threshold_Q[query_P]).long())
-    return count_Q
 
 
 def list_ranks(
@@ -163,8 +113,8 @@ def list_ranks(
     candidate_ND: Tensor,
     positive_Q: Tensor,
     negatives_Q: Sequence[np.ndarray],
-    query_group_Q: Tensor | None = None,
-    candidate_group_N: Tensor | None = None,
+    query_group_Q: Tensor,
+    candidate_group_N: Tensor,
     *,
     memory: int = MEMORY,
 ) -> tuple[Tensor, Tensor]:
@@ -178,8 +128,7 @@ def list_ranks(
         memory: bytes that chunks may take; a single list is never divided.
 
     Returns:
-        the ranks where the positive alone is relevant, and where listed candidates of the query's group are as well
-        (without groups the same).
+        the ranks where the positive alone is relevant, and where listed candidates of the query's group are as well.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
@@ -188,16 +137,14 @@ def list_ranks(
     require_finite("candidate", candidate_ND)
     device = query_QD.device
     ranks_2Q = torch.ones(2, len(query_QD), dtype=torch.int64, device=device)
-    most = min(LIST_NUMBERS, memory // 48) // max(query_QD.shape[1], 1)
+    most = min(2**21, memory // 48) // max(query_QD.shape[1], 1)  # a chunk's embeddings are to stay in the cache
     for number_B, row_BC in _padded_lists(positive_Q.cpu().numpy(), negatives_Q, most):
         numbers, rows = torch.from_numpy(number_B).to(device), torch.from_numpy(row_BC).to(device)
         with torch.no_grad():
             score_BC = (candidate_ND[rows.clamp(min=0)].double() @ query_QD[numbers, :, None].double()).squeeze(2)
         score_BC.masked_fill_(rows < 0, -torch.inf)
         positive_BC = (torch.arange(rows.shape[1], device=device) == 0).expand_as(rows)
-        relevant_BC = positive_BC
-        if query_group_Q is not None and candidate_group_N is not None:
-            relevant_BC = positive_BC | (candidate_group_N.to(device)[rows] == query_group_Q.to(device)[numbers, None])
+        relevant_BC = positive_BC | (candidate_group_N.to(device)[rows] == query_group_Q.to(device)[numbers, None])
         for rank_Q, chosen_BC in zip(ranks_2Q, (positive_BC, relevant_BC), strict=True):
             best_B1 = score_BC.masked_fill(~chosen_BC, -torch.inf).amax(dim=1, keepdim=True)
             rank_Q[numbers] += ((score_BC >= best_B1 - TIE) & ~chosen_BC).sum(dim=1)

@@ -26,11 +26,18 @@ class Relevance(NamedTuple):
         cls,
         query_owner_Q: Tensor,
         candidate_owner_N: Tensor,
-        query_group_Q: Tensor | None,
-        candidate_group_N: Tensor | None,
+        query_group_Q: Tensor | None = None,
+        candidate_group_N: Tensor | None = None,
         itself_Q: Tensor | None = None,
     ) -> "Relevance":
-        """Make it from owners, groups and own entries as `ranked` takes them.
+        """Make it from owners: a candidate is relevant if it has the query's owner (product), else irrelevant.
+
+        Args:
+            query_owner_Q, candidate_owner_N: integer owners; every query has at least one candidate.
+            query_group_Q, candidate_group_N: integer groups of owners (known duplicates); other owners of the query's
+                group are ignored. Without them every owner is a group of its own.
+            itself_Q: the row of each query itself among the candidates, which is ignored; -1 where it is not among
+                them. Without it no query is.
 
         Raises:
             ValueError: a query has no relevant candidate (but itself), an owner is in two groups, or a query's own
@@ -42,7 +49,14 @@ class Relevance(NamedTuple):
         order_N = np.lexsort((owner_N, group_N))
         owner_N, group_N = owner_N[order_N], group_N[order_N]
         begins = np.flatnonzero(np.diff(owner_N, prepend=owner_N[:1] - 1) | np.diff(group_N, prepend=group_N[:1] - 1))
-        run_Q = _runs_of(owner_Q, owner_N[begins])
+        owners, run, times = np.unique(owner_N[begins], return_index=True, return_counts=True)
+        if (times > 1).any():
+            raise ValueError(f"owner {owners[times > 1][0]} has candidates in two groups: groups are of whole owners")
+        if not (found_Q := np.isin(owner_Q, owners)).all():
+            query = int(np.argmin(found_Q))
+            owner = owner_Q[query]
+            raise ValueError(f"query {query} has no relevant candidate: no candidate is of its owner, {owner}")
+        run_Q = run[np.searchsorted(owners, owner_Q)]
         relevant_Q2 = np.stack([begins[run_Q], np.append(begins[1:], len(owner_N))[run_Q]], axis=1)
         if (group_N[relevant_Q2[:, 0]] != group_Q).any():
             raise ValueError("an owner's queries and candidates are in different groups: groups are of whole owners")
@@ -52,8 +66,8 @@ class Relevance(NamedTuple):
 
     def _without_itself(self, itself_Q: np.ndarray) -> "Relevance":
         place_N = np.argsort(self.order_N)
-        if ((itself_Q < -1) | (itself_Q >= len(place_N))).any():
-            query = int(np.argmax((itself_Q < -1) | (itself_Q >= len(place_N))))
+        if (nowhere_Q := (itself_Q < -1) | (itself_Q >= len(place_N))).any():
+            query = int(np.argmax(nowhere_Q))
             raise ValueError(f"query {query} itself is said to be candidate {itself_Q[query]} of {len(place_N)}")
         place_Q = np.where(itself_Q < 0, -1, np.append(place_N, -1)[itself_Q])
         foreign_Q = (place_Q >= 0) & ((place_Q < self.relevant_Q2[:, 0]) | (place_Q >= self.relevant_Q2[:, 1]))
@@ -61,8 +75,8 @@ class Relevance(NamedTuple):
             query = int(np.argmax(foreign_Q))
             raise ValueError(f"query {query} and its own entry, candidate {itself_Q[query]}, have different owners")
         relevance = self._replace(place_Q=place_Q)
-        if not relevance.relevant_counts().all():
-            query = int(np.argmin(relevance.relevant_counts()))
+        if not (count_Q := relevance.relevant_counts()).all():
+            query = int(np.argmin(count_Q))
             raise ValueError(f"query {query} has no relevant candidate but itself, candidate {itself_Q[query]}")
         return relevance
 
@@ -70,20 +84,3 @@ class Relevance(NamedTuple):
         """Count each query's relevant candidates (Q,)."""
         counts_Q: np.ndarray = self.relevant_Q2[:, 1] - self.relevant_Q2[:, 0]
         return counts_Q if self.place_Q is None else counts_Q - (self.place_Q >= 0)
-
-
-def _runs_of(owner_Q: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """Find each query's owner among `owners`."""
-    order = np.argsort(owners)
-    ordered = owners[order]
-    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
-    if len(repeated):
-        raise ValueError(f"owner {repeated[0]} has candidates in two groups: groups are of whole owners")
-    place_Q = np.searchsorted(ordered, owner_Q)
-    missing_Q = np.append(ordered, 0)[place_Q] != owner_Q
-    missing_Q |= place_Q == len(ordered)
-    if missing_Q.any():
-        query = int(np.argmax(missing_Q))
-        owner = owner_Q[query]
-        raise ValueError(f"query {query} has no relevant candidate: no candidate is of its owner, {owner}")
-    return order[place_Q]

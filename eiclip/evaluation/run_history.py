@@ -75,20 +75,13 @@ def keep_run(lake: Lake, run: Run) -> tuple[str, bool]:
         "settings": json.dumps(run.settings, default=str, sort_keys=True),
         "seconds": run.seconds,
     }
-    if known := _kept(lake, row):
-        return known, False
+    same = ("config_hash", "data_fingerprint", "seed", "result_hash")
+    for file in lake.files(RUNS, run.dataset):
+        [kept] = pq.read_table(file).to_pylist()
+        if all(kept[name] == row[name] for name in same):
+            return str(kept["run_id"]), False
     for name, rows in ((RUN_RANKS, ranks), (RUN_METRICS, metrics)):
         numbered = rows.add_column(0, "run_id", pa.array([run.run_id] * len(rows), pa.string()))
         lake.write(numbered, name, run.dataset, run.run_id)
     lake.write(pa.Table.from_pylist([row], schema=SCHEMA), RUNS, run.dataset, run.run_id)
     return run.run_id, True
-
-
-def _kept(lake: Lake, row: Mapping[str, Any]) -> str | None:
-    """Find the id of a kept run of the same configuration, data, seed and result."""
-    same = ("config_hash", "data_fingerprint", "seed", "result_hash")
-    for file in lake.files(RUNS, row["dataset"]):
-        [other] = pq.read_table(file).to_pylist()
-        if all(other[name] == row[name] for name in same):
-            return str(other["run_id"])
-    return None

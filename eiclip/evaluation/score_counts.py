@@ -26,7 +26,6 @@ MOST_QUERIES, MOST_EXACT = 2048, 512
 """Queries of one float32 block, and of one float64 block: more would not be faster."""
 BAND = 64
 """Queries of one block with nearby ranges, if there are as many queries as candidates: its scores stay a square."""
-UNIT_ROUNDOFF = 2.0**-24
 
 
 class Sizes(NamedTuple):
@@ -69,13 +68,6 @@ class Candidates:
         return self.candidate_ND[rows if self.order_N is None else self.order_N[rows]]
 
 
-class Counted(NamedTuple):
-    """Of one block: how many surely score as high (B, K), and row, threshold and column of undecided scores."""
-
-    count_BK: Tensor
-    unsure: tuple[Tensor, Tensor, Tensor]
-
-
 def rounding(query_QD: Tensor, candidate_ND: Tensor) -> Tensor:
     """Bound the error of each query's float32 scores (Q,), in float64; infinite where they may overflow.
 
@@ -83,7 +75,7 @@ def rounding(query_QD: Tensor, candidate_ND: Tensor) -> Tensor:
     with n = D and u = 2^-24. Some more terms make room for embeddings given in float64, and for the rounding of the
     norms; 2^-100 for products that underflow.
     """
-    error = (query_QD.shape[1] + 8) * UNIT_ROUNDOFF
+    error = (query_QD.shape[1] + 8) * 2.0**-24
     with threads(1):
         size_Q = _norms(query_QD) * _norms(candidate_ND).max()
     error_Q = size_Q * (error / (1 - 2 * error) if error < 0.25 else torch.inf) + 2.0**-100
@@ -94,26 +86,13 @@ def _norms(embedding_ND: Tensor) -> Tensor:
     return torch.cat([torch.linalg.vector_norm(rows.float(), dim=1) for rows in embedding_ND.split(1024)]).double()
 
 
-def limits(threshold_QK: Tensor, rounding_Q: Tensor) -> tuple[Tensor, Tensor]:
-    """Return float32 bounds: scores below the first are truly below the threshold, those from the second on are not."""
-    infinity = torch.tensor(torch.inf, device=threshold_QK.device)
-    low_QK = torch.nextafter((threshold_QK - rounding_Q[:, None]).float(), -infinity)
-    high_QK = torch.nextafter((threshold_QK + rounding_Q[:, None]).float(), infinity)
-    return torch.where(threshold_QK == torch.inf, infinity, low_QK), high_QK
-
-
 def pair_scores(query_PD: Tensor, candidate_PD: Tensor) -> Tensor:
     """Compute float64 scores of pairs, (P,) or whatever shape the embeddings broadcast to."""
     return (query_PD.double() * candidate_PD).sum(dim=-1)
 
 
 def best_scores(
-    query_QD: Tensor,
-    candidates: Candidates,
-    range_Q2: Tensor,
-    depth: int,
-    sizes: Sizes,
-    excluded_Q: Tensor | None = None,
+    query_QD: Tensor, candidates: Candidates, range_Q2: Tensor, depth: int, sizes: Sizes, excluded_Q: Tensor | None
 ) -> Tensor:
     """Return the highest float64 scores of each query in its range of candidates (Q, depth); -inf where it has fewer.
 
@@ -121,36 +100,21 @@ def best_scores(
     candidate that does not count, -1 for none.
     """
     best_QK = torch.full((len(query_QD), depth), -torch.inf, dtype=torch.float64, device=query_QD.device)
-    queries = math.ceil(BAND * math.sqrt(len(query_QD) / len(candidates)))
+    queries = min(math.ceil(BAND * math.sqrt(len(query_QD) / len(candidates))), sizes.exact_queries)
     pairs = int((range_Q2[:, 1] - range_Q2[:, 0]).sum())
     with threads(1 if pairs < BAND * (len(query_QD) + len(candidates)) else torch.get_num_threads()):
-        for chosen_B in range_Q2[:, 0].argsort(stable=True).split(min(queries, sizes.exact_queries)):
-            excluded_B = None if excluded_Q is None else excluded_Q[chosen_B]
-            best_QK[chosen_B] = _best_of_block(
-                query_QD[chosen_B], candidates, range_Q2[chosen_B], depth, sizes, excluded_B
-            )
+        for chosen_B in range_Q2[:, 0].argsort(stable=True).split(queries):
+            query_BD, range_B2, best_BK = query_QD[chosen_B].double(), range_Q2[chosen_B], best_QK[chosen_B]
+            for columns in spans(int(range_B2[:, 0].min()), int(range_B2[:, 1].max()), sizes.exact_candidates):
+                scores_BC = query_BD @ candidates[columns].double().T
+                scores_BC.masked_fill_(~_within(range_B2, columns), -torch.inf)
+                if excluded_Q is not None:
+                    column_C = torch.arange(columns.start, columns.stop, device=scores_BC.device)
+                    scores_BC.masked_fill_(column_C == excluded_Q[chosen_B, None], -torch.inf)
+                highest = scores_BC.topk(min(depth, scores_BC.shape[1]), dim=1).values
+                best_BK = torch.cat([best_BK, highest], dim=1).topk(depth, dim=1).values
+            best_QK[chosen_B] = best_BK
     return best_QK
-
-
-def _best_of_block(
-    query_BD: Tensor,
-    candidates: Candidates,
-    range_B2: Tensor,
-    depth: int,
-    sizes: Sizes,
-    excluded_B: Tensor | None,
-) -> Tensor:
-    query_BD = query_BD.double()
-    best_BK = torch.full((len(query_BD), depth), -torch.inf, dtype=torch.float64, device=query_BD.device)
-    for columns in spans(int(range_B2[:, 0].min()), int(range_B2[:, 1].max()), sizes.exact_candidates):
-        scores_BC = query_BD @ candidates[columns].double().T
-        scores_BC.masked_fill_(~_within(range_B2, columns), -torch.inf)
-        if excluded_B is not None:
-            column_C = torch.arange(columns.start, columns.stop, device=scores_BC.device)
-            scores_BC.masked_fill_(column_C == excluded_B[:, None], -torch.inf)
-        highest = scores_BC.topk(min(depth, scores_BC.shape[1]), dim=1).values
-        best_BK = torch.cat([best_BK, highest], dim=1).topk(depth, dim=1).values
-    return best_BK
 
 
 def _within(range_B2: Tensor, columns: slice) -> Tensor:
@@ -185,7 +149,12 @@ class Count:
         self.query_QD, self.candidates, self.sizes = query_QD, candidates, sizes
         self.threshold_QK, self.skip_Q2 = threshold_QK, skip_Q2
         self.count_QK = torch.zeros(threshold_QK.shape, dtype=torch.int64, device=query_QD.device)
-        self.low_QK, self.high_QK = limits(threshold_QK, rounding(query_QD, candidates.candidate_ND))
+        # float32 scores below the first bound are truly below the threshold, those from the second on are not.
+        infinity = torch.tensor(torch.inf, device=query_QD.device)
+        rounding_Q1 = rounding(query_QD, candidates.candidate_ND)[:, None]
+        low_QK = torch.nextafter((threshold_QK - rounding_Q1).float(), -infinity)
+        self.low_QK = torch.where(threshold_QK == torch.inf, infinity, low_QK)
+        self.high_QK = torch.nextafter((threshold_QK + rounding_Q1).float(), infinity)
         self.screens = bool((self.low_QK > -torch.inf).all())
 
     def run(self) -> Tensor:
@@ -204,23 +173,19 @@ class Count:
         scores_BC = block(scores, rows.stop - rows.start, len(candidate_CD))
         torch.mm(self.query_QD[rows].float(), candidate_CD.T, out=scores_BC)
         skip_B2 = (self.skip_Q2[rows] - columns.start).clamp(0, len(candidate_CD))
-        counted = counter(scores)(
-            scores_BC, self.low_QK[rows], self.high_QK[rows], skip_B2, scores_BC.numel() // UNSURE_SHARE
-        )
+        most = scores_BC.numel() // UNSURE_SHARE
+        counted = counter(scores)(scores_BC, self.low_QK[rows], self.high_QK[rows], skip_B2, most)
         if counted is None:
             return False
-        self.count_QK[rows] += counted.count_BK
-        row_P, level_P, column_P = counted.unsure
+        count_BK, unsure_3P = counted
+        self.count_QK[rows] += count_BK
         with threads(1):
-            self._decide_pairs(row_P + rows.start, level_P, column_P + columns.start)
+            for row_P, level_P, column_P in unsure_3P.split(self.sizes.pairs, dim=1):
+                row_P, column_P = row_P + rows.start, column_P + columns.start
+                exact_P = pair_scores(self.query_QD[row_P], self.candidates[column_P])
+                higher_P = (exact_P >= self.threshold_QK[row_P, level_P]).long()
+                self.count_QK.index_put_((row_P, level_P), higher_P, accumulate=True)
         return True
-
-    def _decide_pairs(self, *pairs: Tensor) -> None:
-        """Count pairs, given as query, level and candidate (P,), by float64 scores."""
-        for row_P, level_P, column_P in zip(*(each.split(self.sizes.pairs) for each in pairs), strict=True):
-            exact_P = pair_scores(self.query_QD[row_P], self.candidates[column_P])
-            higher_P = (exact_P >= self.threshold_QK[row_P, level_P]).long()
-            self.count_QK.index_put_((row_P, level_P), higher_P, accumulate=True)
 
     def _decide(self, rows: slice, columns: slice) -> None:
         """Count a block by float64 scores."""
@@ -231,13 +196,14 @@ class Count:
                 skip_B2 = (self.skip_Q2[row_span] - column_span.start).clamp(0, scores_BC.shape[1])
                 counted = counter(scores_BC)(scores_BC, threshold_BK, threshold_BK, skip_B2, 0)
                 assert counted is not None  # equal bounds leave nothing undecided
-                self.count_QK[row_span] += counted.count_BK
+                self.count_QK[row_span] += counted[0]
 
 
-Counter = Callable[[Tensor, Tensor, Tensor, Tensor, int], Counted | None]
+Counted = tuple[Tensor, Tensor]
+"""Of one block: how many surely score as high (B, K), and row, threshold and column of undecided scores (3, P)."""
 
 
-def counter(scores: Tensor) -> Counter:
+def counter(scores: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor, int], Counted | None]:
     """Return the way of counting that is fast on the scores' device."""
     return count_in_numpy if scores.device.type == "cpu" else count_in_torch
 
@@ -249,7 +215,7 @@ def count_in_numpy(scores_BC: Tensor, low_BK: Tensor, high_BK: Tensor, skip_B2: 
     booleans. Overwrites the skipped scores.
     """
     count_BK, found = np.zeros(low_BK.shape, dtype=np.int64), 0
-    unsure: list[tuple[int, int, np.ndarray]] = []
+    unsure = [np.zeros((3, 0), dtype=np.int64)]
     above_C = np.empty(scores_BC.shape[1], dtype=bool)
     bounds = zip(scores_BC.numpy(), low_BK.tolist(), high_BK.tolist(), skip_B2.tolist(), strict=True)
     for row, (score_C, lows, highs, (begin, end)) in enumerate(bounds):
@@ -266,17 +232,11 @@ def count_in_numpy(scores_BC: Tensor, low_BK: Tensor, high_BK: Tensor, skip_B2: 
                 found += possible - sure
                 if found > most:
                     return None
-                unsure.append((row, level, np.flatnonzero((score_C >= low) & (score_C < high))))
+                columns = np.flatnonzero((score_C >= low) & (score_C < high))
+                unsure.append(np.stack([np.full_like(columns, row), np.full_like(columns, level), columns]))
             if sure >= DEPTH:
                 break
-    return Counted(torch.from_numpy(count_BK), _indices(unsure))
-
-
-def _indices(unsure: list[tuple[int, int, np.ndarray]]) -> tuple[Tensor, Tensor, Tensor]:
-    times = np.array([len(columns) for *_, columns in unsure], dtype=np.int64)
-    row_P, level_P = (np.repeat(np.array([each[i] for each in unsure], dtype=np.int64), times) for i in (0, 1))
-    column_P = np.concatenate([columns for *_, columns in unsure] or [np.zeros(0, dtype=np.int64)])
-    return torch.from_numpy(row_P), torch.from_numpy(level_P), torch.from_numpy(column_P)
+    return torch.from_numpy(count_BK), torch.from_numpy(np.concatenate(unsure, axis=1))
 
 
 def count_in_torch(scores_BC: Tensor, low_BK: Tensor, high_BK: Tensor, skip_B2: Tensor, most: int) -> Counted | None:
@@ -292,9 +252,8 @@ def count_in_torch(scores_BC: Tensor, low_BK: Tensor, high_BK: Tensor, skip_B2: 
         if found > most:
             return None
         row_P, column_P = unsure_BC.nonzero(as_tuple=True)
-        unsure.append((row_P, torch.full_like(row_P, level), column_P))
-    row_P, level_P, column_P = (torch.cat(each) for each in zip(*unsure, strict=True))
-    return Counted(count_BK, (row_P, level_P, column_P))
+        unsure.append(torch.stack([row_P, torch.full_like(row_P, level), column_P]))
+    return count_BK, torch.cat(unsure, dim=1)
 
 
 @contextmanager

@@ -68,20 +68,20 @@ def parse_composition(text: str) -> list[Fibre] | None:
     plain = _LABEL_WITHOUT_STOP.sub(r"\1. \2:", _PERCENT.sub("%", " ".join(_ASIDE.sub(" ", text.lower()).split())))
     found: list[Fibre] = []
     for sentence in _SENTENCE_END.split(plain):
-        component = found[-1].component if found and _is_open(found) else ""
-        for label, items in _labelled(sentence):
-            found += _component(
-                items, component if label is None else label, bare_allowed=label is not None or not found
-            )
-    return _without_repeats(found) or None
-
-
-def _labelled(sentence: str) -> Iterator[tuple[str | None, str]]:
-    """Yield the labels of a sentence ("lining:") and the text after each; None for the text before the first."""
-    pieces = _LABEL.split(sentence)
-    yield None, pieces[0]
-    for label, items in zip(pieces[1::2], pieces[2::2], strict=True):
-        yield label.strip(), items
+        component = ""
+        if found:  # "60% cotton; 40% linen" is one component
+            same = [fibre.share or 0.0 for fibre in found if fibre.component == found[-1].component]
+            component = found[-1].component if 0 < sum(same) < WHOLE - TOLERANCE else ""
+        before, *labelled = _LABEL.split(sentence)  # then labels ("lining:") and the text after each, in turn
+        found += _component(before, component, bare_allowed=not found)
+        for label, items in zip(labelled[0::2], labelled[1::2], strict=True):
+            found += _component(items, label.strip(), bare_allowed=True)
+    kept: list[Fibre] = []
+    for fibre in found:  # "100% cotton, cotton" names it twice
+        names = {(other.component, other.fibre) for other in kept}
+        if fibre.share is not None or (fibre.component, fibre.fibre) not in names:
+            kept.append(fibre)
+    return kept or None
 
 
 def _component(items: str, component: str, *, bare_allowed: bool) -> list[Fibre]:
@@ -123,41 +123,22 @@ def _is_fibre(words: list[str], name: str) -> bool:
     return bool(fits) and not NO_FIBRE.intersection(words) and not PARTS.issuperset(words)
 
 
-def _is_open(found: list[Fibre]) -> bool:
-    """Tell whether the last component's shares are incomplete: "60% cotton; 40% linen" is one component."""
-    total = sum(fibre.share or 0.0 for fibre in found if fibre.component == found[-1].component)
-    return 0 < total < WHOLE - TOLERANCE
-
-
-def _without_repeats(found: list[Fibre]) -> list[Fibre]:
-    """Drop a fibre without a share that the component has already: "100% cotton, cotton"."""
-    kept: list[Fibre] = []
-    for fibre in found:
-        names = {(other.component, other.fibre) for other in kept}
-        if fibre.share is not None or (fibre.component, fibre.fibre) not in names:
-            kept.append(fibre)
-    return kept
-
-
 def composition_table(texts: Iterable[str], dataset: str) -> pa.Table:
     """Make one row per distinct composition string and fibre (`COMPOSITION_SCHEMA`), in the strings' order.
 
     `complete`: every fibre of the component has a share and they sum to 100 ± 2. A string of which nothing is
     understood has one row: `parsed` false, `fibre` NULL.
     """
-    rows = [{"dataset": dataset, "composition": text} | row for text in sorted(set(texts)) for row in _rows_of(text)]
+    rows: list[dict[str, object]] = []
+    for text in sorted(set(texts)):
+        named, fibres = {"dataset": dataset, "composition": text}, parse_composition(text)
+        shares: dict[str, list[float | None]] = {}
+        for fibre in fibres or ():
+            shares.setdefault(fibre.component, []).append(fibre.share)
+        for fibre in fibres or ():
+            known = [share for share in shares[fibre.component] if share is not None]
+            complete = len(known) == len(shares[fibre.component]) and abs(sum(known) - WHOLE) <= TOLERANCE
+            rows.append(named | {"parsed": True, "complete": complete} | vars(fibre))
+        if fibres is None:
+            rows.append(named | {"parsed": False})
     return pa.Table.from_pylist(rows, schema=COMPOSITION_SCHEMA)
-
-
-def _rows_of(text: str) -> Iterator[dict[str, object]]:
-    fibres = parse_composition(text)
-    if fibres is None:
-        yield {"parsed": False}
-        return
-    shares: dict[str, list[float | None]] = {}
-    for fibre in fibres:
-        shares.setdefault(fibre.component, []).append(fibre.share)
-    for fibre in fibres:
-        known = [share for share in shares[fibre.component] if share is not None]
-        complete = len(known) == len(shares[fibre.component]) and abs(sum(known) - WHOLE) <= TOLERANCE
-        yield {"parsed": True, "complete": complete} | vars(fibre)

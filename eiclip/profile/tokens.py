@@ -19,10 +19,7 @@ LONGEST_WORD = 500
 """Letters of a word that are merged into byte pairs at once: the time grows with their square."""
 BATCH = 50_000
 """Descriptions in memory at a time."""
-WORDS_KEPT = 1_000_000
 TOKENS_SCHEMA = pa.schema([("dataset", pa.string()), ("product_id", pa.string()), ("tokens", pa.int32())])
-DEFAULT_CONTEXT = 77
-"""open_clip's own, where a model's configuration does not say."""
 
 
 def token_counts(descriptions: Sequence[str]) -> np.ndarray:
@@ -44,7 +41,7 @@ def _count(text: str) -> int:
     return 2 + sum(map(_pieces, encoder.pat.findall(clean)))
 
 
-@functools.lru_cache(maxsize=WORDS_KEPT)
+@functools.lru_cache(maxsize=1_000_000)
 def _pieces(word: str) -> int:
     encoder = tokenizer()
     encoded = "".join(encoder.byte_encoder[byte] for byte in word.encode("utf-8"))
@@ -72,20 +69,20 @@ def configured_context_length(model_name: str, pretrained: str) -> int:
     Raises:
         WeightsError: the model's name is unknown, or the folder is not open_clip's.
     """
-    return int(_configuration(model_name, pretrained)["text_cfg"].get("context_length", DEFAULT_CONTEXT))
-
-
-def _configuration(model_name: str, pretrained: str) -> dict[str, Any]:
     if pretrained == "general":
-        return SMALL
-    if not Path(pretrained).is_dir():
-        known: dict[str, Any] | None = open_clip.get_model_config(model_name)
+        text: dict[str, Any] = SMALL["text_cfg"]
+    elif not Path(pretrained).is_dir():
+        known = open_clip.get_model_config(model_name)
         if known is None:
             raise WeightsError(f"EICLIP_MODEL={model_name!r}: open_clip has no such model; see open_clip.list_models()")
-        return known
-    file = Path(pretrained) / CONFIG_FILE
-    try:
-        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["model_cfg"]
-        return config | {"text_cfg": dict(config["text_cfg"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: cannot read {CONFIG_FILE} in it ({error})") from error
+        text = known["text_cfg"]
+    else:
+        try:
+            text = dict(
+                json.loads((Path(pretrained) / CONFIG_FILE).read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WeightsError(
+                f"EICLIP_PRETRAINED={pretrained!r}: cannot read {CONFIG_FILE} in it ({error})"
+            ) from error
+    return int(text.get("context_length", 77))  # open_clip's own, where the configuration does not say

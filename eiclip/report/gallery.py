@@ -18,6 +18,7 @@ from PIL import Image
 
 from eiclip.errors import CorruptOutputError
 from eiclip.evaluation.ranking import full_ranks
+from eiclip.evaluation.relevance import Relevance
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import BASELINE, OURS
 from eiclip.report.queries import select_table
@@ -136,8 +137,8 @@ def ranks(text_QD: np.ndarray, image_ND: np.ndarray, owner_N: np.ndarray) -> np.
     asked_Q = np.intersect1d(owner_N, np.arange(len(text_QD)))
     found_Q = np.zeros(len(text_QD), dtype=np.int64)
     if len(asked_Q):
-        given = (torch.from_numpy(array) for array in (text_QD[asked_Q], image_ND, asked_Q, owner_N))
-        found_Q[asked_Q] = full_ranks(*given).numpy()
+        text, image, *owners = map(torch.from_numpy, (text_QD[asked_Q], image_ND, asked_Q, owner_N))
+        found_Q[asked_Q] = full_ranks(text, image, Relevance.of(*owners)).numpy()
     return found_Q
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from eiclip.errors import EiclipError
 from eiclip.evaluation.ranking import full_ranks
+from eiclip.evaluation.relevance import Relevance
 from eiclip.same_style import VIEW_COLUMNS, VIEW_PAIRS
 from eiclip.storage.lake import matrix_of
 
@@ -109,11 +110,12 @@ def same_style_ranks(
     asked = torch.from_numpy(query_Q)
     ignored_P2 = torch.from_numpy(truth.ignored(query_Q)) if groups is not None else None
     products, names = ([texts[row] for row in query_Q] for texts in (truth.products, truth.names))
+    relevance = Relevance.of(style_N[asked], style_N, itself_Q=asked)
     parts = [RANKS_SCHEMA.empty_table()]
     for pair in VIEW_PAIRS:
         one, other = (view_of.get(letter) for letter in pair.split("-"))
         if one is not None and other is not None:
-            rank_Q = full_ranks(one[asked], other, style_N[asked], style_N, itself_Q=asked, ignored_P2=ignored_P2)
+            rank_Q = full_ranks(one[asked], other, relevance, ignored_P2)
             fixed = [pa.repeat(value, len(query_Q)) for value in (dataset, variant, seed, pair)]
             columns = [*fixed, products, names, rank_Q.numpy(), truth.others()[query_Q]]
             parts.append(pa.table(columns, schema=RANKS_SCHEMA))

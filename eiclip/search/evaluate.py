@@ -13,6 +13,7 @@ import pyarrow as pa
 import torch
 
 from eiclip.evaluation.ranking import full_ranks
+from eiclip.evaluation.relevance import Relevance
 from eiclip.same_style.evaluate import RANKS_SCHEMA, Truth
 from eiclip.search.engine import SearchEngine
 from eiclip.search.linking import Linker
@@ -129,7 +130,7 @@ def _ranks(
     sides = torch.from_numpy(query_QD), torch.from_numpy(candidate_ND)
     asked = torch.from_numpy(query_Q)
     if not others:
-        return full_ranks(*sides, asked, torch.arange(len(candidate_ND)))
+        return full_ranks(*sides, Relevance.of(asked, torch.arange(len(candidate_ND))))
     style_N = torch.from_numpy(truth.style_N)
     ignored_P2 = torch.from_numpy(truth.ignored(query_Q))
-    return full_ranks(*sides, style_N[asked], style_N, itself_Q=asked, ignored_P2=ignored_P2)
+    return full_ranks(*sides, Relevance.of(style_N[asked], style_N, itself_Q=asked), ignored_P2)

@@ -11,6 +11,7 @@ from eiclip.evaluation.embed import embed_images, embed_texts, first_of_product
 from eiclip.evaluation.embedding_tables import embeddings_table
 from eiclip.evaluation.gates import entity_shuffles, gate_weights, group_weights, products_of, stored_split
 from eiclip.evaluation.ranking import full_ranks, recall_at
+from eiclip.evaluation.relevance import Relevance
 from eiclip.shards import shard_paths, write_shards
 
 PRODUCTS = 6
@@ -33,8 +34,8 @@ def embeddings(model, tmp_path_factory, shop):
 def recalls(image_ND, text_PD):
     owner_N, owner_P = torch.tensor(OWNERS), torch.arange(PRODUCTS)
     return {
-        "i2t": recall_at(full_ranks(image_ND, text_PD, owner_N, owner_P), 1),
-        "t2i": recall_at(full_ranks(text_PD, image_ND, owner_P, owner_N), 1),
+        "i2t": recall_at(full_ranks(image_ND, text_PD, Relevance.of(owner_N, owner_P)), 1),
+        "t2i": recall_at(full_ranks(text_PD, image_ND, Relevance.of(owner_P, owner_N)), 1),
     }
 
 

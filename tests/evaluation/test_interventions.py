@@ -37,6 +37,10 @@ EACH = 6
 WIDTH = 128
 
 
+def measure(model, embeddings, made, seed=0, **more):
+    return interventions_table(model, embeddings, photos_of(made), vocabulary_table(), seed=seed, **more)
+
+
 def vocabulary_table():
     rows = [{"entity_group": group, "entity": name, "product_count": COUNTS[name]}
             for group, names in VOCABULARY.names.items() for name in [*names, "gone"]]  # fmt: skip
@@ -107,7 +111,7 @@ def hand_table(model, made):
 @pytest.fixture(scope="module")
 def hand():
     model, made = by_hand(), products()
-    rows = interventions_table(model, hand_table(model, made), photos_of(made), vocabulary_table(), seed=0).to_pylist()
+    rows = measure(model, hand_table(model, made), made).to_pylist()
     return {(row["intervention"], row["entity_group"], row["product_id"]): row for row in rows}
 
 
@@ -156,7 +160,7 @@ def test_the_gate_is_that_of_the_original_entity(hand):
 def test_an_unseen_entity_counts_under_its_own_name_with_the_gate_of_unknown_ones():
     model = by_hand()
     made = products([Sample("", "q", "New.", {"brand": "newcomer"})])
-    found = interventions_table(model, hand_table(model, made), photos_of(made), vocabulary_table(), seed=0)
+    found = measure(model, hand_table(model, made), made)
     rows = {row["intervention"]: row for row in found.to_pylist() if row["product_id"] == "q"}
     assert list(rows) == list(KINDS)
     for row in rows.values():
@@ -179,7 +183,7 @@ def test_rows_are_the_definition_read_plainly(variant):
     """Rank one text at a time, one score after the other."""
     model, made = build(variant), products([Sample("", "bare", "Nothing."), Sample("", "q", "New.", {"brand": "new"})])
     embeddings = random_table(variant, made, model)
-    rows = interventions_table(model, embeddings, photos_of(made), vocabulary_table(), seed=3).to_pylist()
+    rows = measure(model, embeddings, made, seed=3).to_pylist()
     kinds = KINDS if model.fusion is not None else KINDS[:2]
     assert [*dict.fromkeys(row["intervention"] for row in rows)] == list(kinds)
     images = [row for row in embeddings.to_pylist() if row["kind"] == "image"]
@@ -283,10 +287,7 @@ def test_products_without_an_entity_are_not_drawn():
 def test_fewer_products_give_the_same_rows_for_those_drawn():
     model, made = build(), products()
     embeddings = random_table("eiclip", made, model)
-    whole, part = (
-        interventions_table(model, embeddings, photos_of(made), vocabulary_table(), seed=0, count=count).to_pylist()
-        for count in (100, 5)
-    )
+    whole, part = (measure(model, embeddings, made, count=count).to_pylist() for count in (100, 5))
     drawn = {row["product_id"] for row in part}
     assert len(drawn) == 5
     assert part == [row for row in whole if row["product_id"] in drawn]
@@ -294,7 +295,7 @@ def test_fewer_products_give_the_same_rows_for_those_drawn():
 
 def test_no_entities_at_all_is_an_empty_table():
     model, made = build(), [Sample("", f"p{n}", f"Item {n}") for n in range(3)]
-    found = interventions_table(model, random_table("eiclip", made, model), photos_of(made), vocabulary_table(), seed=0)
+    found = measure(model, random_table("eiclip", made, model), made)
     assert found.schema == SCHEMA
     assert found.num_rows == 0
 
@@ -308,7 +309,7 @@ def test_other_products_than_embedded_are_an_error():
     model, made = build(), products()
     embeddings = random_table("eiclip", made, model)
     with pytest.raises(CorruptOutputError, match="18 products embedded, 17 in the shards"):
-        interventions_table(model, embeddings, photos_of(made[1:]), vocabulary_table(), seed=0)
+        measure(model, embeddings, made[1:])
 
 
 @pytest.mark.parametrize("where", ["entity", "photo"])
@@ -323,4 +324,4 @@ def test_an_embedding_that_is_not_finite_is_an_error(where):
         rows[4]["embedding"][2] = float("inf")
         embeddings = pa.Table.from_pylist(rows, schema=embeddings.schema)
     with pytest.raises(NonFiniteError):
-        interventions_table(model, embeddings, photos_of(made), vocabulary_table(), seed=0)
+        measure(model, embeddings, made)

@@ -169,7 +169,7 @@ def test_a_list_that_names_another_catalogues_product_is_an_error(embeddings):
 
 def test_items_of_a_sliced_and_chunked_table_are_read_whole(vectors, embeddings):
     cut = pa.concat_tables([embeddings.slice(0, 9), embeddings.slice(9)])
-    items = Items(cut, "image")
+    items = Items(cut, "image", {f"p{n}": n for n in range(PRODUCTS)})
     assert items.ids.to_pylist() == list(vectors["image"])
     assert np.allclose(items.embeddings.numpy(), np.stack(list(vectors["image"].values())), atol=1e-6)
 

@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from eiclip.evaluation import score_counts as scores
 from eiclip.evaluation.ranking import TIE, full_ranks, list_ranks, ranked
+from eiclip.evaluation.relevance import Relevance
 
 ROWS_KEPT = 400
 """Bytes kept for each query and candidate."""
@@ -48,6 +49,10 @@ OWNERS = {
 }
 
 
+def shuffled(sides):
+    return Relevance.of(*(OWNERS["shuffled"](len(side)) for side in sides))
+
+
 @pytest.mark.parametrize("counter", [scores.count_in_numpy, scores.count_in_torch])
 @pytest.mark.parametrize("owners", list(OWNERS))
 @pytest.mark.parametrize("made", [{}, {"collapsed": True}, {"dtype": torch.float64}], ids=str)
@@ -56,7 +61,7 @@ def test_chunks_take_no_more_memory_than_given(counter, owners, made, monkeypatc
     sides, memory = embeddings(**made), 2**20
     owned = [OWNERS[owners](len(side)) for side in sides]
     with PeakMemory(*sides, *owned) as watched:
-        ranked(*sides, *owned, memory=memory)
+        ranked(*sides, Relevance.of(*owned), memory=memory)
     kept = ROWS_KEPT * (len(sides[0]) + len(sides[1]))
     assert watched.peak <= memory + kept < 1500 * 1000 * 4 / 2, "far from the whole matrix of scores"
     assert watched.peak > memory / 4, "it is the memory that bounds the chunks"
@@ -76,23 +81,20 @@ def test_lists_take_no_more_memory_than_given():
 @pytest.mark.parametrize("made", [{}, {"collapsed": True}, {"dtype": torch.float16}], ids=str)
 def test_numpy_and_torch_count_alike(made, monkeypatch):
     sides = embeddings(300, 700, 16, **made)
-    owned = [OWNERS["shuffled"](len(side)) for side in sides]
-    found = []
+    relevance, found = shuffled(sides), []
     for counter in (scores.count_in_numpy, scores.count_in_torch):
         monkeypatch.setattr(scores, "counter", lambda _, counter=counter: counter)
-        found.append(ranked(*sides, *owned, memory=2**16))
-    assert torch.equal(found[0].rank_Q, found[1].rank_Q)
-    assert torch.equal(found[0].ndcg10_Q, found[1].ndcg10_Q)
+        found.append(ranked(*sides, relevance, memory=2**16))
+    assert all(map(torch.equal, *found))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_ranks_as_the_cpu_does():
     sides = embeddings()
-    owned = [OWNERS["shuffled"](len(side)) for side in sides]
-    here, there = (ranked(*(side.to(device) for side in sides), *owned) for device in ("cpu", "cuda"))
-    assert there.rank_Q.device.type == "cuda"
-    assert torch.equal(here.rank_Q, there.rank_Q.cpu())
-    assert torch.allclose(here.ndcg10_Q, there.ndcg10_Q.cpu())
+    here, there = (ranked(*(side.to(device) for side in sides), shuffled(sides)) for device in ("cpu", "cuda"))
+    assert there[0].device.type == "cuda"
+    assert torch.equal(here[0], there[0].cpu())
+    assert torch.allclose(here[1], there[1].cpu())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -118,7 +120,7 @@ def test_few_near_ties_are_decided_pair_by_pair(monkeypatch):
     irrelevant_QN = owner_N != torch.arange(200)[:, None]
     expected = 1 + ((score_QN >= score_QN.gather(1, relevant_Q[:, None]) - TIE) & irrelevant_QN).sum(dim=1)
     monkeypatch.setattr(scores.Count, "_decide", lambda *_: pytest.fail("whole blocks would take long"))
-    found = full_ranks(query_QD, candidate_ND, torch.arange(200), owner_N, memory=2**16)
+    found = full_ranks(query_QD, candidate_ND, Relevance.of(torch.arange(200), owner_N), memory=2**16)
     assert torch.equal(found, expected)
     sizes = scores.Sizes.of(2**16, candidate_ND)
     assert (sizes.queries < 100, sizes.candidates < 150) == (True, True), "several chunks either way"
@@ -127,7 +129,8 @@ def test_few_near_ties_are_decided_pair_by_pair(monkeypatch):
 def test_a_collapsed_model_is_decided_in_whole_blocks(monkeypatch):
     sides = embeddings(60, 80, 8, collapsed=True)
     monkeypatch.setattr(scores, "pair_scores", lambda *_: pytest.fail("pair by pair would take minutes"))
-    assert ranked(*sides, torch.arange(60), torch.arange(80)).rank_Q.tolist() == [80] * 60
+    rank_Q, _ = ranked(*sides, Relevance.of(torch.arange(60), torch.arange(80)))
+    assert rank_Q.tolist() == [80] * 60
 
 
 class Precisions(TorchDispatchMode):
@@ -146,13 +149,12 @@ class Precisions(TorchDispatchMode):
 @pytest.mark.parametrize("precision", ["medium", "high"])
 def test_what_the_program_has_set_changes_no_rank(precision):
     sides = embeddings(300, 700, 64)
-    owned = [OWNERS["shuffled"](len(side)) for side in sides]
-    expected = ranked(*sides, *owned).rank_Q
+    expected, _ = ranked(*sides, shuffled(sides))
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision(precision)
         with torch.autocast("cpu", dtype=torch.bfloat16), Precisions() as watched:
-            found = ranked(*sides, *owned).rank_Q
+            found, _ = ranked(*sides, shuffled(sides))
         assert torch.get_float32_matmul_precision() == precision
     finally:
         torch.set_float32_matmul_precision(before)
@@ -162,5 +164,5 @@ def test_what_the_program_has_set_changes_no_rank(precision):
 
 def test_embeddings_of_a_model_in_training_need_no_detaching():
     sides = [side.requires_grad_() for side in embeddings(5, 5, 4)]
-    found = ranked(*sides, torch.arange(5), torch.arange(5))
-    assert not found.ndcg10_Q.requires_grad
+    _, ndcg10_Q = ranked(*sides, Relevance.of(torch.arange(5), torch.arange(5)))
+    assert not ndcg10_Q.requires_grad
