@@ -57,10 +57,7 @@ def _train(given: Given) -> Mapping[str, Any]:
         from eiclip.train.loop import train
 
         return train(job, given.context.log.info)
-    facts: Mapping[str, Any] = given.trainer.train(
-        given.context, job, given.project.paths.job(job.dataset, job.variant)
-    )
-    return facts
+    return given.trainer.train(given.context, job, given.project.paths.job(job.dataset, job.variant))
 
 
 def pretrained(project: Project) -> Step:
@@ -73,8 +70,7 @@ def pretrained(project: Project) -> Step:
     name, weights = project.settings.model, str(project.settings.pretrained)
 
     def files() -> Mapping[str, str]:
-        local = local_weights(weights)
-        return local.digests() if local else {}
+        return {file.name: sha256_file(file) for file in local_weights(weights) or () if file is not None}
 
     parameters = {"model": name, "pretrained": weights}
     made = Output(key, text, KINDS, make=_fetch, settings=parameters, external={"files": files})

@@ -5,9 +5,7 @@
     texts = model.encode_text(["a leather sneaker"], [{"brand": "golden goose"}])
     similarities = texts @ images.T
 
-Embeddings are NumPy arrays, float32, of length one, so that a dot product is a cosine. They are computed by the code
-that fills the table `embeddings`, from inputs prepared as the catalogue's are.
-
+Embeddings are NumPy arrays, float32, of length one, so that a dot product is a cosine: those of the table `embeddings`.
 Shape suffixes: N items, K entity groups, D embedding width.
 """
 
@@ -78,8 +76,6 @@ class EntityClip:
     def encode_image(self, photos: Photo | Iterable[Photo]) -> np.ndarray:
         """Unit-length embeddings (N, D) of photos, prepared as the shards' are: whole, on white, through JPEG.
 
-        A JPEG of the model's own size, as shards hold, is taken as it is.
-
         Raises:
             RawDataError: an item is no photo that can be read; says which, counted from 0.
         """
@@ -121,10 +117,9 @@ class EntityClip:
         Raises:
             SettingsError: the two are not of one shape (N, D).
         """
-        if image_ND.shape != text_ND.shape or image_ND.ndim != 2 or image_ND.shape[1] != self.width:
-            raise SettingsError(
-                f"photos {image_ND.shape} and texts {text_ND.shape}: give embeddings (N, {self.width}) of both"
-            )
+        shapes = image_ND.shape, text_ND.shape
+        if shapes[0] != shapes[1] or image_ND.ndim != 2 or image_ND.shape[1] != self.width:
+            raise SettingsError(f"photos {shapes[0]} and texts {shapes[1]}: give embeddings (N, {self.width}) of both")
         image, text = (torch.from_numpy(np.ascontiguousarray(view, np.float32)) for view in (image_ND, text_ND))
         return joint_of(self.model, image, text, self.device).numpy()
 
@@ -185,7 +180,10 @@ def _jpeg(photo: object, number: int, size: int) -> bytes:
             photo = photo_bytes(Path(photo), name)
         if isinstance(photo, bytes):
             decoded = decode_rgb(photo, name or f"its {len(photo):,} bytes")
-            return photo if _is_of_a_shard(photo, size) else encode_photo(decoded, size)
+            with Image.open(io.BytesIO(photo)) as found:  # an upright RGB JPEG of the right size can stand as it is
+                upright = found.getexif().get(ExifTags.Base.Orientation, 1) == 1
+                fits = (found.format, found.mode, found.size, upright) == ("JPEG", "RGB", (size, size), True)
+            return photo if fits else encode_photo(decoded, size)
         if isinstance(photo, Image.Image):
             return encode_photo(rgb_on_white(ImageOps.exif_transpose(photo)), size)
     except (UnusablePhotoError, OSError, ValueError) as error:
@@ -197,10 +195,3 @@ def _jpeg(photo: object, number: int, size: int) -> bytes:
             "or RGB pixels as uint8 (H, W, 3)"
         )
     return encode_photo(np.ascontiguousarray(photo), size)
-
-
-def _is_of_a_shard(content: bytes, size: int) -> bool:
-    """Whether the bytes of a valid photo can stand as they are: an RGB JPEG of the right size, not to be turned."""
-    with Image.open(io.BytesIO(content)) as photo:
-        upright = photo.getexif().get(ExifTags.Base.Orientation, 1) == 1
-        return (photo.format, photo.mode, photo.size, upright) == ("JPEG", "RGB", (size, size), True)

@@ -76,5 +76,4 @@ class LossTerms(NamedTuple):
 
     def total(self, names: Sequence[LossTerm]) -> Tensor:
         """The sum of the named terms: what is minimised."""
-        chosen: list[Tensor] = [getattr(self, name) for name in names]
-        return functools.reduce(operator.add, chosen)
+        return functools.reduce(operator.add, [getattr(self, name) for name in names])

@@ -31,11 +31,7 @@ def training_settings(job: TrainJob) -> dict[str, Any]:
 
 
 def training_sources(job: TrainJob) -> dict[str, str]:
-    """Digest the contents of what a training reads.
-
-    Raises:
-        CorruptOutputError: something of it is not there.
-    """
+    """Digest the contents of what a training reads; CorruptOutputError where something of it is not there."""
     paths = {name: path for name in SOURCES if (path := getattr(job, name)) is not None}
     for path in paths.values():
         if not path.exists():
@@ -44,11 +40,7 @@ def training_sources(job: TrainJob) -> dict[str, str]:
 
 
 def training_inputs(job: TrainJob) -> dict[str, Any]:
-    """Return everything that decides the weights: code, settings and sources.
-
-    Raises:
-        CorruptOutputError: something it reads is not there.
-    """
+    """Return everything that decides the weights: code, settings and sources. Raises as `training_sources`."""
     return {"code": training_code(), "parameters": training_settings(job), "sources": training_sources(job)}
 
 

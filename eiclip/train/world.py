@@ -58,8 +58,7 @@ class World:
         """Rows of all processes (G, D), in their order, through which gradients flow back to each one's own."""
         if self.size == 1:
             return own_BD
-        all_GD: Tensor = _Gather.apply(own_BD, self.rank, self.size)
-        return all_GD
+        return _Gather.apply(own_BD, self.rank, self.size)
 
     def mean(self, values_N: Tensor) -> Tensor:
         """Mean (N,) over the processes, without a gradient."""
@@ -77,16 +76,16 @@ class World:
         """
         if self.size == 1:
             return
-        found = [weight for weight in weights if weight.grad is not None]
-        dense = [weight.grad for weight in found if weight.grad is not None and not weight.grad.is_sparse]
+        found = [(weight, weight.grad) for weight in weights if weight.grad is not None]
+        dense = [gradient for _, gradient in found if not gradient.is_sparse]
         flat = torch.cat([gradient.reshape(-1) for gradient in dense])
         dist.all_reduce(flat)
         parts = (flat / self.size).split([gradient.numel() for gradient in dense])
         for gradient, part in zip(dense, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
-        for weight in found:
-            if weight.grad is not None and weight.grad.is_sparse:  # each process has an entry for every pair it holds
-                entries = [weight.grad._indices().T.contiguous(), weight.grad._values() / self.size]
+        for weight, gradient in found:
+            if gradient.is_sparse:  # each process has an entry for every pair it holds
+                entries = [gradient._indices().T.contiguous(), gradient._values() / self.size]
                 indices, values = (_all_gather(part, self.size) for part in entries)
                 weight.grad = torch.sparse_coo_tensor(indices.T, values, weight.shape, check_invariants=False)
 
