@@ -48,8 +48,7 @@ def contrastive_loss(
         first: row of this process's first pair among everyone's.
         keep_G: pairs that take part; others are neither query nor candidate. With fewer than two the loss is 0.
     """
-    everyone = everyone or own
-    count = len(own.image_BD)
+    everyone, count = everyone or own, len(own.image_BD)
     logits_BG = scale * own.image_BD @ everyone.text_BD.T
     # Alone, what texts score for images is what images score for texts.
     other_BG = logits_BG.T if everyone is own else scale * own.text_BD @ everyone.image_BD.T

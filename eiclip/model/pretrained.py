@@ -27,7 +27,6 @@ from eiclip.model.sources import (
     read_config,
     require_usable,
     short,
-    square_size,
 )
 from eiclip.model.towers import context_length, embedding_width, encode_text, image_size, tokenize
 from eiclip.model.weights_file import check_weights, weights_name
@@ -87,7 +86,8 @@ def configured_image_size(model_name: str, pretrained: str) -> int:
     Raises:
         WeightsError: as `resolve_towers`, as far as the configuration says.
     """
-    return square_size(_source(model_name, pretrained)[0]["model_cfg"])
+    size = _source(model_name, pretrained)[0]["model_cfg"]["vision_cfg"].get("image_size", 224)
+    return int(size[0] if isinstance(size, list | tuple) else size)
 
 
 def _source(model_name: str, pretrained: str) -> tuple[dict[str, Any], Callable[[], Path]]:

@@ -31,11 +31,6 @@ SMALL: dict[str, Any] = {
 }
 """The `general` model: open_clip's CLIP at a size that two CPU cores pretrain in minutes."""
 
-USABLE = (
-    "Usable is any open_clip model whose texts are read with CLIP's own tokenizer: ViT-B-32, ViT-B-16, ViT-L-14, "
-    "ViT-H-14, RN50, EVA02, MobileCLIP, PE-Core and others (not SigLIP, nor any with a text tower of transformers)"
-)
-
 
 def local_weights(pretrained: str) -> tuple[Path, Path | None] | None:
     """The weights file that the setting names and the configuration beside it, if there is one.
@@ -103,12 +98,6 @@ def short(error: Exception) -> str:
     return textwrap.shorten(str(error), 300, placeholder=" ...")
 
 
-def square_size(model_config: Mapping[str, Any]) -> int:
-    """Side of the photos that the image tower takes, in pixels."""
-    size = model_config["vision_cfg"].get("image_size", 224)
-    return int(size[0] if isinstance(size, list | tuple) else size)
-
-
 def require_usable(model_config: Mapping[str, Any], name: str) -> None:
     """Refuse a model that this project cannot train or read.
 
@@ -127,4 +116,8 @@ def require_usable(model_config: Mapping[str, Any], name: str) -> None:
     }
     for reason, holds in reasons.items():
         if holds:
-            raise WeightsError(f"{name}: cannot be used, {reason}. {USABLE}")
+            raise WeightsError(
+                f"{name}: cannot be used, {reason}. Usable is any open_clip model whose texts are read with CLIP's own "
+                "tokenizer: ViT-B-32, ViT-B-16, ViT-L-14, ViT-H-14, RN50, EVA02, MobileCLIP, PE-Core and others (not "
+                "SigLIP, nor any with a text tower of transformers)"
+            )

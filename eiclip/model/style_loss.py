@@ -1,10 +1,7 @@
 """The loss of same-style pairs: every view of a trigger against every view of its positive, and a consistency term.
 
 Each term is CLIP's symmetric cross entropy over the pairs of a batch, on cosines. Two pairs may share a product: its
-other appearances are no negatives of it.
-
-Under data parallelism a process has B pairs of a global batch of G: its pairs are the queries, everybody's the
-candidates (as `eiclip.model.losses`).
+other appearances are no negatives of it. Data parallelism is as in `eiclip.model.losses`.
 
 Shape suffixes: B own pairs, G pairs of the global batch, D embedding width, K candidates kept.
 """

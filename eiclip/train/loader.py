@@ -68,14 +68,12 @@ class Loader:
     Args:
         shards: folder of shards; its training split is compared with the manifest before anything else.
         inputs: what the model reads of a sample.
-        batch_size: samples a batch of all ranks together; fewer if the split has fewer. The last, shorter batch of an
-            epoch is left out.
+        batch_size: of all ranks together; fewer if the split has fewer. An epoch's last, shorter batch is left out.
         seed: of the order and the augmentation.
         world: trainer processes that share each batch, in equal slices; on a GPU batches lie in pinned memory.
         hardware: worker processes, prefetching, and what to do about damaged samples.
         augment: random crops and colours; None: photos as they are.
-        pairs: same-style pairs (`eiclip.train.pairs.read_pairs`): a batch then holds `batch_size` triggers and, behind
-            them, the positive of each; None: every sample stands for itself.
+        pairs: as `read_pairs`: a batch then holds `batch_size` triggers and, behind them, the positive of each.
         self_pair_probability: share of the draws in which a trigger is paired with itself.
 
     Raises:
@@ -100,16 +98,15 @@ class Loader:
         self.quarantined: list[Finding] = [finding for shard in checked for finding in shard.findings]
         self.shard_sizes = [len(shard.index) for shard in checked]
         self.samples = sum(self.shard_sizes)
-        if batch_size % world.size:
+        ranks = world.size
+        if batch_size % ranks:
             raise SettingsError(
-                f"batch_size {batch_size} cannot be shared out evenly among {world.size} processes; choose a multiple "
-                f"of {world.size}"
+                f"batch_size {batch_size} cannot be shared evenly among {ranks} processes; choose a multiple of {ranks}"
             )
-        self.batch_size = min(batch_size, self.samples) // world.size * world.size
+        self.batch_size = min(batch_size, self.samples) // ranks * ranks
         if not self.batch_size:
             raise SettingsError(
-                f"{self.samples} training samples are too few for {world.size} processes; lower "
-                "EICLIP_HARDWARE__PROCESSES"
+                f"{self.samples} training samples are too few for {ranks} processes; lower EICLIP_HARDWARE__PROCESSES"
             )
         self.steps = self.samples // self.batch_size
         self.seed, self.world = seed, world
@@ -117,23 +114,11 @@ class Loader:
         self._texts = Texts(index, inputs)
         self.draws = PairDraws(NO_PAIRS if pairs is None else pairs, index["product_id"], seed, self_pair_probability)
         self._paired = pairs is not None
-        self._photos = Photos(
-            paths=[shard.path for shard in checked],
-            shard_N=np.repeat(np.arange(len(checked), dtype=np.int32), self.shard_sizes),
-            offset_N=index["jpeg_offset"].to_numpy(),
-            bytes_N=index["jpeg_bytes"].to_numpy(),
-            image_id_N=index["image_id"],
-            size=inputs.photo_size,
-            seed=seed,
-            augment=augment,
-        )
-        self._pinned, self._prefetch, self._workers = (
-            world.device.startswith("cuda"),
-            hardware.prefetch,
-            hardware.workers,
-        )
+        self._photos = Photos(checked, inputs.photo_size, seed, augment)
+        self._pinned, self._prefetch = world.device.startswith("cuda"), hardware.prefetch
+        self._workers = hardware.workers
         if self._workers is None:  # the cores of this machine, shared out among the trainers on it (as torchrun says)
-            cores, here = len(os.sched_getaffinity(0)), int(os.environ.get("LOCAL_WORLD_SIZE", world.size))
+            cores, here = len(os.sched_getaffinity(0)), int(os.environ.get("LOCAL_WORLD_SIZE", ranks))
             self._workers = max(1, cores // here) if self._pinned else 0
         self._pool: list[DataLoader[Tensor]] = []
         self._tasks: list[Task] = []

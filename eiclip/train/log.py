@@ -3,7 +3,7 @@
 Shape suffixes: B own share of the batch, K entity groups.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -45,23 +45,17 @@ def step_row(
     }
 
 
-def epoch_sentence(row: Mapping[str, Any], steps: int, epochs: int) -> str:
-    """How far a training is, by the last row of its log."""
-    gates, done = ", ".join(f"{group} {weight:.2f}" for group, weight in row["gates"]), row["step"] + 1
-    left = (steps - done) * row["seconds"] / done
-    return (
-        f"{row['dataset']}/{row['variant']}: epoch {row['epoch'] + 1} of {epochs}, step {done} of {steps}, loss "
-        f"{row['loss']:.3f}, {row['pairs_per_second']:.0f} pairs/s, {left:.0f} s to go"
-        + (f", mean gates {gates}" if gates else "")
+def epoch_sentences(model: EntityClipModel, row: Mapping[str, Any], steps: int, epochs: int) -> Iterator[str]:
+    """How far a training is, by the last row of its log; and a warning when every learned gate has closed."""
+    name, gates, done = f"{row['dataset']}/{row['variant']}", dict(row["gates"]), row["step"] + 1
+    means = ", ".join(f"{group} {weight:.2f}" for group, weight in gates.items())
+    yield (
+        f"{name}: epoch {row['epoch'] + 1} of {epochs}, step {done} of {steps}, loss {row['loss']:.3f}, "
+        f"{row['pairs_per_second']:.0f} pairs/s, {(steps - done) * row['seconds'] / done:.0f} s to go"
+        + (f", mean gates {means}" if means else "")
     )
-
-
-def closed_gates(model: EntityClipModel, row: Mapping[str, Any]) -> str | None:
-    """A warning when every learned gate has closed; else None."""
-    weights = [weight for _, weight in row["gates"]]
-    if model.variant.gates != "learned" or not weights or max(weights) >= CLOSED:
-        return None
-    return (
-        f"WARNING {row['dataset']}/{row['variant']}: every gate is under {CLOSED}: they closed before the entities "
-        "meant anything; raise gate_freeze or lower gate_lr"
-    )
+    if model.variant.gates == "learned" and gates and max(gates.values()) < CLOSED:
+        yield (
+            f"WARNING {name}: every gate is under {CLOSED}: they closed before the entities meant anything; raise "
+            "gate_freeze or lower gate_lr"
+        )

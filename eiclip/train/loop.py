@@ -33,7 +33,7 @@ from eiclip.train.encoder import Encoder
 from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.key import training_key
 from eiclip.train.loader import Batch, Loader
-from eiclip.train.log import batch_means, closed_gates, epoch_sentence, step_row
+from eiclip.train.log import batch_means, epoch_sentences, step_row
 from eiclip.train.objective import objective
 from eiclip.train.optimizers import Optimizers
 from eiclip.train.pairs import read_pairs
@@ -44,12 +44,11 @@ from eiclip.train.world import World, joined
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-"""Takes a sentence on how far the training is, now and then."""
 
 
 @dataclass
 class Run:
-    """What the loop carries from step to step."""
+    """What the loop carries from step to step; `progress` takes a sentence on how far it is, now and then."""
 
     job: TrainJob
     world: World
@@ -167,9 +166,8 @@ def _train(run: Run) -> None:
             for batch in run.loader.epoch(epoch, start=run.step - epoch * run.loader.steps):
                 _step(run, batch, epoch)
                 _save_or_stop(run, signals)
-            run.progress(epoch_sentence(run.log[-1], run.steps, epochs))
-            if warning := closed_gates(run.model, run.log[-1]):
-                run.progress(warning)
+            for sentence in epoch_sentences(run.model, run.log[-1], run.steps, epochs):
+                run.progress(sentence)
 
 
 def _step(run: Run, batch: Batch, epoch: int) -> None:

@@ -12,8 +12,6 @@ import signal
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +26,7 @@ from eiclip.errors import CorruptOutputError
 from eiclip.settings.training import AugmentSettings
 from eiclip.shards.read import read_jpeg
 from eiclip.shards.sample import Sample
+from eiclip.shards.verify import CheckedShard
 from eiclip.system.processes import die_with_parent
 
 MOST_OPEN = 64
@@ -94,23 +93,20 @@ def _random_states(*what: int) -> Iterator[None]:
     random.setstate(state)
 
 
-@dataclass
 class Photos(Dataset[Tensor]):
     """The photos of a split, by the numbers of its samples.
 
     `photos[task]` is uint8 (B, size, size, 3), RGB: the same for the same task, in whatever process.
     """
 
-    paths: Sequence[Path]
-    shard_N: np.ndarray
-    """Number in `paths` of the shard each sample lies in."""
-    offset_N: np.ndarray
-    bytes_N: np.ndarray
-    image_id_N: pa.ChunkedArray
-    size: int
-    seed: int
-    augment: AugmentSettings | None
-    _open: OrderedDict[int, int] = field(default_factory=OrderedDict)
+    def __init__(self, shards: Sequence[CheckedShard], size: int, seed: int, augment: AugmentSettings | None) -> None:
+        index = pa.concat_tables([shard.index for shard in shards])
+        self.paths = [shard.path for shard in shards]
+        self.shard_N = np.repeat(np.arange(len(shards), dtype=np.int32), [len(shard.index) for shard in shards])
+        self.offset_N, self.bytes_N = index["jpeg_offset"].to_numpy(), index["jpeg_bytes"].to_numpy()
+        self.image_id_N = index["image_id"]
+        self.size, self.seed, self.augment = size, seed, augment
+        self._open: OrderedDict[int, int] = OrderedDict()
 
     def __getitem__(self, task: Task) -> Tensor:
         """The photos of a task.

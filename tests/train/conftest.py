@@ -9,11 +9,18 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from eiclip.model.towers import new_towers, save_towers
 from eiclip.settings.training import TrainingSettings
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.train.job import TrainJob
 
 BRANDS = ["diesel", "coach"]
+TINY = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 64, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
+    "text_cfg": {"context_length": 64, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+"""Towers that are saved often, so that they had better be small."""
 
 
 def product(number):
@@ -33,14 +40,16 @@ def job_in(tmp_path_factory):
     pq.write_table(pa.table(vocabulary), data / "vocabulary.parquet")
     prior = {"entity": BRANDS, "entity_group": ["brand"] * 2, "prior": [1.0, 1.0]}
     pq.write_table(pa.table(prior), data / "prior.parquet")
+    (data / "towers").mkdir()
+    save_towers(new_towers(TINY, 0), data / "towers")
 
     def job_in(folder):
-        shutil.copytree(data, folder, dirs_exist_ok=True)
+        shutil.copytree(data, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("towers"))
         return TrainJob(
             dataset="shop",
             variant="eiclip",
             shards=folder / "shards",
-            initial=None,
+            initial=data / "towers",
             entity_groups=("brand",),
             entity_vocabulary=folder / "vocabulary.parquet",
             semantic_prior=folder / "prior.parquet",

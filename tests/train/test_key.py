@@ -59,6 +59,6 @@ def test_other_data_are_another_training(job):
 
 
 def test_sources_are_named_and_those_that_are_not_there_are_told(job, changed, tmp_path):
-    assert training_inputs(job)["sources"].keys() == {"shards", "entity_vocabulary", "semantic_prior"}
+    assert training_inputs(job)["sources"].keys() == {"initial", "shards", "entity_vocabulary", "semantic_prior"}
     with pytest.raises(CorruptOutputError, match="not made yet"):
         training_inputs(changed(job, initial=tmp_path / "nowhere"))
