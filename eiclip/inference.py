@@ -39,10 +39,9 @@ Entities = Mapping[str, str | None]
 
 
 class EntityClip:
-    """A variant's model behind plain inputs: any of the five rows.
+    """A variant's model behind plain inputs; everything takes one item, which counts as a list of one, or several.
 
-    Everything takes one item or several: one counts as a list of one. Rows 1 and 2 read no entities, row 3 reads them
-    as words of the text, rows 4 and 5 by their encoders.
+    Rows 1 and 2 read no entities, row 3 reads them as words of the text, rows 4 and 5 by their encoders.
     """
 
     def __init__(self, model: EntityClipModel, device: str | None = None) -> None:
@@ -52,11 +51,9 @@ class EntityClip:
 
     @classmethod
     def from_folder(cls, folder: Path | str, device: str | None = None) -> Self:
-        """The model of a checkpoint folder; nothing in it is unpickled.
+        """The model of a checkpoint folder, `<home>/models/<dataset>/<variant>`; nothing in it is unpickled.
 
-        Args:
-            folder: `<home>/models/<dataset>/<variant>`, wherever it was copied to.
-            device: `cpu`, `cuda`, `cuda:1`; None: a GPU where there is one.
+        Without a device (`cpu`, `cuda`, `cuda:1`) a GPU where there is one.
 
         Raises:
             WeightsError: a file is missing, damaged or of another shape.
@@ -90,8 +87,8 @@ class EntityClip:
     ) -> np.ndarray:
         """Unit-length embeddings (N, D) of texts with their entities; what exceeds the model's context is cut.
 
-        Texts are cleaned as descriptions of the catalogue are (markup, broken characters), entities put into the form
-        they are counted by (lower case, single spaces); one that training did not see is read as `<unk>`.
+        Texts are cleaned as the catalogue's are, entities put into the form they are counted by (lower case, single
+        spaces); one that training did not see is read as `<unk>`.
 
         Raises:
             SettingsError: a group the model does not have, or entities that are not as many as texts.
@@ -134,8 +131,7 @@ class EntityClip:
         """
         if self.model.fusion is None:
             raise SettingsError(f"{self.model.variant.name} has no gates: rows 4 and 5 do (eiclip_equal, eiclip)")
-        tags = self._normalised(entities)
-        if not tags:
+        if not (tags := self._normalised(entities)):
             return []
         weight_NK = self.model.fusion(self._inputs.entity_ids(tags).to(self.device)).weight_BK.tolist()
         return [

@@ -46,14 +46,11 @@ class Gate(nn.Module):
 
 
 class FusedEntities(NamedTuple):
-    """Weighted sum and weights of the entities of a batch."""
+    """E_A^ = sum_k w_k h_k(a_k), the weights w_k (0 where an entity is missing), and which products have any entity."""
 
     sum_BD: Tensor
-    """E_A^ = sum_k w_k h_k(a_k)."""
     weight_BK: Tensor
-    """w_k, 0 where the entity is missing."""
     present_B: Tensor
-    """Whether the product has any entity at all."""
 
 
 class EntityFusion(nn.Module):
@@ -63,8 +60,7 @@ class EntityFusion(nn.Module):
         vocabulary: the dataset's entities and the priors of those with several semantics.
         width: D, the width of the towers' shared space.
         gates: `learned` (row 5), or `equal` with one weight for every entity (row 4).
-        training: row 4's weight (None: 1/K), whether the priors are used, and whether every entity embedding is scaled
-            to length one, so that scale cannot stand in for the gate.
+        training: row 4's weight (None: 1/K), whether priors are used, and whether entity embeddings have length one.
     """
 
     def __init__(

@@ -66,9 +66,7 @@ def compose_text(
     """Row 3's text: the entities of `groups`, in their order, glued to the description.
 
     Args:
-        description: the free description D.
         entities: entity by group; groups without one are skipped.
-        groups: those to write.
         entities_first: before the description (they survive a short context) or after it.
         excluded_group: one not to write (that of sample-100's negatives).
 

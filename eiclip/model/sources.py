@@ -49,7 +49,15 @@ def local_weights(pretrained: str) -> tuple[Path, Path | None] | None:
         if not pretrained.startswith(HUB) and (os.sep in pretrained or path.suffix in SUFFIXES):
             raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: no such file or folder")
         return None
-    folder = _snapshot(path)
+    folder = path
+    snapshots = sorted(child for child in path.glob("snapshots/*") if child.is_dir())
+    if snapshots and not (path / CONFIG_FILE).is_file():  # a hub cache's folder: what its `main` is, or its only one
+        main = path / "refs" / "main"
+        named = path / "snapshots" / main.read_text(encoding="utf-8").strip() if main.is_file() else None
+        if named not in snapshots and len(snapshots) > 1:
+            names = ", ".join(child.name for child in snapshots)
+            raise WeightsError(f"{path}: several snapshots ({names}); name one of those folders")
+        folder = named if named in snapshots else snapshots[0]
     found = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
     chosen = [folder / name for name in OPEN_CLIP_NAMES if folder / name in found][:1] or found
     if len(chosen) != 1:
@@ -63,19 +71,6 @@ def local_weights(pretrained: str) -> tuple[Path, Path | None] | None:
     return chosen[0].absolute(), folder / CONFIG_FILE
 
 
-def _snapshot(folder: Path) -> Path:
-    """The folder itself, or of a hub cache's folder the snapshot that its `main` is, or its only one."""
-    snapshots = sorted(child for child in folder.glob("snapshots/*") if child.is_dir())
-    if (folder / CONFIG_FILE).is_file() or not snapshots:
-        return folder
-    main = folder / "refs" / "main"
-    named = folder / "snapshots" / main.read_text(encoding="utf-8").strip() if main.is_file() else None
-    if named not in snapshots and len(snapshots) > 1:
-        names = ", ".join(child.name for child in snapshots)
-        raise WeightsError(f"{folder}: several snapshots ({names}); name one of those folders")
-    return named if named in snapshots else snapshots[0]
-
-
 def read_config(file: Path) -> dict[str, Any]:
     """A configuration as open_clip writes it: `model_cfg` and, if it is there, `preprocess_cfg`.
 
@@ -83,7 +78,7 @@ def read_config(file: Path) -> dict[str, Any]:
         WeightsError: the file cannot be read, or does not hold a model's configuration.
     """
     try:
-        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8"))
         for name, kind in {"embed_dim": int, "vision_cfg": dict, "text_cfg": dict}.items():
             if not isinstance(value := config["model_cfg"][name], kind):
                 raise TypeError(f"{name} is {value!r}")

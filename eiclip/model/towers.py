@@ -34,7 +34,7 @@ def new_towers(config: dict[str, Any], seed: int) -> nn.Module:
 
 
 def load_towers(folder: Path) -> nn.Module:
-    """Load towers from a folder that `save_towers` wrote; weights load without pickle.
+    """Load towers from a folder that `save_towers` wrote, without pickle.
 
     Raises:
         WeightsError: the folder or a file of it is missing, unreadable or of another shape.
@@ -102,9 +102,8 @@ def _token_ids(text: str, length: int) -> Tensor:
 def text_lengths(tokens_BL: Tensor) -> Tensor:
     """Tokens of each text (B,) up to its last end mark, which is counted; L where a text has no end mark.
 
-    The padding is of id 0, but so is the token of a "!" that stands right before a symbol, as in "!™": zeros cannot
-    tell where a text ends. Its last end mark can: a text may also spell `<end_of_text>` out, and what follows that
-    is still read by towers without a causal mask.
+    Zeros cannot tell where a text ends: the padding is of id 0, but so is the "!" of "!™". Nor can its first end mark:
+    a text may spell `<end_of_text>` out, and what follows that is still read by towers without a causal mask.
     """
     ends_BL = (tokens_BL == tokenizer().eot_token_id).view(torch.uint8)  # one byte each: quicker to search than ids
     return tokens_BL.shape[1] - ends_BL.flip(1).argmax(dim=1)

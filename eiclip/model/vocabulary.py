@@ -77,9 +77,7 @@ class Vocabulary:
 def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> Vocabulary:
     """Read the `entity_vocabulary` and `semantic_prior` tables of a dataset (Parquet files).
 
-    Args:
-        groups: the entity groups to read, in the order of the model's K axis; rows of others are left out, and an
-            entity's priors are shared out among the groups that remain.
+    `groups` are those to read, in the order of the model's K axis: an entity's priors are shared out among them.
 
     Raises:
         CorruptOutputError: ids are not dense from 0 within a group, or a group has no rows.
@@ -88,8 +86,7 @@ def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> V
     def rows(file: Path, *columns: str) -> list[dict[str, Any]]:
         table = pq.read_table(file, columns=["entity_group", *columns])
         kept = table.filter(pc.is_in(table["entity_group"], value_set=pa.array(groups, pa.string())))
-        found: list[dict[str, Any]] = kept.sort_by([(name, "ascending") for name in table.column_names]).to_pylist()
-        return found
+        return kept.sort_by([(name, "ascending") for name in table.column_names]).to_pylist()
 
     names: dict[str, list[str]] = {group: [] for group in groups}
     for row in rows(vocabulary, "entity_id", "entity"):

@@ -26,11 +26,7 @@ logger = logging.getLogger("eiclip")
 
 
 def read_job(path: Path) -> TrainJob:
-    """Read a job file.
-
-    Raises:
-        SettingsError: it is missing or not a job; says what is wrong in it.
-    """
+    """Read a job file; SettingsError says what is wrong in it, or that it is missing."""
     try:
         return TrainJob.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:

@@ -17,7 +17,7 @@ TRAINER = ("eiclip.train.loop:train",)
 
 
 def training_code() -> CodeVersion:
-    """Version of the code that decides the weights."""
+    """Return the version of the code that decides the weights."""
     return code_version(TRAINER)
 
 
@@ -45,10 +45,8 @@ def training_inputs(job: TrainJob) -> dict[str, Any]:
 
 
 def training_key(job: TrainJob, skipped: Sequence[str] = ()) -> str:
-    """Digest of the inputs: states of a training are kept under it, so that no other training goes on from them.
+    """Digest the inputs, and the damaged samples that are left out: states of a training are kept under this key.
 
-    Args:
-        job: the training. Where it says its code's version, that is not computed again.
-        skipped: its damaged samples: without them the order of all others is another.
+    Where the job says its code's version, that is not computed again.
     """
     return digest([job.code or training_code().digest, training_settings(job), training_sources(job), *skipped])

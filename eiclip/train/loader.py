@@ -32,16 +32,12 @@ WINDOW = 16_384
 
 
 class Batch(NamedTuple):
-    """The input of a step."""
+    """The input of a step: uint8 RGB photos; int64 tokens cut to the longest text, entity ids, numbers of products."""
 
     pixels_BHWC: Tensor
-    """uint8 RGB."""
     tokens_BL: Tensor
-    """int64, cut to the longest text of the batch."""
     ids_BK: Tensor
-    """int64 entity ids: -1 missing, 0 unknown."""
     product_B: Tensor
-    """int64, the same for samples of one product."""
 
 
 def epoch_order(shard_sizes: Sequence[int], seed: int, epoch: int, window: int = WINDOW) -> np.ndarray:

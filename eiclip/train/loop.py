@@ -81,9 +81,7 @@ class Run:
 
 
 def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
-    """Train a variant (an untrained one is only saved) and write its checkpoint folder.
-
-    Under torchrun each process takes its share of every batch, and the first one writes.
+    """Train a variant (an untrained one is only saved) and write its checkpoint folder; under torchrun the first does.
 
     Returns:
         Facts: steps, seconds, pairs a second, recalls on the validation split; empty in all processes but the first.
@@ -91,7 +89,7 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
     Raises:
         LockedError: another trainer writes the same checkpoint folder.
         StoppedError: asked to stop by a signal; its state is saved.
-        NonFiniteError: a loss, a weight or an embedding became NaN or infinite; nothing is written.
+        NonFiniteError: a loss, a weight or an embedding is NaN or infinite; nothing is written.
         WeightsError, CorruptOutputError: what it starts from cannot be read.
     """
     with joined() as world, held(job.output) if world.first else contextlib.nullcontext():
@@ -105,12 +103,7 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
 
 
 def start(job: TrainJob, world: World, progress: Progress) -> Run:
-    """Build everything a training needs, before its first step.
-
-    Raises:
-        SettingsError: the row is trained on pairs and the job names none.
-        RawDataError: those that it names are no pairs.
-    """
+    """Build what a training needs; SettingsError or RawDataError where its pairs are not named, or are no pairs."""
     towers = new_towers(SMALL, job.seed) if job.initial is None else load_towers(job.initial)
     vocabulary = Vocabulary({}, {})
     if job.entity_vocabulary is not None and job.semantic_prior is not None:

@@ -1,7 +1,6 @@
 """The loss that a step minimises: EI-CLIP's terms over a batch of products, or the terms of same-style pairs.
 
-Shape suffixes: B own share of the batch (of pairs, where the row is of pairs), H height, W width, C channels, K entity
-groups, D embedding width.
+Shape suffixes: B own share of the batch or its pairs, H height, W width, C channels, K entity groups, D width.
 """
 
 from typing import NamedTuple

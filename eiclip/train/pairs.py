@@ -42,7 +42,7 @@ class PairDraws:
     """The positives of a split's samples.
 
     Args:
-        pairs: columns trigger_id, positive_id, weight; a product with itself is what `self_pair_probability` is for.
+        pairs: columns trigger_id, positive_id, weight; those of a product with itself are left out.
         products: the product of each sample.
         seed: equal seeds draw the same.
         self_pair_probability: of the draws of a trigger that has positives, those in which it is paired with itself.

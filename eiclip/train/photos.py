@@ -109,11 +109,7 @@ class Photos(Dataset[Tensor]):
         self._open: OrderedDict[int, int] = OrderedDict()
 
     def __getitem__(self, task: Task) -> Tensor:
-        """The photos of a task.
-
-        Raises:
-            CorruptOutputError: a photo cannot be read or decoded; names it.
-        """
+        """The photos of a task; CorruptOutputError names one that cannot be read or decoded."""
         place_BHWC = empty_batch(len(task.samples_B), self.size)
         self.fill(place_BHWC, task)
         return place_BHWC

@@ -27,7 +27,7 @@ TENSORS, NUMBERS, LOG = "state.safetensors", "state.json", "log.parquet"
 
 @dataclass(frozen=True)
 class State:
-    """A training after `step` steps."""
+    """A training after `step` steps; `numbers` are what the optimizers hold beside their moments."""
 
     step: int
     pairs: int
@@ -35,7 +35,6 @@ class State:
     weights: dict[str, Tensor]
     moments: dict[str, Tensor]
     numbers: dict[str, Any]
-    """What the optimizers hold beside their moments."""
     log: pa.Table
 
 

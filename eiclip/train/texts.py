@@ -1,7 +1,6 @@
 """Token and entity ids of a split's samples, each distinct text read once.
 
-Shape suffixes: B batch, L tokens, K entity groups, N samples, S distinct products' words (description and entities),
-T distinct texts.
+Shape suffixes: B batch, L tokens, K entity groups, N samples, S distinct descriptions with entities, T distinct texts.
 """
 
 import itertools

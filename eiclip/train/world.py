@@ -17,10 +17,7 @@ from eiclip.system.devices import pick_device
 
 
 class _Gather(torch.autograd.Function):
-    """Rows of all processes; in the backward pass each one's gradient of this process's rows is added up.
-
-    torch's own form of it is deprecated, and that one's successor is private and asynchronous.
-    """
+    """Rows of all processes; backward adds up their gradients of this one's rows (torch's own form is deprecated)."""
 
     @staticmethod
     def forward(ctx: Any, own_BD: Tensor, rank: int, size: int) -> Tensor:
@@ -69,10 +66,10 @@ class World:
         return total_N / self.size
 
     def average_gradients(self, weights: Iterable[nn.Parameter]) -> None:
-        """Give every process the mean of all processes' gradients, sparse ones as sparse ones.
+        """Give every process the mean of all processes' gradients, sparse ones as sparse ones, after the backward pass.
 
-        After the backward pass and in one piece. Not DistributedDataParallel, which would overlap the two: torch 2.12
-        ends in a deadlock now and then when its reducer is the last to hold a gloo group (both want Python's lock).
+        Not DistributedDataParallel, which would overlap the two: torch 2.12 ends in a deadlock now and then when its
+        reducer is the last to hold a gloo group (both want Python's lock).
         """
         if self.size == 1:
             return
