@@ -80,7 +80,8 @@ class EntityClip:
             photos = [photos]  # type: ignore[list-item]
         size = image_size(self.model.towers)
         samples = [Sample(str(n), str(n), "", {}, _jpeg(photo, n, size)) for n, photo in enumerate(photos)]
-        return embed_images(self.model, samples, self.device).numpy() if samples else self._none()
+        none = np.zeros((0, self.width), dtype=np.float32)
+        return embed_images(self.model, samples, self.device).numpy() if samples else none
 
     def encode_text(
         self, texts: str | Sequence[str], entities: Entities | Sequence[Entities] | None = None
@@ -103,7 +104,8 @@ class EntityClip:
             if not isinstance(text, str):
                 raise RawDataError(f"text {number}: {text!r} is not a text")
             samples.append(Sample(str(number), str(number), clean_description(text[:MAX_TEXT]), own))
-        return embed_texts(self.model, samples, self.device).numpy() if samples else self._none()
+        none = np.zeros((0, self.width), dtype=np.float32)
+        return embed_texts(self.model, samples, self.device).numpy() if samples else none
 
     @torch.inference_mode()
     def encode_joint(self, image_ND: np.ndarray, text_ND: np.ndarray) -> np.ndarray:
@@ -163,9 +165,6 @@ class EntityClip:
             names = {group: normalise_entity(value[:MAX_TEXT]) for group, value in own.items() if value}
             found.append({group: name for group, name in names.items() if name})
         return found
-
-    def _none(self) -> np.ndarray:
-        return np.zeros((0, self.width), dtype=np.float32)
 
 
 def _jpeg(photo: object, number: int, size: int) -> bytes:
