@@ -85,8 +85,7 @@ def _query(project: Project, name: str, query: str, parameters: dict[str, Any] |
 
 
 def _rows(project: Project, name: str, part: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = _query(project, name, read_sql("ingest/shard_samples"), {"part": part}).to_pylist()
-    return rows
+    return _query(project, name, read_sql("ingest/shard_samples"), {"part": part}).to_pylist()
 
 
 def _write_part(given: Given) -> Mapping[str, Any]:

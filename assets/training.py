@@ -58,10 +58,7 @@ def _train(given: Given) -> Mapping[str, Any]:
         from eiclip.train.loop import train
 
         return train(job, given.context.log.info)
-    facts: Mapping[str, Any] = given.trainer.train(
-        given.context, job, given.project.paths.job(job.dataset, job.variant)
-    )
-    return facts
+    return given.trainer.train(given.context, job, given.project.paths.job(job.dataset, job.variant))
 
 
 def pretrained(project: Project) -> Step:
@@ -69,32 +66,28 @@ def pretrained(project: Project) -> Step:
     text = "CLIP's towers before any product was seen (EICLIP_PRETRAINED): every variant starts from them."
     key = (GENERAL, "pretrained")
     if project.settings.pretrained == GENERAL:
-        made = training(_pretraining(project), key, text, (f"{GENERAL}/shards",))
+        changes = {"epochs": project.settings.embedded.pretraining_epochs, "tower_lr": 1e-3, "warmup_steps": 100}
+        job = TrainJob(
+            dataset=GENERAL,
+            variant="clip_description",
+            shards=project.paths.shards(GENERAL),
+            initial=None,
+            output=project.paths.pretrained,
+            seed=project.settings.seed,
+            threads=os.cpu_count() or 1,
+            training=project.settings.training.model_copy(update=changes),
+            hardware=project.settings.hardware,
+        )
+        made = training(job, key, text, (f"{GENERAL}/shards",))
         return Step(f"{GENERAL}__pretrained", "pretraining", [made], trains=True)
     name, weights = project.settings.model, str(project.settings.pretrained)
 
     def files() -> Mapping[str, str]:
-        local = local_weights(weights)
-        return local.digests() if local else {}
+        return {file.name: sha256_file(file) for file in local_weights(weights) or () if file is not None}
 
     parameters = {"model": name, "pretrained": weights}
     made = Output(key, text, KINDS, make=_fetch, settings=parameters, external={"files": files})
     return Step(f"{GENERAL}__pretrained", "pretraining", [made])
-
-
-def _pretraining(project: Project) -> TrainJob:
-    changes = {"epochs": project.settings.embedded.pretraining_epochs, "tower_lr": 1e-3, "warmup_steps": 100}
-    return TrainJob(
-        dataset=GENERAL,
-        variant="clip_description",
-        shards=project.paths.shards(GENERAL),
-        initial=None,
-        output=project.paths.pretrained,
-        seed=project.settings.seed,
-        threads=os.cpu_count() or 1,
-        training=project.settings.training.model_copy(update=changes),
-        hardware=project.settings.hardware,
-    )
 
 
 def _fetch(given: Given) -> Mapping[str, Any]:
@@ -128,20 +121,6 @@ def variant_job(
     )
 
 
-def checkpoint(
-    project: Project, name: str, dataset: DatasetSettings, variant: Variant, recipe: Mapping[str, Any]
-) -> Output:
-    """One variant's checkpoint."""
-    pairs = (PAIRS[variant.pairs],) if variant.pairs in PAIRS else ()
-    job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe))
-    text = (
-        f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates and the fusion of "
-        "views, where it has them, beside them."
-    )
-    made = training(job, (name, "checkpoint", variant.name), text, ("shards", *TABLES, *pairs, PRETRAINED))
-    return replace(made, publish=_publish_log if variant.trained else None)
-
-
 def _publish_log(given: Given) -> None:
     """Put the step log of a trained variant into the lake."""
     output = given.project.paths.place((given.dataset, "training_log", given.of.key[-1]))
@@ -153,12 +132,18 @@ def checkpoint_step(
     project: Project, name: str, dataset: DatasetSettings, variant: Variant, group: str = "training"
 ) -> Step:
     """The step of one variant's checkpoint."""
-    return Step(
-        f"{name}__checkpoint__{variant.name}",
-        f"{name}/{group}",
-        lambda recipe: [checkpoint(project, name, dataset, variant, recipe)],
-        trains=variant.trained,
-    )
+
+    def outputs(recipe: Mapping[str, Any]) -> list[Output]:
+        pairs = (PAIRS[variant.pairs],) if variant.pairs in PAIRS else ()
+        job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe))
+        text = (
+            f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates and the "
+            "fusion of views, where it has them, beside them."
+        )
+        made = training(job, (name, "checkpoint", variant.name), text, ("shards", *TABLES, *pairs, PRETRAINED))
+        return [replace(made, publish=_publish_log if variant.trained else None)]
+
+    return Step(f"{name}__checkpoint__{variant.name}", f"{name}/{group}", outputs, trains=variant.trained)
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:

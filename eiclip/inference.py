@@ -5,9 +5,7 @@
     texts = model.encode_text(["a leather sneaker"], [{"brand": "golden goose"}])
     similarities = texts @ images.T
 
-Embeddings are NumPy arrays, float32, of length one, so that a dot product is a cosine. They are computed by the code
-that fills the table `embeddings`, from inputs prepared as the catalogue's are.
-
+Embeddings are NumPy arrays, float32, of length one, so that a dot product is a cosine: those of the table `embeddings`.
 Shape suffixes: N items, K entity groups, D embedding width.
 """
 
@@ -41,10 +39,9 @@ Entities = Mapping[str, str | None]
 
 
 class EntityClip:
-    """A variant's model behind plain inputs: any of the five rows.
+    """A variant's model behind plain inputs; everything takes one item, which counts as a list of one, or several.
 
-    Everything takes one item or several: one counts as a list of one. Rows 1 and 2 read no entities, row 3 reads them
-    as words of the text, rows 4 and 5 by their encoders.
+    Rows 1 and 2 read no entities, row 3 reads them as words of the text, rows 4 and 5 by their encoders.
     """
 
     def __init__(self, model: EntityClipModel, device: str | None = None) -> None:
@@ -54,11 +51,9 @@ class EntityClip:
 
     @classmethod
     def from_folder(cls, folder: Path | str, device: str | None = None) -> Self:
-        """The model of a checkpoint folder; nothing in it is unpickled.
+        """The model of a checkpoint folder, `<home>/models/<dataset>/<variant>`; nothing in it is unpickled.
 
-        Args:
-            folder: `<home>/models/<dataset>/<variant>`, wherever it was copied to.
-            device: `cpu`, `cuda`, `cuda:1`; None: a GPU where there is one.
+        Without a device (`cpu`, `cuda`, `cuda:1`) a GPU where there is one.
 
         Raises:
             WeightsError: a file is missing, damaged or of another shape.
@@ -78,8 +73,6 @@ class EntityClip:
     def encode_image(self, photos: Photo | Iterable[Photo]) -> np.ndarray:
         """Unit-length embeddings (N, D) of photos, prepared as the shards' are: whole, on white, through JPEG.
 
-        A JPEG of the model's own size, as shards hold, is taken as it is.
-
         Raises:
             RawDataError: an item is no photo that can be read; says which, counted from 0.
         """
@@ -87,15 +80,16 @@ class EntityClip:
             photos = [photos]  # type: ignore[list-item]
         size = image_size(self.model.towers)
         samples = [Sample(str(n), str(n), "", {}, _jpeg(photo, n, size)) for n, photo in enumerate(photos)]
-        return embed_images(self.model, samples, self.device).numpy() if samples else self._none()
+        none = np.zeros((0, self.width), dtype=np.float32)
+        return embed_images(self.model, samples, self.device).numpy() if samples else none
 
     def encode_text(
         self, texts: str | Sequence[str], entities: Entities | Sequence[Entities] | None = None
     ) -> np.ndarray:
         """Unit-length embeddings (N, D) of texts with their entities; what exceeds the model's context is cut.
 
-        Texts are cleaned as descriptions of the catalogue are (markup, broken characters), entities put into the form
-        they are counted by (lower case, single spaces); one that training did not see is read as `<unk>`.
+        Texts are cleaned as the catalogue's are, entities put into the form they are counted by (lower case, single
+        spaces); one that training did not see is read as `<unk>`.
 
         Raises:
             SettingsError: a group the model does not have, or entities that are not as many as texts.
@@ -110,7 +104,8 @@ class EntityClip:
             if not isinstance(text, str):
                 raise RawDataError(f"text {number}: {text!r} is not a text")
             samples.append(Sample(str(number), str(number), clean_description(text[:MAX_TEXT]), own))
-        return embed_texts(self.model, samples, self.device).numpy() if samples else self._none()
+        none = np.zeros((0, self.width), dtype=np.float32)
+        return embed_texts(self.model, samples, self.device).numpy() if samples else none
 
     @torch.inference_mode()
     def encode_joint(self, image_ND: np.ndarray, text_ND: np.ndarray) -> np.ndarray:
@@ -121,10 +116,9 @@ class EntityClip:
         Raises:
             SettingsError: the two are not of one shape (N, D).
         """
-        if image_ND.shape != text_ND.shape or image_ND.ndim != 2 or image_ND.shape[1] != self.width:
-            raise SettingsError(
-                f"photos {image_ND.shape} and texts {text_ND.shape}: give embeddings (N, {self.width}) of both"
-            )
+        shapes = image_ND.shape, text_ND.shape
+        if shapes[0] != shapes[1] or image_ND.ndim != 2 or image_ND.shape[1] != self.width:
+            raise SettingsError(f"photos {shapes[0]} and texts {shapes[1]}: give embeddings (N, {self.width}) of both")
         image, text = (torch.from_numpy(np.ascontiguousarray(view, np.float32)) for view in (image_ND, text_ND))
         return joint_of(self.model, image, text, self.device).numpy()
 
@@ -139,8 +133,7 @@ class EntityClip:
         """
         if self.model.fusion is None:
             raise SettingsError(f"{self.model.variant.name} has no gates: rows 4 and 5 do (eiclip_equal, eiclip)")
-        tags = self._normalised(entities)
-        if not tags:
+        if not (tags := self._normalised(entities)):
             return []
         weight_NK = self.model.fusion(self._inputs.entity_ids(tags).to(self.device)).weight_BK.tolist()
         return [
@@ -173,9 +166,6 @@ class EntityClip:
             found.append({group: name for group, name in names.items() if name})
         return found
 
-    def _none(self) -> np.ndarray:
-        return np.zeros((0, self.width), dtype=np.float32)
-
 
 def _jpeg(photo: object, number: int, size: int) -> bytes:
     """A photo as a shard would hold it."""
@@ -185,7 +175,10 @@ def _jpeg(photo: object, number: int, size: int) -> bytes:
             photo = photo_bytes(Path(photo), name)
         if isinstance(photo, bytes):
             decoded = decode_rgb(photo, name or f"its {len(photo):,} bytes")
-            return photo if _is_of_a_shard(photo, size) else encode_photo(decoded, size)
+            with Image.open(io.BytesIO(photo)) as found:  # an upright RGB JPEG of the right size can stand as it is
+                upright = found.getexif().get(ExifTags.Base.Orientation, 1) == 1
+                fits = (found.format, found.mode, found.size, upright) == ("JPEG", "RGB", (size, size), True)
+            return photo if fits else encode_photo(decoded, size)
         if isinstance(photo, Image.Image):
             return encode_photo(rgb_on_white(ImageOps.exif_transpose(photo)), size)
     except (UnusablePhotoError, OSError, ValueError) as error:
@@ -197,10 +190,3 @@ def _jpeg(photo: object, number: int, size: int) -> bytes:
             "or RGB pixels as uint8 (H, W, 3)"
         )
     return encode_photo(np.ascontiguousarray(photo), size)
-
-
-def _is_of_a_shard(content: bytes, size: int) -> bool:
-    """Whether the bytes of a valid photo can stand as they are: an RGB JPEG of the right size, not to be turned."""
-    with Image.open(io.BytesIO(content)) as photo:
-        upright = photo.getexif().get(ExifTags.Base.Orientation, 1) == 1
-        return (photo.format, photo.mode, photo.size, upright) == ("JPEG", "RGB", (size, size), True)

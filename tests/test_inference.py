@@ -169,9 +169,8 @@ def test_rows_1_and_2_read_no_entities(served, variant):
 
 
 def test_gates_are_those_of_the_table(model, served):
-    table = {
-        (row["entity_group"], row["entity"]): row["weight"] for row in gate_weights(model.model, "shop").to_pylist()
-    }
+    rows = gate_weights(model.model, "shop").to_pylist()
+    table = {(row["entity_group"], row["entity"]): row["weight"] for row in rows}
     found = model.gates([{"brand": "b1", "season": "fw2016"}, {"brand": "never seen"}, {"brand": "none"}])
     expected = [
         {"brand": table["brand", "b1"], "season": table["season", "fw2016"]},

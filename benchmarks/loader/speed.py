@@ -101,10 +101,11 @@ def prepare_ours(folder: str, cores: list[int], rank: int, ranks: int, workers: 
     from eiclip.model.inputs import ModelInputs, normalise
     from eiclip.settings.training import HardwareSettings
     from eiclip.train.loader import Loader
+    from eiclip.train.world import World
 
     model, hardware = _model(), HardwareSettings(workers=workers)
     shards, inputs = Path(folder) / "shards", ModelInputs.of(model)
-    loader = Loader(shards, inputs, batch_size=BATCH, seed=0, rank=rank, ranks=ranks, hardware=hardware)
+    loader = Loader(shards, inputs, batch_size=BATCH, seed=0, world=World(rank, ranks), hardware=hardware)
 
     def epoch(number: int) -> dict[str, float]:
         photos = 0

@@ -20,6 +20,7 @@ from eiclip.model.inputs import ModelInputs
 from eiclip.model.towers import image_size, save_towers
 from eiclip.settings.training import HardwareSettings
 from eiclip.train.loader import Loader
+from eiclip.train.world import World
 
 MODELS = ("ViT-B-32", "ViT-B-16")
 BATCHES = (128, 1024)
@@ -100,7 +101,8 @@ def _loader_rate(root: Path, case: Case, workers: int) -> float:
     model = steps.built(Case(model=case.model, batch=2))[0]
     hardware = HardwareSettings(workers=workers)
     inputs = ModelInputs.of(model)
-    loader = Loader(root / "shards", inputs, batch_size=case.batch, seed=0, hardware=hardware, device=case.device)
+    world = World(device=case.device)
+    loader = Loader(root / "shards", inputs, batch_size=case.batch, seed=0, hardware=hardware, world=world)
     for _ in loader.epoch(0):
         pass
     begin = time.perf_counter()

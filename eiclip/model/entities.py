@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eiclip.model.vocabulary import MISSING_ID, Vocabulary
+from eiclip.settings.training import TrainingSettings
 
 
 class EntityEncoder(nn.Module):
-    """h_k: one embedding a whole entity (never its words), then an MLP, trained from scratch."""
+    """h_k: one embedding a whole entity (never its words), then an MLP."""
 
     def __init__(self, entities: int, width: int) -> None:
         super().__init__()
@@ -27,8 +28,7 @@ class EntityEncoder(nn.Module):
 
     def forward(self, ids_B: Tensor) -> Tensor:
         """Embeddings (B, D) of entity ids (B,) in 0..V-1."""
-        output: Tensor = self.mlp(self.table(ids_B))
-        return output
+        return self.mlp(self.table(ids_B))
 
 
 class Gate(nn.Module):
@@ -42,19 +42,15 @@ class Gate(nn.Module):
 
     def forward(self, entity_BD: Tensor) -> Tensor:
         """Weights (B,) of entity embeddings (B, D)."""
-        output: Tensor = torch.sigmoid(self.mlp(entity_BD)).squeeze(-1)
-        return output
+        return torch.sigmoid(self.mlp(entity_BD)).squeeze(-1)
 
 
 class FusedEntities(NamedTuple):
-    """Weighted sum and weights of the entities of a batch."""
+    """E_A^ = sum_k w_k h_k(a_k), the weights w_k (0 where an entity is missing), and which products have any entity."""
 
     sum_BD: Tensor
-    """E_A^ = sum_k w_k h_k(a_k)."""
     weight_BK: Tensor
-    """w_k, 0 where the entity is missing."""
     present_B: Tensor
-    """Whether the product has any entity at all."""
 
 
 class EntityFusion(nn.Module):
@@ -63,24 +59,18 @@ class EntityFusion(nn.Module):
     Args:
         vocabulary: the dataset's entities and the priors of those with several semantics.
         width: D, the width of the towers' shared space.
-        gates: `learned` (row 5), or `equal` with `equal_weight` for every entity (row 4).
-        equal_weight: row 4's weight; None for 1/K.
-        unit_norm: scale every entity embedding to length one, so that scale cannot stand in for the gate.
+        gates: `learned` (row 5), or `equal` with one weight for every entity (row 4).
+        training: row 4's weight (None: 1/K), whether priors are used, and whether entity embeddings have length one.
     """
 
     def __init__(
-        self,
-        vocabulary: Vocabulary,
-        width: int,
-        *,
-        gates: Literal["equal", "learned"],
-        equal_weight: float | None = 1.0,
-        unit_norm: bool = True,
+        self, vocabulary: Vocabulary, width: int, gates: Literal["equal", "learned"], training: TrainingSettings
     ) -> None:
         super().__init__()
+        vocabulary = vocabulary if training.prior_mixture else Vocabulary(vocabulary.names, {})
         self.groups = vocabulary.groups
-        self.unit_norm = unit_norm
-        self.equal_weight = equal_weight if equal_weight is not None else 1 / len(self.groups)
+        self.unit_norm = training.unit_norm
+        self.equal_weight = 1 / len(self.groups) if training.equal_weight is None else training.equal_weight
         self.encoders = nn.ModuleList(EntityEncoder(len(vocabulary.names[g]), width) for g in self.groups)
         self.gates = nn.ModuleList(Gate(width) for _ in self.groups) if gates == "learned" else None
         self._semantics: list[list[int]] = []
@@ -105,8 +95,7 @@ class EntityFusion(nn.Module):
         """w_k = G_k(h_k(a_k)): weights (B,) of embeddings (B, D) of the group number."""
         if self.gates is None:
             return torch.full(entity_BD.shape[:1], self.equal_weight, device=entity_BD.device, dtype=entity_BD.dtype)
-        output: Tensor = self.gates[group](entity_BD)
-        return output
+        return self.gates[group](entity_BD)
 
     def forward(self, ids_BK: Tensor) -> FusedEntities:
         """Fuse entity ids (B, K), -1 where missing: those have weight 0 and pass no gradient."""

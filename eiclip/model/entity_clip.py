@@ -1,8 +1,7 @@
 """EntityClipModel: the towers and the entities of one variant together, its loss, and its checkpoint folder.
 
 A checkpoint folder is open_clip's own (see `towers`) with some files more: `eiclip.json` (variant and settings),
-`vocabulary.json`, `entities.safetensors` (encoders and gates, where the variant has them), and `views.safetensors` (the
-fusion of photo and text, where it has one).
+`vocabulary.json`, and where the variant has them `entities.safetensors` (encoders and gates) and `views.safetensors`.
 
 Shape suffixes: B batch, K entity groups, L tokens, D embedding width.
 """
@@ -31,9 +30,6 @@ from eiclip.settings.training import LossTerm, TrainingSettings
 from eiclip.storage.cache import LOG_FILE, MANIFEST
 from eiclip.storage.files import sha256_file, whole_folder, write_json
 
-MAXIMUM_SCALE = 100.0
-"""CLIP's bound on the learned inverse temperature."""
-
 
 class TextParts(NamedTuple):
     """E_D (scaled as it is summed) and, in rows 4 and 5, the entities."""
@@ -53,32 +49,23 @@ class EntityClipModel(nn.Module):
         towers: an open_clip model with a `config` attribute.
         variant: the row of Table 1.
         vocabulary: the dataset's entities; used by every variant's caller, trained on by rows 4 and 5.
-        training: row 4's weight, whether embeddings are scaled to length one before the sum, whether entities of
-            several groups are mixed, and which terms the loss has.
+        training: as `EntityFusion`'s; whether E_D too has length one before the sum; which terms the loss has.
     """
 
     def __init__(self, towers: nn.Module, variant: Variant, vocabulary: Vocabulary, training: TrainingSettings) -> None:
         super().__init__()
-        self.towers = towers
+        self.towers: Any = towers
         self.variant = variant
         self.vocabulary = vocabulary
         self.training_settings = training
         self.fusion: EntityFusion | None = None
         if variant.gates != "none":
-            self.fusion = EntityFusion(
-                vocabulary if training.prior_mixture else Vocabulary(vocabulary.names, {}),
-                embedding_width(towers),
-                gates=variant.gates,
-                equal_weight=training.equal_weight,
-                unit_norm=training.unit_norm,
-            )
+            self.fusion = EntityFusion(vocabulary, embedding_width(towers), variant.gates, training)
         self.views = ViewFusion(embedding_width(towers)) if variant.pairs != "none" else None
 
     def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
         """E_I (B, D), of any length, of normalised pixels."""
-        towers: Any = self.towers
-        output: Tensor = towers.encode_image(pixels_BCHW)
-        return output
+        return self.towers.encode_image(pixels_BCHW)
 
     def encode_description(self, tokens_BL: Tensor) -> Tensor:
         """E_D (B, D) of token ids, scaled as it is summed."""
@@ -93,23 +80,17 @@ class EntityClipModel(nn.Module):
 
     def encode_joint(self, image_BD: Tensor, text_BD: Tensor) -> Tensor:
         """m (B, D), the joint view of unit embeddings of photos and texts; without a fusion their mean. Length one."""
-        if self.views is None:
-            return F.normalize(image_BD + text_BD, dim=-1)
-        joint_BD: Tensor = self.views(image_BD, text_BD)
-        return joint_BD
+        return F.normalize(image_BD + text_BD, dim=-1) if self.views is None else self.views(image_BD, text_BD)
 
     @property
     def scale(self) -> Tensor:
         """The learned inverse temperature."""
-        log_scale: Any = self.towers.logit_scale
-        scale: Tensor = log_scale.exp()
-        return scale
+        return self.towers.logit_scale.exp()
 
     @torch.no_grad()
     def bound_scale(self) -> None:
         """Keep the inverse temperature within CLIP's bound, after a step (a clamp in the loss ends its gradient)."""
-        log_scale: Any = self.towers.logit_scale
-        log_scale.clamp_(0, math.log(MAXIMUM_SCALE))
+        self.towers.logit_scale.clamp_(0, math.log(100))
 
     @property
     def loss_terms(self) -> tuple[LossTerm, ...]:
@@ -120,8 +101,6 @@ class EntityClipModel(nn.Module):
         self, image_BD: Tensor, text: TextParts, scale: Tensor, gather: Gather | None = None, first: int = 0
     ) -> LossTerms:
         """L(E_I, E_D + E_A^), L(E_I, E_D) and L(E_I, E_A^), those too that are not minimised: the log shows them.
-
-        Each embedding is scaled and gathered once and shared by the terms.
 
         Args:
             image_BD: E_I of this process's pairs.
@@ -135,9 +114,10 @@ class EntityClipModel(nn.Module):
         if text.entities is not None:
             own += [unit(text.joint()), unit(text.entities.sum_BD)]
             keep_G = text.entities.present_B
-        everyone = own if gather is None else [gather(embedding_BD) for embedding_BD in own]
-        if gather is not None and keep_G is not None:
-            keep_G = gather(keep_G[:, None].float())[:, 0] > 0
+        everyone = own
+        if gather is not None:
+            everyone = [gather(embedding_BD) for embedding_BD in own]
+            keep_G = None if keep_G is None else gather(keep_G[:, None].float())[:, 0] > 0
 
         def term(side: int, keep_G: Tensor | None = None) -> Tensor:
             candidates = None if gather is None else Pairs(everyone[0], everyone[side])
@@ -150,17 +130,13 @@ class EntityClipModel(nn.Module):
 
     def parameter_groups(self, training: TrainingSettings) -> list[dict[str, Any]]:
         """Optimizer groups `towers`, `entities`, `gates`, `views`, each with a learning rate (views: entities')."""
-        groups: dict[str, tuple[nn.Module | None, float]] = {
-            "towers": (self.towers, training.tower_lr),
-            "entities": (self.fusion and self.fusion.encoders, training.entity_lr),
-            "gates": (self.fusion and self.fusion.gates, training.gate_lr),
-            "views": (self.views, training.entity_lr),
-        }
-        return [
-            {"name": name, "params": list(module.parameters()), "lr": rate}
-            for name, (module, rate) in groups.items()
-            if module is not None
+        groups: list[tuple[str, nn.Module | None, float]] = [
+            ("towers", self.towers, training.tower_lr),
+            ("entities", self.fusion and self.fusion.encoders, training.entity_lr),
+            ("gates", self.fusion and self.fusion.gates, training.gate_lr),
+            ("views", self.views, training.entity_lr),
         ]
+        return [{"name": n, "params": list(m.parameters()), "lr": rate} for n, m, rate in groups if m is not None]
 
     def modules_by_file(self) -> dict[str, nn.Module]:
         """What the variant has beside the towers, by the name of its file in a checkpoint folder."""

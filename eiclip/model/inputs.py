@@ -30,8 +30,7 @@ class ModelInputs:
     @classmethod
     def of(cls, model: EntityClipModel) -> "ModelInputs":
         """Those of a model."""
-        first = model.training_settings.entities_first
-        towers = model.towers
+        first, towers = model.training_settings.entities_first, model.towers
         return cls(model.variant, model.vocabulary, first, image_size(towers), context_length(towers))
 
     def text(self, description: str, entities: Mapping[str, str], excluded_group: str = "") -> str:
@@ -67,11 +66,9 @@ def compose_text(
     """Row 3's text: the entities of `groups`, in their order, glued to the description.
 
     Args:
-        description: the free description D.
         entities: entity by group; groups without one are skipped.
-        groups: the groups to write, in this order.
         entities_first: before the description (they survive a short context) or after it.
-        excluded_group: a group not to write (the one that sample-100's negatives share).
+        excluded_group: one not to write (that of sample-100's negatives).
 
     >>> compose_text("A coat.", {"brand": "diesel", "season": "fw2016"}, ("brand", "season"), entities_first=True)
     'diesel, fw2016. A coat.'
@@ -80,10 +77,6 @@ def compose_text(
     if not tags:
         return description
     return f"{tags}. {description}" if entities_first else f"{description} {tags}."
-
-
-BLOCK = 2**17
-"""Numbers that a CPU normalises at a time: they stay in its cache between one pass over them and the next."""
 
 
 def normalise(model: EntityClipModel, pixels_BHWC: Tensor) -> Tensor:
@@ -97,7 +90,8 @@ def normalise(model: EntityClipModel, pixels_BHWC: Tensor) -> Tensor:
     scale_R, shift_R = (1 / (255 * deviation_C)).repeat(width), (-mean_C / deviation_C).repeat(width)
     pixels_BHR = pixels_BHWC.flatten(2)
     scaled_BHR = torch.empty(pixels_BHR.shape, device=pixels_BHR.device)
-    photos_at_once = BLOCK // pixels_BHR.shape[1:].numel() if pixels_BHR.device.type == "cpu" else len(pixels_BHR)
+    # A CPU takes so many photos at a time as stay in its cache between one pass over them and the next.
+    photos_at_once = 2**17 // pixels_BHR.shape[1:].numel() if pixels_BHR.device.type == "cpu" else len(pixels_BHR)
     for photos, scaled in zip(*(part.split(max(1, photos_at_once)) for part in (pixels_BHR, scaled_BHR)), strict=True):
         torch.addcmul(shift_R, scaled.copy_(photos), scale_R, out=scaled)
     return scaled_BHR.view(pixels_BHWC.shape).permute(0, 3, 1, 2)

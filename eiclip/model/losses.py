@@ -6,8 +6,6 @@ candidates. The mean over processes of what each one gets here is the loss of th
 Shape suffixes: B own pairs, G pairs of the global batch, D embedding width.
 """
 
-import functools
-import operator
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -48,8 +46,7 @@ def contrastive_loss(
         first: row of this process's first pair among everyone's.
         keep_G: pairs that take part; others are neither query nor candidate. With fewer than two the loss is 0.
     """
-    everyone = everyone or own
-    count = len(own.image_BD)
+    everyone, count = everyone or own, len(own.image_BD)
     logits_BG = scale * own.image_BD @ everyone.text_BD.T
     # Alone, what texts score for images is what images score for texts.
     other_BG = logits_BG.T if everyone is own else scale * own.text_BD @ everyone.image_BD.T
@@ -65,16 +62,16 @@ def contrastive_loss(
 
 
 class LossTerms(NamedTuple):
-    """The terms of the loss; without entity encoders the first two are the same and the third is 0."""
+    """L(E_I, E_D + E_A^), L(E_I, E_D), and L(E_I, E_A^) over the products that have an entity.
+
+    Without entity encoders the first two are the same and the third is 0.
+    """
 
     joint: Tensor
-    """L(E_I, E_D + E_A^)."""
     description: Tensor
-    """L(E_I, E_D)."""
     entities: Tensor
-    """L(E_I, E_A^), over the products that have an entity."""
 
     def total(self, names: Sequence[LossTerm]) -> Tensor:
         """The sum of the named terms: what is minimised."""
-        chosen: list[Tensor] = [getattr(self, name) for name in names]
-        return functools.reduce(operator.add, chosen)
+        first, *others = (getattr(self, name) for name in names)
+        return sum(others, start=first)

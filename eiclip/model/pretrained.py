@@ -27,7 +27,6 @@ from eiclip.model.sources import (
     read_config,
     require_usable,
     short,
-    square_size,
 )
 from eiclip.model.towers import context_length, embedding_width, encode_text, image_size, tokenize
 from eiclip.model.weights_file import check_weights, weights_name
@@ -54,7 +53,11 @@ def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
     file = weights()
     check_weights(file)
     try:
-        model = _build(config, file)
+        with tempfile.TemporaryDirectory() as folder:  # configuration and weights side by side, as open_clip wants them
+            (Path(folder) / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+            (Path(folder) / weights_name(file)).symlink_to(file.absolute())
+            model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True, weights_only=True)
+        model.config = config["model_cfg"]
         _require_finite_embeddings(model)
     except Exception as error:  # open_clip and timm let whatever they meet pass through
         raise WeightsError(
@@ -64,21 +67,11 @@ def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
     return model
 
 
-def _build(config: dict[str, Any], weights: Path) -> nn.Module:
-    """The towers of a configuration and a file of weights, put side by side as open_clip wants them."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
-        (Path(folder) / weights_name(weights)).symlink_to(weights.absolute())
-        model: nn.Module = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True, weights_only=True)
-    model.config = config["model_cfg"]
-    return model
-
-
 @torch.inference_mode()
-def _require_finite_embeddings(model: nn.Module) -> None:
+def _require_finite_embeddings(model: Any) -> None:
     """Encode a photo and a text: one finite embedding each, of the same width."""
     model.eval()  # some image towers learn even from a photo that is only looked at
-    photo_BD = model.encode_image(torch.zeros(1, 3, image_size(model), image_size(model)))  # type: ignore[operator]
+    photo_BD = model.encode_image(torch.zeros(1, 3, image_size(model), image_size(model)))
     text_BD = encode_text(model, tokenize(["a photo"], context_length(model)))
     for kind, output in (("image", photo_BD), ("text", text_BD)):
         shape = tuple(getattr(output, "shape", ()))
@@ -93,15 +86,17 @@ def configured_image_size(model_name: str, pretrained: str) -> int:
     Raises:
         WeightsError: as `resolve_towers`, as far as the configuration says.
     """
-    return square_size(_source(model_name, pretrained)[0]["model_cfg"])
+    size = _source(model_name, pretrained)[0]["model_cfg"]["vision_cfg"].get("image_size", 224)
+    return int(size[0] if isinstance(size, list | tuple) else size)
 
 
 def _source(model_name: str, pretrained: str) -> tuple[dict[str, Any], Callable[[], Path]]:
     """The configuration, as in `open_clip_config.json`, and what returns the weights (a download only when called)."""
     local = None if pretrained in open_clip.list_pretrained_tags_by_model(model_name) else local_weights(pretrained)
     if local is not None:
-        config = read_config(local.config) if local.config else _config_of_bare_weights(model_name)
-        weights = lambda: local.weights  # noqa: E731 - one of three
+        file, beside = local
+        config = read_config(beside) if beside else _config_of_bare_weights(model_name)
+        weights = lambda: file  # noqa: E731 - one of three
     elif pretrained.startswith(HUB):
         config = read_config(_from_hub(pretrained, CONFIG_FILE))
         weights = functools.partial(_from_hub, pretrained, WEIGHTS_FILE, PICKLE_FILE)

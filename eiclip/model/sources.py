@@ -6,24 +6,21 @@ Three forms: a weights file; a folder that open_clip saved, or a local copy of a
 
 import json
 import os
+import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eiclip.errors import WeightsError
-from eiclip.storage.files import sha256_file
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
 PICKLE_FILE = "open_clip_pytorch_model.bin"
 """What hub repositories without safetensors hold instead."""
-HUB = "hf-hub:"
-
 OPEN_CLIP_NAMES = (WEIGHTS_FILE, "open_clip_pytorch_model.safetensors", PICKLE_FILE, "open_clip_pytorch_model.pth")
 """open_clip's own names of a folder's weights, in its order of preference."""
 SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
-LONGEST_ERROR = 300
+HUB = "hf-hub:"
 TOKENS = 49_408
 """Size of CLIP's own vocabulary of tokens."""
 
@@ -34,26 +31,12 @@ SMALL: dict[str, Any] = {
 }
 """The `general` model: open_clip's CLIP at a size that two CPU cores pretrain in minutes."""
 
-USABLE = (
-    "Usable is any open_clip model whose texts are read with CLIP's own tokenizer: ViT-B-32, ViT-B-16, ViT-L-14, "
-    "ViT-H-14, RN50, EVA02, MobileCLIP, PE-Core and others (not SigLIP, nor any with a text tower of transformers)"
-)
 
+def local_weights(pretrained: str) -> tuple[Path, Path | None] | None:
+    """The weights file that the setting names and the configuration beside it, if there is one.
 
-@dataclass(frozen=True)
-class LocalWeights:
-    """A weights file on this machine, and the configuration beside it if there is one."""
-
-    weights: Path
-    config: Path | None
-
-    def digests(self) -> dict[str, str]:
-        """SHA-256 of both files."""
-        return {file.name: sha256_file(file) for file in (self.weights, self.config) if file is not None}
-
-
-def local_weights(pretrained: str) -> LocalWeights | None:
-    """The local weights that the setting names; None where it is a tag or a hub repository.
+    Returns:
+        None where the setting is a tag or a hub repository.
 
     Raises:
         WeightsError: it is a path, and nothing is there, or no weights are in the folder, or several.
@@ -61,28 +44,20 @@ def local_weights(pretrained: str) -> LocalWeights | None:
     path = Path(pretrained).expanduser()
     if path.is_file():
         config = path.parent / CONFIG_FILE
-        return LocalWeights(path.absolute(), config if config.is_file() else None)
-    if path.is_dir():
-        return _weights_in(_snapshot(path))
-    if not pretrained.startswith(HUB) and (os.sep in pretrained or path.suffix in SUFFIXES):
-        raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: no such file or folder")
-    return None
-
-
-def _snapshot(folder: Path) -> Path:
-    """The folder itself, or of a hub cache's folder the snapshot that its `main` is, or its only one."""
-    snapshots = sorted(child for child in folder.glob("snapshots/*") if child.is_dir())
-    if (folder / CONFIG_FILE).is_file() or not snapshots:
-        return folder
-    main = folder / "refs" / "main"
-    named = folder / "snapshots" / main.read_text(encoding="utf-8").strip() if main.is_file() else None
-    if named not in snapshots and len(snapshots) > 1:
-        names = ", ".join(child.name for child in snapshots)
-        raise WeightsError(f"{folder}: several snapshots ({names}); name one of those folders")
-    return named if named in snapshots else snapshots[0]
-
-
-def _weights_in(folder: Path) -> LocalWeights:
+        return path.absolute(), config if config.is_file() else None
+    if not path.is_dir():
+        if not pretrained.startswith(HUB) and (os.sep in pretrained or path.suffix in SUFFIXES):
+            raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: no such file or folder")
+        return None
+    folder = path
+    snapshots = sorted(child for child in path.glob("snapshots/*") if child.is_dir())
+    if snapshots and not (path / CONFIG_FILE).is_file():  # a hub cache's folder: what its `main` is, or its only one
+        main = path / "refs" / "main"
+        named = path / "snapshots" / main.read_text(encoding="utf-8").strip() if main.is_file() else None
+        if named not in snapshots and len(snapshots) > 1:
+            names = ", ".join(child.name for child in snapshots)
+            raise WeightsError(f"{path}: several snapshots ({names}); name one of those folders")
+        folder = named if named in snapshots else snapshots[0]
     found = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
     chosen = [folder / name for name in OPEN_CLIP_NAMES if folder / name in found][:1] or found
     if len(chosen) != 1:
@@ -93,7 +68,7 @@ def _weights_in(folder: Path) -> LocalWeights:
             f"{folder}: no {CONFIG_FILE} in it, so it is no folder of open_clip's (a model saved by transformers is "
             "another form); name a weights file and set EICLIP_MODEL to its architecture"
         )
-    return LocalWeights(chosen[0].absolute(), folder / CONFIG_FILE)
+    return chosen[0].absolute(), folder / CONFIG_FILE
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -103,7 +78,7 @@ def read_config(file: Path) -> dict[str, Any]:
         WeightsError: the file cannot be read, or does not hold a model's configuration.
     """
     try:
-        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8"))
         for name, kind in {"embed_dim": int, "vision_cfg": dict, "text_cfg": dict}.items():
             if not isinstance(value := config["model_cfg"][name], kind):
                 raise TypeError(f"{name} is {value!r}")
@@ -115,14 +90,7 @@ def read_config(file: Path) -> dict[str, Any]:
 
 def short(error: Exception) -> str:
     """An error's text in one line, cut: open_clip lists every name of a model that does not fit."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]} ..."
-
-
-def square_size(model_config: Mapping[str, Any]) -> int:
-    """Side of the photos that the image tower takes, in pixels."""
-    size = model_config["vision_cfg"].get("image_size", 224)
-    return int(size[0] if isinstance(size, list | tuple) else size)
+    return textwrap.shorten(str(error), 300, placeholder=" ...")
 
 
 def require_usable(model_config: Mapping[str, Any], name: str) -> None:
@@ -141,6 +109,10 @@ def require_usable(model_config: Mapping[str, Any], name: str) -> None:
         "it was trained with a sigmoid loss (logit_bias)": model_config.get("init_logit_bias") is not None,
         f"its photos are not square ({size})": isinstance(size, list | tuple) and len(set(size)) > 1,
     }
-    found = next((reason for reason, holds in reasons.items() if holds), None)
-    if found:
-        raise WeightsError(f"{name}: cannot be used, {found}. {USABLE}")
+    for reason, holds in reasons.items():
+        if holds:
+            raise WeightsError(
+                f"{name}: cannot be used, {reason}. Usable is any open_clip model whose texts are read with CLIP's own "
+                "tokenizer: ViT-B-32, ViT-B-16, ViT-L-14, ViT-H-14, RN50, EVA02, MobileCLIP, PE-Core and others (not "
+                "SigLIP, nor any with a text tower of transformers)"
+            )

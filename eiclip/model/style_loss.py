@@ -1,10 +1,7 @@
 """The loss of same-style pairs: every view of a trigger against every view of its positive, and a consistency term.
 
 Each term is CLIP's symmetric cross entropy over the pairs of a batch, on cosines. Two pairs may share a product: its
-other appearances are no negatives of it.
-
-Under data parallelism a process has B pairs of a global batch of G: its pairs are the queries, everybody's the
-candidates (as `eiclip.model.losses`).
+other appearances are no negatives of it. Data parallelism is as in `eiclip.model.losses`.
 
 Shape suffixes: B own pairs, G pairs of the global batch, D embedding width, K candidates kept.
 """
@@ -18,12 +15,9 @@ from torch.nn import functional as F
 from eiclip.model.losses import NO_CANDIDATE, Gather
 from eiclip.settings.training import StyleLossSettings
 
-VIEW_OF = {"i": 0, "t": 1, "m": 2}
-"""Place of a view in `Views`, by its letter in the names of view pairs."""
-
 
 class Views(NamedTuple):
-    """The views of some products, unit length."""
+    """The views of some products, unit length: i, t and m in the names of view pairs."""
 
     image_BD: Tensor
     text_BD: Tensor
@@ -41,23 +35,9 @@ class StylePairs(NamedTuple):
     """The triggers seen otherwise (another crop of the photo), where the consistency term is on."""
 
 
-class StyleTerms(NamedTuple):
-    """The terms of a loss by name, and the weighted sum that is minimised."""
-
-    terms: dict[str, Tensor]
-    weights: dict[str, float]
-
-    def total(self) -> Tensor:
-        """The weighted mean of the view pairs, plus the other terms by their weights."""
-        pairs = [name for name in self.terms if "-" in name]
-        share = sum(self.weights[name] for name in pairs)
-        found = [self.terms[name] * (self.weights[name] / (share if name in pairs else 1)) for name in self.terms]
-        return torch.stack(found).sum()
-
-
 def style_terms(
     own: StylePairs, scale: Tensor, settings: StyleLossSettings, gather: Gather | None = None, first: int = 0
-) -> StyleTerms:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Every term that the settings give a weight.
 
     Args:
@@ -66,10 +46,23 @@ def style_terms(
         settings: which terms, and their weights.
         gather: rows of all processes from this one's; None: it is alone.
         first: row of this process's first pair among everyone's.
+
+    Returns:
+        the loss, which is the weighted mean of the view pairs plus the other terms by their weights; the terms by name.
     """
-    weights: dict[str, float] = {name: weight for name, weight in settings.view_pairs.items() if weight}
-    everyone = own if gather is None else _gathered(own, gather)
-    shared_BG = _share_a_product(own, everyone, first)
+    mine, everyone = (own.trigger_product_B, own.positive_product_B), own
+    if gather is not None:
+        trigger, positive = (Views(*map(gather, views)) for views in (own.trigger, own.positive))
+        products = (product_B[:, None].double() for product_B in mine)  # which hold them exactly
+        trigger_B, positive_B = (gather(product_B1)[:, 0].long() for product_B1 in products)
+        everyone = StylePairs(trigger, positive, trigger_B, positive_B)
+    # Which other pairs hold a product of the pair: no negatives of it.
+    others = (everyone.trigger_product_B, everyone.positive_product_B)
+    shared_BG = torch.stack([a[:, None] == b[None, :] for a in mine for b in others]).any(dim=0)
+    rows_B = torch.arange(len(shared_BG), device=shared_BG.device)
+    shared_BG[rows_B, rows_B + first] = False
+    share = sum(settings.view_pairs.values())
+    weights: dict[str, float] = {name: weight / share for name, weight in settings.view_pairs.items() if weight}
     if settings.caption:
         weights["caption"] = settings.caption
     terms = {
@@ -77,33 +70,15 @@ def style_terms(
     }
     if own.augmented is not None:
         weights["consistency"] = settings.consistency
-        terms["consistency"] = _consistency(own, everyone, scale, settings.consistency_top)
-    return StyleTerms(terms, weights)
-
-
-def _gathered(own: StylePairs, gather: Gather) -> StylePairs:
-    def products(product_B: Tensor) -> Tensor:
-        return gather(product_B[:, None].double())[:, 0].long()  # doubles hold them exactly
-
-    trigger, positive = (Views(*map(gather, views)) for views in (own.trigger, own.positive))
-    return StylePairs(trigger, positive, products(own.trigger_product_B), products(own.positive_product_B))
-
-
-def _share_a_product(own: StylePairs, everyone: StylePairs, first: int) -> Tensor:
-    """Which other pairs (B, G) hold a product of the pair: no negatives of it."""
-    mine = (own.trigger_product_B, own.positive_product_B)
-    others = (everyone.trigger_product_B, everyone.positive_product_B)
-    shared_BG = torch.stack([a[:, None] == b[None, :] for a in mine for b in others]).any(dim=0)
-    rows = torch.arange(len(shared_BG), device=shared_BG.device)
-    shared_BG[rows, rows + first] = False
-    return shared_BG
+        terms["consistency"] = _consistency(own.trigger, own.augmented, everyone.positive, scale, settings)
+    return torch.stack([term * weights[name] for name, term in terms.items()]).sum(), terms
 
 
 def _sides(name: str, pairs: StylePairs) -> tuple[Tensor, Tensor]:
     """The two views that a term compares; `caption` is CLIP's own loss over the triggers' photos and texts."""
     if name == "caption":
         return pairs.trigger.image_BD, pairs.trigger.text_BD
-    return pairs.trigger[VIEW_OF[name[0]]], pairs.positive[VIEW_OF[name[2]]]
+    return pairs.trigger["itm".index(name[0])], pairs.positive["itm".index(name[2])]
 
 
 def _cross_entropy(
@@ -118,19 +93,18 @@ def _cross_entropy(
     return (losses[0] + losses[1]) / 2
 
 
-def _consistency(own: StylePairs, everyone: StylePairs, scale: Tensor, top: int) -> Tensor:
+def _consistency(plain: Views, augmented: Views, positive: Views, scale: Tensor, settings: StyleLossSettings) -> Tensor:
     """How far an augmented trigger ranks its best candidates from how the plain one does: mean KL divergence.
 
-    Over the photo and the joint view: the plain trigger's `top` best positives, its distribution over them the target.
+    Over the photo and the joint view: the plain trigger's best positives, its distribution over them the target.
     """
-    assert own.augmented is not None
     losses = []
     for view in (0, 2):
-        candidate_GD = everyone.positive[view].detach()
-        plain_BG = (scale * own.trigger[view] @ candidate_GD.T).detach()
-        seen_BG = scale * own.augmented[view] @ candidate_GD.T
-        best_BK = plain_BG.topk(min(top, plain_BG.shape[1]), dim=1)
-        target_BK = best_BK.values.log_softmax(dim=1)
+        candidate_GD = positive[view].detach()
+        plain_BG = (scale * plain[view] @ candidate_GD.T).detach()
+        best_BK = plain_BG.topk(min(settings.consistency_top, plain_BG.shape[1]), dim=1)
+        seen_BG = scale * augmented[view] @ candidate_GD.T
         found_BK = seen_BG.gather(1, best_BK.indices).log_softmax(dim=1)
+        target_BK = best_BK.values.log_softmax(dim=1)
         losses.append(F.kl_div(found_BK, target_BK, reduction="batchmean", log_target=True))
     return torch.stack(losses).mean()

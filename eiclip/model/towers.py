@@ -24,9 +24,6 @@ PHOTOS = {"mode": "RGB", "interpolation": "bicubic", "resize_mode": "longest", "
 """In open_clip's words: the whole photo, on white, as `eiclip.shards.fit_square` has it. Towers saved here are
 trained on such photos, and `open_clip.create_model_and_transforms` then prepares them so."""
 
-LENGTH_GROUPS = 4
-"""Groups of like length that a batch of texts is encoded in on a CPU."""
-
 
 def new_towers(config: dict[str, Any], seed: int) -> nn.Module:
     """Untrained towers of an open_clip model configuration, the same for the same seed."""
@@ -37,7 +34,7 @@ def new_towers(config: dict[str, Any], seed: int) -> nn.Module:
 
 
 def load_towers(folder: Path) -> nn.Module:
-    """Load towers from a folder that `save_towers` wrote; weights load without pickle.
+    """Load towers from a folder that `save_towers` wrote, without pickle.
 
     Raises:
         WeightsError: the folder or a file of it is missing, unreadable or of another shape.
@@ -67,7 +64,7 @@ def save_towers(model: nn.Module, folder: Path) -> None:
 def image_size(model: nn.Module) -> int:
     """Side of the square photos that the image tower takes, in pixels."""
     size: Any = model.visual.image_size  # type: ignore[union-attr]
-    return int(size[0] if isinstance(size, (tuple, list)) else size)
+    return int(size[0] if isinstance(size, tuple | list) else size)
 
 
 def context_length(model: nn.Module) -> int:
@@ -78,8 +75,7 @@ def context_length(model: nn.Module) -> int:
 
 def embedding_width(model: nn.Module) -> int:
     """D, the width of the space that both towers end in."""
-    config: Any = model.config
-    return int(config["embed_dim"])
+    return int(model.config["embed_dim"])  # type: ignore[index]
 
 
 def pixel_statistics(model: nn.Module) -> tuple[list[float], list[float]]:
@@ -106,9 +102,8 @@ def _token_ids(text: str, length: int) -> Tensor:
 def text_lengths(tokens_BL: Tensor) -> Tensor:
     """Tokens of each text (B,) up to its last end mark, which is counted; L where a text has no end mark.
 
-    The padding is of id 0, but so is the token of a "!" that stands right before a symbol, as in "!™": zeros cannot
-    tell where a text ends. Its last end mark can: a text may also spell `<end_of_text>` out, and what follows that
-    is still read by towers without a causal mask.
+    Zeros cannot tell where a text ends: the padding is of id 0, but so is the "!" of "!™". Nor can its first end mark:
+    a text may spell `<end_of_text>` out, and what follows that is still read by towers without a causal mask.
     """
     ends_BL = (tokens_BL == tokenizer().eot_token_id).view(torch.uint8)  # one byte each: quicker to search than ids
     return tokens_BL.shape[1] - ends_BL.flip(1).argmax(dim=1)
@@ -127,10 +122,10 @@ def tokenize(texts: list[str], length: int) -> Tensor:
 def encode_text(model: nn.Module, tokens_BL: Tensor) -> Tensor:
     """E_D: text embeddings (B, D), not normalised, of ids (B, L) with L at most the context length.
 
-    On a CPU texts of like length go through the tower together, each group cut to its own longest: the padding that
-    one long text would cost all others is most of the work. On a GPU one large batch is faster.
+    On a CPU texts of like length go through the tower in four groups, each cut to its own longest: the padding that one
+    long text would cost all others is most of the work. On a GPU one large batch is faster.
     """
-    groups = min(LENGTH_GROUPS, len(tokens_BL)) if tokens_BL.device.type == "cpu" else 1
+    groups = min(4, len(tokens_BL)) if tokens_BL.device.type == "cpu" else 1
     if groups <= 1 or not _can_be_cut(model):
         return _encode_cut_text(model, tokens_BL)
     lengths_B = text_lengths(tokens_BL)
@@ -154,6 +149,7 @@ def _encode_cut_text(model: nn.Module, tokens_BL: Tensor) -> Any:
     x_BLW = clip.token_embedding(tokens_BL) + clip.positional_embedding[:length]
     x_BLW = clip.ln_final(clip.transformer(x_BLW, attn_mask=clip.attn_mask[:length, :length]))
     pooled_BW = text_global_pool(x_BLW, tokens_BL, clip.text_pool_type, eos_token_id=clip.text_eos_id)
-    if isinstance(clip.text_projection, nn.Linear):
-        return clip.text_projection(pooled_BW)
-    return pooled_BW @ clip.text_projection if clip.text_projection is not None else pooled_BW
+    projection = clip.text_projection
+    if isinstance(projection, nn.Linear):
+        return projection(pooled_BW)
+    return pooled_BW if projection is None else pooled_BW @ projection

@@ -16,7 +16,7 @@ class Variant:
     name: str
     row: int
     title: str
-    trained: bool
+    trained: bool = True
     entities_as_text: bool = False
     gates: Literal["none", "equal", "learned"] = "none"
     pairs: Literal["none", "clicked", "mined"] = "none"
@@ -28,36 +28,20 @@ class Variant:
         return self.gates != "none"
 
 
-VARIANTS: dict[str, Variant] = {
-    variant.name: variant
-    for variant in (
-        Variant("clip_pretrained", 1, "CLIP as pretrained", trained=False),
-        Variant("clip_description", 2, "CLIP fine-tuned on descriptions", trained=True),
-        Variant("clip_entities_text", 3, "CLIP fine-tuned, entities as text", trained=True, entities_as_text=True),
-        Variant("eiclip_equal", 4, "EI-CLIP, every gate equal", trained=True, gates="equal"),
-        Variant("eiclip", 5, "EI-CLIP", trained=True, gates="learned"),
-    )
-}
-
-
-SAME_STYLE_VARIANTS: dict[str, Variant] = {
-    variant.name: variant
-    for variant in (
-        Variant(
-            "same_style_unconstrained", 6, "Same style, all clicked pairs", trained=True, gates="learned",
-            pairs="clicked",
-        ),
-        Variant("same_style_plain", 7, "Same style, constrained pairs, no entities", trained=True, pairs="mined"),
-        Variant(
-            "same_style", 8, "Same style, constrained pairs and entities", trained=True, gates="learned", pairs="mined"
-        ),
-    )
-}  # fmt: skip
+_ROWS = (
+    Variant("clip_pretrained", 1, "CLIP as pretrained", trained=False),
+    Variant("clip_description", 2, "CLIP fine-tuned on descriptions"),
+    Variant("clip_entities_text", 3, "CLIP fine-tuned, entities as text", entities_as_text=True),
+    Variant("eiclip_equal", 4, "EI-CLIP, every gate equal", gates="equal"),
+    Variant("eiclip", 5, "EI-CLIP", gates="learned"),
+    Variant("same_style_unconstrained", 6, "Same style, all clicked pairs", gates="learned", pairs="clicked"),
+    Variant("same_style_plain", 7, "Same style, constrained pairs, no entities", pairs="mined"),
+    Variant("same_style", 8, "Same style, constrained pairs and entities", gates="learned", pairs="mined"),
+)
+VARIANTS = {row.name: row for row in _ROWS if row.pairs == "none"}
+SAME_STYLE_VARIANTS = {row.name: row for row in _ROWS if row.pairs != "none"}
 """Trained on pairs of products, in three views; measured beside rows 1, 2 and 5, which know no pairs."""
-SAME_STYLE_ROWS: dict[str, Variant] = {
-    **{name: VARIANTS[name] for name in ("clip_pretrained", "clip_description", "eiclip")},
-    **SAME_STYLE_VARIANTS,
-}
+SAME_STYLE_ROWS = {n: VARIANTS[n] for n in ("clip_pretrained", "clip_description", "eiclip")} | SAME_STYLE_VARIANTS
 """The rows of same-style retrieval that have a model."""
 
 

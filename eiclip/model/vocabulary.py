@@ -1,7 +1,8 @@
 """Entity vocabulary: entity strings to ids by group, and the prior-weighted mixture of an entity of several groups."""
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,15 @@ class Vocabulary:
 
     names: dict[str, list[str]]
     priors: dict[str, dict[str, float]]
-    _ids: dict[str, dict[str, int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for group, names in self.names.items():
             if not names or names[UNKNOWN_ID] != UNKNOWN:
                 raise CorruptOutputError(f"vocabulary of {group!r}: id 0 must be {UNKNOWN}, it is {names[:1]}")
-        ids = {group: {name: number for number, name in enumerate(names)} for group, names in self.names.items()}
-        object.__setattr__(self, "_ids", ids)
+
+    @functools.cached_property
+    def _ids(self) -> dict[str, dict[str, int]]:
+        return {group: {name: number for number, name in enumerate(names)} for group, names in self.names.items()}
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -60,11 +62,10 @@ class Vocabulary:
             ids (V, K) int64 and priors (V, K) float32: entity i's embedding is sum_b priors[i, b] h_b(ids[i, b]).
         """
         names, groups = self.names[group], self.groups
-        own = groups.index(group)
         ids_VK = torch.zeros(len(names), len(groups), dtype=torch.int64)
         priors_VK = torch.zeros(len(names), len(groups))
-        ids_VK[:, own] = torch.arange(len(names))
-        priors_VK[:, own] = 1.0
+        ids_VK[:, groups.index(group)] = torch.arange(len(names))
+        priors_VK[:, groups.index(group)] = 1.0
         for number, name in enumerate(names):
             for semantics, prior in self.priors.get(name, {}).items():
                 column = groups.index(semantics)
@@ -76,9 +77,7 @@ class Vocabulary:
 def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> Vocabulary:
     """Read the `entity_vocabulary` and `semantic_prior` tables of a dataset (Parquet files).
 
-    Args:
-        groups: the entity groups to read, in the order of the model's K axis; rows of others are left out, and an
-            entity's priors are shared out among the groups that remain.
+    `groups` are those to read, in the order of the model's K axis: an entity's priors are shared out among them.
 
     Raises:
         CorruptOutputError: ids are not dense from 0 within a group, or a group has no rows.
@@ -87,8 +86,7 @@ def read_vocabulary(groups: tuple[str, ...], vocabulary: Path, prior: Path) -> V
     def rows(file: Path, *columns: str) -> list[dict[str, Any]]:
         table = pq.read_table(file, columns=["entity_group", *columns])
         kept = table.filter(pc.is_in(table["entity_group"], value_set=pa.array(groups, pa.string())))
-        found: list[dict[str, Any]] = kept.sort_by([(name, "ascending") for name in table.column_names]).to_pylist()
-        return found
+        return kept.sort_by([(name, "ascending") for name in table.column_names]).to_pylist()
 
     names: dict[str, list[str]] = {group: [] for group in groups}
     for row in rows(vocabulary, "entity_id", "entity"):

@@ -21,9 +21,6 @@ CONVERT = (
 )
 """Python that turns a pickled model, or a TorchScript archive as OpenAI's, into safetensors; it runs what they hold."""
 
-LFS_POINTER = b"version https://git-lfs"
-"""How the file opens that a clone holds in the place of a large one."""
-
 
 def weights_name(file: Path) -> str:
     """The name by which open_clip reads a file as what it is, whatever it is called (a hub cache's blobs have none)."""
@@ -36,13 +33,12 @@ def check_weights(file: Path) -> None:
     """Refuse a file that is no whole set of tensors; nothing in it is executed.
 
     Raises:
-        WeightsError: the file is damaged, of another form, or would have to be unpickled in full: says how to convert
-            it.
+        WeightsError: it is damaged, of another form, or would have to be unpickled in full: says how to convert it.
     """
     if file.suffix in {".npz", ".npy"}:
         raise WeightsError(f"{file}: open_clip reads NumPy files of SigLIP models alone, which cannot be used here")
     with file.open("rb") as stream:
-        if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+        if stream.read(100).startswith(b"version https://git-lfs"):  # what a clone holds in the place of a large file
             raise WeightsError(f"{file}: git-lfs left a pointer here; run `git lfs pull` in that folder")
     try:
         if weights_name(file) == WEIGHTS_FILE:
@@ -65,22 +61,19 @@ def _pickled_tensors(file: Path) -> set[str]:
         found: Any = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or hostile pickle raises is anybody's guess
         is_script = "TorchScript" in str(error)
-        if is_script or isinstance(error, pickle.UnpicklingError):
-            raise WeightsError(f"{file}: {_how_to_convert(file, is_script)}") from error
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(f"{file}: not a whole weights file ({reason}); copy or download it again") from error
+        if not is_script and not isinstance(error, pickle.UnpicklingError):
+            reason = str(error).partition("\n")[0]
+            raise WeightsError(f"{file}: not a whole weights file ({reason}); copy or download it again") from error
+        what, other = "more than tensors, or damaged: a pickle can run code", ""
+        if is_script:
+            what, other = "a TorchScript archive: a program", " (EICLIP_PRETRAINED=openai fetches OpenAI's)"
+        names = {"file": json.dumps(str(file)), "made": json.dumps(str(file.with_suffix(".safetensors")))}
+        command = shlex.quote(CONVERT.format(**names))  # a file's name may be made to be pasted into a shell
+        raise WeightsError(
+            f"{file}: {what}, and only tensors are read here. Look for the model as .safetensors{other}. Only if you "
+            f"trust its origin, convert it where it may run code: python -c {command}"
+        ) from error
     state = found.get("state_dict", found) if isinstance(found, Mapping) else found
     if not isinstance(state, Mapping) or not state or not all(torch.is_tensor(value) for value in state.values()):
         raise WeightsError(f"{file}: holds no model's weights (names and tensors), but a {type(found).__name__}")
     return {str(name) for name in state}
-
-
-def _how_to_convert(file: Path, is_script: bool) -> str:
-    what = "a TorchScript archive: a program" if is_script else "more than tensors, or damaged: a pickle can run code"
-    names = {"file": json.dumps(str(file)), "made": json.dumps(str(file.with_suffix(".safetensors")))}
-    command = shlex.quote(CONVERT.format(**names))  # a file's name may be made to be pasted into a shell
-    return (
-        f"{what}, and only tensors are read here. Look for the model as .safetensors"
-        + (" (EICLIP_PRETRAINED=openai fetches OpenAI's)" if is_script else "")
-        + f". Only if you trust its origin, convert it where it may run code: python -c {command}"
-    )

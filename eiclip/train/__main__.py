@@ -26,11 +26,7 @@ logger = logging.getLogger("eiclip")
 
 
 def read_job(path: Path) -> TrainJob:
-    """Read a job file.
-
-    Raises:
-        SettingsError: it is missing or not a job; says what is wrong in it.
-    """
+    """Read a job file; SettingsError says what is wrong in it, or that it is missing."""
     try:
         return TrainJob.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
@@ -38,10 +34,7 @@ def read_job(path: Path) -> TrainJob:
 
 
 def arrange_memory(job: TrainJob) -> None:
-    """What this process does with memory it frees; before it has other threads.
-
-    Steps take the same memory again and again, so that it is kept; chunks are there to need little, so that it is not.
-    """
+    """Keep freed memory for the next step, or return it where chunks are to need little; before there are threads."""
     if job.hardware.chunk_size is None:
         keep_freed_memory()
     else:
@@ -54,32 +47,24 @@ def show_progress() -> None:
     logging.getLogger("eiclip").setLevel(logging.INFO)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        "python -m eiclip.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("job", type=Path, help="job file (JSON)")
-    parser.add_argument("--output", type=Path, help="write the checkpoint folder here instead")
-    parser.add_argument("--seed", type=int, help="another seed")
-    parser.add_argument("--epochs", type=int, help="another number of epochs")
-    parser.add_argument("--batch-size", type=int, help="another batch size")
-    return parser.parse_args()
-
-
 def main() -> None:
     """Read the job, apply the flags, train, print the facts as JSON; 128 + N where signal N has stopped it."""
     if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun is the parent: without it, nobody waits for this process
         die_with_parent()
     show_progress()
-    arguments = _arguments()
+    parser = argparse.ArgumentParser("python -m eiclip.train", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("job", type=Path, help="job file (JSON)")
+    parser.add_argument("--output", type=Path, help="write the checkpoint folder here instead")
+    for flag, what in {"seed": "seed", "epochs": "number of epochs", "batch-size": "batch size"}.items():
+        parser.add_argument(f"--{flag}", type=int, help=f"another {what}")
+    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     try:
-        job = read_job(arguments.job)
-        changed = {"epochs": arguments.epochs, "batch_size": arguments.batch_size}
-        training = job.training.model_copy(update={k: v for k, v in changed.items() if v is not None})
-        # By hand the code may be another by now than when the job was written.
-        changes = {"training": training, "output": arguments.output, "seed": arguments.seed, "code": ""}
+        job = read_job(given.pop("job"))
         arrange_memory(job)
-        facts = train(job.model_copy(update={k: v for k, v in changes.items() if v is not None}))
+        training = job.training.model_copy(update={k: given.pop(k) for k in {"epochs", "batch_size"} & given.keys()})
+        # By hand the code may be another by now than when the job was written.
+        facts = train(job.model_copy(update=given | {"training": training, "code": ""}))
     except StoppedError as stopped:
         logger.warning("%s", stopped)
         sys.exit(128 + stopped.number)

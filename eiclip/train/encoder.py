@@ -4,7 +4,7 @@ Shape suffixes: B batch, H height, W width, L tokens, K entity groups, D embeddi
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,16 +27,14 @@ class Encoder(nn.Module):
     """The model over a batch.
 
     With `chunk_size` each tower sees so many pairs at a time and keeps of each chunk its embeddings alone: the backward
-    pass runs the chunk again (gradient caching, by torch's checkpointing of whole chunks). The loss still sees the
-    whole batch, and its gradients are those of the whole batch.
+    pass runs the chunk again (gradient caching). Loss and gradients are those of the whole batch.
     """
 
     def __init__(self, model: EntityClipModel, hardware: HardwareSettings) -> None:
         super().__init__()
         self.model = model
-        self.chunk_size = hardware.chunk_size
-        self.channels_last = hardware.channels_last
-        towers: Any = model.towers
+        self.chunk_size, self.channels_last = hardware.chunk_size, hardware.channels_last
+        towers = model.towers
         if hardware.gradient_checkpointing:
             towers.set_grad_checkpointing(True)
         if hardware.channels_last:

@@ -31,24 +31,15 @@ class TrainJob(Section):
 
 
 LOG_SCHEMA = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("variant", pa.string()),
-        ("step", pa.int64()),
-        ("epoch", pa.int64()),
-        ("loss", pa.float32()),
-        ("loss_joint", pa.float32()),
-        ("loss_description", pa.float32()),
-        ("loss_entities", pa.float32()),
-        ("loss_views", pa.map_(pa.string(), pa.float32())),
-        ("lr_towers", pa.float32()),
-        ("lr_entities", pa.float32()),
-        ("lr_gates", pa.float32()),
-        ("temperature", pa.float32()),
-        ("gates", pa.map_(pa.string(), pa.float32())),
-        ("pairs_per_second", pa.float32()),
-        ("seconds", pa.float32()),
-    ]
+    {
+        **dict.fromkeys(("dataset", "variant"), pa.string()),
+        **dict.fromkeys(("step", "epoch"), pa.int64()),
+        **dict.fromkeys(("loss", "loss_joint", "loss_description", "loss_entities"), pa.float32()),
+        "loss_views": pa.map_(pa.string(), pa.float32()),
+        **dict.fromkeys(("lr_towers", "lr_entities", "lr_gates", "temperature"), pa.float32()),
+        "gates": pa.map_(pa.string(), pa.float32()),
+        **dict.fromkeys(("pairs_per_second", "seconds"), pa.float32()),
+    }
 )
 """The step log: one row every `log_every` steps; `gates` is the mean weight of each group over the batch's entities.
 `loss_views` holds the terms of a same-style row, whose other three are empty."""

@@ -17,7 +17,7 @@ TRAINER = ("eiclip.train.loop:train",)
 
 
 def training_code() -> CodeVersion:
-    """Version of the code that decides the weights."""
+    """Return the version of the code that decides the weights."""
     return code_version(TRAINER)
 
 
@@ -31,11 +31,7 @@ def training_settings(job: TrainJob) -> dict[str, Any]:
 
 
 def training_sources(job: TrainJob) -> dict[str, str]:
-    """Digest the contents of what a training reads.
-
-    Raises:
-        CorruptOutputError: something of it is not there.
-    """
+    """Digest the contents of what a training reads; CorruptOutputError where something of it is not there."""
     paths = {name: path for name in SOURCES if (path := getattr(job, name)) is not None}
     for path in paths.values():
         if not path.exists():
@@ -44,19 +40,13 @@ def training_sources(job: TrainJob) -> dict[str, str]:
 
 
 def training_inputs(job: TrainJob) -> dict[str, Any]:
-    """Return everything that decides the weights: code, settings and sources.
-
-    Raises:
-        CorruptOutputError: something it reads is not there.
-    """
+    """Return everything that decides the weights: code, settings and sources. Raises as `training_sources`."""
     return {"code": training_code(), "parameters": training_settings(job), "sources": training_sources(job)}
 
 
 def training_key(job: TrainJob, skipped: Sequence[str] = ()) -> str:
-    """Digest of the inputs: states of a training are kept under it, so that no other training goes on from them.
+    """Digest the inputs, and the damaged samples that are left out: states of a training are kept under this key.
 
-    Args:
-        job: the training. Where it says its code's version, that is not computed again.
-        skipped: its damaged samples: without them the order of all others is another.
+    Where the job says its code's version, that is not computed again.
     """
     return digest([job.code or training_code().digest, training_settings(job), training_sources(job), *skipped])

@@ -21,26 +21,23 @@ from torch.utils.data import DataLoader
 from eiclip.errors import SettingsError
 from eiclip.model.inputs import ModelInputs
 from eiclip.settings.training import AugmentSettings, HardwareSettings
-from eiclip.shards import CheckedShard, Finding, valid_shards
+from eiclip.shards import Finding, valid_shards
 from eiclip.train.pairs import NO_PAIRS, PairDraws
 from eiclip.train.photos import Photos, Task, empty_batch, init_worker, seed_sequence
 from eiclip.train.texts import Texts
+from eiclip.train.world import ALONE, World
 
 WINDOW = 16_384
 """Samples among which the order is shuffled: as many whole shards as reach this number."""
 
 
 class Batch(NamedTuple):
-    """The input of a step."""
+    """The input of a step: uint8 RGB photos; int64 tokens cut to the longest text, entity ids, numbers of products."""
 
     pixels_BHWC: Tensor
-    """uint8 RGB."""
     tokens_BL: Tensor
-    """int64, cut to the longest text of the batch."""
     ids_BK: Tensor
-    """int64 entity ids: -1 missing, 0 unknown."""
     product_B: Tensor
-    """int64, the same for samples of one product."""
 
 
 def epoch_order(shard_sizes: Sequence[int], seed: int, epoch: int, window: int = WINDOW) -> np.ndarray:
@@ -67,17 +64,13 @@ class Loader:
     Args:
         shards: folder of shards; its training split is compared with the manifest before anything else.
         inputs: what the model reads of a sample.
-        batch_size: samples a batch of all ranks together; fewer if the split has fewer. The last, shorter batch of an
-            epoch is left out.
+        batch_size: of all ranks together; fewer if the split has fewer. An epoch's last, shorter batch is left out.
         seed: of the order and the augmentation.
-        rank: which of `ranks` equal slices of every batch is wanted.
-        ranks: trainer processes that share each batch.
+        world: trainer processes that share each batch, in equal slices; on a GPU batches lie in pinned memory.
         hardware: worker processes, prefetching, and what to do about damaged samples.
         augment: random crops and colours; None: photos as they are.
-        pairs: same-style pairs (`eiclip.train.pairs.read_pairs`): a batch then holds `batch_size` triggers and, behind
-            them, the positive of each; None: every sample stands for itself.
+        pairs: as `read_pairs`: a batch then holds `batch_size` triggers and, behind them, the positive of each.
         self_pair_probability: share of the draws in which a trigger is paired with itself.
-        device: of the model; on a GPU batches lie in pinned memory.
 
     Raises:
         SettingsError: a batch cannot be shared out evenly among the ranks.
@@ -91,28 +84,38 @@ class Loader:
         *,
         batch_size: int,
         seed: int,
-        rank: int = 0,
-        ranks: int = 1,
+        world: World = ALONE,
         hardware: HardwareSettings = HardwareSettings(),  # noqa: B008 - frozen
         augment: AugmentSettings | None = None,
         pairs: pa.Table | None = None,
         self_pair_probability: float = 0.0,
-        device: str = "cpu",
     ) -> None:
         checked = valid_shards(shards, "train", hardware.corrupt_samples)
         self.quarantined: list[Finding] = [finding for shard in checked for finding in shard.findings]
         self.shard_sizes = [len(shard.index) for shard in checked]
         self.samples = sum(self.shard_sizes)
-        self.batch_size = _global_batch_size(batch_size, self.samples, ranks)
+        ranks = world.size
+        if batch_size % ranks:
+            raise SettingsError(
+                f"batch_size {batch_size} cannot be shared evenly among {ranks} processes; choose a multiple of {ranks}"
+            )
+        self.batch_size = min(batch_size, self.samples) // ranks * ranks
+        if not self.batch_size:
+            raise SettingsError(
+                f"{self.samples} training samples are too few for {ranks} processes; lower EICLIP_HARDWARE__PROCESSES"
+            )
         self.steps = self.samples // self.batch_size
-        self.seed, self.rank, self.ranks = seed, rank, ranks
+        self.seed, self.world = seed, world
         index = pa.concat_tables([shard.index for shard in checked])
         self._texts = Texts(index, inputs)
         self.draws = PairDraws(NO_PAIRS if pairs is None else pairs, index["product_id"], seed, self_pair_probability)
         self._paired = pairs is not None
-        self._photos = _photos(checked, index, inputs.photo_size, seed, augment)
-        self._hardware, self._pinned = hardware, device.startswith("cuda")
-        self._workers = _workers(hardware, ranks, device)
+        self._photos = Photos(checked, inputs.photo_size, seed, augment)
+        self._pinned, self._prefetch = world.device.startswith("cuda"), hardware.prefetch
+        self._workers = hardware.workers
+        if self._workers is None:  # the cores of this machine, shared out among the trainers on it (as torchrun says)
+            cores, here = len(os.sched_getaffinity(0)), int(os.environ.get("LOCAL_WORLD_SIZE", ranks))
+            self._workers = max(1, cores // here) if self._pinned else 0
         self._pool: list[DataLoader[Tensor]] = []
         self._tasks: list[Task] = []
 
@@ -122,30 +125,39 @@ class Loader:
         Raises:
             CorruptOutputError: a photo cannot be read or decoded.
         """
-        tasks = self._epoch_tasks(number, start)
+        order_N = epoch_order(self.shard_sizes, self.seed, number)
+        sides = [order_N, self.draws.of(number)[order_N]] if self._paired else [order_N]
+        share, tasks = self.batch_size // self.world.size, []
+        for step in range(start, self.steps):
+            place = step * self.batch_size + self.world.rank * share
+            samples_B = np.concatenate([side_N[place : place + share] for side_N in sides])
+            tasks.append(Task(number, len(sides) * place, samples_B))
         for task, pixels_BHWC in zip(tasks, self._pixels(tasks), strict=True):
             tokens_BL, ids_BK = self._texts.of(task.samples_B)
             if self._pinned:
                 tokens_BL, ids_BK = tokens_BL.pin_memory(), ids_BK.pin_memory()
             yield Batch(pixels_BHWC, tokens_BL, ids_BK, torch.from_numpy(self.draws.product_N[task.samples_B]))
 
-    def _epoch_tasks(self, number: int, start: int) -> list[Task]:
-        order_N = epoch_order(self.shard_sizes, self.seed, number)
-        share = self.batch_size // self.ranks
-        places = [step * self.batch_size + self.rank * share for step in range(start, self.steps)]
-        sides = [order_N, self.draws.of(number)[order_N]] if self._paired else [order_N]
-        return [
-            Task(number, len(sides) * place, np.concatenate([side_N[place : place + share] for side_N in sides]))
-            for place in places
-        ]
-
     def _pixels(self, tasks: list[Task]) -> Iterator[Tensor]:
-        if self._workers:
-            self._tasks[:] = tasks
-            if not self._pool:
-                self._start()
-            return iter(self._pool[0])
-        return map(self._photos.__getitem__, tasks) if self._photos.augment else _prefetched(self._photos, tasks)
+        if not self._workers:
+            return map(self._photos.__getitem__, tasks) if self._photos.augment else _prefetched(self._photos, tasks)
+        self._tasks[:] = tasks
+        if not self._pool:  # worker processes end with this loader, and before multiprocessing joins them at exit
+            pool = DataLoader(
+                self._photos,
+                batch_size=None,  # a task is a whole batch
+                sampler=self._tasks,  # those of the epoch under way
+                num_workers=self._workers,
+                prefetch_factor=self._prefetch,
+                persistent_workers=True,
+                pin_memory=self._pinned,
+                worker_init_fn=init_worker,
+                generator=torch.Generator().manual_seed(0),  # not the trainer's own, which would move on
+            )
+            self._pool.append(pool)
+            weakref.finalize(self, self._pool.clear)
+            atexit.register(self._pool.clear)
+        return iter(self._pool[0])
 
     @property
     def skipped(self) -> list[str]:
@@ -155,43 +167,6 @@ class Loader:
     def close(self) -> None:
         """End the worker processes, if there are any; the next epoch starts others."""
         self._pool.clear()
-
-    def _start(self) -> None:
-        """Start worker processes; they end with this loader, and before multiprocessing joins them at exit."""
-        pool = DataLoader(
-            self._photos,
-            batch_size=None,  # a task is a whole batch
-            sampler=self._tasks,  # those of the epoch under way
-            num_workers=self._workers,
-            prefetch_factor=self._hardware.prefetch,
-            persistent_workers=True,
-            pin_memory=self._pinned,
-            worker_init_fn=init_worker,
-            generator=torch.Generator().manual_seed(0),  # not the trainer's own, which would move on
-        )
-        self._pool.append(pool)
-        weakref.finalize(self, self._pool.clear)
-        atexit.register(self._pool.clear)
-
-
-def _global_batch_size(batch_size: int, samples: int, ranks: int) -> int:
-    if batch_size % ranks:
-        raise SettingsError(
-            f"batch_size {batch_size} cannot be shared out evenly among {ranks} processes; choose a multiple of {ranks}"
-        )
-    whole = min(batch_size, samples) // ranks * ranks
-    if whole == 0:
-        raise SettingsError(
-            f"{samples} training samples are too few for {ranks} processes; lower EICLIP_HARDWARE__PROCESSES"
-        )
-    return whole
-
-
-def _workers(hardware: HardwareSettings, ranks: int, device: str) -> int:
-    if hardware.workers is not None:
-        return hardware.workers
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", ranks))  # torchrun's: the others are on other machines
-    return max(1, len(os.sched_getaffinity(0)) // here) if device.startswith("cuda") else 0
 
 
 def _prefetched(photos: Photos, tasks: list[Task]) -> Iterator[Tensor]:
@@ -209,18 +184,3 @@ def _prefetched(photos: Photos, tasks: list[Task]) -> Iterator[Tensor]:
             if current is not None:
                 current[1].result()
                 yield current[0]
-
-
-def _photos(
-    checked: Sequence[CheckedShard], index: pa.Table, size: int, seed: int, augment: AugmentSettings | None
-) -> Photos:
-    return Photos(
-        paths=[shard.path for shard in checked],
-        shard_N=np.repeat(np.arange(len(checked), dtype=np.int32), [len(shard.index) for shard in checked]),
-        offset_N=index["jpeg_offset"].to_numpy(),
-        bytes_N=index["jpeg_bytes"].to_numpy(),
-        image_id_N=index["image_id"],
-        size=size,
-        seed=seed,
-        augment=augment,
-    )

@@ -3,8 +3,8 @@
 Shape suffixes: B own share of the batch, K entity groups.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -17,16 +17,8 @@ CLOSED = 0.04
 """A mean gate under this is a gate that has collapsed."""
 
 
-class Means(NamedTuple):
-    """Means of a step over the global batch: the loss, its terms, and each group's weight (none: no gates)."""
-
-    loss: float
-    terms: dict[str, float]
-    weights: list[float]
-
-
-def batch_means(world: World, found: Objective) -> Means:
-    """Loss and terms over the global batch, and the mean weight of each group over its entities."""
+def batch_means(world: World, found: Objective) -> tuple[float, dict[str, float], list[float]]:
+    """Loss and terms over the global batch, and the mean weight of each group over its entities (none: no gates)."""
     shares, names = [found.loss, *found.terms.values()], list(found.terms)
     if found.weight_BK is not None:
         shares += [*found.weight_BK.sum(0), *(found.weight_BK > 0).sum(0).float()]
@@ -34,41 +26,36 @@ def batch_means(world: World, found: Objective) -> Means:
     terms, sums = dict(zip(names, values, strict=False)), values[len(names) :]
     half = len(sums) // 2
     present = (max(count, 1 / world.size) for count in sums[half:])
-    return Means(loss, terms, [total / count for total, count in zip(sums[:half], present, strict=True)])
+    return loss, terms, [total / count for total, count in zip(sums[:half], present, strict=True)]
 
 
-def step_row(model: EntityClipModel, means: Means, rates: Mapping[str, float]) -> dict[str, Any]:
+def step_row(
+    model: EntityClipModel, terms: Mapping[str, float], weights: Sequence[float], rates: Mapping[str, float]
+) -> dict[str, Any]:
     """Return the part of a row of the step log that is about the model."""
     of_views = model.views is not None
     return {
-        "loss": means.loss,
-        **{f"loss_{name}": None if of_views else means.terms[name] for name in LossTerms._fields},
-        "loss_views": list(means.terms.items()) if of_views else [],
+        **{f"loss_{name}": None if of_views else terms[name] for name in LossTerms._fields},
+        "loss_views": list(terms.items()) if of_views else [],
         "lr_towers": rates["towers"],
         "lr_entities": rates.get("entities", 0.0),
         "lr_gates": rates.get("gates", 0.0),
         "temperature": 1 / model.scale.item(),
-        "gates": list(zip(model.vocabulary.groups, means.weights, strict=True)) if means.weights else [],
+        "gates": list(zip(model.vocabulary.groups, weights, strict=True)) if weights else [],
     }
 
 
-def epoch_sentence(row: Mapping[str, Any], steps: int, epochs: int) -> str:
-    """How far a training is, by the last row of its log."""
-    gates, done = ", ".join(f"{group} {weight:.2f}" for group, weight in row["gates"]), row["step"] + 1
-    left = (steps - done) * row["seconds"] / done
-    return (
-        f"{row['dataset']}/{row['variant']}: epoch {row['epoch'] + 1} of {epochs}, step {done} of {steps}, loss "
-        f"{row['loss']:.3f}, {row['pairs_per_second']:.0f} pairs/s, {left:.0f} s to go"
-        + (f", mean gates {gates}" if gates else "")
+def epoch_sentences(model: EntityClipModel, row: Mapping[str, Any], steps: int, epochs: int) -> Iterator[str]:
+    """How far a training is, by the last row of its log; and a warning when every learned gate has closed."""
+    name, gates, done = f"{row['dataset']}/{row['variant']}", dict(row["gates"]), row["step"] + 1
+    means = ", ".join(f"{group} {weight:.2f}" for group, weight in gates.items())
+    yield (
+        f"{name}: epoch {row['epoch'] + 1} of {epochs}, step {done} of {steps}, loss {row['loss']:.3f}, "
+        f"{row['pairs_per_second']:.0f} pairs/s, {(steps - done) * row['seconds'] / done:.0f} s to go"
+        + (f", mean gates {means}" if means else "")
     )
-
-
-def closed_gates(model: EntityClipModel, row: Mapping[str, Any]) -> str | None:
-    """A warning when every learned gate has closed; else None."""
-    weights = [weight for _, weight in row["gates"]]
-    if model.variant.gates != "learned" or not weights or max(weights) >= CLOSED:
-        return None
-    return (
-        f"WARNING {row['dataset']}/{row['variant']}: every gate is under {CLOSED}: they closed before the entities "
-        "meant anything; raise gate_freeze or lower gate_lr"
-    )
+    if model.variant.gates == "learned" and gates and max(gates.values()) < CLOSED:
+        yield (
+            f"WARNING {name}: every gate is under {CLOSED}: they closed before the entities meant anything; raise "
+            "gate_freeze or lower gate_lr"
+        )

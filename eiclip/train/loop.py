@@ -10,7 +10,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,8 +33,8 @@ from eiclip.train.encoder import Encoder
 from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.key import training_key
 from eiclip.train.loader import Batch, Loader
-from eiclip.train.log import batch_means, closed_gates, epoch_sentence, step_row
-from eiclip.train.objective import Objective, objective
+from eiclip.train.log import batch_means, epoch_sentences, step_row
+from eiclip.train.objective import objective
 from eiclip.train.optimizers import Optimizers
 from eiclip.train.pairs import read_pairs
 from eiclip.train.state import State, States
@@ -44,12 +44,11 @@ from eiclip.train.world import World, joined
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-"""Takes a sentence on how far the training is, now and then."""
 
 
 @dataclass
 class Run:
-    """What the loop carries from step to step."""
+    """What the loop carries from step to step; `progress` takes a sentence on how far it is, now and then."""
 
     job: TrainJob
     world: World
@@ -82,9 +81,7 @@ class Run:
 
 
 def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
-    """Train a variant (an untrained one is only saved) and write its checkpoint folder.
-
-    Under torchrun each process takes its share of every batch, and the first one writes.
+    """Train a variant (an untrained one is only saved) and write its checkpoint folder; under torchrun the first does.
 
     Returns:
         Facts: steps, seconds, pairs a second, recalls on the validation split; empty in all processes but the first.
@@ -92,7 +89,7 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
     Raises:
         LockedError: another trainer writes the same checkpoint folder.
         StoppedError: asked to stop by a signal; its state is saved.
-        NonFiniteError: a loss, a weight or an embedding became NaN or infinite; nothing is written.
+        NonFiniteError: a loss, a weight or an embedding is NaN or infinite; nothing is written.
         WeightsError, CorruptOutputError: what it starts from cannot be read.
     """
     with joined() as world, held(job.output) if world.first else contextlib.nullcontext():
@@ -106,75 +103,64 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
 
 
 def start(job: TrainJob, world: World, progress: Progress) -> Run:
-    """Build everything a training needs, before its first step.
-
-    Raises:
-        SettingsError: the row is trained on pairs and the job names none.
-        RawDataError: those that it names are no pairs.
-    """
+    """Build what a training needs; SettingsError or RawDataError where its pairs are not named, or are no pairs."""
     towers = new_towers(SMALL, job.seed) if job.initial is None else load_towers(job.initial)
     vocabulary = Vocabulary({}, {})
     if job.entity_vocabulary is not None and job.semantic_prior is not None:
         vocabulary = read_vocabulary(job.entity_groups, job.entity_vocabulary, job.semantic_prior)
     torch.manual_seed(job.seed)
     model = EntityClipModel(towers, get_variant(job.variant), vocabulary, job.training).to(world.device)
-    if model.views is not None and job.pairs is None:
-        raise SettingsError(
-            f"{job.dataset}/{job.variant}: this row is trained on pairs; name them in the job's `pairs`"
-        )
+    pairs, name = None, f"{job.dataset}/{job.variant}"
+    if model.views is not None:
+        if job.pairs is None:
+            raise SettingsError(f"{name}: this row is trained on pairs; name them in the job's `pairs`")
+        pairs = read_pairs(job.pairs)
     loader = Loader(
         job.shards,
         ModelInputs.of(model),
         batch_size=job.training.batch_size,
         seed=job.seed,
-        rank=world.rank,
-        ranks=world.size,
+        world=world,
         hardware=job.hardware,
         augment=job.training.augment,
-        pairs=read_pairs(job.pairs) if model.views is not None and job.pairs is not None else None,
+        pairs=pairs,
         self_pair_probability=job.training.style.self_pair_probability,
-        device=world.device,
     )
     steps = job.training.epochs * loader.steps if model.variant.trained else 0
     encoder = Encoder(model, job.hardware)
     optimizers = Optimizers(model, job.training, job.hardware, steps, world.device)
     states = States(job.output, training_key(job, loader.skipped))
-    run = Run(job, world, model, encoder, optimizers, loader, states, steps, progress)
     together = f", {world.size} processes" if world.size > 1 else ""
-    progress(f"{run.name}: {loader.samples} photos, {steps} steps of {loader.batch_size} on {world.device}{together}")
-    if model.views is not None:
-        progress(
-            f"{run.name}: {loader.draws.pairs} pairs of {loader.draws.triggers} triggers; the others are their own"
-        )
+    progress(f"{name}: {loader.samples} photos, {steps} steps of {loader.batch_size} on {world.device}{together}")
+    if pairs is not None:
+        progress(f"{name}: {loader.draws.pairs} pairs of {loader.draws.triggers} triggers; the others are their own")
         if loader.draws.unknown:
-            progress(f"{run.name}: {loader.draws.unknown} pairs left out: a product of theirs has no training photo")
+            progress(f"{name}: {loader.draws.unknown} pairs left out: a product of theirs has no training photo")
     for finding in loader.quarantined:
-        progress(f"WARNING {run.name}: {'left out, ' if finding.lost else ''}damaged: {finding}")
-    return run
+        progress(f"WARNING {name}: {'left out, ' if finding.lost else ''}damaged: {finding}")
+    return Run(job, world, model, encoder, optimizers, loader, states, steps, progress)
 
 
 def _train(run: Run) -> None:
     if run.world.first:
         remove_parts(run.job.output)
     run.started = time.perf_counter()
-    _resume(run)
+    known = run.states.last()  # every process reads it
+    if known is not None:
+        run.model.load_state_dict(known.weights)
+        run.optimizers.restore(known.moments, known.numbers)
+        run.step, run.pairs, run.log = known.step, known.pairs, known.log.to_pylist()
+        run.started -= known.seconds
+        run.progress(f"{run.name}: goes on after step {run.step} of {run.steps}")
     run.model.train()
+    epochs = run.job.training.epochs
     with noted_signals() as signals:
-        for epoch, batch in _batches(run):
-            _step(run, batch, epoch)
-            _save_or_stop(run, signals)
-            if run.step % run.loader.steps == 0:
-                run.progress(epoch_sentence(run.log[-1], run.steps, run.job.training.epochs))
-                if warning := closed_gates(run.model, run.log[-1]):
-                    run.progress(warning)
-
-
-def _batches(run: Run) -> Iterator[tuple[int, Batch]]:
-    """Epoch and batch, from the step that the run has come to."""
-    done = run.step
-    for epoch in range(done // run.loader.steps, run.job.training.epochs):
-        for batch in run.loader.epoch(epoch, start=max(0, done - epoch * run.loader.steps)):
-            yield epoch, batch
+        for epoch in range(run.step // run.loader.steps, epochs):
+            for batch in run.loader.epoch(epoch, start=run.step - epoch * run.loader.steps):
+                _step(run, batch, epoch)
+                _save_or_stop(run, signals)
+            for sentence in epoch_sentences(run.model, run.log[-1], run.steps, epochs):
+                run.progress(sentence)
 
 
 def _step(run: Run, batch: Batch, epoch: int) -> None:
@@ -187,47 +173,32 @@ def _step(run: Run, batch: Batch, epoch: int) -> None:
     run.model.bound_scale()
     run.pairs += run.loader.batch_size
     run.step += 1
-    if (run.step - 1) % run.job.training.log_every == 0 or run.step == run.steps:
-        _log(run, epoch, found, rates)
-
-
-def _log(run: Run, epoch: int, found: Objective, rates: dict[str, float]) -> None:
-    means = batch_means(run.world, found)
-    row = step_row(run.model, means, rates)
-    if not math.isfinite(row["loss"]):
-        shown = {name: round(mean, 3) for name, mean in means.terms.items()}
+    if (run.step - 1) % run.job.training.log_every and run.step < run.steps:
+        return
+    loss, terms, weights = batch_means(run.world, found)
+    if not math.isfinite(loss):
+        shown = {name: round(mean, 3) for name, mean in terms.items()}
         raise NonFiniteError(
-            f"{run.name}: loss is {row['loss']} at step {run.step - 1} of {run.steps} (terms {shown}); lower the "
+            f"{run.name}: loss is {loss} at step {run.step - 1} of {run.steps} (terms {shown}); lower the "
             f"learning rates (tower_lr {run.job.training.tower_lr}, entity_lr {run.job.training.entity_lr})"
         )
-    place = {"dataset": run.job.dataset, "variant": run.job.variant, "step": run.step - 1, "epoch": epoch}
-    run.log.append(place | row | {"pairs_per_second": run.pairs / run.seconds, "seconds": run.seconds})
+    row = {"dataset": run.job.dataset, "variant": run.job.variant, "step": run.step - 1, "epoch": epoch, "loss": loss}
+    speed = {"pairs_per_second": run.pairs / run.seconds, "seconds": run.seconds}
+    run.log.append(row | step_row(run.model, terms, weights, rates) | speed)
 
 
 def _save_or_stop(run: Run, signals: list[int]) -> None:
     stopped = run.world.any(bool(signals))
     due = run.step % run.job.hardware.checkpoint_every == 0 and run.step < run.steps
     if (stopped or due) and run.world.first:
-        weights, moments, numbers = run.model.state_dict(), run.optimizers.tensors(), run.optimizers.numbers()
-        run.states.save(State(run.step, run.pairs, run.seconds, weights, moments, numbers, run.log_table))
+        weights, optimizers = run.model.state_dict(), run.optimizers.state()
+        run.states.save(State(run.step, run.pairs, run.seconds, weights, *optimizers, run.log_table))
     if stopped:
         raise StoppedError(
             f"{run.name}: stopped by a signal after step {run.step} of {run.steps}; its state is saved and the same "
             "job goes on from there",
             signals[-1] if signals else signal.SIGTERM,
         )
-
-
-def _resume(run: Run) -> None:
-    """Go on from the last saved state, if there is one: every process reads it."""
-    known = run.states.last()
-    if known is None:
-        return
-    run.model.load_state_dict(known.weights)
-    run.optimizers.restore(known.moments, known.numbers)
-    run.step, run.pairs, run.log = known.step, known.pairs, known.log.to_pylist()
-    run.started -= known.seconds
-    run.progress(f"{run.name}: goes on after step {run.step} of {run.steps}")
 
 
 def _finish(run: Run) -> dict[str, Any]:

@@ -41,10 +41,9 @@ def schedule(optimizer: Optimizer, training: TrainingSettings, steps: int) -> La
 
 
 class Optimizers:
-    """AdamW over all weights; with `sparse_entities` a lazy Adam over the entity tables beside it.
+    """AdamW over all weights; with `sparse_entities` a lazy Adam, without decay, over the entity tables beside it.
 
-    Decoupled decay: Adam's own would shrink every token that a batch lacks by a whole learning rate a step. The lazy
-    Adam has none.
+    Decoupled decay: Adam's own would shrink every token that a batch lacks by a whole learning rate a step.
 
     Args:
         model: on its device already.
@@ -60,9 +59,8 @@ class Optimizers:
             tables = [encoder.sparse_table() for encoder in model.fusion.encoders]  # type: ignore[operator]
             for group in groups:
                 group["params"] = [weight for weight in group["params"] if all(weight is not table for table in tables)]
-        self.each: list[Optimizer] = [
-            torch.optim.AdamW(groups, weight_decay=training.weight_decay, fused=hardware.fused_optimizer)
-        ]
+        decay, fused = training.weight_decay, hardware.fused_optimizer
+        self.each: list[Optimizer] = [torch.optim.AdamW(groups, weight_decay=decay, fused=fused)]
         if tables:
             lazy = [{"name": "tables", "params": tables, "lr": training.entity_lr}]
             self.each.append(torch.optim.SparseAdam(lazy))
@@ -79,43 +77,31 @@ class Optimizers:
         for optimizer in self.each:
             optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
-        world.average_gradients(
-            weight for each in self.each for group in each.param_groups for weight in group["params"]
-        )
+        groups = [group for optimizer in self.each for group in optimizer.param_groups]
+        world.average_gradients(weight for group in groups for weight in group["params"])
         for optimizer in self.each:
             self.scaler.step(optimizer)
         self.scaler.update()
         for each in self.schedules:
             each.step()
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Moments and counts by optimizer, number of the weight, and name."""
-        return {
-            f"{place}.{number}.{name}": value
-            for place, optimizer in enumerate(self.each)
-            for number, kept in optimizer.state_dict()["state"].items()
-            for name, value in kept.items()
-            if isinstance(value, Tensor)
-        }
-
-    def numbers(self) -> dict[str, Any]:
-        """Everything else of the state, JSON-able."""
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Moments and counts by optimizer, number of the weight, and name; and everything else, JSON-able."""
+        tensors: dict[str, Tensor] = {}
         states = [optimizer.state_dict() for optimizer in self.each]
-        return {
-            "states": [
-                {
-                    number: {k: v for k, v in kept.items() if not isinstance(v, Tensor)}
-                    for number, kept in s["state"].items()
-                }
-                for s in states
-            ],
+        for place, state in enumerate(states):
+            for number, kept in state["state"].items():
+                tensors |= {f"{place}.{number}.{name}": v for name, v in kept.items() if isinstance(v, Tensor)}
+                state["state"][number] = {name: v for name, v in kept.items() if not isinstance(v, Tensor)}
+        return tensors, {
+            "states": [state["state"] for state in states],
             "groups": [state["param_groups"] for state in states],
             "schedules": [each.state_dict() for each in self.schedules],
             "scaler": self.scaler.state_dict(),
         }
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-        """Restore a state that `tensors` and `numbers` gave."""
+        """Restore what `state` gave."""
         for place, optimizer in enumerate(self.each):
             state: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in numbers["states"][place].items()}
             for key, value in tensors.items():
@@ -123,16 +109,12 @@ class Optimizers:
                 if int(owner) == place:
                     state.setdefault(int(number), {})[name] = value
             optimizer.load_state_dict({"state": state, "param_groups": numbers["groups"][place]})
-            _use_memory_format_of_weights(optimizer)
+            # Moments in their weight's memory format: files hold them contiguous, fused kernels want both alike.
+            for weight, kept in optimizer.state.items():
+                for name, value in kept.items():
+                    if isinstance(value, Tensor) and value.shape == weight.shape and weight.dim() == 4:
+                        kept[name] = torch.empty_like(weight).copy_(value)
         for each, known in zip(self.schedules, numbers["schedules"], strict=True):
             each.load_state_dict(known)
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(numbers["scaler"])
-
-
-def _use_memory_format_of_weights(optimizer: Optimizer) -> None:
-    """Give moments their weight's memory format: files hold them contiguous, fused kernels want both alike."""
-    for parameter, kept in optimizer.state.items():
-        for name, value in kept.items():
-            if isinstance(value, Tensor) and value.shape == parameter.shape and parameter.dim() == 4:
-                kept[name] = torch.empty_like(parameter).copy_(value)

@@ -1,7 +1,7 @@
 """Positives of same-style pairs: for each photo of a trigger one of a positive product, sampled anew each epoch.
 
-Every training photo is a trigger once an epoch, whatever the pairs are: so trainings on many pairs and on few see as
-many photos, and a product that was clicked a lot comes no more often than others.
+Every training photo is a trigger once an epoch, so that trainings on many pairs and on few see as many photos, and a
+product that was clicked a lot comes no more often than others.
 
 Shape suffixes: N samples, P products, E pairs.
 """
@@ -42,7 +42,7 @@ class PairDraws:
     """The positives of a split's samples.
 
     Args:
-        pairs: columns trigger_id, positive_id, weight; a product with itself is what `self_pair_probability` is for.
+        pairs: columns trigger_id, positive_id, weight; those of a product with itself are left out.
         products: the product of each sample.
         seed: equal seeds draw the same.
         self_pair_probability: of the draws of a trigger that has positives, those in which it is paired with itself.
@@ -53,7 +53,7 @@ class PairDraws:
         known = encoded.dictionary
         self.product_N = encoded.indices.to_numpy().astype(np.int64)
         self._seed, self._self_pair_probability = seed, self_pair_probability
-        self._photos = _Groups(self.product_N, np.arange(len(self.product_N)), len(known))
+        self._photo_begin_P, self._photo_N = _by_owner(self.product_N, len(known))
         trigger_E, positive_E = (
             pc.fill_null(pc.index_in(pairs[name].cast(known.type), known), -1).to_numpy().astype(np.int64)
             for name in COLUMNS[:2]
@@ -63,51 +63,41 @@ class PairDraws:
         """Pairs left out: a product of theirs has no training sample."""
         kept_E = found_E & (trigger_E != positive_E)
         self.pairs = int(kept_E.sum())
-        self._positives = _Groups(trigger_E[kept_E], positive_E[kept_E], len(known))
-        order_E = np.argsort(trigger_E[kept_E], kind="stable")
-        self._cumulative_weight_E = np.cumsum(pairs["weight"].to_numpy()[kept_E][order_E])
-
-    @property
-    def triggers(self) -> int:
+        self._begin_P, order_E = _by_owner(trigger_E[kept_E], len(known))
+        self.triggers = int((np.diff(self._begin_P) > 0).sum())
         """Products that have a positive other than themselves."""
-        return int((self._positives.count_P > 0).sum())
+        self._positive_E = positive_E[kept_E][order_E]
+        self._cumulative_weight_E = np.cumsum(pairs["weight"].to_numpy()[kept_E][order_E])
 
     def of(self, epoch: int) -> np.ndarray:
         """The sample (N,) that each sample is paired with in an epoch: never itself where its product has another."""
         random = np.random.default_rng(seed_sequence(self._seed, SALT, epoch))
         self_N, which_N, photo_N = random.random((3, len(self.product_N)))
-        paired_N = (self._positives.count_P[self.product_N] > 0) & (self_N >= self._self_pair_probability)
         found_N = self._another_photo(photo_N)
+        paired_N = (np.diff(self._begin_P)[self.product_N] > 0) & (self_N >= self._self_pair_probability)
         positive = self._positive(self.product_N[paired_N], which_N[paired_N])
-        found_N[paired_N] = self._photos.at(positive, photo_N[paired_N])
+        begin, count = self._photo_begin_P[positive], np.diff(self._photo_begin_P)[positive]
+        found_N[paired_N] = self._photo_N[begin + (photo_N[paired_N] * count).astype(np.int64)]
         return found_N
 
     def _positive(self, product: np.ndarray, which: np.ndarray) -> np.ndarray:
         """A positive of each product, by weight; `which` from 0 to 1."""
-        begin, end = self._positives.begin_P[product], self._positives.begin_P[product + 1]
+        begin, end = self._begin_P[product], self._begin_P[product + 1]
         before = np.where(begin > 0, self._cumulative_weight_E[np.maximum(begin, 1) - 1], 0.0)
         wanted = before + which * (self._cumulative_weight_E[end - 1] - before)
         place = np.searchsorted(self._cumulative_weight_E, wanted, side="right")
-        return self._positives.value_E[np.clip(place, begin, end - 1)]
+        return self._positive_E[np.clip(place, begin, end - 1)]
 
     def _another_photo(self, photo_N: np.ndarray) -> np.ndarray:
         """Another photo of each sample's product; the sample itself where there is none."""
-        begin_N, count_N = self._photos.begin_P[self.product_N], self._photos.count_P[self.product_N]
+        begin_N, count_N = self._photo_begin_P[self.product_N], np.diff(self._photo_begin_P)[self.product_N]
         own_N = np.empty(len(photo_N), dtype=np.int64)
-        own_N[self._photos.value_E] = np.arange(len(photo_N))  # where each sample stands among its product's
+        own_N[self._photo_N] = np.arange(len(photo_N))  # where each sample stands among its product's
         step_N = 1 + (photo_N * (count_N - 1)).astype(np.int64)
-        return self._photos.value_E[begin_N + (own_N - begin_N + np.where(count_N > 1, step_N, 0)) % count_N]
+        return self._photo_N[begin_N + (own_N - begin_N + np.where(count_N > 1, step_N, 0)) % count_N]
 
 
-class _Groups:
-    """Values by owner: those of owner p are value_E[begin_P[p]:begin_P[p + 1]]."""
-
-    def __init__(self, owner_E: np.ndarray, value_E: np.ndarray, owners: int) -> None:
-        self.count_P = np.bincount(owner_E, minlength=owners)
-        self.begin_P = np.concatenate([[0], np.cumsum(self.count_P)])
-        self.value_E = value_E[np.argsort(owner_E, kind="stable")]
-
-    def at(self, owner: np.ndarray, share: np.ndarray) -> np.ndarray:
-        """A value of each owner; `share` from 0 to 1 says which."""
-        found: np.ndarray = self.value_E[self.begin_P[owner] + (share * self.count_P[owner]).astype(np.int64)]
-        return found
+def _by_owner(owner_E: np.ndarray, owners: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of entries in the order of their owners, and where those of each owner begin (one more: the end)."""
+    begin_P = np.concatenate([[0], np.cumsum(np.bincount(owner_E, minlength=owners))])
+    return begin_P, np.argsort(owner_E, kind="stable")

@@ -3,6 +3,7 @@
 Light on purpose: a worker imports no model. Shape suffixes: B batch, H height, W width, C channels, N samples.
 """
 
+import contextlib
 import functools
 import math
 import os
@@ -10,9 +11,7 @@ import random
 import signal
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,12 +26,11 @@ from eiclip.errors import CorruptOutputError
 from eiclip.settings.training import AugmentSettings
 from eiclip.shards.read import read_jpeg
 from eiclip.shards.sample import Sample
+from eiclip.shards.verify import CheckedShard
 from eiclip.system.processes import die_with_parent
 
 MOST_OPEN = 64
 """Shards that a process keeps open."""
-GRACE = 10
-"""Seconds that a worker process goes on after SIGTERM."""
 
 
 class Task(NamedTuple):
@@ -54,10 +52,9 @@ def augmentation(augment: AugmentSettings, size: int) -> Callable[[Image.Image],
     from open_clip.transform import AugmentationCfg, Compose, image_transform
 
     strength = augment.color_jitter
-    jitter = (strength, strength, strength, strength / 4)
     config = AugmentationCfg(
         scale=augment.scale,
-        color_jitter=jitter,
+        color_jitter=(strength, strength, strength, strength / 4),
         color_jitter_prob=augment.color_jitter_prob if strength else None,
         gray_scale_prob=augment.gray_scale_prob or None,
     )
@@ -73,7 +70,7 @@ def init_worker(_: int) -> None:
     """Let a worker go on after the signals that stop the trainer, which may need batches until its state is saved."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(10))  # seconds
 
 
 def empty_batch(photos: int, size: int) -> Tensor:
@@ -85,89 +82,69 @@ def empty_batch(photos: int, size: int) -> Tensor:
     return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
 
 
-@dataclass
+@contextlib.contextmanager
+def _random_states(*what: int) -> Iterator[None]:
+    """Random states that are a function of these numbers; Python's and torch's own are there again afterwards."""
+    state, words = random.getstate(), seed_sequence(*what).generate_state(2, np.uint64)
+    with torch.random.fork_rng(devices=[]):
+        random.seed(int(words[0]))
+        torch.manual_seed(int(words[1]) >> 1)
+        yield
+    random.setstate(state)
+
+
 class Photos(Dataset[Tensor]):
     """The photos of a split, by the numbers of its samples.
 
     `photos[task]` is uint8 (B, size, size, 3), RGB: the same for the same task, in whatever process.
     """
 
-    paths: Sequence[Path]
-    shard_N: np.ndarray
-    """Number in `paths` of the shard each sample lies in."""
-    offset_N: np.ndarray
-    bytes_N: np.ndarray
-    image_id_N: pa.ChunkedArray
-    size: int
-    seed: int
-    augment: AugmentSettings | None
-    _open: OrderedDict[int, int] = field(default_factory=OrderedDict)
+    def __init__(self, shards: Sequence[CheckedShard], size: int, seed: int, augment: AugmentSettings | None) -> None:
+        index = pa.concat_tables([shard.index for shard in shards])
+        self.paths = [shard.path for shard in shards]
+        self.shard_N = np.repeat(np.arange(len(shards), dtype=np.int32), [len(shard.index) for shard in shards])
+        self.offset_N, self.bytes_N = index["jpeg_offset"].to_numpy(), index["jpeg_bytes"].to_numpy()
+        self.image_id_N = index["image_id"]
+        self.size, self.seed, self.augment = size, seed, augment
+        self._open: OrderedDict[int, int] = OrderedDict()
 
     def __getitem__(self, task: Task) -> Tensor:
-        """The photos of a task.
-
-        Raises:
-            CorruptOutputError: a photo cannot be read or decoded; names it.
-        """
+        """The photos of a task; CorruptOutputError names one that cannot be read or decoded."""
         place_BHWC = empty_batch(len(task.samples_B), self.size)
         self.fill(place_BHWC, task)
         return place_BHWC
 
     def fill(self, place_BHWC: Tensor, task: Task) -> None:
         """Put the photos of a task in their place. Raises as `photos[task]` does."""
-        pixels_BHWC = place_BHWC.numpy()
         transform = None if self.augment is None else augmentation(self.augment, self.size)
-        for row, sample in enumerate(task.samples_B.tolist()):
-            self._decode(sample, pixels_BHWC[row])
+        for number, (sample, pixels_HWC) in enumerate(zip(task.samples_B.tolist(), place_BHWC.numpy(), strict=True)):
+            jpeg = self._jpeg(sample)
+            try:  # in place where it has the size wanted, else fitted into that
+                photo = simplejpeg.decode_jpeg(jpeg, colorspace="RGB", buffer=pixels_HWC)
+            except ValueError:  # larger than the place, or no JPEG
+                photo = None
+            if photo is None or photo.shape != pixels_HWC.shape:
+                pixels_HWC[:] = Sample(self.image_id_N[sample].as_py(), "", "", jpeg=jpeg).pixels(self.size)
             if transform is not None:
-                self._augment(transform, pixels_BHWC[row], task.epoch, task.position + row)
-
-    def _decode(self, sample: int, pixels_HWC: np.ndarray) -> None:
-        """Decode a photo in place, where it has the size wanted; else fit it into that."""
-        jpeg = self._jpeg(sample)
-        try:
-            photo = simplejpeg.decode_jpeg(jpeg, colorspace="RGB", buffer=pixels_HWC)
-        except ValueError:  # larger than the place, or no JPEG
-            photo = None
-        if photo is None or photo.shape != pixels_HWC.shape:
-            image_id = self.image_id_N[sample].as_py()
-            pixels_HWC[:] = Sample(image_id, "", "", jpeg=jpeg).pixels(self.size)
+                with _random_states(self.seed, task.epoch, task.position + number):
+                    pixels_HWC[:] = np.asarray(transform(Image.fromarray(pixels_HWC)))
 
     def _jpeg(self, sample: int) -> bytes:
+        """Read a photo; of the open shards the one opened longest ago makes room for another."""
         number, place = int(self.shard_N[sample]), (int(self.offset_N[sample]), int(self.bytes_N[sample]))
-        try:
-            file = self._file(number)
-        except OSError as error:
-            raise CorruptOutputError(f"{self.paths[number]}: {error}; materialise the shards again") from error
-        return read_jpeg(self.paths[number], *place, lambda: self.image_id_N[sample].as_py(), file)
-
-    def _file(self, number: int) -> int:
-        """Descriptor of an open shard; the one opened longest ago makes room for it."""
+        path = self.paths[number]
         if number not in self._open:
             if len(self._open) == MOST_OPEN:
                 os.close(self._open.popitem(last=False)[1])
-            self._open[number] = os.open(self.paths[number], os.O_RDONLY | os.O_CLOEXEC)
-        return self._open[number]
-
-    def _augment(
-        self, transform: Callable[[Image.Image], Image.Image], pixels_HWC: np.ndarray, epoch: int, position: int
-    ) -> None:
-        """Transform a photo in place, by random states of this place in this epoch alone."""
-        state = random.getstate()
-        with torch.random.fork_rng(devices=[]):
-            words = seed_sequence(self.seed, epoch, position).generate_state(2, np.uint64)
-            random.seed(int(words[0]))
-            torch.manual_seed(int(words[1]) >> 1)
-            pixels_HWC[:] = np.asarray(transform(Image.fromarray(pixels_HWC)))
-        random.setstate(state)
-
-    def close(self) -> None:
-        """Close the shards; the next photo opens its own again."""
-        while self._open:
-            os.close(self._open.popitem()[1])
+            try:
+                self._open[number] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise CorruptOutputError(f"{path}: {error}; materialise the shards again") from error
+        return read_jpeg(path, *place, lambda: self.image_id_N[sample].as_py(), self._open[number])
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_open": OrderedDict()}
 
     def __del__(self) -> None:
-        self.close()
+        for file in self._open.values():
+            os.close(file)

@@ -1,9 +1,8 @@
 """Saved states of a training that is under way: what a killed run goes on from, to the same bytes at the end.
 
-`<output>.resume/<key>/step-<n>/` holds `state.safetensors` (weights and the optimizers' moments), `state.json` (the
-optimizers' other numbers, the step, and the checksums of the two others) and `log.parquet` (the step log so far). The
-key digests settings, data and code (`eiclip.train.key`). No random state is in it: the order of samples, augmentation
-and every random draw of a step are functions of (seed, epoch, step).
+`<output>.resume/<key>/step-<n>/` holds `state.safetensors` (weights and the optimizers' moments), `state.json` (their
+other numbers, the step, checksums) and `log.parquet` (the step log so far); the key is `eiclip.train.key`'s. No random
+state is in it: the order of samples, augmentation and every draw of a step are functions of (seed, epoch, step).
 """
 
 import json
@@ -24,13 +23,11 @@ from eiclip.storage.files import sha256_file, whole_folder, write_json
 logger = logging.getLogger(__name__)
 
 TENSORS, NUMBERS, LOG = "state.safetensors", "state.json", "log.parquet"
-KEPT = 2
-"""States kept: should the last one be damaged, there is one before it."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A training after `step` steps."""
+    """A training after `step` steps; `numbers` are what the optimizers hold beside their moments."""
 
     step: int
     pairs: int
@@ -38,27 +35,20 @@ class State:
     weights: dict[str, Tensor]
     moments: dict[str, Tensor]
     numbers: dict[str, Any]
-    """What the optimizers hold beside their moments."""
     log: pa.Table
 
 
 class States:
-    """The states of one training.
-
-    Args:
-        output: the checkpoint folder that the training is to end in.
-        key: of the training; states of others are left alone until `clear`.
-    """
+    """The states of the training of a key that is to end in `output`; those of others are left alone until `clear`."""
 
     def __init__(self, output: Path, key: str) -> None:
-        self.root = output.with_name(f"{output.name}.resume")
+        self.root, self.key = output.with_name(f"{output.name}.resume"), key
         self.folder = self.root / key
-        self.key = key
 
     def save(self, state: State) -> Path:
         """Write a state, whole or not at all, then remove those older than the one before it."""
-        parts = {"weights": state.weights, "moments": state.moments}
-        tensors = {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
+        tensors = {f"weights/{name}": value for name, value in state.weights.items()}
+        tensors |= {f"moments/{name}": value for name, value in state.moments.items()}
         folder = self.folder / f"step-{state.step:08d}"
         with whole_folder(folder) as part:
             save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, part / TENSORS)
@@ -66,7 +56,7 @@ class States:
             sums = {name: sha256_file(part / name) for name in (TENSORS, LOG)}
             facts = {"key": self.key, "step": state.step, "pairs": state.pairs, "seconds": state.seconds}
             write_json(part / NUMBERS, facts | {"numbers": state.numbers, "sha256": sums})
-        for old in sorted(self.folder.glob("step-*"))[:-KEPT]:
+        for old in sorted(self.folder.glob("step-*"))[:-2]:  # should the last one be damaged, there is one before it
             shutil.rmtree(old)
         return folder
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 
 from eiclip.errors import EiclipError
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
 
 class StoppedError(EiclipError):
     """The training was asked to stop by a signal; its state is saved."""
@@ -25,7 +23,9 @@ def noted_signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
-    before = {number: signal.signal(number, lambda came, _: noted.append(came)) for number in SIGNALS}
+    before = {
+        number: signal.signal(number, lambda came, _: noted.append(came)) for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         yield noted
     finally:

@@ -17,10 +17,7 @@ from eiclip.system.devices import pick_device
 
 
 class _Gather(torch.autograd.Function):
-    """Rows of all processes; in the backward pass each one's gradient of this process's rows is added up.
-
-    torch's own form of it is deprecated, and that one's successor is private and asynchronous.
-    """
+    """Rows of all processes; backward adds up their gradients of this one's rows (torch's own form is deprecated)."""
 
     @staticmethod
     def forward(ctx: Any, own_BD: Tensor, rank: int, size: int) -> Tensor:
@@ -58,8 +55,7 @@ class World:
         """Rows of all processes (G, D), in their order, through which gradients flow back to each one's own."""
         if self.size == 1:
             return own_BD
-        all_GD: Tensor = _Gather.apply(own_BD, self.rank, self.size)
-        return all_GD
+        return _Gather.apply(own_BD, self.rank, self.size)
 
     def mean(self, values_N: Tensor) -> Tensor:
         """Mean (N,) over the processes, without a gradient."""
@@ -70,23 +66,23 @@ class World:
         return total_N / self.size
 
     def average_gradients(self, weights: Iterable[nn.Parameter]) -> None:
-        """Give every process the mean of all processes' gradients, sparse ones as sparse ones.
+        """Give every process the mean of all processes' gradients, sparse ones as sparse ones, after the backward pass.
 
-        After the backward pass and in one piece. Not DistributedDataParallel, which would overlap the two: torch 2.12
-        ends in a deadlock now and then when its reducer is the last to hold a gloo group (both want Python's lock).
+        Not DistributedDataParallel, which would overlap the two: torch 2.12 ends in a deadlock now and then when its
+        reducer is the last to hold a gloo group (both want Python's lock).
         """
         if self.size == 1:
             return
-        found = [weight for weight in weights if weight.grad is not None]
-        dense = [weight.grad for weight in found if weight.grad is not None and not weight.grad.is_sparse]
+        found = [(weight, weight.grad) for weight in weights if weight.grad is not None]
+        dense = [gradient for _, gradient in found if not gradient.is_sparse]
         flat = torch.cat([gradient.reshape(-1) for gradient in dense])
         dist.all_reduce(flat)
         parts = (flat / self.size).split([gradient.numel() for gradient in dense])
         for gradient, part in zip(dense, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
-        for weight in found:
-            if weight.grad is not None and weight.grad.is_sparse:  # each process has an entry for every pair it holds
-                entries = [weight.grad._indices().T.contiguous(), weight.grad._values() / self.size]
+        for weight, gradient in found:
+            if gradient.is_sparse:  # each process has an entry for every pair it holds
+                entries = [gradient._indices().T.contiguous(), gradient._values() / self.size]
                 indices, values = (_all_gather(part, self.size) for part in entries)
                 weight.grad = torch.sparse_coo_tensor(indices.T, values, weight.shape, check_invariants=False)
 

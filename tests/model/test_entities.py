@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from eiclip.errors import CorruptOutputError
 from eiclip.model.entities import EntityFusion, Gate
 from eiclip.model.vocabulary import Vocabulary
+from eiclip.settings.training import TrainingSettings
 
 VOCABULARY = Vocabulary(
     names={"brand": ["<unk>", "diesel", "top"], "subcategory": ["<unk>", "jeans", "top"]},
@@ -16,7 +17,7 @@ VOCABULARY = Vocabulary(
 
 def fusion(gates="learned", **given):
     torch.manual_seed(0)
-    return EntityFusion(VOCABULARY, 16, gates=gates, **given)
+    return EntityFusion(VOCABULARY, 16, gates, TrainingSettings(**given))
 
 
 def unit(module, number):

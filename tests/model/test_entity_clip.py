@@ -53,10 +53,8 @@ def test_a_term_that_is_off_is_known_and_passes_no_gradient():
 
 
 def test_without_the_mixture_an_entity_is_of_its_own_group_alone():
-    vocabulary = Vocabulary(
-        {"brand": ["<unk>", "top"], "subcategory": ["<unk>", "top"]},
-        {"top": {"brand": 0.25, "subcategory": 0.75}},
-    )
+    names = {"brand": ["<unk>", "top"], "subcategory": ["<unk>", "top"]}
+    vocabulary = Vocabulary(names, {"top": {"brand": 0.25, "subcategory": 0.75}})
     mixed, own = (build("eiclip", vocabulary, prior_mixture=mixture) for mixture in (True, False))
     assert own.vocabulary == vocabulary, "the checkpoint keeps what the tables say"
     one = torch.tensor([1])

@@ -42,12 +42,13 @@ def test_mixture_of_every_entity_sums_to_one_and_names_it_in_both_groups():
 
 
 def write(folder, rows, prior=()):
-    schema = pa.schema([("entity_group", pa.string()), ("entity_id", pa.int64()), ("entity", pa.string())])
-    columns = [dict(zip(schema.names, row, strict=True)) for row in rows]
-    pq.write_table(pa.Table.from_pylist(columns, schema=schema), folder / "vocabulary.parquet")
-    schema = pa.schema([("entity", pa.string()), ("entity_group", pa.string()), ("prior", pa.float64())])
-    columns = [dict(zip(schema.names, row, strict=True)) for row in prior]
-    pq.write_table(pa.Table.from_pylist(columns, schema=schema), folder / "prior.parquet")
+    text = pa.string()
+    for name, values, columns in (
+        ("vocabulary", rows, {"entity_group": text, "entity_id": pa.int64(), "entity": text}),
+        ("prior", prior, {"entity": text, "entity_group": text, "prior": pa.float64()}),
+    ):
+        found = [dict(zip(columns, row, strict=True)) for row in values]
+        pq.write_table(pa.Table.from_pylist(found, schema=pa.schema(columns)), folder / f"{name}.parquet")
     return folder / "vocabulary.parquet", folder / "prior.parquet"
 
 
@@ -97,13 +98,8 @@ def test_from_the_relations_of_a_catalogue(tmp_path):
     tags = [{"subcategory": "denim"}] * 3 + [{"composition": "denim", "subcategory": "coats"}, {"subcategory": "coats"}]
     tags += [{"composition": "denim", "subcategory": "seen in test"}] * 2
     products = [
-        {
-            "dataset": "d",
-            "product_id": f"p{number}",
-            "split": "train" if number < 5 else "test",
-            "description": "A coat.",
-        }
-        for number in range(len(tags))
+        {"dataset": "d", "product_id": f"p{number}", "split": split, "description": "A coat."}
+        for number, split in enumerate(["train"] * 5 + ["test"] * 2)
     ]
     tagged = [
         {name: product[name] for name in ("dataset", "product_id", "split")} | {"entity_group": group, "entity": entity}

@@ -1,5 +1,7 @@
 """The forward pass in chunks, recomputed, sparse or narrow: the same gradients as all at once."""
 
+import functools
+
 import pytest
 import torch
 
@@ -16,6 +18,7 @@ def batch(shop, variant):
     return model, (pixels, *ModelInputs.of(model).of_texts(list(shop.samples())))
 
 
+@functools.cache
 def loss_and_gradients(shop, variant, **hardware):
     model, inputs = batch(shop, variant)
     if hardware.get("sparse_entities"):

@@ -19,8 +19,9 @@ from eiclip.model.inputs import ModelInputs
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import read_vocabulary
 from eiclip.settings.training import AugmentSettings, HardwareSettings
-from eiclip.shards import Sample, encode_photo, read_index, read_manifest, read_samples, shard_paths
+from eiclip.shards import read_index, read_manifest, read_samples, shard_paths
 from eiclip.train.loader import Loader, epoch_order
+from eiclip.train.world import World
 
 AUGMENT = AugmentSettings(scale=(0.3, 0.9), color_jitter=0.4, gray_scale_prob=0.3)
 
@@ -31,16 +32,13 @@ def inputs(job):
     return ModelInputs(get_variant("clip_entities_text"), vocabulary, True, 64, 64)
 
 
-def loader(job, inputs, *, workers=0, batch_size=8, seed=0, **given):
-    hardware = HardwareSettings(workers=workers, prefetch=2)
-    return Loader(job.shards, inputs, batch_size=batch_size, seed=seed, **({"hardware": hardware} | given))
+def loader(job, inputs, *, workers=0, batch_size=8, seed=0, rank=0, ranks=1, **given):
+    given = {"hardware": HardwareSettings(workers=workers, prefetch=2), "world": World(rank, ranks)} | given
+    return Loader(job.shards, inputs, batch_size=batch_size, seed=seed, **given)
 
 
-def product(number):
-    """The photo that the job's fixture draws for a product."""
-    colour = np.random.default_rng(number).integers(0, 255, 3)
-    pixels = np.full((64, 64, 3), colour, dtype=np.uint8)
-    return Sample(f"p{number}_0", f"p{number}", "", {}, encode_photo(pixels, 64))
+def training_samples(job):
+    return list(read_samples(shard_paths(job.shards, "train")))
 
 
 def same(one, other):
@@ -53,7 +51,7 @@ def photos(batches):
 
 
 def test_a_batch_is_what_the_model_reads_of_its_samples(job, inputs):
-    samples = list(read_samples(shard_paths(job.shards, "train")))
+    samples = training_samples(job)
     made = loader(job, inputs)
     order = epoch_order([24], 0, 3)
     for step, batch in enumerate(made.epoch(3)):
@@ -69,7 +67,7 @@ def test_a_batch_is_what_the_model_reads_of_its_samples(job, inputs):
 def test_every_sample_once_an_epoch(job, inputs):
     made = loader(job, inputs)
     assert (made.samples, made.steps, made.batch_size, made.quarantined) == (24, 3, 8, [])
-    wanted = [sample.pixels(64).tobytes() for sample in read_samples(shard_paths(job.shards, "train"))]
+    wanted = [sample.pixels(64).tobytes() for sample in training_samples(job)]
     assert sorted(photos(made.epoch(0))) == sorted(wanted)
 
 
@@ -163,7 +161,7 @@ def test_the_trainers_random_states_are_left_alone(job, inputs, workers):
 def test_photos_of_another_size_are_fitted(job, inputs):
     small = dataclasses.replace(inputs, photo_size=32)
     (batch,) = loader(job, small, batch_size=24).epoch(0)
-    samples = list(read_samples(shard_paths(job.shards, "train")))
+    samples = training_samples(job)
     wanted = np.stack([samples[number].pixels(32) for number in epoch_order([24], 0, 0)])
     assert np.array_equal(batch.pixels_BHWC, wanted)
     large = loader(job, dataclasses.replace(inputs, photo_size=80))
@@ -185,12 +183,12 @@ def test_a_damaged_sample_is_refused_and_named(job, inputs):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_damaged_sample_is_left_out_and_the_rest_goes_on(job, inputs, workers):
+    wanted = [sample.pixels(64).tobytes() for sample in training_samples(job) if sample.image_id != "p7_0"]
     index = read_index(job.shards, read_manifest(job.shards)["shards"][0]).to_pylist()
     flip(job.shards / "train-000000.tar", index[7]["region_end"] - 1)
     hardware = HardwareSettings(workers=workers, corrupt_samples="quarantine")
     made = loader(job, inputs, batch_size=23, hardware=hardware)
     assert [(finding.image_id, finding.lost) for finding in made.quarantined] == [("p7_0", 1)]
-    wanted = [product(number).pixels(64).tobytes() for number in range(24) if number != 7]
     assert sorted(photos(made.epoch(0))) == sorted(wanted)
 
 

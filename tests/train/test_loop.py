@@ -15,28 +15,23 @@ from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import train
 
 
-def changed(job, **training):
-    return job.model_copy(update={"training": job.training.model_copy(update=training)})
-
-
-def test_it_learns_and_says_so(job):
+def test_it_learns_and_says_so(job, changed):
     said = []
-    facts = train(changed(job, epochs=8), said.append)
+    facts = train(changed(job, training={"epochs": 8}), said.append)
     log = pq.read_table(job.output / LOG_FILE)
     assert log.schema.equals(LOG_SCHEMA)
     rows = log.to_pylist()
     assert [row["step"] for row in rows] == list(range(24))
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
-    assert rows[0]["loss"] == pytest.approx(
-        rows[0]["loss_joint"] + rows[0]["loss_description"] + rows[0]["loss_entities"], rel=1e-5
-    )
+    terms = sum(rows[0][f"loss_{name}"] for name in ("joint", "description", "entities"))
+    assert rows[0]["loss"] == pytest.approx(terms, rel=1e-5)
     assert facts["steps"] == 24
     assert set(facts["validation"]) == {f"{way}_r{k}" for way in ("i2t", "t2i") for k in (1, 5, 10)} | {"sum_r"}
     assert any("to go" in sentence and "mean gates brand" in sentence for sentence in said)
 
 
-def test_gates_wait(job):
-    train(changed(job, gate_freeze=0.5), lambda _: None)
+def test_gates_wait(job, changed):
+    train(changed(job, training={"gate_freeze": 0.5}), lambda _: None)
     rows = pq.read_table(job.output / LOG_FILE).to_pylist()
     frozen = [dict(row["gates"])["brand"] for row in rows[:7]]
     assert frozen == [0.5] * 7, "the gate of step 6 is the one before its first update"
@@ -53,14 +48,14 @@ def test_equal_runs_give_equal_bytes(job):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_numbers_that_end_stop_it_and_nothing_is_written(job):
+def test_numbers_that_end_stop_it_and_nothing_is_written(job, changed):
     with pytest.raises(NonFiniteError, match=r"shop/eiclip.*"):
-        train(changed(job, tower_lr=1e30, warmup_steps=0), lambda _: None)
+        train(changed(job, training={"tower_lr": 1e30, "warmup_steps": 0}), lambda _: None)
     assert not job.output.exists()
 
 
-def test_an_untrained_variant_is_its_start(job):
-    facts = train(job.model_copy(update={"variant": "clip_pretrained"}), lambda _: None)
+def test_an_untrained_variant_is_its_start(job, changed):
+    facts = train(changed(job, variant="clip_pretrained", initial=None), lambda _: None)
     assert facts["steps"] == 0
     assert (job.output / "open_clip_model.safetensors").is_file()
 
@@ -80,8 +75,8 @@ def test_what_is_not_a_job_is_named(tmp_path):
         read_job(tmp_path / "job.json")
 
 
-def test_told_to_stop_it_says_so_and_by_which_signal(job, tmp_path):
-    write_json(tmp_path / "job.json", changed(job, epochs=1000).model_dump(mode="json"))
+def test_told_to_stop_it_says_so_and_by_which_signal(job, changed, tmp_path):
+    write_json(tmp_path / "job.json", changed(job, training={"epochs": 1000}).model_dump(mode="json"))
     command = [sys.executable, "-m", "eiclip.train", str(tmp_path / "job.json")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         while "epoch 1 of" not in process.stderr.readline():

@@ -8,7 +8,7 @@ import torch
 
 from eiclip.errors import SettingsError
 from eiclip.model.entity_clip import load_checkpoint
-from eiclip.settings.training import HardwareSettings, StyleLossSettings
+from eiclip.settings.training import StyleLossSettings
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import start, train
 from eiclip.train.objective import moved, objective
@@ -17,10 +17,8 @@ from eiclip.train.world import ALONE
 
 @pytest.fixture
 def paired(job, tmp_path):
-    rows = [(f"p{n}", f"p{m}", 1.0) for n in range(0, 24, 2) for m in (n + 1,)]
-    rows += [(b, a, w) for a, b, w in rows]
-    names = ("trigger_id", "positive_id", "weight")
-    pq.write_table(pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))), tmp_path / "pairs.parquet")
+    ids = {"trigger_id": [f"p{n}" for n in range(24)], "positive_id": [f"p{n ^ 1}" for n in range(24)]}
+    pq.write_table(pa.table(ids | {"weight": [1.0] * 24}), tmp_path / "pairs.parquet")
     return job.model_copy(update={"variant": "same_style", "pairs": tmp_path / "pairs.parquet"})
 
 
@@ -28,28 +26,20 @@ def quiet(_):
     pass
 
 
-def test_a_batch_is_triggers_and_behind_them_their_positives(paired):
+def test_a_batch_is_triggers_and_behind_them_their_positives(paired, changed):
     style = StyleLossSettings(self_pair_probability=0.0)
-    training = paired.training.model_copy(update={"style": style})
-    run = start(paired.model_copy(update={"training": training}), ALONE, quiet)
+    run = start(changed(paired, training={"style": style}), ALONE, quiet)
     batch = next(run.loader.epoch(0))
     assert len(batch.pixels_BHWC) == len(batch.product_B) == len(batch.tokens_BL) == 2 * run.loader.batch_size
     trigger, positive = batch.product_B.chunk(2)
-    number = {code: int(name[1:]) for code, name in _names(run).items()}
+    number = {code: n for n, code in enumerate(run.loader.draws.product_N.tolist())}
     for one, other in zip(trigger.tolist(), positive.tolist(), strict=True):
         assert number[other] == number[one] ^ 1  # p0 with p1, p2 with p3, ...
 
 
-def _names(run):
-    codes = run.loader.draws.product_N
-    names = [f"p{n}" for n in range(24)]
-    return {int(code): name for code, name in zip(codes, names, strict=True)}
-
-
-def test_training_learns_pairs_writes_the_fusion_and_loads_again(paired):
+def test_training_learns_pairs_writes_the_fusion_and_loads_again(paired, changed):
     said = []
-    longer = paired.training.model_copy(update={"epochs": 12})
-    train(paired.model_copy(update={"training": longer}), said.append)
+    train(changed(paired, training={"epochs": 12}), said.append)
     log = pq.read_table(paired.output / "training_log.parquet")
     assert log.schema.equals(LOG_SCHEMA)
     rows = log.to_pylist()
@@ -61,13 +51,13 @@ def test_training_learns_pairs_writes_the_fusion_and_loads_again(paired):
     assert any("24 pairs of 24 triggers" in sentence for sentence in said)
     model = load_checkpoint(paired.output)
     assert model.views is not None
-    assert float(model.views.gate.weight.abs().sum()) > 0  # it began at zero
+    assert float(model.views.gate.weight.detach().abs().sum()) > 0  # it began at zero
 
 
-def test_chunks_have_the_loss_and_the_gradients_of_the_whole_batch(paired):
+def test_chunks_have_the_loss_and_the_gradients_of_the_whole_batch(paired, changed):
     found = []
     for chunk in (None, 3):
-        run = start(paired.model_copy(update={"hardware": HardwareSettings(chunk_size=chunk)}), ALONE, quiet)
+        run = start(changed(paired, hardware={"chunk_size": chunk}), ALONE, quiet)
         torch.manual_seed(5)
         result = objective(run.encoder, next(run.loader.epoch(0)), run.job, run.world)
         result.loss.backward()
@@ -79,18 +69,6 @@ def test_chunks_have_the_loss_and_the_gradients_of_the_whole_batch(paired):
 def test_a_row_of_pairs_without_pairs_is_refused(paired):
     with pytest.raises(SettingsError, match="name them in the job's `pairs`"):
         train(paired.model_copy(update={"pairs": None}), quiet)
-
-
-def test_what_pairs_are_decides_what_a_training_comes_to_and_their_loss_only_theirs(job, paired):
-    from eiclip.train.key import training_inputs
-
-    other = paired.training.model_copy(update={"style": StyleLossSettings(caption=0.5)})
-    assert training_inputs(paired) != training_inputs(paired.model_copy(update={"training": other}))
-    assert training_inputs(job) == training_inputs(job.model_copy(update={"training": other}))
-    before = training_inputs(paired)
-    table = pq.read_table(paired.pairs)
-    pq.write_table(table.slice(1), paired.pairs)
-    assert training_inputs(paired) != before
 
 
 def test_moved_photos_are_shifted_and_mirrored_and_stay_themselves():

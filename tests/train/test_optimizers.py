@@ -40,11 +40,11 @@ def test_a_restored_state_goes_on_to_the_same_bytes(shop, settings):
     model, encoder, optimizers = start(shop, **settings)
     steps(shop, model, encoder, optimizers, 3)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    tensors = {name: value.clone().contiguous() for name, value in optimizers.tensors().items()}
-    numbers = json.loads(json.dumps(optimizers.numbers()))
+    tensors, numbers = optimizers.state()
+    tensors = {name: value.clone().contiguous() for name, value in tensors.items()}
     again, its_encoder, its_optimizers = start(shop, **settings)
     again.load_state_dict(weights)
-    its_optimizers.restore(tensors, numbers)
+    its_optimizers.restore(tensors, json.loads(json.dumps(numbers)))
     assert its_optimizers.rates == optimizers.rates
     steps(shop, model, encoder, optimizers, 2)
     steps(shop, again, its_encoder, its_optimizers, 2)

@@ -18,6 +18,10 @@ def pairs(*rows):
     return pa.table({name: pa.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
 
 
+def draws_of(*rows, seed=0, self_pair=0.0):
+    return PairDraws(pairs(*rows), PRODUCTS, seed, self_pair)
+
+
 def drawn(draws, epochs=400):
     """Of each sample's product, how often each product was its positive."""
     names = PRODUCTS.to_pylist()
@@ -29,46 +33,43 @@ def drawn(draws, epochs=400):
 
 
 def test_positives_come_by_weight_and_triggers_without_any_are_their_own():
-    found = drawn(
-        PairDraws(pairs(("a", "b", 3.0), ("a", "c", 1.0), ("b", "a", 2.0)), PRODUCTS, 0, self_pair_probability=0.0)
-    )
+    found = drawn(draws_of(("a", "b", 3.0), ("a", "c", 1.0), ("b", "a", 2.0)))
     assert set(found) == {("a", "b"), ("a", "c"), ("b", "a"), ("c", "c"), ("d", "d")}
     assert found["a", "b"] / (found["a", "b"] + found["a", "c"]) == pytest.approx(0.75, abs=0.05)
 
 
 def test_own_share_is_the_share_of_draws_with_itself():
-    found = drawn(PairDraws(pairs(("a", "b", 1.0)), PRODUCTS, 0, self_pair_probability=0.25))
+    found = drawn(draws_of(("a", "b", 1.0), self_pair=0.25))
     assert found["a", "a"] / (found["a", "a"] + found["a", "b"]) == pytest.approx(0.25, abs=0.05)
 
 
 def test_a_product_with_several_photos_is_never_paired_with_the_same_one_and_each_other_one_is_met():
-    draws = PairDraws(pairs(("a", "b", 1.0)), PRODUCTS, 0, self_pair_probability=1.0)
+    draws = draws_of(("a", "b", 1.0), self_pair=1.0)
     met = {(sample, int(found)) for epoch in range(60) for sample, found in enumerate(draws.of(epoch))}
     assert met == {(0, 1), (1, 0), (2, 2), (6, 6)} | {(x, y) for x in (3, 4, 5) for y in (3, 4, 5) if x != y}
 
 
 def test_every_photo_of_a_positive_is_drawn():
-    draws = PairDraws(pairs(("b", "c", 1.0)), PRODUCTS, 0, self_pair_probability=0.0)
+    draws = draws_of(("b", "c", 1.0))
     assert {int(draws.of(epoch)[2]) for epoch in range(60)} == {3, 4, 5}
 
 
 def test_draws_are_a_function_of_seed_and_epoch():
-    table = pairs(("a", "b", 1.0), ("a", "c", 1.0), ("b", "c", 1.0), ("c", "a", 1.0))
-    one, same, other = (PairDraws(table, PRODUCTS, seed, 0.3) for seed in (0, 0, 1))
+    rows = [("a", "b", 1.0), ("a", "c", 1.0), ("b", "c", 1.0), ("c", "a", 1.0)]
+    one, same, other = (draws_of(*rows, seed=seed, self_pair=0.3) for seed in (0, 0, 1))
     assert all((one.of(epoch) == same.of(epoch)).all() for epoch in (3, 0, 7))
     assert any((one.of(epoch) != other.of(epoch)).any() for epoch in range(8))
     assert any((one.of(0) != one.of(epoch)).any() for epoch in range(1, 8))
 
 
 def test_pairs_of_products_without_a_sample_are_counted_and_pairs_with_itself_are_none():
-    draws = PairDraws(pairs(("a", "z", 1.0), ("z", "a", 1.0), ("a", "a", 9.0), ("a", "b", 1.0)), PRODUCTS, 0, 0.0)
+    draws = draws_of(("a", "z", 1.0), ("z", "a", 1.0), ("a", "a", 9.0), ("a", "b", 1.0))
     assert (draws.pairs, draws.unknown, draws.triggers) == (1, 2, 1)
     assert set(drawn(draws, 50)) == {("a", "b"), ("b", "b"), ("c", "c"), ("d", "d")}
 
 
 def test_weights_of_one_trigger_do_not_reach_into_anothers():
-    rows = [("a", "b", 1e-9), ("c", "d", 1e9), ("d", "a", 1e-9)]
-    found = drawn(PairDraws(pairs(*rows), PRODUCTS, 0, self_pair_probability=0.0), 20)
+    found = drawn(draws_of(("a", "b", 1e-9), ("c", "d", 1e9), ("d", "a", 1e-9)), 20)
     assert set(found) == {("a", "b"), ("b", "b"), ("c", "d"), ("d", "a")}
 
 

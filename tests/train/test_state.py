@@ -4,12 +4,10 @@ import functools
 import os
 import signal
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from eiclip.settings.training import HardwareSettings
 from eiclip.storage.cache import LOG_FILE, MANIFEST
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.key import training_key
@@ -54,12 +52,7 @@ class Killed(BaseException):
 
 def train_until(job, sentence, end):
     """Train; when progress says `sentence`, end it."""
-
-    def progress(said):
-        if sentence in said:
-            end()
-
-    return train(job, progress)
+    train(job, lambda said: end() if sentence in said else None)
 
 
 def die():
@@ -69,10 +62,6 @@ def die():
 def weights_and_log(output):
     log = pq.read_table(output / LOG_FILE).drop_columns(["seconds", "pairs_per_second"])
     return (output / MANIFEST).read_bytes(), log
-
-
-def hurried(job, **hardware):
-    return job.model_copy(update={"hardware": HardwareSettings(**{"checkpoint_every": 2} | hardware)})
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +79,8 @@ def whole(tmp_path_factory, job_in):
 
 @pytest.mark.parametrize("variant", ["clip_entities_text", "eiclip"])
 @pytest.mark.parametrize("where", ["epoch 1 of", "epoch 3 of", "validation"])
-def test_a_killed_training_goes_on_to_the_same_bytes(job, whole, variant, where):
-    job = hurried(job.model_copy(update={"variant": variant}))
+def test_a_killed_training_goes_on_to_the_same_bytes(job, changed, whole, variant, where):
+    job = changed(job, variant=variant, hardware={"checkpoint_every": 2})
     with pytest.raises(Killed):
         train_until(job, where, die)
     said = []
@@ -103,8 +92,8 @@ def test_a_killed_training_goes_on_to_the_same_bytes(job, whole, variant, where)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_after_the_step_with_its_state_saved(job, whole, number):
-    job = hurried(job, checkpoint_every=1000)
+def test_a_signal_ends_it_after_the_step_with_its_state_saved(job, changed, whole, number):
+    job = changed(job, hardware={"checkpoint_every": 1000})
     with pytest.raises(StoppedError, match=r"stopped by a signal after step 7 of 12.*goes on from there") as stopped:
         train_until(job, "epoch 2 of", lambda: os.kill(os.getpid(), number))
     assert stopped.value.number == number
@@ -112,25 +101,3 @@ def test_a_signal_ends_it_after_the_step_with_its_state_saved(job, whole, number
     assert States(job.output, training_key(job)).last().step == 7
     train(job, lambda _: None)
     assert weights_and_log(job.output) == whole("eiclip")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"seed": 1}, {"variant": "eiclip_equal"}, {"training": {"tower_lr": 2e-3}}, {"hardware": {"precision": "bf16"}}],
-    ids=str,
-)
-def test_another_training_never_goes_on_from_it(job, change):
-    changed = {k: getattr(job, k).model_copy(update=v) if isinstance(v, dict) else v for k, v in change.items()}
-    assert training_key(job) != training_key(job.model_copy(update=changed))
-
-
-def test_how_fast_and_where_it_runs_are_no_part_of_the_key(job, tmp_path):
-    moved = {"output": tmp_path / "other", "threads": 2, "hardware": HardwareSettings(workers=3, checkpoint_every=1)}
-    assert training_key(job) == training_key(job.model_copy(update=moved))
-
-
-def test_other_data_are_another_training(job):
-    before = training_key(job)
-    table = pq.read_table(job.semantic_prior)
-    pq.write_table(table.set_column(2, "prior", pa.array([1.0, 0.5])), job.semantic_prior)
-    assert training_key(job) != before

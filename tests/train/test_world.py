@@ -44,21 +44,27 @@ def written(job, tmp_path, **changes):
     return path
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"variant": "clip_description"},
-        {"hardware": HardwareSettings(chunk_size=2, sparse_entities=True)},
-        {"training": TrainingSettings(batch_size=8, loss_terms=("entities",))},
-    ],
-    ids=["row 2", "row 5 in chunks, sparse", "the entities' term alone"],
-)
-def test_two_processes_have_the_gradients_of_one(job, tmp_path, changes):
-    outputs = [tmp_path / f"{name}.safetensors" for name in ("one", "two")]
-    two = begin(TWO, PROGRAM, written(job, tmp_path, **changes), outputs[1])
-    runpy.run_path(str(PROGRAM))["write_gradients"](job.model_copy(update=changes), outputs[0])
+CHANGES = {
+    "row 2": {"variant": "clip_description"},
+    "row 5 in chunks, sparse": {"hardware": HardwareSettings(chunk_size=2, sparse_entities=True)},
+    "the entities' term alone": {"training": TrainingSettings(batch_size=8, loss_terms=("entities",))},
+}
+
+
+@pytest.fixture(scope="module")
+def jobs(job_in, tmp_path_factory):
+    """Job files, with the gradients of one process (`.one`) and of two (`.two`) beside each."""
+    folder = tmp_path_factory.mktemp("gradients")
+    files = {name: written(job_in(folder), folder, **changes) for name, changes in CHANGES.items()}
+    two = begin(TWO, PROGRAM, *files.values())
+    runpy.run_path(str(PROGRAM))["write_gradients"](list(files.values()), ".one")
     wait(two)
-    one, two = map(load_file, outputs)
+    return files
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_two_processes_have_the_gradients_of_one(jobs, name):
+    one, two = (load_file(jobs[name].with_suffix(ending)) for ending in (".one", ".two"))
     assert one.keys() == two.keys()
     largest = max(gradient.abs().max().item() for name, gradient in one.items() if name != "loss")
     assert largest > 0
