@@ -70,7 +70,7 @@ tables: $(INSTALLED) ## rewrite the tables of docs/tables.md from the home's cat
 
 test: $(INSTALLED) check ## formatting, lint, types and every test
 	source .envrc && dagster definitions validate -w workspace.yaml
-	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) ## formatting, lint and types
 	.venv/bin/ruff format --check .

@@ -14,7 +14,6 @@ from typing import Any
 
 import duckdb
 
-from eiclip.report.queries import select
 from eiclip.settings.load import load_settings
 from eiclip.storage.catalogue import connect
 
@@ -46,12 +45,21 @@ ORDER BY paper_row NULLS LAST, variant, protocol
 """
 
 
+def _rows(connection: duckdb.DuckDBPyConnection, query: str, **parameters: Any) -> list[dict[str, Any]]:
+    """Rows of a query; none where the catalogue does not have its view yet."""
+    try:
+        found = connection.sql(query, params=parameters)
+    except duckdb.CatalogException:
+        return []
+    return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+
+
 def lines(connection: duckdb.DuckDBPyConnection, datasets: Sequence[str]) -> Iterator[dict[str, Any]]:
     """One dictionary per line, for every dataset (all of the catalogue's, if none is named)."""
-    for dataset in datasets or [row["dataset"] for row in select(connection, DATASETS)]:
-        pairs = {row["kind"]: row["pairs"] for row in select(connection, PAIRS, dataset=dataset)}
-        splits = {row["split"]: row["products"] for row in select(connection, SPLITS, dataset=dataset)}
-        groups = select(connection, GROUPS, dataset=dataset)
+    for dataset in datasets or [row["dataset"] for row in _rows(connection, DATASETS)]:
+        pairs = {row["kind"]: row["pairs"] for row in _rows(connection, PAIRS, dataset=dataset)}
+        splits = {row["split"]: row["products"] for row in _rows(connection, SPLITS, dataset=dataset)}
+        groups = _rows(connection, GROUPS, dataset=dataset)
         sizes = groups[0] if groups else {}
         yield {"line": "found", "dataset": dataset, "pairs": pairs} | sizes | {"products_by_split": splits}
         if pairs:
@@ -61,7 +69,7 @@ def lines(connection: duckdb.DuckDBPyConnection, datasets: Sequence[str]) -> Ite
 def _metrics(connection: duckdb.DuckDBPyConnection, dataset: str) -> Iterator[dict[str, Any]]:
     """Recalls of each variant by protocol, percent."""
     variants: dict[str, dict[str, Any]] = {}
-    for row in select(connection, METRICS, dataset=dataset):
+    for row in _rows(connection, METRICS, dataset=dataset):
         recalls = {name: round(row[name], 2) for name in ("i2t_r1", "t2i_r1", "sum_r")}
         variants.setdefault(row["variant"], {})[row["protocol"]] = recalls
     for variant, protocols in variants.items():

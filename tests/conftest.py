@@ -44,3 +44,8 @@ class SmallShop:
 def shop() -> SmallShop:
     """The small shop."""
     return SmallShop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put whole jobs and programs first: with several processes the long files must not begin last."""
+    items.sort(key=lambda item: item.path.parent.name not in ("tests", "pipelines"))

@@ -46,7 +46,7 @@ def test_the_example_gives_the_listings_and_the_quarantine_that_the_page_shows(r
     }
     assert [f"row {place}: {bad[place]}" for place in sorted(bad)] == blocks("text")[0].splitlines()
     good = [listing for listing in listings if listing.place not in bad]
-    counts = re.search(r"(\d+) listings of (\d+) products", PAGE).groups()
+    counts = re.search(r"(\d+) listings of (\d+)\s+products", PAGE).groups()
     assert (str(len(good)), str(len({listing.product_id for listing in good}))) == counts
     assert len(rows) == reader.rows_in() == 12
 

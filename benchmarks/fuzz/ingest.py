@@ -46,10 +46,10 @@ def _ingest(home: Paths, dataset: DatasetSettings) -> None:
     for table, columns in _BESIDE.items():
         lake.write(pa.schema(columns).empty_table(), table, NAME)
     draws = {"seed": "0", "test_share": dataset.test_share, "validation_share": dataset.validation_share}
-    _relation(home, "products", ("records", "photos", *_BESIDE), draws)
+    _relation(home, "ingest/products", ("records", "photos", *_BESIDE), draws)
     photos = {"one_row": dataset.kind == "amazon", "part_rows": PART_ROWS}
-    _relation(home, "images", ("records", "photos", "products"), photos)
-    _relation(home, "quarantine", ("records", "photos", "images"), {"unit": unit_of(dataset)})
+    _relation(home, "ingest/images", ("records", "photos", "products"), photos)
+    _relation(home, "ingest/quarantine", ("records", "photos", "images"), {"unit": unit_of(dataset)})
     _check_accounts(home)
     _load_photos(home, dataset)
 
@@ -59,9 +59,9 @@ def unit_of(dataset: DatasetSettings) -> str:
     return "line" if dataset.kind == "amazon" else "row"
 
 
-def _relation(home: Paths, table: str, sources: tuple[str, ...], parameters: dict[str, Any]) -> None:
+def _relation(home: Paths, query: str, sources: tuple[str, ...], parameters: dict[str, Any]) -> None:
     files = {source: home.lake.files(source, NAME) for source in sources}
-    home.lake.query(table, home.lake.path(table, NAME), files, parameters)
+    home.lake.query(query, home.lake.path(query.rpartition("/")[2], NAME), files, parameters)
 
 
 def _check_accounts(home: Paths) -> None:

@@ -20,10 +20,10 @@ DRAWS = {"seed": "0", "test_share": 0.1, "validation_share": 0.1}
 MINIMUM = 2
 PANDAS_LINES = 100_000
 QUERIES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "products": (("records", "photos", "split_groups", "review_stats", "helpful_reviews"), DRAWS),
-    "tagged_entities": (("records", "products"), {"groups": GROUPS}),
-    "entity_vocabulary": (("tagged_entities",), {"dataset": NAME, "groups": GROUPS, "minimum": MINIMUM}),
-    "semantic_prior": (("tagged_entities", "products"), {"dataset": NAME}),
+    "ingest/products": (("records", "photos", "split_groups", "review_stats", "helpful_reviews"), DRAWS),
+    "entities/tagged_entities": (("records", "products"), {"groups": GROUPS}),
+    "entities/entity_vocabulary": (("tagged_entities",), {"dataset": NAME, "groups": GROUPS, "minimum": MINIMUM}),
+    "entities/semantic_prior": (("tagged_entities", "products"), {"dataset": NAME}),
 }
 """As `assets/relations.py` runs them."""
 BARE_SCAN = """
@@ -50,13 +50,16 @@ def ingest(metadata: str, home: str, lines: int) -> Work:
 
     def work() -> dict[str, float]:
         write_records(reader, NAME, lake.path("records", NAME))
-        rows = {
-            query: lake.query(query, lake.path(query, NAME), {s: lake.files(s, NAME) for s in sources}, parameters)
-            for query, (sources, parameters) in QUERIES.items()
-        }
-        return {query: float(count) for query, count in rows.items()}
+        return {query.rpartition("/")[2]: float(run_query(lake, query)) for query in QUERIES}
 
     return work
+
+
+def run_query(lake: Lake, query: str) -> int:
+    """Run one of `QUERIES` as the assets do; returns the rows of its table."""
+    sources, parameters = QUERIES[query]
+    output = lake.path(query.rpartition("/")[2], NAME)
+    return lake.query(query, output, {source: lake.files(source, NAME) for source in sources}, parameters)
 
 
 def write_usable_photos(lake: Lake, source: str, lines: int) -> None:

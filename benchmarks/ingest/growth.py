@@ -10,7 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from benchmarks.ingest.amazon import GROUPS, NAME, QUERIES, write_empty, write_usable_photos
+from benchmarks.ingest.amazon import GROUPS, NAME, QUERIES, run_query, write_empty, write_usable_photos
 from benchmarks.measure import GIB, Work, line, run_apart, say
 from eiclip.storage.lake import Lake
 
@@ -70,14 +70,12 @@ def generate(home: str, products: int) -> Work:
     return work
 
 
-def run_query(home: str, query: str) -> Work:
+def one_query(home: str, query: str) -> Work:
     """One relation, as the assets run it."""
     lake = Lake(Path(home))
-    sources, parameters = QUERIES[query]
 
     def work() -> None:
-        files = {source: lake.files(source, NAME) for source in sources}
-        lake.query(query, lake.path(query, NAME), files, parameters)
+        run_query(lake, query)
 
     return work
 
@@ -89,7 +87,7 @@ def measure(work: Path, sizes: tuple[int, ...], *, plot: Path | None) -> None:
         home = str(work / f"growth_{size}")
         run_apart(generate, [(home, size)])
         for query, found in seconds.items():
-            run = run_apart(run_query, [(home, query)])
+            run = run_apart(one_query, [(home, query)])
             found.append(run.wall)
             print(
                 f"{query}, {size:,} products: {run.wall:.2f} s, CPU {run.cpu:.1f} s, {run.peak / GIB:.2f} GiB",
