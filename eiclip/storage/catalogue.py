@@ -47,7 +47,7 @@ def refresh_catalogue(lake: Lake, jobs: Mapping[str, str] = MappingProxyType({})
         known = {
             name: headers().get(name, Header(name, "", (), {})) for name in sorted([TABLES, *(v for (v,) in views)])
         }
-        rows = [(one.name, one.grain, " ".join(one.text), jobs.get(one.name, "")) for one in known.values()]
+        rows = [(one.name, one.grain, one.prose, jobs.get(one.name, "")) for one in known.values()]
         values = ", ".join(f"({', '.join(_quoted(cell) for cell in row)})" for row in rows)
         connection.execute(f"CREATE VIEW {TABLES} AS FROM (VALUES {values}) AS t(name, grain, description, job)")
         for name, grain, text, _ in rows:

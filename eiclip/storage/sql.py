@@ -46,6 +46,11 @@ class Header:
         return tuple(re.findall(r"\w+", named.removeprefix("Source: ").split(".")[0]))
 
     @property
+    def prose(self) -> str:
+        """Rules, reasons and sources: what a reader of the table wants, without the parameters of its query."""
+        return " ".join(entry for entry in self.text if not entry.startswith("Parameters: "))
+
+    @property
     def markdown(self) -> str:
         """The whole, for Dagster's UI."""
         columns = "\n".join(f"- `{name}`: {meaning}" for name, meaning in self.columns.items())
