@@ -21,6 +21,7 @@ from eiclip.storage.cache import CachedOutput, content_of
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.files import digest
 from eiclip.storage.lake import count_rows
+from eiclip.storage.sql import column_meanings
 from pipelines.jobs import FILLED_BY
 from pipelines.outcomes import append_outcome
 
@@ -181,8 +182,11 @@ def outcome_metadata(made: CachedOutput, place: Path) -> dict[str, Any]:
 
 
 def table_metadata(files: Sequence[Path]) -> dict[str, Any]:
-    """Row count and column schema of Parquet files, under the names that Dagster's UI knows."""
-    columns = [dg.TableColumn(field.name, str(field.type)) for field in pq.read_schema(files[0])]
+    """Row count and column schema of a table's Parquet files, under the names that Dagster's UI knows."""
+    meanings = column_meanings(files[0].parent.parent.name)
+    columns = [
+        dg.TableColumn(field.name, str(field.type), meanings.get(field.name)) for field in pq.read_schema(files[0])
+    ]
     return {"dagster/row_count": count_rows(files), "dagster/column_schema": dg.TableSchema(columns=columns)}
 
 

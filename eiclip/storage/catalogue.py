@@ -18,7 +18,7 @@ from eiclip.errors import EiclipError
 from eiclip.storage.files import whole_file
 from eiclip.storage.lake import RECORD_VIEWS, RECORDS, Lake
 from eiclip.storage.lock import exclusive
-from eiclip.storage.sql import SHARED, Header, headers, read_sql
+from eiclip.storage.sql import Header, column_meanings, headers, read_sql
 
 CATALOGUE = "eiclip.duckdb"
 TABLES = "tables"  # the view that lists the others
@@ -52,10 +52,9 @@ def refresh_catalogue(lake: Lake, jobs: Mapping[str, str] = MappingProxyType({})
         connection.execute(f"CREATE VIEW {TABLES} AS FROM (VALUES {values}) AS t(name, grain, description, job)")
         for name, grain, text, _ in rows:
             connection.execute(f"COMMENT ON VIEW {name} IS {_quoted(f'{grain} {text}'.strip())}")
-        shared = headers()[SHARED].columns
         columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'catalogue'"
         for name, column in connection.execute(columns).fetchall():
-            if meaning := known[name].columns.get(column, shared.get(column)):
+            if meaning := column_meanings(name).get(column):
                 connection.execute(f'COMMENT ON COLUMN {name}."{column}" IS {_quoted(meaning)}')
         connection.execute("COMMIT")
         connection.execute("USE memory")

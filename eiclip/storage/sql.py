@@ -70,6 +70,11 @@ def headers() -> dict[str, Header]:
     return {one.name: one for one in map(_parsed, texts)}
 
 
+def column_meanings(table: str) -> dict[str, str]:
+    """Return what the columns of a table hold, those that many tables have among them."""
+    return headers()[SHARED].columns | (headers()[table].columns if table in headers() else {})
+
+
 def _parsed(text: str) -> Header:
     entries: list[str] = []
     for line in itertools.takewhile(lambda line: line.startswith("--"), text.splitlines()):

@@ -1,5 +1,5 @@
 -- tagged_entities: one row per product and entity group that the raw data fill; a missing entity has no row.
--- Source: listings, products. Of several rows of a product the first that has an entity of the group speaks for it.
+-- Source: listings, products. Of several rows of a product the first that has an entity of the group counts.
 -- Parameters: $groups, the entity groups of the dataset.
 WITH counted AS (
     SELECT product_id, count(*) AS row_count

@@ -1,11 +1,11 @@
 -- products: one row per product with a usable photo, and the split it belongs to.
--- Source: listings, photos (the product's first raw row with a usable photo speaks for it), split_groups (known
+-- Source: listings, photos (a product's text is that of its first raw row with a usable photo), split_groups (known
 --   duplicates and products of one style), review_stats, helpful_reviews.
--- Parameters: $seed, $test_share (only where the raw files draw no line), $validation_share.
--- A product is wholly in one split, and so is a group of known duplicates and of one style: draws are digests of the
--- group's id, so that they depend on no other row and on no version of DuckDB's own hash. Where the raw files draw the
--- line, any row in their test part, its photo usable or not, makes a test product; what lies on the other side and
--- duplicates one is excluded from training.
+-- Parameters: $seed, $test_share (only where the raw files define no test part), $validation_share.
+-- A product is in one split, and so is a group of known duplicates and of one style: splits are drawn by digests of the
+-- group's id, so that they depend on no other row and on no version of DuckDB's own hash. Where the raw files define a
+-- test part, any row in it, its photo usable or not, makes a test product; other products that duplicate one are
+-- excluded from training.
 -- image_count: number of usable photos
 -- description_count: number of distinct descriptions over its raw rows
 WITH seen AS (

@@ -66,7 +66,8 @@ def test_everything_is_made(settings, first):
     for variant in VARIANTS:
         assert (settings.home / "models" / "fashiongen" / variant / "open_clip_model.safetensors").is_file()
     assert first["fashiongen/products"]["dagster/row_count"].value == 160
-    assert "dagster/column_schema" in first["fashiongen/products"]
+    columns = first["fashiongen/products"]["dagster/column_schema"].value.columns
+    assert all(column.description for column in columns), "as the catalogue's comments have it"
     assert "dagster/column_lineage" in first["fashiongen/products"]
 
 
