@@ -5,10 +5,12 @@ views the home does not have, since COMMAND was not run there, stays as it is, a
 """
 
 import re
+import sys
 from pathlib import Path
 
 import duckdb
 
+from eiclip.errors import EiclipError
 from eiclip.settings.load import load_settings
 from eiclip.storage.catalogue import connect
 from eiclip.storage.files import write_text
@@ -20,8 +22,11 @@ _TABLE = re.compile(r"(<!-- (?P<name>\w+): (?P<command>[^\n]*) -->\n).*?(<!-- en
 
 def main() -> None:
     """Rewrite the page and print what became of each table."""
-    with connect(load_settings().home) as connection:
-        page, outcomes = rewritten(PAGE.read_text(encoding="utf-8"), connection)
+    try:
+        with connect(load_settings().home) as connection:
+            page, outcomes = rewritten(PAGE.read_text(encoding="utf-8"), connection)
+    except EiclipError as error:  # no catalogue yet, or bad settings
+        sys.exit(str(error))
     write_text(PAGE, page)
     print("\n".join(outcomes))
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.tables import rewritten
 from eiclip.evaluation.protocols import PROTOCOLS
 from eiclip.evaluation.run_history import Run, keep_run
 from eiclip.model.variants import VARIANTS
@@ -175,6 +176,18 @@ def test_the_readmes_queries_run(two_runs):
     assert texts
     for text in texts:
         assert two_runs.execute(text).description
+
+
+def test_the_tables_of_the_docs_are_those_of_a_catalogue(two_runs):
+    connection = two_runs.cursor()
+    page, outcomes = rewritten((DOCS / "tables.md").read_text(encoding="utf-8"), connection)
+    assert "table_1: 15 rows" in outcomes, "three protocols of one dataset"
+    assert [line.partition(" first")[0] for line in outcomes if line.startswith("seeds_of_rows")] == [
+        "seeds_of_rows: kept, run `make seed_study`"
+    ]
+    assert rewritten(page, connection)[0] == page
+    assert "| fashiongen | full | 5 `eiclip` |" in page
+    assert "amazon | full" not in page
 
 
 def test_documented_search_by_words_answers(settings, first, monkeypatch, capsys):
