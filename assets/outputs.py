@@ -55,7 +55,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Table:
-    """What people are told of an output: an asset of its own."""
+    """An output as Dagster shows it: an asset of its own."""
 
     key: Key
     description: str = ""

@@ -5,7 +5,7 @@ Each seed has a home of its own, the settings' seed the home itself: what `make 
     python -m benchmarks.catalogue_study                 # three seeds, below EICLIP_HOME/seeds
     python -m benchmarks.catalogue_study --seeds 0 1 2
 
-On the embedded catalogue each seed draws a new catalogue, pretrains anew and trains anew (`make seed_study` trains
+On the synthetic catalogue each seed draws a new catalogue, pretrains anew and trains anew (`make seed_study` trains
 anew on the same one); on real data the products and their split stay, and the seed is that of the training. A seed
 that was already run is reused, not run again.
 """

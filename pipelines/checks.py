@@ -20,9 +20,9 @@ def shards_match_manifest(project: Project, name: str) -> dg.AssetChecksDefiniti
         "outside the test split is a warning, and training goes on without those samples.",
     )
     def check() -> dg.AssetCheckResult:
-        problems, spared, told = damage_of(project, name)
+        problems, spared, facts = damage_of(project, name)
         severity = dg.AssetCheckSeverity.WARN if spared else dg.AssetCheckSeverity.ERROR
-        metadata = {key: readable(value) for key, value in told.items()}
+        metadata = {key: readable(value) for key, value in facts.items()}
         return dg.AssetCheckResult(passed=not problems, severity=severity, metadata=metadata)
 
     return check

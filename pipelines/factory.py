@@ -158,8 +158,8 @@ def _results(project: Project, output: Output, made: CachedOutput) -> Iterator[d
         place = output.at(project) if table is output else project.paths.place(table.key)
         checked = []
         for check in table.checks:
-            passed, told = check.result(project, table.key, made, place)
-            seen = {name: readable(value) for name, value in told.items()}
+            passed, facts = check.result(project, table.key, made, place)
+            seen = {name: readable(value) for name, value in facts.items()}
             key = dg.AssetKey(table.key)
             checked.append(dg.AssetCheckResult(check_name=check.name, asset_key=key, passed=passed, metadata=seen))
         metadata = {name: readable(value) for name, value in made.facts.items()}

@@ -1,6 +1,6 @@
 """The code location of a small home with a fuse in its steps: `dagster job execute -m benchmarks.crash.location`.
 
-The normal assets of one embedded dataset of few products; job `prepared` makes what row 5 is trained from, `trained`
+The normal assets of one synthetic dataset of few products; job `prepared` makes what row 5 is trained from, `trained`
 trains it.
 """
 

@@ -1,4 +1,4 @@
-"""Raw files to measure on: real products where they are at hand, else the embedded catalogue's."""
+"""Raw files to measure on: real products where they are at hand, else the synthetic catalogue's."""
 
 import gzip
 import json
@@ -55,7 +55,7 @@ def _amazon_lines(folder: Path) -> list[dict[str, object]]:
         for text in stream:
             try:
                 found.append(json.loads(text))
-            except ValueError:  # the embedded catalogue has some that are broken on purpose
+            except ValueError:  # the synthetic catalogue has some that are broken on purpose
                 continue
     return [record for record in found if record.get("asin") and record.get("title")]
 

@@ -39,7 +39,7 @@ def entities(number: int) -> dict[str, str]:
 
 
 def make(folder: Path, photos: int) -> None:
-    """Write `shards` and the HDF5 file, laid out and compressed as the embedded catalogue's, below `folder`."""
+    """Write `shards` and the HDF5 file, laid out and compressed as the synthetic catalogue's, below `folder`."""
 
     def samples(images: h5py.Dataset) -> Iterator[tuple[str, Sample]]:
         for number in range(photos):

@@ -1,4 +1,4 @@
-"""Shards, vocabulary and towers to train on: the embedded catalogue's products, at the photo size a model wants."""
+"""Shards, vocabulary and towers to train on: the synthetic catalogue's products, at the photo size a model wants."""
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -23,7 +23,7 @@ from eiclip.train.optimizers import Optimizers
 
 EMBEDDED = {"brand": 190, "subcategory": 40, "season": 12, "composition": 500}
 FASHIONGEN = {"brand": 786, "subcategory": 121, "season": 12, "composition": 16_844}
-"""Entities by group: of the embedded catalogue, and of the real one (paper, section 4.1, and its raw files)."""
+"""Entities by group: of the synthetic catalogue, and of the real one (paper, section 4.1, and its raw files)."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The command line: `eiclip search`. docs/search.md has examples.
 
-Exit status 0: an answer; 1: an error, told in one line; 2: the command line itself is wrong.
+Exit status 0: an answer; 1: an error, in one line; 2: the command line itself is wrong.
 """
 
 import argparse

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 LEAST_NEGATIVE = 0.5
-"""Of eight kinds of garment less each of eight colours (embedded catalogue, 50 products each) one product in seven had
+"""Of eight kinds of garment less each of eight colours (synthetic catalogue, 50 products each) one product in seven had
 the colour that had it before, and 98 % were still of the kind; projection alone left one in two."""
 EMPHASIS = 1.5
 """How much of an attribute is put in. Its products lie around their mean, a query among others: it must go further."""

@@ -20,7 +20,7 @@ from eiclip.storage.sql import read_sql
 
 SURE = 0.5
 """Least share of an entity's uses by training products that are tags, for its words to count as it: the majority.
-Anything from 0.5 to 0.7 has the best F1 on the embedded catalogues' validation splits (docs/search.md)."""
+Anything from 0.5 to 0.7 has the best F1 on the synthetic catalogues' validation splits (docs/search.md)."""
 MOST_WORDS = 6  # of the longest entity that is looked for, as in `semantic_prior`
 MOST_SLIPS = 24  # unknown words that are compared with the entities: bounds the time of a text of nothing else
 _WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")

@@ -20,8 +20,9 @@ from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import FASHIONGEN, load_settings
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake
-from eiclip.storage.sql import headers
 from pipelines.definitions import build_definitions
+
+from .conftest import require_descriptions
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("queries.md", "uncertainty.md", "interventions.md")
@@ -110,12 +111,7 @@ def test_gates_and_embeddings_are_in_range(settings, first):
 
 
 def test_every_view_and_column_is_described(settings, first):
-    assert query(settings, "SELECT view_name FROM duckdb_views() WHERE NOT internal AND comment IS NULL") == []
-    assert query(settings, "SELECT * FROM duckdb_columns() WHERE NOT internal AND comment IS NULL") == []
-    there = {}
-    for name, column in query(settings, "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"):
-        there.setdefault(name, set()).add(column)
-    assert [name for name, columns in there.items() if not set(headers()[name].columns) <= columns] == []
+    require_descriptions(settings.home)
     views = query(settings, "SELECT view_name FROM duckdb_views() WHERE NOT internal")
     found = query(settings, "SELECT name, grain, job FROM tables")
     assert sorted((name,) for name, _, _ in found) == sorted(views)

@@ -13,9 +13,10 @@ import pytest
 from eiclip.model.variants import SAME_STYLE_ROWS
 from eiclip.same_style import VIEW_PAIRS
 from eiclip.settings.load import STYLES, load_settings
-from eiclip.storage.sql import headers
 from eiclip.studies.trials import SAME_STYLE_STUDIES, same_style_ablation, same_style_seeds
 from pipelines.definitions import build_definitions
+
+from .conftest import require_descriptions
 
 SIZES = {"styles": 60, "general_images": 128, "pretraining_epochs": 1}
 MODEL_FREE = {"pixels": {"i-i"}, "phash": {"i-i"}, "words": {"t-t"}}
@@ -95,12 +96,7 @@ def test_views_are_of_every_product_and_of_length_one(settings, first):
 
 
 def test_every_view_and_column_is_described(settings, first):
-    assert query(settings, "SELECT view_name FROM duckdb_views() WHERE NOT internal AND comment IS NULL") == []
-    assert query(settings, "SELECT * FROM duckdb_columns() WHERE NOT internal AND comment IS NULL") == []
-    there = {}
-    for name, column in query(settings, "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"):
-        there.setdefault(name, set()).add(column)
-    assert [name for name, columns in there.items() if not set(headers()[name].columns) <= columns] == []
+    require_descriptions(settings.home)
     jobs = dict(query(settings, "SELECT name, job FROM tables"))
     assert [jobs[name] for name in ("products", "click_pairs", "product_views")] == [
         "full_eval",
