@@ -9,7 +9,7 @@ Shape suffixes: B batch, K entity groups, L tokens, D embedding width.
 import json
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,11 +18,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from eiclip.errors import NonFiniteError, WeightsError
 from eiclip.model.entities import EntityFusion, FusedEntities
-from eiclip.model.losses import Gather, LossTerms, Pairs, contrastive_loss, unit
-from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
+from eiclip.model.losses import Gather, LossTerms, Pairs, contrastive_loss, sigmoid_loss, unit
+from eiclip.model.towers import embedding_width, encode_text, give_bias, load_towers, save_towers
 from eiclip.model.variants import Variant, get_variant
 from eiclip.model.views import ViewFusion
 from eiclip.model.vocabulary import Vocabulary
@@ -62,6 +63,23 @@ class EntityClipModel(nn.Module):
         if variant.gates != "none":
             self.fusion = EntityFusion(vocabulary, embedding_width(towers), variant.gates, training)
         self.views = ViewFusion(embedding_width(towers)) if variant.pairs != "none" else None
+        has_bias = self.towers.logit_bias is not None
+        wanted = has_bias if training.loss is None else training.loss == "sigmoid"
+        self.sigmoid = wanted and self.views is None
+        if self.sigmoid and not has_bias and variant.trained:
+            give_bias(towers)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; batch norm stays in evaluation, unless the settings say otherwise.
+
+        Its statistics are then those of many more photos than a batch has, whatever a process or a chunk sees of it.
+        """
+        super().train(mode)
+        if self.training_settings.batch_norm == "frozen":
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
 
     def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
         """E_I (B, D), of any length, of normalised pixels."""
@@ -121,7 +139,10 @@ class EntityClipModel(nn.Module):
 
         def term(side: int, keep_G: Tensor | None = None) -> Tensor:
             candidates = None if gather is None else Pairs(everyone[0], everyone[side])
-            return contrastive_loss(Pairs(own[0], own[side]), scale, candidates, first, keep_G)
+            pairs = Pairs(own[0], own[side])
+            if self.sigmoid:
+                return sigmoid_loss(pairs, scale, self.towers.logit_bias, candidates, first, keep_G)
+            return contrastive_loss(pairs, scale, candidates, first, keep_G)
 
         if text.entities is None:
             description = term(1)

@@ -5,14 +5,13 @@ Whatever its form, a source comes down to a configuration as `open_clip_config.j
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import open_clip
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
 from torch import nn
 
 from eiclip.errors import WeightsError
@@ -27,6 +26,7 @@ from eiclip.model.sources import (
     short,
 )
 from eiclip.model.starter import STARTER, STARTER_CONFIG, starter_towers
+from eiclip.model.text_files import Place, file_at, text_files
 from eiclip.model.towers import embedding_width, encode_text, image_size, open_towers, tokenizer_of
 from eiclip.model.weights_file import check_weights, weights_name
 
@@ -51,11 +51,12 @@ def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
     """
     if pretrained == STARTER:
         return starter_towers()
-    config, weights = _source(model_name, pretrained)
-    file = weights()
+    source = _source(model_name, pretrained)
+    files = text_files(source.config["model_cfg"]["text_cfg"], source.place, f"EICLIP_PRETRAINED={pretrained!r}")
+    file = source.weights()
     check_weights(file)
     try:
-        model = open_towers(config, file, weights_name(file), file.parent)
+        model = open_towers(source.config, file, weights_name(file), files)
         _require_finite_embeddings(model)
     except Exception as error:  # open_clip and timm let whatever they meet pass through
         raise WeightsError(
@@ -84,25 +85,36 @@ def configured_image_size(model_name: str, pretrained: str) -> int:
     Raises:
         WeightsError: as `resolve_towers`, as far as the configuration says.
     """
-    config = {"model_cfg": STARTER_CONFIG} if pretrained == STARTER else _source(model_name, pretrained)[0]
+    config = {"model_cfg": STARTER_CONFIG} if pretrained == STARTER else _source(model_name, pretrained).config
     size = config["model_cfg"]["vision_cfg"].get("image_size", 224)
     return int(size[0] if isinstance(size, list | tuple) else size)
 
 
-def _source(model_name: str, pretrained: str) -> tuple[dict[str, Any], Callable[[], Path]]:
-    """The configuration, as in `open_clip_config.json`, and what returns the weights (a download only when called)."""
+class Source(NamedTuple):
+    """What a model is made of."""
+
+    config: dict[str, Any]
+    """As in `open_clip_config.json`."""
+    weights: Callable[[], Path]
+    """Returns the file of weights: a download only when called."""
+    place: Place
+    """Where they lie, and with them the files of a text tower of transformers."""
+
+
+def _source(model_name: str, pretrained: str) -> Source:
     local = None if pretrained in open_clip.list_pretrained_tags_by_model(model_name) else local_weights(pretrained)
     if local is not None:
         file, beside = local
         config = read_config(beside) if beside else _config_of_bare_weights(model_name)
-        weights = lambda: file  # noqa: E731 - one of three
+        source = Source(config, lambda: file, file.parent)
     elif pretrained.startswith(HUB):
-        config = read_config(_from_hub(pretrained, CONFIG_FILE))
         weights = functools.partial(_from_hub, pretrained, WEIGHTS_FILE, PICKLE_FILE)
+        config = read_config(_from_hub(pretrained, CONFIG_FILE))
+        source = Source(config, weights, pretrained.removeprefix(HUB))
     else:
-        config, weights = _released(model_name, pretrained)
-    require_usable(config["model_cfg"], f"EICLIP_PRETRAINED={pretrained!r}")
-    return config, weights
+        source = _released(model_name, pretrained)
+    require_usable(source.config["model_cfg"], f"EICLIP_PRETRAINED={pretrained!r}")
+    return source
 
 
 def _named_config(model_name: str) -> dict[str, Any]:
@@ -121,7 +133,7 @@ def _config_of_bare_weights(model_name: str) -> dict[str, Any]:
     return {"model_cfg": _named_config(model_name), "preprocess_cfg": agreed}
 
 
-def _released(model_name: str, tag: str) -> tuple[dict[str, Any], Callable[[], Path]]:
+def _released(model_name: str, tag: str) -> Source:
     config, tags = _named_config(model_name), open_clip.list_pretrained_tags_by_model(model_name)
     if tag not in tags:
         raise WeightsError(
@@ -137,17 +149,17 @@ def _released(model_name: str, tag: str) -> tuple[dict[str, Any], Callable[[], P
             return Path(open_clip.download_pretrained(released))
 
     preprocess = {name: list(released[name]) for name in ("mean", "std")}
-    return {"model_cfg": config, "preprocess_cfg": preprocess}, weights
+    place = str(released.get("hf_hub") or "").strip("/") or Path(os.devnull)  # those on the hub have tokenizers beside
+    return Source({"model_cfg": config, "preprocess_cfg": preprocess}, weights, place)
 
 
 def _from_hub(pretrained: str, *names: str) -> Path:
     """The first of these files that the hub repository has; what was fetched before comes from the hub's cache."""
-    repository = pretrained.removeprefix(HUB)
     with _downloading(f"EICLIP_PRETRAINED={pretrained!r}: could not download {' or '.join(names)}"):
-        for name in names[:-1]:
-            with contextlib.suppress(EntryNotFoundError):
-                return Path(hf_hub_download(repository, name))
-        return Path(hf_hub_download(repository, names[-1]))
+        for name in names:
+            if (file := file_at(pretrained.removeprefix(HUB), name)) is not None:
+                return file
+        raise FileNotFoundError("the repository has no such file")
 
 
 @contextlib.contextmanager

@@ -19,6 +19,13 @@ PICKLE_FILE = "open_clip_pytorch_model.bin"
 """What hub repositories without safetensors hold instead."""
 OPEN_CLIP_NAMES = (WEIGHTS_FILE, "open_clip_pytorch_model.safetensors", PICKLE_FILE, "open_clip_pytorch_model.pth")
 """open_clip's own names of a folder's weights, in its order of preference."""
+TOWER_CONFIG = "config.json"
+"""transformers' own configuration, of a text tower or of a whole CLIP."""
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
+    "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+)  # fmt: skip
+"""What a tokenizer of transformers may consist of."""
 SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
 HUB = "hf-hub:"
 TOKENS = 49_408
@@ -88,6 +95,21 @@ def read_config(file: Path) -> dict[str, Any]:
     return config
 
 
+def read_json(file: Path) -> dict[str, Any]:
+    """An object of JSON.
+
+    Raises:
+        WeightsError: the file cannot be read, or holds something else.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError(f"it holds a {type(found).__name__}")
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(f"{file}: not an object of JSON ({error})") from error
+    return found
+
+
 def short(error: Exception) -> str:
     """An error's text in one line, cut: open_clip lists every name of a model that does not fit."""
     return textwrap.shorten(str(error), 300, placeholder=" ...")
@@ -101,18 +123,14 @@ def require_usable(model_config: Mapping[str, Any], name: str) -> None:
     """
     vision, text = model_config["vision_cfg"], model_config["text_cfg"]
     tokens, size = text.get("vocab_size", TOKENS), vision.get("image_size", 224)
+    foreign = tokens != TOKENS and not text.get("hf_tokenizer_name")
     reasons = {
-        f"its text tower is transformers' {text.get('hf_model_name')}": text.get("hf_model_name"),
-        f"its texts are read with the tokenizer {text.get('hf_tokenizer_name')}": text.get("hf_tokenizer_name"),
-        f"its tokenizer is set up otherwise ({text.get('tokenizer_kwargs')})": text.get("tokenizer_kwargs"),
-        f"its vocabulary has {tokens:,} tokens, not CLIP's {TOKENS:,}": tokens != TOKENS,
-        "it was trained with a sigmoid loss (logit_bias)": model_config.get("init_logit_bias") is not None,
+        f"its {tokens:,} tokens are not CLIP's {TOKENS:,}, and it names no tokenizer (hf_tokenizer_name)": foreign,
         f"its photos are not square ({size})": isinstance(size, list | tuple) and len(set(size)) > 1,
     }
     for reason, holds in reasons.items():
         if holds:
             raise WeightsError(
-                f"{name}: cannot be used, {reason}. Usable is any open_clip model whose texts are read with CLIP's own "
-                "tokenizer: ViT-B-32, ViT-B-16, ViT-L-14, ViT-H-14, RN50, EVA02, MobileCLIP, PE-Core and others (not "
-                "SigLIP, nor any with a text tower of transformers)"
+                f"{name}: cannot be used, {reason}. Usable is any open_clip model of square photos (ViT-B-32, SigLIP, "
+                "MobileCLIP, those with a text tower of transformers and others), and transformers' CLIPModel"
             )

@@ -17,7 +17,8 @@ import torch
 from eiclip.errors import WeightsError
 from eiclip.model.pretrained import configured_image_size, resolve_towers
 from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, SMALL, WEIGHTS_FILE, local_weights
-from eiclip.model.towers import load_towers, pixel_statistics, save_towers
+from eiclip.model.towers import encode_text, load_towers, pixel_statistics, save_towers, tokenizer_of
+from tests.kinds import make
 
 pytestmark = pytest.mark.usefixtures("small_model")
 
@@ -138,17 +139,10 @@ def test_other_classes_of_models_that_read_with_clips_tokenizer(hub_copy, kind, 
     assert type(load_towers(tmp_path)) is made
 
 
-SIGLIP = {"vocab_size": 32000, "hf_tokenizer_name": "timm/ViT-B-16-SigLIP", "no_causal_mask": True}
-
-
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (SMALL | {"text_cfg": SIGLIP, "init_logit_bias": -10}, "tokenizer timm/ViT-B-16-SigLIP"),
-        (SMALL | {"text_cfg": {"hf_model_name": "xlm-roberta-base"}}, "transformers' xlm-roberta-base"),
-        (SMALL | {"text_cfg": {"vocab_size": 64000}}, "64,000 tokens, not CLIP's 49,408"),
-        (SMALL | {"text_cfg": {"tokenizer_kwargs": {"clean": "canonicalize"}}}, "canonicalize"),
-        (SMALL | {"init_logit_bias": -10}, "sigmoid"),
+        (SMALL | {"text_cfg": {"vocab_size": 64000}}, "64,000 tokens are not CLIP's 49,408"),
         (SMALL | {"vision_cfg": {"image_size": [64, 32]}}, "not square"),
     ],
 )
@@ -159,10 +153,15 @@ def test_models_that_cannot_be_used_are_refused_with_the_reason(hub_copy, quick,
             ask("ignored", str(folder))
 
 
-def test_released_models_with_another_tokenizer_are_refused_before_the_download():
-    for name, tag in (("ViT-B-16-SigLIP", "webli"), ("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k")):
-        with pytest.raises(WeightsError, match="cannot be used"):
-            resolve_towers(name, tag)
+@pytest.mark.parametrize(
+    ("name", "tag"), [("ViT-B-16-SigLIP", "webli"), ("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k")]
+)
+def test_a_released_tag_brings_its_tokenizer_before_the_weights(name, tag, tmp_path, monkeypatch):
+    assert configured_image_size(name, tag) == 224
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match=r"its tokenizer \(hf_tokenizer_name .*copy tokenizer.json"):
+        resolve_towers(name, tag)
 
 
 def test_a_file_of_another_model_is_a_clear_error(quick, tmp_path):
@@ -253,6 +252,17 @@ def test_a_folder_that_is_saved_here_is_a_repository_as_open_clip_expects_it(qui
     assert same(model, quick)
     assert tokens.shape == (1, 64)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("kind", ["siglip", "bert"])
+def test_a_hub_repository_brings_its_tokenizer_and_text_tower(tmp_path, hub, kind):
+    wanted = make(kind, tmp_path / "copy")
+    towers = resolve_towers("ignored", "hf-hub:shop/clip").eval()
+    texts = ["a coat", "hot! bag"]
+    theirs_BD = wanted.encode_text(tokenizer_of(towers).ids(texts))
+    assert torch.allclose(encode_text(towers, tokenizer_of(towers)(texts)), theirs_BD, atol=1e-5)
+    huggingface_hub.constants.HF_HUB_OFFLINE = True  # which the fixture sets back
+    resolve_towers("ignored", "hf-hub:shop/clip")
 
 
 def test_no_network_names_the_other_ways(tmp_path, monkeypatch):
