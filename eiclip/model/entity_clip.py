@@ -68,6 +68,7 @@ class EntityClipModel(nn.Module):
         self.sigmoid = wanted and self.views is None
         if self.sigmoid and not has_bias and variant.trained:
             give_bias(towers)
+        self.train()
 
     def train(self, mode: bool = True) -> Self:
         """Switch between training and evaluation; batch norm stays in evaluation, unless the settings say otherwise.

@@ -64,7 +64,8 @@ def _tokenizer(places: Sequence[Place], what: str) -> dict[str, Path]:
     """A tokenizer's files, all of one place; its `config.json` tells transformers which class it is, if need be."""
     reasons = []
     for place in places:
-        found, reason = {}, "no tokenizer.json"
+        found: dict[str, Path] = {}
+        reason = "no tokenizer.json"
         for name in (*TOKENIZER_FILES, TOWER_CONFIG):
             try:
                 file = file_at(place, name)
