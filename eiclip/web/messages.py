@@ -11,6 +11,7 @@ from eiclip.web.engines import OpenedEngine
 
 Name = Annotated[str, StringConstraints(max_length=500)]
 Entities = Annotated[dict[Name, Name], Field(max_length=20)]
+ByGroup = Annotated[dict[Name, Annotated[tuple[Name, ...], Field(max_length=50)]], Field(max_length=20)]
 
 
 class QueryForm(BaseModel):
@@ -20,8 +21,8 @@ class QueryForm(BaseModel):
 
     text: str = ""
     product_id: Name | None = None
-    entities: Entities = {}
-    filters: Annotated[dict[Name, Annotated[tuple[Name, ...], Field(max_length=50)]], Field(max_length=20)] = {}
+    entities: ByGroup = {}
+    filters: ByGroup = {}
     negative: str = ""
     remove: Entities = {}
     add: Entities = {}
@@ -62,6 +63,7 @@ def catalogue_message(opened: OpenedEngine) -> dict[str, Any]:
         "variant": index.variant,
         "products": len(index),
         "entity_groups": steering,
+        "several": sorted(opened.engine.reader.linker.several),
         "groups": steering + [group for group in opened.values if group not in steering],
         "examples": opened.examples(),
     }
