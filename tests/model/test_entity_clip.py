@@ -15,7 +15,7 @@ from eiclip.settings.training import TrainingSettings
 NAMES = {"brand": ["<unk>", "diesel"], "season": ["<unk>", "fw2016", "diesel"]}
 VOCABULARY = Vocabulary(NAMES, {"diesel": {"brand": 0.25, "season": 0.75}})
 TOKENS = tokenize(["a red coat", "blue jeans with pockets", "bag"], 64)
-IDS = torch.tensor([[1, 1], [0, -1], [-1, -1]])
+IDS = torch.tensor([[[1], [1]], [[0], [-1]], [[-1], [-1]]])
 
 
 def build(name, vocabulary=VOCABULARY, **training):
