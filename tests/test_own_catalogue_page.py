@@ -69,4 +69,4 @@ def test_the_page_names_every_setting_of_columns_and_download(reader):
     shop = load_settings().datasets["shop"]
     for name in type(shop.columns).model_fields:
         assert f"`{name}`" in PAGE, name
-    assert set(type(shop.download).model_fields) == set(re.findall(r"^(\w+) = ", blocks("toml")[1], re.MULTILINE))
+    assert set(type(shop.download).model_fields) == set(re.findall(r"^(\w+) = ", blocks("toml")[2], re.MULTILINE))
