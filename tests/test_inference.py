@@ -15,8 +15,7 @@ from eiclip.evaluation.embedding_tables import embeddings_table
 from eiclip.evaluation.gates import gate_weights
 from eiclip.inference import EntityClip
 from eiclip.model.entity_clip import save_checkpoint
-from eiclip.model.inputs import compose_text
-from eiclip.model.towers import tokenize
+from eiclip.model.inputs import ModelInputs, compose_text
 from eiclip.model.variants import VARIANTS
 from eiclip.readers.photo_files import decode_rgb
 from eiclip.shards import Sample, encode_photo, fit_square, shard_paths, write_shards
@@ -153,7 +152,7 @@ def test_several_entities_of_a_group_are_their_mean(model):
     fusion, ids = model.model.fusion, torch.tensor([1, 2])
     with torch.inference_mode():
         mean = fusion.entity(0, ids).mean(dim=0)
-        description = model.model.encode_description(tokenize(["a coat"], model._inputs.context_length))[0]
+        description = model.model.encode_description(ModelInputs.of(model.model).token_ids(["a coat"]))[0]
         weight = fusion.weight(0, mean[None])[0]
         text = torch.nn.functional.normalize(description + weight * mean, dim=-1)
     found = model.encode_text("a coat", {"brand": ["b0", "b1"]})[0]

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import WeightsError
-from eiclip.model.sources import CONFIG_FILE, SMALL
-from eiclip.model.towers import tokenizer
+from eiclip.model.sources import CONFIG_FILE, SMALL, STARTER, STARTER_CONFIG
+from eiclip.model.tokenizer import clip_encoder
 
 LONGEST_WORD = 500
 """Letters of a word that are merged into byte pairs at once: the time grows with their square."""
@@ -34,7 +34,7 @@ def token_counts(descriptions: Sequence[str]) -> np.ndarray:
 
 
 def _count(text: str) -> int:
-    encoder = tokenizer()
+    encoder = clip_encoder()
     # Cleaning changes nothing in plain text but case, and white space, at which it is split anyway.
     plain = text.isascii() and text.isprintable() and "&" not in text
     clean = text.lower() if plain else encoder.clean_fn(text)
@@ -43,7 +43,7 @@ def _count(text: str) -> int:
 
 @functools.lru_cache(maxsize=1_000_000)
 def _pieces(word: str) -> int:
-    encoder = tokenizer()
+    encoder = clip_encoder()
     encoded = "".join(encoder.byte_encoder[byte] for byte in word.encode("utf-8"))
     parts = (encoded[start : start + LONGEST_WORD] for start in range(0, len(encoded), LONGEST_WORD))
     return sum(encoder.bpe(part).count(" ") + 1 for part in parts)
@@ -71,6 +71,8 @@ def configured_context_length(model_name: str, pretrained: str) -> int:
     """
     if pretrained == "general":
         text: dict[str, Any] = SMALL["text_cfg"]
+    elif pretrained == STARTER:
+        text = STARTER_CONFIG["text_cfg"]
     elif not Path(pretrained).is_dir():
         known = open_clip.get_model_config(model_name)
         if known is None:

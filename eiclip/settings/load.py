@@ -135,6 +135,12 @@ SMALL_RECIPE: dict[str, Any] = {
 """How the small `general` model is trained instead: chosen on validation splits, see docs/decisions.md."""
 
 
+STARTER_RECIPE: dict[str, Any] = {
+    "image_tower": "heads", "text_tower": "heads", "head_lr": 1e-3, "entity_lr": 1e-3, "gate_lr": 5e-3,
+}  # fmt: skip
+"""How the `starter` towers are trained: their heads, on features that are computed once. See docs/decisions.md."""
+
+
 class EmbeddedSettings(Section):
     """Size of the synthetic catalogue (products, products, products, styles) and of the general corpus."""
 
@@ -194,7 +200,7 @@ class Settings(BaseSettings):
             datasets = {"fashiongen": FASHIONGEN, **smaller}
         real = any(not DatasetSettings.model_validate(entry).embedded for entry in datasets.values())
         pretrained = given.get("pretrained") or ("openai" if real else "general")
-        recipe = SMALL_RECIPE if pretrained == "general" else {}
+        recipe = {"general": SMALL_RECIPE, "starter": STARTER_RECIPE}.get(pretrained, {})
         return given | {"datasets": datasets, "pretrained": pretrained, "training": recipe | training}
 
 
