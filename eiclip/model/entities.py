@@ -1,6 +1,6 @@
 """EA-Learner and CE-Selector (section 3.3): entity encoders, their gates, and the sum that joins the description.
 
-Shape suffixes: B batch, K entity groups, M entities of a group and product, D embedding width, V entities of a group.
+Shape suffixes: B batch, K entity groups, M entities of one, D embedding width, V entities of a group.
 """
 
 from typing import Literal, NamedTuple

@@ -3,7 +3,7 @@
 A checkpoint folder is open_clip's own (see `towers`) with some files more: `eiclip.json` (variant and settings),
 `vocabulary.json`, and where the variant has them `entities.safetensors` (encoders and gates) and `views.safetensors`.
 
-Shape suffixes: B batch, K entity groups, M entities of a group and product, L tokens, D embedding width.
+Shape suffixes: B batch, K entity groups, M entities of one, L tokens, D embedding width.
 """
 
 import json

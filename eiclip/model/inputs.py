@@ -1,6 +1,6 @@
 """What a model reads of a product: its text as ids, its entities as ids, its photo as normalised pixels.
 
-Shape suffixes: B batch, H height, W width, C channels, L tokens, K entity groups, M entities of a group and product.
+Shape suffixes: B batch, H height, W width, C channels, L tokens, K entity groups, M entities of one.
 """
 
 from collections.abc import Mapping, Sequence

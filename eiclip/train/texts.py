@@ -1,6 +1,6 @@
 """Token and entity ids of a split's samples, each distinct text read once.
 
-Shape suffixes: B batch, L tokens, K entity groups, M entities of a group and product, N samples, S distinct
+Shape suffixes: B batch, L tokens, K entity groups, M entities of one, N samples, S distinct
 descriptions with entities, T distinct texts.
 """
 
@@ -53,8 +53,8 @@ class Texts:
         self._row_T = None if features is None else torch.tensor([features.row[text] for text in distinct])
 
     def of(self, samples_B: np.ndarray) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Token ids (B, L), cut to the longest text, entity ids (B, K, M), and the texts' features, where there are any,
-        of samples by their numbers.
+        """Token ids (B, L), cut to the longest text, entity ids (B, K, M), and the texts' features, if there are any, of
+        samples by their numbers.
         """
         words_B = torch.from_numpy(self._words_N[samples_B])
         text_B = self._text_S[words_B]

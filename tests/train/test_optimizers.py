@@ -23,11 +23,11 @@ def start(shop, **settings):
 
 
 def steps(shop, model, encoder, optimizers, count):
-    tokens_BL, ids_BK = ModelInputs.of(model).of_texts(list(shop.samples()))
+    tokens_BL, ids_BKM = ModelInputs.of(model).of_texts(list(shop.samples()))
     for _ in range(count):
         pixels = torch.full((12, 64, 64, 3), 9, dtype=torch.uint8)
         pixels[:, 0, 0, 0] = torch.arange(12)
-        encoded = encoder(pixels, tokens_BL, ids_BK)
+        encoded = encoder(pixels, tokens_BL, ids_BKM)
         optimizers.step(model.loss(encoded.image_BD, encoded.text, encoded.scale).total(model.loss_terms))
 
 
