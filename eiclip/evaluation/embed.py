@@ -1,6 +1,7 @@
 """Embeddings of a split's photos and texts by a trained variant.
 
-Shape suffixes: B batch, N photos, P products, L tokens, K entity groups, D embedding width.
+Shape suffixes: B batch, N photos, P products, L tokens, K entity groups, M entities of one,
+D embedding width.
 """
 
 import functools
@@ -87,8 +88,8 @@ def embed_texts(
         if known is not None and known.row.keys() >= set(texts):  # others are texts that somebody has changed
             given = known.of(torch.tensor([known.row[text] for text in texts])).to(device)
         with mixed_precision(device):
-            tokens_BL, ids_BK = inputs.of_texts(batch, excluded_group)
-            text = model.encode_text(tokens_BL.to(device), ids_BK.to(device), given)
+            tokens_BL, ids_BKM = inputs.of_texts(batch, excluded_group)
+            text = model.encode_text(tokens_BL.to(device), ids_BKM.to(device), given)
         return text.joint()
 
     return _embedded("text", samples, embed)

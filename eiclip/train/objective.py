@@ -37,7 +37,7 @@ def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Ob
     if paired and style.consistency > 0 and model.image_parts is None:  # features come with another view
         images = torch.cat([images, moved(images[:pairs])])
     with mixed_precision(world.device, job.hardware.precision):
-        encoded = encoder(images, batch.tokens_BL, batch.ids_BK, batch.text_features)
+        encoded = encoder(images, batch.tokens_BL, batch.ids_BKM, batch.text_features)
     weight_BK = None if encoded.text.entities is None else encoded.text.entities.weight_BK
     if not paired:
         terms = model.loss(encoded.image_BD, encoded.text, encoded.scale, gather, world.rank * pairs)
