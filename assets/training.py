@@ -13,7 +13,7 @@ from assets.common import Project
 from assets.outputs import Given, Output
 from assets.sources import GENERAL
 from assets.steps import Step
-from eiclip.model.sources import local_weights
+from eiclip.model.sources import STARTER, local_weights, starter_versions
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
 from eiclip.settings.training import TrainingSettings
@@ -25,6 +25,7 @@ from eiclip.train.key import TRAINER, training_inputs, training_settings
 JOB_FILE = "job.json"
 KINDS = frozenset({"pytorch", "safetensors"})
 PRETRAINED = f"{GENERAL}/pretrained"
+FEATURES = "features"
 TABLES = ("entity_vocabulary", "semantic_prior")
 PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 """The table of pairs that a variant is trained on."""
@@ -34,6 +35,12 @@ def recipe_of(project: Project, dataset: DatasetSettings, recipe: Mapping[str, A
     """How a dataset's rows are trained: the settings, what its own entry changes, what the run's configuration does."""
     merged = project.settings.training.model_dump() | dataset.training | dict(recipe)
     return TrainingSettings.model_validate(merged)
+
+
+def frozen_features(project: Project, dataset: DatasetSettings) -> tuple[str, ...]:
+    """The features of frozen towers, a source of what is made from a model; none where both are trained whole."""
+    recipe = recipe_of(project, dataset, {})
+    return (FEATURES,) if {recipe.image_tower, recipe.text_tower} != {"full"} else ()
 
 
 def training(job: TrainJob, key: tuple[str, ...], description: str, sources: tuple[str, ...] = ()) -> Output:
@@ -66,7 +73,12 @@ def pretrained(project: Project) -> Step:
     text = "CLIP's towers before any product was seen (EICLIP_PRETRAINED): every variant starts from them."
     key = (GENERAL, "pretrained")
     if project.settings.pretrained == GENERAL:
-        changes = {"epochs": project.settings.embedded.pretraining_epochs, "tower_lr": 1e-3, "warmup_steps": 100}
+        changes: dict[str, Any] = {
+            "epochs": project.settings.embedded.pretraining_epochs,
+            "tower_lr": 1e-3,
+            "warmup_steps": 100,
+        }
+        changes |= {"image_tower": "full", "text_tower": "full", "head_lr": None}
         job = TrainJob(
             dataset=GENERAL,
             variant="clip_description",
@@ -83,6 +95,8 @@ def pretrained(project: Project) -> Step:
     name, weights = project.settings.model, str(project.settings.pretrained)
 
     def files() -> Mapping[str, str]:
+        if weights == STARTER:
+            return starter_versions()
         return {file.name: sha256_file(file) for file in local_weights(weights) or () if file is not None}
 
     parameters = {"model": name, "pretrained": weights}
@@ -95,7 +109,7 @@ def _fetch(given: Given) -> Mapping[str, Any]:
     from eiclip.model.towers import save_towers
 
     with whole_folder(given.output) as part:
-        save_towers(resolve_towers(given.parameters["model"], given.parameters["pretrained"]), part)
+        save_towers(resolve_towers(given.parameters["model"], given.parameters["pretrained"]), part, given.output)
         write_json(part / MANIFEST, {file.name: sha256_file(file) for file in sorted(part.iterdir())})
     return given.parameters
 
@@ -112,6 +126,7 @@ def variant_job(
         entity_groups=dataset.entity_groups,
         entity_vocabulary=project.paths.lake.path("entity_vocabulary", name),
         semantic_prior=project.paths.lake.path("semantic_prior", name),
+        features=project.paths.features(name),
         pairs=project.paths.lake.path(PAIRS[variant.pairs], name) if variant.pairs in PAIRS else None,
         output=project.paths.checkpoint(name, variant.name),
         seed=project.settings.seed,
@@ -135,12 +150,13 @@ def checkpoint_step(
 
     def outputs(recipe: Mapping[str, Any]) -> list[Output]:
         pairs = (PAIRS[variant.pairs],) if variant.pairs in PAIRS else ()
+        frozen = frozen_features(project, dataset)
         job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe))
         text = (
             f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates and the "
             "fusion of views, where it has them, beside them."
         )
-        made = training(job, (name, "checkpoint", variant.name), text, ("shards", *TABLES, *pairs, PRETRAINED))
+        made = training(job, (name, "checkpoint", variant.name), text, ("shards", *frozen, *TABLES, *pairs, PRETRAINED))
         return [replace(made, publish=_publish_log if variant.trained else None)]
 
     return Step(f"{name}__checkpoint__{variant.name}", f"{name}/{group}", outputs, trains=variant.trained)

@@ -29,9 +29,10 @@
 -- source_split: train | test as the raw files say; empty where they do not
 -- style: true style of the product as the raw file names it; empty where it does not
 -- brand_raw: brand as the raw file writes it, where the reader normalises brands
--- entities: MAP of entity group to entity
+-- entities: MAP of entity group to the entities of it
 -- entity_group: kind of the entity: brand, composition, season, subcategory, ...
 -- entity: the entity, normalised
+-- ordinal: place of the entity among those that the product has of its group, from 1
 -- entity_id: number of the entity within its group, from 0; 0 is `<unk>`: unseen or too rare in training
 -- protocol: what is ranked against what: see the view `protocols`
 -- direction: i2t (photo to text) | t2i (text to photo) | both (measures of the two together)
@@ -200,10 +201,10 @@
 -- r1_removed: recall@1 without the group's entities (percent)
 -- r1_removed_lost: r1 less r1_removed (points)
 
--- interventions: one row per variant, intervention, entity group and sampled test product: its text asks for its photo.
+-- interventions: one row per variant, intervention, sampled test product and entity of it: its text asks for its photo.
 -- entity: the entity that is taken away, swapped or written as text
 -- replacement: the entity put in its place; swapped only
--- gate_weight: gate of the entity; empty for a row without gates
+-- gate_weight: gate of the entity by itself; empty for a row without gates
 -- rank_before: rank of the best relevant photo, before
 -- rank_after: rank of the best relevant photo, after
 -- top_before: image_id of the best photo, before

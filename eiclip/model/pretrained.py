@@ -19,13 +19,15 @@ from eiclip.model.sources import (
     CONFIG_FILE,
     HUB,
     PICKLE_FILE,
+    STARTER,
+    STARTER_CONFIG,
     WEIGHTS_FILE,
     local_weights,
     read_config,
     require_usable,
     short,
 )
-from eiclip.model.starter import STARTER, STARTER_CONFIG, starter_towers
+from eiclip.model.starter import starter_towers
 from eiclip.model.text_files import Place, file_at, text_files
 from eiclip.model.towers import embedding_width, encode_text, image_size, open_towers, tokenizer_of
 from eiclip.model.weights_file import check_weights, weights_name
@@ -149,7 +151,8 @@ def _released(model_name: str, tag: str) -> Source:
             return Path(open_clip.download_pretrained(released))
 
     preprocess = {name: list(released[name]) for name in ("mean", "std")}
-    place = str(released.get("hf_hub") or "").strip("/") or Path(os.devnull)  # those on the hub have tokenizers beside
+    repository = "/".join(str(released.get("hf_hub") or "").split("/")[:2])  # behind it may stand a file
+    place = repository or Path(os.devnull)
     return Source({"model_cfg": config, "preprocess_cfg": preprocess}, weights, place)
 
 

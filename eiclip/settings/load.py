@@ -45,6 +45,8 @@ class ColumnSettings(Section):
     style: str | None = None
     """Which products are truly of one style: same-style retrieval is measured by it, and never trained on it."""
     entities: dict[str, str] = Field(default_factory=dict)  # entity group -> column
+    separators: dict[str, str] = Field(default_factory=dict)
+    """Entity group -> what parts several entities in a text ("black|white"); a list column needs none."""
 
 
 class DatasetSettings(Section):
@@ -91,6 +93,14 @@ class DatasetSettings(Section):
             raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (synthetic)")
         if self.kind == "table" and not self.files:
             raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
+        for group, separator in self.columns.separators.items():
+            if group not in self.entity_groups:
+                there = ", ".join(self.entity_groups)
+                raise ValueError(f"columns.separators: {group!r} is no entity group; choose from {there}")
+            if not separator:
+                raise ValueError(
+                    f"columns.separators: that of {group!r} is empty; give one such as '|', or leave it out"
+                )
         if not self.table_1 and self.same_style is None:
             raise ValueError("table_1 is false without a `same_style` section: nothing would be made of the dataset")
         unknown = set(self.training) - set(TrainingSettings.model_fields)
@@ -123,6 +133,12 @@ SMALL_RECIPE: dict[str, Any] = {
     "warmup_steps": 30,
 }  # fmt: skip
 """How the small `general` model is trained instead: chosen on validation splits, see docs/decisions.md."""
+
+
+STARTER_RECIPE: dict[str, Any] = {
+    "image_tower": "heads", "text_tower": "heads", "head_lr": 1e-3, "entity_lr": 1e-3, "gate_lr": 5e-3,
+}  # fmt: skip
+"""How the `starter` towers are trained: their heads, on features that are computed once. See docs/decisions.md."""
 
 
 class EmbeddedSettings(Section):
@@ -184,7 +200,7 @@ class Settings(BaseSettings):
             datasets = {"fashiongen": FASHIONGEN, **smaller}
         real = any(not DatasetSettings.model_validate(entry).embedded for entry in datasets.values())
         pretrained = given.get("pretrained") or ("openai" if real else "general")
-        recipe = SMALL_RECIPE if pretrained == "general" else {}
+        recipe = {"general": SMALL_RECIPE, "starter": STARTER_RECIPE}.get(pretrained, {})
         return given | {"datasets": datasets, "pretrained": pretrained, "training": recipe | training}
 
 

@@ -19,6 +19,7 @@ import torch
 
 from eiclip.errors import NonFiniteError, SettingsError
 from eiclip.evaluation.embed import embed_samples
+from eiclip.features.reader import feature_store, features_of
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.sources import SMALL
@@ -110,6 +111,7 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         vocabulary = read_vocabulary(job.entity_groups, job.entity_vocabulary, job.semantic_prior)
     torch.manual_seed(job.seed)
     model = EntityClipModel(towers, get_variant(job.variant), vocabulary, job.training).to(world.device)
+    model.freeze()
     pairs, name = None, f"{job.dataset}/{job.variant}"
     if model.views is not None:
         if job.pairs is None:
@@ -123,8 +125,10 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         world=world,
         hardware=job.hardware,
         augment=job.training.augment,
+        store=feature_store(model, job.features, job.shards, job.seed, world.device),
         pairs=pairs,
         self_pair_probability=job.training.style.self_pair_probability,
+        another_view=job.training.style.consistency > 0,
     )
     steps = job.training.epochs * loader.steps if model.variant.trained else 0
     encoder = Encoder(model, job.hardware)
@@ -206,8 +210,10 @@ def _finish(run: Run) -> dict[str, Any]:
     run.model.eval()
     validation = {}
     if read_manifest(job.shards)["samples"]["validation"]:
-        valid = valid_samples(valid_shards(job.shards, "validation", job.hardware.corrupt_samples))
-        split = embed_samples(run.model, list(valid), device)
+        shards = valid_shards(job.shards, "validation", job.hardware.corrupt_samples)
+        store = feature_store(run.model, job.features, job.shards, job.seed, device)
+        features = features_of(store, [shard.path for shard in shards])
+        split = embed_samples(run.model, list(valid_samples(shards)), device, features)
         validation = {name: round(value, 3) for name, value in split.recalls().items()}
     facts: dict[str, Any] = {"dataset": job.dataset, "steps": run.steps, "device": device.split(":")[0]}
     facts |= {"torch": torch.__version__, "seed": job.seed, "validation": validation}

@@ -238,8 +238,8 @@ class FakeHome:
         shared = ("product_id", "split", "title", "description", "subcategory", "image_count")
         self.table("products", dataset, [{key: product[key] for key in shared} for product in made])
         entities = [{"product_id": p["product_id"], "split": "test", "entity_group": group, "entity": entity,
-                     "entity_id": 0 if entity == "silk" else 1}
-                    for p in made for group, entity in p["entities"].items()]  # fmt: skip
+                     "entity_id": 0 if entity == "silk" else 1, "ordinal": 1}
+                    for p in made for group, [entity] in p["entities"].items()]  # fmt: skip
         self.table("product_entities", dataset, entities)
         self.table("semantic_prior", dataset, [
             {"entity": e, "entity_group": g, "tagged_count": 60 - n, "untagged_mentions": 90 - 7 * n, "prior": 1.0}
@@ -255,11 +255,11 @@ class FakeHome:
             self.embeddings(dataset, variant, samples, noise)
 
     def _product(self, n: int, draw: np.random.Generator) -> dict[str, Any]:
-        entities = {group: str(draw.choice(values)) for group, (values, _) in GROUPS.items()}
+        entities = {group: [str(draw.choice(values))] for group, (values, _) in GROUPS.items()}
         colour = str(draw.choice(["navy", "crimson", "olive", "black", "sand"]))
-        text = f"Relaxed {entities['subcategory']} in {colour}. Tonal stitching & notched <b>lapel</b>, two pockets."
+        text = f"Relaxed {entities['subcategory'][0]} in {colour}. Tonal stitching & notched <b>lapel</b>, two pockets."
         return {"product_id": f"p{n}", "split": "test", "title": "<script>alert(2)</script>", "description": text,
-                "subcategory": entities["subcategory"], "image_count": 2, "entities": entities}  # fmt: skip
+                "subcategory": entities["subcategory"][0], "image_count": 2, "entities": entities}  # fmt: skip
 
     def _samples(self, product: dict[str, Any], side: int) -> list[Sample]:
         number = int(product["product_id"][1:])

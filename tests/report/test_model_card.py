@@ -55,7 +55,7 @@ def test_the_code_of_a_card_runs_where_the_card_lies(whole_home, folders, varian
     printed = capsys.readouterr().out
     assert printed.startswith("tensor([[")
     if blocks > 1:
-        assert f"[{{'brand': 'some name of it'}}] (1, {SMALL['embed_dim']})" in printed
+        assert f"[{{'brand': ['some name of it']}}] (1, {SMALL['embed_dim']})" in printed
 
 
 def test_figures_are_the_catalogues(whole_home, folders):
