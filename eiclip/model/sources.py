@@ -27,6 +27,10 @@ TOKENIZER_FILES = (
     "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
 )  # fmt: skip
 """What a tokenizer of transformers may consist of."""
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+"""How transformers prepares photos; the second holds the tokenizer's settings too."""
+TRANSFORMERS_NAMES = ("model.safetensors", "pytorch_model.bin")
+"""transformers' own names of a model's weights, in its order of preference."""
 SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
 HUB = "hf-hub:"
 TOKENS = 49_408
@@ -84,8 +88,11 @@ def local_weights(pretrained: str) -> tuple[Path, Path | None] | None:
     """
     path = Path(pretrained).expanduser()
     if path.is_file():
-        config = path.parent / CONFIG_FILE
-        return path.absolute(), config if config.is_file() else None
+        own, theirs = path.parent / CONFIG_FILE, path.parent / TOWER_CONFIG
+        if not own.is_file() and theirs.is_file() and path.name in TRANSFORMERS_NAMES:
+            require_clip(theirs)
+            return path.absolute(), theirs
+        return path.absolute(), own if own.is_file() else None
     if not path.is_dir():
         if not pretrained.startswith(HUB) and (os.sep in pretrained or path.suffix in SUFFIXES):
             raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: no such file or folder")
@@ -100,16 +107,45 @@ def local_weights(pretrained: str) -> tuple[Path, Path | None] | None:
             raise WeightsError(f"{path}: several snapshots ({names}); name one of those folders")
         folder = named if named in snapshots else snapshots[0]
     found = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
+    if not (folder / CONFIG_FILE).is_file() and (folder / TOWER_CONFIG).is_file():
+        require_clip(folder / TOWER_CONFIG)
+        weights = next((folder / name for name in TRANSFORMERS_NAMES if folder / name in found), None)
+        if weights is None:
+            raise WeightsError(f"{folder}: no {' or '.join(TRANSFORMERS_NAMES)} in it; a model in parts is not read")
+        return weights.absolute(), folder / TOWER_CONFIG
     chosen = [folder / name for name in OPEN_CLIP_NAMES if folder / name in found][:1] or found
     if len(chosen) != 1:
         held = f"several weights ({', '.join(file.name for file in found)})" if found else "no weights"
         raise WeightsError(f"{folder}: {held} in it, and no {WEIGHTS_FILE}; name the weights file itself")
     if not (folder / CONFIG_FILE).is_file():
         raise WeightsError(
-            f"{folder}: no {CONFIG_FILE} in it, so it is no folder of open_clip's (a model saved by transformers is "
-            "another form); name a weights file and set EICLIP_MODEL to its architecture"
+            f"{folder}: no {CONFIG_FILE} in it, so it is no folder of open_clip's, and no {TOWER_CONFIG} of "
+            "transformers; name a weights file and set EICLIP_MODEL to its architecture"
         )
     return chosen[0].absolute(), folder / CONFIG_FILE
+
+
+def local_files(pretrained: str) -> list[Path]:
+    """Everything on this machine that the towers which the setting names are made of. Raises as `local_weights`."""
+    found = local_weights(pretrained)
+    if found is None:
+        return []
+    names = (CONFIG_FILE, TOWER_CONFIG, *PROCESSOR_FILES, *TOKENIZER_FILES)
+    beside = (found[0].parent / name for name in names)
+    return [found[0], *(file for file in beside if file.is_file())]
+
+
+def require_clip(file: Path) -> None:
+    """Refuse the `config.json` of another model of transformers than a CLIPModel.
+
+    Raises:
+        WeightsError: says which, and in which form such towers are read.
+    """
+    if (kind := read_json(file).get("model_type")) != "clip":
+        raise WeightsError(
+            f"{file}: of a {kind!r}, and of transformers' models CLIPModel ('clip') alone is read; take the same model "
+            f"in open_clip's form, with an {CONFIG_FILE} (SigLIP: hf-hub:timm/ViT-B-16-SigLIP)"
+        )
 
 
 def read_config(file: Path) -> dict[str, Any]:

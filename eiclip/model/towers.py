@@ -21,9 +21,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from eiclip.errors import WeightsError
-from eiclip.model.sources import CONFIG_FILE, WEIGHTS_FILE, read_config, short
+from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, WEIGHTS_FILE, read_config, short
 from eiclip.model.text_files import files_beside
 from eiclip.model.tokenizer import Tokenizer, clip_tokenizer
+from eiclip.model.weights_file import Weights, weights_name
 
 PHOTOS = {"mode": "RGB", "interpolation": "bicubic", "resize_mode": "longest", "fill_color": 255}
 """In open_clip's words: the whole photo, on white, as `eiclip.shards.fit_square` has it. Towers saved here are
@@ -51,19 +52,19 @@ def load_towers(folder: Path) -> nn.Module:
         config = read_config(folder / CONFIG_FILE)
         if not (folder / WEIGHTS_FILE).is_file():
             raise WeightsError(f"{folder}: no {WEIGHTS_FILE} in it")
-        return open_towers(config, folder / WEIGHTS_FILE, WEIGHTS_FILE, files_beside(folder, config["model_cfg"]))
+        return open_towers(config, folder / WEIGHTS_FILE, files_beside(folder, config["model_cfg"]))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, WeightsError) as error:
         raise WeightsError(
             f"{folder}: cannot load open_clip weights ({short(error)}); it must hold {CONFIG_FILE} and {WEIGHTS_FILE}"
         ) from error
 
 
-def open_towers(config: Mapping[str, Any], weights: Path, name: str, text_files: Iterable[Path]) -> nn.Module:
+def open_towers(config: Mapping[str, Any], weights: Weights, text_files: Iterable[Path]) -> nn.Module:
     """Let open_clip make a model of a configuration and load its weights.
 
     Args:
         config: as in `open_clip_config.json`.
-        weights: the file, which open_clip reads under `name`.
+        weights: a file, or tensors.
         text_files: those of a tokenizer or a text tower of transformers. Whatever the configuration names need not be
             there any more: folders are moved.
     """
@@ -72,7 +73,10 @@ def open_towers(config: Mapping[str, Any], weights: Path, name: str, text_files:
         for file in text_files:
             (Path(place) / file.name).symlink_to(file.absolute())
         (Path(place) / CONFIG_FILE).write_text(json.dumps({**config, "model_cfg": model_config}), encoding="utf-8")
-        (Path(place) / name).symlink_to(weights.absolute())
+        if isinstance(weights, Path):
+            (Path(place) / weights_name(weights)).symlink_to(weights.absolute())
+        else:
+            torch.save(weights, Path(place) / PICKLE_FILE)
         model: nn.Module = open_clip.create_model(f"local-dir:{place}", require_pretrained=True, weights_only=True)
         model.tokenizer = Tokenizer(model_config, Path(place))  # type: ignore[assignment]
     model.config = config["model_cfg"]

@@ -1,18 +1,14 @@
 """Weights from outside: every form that open_clip's models come in loads, and nothing but tensors is read of them."""
 
-import http.server
 import json
 import logging
 import shutil
-import threading
-import zlib
-from functools import partial
-from pathlib import Path
 
 import huggingface_hub
 import open_clip
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from eiclip.errors import WeightsError
 from eiclip.model.pretrained import configured_image_size, resolve_towers
@@ -66,21 +62,36 @@ def test_a_hub_cache_with_its_links(hub_copy, quick, tmp_path, named):
             resolve_towers("ignored", str(cache))
 
 
-@pytest.mark.parametrize("saved", ["weights.safetensors", "weights.pt", "weights.bin", "epoch.pt", "blob"])
+@pytest.mark.parametrize("saved", ["weights.safetensors", "weights.pt", "weights.bin", "blob"])
 def test_a_bare_file_is_read_as_the_model_that_the_settings_name(quick, tmp_path, saved):
-    state, file = quick.state_dict(), tmp_path / saved
+    file = tmp_path / saved
     if file.suffix in {".safetensors", ""}:
         save_towers(quick, tmp_path)
         (tmp_path / CONFIG_FILE).unlink()
         (tmp_path / WEIGHTS_FILE).rename(file)
-    elif saved == "epoch.pt":  # what open_clip's own training writes
-        named = {f"module.{name}": value for name, value in state.items()}
-        torch.save({"epoch": 3, "name": "run", "state_dict": named, "optimizer": {"state": {}}}, file)
     else:
-        torch.save(state, file)
+        torch.save(quick.state_dict(), file)
     assert same(resolve_towers("small", str(file)), quick)
     assert configured_image_size("small", str(file)) == 64
     assert local_weights(str(file)) == (file, None)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "module._orig_mod.", "model.module."])
+@pytest.mark.parametrize("within", [None, "state_dict", "model", "safetensors"])
+def test_what_programs_put_before_and_around_weights_is_taken_away(quick, tmp_path, prefix, within):
+    """`state_dict` with `module.` is what open_clip's own training program writes."""
+    named, file = {f"{prefix}{name}": value for name, value in quick.state_dict().items()}, tmp_path / "epoch.pt"
+    if within == "safetensors":
+        save_file(named, file := tmp_path / "epoch.safetensors")
+    else:
+        beside = {"epoch": 3, "name": "run", "optimizer": {"state": {}}}
+        torch.save(named if within is None else {**beside, within: named}, file)
+    assert same(resolve_towers("small", str(file)), quick)
+
+
+def test_openais_state_dict_has_numbers_beside_the_weights(quick, tmp_path):
+    torch.save(quick.state_dict() | {"input_resolution": torch.tensor(64)}, tmp_path / "weights.pt")
+    assert same(resolve_towers("small", str(tmp_path / "weights.pt")), quick)
 
 
 def test_a_file_with_a_configuration_beside_it_is_read_by_that(hub_copy, quick, tmp_path):
@@ -189,49 +200,6 @@ def test_a_configuration_that_is_none_is_a_clear_error(hub_copy, quick, tmp_path
     (folder / CONFIG_FILE).write_text(text)
     with pytest.raises(WeightsError, match=f"{CONFIG_FILE}: not a model's configuration"):
         resolve_towers("ignored", str(folder))
-
-
-class Hub(http.server.SimpleHTTPRequestHandler):
-    """The hub's way of giving files: /org/name/resolve/main/file, with a checksum and a commit in the headers."""
-
-    def translate_path(self, path):
-        return str(Path(self.directory) / Path(path).name)
-
-    def end_headers(self):
-        self.send_header("ETag", f'"{zlib.crc32(self.path.encode()):08x}"')
-        self.send_header("X-Repo-Commit", "c" * 40)
-        super().end_headers()
-
-    def send_error(self, code, message=None, explain=None):
-        self.send_response(code)
-        self.send_header("X-Error-Code", "EntryNotFound")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format, *args):
-        pass
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """A hub on loopback that serves the folder `copy`, and an empty cache."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, directory=str(tmp_path / "copy")))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    changed = {
-        "ENDPOINT": address,
-        "HUGGINGFACE_CO_URL_TEMPLATE": address + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_CACHE": str(tmp_path / "cache"),
-        "HF_HUB_DISABLE_PROGRESS_BARS": True,
-        "HF_HUB_OFFLINE": False,
-    }
-    for name, value in changed.items():
-        monkeypatch.setattr(huggingface_hub.constants, name, value)
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.mark.parametrize("weights", [WEIGHTS_FILE, PICKLE_FILE])
