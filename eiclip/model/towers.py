@@ -21,14 +21,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from eiclip.errors import WeightsError
-from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, WEIGHTS_FILE, read_config, short
+from eiclip.model.sources import CONFIG_FILE, PADDED, PICKLE_FILE, WEIGHTS_FILE, read_config, short
 from eiclip.model.text_files import files_beside
 from eiclip.model.tokenizer import Tokenizer, clip_tokenizer
 from eiclip.model.weights_file import Weights, weights_name
+from eiclip.shards import PhotoForm
 
-PHOTOS = {"mode": "RGB", "interpolation": "bicubic", "resize_mode": "longest", "fill_color": 255}
-"""In open_clip's words: the whole photo, on white, as `eiclip.shards.fit_square` has it. Towers saved here are
-trained on such photos, and `open_clip.create_model_and_transforms` then prepares them so."""
 SIGLIP_START = {"scale": 10.0, "bias": -10.0}
 """Inverse temperature and logit bias that SigLIP starts from."""
 
@@ -105,9 +103,8 @@ def save_towers(model: nn.Module, folder: Path, place: Path | None = None) -> No
     Args:
         place: where the folder will lie in the end: open_clip finds a text tower of transformers by an absolute path.
     """
-    mean, deviation = pixel_statistics(model)
-    preprocess = {"size": image_size(model), "mean": mean, "std": deviation, **PHOTOS}
-    config = {"model_cfg": located(model.config, (place or folder).absolute()), "preprocess_cfg": preprocess}  # type: ignore[arg-type]
+    model_config = located(model.config, (place or folder).absolute())  # type: ignore[arg-type]
+    config = {"model_cfg": model_config, "preprocess_cfg": preprocessing(model)}
     if isinstance(text := getattr(model, "text", None), HFTextEncoder):
         text.config.save_pretrained(folder)
     tokenizer_of(model).save(folder)
@@ -134,6 +131,25 @@ def image_size(model: nn.Module) -> int:
     """Side of the square photos that the image tower takes, in pixels."""
     size: Any = model.visual.image_size  # type: ignore[union-attr]
     return int(size[0] if isinstance(size, tuple | list) else size)
+
+
+def preprocessing(model: nn.Module) -> dict[str, Any]:
+    """How photos are prepared for the image tower, as open_clip's `preprocess_cfg` has it."""
+    mean, deviation = pixel_statistics(model)
+    known = getattr(model.visual, "preprocess_cfg", None) or PADDED
+    own = {name: known.get(name, PADDED[name]) for name in PADDED}
+    return {"size": image_size(model), "mode": "RGB", "mean": mean, "std": deviation, **own}
+
+
+def photo_form(model: nn.Module) -> PhotoForm:
+    """How photos are made square for the image tower."""
+    found = preprocessing(model)
+    return PhotoForm(found["size"], **{name: found[name] for name in PADDED})
+
+
+def pad_photos(model: nn.Module) -> None:
+    """Have photos prepared whole, on white, whatever way the image tower was trained with."""
+    model.visual.preprocess_cfg = preprocessing(model) | PADDED  # type: ignore[union-attr]
 
 
 def context_length(model: nn.Module) -> int:

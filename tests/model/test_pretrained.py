@@ -11,10 +11,20 @@ import torch
 from safetensors.torch import save_file
 
 from eiclip.errors import WeightsError
-from eiclip.model.pretrained import configured_image_size, resolve_towers
+from eiclip.model.pretrained import configured_photos, resolve_towers
 from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, SMALL, WEIGHTS_FILE, local_weights
-from eiclip.model.towers import encode_text, load_towers, pixel_statistics, save_towers, tokenizer_of
+from eiclip.model.towers import (
+    encode_text,
+    load_towers,
+    pad_photos,
+    photo_form,
+    pixel_statistics,
+    save_towers,
+    tokenizer_of,
+)
+from eiclip.shards import PhotoForm
 from tests.kinds import make
+from tests.model.conftest import GREY
 
 pytestmark = pytest.mark.usefixtures("small_model")
 
@@ -35,12 +45,16 @@ def test_a_hub_copy_brings_its_own_configuration(hub_copy, quick, tmp_path, weig
     assert model.training, "as open_clip gives it"
     assert same(model, quick), "QuickGELU is in the configuration"
     assert pixel_statistics(model) == ([0.5] * 3, [0.25] * 3)
-    assert configured_image_size("ignored", str(folder)) == 64
+    assert configured_photos("ignored", str(folder)).size == 64
     save_towers(model, tmp_path)
     again = load_towers(tmp_path)
     assert same(again, quick)
     assert pixel_statistics(again) == pixel_statistics(model)
-    assert json.loads((tmp_path / CONFIG_FILE).read_text())["preprocess_cfg"]["mean"] == [0.5] * 3
+    saved = json.loads((tmp_path / CONFIG_FILE).read_text())["preprocess_cfg"]
+    assert (saved["mean"], saved["resize_mode"], saved["size"]) == ([0.5] * 3, "shortest", 64)
+    assert configured_photos("ignored", str(folder)) == photo_form(model) == PhotoForm(64, "shortest", "bicubic", 0)
+    pad_photos(model)
+    assert photo_form(model) == PhotoForm(64)
 
 
 @pytest.mark.parametrize("named", ["models--shop--clip", "models--shop--clip/snapshots/c0ffee"])
@@ -72,7 +86,7 @@ def test_a_bare_file_is_read_as_the_model_that_the_settings_name(quick, tmp_path
     else:
         torch.save(quick.state_dict(), file)
     assert same(resolve_towers("small", str(file)), quick)
-    assert configured_image_size("small", str(file)) == 64
+    assert configured_photos("small", str(file)).size == 64
     assert local_weights(str(file)) == (file, None)
 
 
@@ -106,7 +120,8 @@ def test_a_file_with_a_configuration_beside_it_is_read_by_that(hub_copy, quick, 
 def test_bare_files_are_prepared_for_as_the_released_weights_are(name, mean):
     from eiclip.model.pretrained import _config_of_bare_weights
 
-    assert _config_of_bare_weights(name)["preprocess_cfg"].get("mean") == mean
+    found = _config_of_bare_weights(name)["preprocess_cfg"].get("mean")
+    assert (found if found is None else list(found)) == mean
 
 
 @pytest.mark.parametrize(("tag", "quick"), [("openai", True), ("metaclip_400m", True), ("laion2b_s34b_b79k", False)])
@@ -114,7 +129,7 @@ def test_released_tags_have_the_gelu_they_were_trained_with(tag, quick):
     from eiclip.model.pretrained import _source
 
     assert _source("ViT-B-32", tag)[0]["model_cfg"].get("quick_gelu", False) == quick
-    assert configured_image_size("ViT-B-32", tag) == 224
+    assert configured_photos("ViT-B-32", tag).size == 224
 
 
 def custom(**text):
@@ -159,7 +174,7 @@ def test_other_classes_of_models_that_read_with_clips_tokenizer(hub_copy, kind, 
 )
 def test_models_that_cannot_be_used_are_refused_with_the_reason(hub_copy, quick, tmp_path, config, said):
     folder = hub_copy(tmp_path / "copy", quick, config=config)
-    for ask in (resolve_towers, configured_image_size):
+    for ask in (resolve_towers, configured_photos):
         with pytest.raises(WeightsError, match=f"{said}.*Usable is any open_clip model"):
             ask("ignored", str(folder))
 
@@ -168,11 +183,34 @@ def test_models_that_cannot_be_used_are_refused_with_the_reason(hub_copy, quick,
     ("name", "tag"), [("ViT-B-16-SigLIP", "webli"), ("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k")]
 )
 def test_a_released_tag_brings_its_tokenizer_before_the_weights(name, tag, tmp_path, monkeypatch):
-    assert configured_image_size(name, tag) == 224
+    assert configured_photos(name, tag).size == 224
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsError, match=r"its tokenizer \(hf_tokenizer_name .*copy tokenizer.json"):
         resolve_towers(name, tag)
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "wanted"),
+    [
+        ("ViT-B-32", "openai", PhotoForm(224, "shortest", "bicubic", 0)),
+        ("ViT-B-16-SigLIP", "webli", PhotoForm(224, "squash", "bicubic", 0)),
+        ("MobileCLIP-S1", "datacompdr", PhotoForm(256, "shortest", "bilinear", 0)),
+        ("ignored", "general", PhotoForm(64)),
+        ("ignored", "starter", PhotoForm(224)),
+    ],
+)
+def test_photos_are_prepared_as_the_released_weights_want_them(name, tag, wanted):
+    assert configured_photos(name, tag) == wanted
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"mean": 0.5}, "mean.*0.5.*red, green and blue"), ({"resize_mode": "fit"}, "'fit'")]
+)
+def test_a_preprocessing_that_is_none_is_refused(hub_copy, quick, tmp_path, changed, said):
+    folder = hub_copy(tmp_path / "copy", quick, preprocess=GREY | changed)
+    with pytest.raises(WeightsError, match=said):
+        resolve_towers("ignored", str(folder))
 
 
 def test_a_file_of_another_model_is_a_clear_error(quick, tmp_path):
@@ -205,7 +243,7 @@ def test_a_configuration_that_is_none_is_a_clear_error(hub_copy, quick, tmp_path
 @pytest.mark.parametrize("weights", [WEIGHTS_FILE, PICKLE_FILE])
 def test_a_hub_repository_by_name(hub_copy, quick, tmp_path, hub, weights):
     hub_copy(tmp_path / "copy", quick, weights=weights)
-    assert configured_image_size("ignored", "hf-hub:shop/clip") == 64
+    assert configured_photos("ignored", "hf-hub:shop/clip").size == 64
     assert same(resolve_towers("ignored", "hf-hub:shop/clip"), quick)
     cached = tmp_path / "cache" / "models--shop--clip"
     assert same(resolve_towers("ignored", str(cached)), quick), "and its cache as a folder"

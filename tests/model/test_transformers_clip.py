@@ -11,9 +11,9 @@ from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, SiglipConfig
 
 from eiclip.errors import WeightsError
-from eiclip.model.pretrained import configured_image_size, resolve_towers
+from eiclip.model.pretrained import configured_photos, resolve_towers
 from eiclip.model.sources import local_files
-from eiclip.model.towers import encode_text, load_towers, pixel_statistics, save_towers, tokenizer_of
+from eiclip.model.towers import encode_text, load_towers, photo_form, pixel_statistics, save_towers, tokenizer_of
 from tests.kinds import write_tokenizer
 
 TEXTS = ["a coat", "hot! bag", "", "golden goose " * 20, "🔥!™ sneaker"]
@@ -74,7 +74,7 @@ def test_embeddings_are_those_of_transformers_and_so_are_those_of_the_export(nam
     model = write(tmp_path / "copy", name)
     towers = resolve_towers("ignored", str(tmp_path / "copy"))
     assert same(model, towers)
-    assert configured_image_size("ignored", str(tmp_path / "copy")) == 32
+    assert configured_photos("ignored", str(tmp_path / "copy")).size == 32
     assert tokenizer_of(towers).is_clip == (not name.startswith("own"))
     shutil.rmtree(tmp_path / "copy")
     (tmp_path / "saved").mkdir()
@@ -114,6 +114,7 @@ def test_photos_are_prepared_as_transformers_does(tmp_path):
     write(tmp_path / "copy")
     towers = resolve_towers("ignored", str(tmp_path / "copy"))
     assert pixel_statistics(towers)[0] == [0.5] * 3
+    assert configured_photos("ignored", str(tmp_path / "copy")) == photo_form(towers)
     (tmp_path / "saved").mkdir()
     save_towers(towers, tmp_path / "saved")
     _, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tmp_path / 'saved'}")
