@@ -6,6 +6,7 @@ Whatever its form, a source comes down to a configuration as `open_clip_config.j
 import contextlib
 import functools
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,8 +35,9 @@ from eiclip.model.sources import (
     require_usable,
     short,
 )
-from eiclip.model.starter import starter_towers
-from eiclip.model.text_files import Place, file_at, text_files
+from eiclip.model.starter import starter_tokenizer, starter_towers
+from eiclip.model.text_files import Place, file_at, link, text_files
+from eiclip.model.tokenizer import Tokenizer
 from eiclip.model.towers import embedding_width, encode_text, image_size, open_towers, tokenizer_of
 from eiclip.model.transformers_clip import VOCABULARIES, clip_config, clip_weights
 from eiclip.model.weights_file import read_weights
@@ -108,6 +110,23 @@ def configured_photos(model_name: str, pretrained: str) -> PhotoForm:
     return PhotoForm(
         size, *(given.get(name) or getattr(usual, name) for name in ("resize_mode", "interpolation", "fill_color"))
     )
+
+
+def configured_tokenizer(model_name: str, pretrained: str) -> Tokenizer:
+    """The tokenizer of the towers named by the settings, without loading their weights.
+
+    Raises:
+        WeightsError: as `resolve_towers`, as far as configuration and tokenizer say.
+    """
+    if pretrained == STARTER:
+        return starter_tokenizer()
+    config = _configuration(model_name, pretrained)["model_cfg"]
+    if not config["text_cfg"].get("hf_tokenizer_name"):
+        return Tokenizer(config)
+    place = _source(model_name, pretrained).place
+    with tempfile.TemporaryDirectory() as folder:
+        link(text_files(config["text_cfg"], place, f"EICLIP_PRETRAINED={pretrained!r}"), Path(folder))
+        return Tokenizer(config, Path(folder))
 
 
 def _configuration(model_name: str, pretrained: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The files of a text tower of transformers and of its tokenizer, where they lie: a folder, or a hub's repository."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,12 @@ def text_files(text: Mapping[str, Any], beside: Place, name: str) -> list[Path]:
         places = (beside, _place(tower))
         found[TOWER_CONFIG] = _tower_config(places, f"{name}: its text tower (hf_model_name {tower!r})")
     return list(found.values())
+
+
+def link(files: Iterable[Path], folder: Path) -> None:
+    """Put files of several places into one folder."""
+    for file in files:
+        (folder / file.name).symlink_to(file.absolute())
 
 
 def _place(name: str) -> Place:

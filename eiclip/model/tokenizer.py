@@ -88,7 +88,22 @@ class Tokenizer:
         """Number of tokens of a text as long as it is, without start and end marks."""
         if self.is_clip:
             return len(self._encode.encode(text))
-        return len(self._encode.tokenizer(self._encode.clean_fn(text), add_special_tokens=False).input_ids)
+        return len(self._encode.tokenizer(self.clean(text), add_special_tokens=False).input_ids)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is CLIP's own as it comes, without options."""
+        return self._encode is clip_encoder()
+
+    def clean(self, text: str) -> str:
+        """A text as it is before it is split into tokens."""
+        return str(self._encode.clean_fn(text))
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """Number of tokens of each text as long as it is, with start and end marks."""
+        if self.is_clip:
+            return [self.count(text) + 2 for text in texts]
+        return list(map(len, self._encode.tokenizer(list(map(self.clean, texts))).input_ids))
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files, from which open_clip makes it again; CLIP's own has none."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from eiclip.errors import WeightsError
 from eiclip.model.sources import CONFIG_FILE, PADDED, PICKLE_FILE, WEIGHTS_FILE, read_config, short
-from eiclip.model.text_files import files_beside
+from eiclip.model.text_files import files_beside, link
 from eiclip.model.tokenizer import Tokenizer, clip_tokenizer
 from eiclip.model.weights_file import Weights, weights_name
 from eiclip.shards import PhotoForm
@@ -68,8 +68,7 @@ def open_towers(config: Mapping[str, Any], weights: Weights, text_files: Iterabl
     """
     with tempfile.TemporaryDirectory() as place:  # configuration, weights and the rest as open_clip wants them
         model_config = located(config["model_cfg"], Path(place))
-        for file in text_files:
-            (Path(place) / file.name).symlink_to(file.absolute())
+        link(text_files, Path(place))
         (Path(place) / CONFIG_FILE).write_text(json.dumps({**config, "model_cfg": model_config}), encoding="utf-8")
         if isinstance(weights, Path):
             (Path(place) / weights_name(weights)).symlink_to(weights.absolute())
