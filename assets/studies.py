@@ -58,7 +58,7 @@ class Study:
 
     def longest_first(self) -> list[str]:
         """Return labels: two are trained at a time, and the longest must not begin last."""
-        return sorted(self.trials, key=lambda label: -self.trials[label].training(self.base).epochs)
+        return sorted(self.trials, key=lambda label: -self.trials[label].budget(self.base))
 
     def job(self, trial: Trial) -> TrainJob:
         """Return the trial's training, in a folder that is the same for all studies in which it stands."""

@@ -16,7 +16,7 @@ from assets.steps import Step
 from eiclip.model.sources import local_weights
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
-from eiclip.settings.training import TrainingSettings
+from eiclip.settings.training import TrainingSettings, layered
 from eiclip.storage.cache import LOG_FILE, MANIFEST, made_before
 from eiclip.storage.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.train.job import TrainJob
@@ -25,6 +25,11 @@ from eiclip.train.key import TRAINER, training_inputs, training_settings
 JOB_FILE = "job.json"
 KINDS = frozenset({"pytorch", "safetensors"})
 PRETRAINED = f"{GENERAL}/pretrained"
+PRETRAINING: Mapping[str, Any] = {
+    "tower_lr": 1e-3, "warmup_steps": 100, "budget": 1.0, "validations": 0, "patience": 0,
+}  # fmt: skip
+PRETRAINING_BATCH = 64
+"""How the small general model is pretrained; its batch is the rows' own where that is set."""
 TABLES = ("entity_vocabulary", "semantic_prior")
 PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 """The table of pairs that a variant is trained on."""
@@ -32,8 +37,7 @@ PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 
 def recipe_of(project: Project, dataset: DatasetSettings, recipe: Mapping[str, Any]) -> TrainingSettings:
     """How a dataset's rows are trained: the settings, what its own entry changes, what the run's configuration does."""
-    merged = project.settings.training.model_dump() | dataset.training | dict(recipe)
-    return TrainingSettings.model_validate(merged)
+    return TrainingSettings.model_validate(layered(project.settings.training.model_dump(), dataset.training, recipe))
 
 
 def training(job: TrainJob, key: tuple[str, ...], description: str, sources: tuple[str, ...] = ()) -> Output:
@@ -66,7 +70,9 @@ def pretrained(project: Project) -> Step:
     text = "CLIP's towers before any product was seen (EICLIP_PRETRAINED): every variant starts from them."
     key = (GENERAL, "pretrained")
     if project.settings.pretrained == GENERAL:
-        changes = {"epochs": project.settings.embedded.pretraining_epochs, "tower_lr": 1e-3, "warmup_steps": 100}
+        settings = project.settings
+        changes = {"epochs": settings.embedded.pretraining_epochs, **PRETRAINING}
+        changes["batch_size"] = settings.training.batch_size or PRETRAINING_BATCH
         job = TrainJob(
             dataset=GENERAL,
             variant="clip_description",
@@ -75,7 +81,7 @@ def pretrained(project: Project) -> Step:
             output=project.paths.pretrained,
             seed=project.settings.seed,
             threads=os.cpu_count() or 1,
-            training=project.settings.training.model_copy(update=changes),
+            training=TrainingSettings.model_validate(layered(settings.training.model_dump(), changes)),
             hardware=project.settings.hardware,
         )
         made = training(job, key, text, (f"{GENERAL}/shards",))

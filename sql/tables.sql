@@ -157,6 +157,8 @@
 -- lr_gates: learning rate of the gates
 -- temperature: softmax temperature
 -- gates: mean gate of each group over the batch's entities
+-- validation: SumR on the validation split after the step (of a large split on evenly spaced photos); empty where it was
+--   not measured
 -- pairs_per_second: training pairs per second, so far
 -- seconds: seconds of training, so far
 
@@ -234,8 +236,9 @@
 -- x: the value as a number, to plot against; empty where it is none
 -- row: row number of the paper that the variant is
 -- subset: which test products it is measured on
--- epochs: epochs of training
+-- epochs: epochs that were begun
 -- steps: steps of training
+-- budget: length that the training was given, in that of the dataset's rows
 -- seconds: seconds of training
 -- sum_r_low: lower end of the 95 % confidence interval of SumR
 -- sum_r_high: upper end of the 95 % confidence interval of SumR

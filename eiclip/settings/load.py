@@ -15,7 +15,7 @@ from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from eiclip.errors import SettingsError
 from eiclip.settings.same_style import Location, SameStyleSettings
-from eiclip.settings.training import HardwareSettings, Section, TrainingSettings
+from eiclip.settings.training import LENGTHS, HardwareSettings, Section, TrainingSettings, layered
 
 
 class DownloadSettings(Section):
@@ -123,6 +123,8 @@ SMALL_RECIPE: dict[str, Any] = {
     "warmup_steps": 30,
 }  # fmt: skip
 """How the small `general` model is trained instead: chosen on validation splits, see docs/decisions.md."""
+RATES = ("tower_lr", "entity_lr", "gate_lr", "gate_freeze")
+"""What of it holds for real data too, whose lengths are chosen by size."""
 
 
 class EmbeddedSettings(Section):
@@ -178,14 +180,15 @@ class Settings(BaseSettings):
                 datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": str(folder)})
             if metadata:
                 datasets["amazon"] = AMAZON.model_copy(update={"metadata": str(metadata), "images": str(images)})
-        if not datasets:  # the synthetic ones: those smaller than the first have more epochs, unless a number is set
-            longer = {"training": {} if training.get("epochs") else {"epochs": 6}}
+        if not datasets:  # the synthetic ones: those smaller than the first have more epochs, unless a length is set
+            longer = {"training": {} if any(training.get(name) for name in LENGTHS) else {"epochs": 6}}
             smaller = {"amazon": AMAZON.model_copy(update=longer), "styles": STYLES.model_copy(update=longer)}
             datasets = {"fashiongen": FASHIONGEN, **smaller}
         real = any(not DatasetSettings.model_validate(entry).embedded for entry in datasets.values())
         pretrained = given.get("pretrained") or ("openai" if real else "general")
         recipe = SMALL_RECIPE if pretrained == "general" else {}
-        return given | {"datasets": datasets, "pretrained": pretrained, "training": recipe | training}
+        recipe = {name: recipe[name] for name in RATES if name in recipe} if real else recipe
+        return given | {"datasets": datasets, "pretrained": pretrained, "training": layered(recipe, training)}
 
 
 def load_settings(**given: Any) -> Settings:

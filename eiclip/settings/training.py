@@ -1,6 +1,7 @@
 """Settings of training: what is learned (`TrainingSettings`), and how the machine is used (`HardwareSettings`)."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -57,10 +58,22 @@ LOSS_TERMS: tuple[LossTerm, ...] = ("joint", "description", "entities")
 
 
 class TrainingSettings(Section):
-    """How one variant is trained. The defaults are the paper's recipe (section 4.1)."""
+    """How one variant is trained. The defaults are the paper's recipe (section 4.1), its length chosen by size.
 
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(128, ge=2)
+    What is None here is chosen by the number of training photos: `eiclip.train.recipe`.
+    """
+
+    epochs: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1)  # of the whole training; where both are set, these count and not the epochs
+    budget: float = Field(1.0, gt=0)
+    """Share of that length that is trained, chosen or set: studies train for a third of it, or four times as long."""
+    batch_size: int | None = Field(None, ge=2)
+    validations: int | None = Field(None, ge=0)
+    """How many times recall on the validation split is measured, evenly along the steps; the best state is kept. None:
+    20 times where the length is chosen by size, else never."""
+    patience: int | None = Field(None, ge=0)
+    """Measurements without a new best after which training stops; 0: never. None: 5 where the length is chosen by size,
+    else never."""
     tower_lr: float = Field(5e-5, ge=0)  # learning rate of the two CLIP towers
     entity_lr: float = Field(1e-3, ge=0)
     """Learning rate of the entity encoders, which start from scratch (about 20 times the towers')."""
@@ -90,6 +103,23 @@ class TrainingSettings(Section):
         if not terms or len(set(terms)) < len(terms):
             raise ValueError(f"name at least one of {', '.join(LOSS_TERMS)}, and none twice")
         return tuple(term for term in LOSS_TERMS if term in terms)  # equal sums are equal settings
+
+
+LENGTHS = ("epochs", "steps")
+
+
+def layered(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Training settings of several layers, each over those before it; its epochs or steps replace both of theirs.
+
+    >>> layered({"epochs": 3, "batch_size": 64}, {"steps": 500})
+    {'epochs': None, 'batch_size': 64, 'steps': 500}
+    """
+    found: dict[str, Any] = {}
+    for layer in layers:
+        if any(layer.get(name) is not None for name in LENGTHS):
+            found |= {name: None for name in LENGTHS if name in found}
+        found |= layer
+    return found
 
 
 class HardwareSettings(Section):

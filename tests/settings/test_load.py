@@ -31,7 +31,10 @@ def test_one_real_path_leaves_only_that_dataset_and_released_weights(monkeypatch
     assert list(settings.datasets) == ["fashiongen"]
     assert not settings.datasets["fashiongen"].embedded
     assert settings.pretrained == "openai"
-    assert settings.training == TrainingSettings(), "the paper's recipe"
+    assert settings.training == TrainingSettings(), "the paper's recipe, its length by size"
+    small = load_settings(pretrained="general").training
+    assert (small.tower_lr, small.gate_lr) == (SMALL_RECIPE["tower_lr"], SMALL_RECIPE["gate_lr"])
+    assert (small.epochs, small.steps, small.batch_size) == (None, None, None), "only its rates"
 
 
 def test_amazon_paths_go_together(monkeypatch):
@@ -55,6 +58,11 @@ def test_chosen_epochs_hold_for_every_synthetic_dataset(monkeypatch):
     assert [load_settings().datasets[name].training for name in smaller] == [{"epochs": 6}] * 2
     monkeypatch.setenv("EICLIP_TRAINING__EPOCHS", "2")
     assert [load_settings().datasets[name].training for name in smaller] == [{}] * 2
+    monkeypatch.delenv("EICLIP_TRAINING__EPOCHS")
+    monkeypatch.setenv("EICLIP_TRAINING__STEPS", "30")
+    settings = load_settings()
+    assert [settings.datasets[name].training for name in smaller] == [{}] * 2
+    assert (settings.training.steps, settings.training.epochs) == (30, None), "in place of the small recipe's epochs"
 
 
 @pytest.mark.parametrize(
