@@ -73,7 +73,7 @@ def _about_zero(axes: Axes, theme: Theme, label: str) -> None:
 def batch_size_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """SumR of rows 3 and 5 against the batch size, and row 5's lead."""
     rows = results(connection, dataset, "ablation_batch_size")
-    return _curves(rows, (AS_TEXT, OURS), "batch size (epochs stay, so a small batch takes more steps)", theme)
+    return _curves(rows, (AS_TEXT, OURS), "batch size (a small batch takes more steps)", theme)
 
 
 def budget_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:

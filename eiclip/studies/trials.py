@@ -90,7 +90,7 @@ def entities(base: Base) -> list[Trial]:
 
 
 def batch_size(base: Base) -> list[Trial]:
-    """Figure 5: rows 3 and 5 by batch size, with the epochs and learning rates of the base."""
+    """Figure 5: rows 3 and 5 by batch size, with the length and learning rates of the base."""
     found = []
     for size in BATCH_SIZES:
         given = {"changes": {"batch_size": size}, "x": float(size), "named": f"batch {size}"}
