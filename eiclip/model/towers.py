@@ -1,17 +1,19 @@
-"""CLIP's towers, by open_clip: made small, saved, loaded again, and how they read a text.
+"""Image and text towers, by open_clip: made small, saved, loaded again, and how they read a text.
 
 A folder is open_clip's own `local-dir:` form (`open_clip_config.json` + `open_clip_model.safetensors`), so that
-`open_clip.create_model("local-dir:<folder>")` loads any tower this project saves.
+`open_clip.create_model("local-dir:<folder>")` loads any tower this project saves. Where the text tower is one of
+transformers, its `config.json` and its tokenizer's files lie in the folder too.
 """
 
-import functools
 import json
-import logging
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
+from open_clip.hf_model import HFTextEncoder
 from open_clip.transformer import text_global_pool
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -19,10 +21,13 @@ from torch import Tensor, nn
 
 from eiclip.errors import WeightsError
 from eiclip.model.sources import CONFIG_FILE, WEIGHTS_FILE, read_config, short
+from eiclip.model.tokenizer import Tokenizer, clip_tokenizer
 
 PHOTOS = {"mode": "RGB", "interpolation": "bicubic", "resize_mode": "longest", "fill_color": 255}
 """In open_clip's words: the whole photo, on white, as `eiclip.shards.fit_square` has it. Towers saved here are
 trained on such photos, and `open_clip.create_model_and_transforms` then prepares them so."""
+NAMES = ("hf_model_name", "hf_tokenizer_name")
+"""Settings of a text tower of transformers that name where its files lie."""
 
 
 def new_towers(config: dict[str, Any], seed: int) -> nn.Module:
@@ -30,6 +35,7 @@ def new_towers(config: dict[str, Any], seed: int) -> nn.Module:
     torch.manual_seed(seed)
     model: nn.Module = open_clip.CLIP(**config)
     model.config = config  # type: ignore[assignment]
+    model.tokenizer = Tokenizer(config)  # type: ignore[assignment]
     return model
 
 
@@ -40,25 +46,67 @@ def load_towers(folder: Path) -> nn.Module:
         WeightsError: the folder or a file of it is missing, unreadable or of another shape.
     """
     try:
-        config = read_config(folder / CONFIG_FILE)["model_cfg"]
+        config = read_config(folder / CONFIG_FILE)
         if not (folder / WEIGHTS_FILE).is_file():
             raise WeightsError(f"{folder}: no {WEIGHTS_FILE} in it")
-        model: nn.Module = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True)
+        return open_towers(config, folder / WEIGHTS_FILE, WEIGHTS_FILE, folder)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, WeightsError) as error:
         raise WeightsError(
             f"{folder}: cannot load open_clip weights ({short(error)}); it must hold {CONFIG_FILE} and {WEIGHTS_FILE}"
         ) from error
-    model.config = config
+
+
+def open_towers(config: Mapping[str, Any], weights: Path, name: str, beside: Path) -> nn.Module:
+    """Let open_clip make a model of a configuration and load its weights.
+
+    Args:
+        config: as in `open_clip_config.json`.
+        weights: the file, which open_clip reads under `name`.
+        beside: the folder with the files of a text tower of transformers. Those that the configuration names need not
+            be there any more: folders are moved.
+    """
+    with tempfile.TemporaryDirectory() as place:  # configuration, weights and the rest as open_clip wants them
+        model_config = located(config["model_cfg"], Path(place))
+        if model_config is not config["model_cfg"]:
+            for file in beside.glob("*"):
+                if file.suffix in (".json", ".txt", ".model"):
+                    (Path(place) / file.name).symlink_to(file.absolute())
+        (Path(place) / CONFIG_FILE).unlink(missing_ok=True)
+        (Path(place) / CONFIG_FILE).write_text(json.dumps({**config, "model_cfg": model_config}), encoding="utf-8")
+        (Path(place) / name).symlink_to(weights.absolute())
+        model: nn.Module = open_clip.create_model(f"local-dir:{place}", require_pretrained=True, weights_only=True)
+        model.tokenizer = Tokenizer(model_config, Path(place))  # type: ignore[assignment]
+    model.config = config["model_cfg"]
     return model
 
 
-def save_towers(model: nn.Module, folder: Path) -> None:
-    """Write towers into `folder` as open_clip's `local-dir:` form."""
+def located(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A model's configuration, its text tower's files in `folder`; the same object where it is none of transformers."""
+    text = config["text_cfg"]
+    names = {name: str(folder) for name in NAMES if text.get(name)}
+    return {**config, "text_cfg": {**text, **names}} if names else config
+
+
+def save_towers(model: nn.Module, folder: Path, place: Path | None = None) -> None:
+    """Write towers into `folder` as open_clip's `local-dir:` form.
+
+    Args:
+        place: where the folder will lie in the end: open_clip finds a text tower of transformers by an absolute path.
+    """
     mean, deviation = pixel_statistics(model)
     preprocess = {"size": image_size(model), "mean": mean, "std": deviation, **PHOTOS}
-    config = {"model_cfg": model.config, "preprocess_cfg": preprocess}
+    config = {"model_cfg": located(model.config, (place or folder).absolute()), "preprocess_cfg": preprocess}  # type: ignore[arg-type]
+    if isinstance(text := getattr(model, "text", None), HFTextEncoder):
+        text.config.save_pretrained(folder)
+    tokenizer_of(model).save(folder)
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / WEIGHTS_FILE)
+
+
+def tokenizer_of(model: nn.Module) -> Tokenizer:
+    """The tokenizer that the text tower reads."""
+    found = getattr(model, "tokenizer", None)
+    return found if isinstance(found, Tokenizer) else clip_tokenizer(context_length(model))
 
 
 def image_size(model: nn.Module) -> int:
@@ -69,6 +117,8 @@ def image_size(model: nn.Module) -> int:
 
 def context_length(model: nn.Module) -> int:
     """Number of tokens that the text tower takes, its start and end marks included."""
+    if isinstance(found := getattr(model, "tokenizer", None), Tokenizer):
+        return found.context_length
     text: Any = getattr(model, "text", model)  # CoCa's own number is its decoder's
     return int(text.context_length)
 
@@ -86,39 +136,6 @@ def pixel_statistics(model: nn.Module) -> tuple[list[float], list[float]]:
     return list(mean), list(deviation)
 
 
-@functools.cache
-def tokenizer() -> Any:
-    """CLIP's own byte-pair tokenizer, which every tower here reads."""
-    logging.getLogger("open_clip").setLevel(logging.WARNING)
-    return open_clip.SimpleTokenizer()
-
-
-@functools.lru_cache(maxsize=200_000)
-def _token_ids(text: str, length: int) -> Tensor:
-    tokens: Tensor = tokenizer()(text, context_length=length)[0]
-    return tokens
-
-
-def text_lengths(tokens_BL: Tensor) -> Tensor:
-    """Tokens of each text (B,) up to its last end mark, which is counted; L where a text has no end mark.
-
-    Zeros cannot tell where a text ends: the padding is of id 0, but so is the "!" of "!™". Nor can its first end mark:
-    a text may spell `<end_of_text>` out, and what follows that is still read by towers without a causal mask.
-    """
-    ends_BL = (tokens_BL == tokenizer().eot_token_id).view(torch.uint8)  # one byte each: quicker to search than ids
-    return tokens_BL.shape[1] - ends_BL.flip(1).argmax(dim=1)
-
-
-def tokenize(texts: list[str], length: int) -> Tensor:
-    """CLIP's lower-cased byte-pair ids (B, L), cut to the longest text of the batch (at most `length`).
-
-    Under a causal mask what follows the end mark changes nothing, so that the cut is exact. Texts repeat every epoch:
-    their ids are kept.
-    """
-    tokens_BL = torch.stack([_token_ids(text, length) for text in texts])
-    return tokens_BL[:, : int(text_lengths(tokens_BL).max())]
-
-
 def encode_text(model: nn.Module, tokens_BL: Tensor) -> Tensor:
     """E_D: text embeddings (B, D), not normalised, of ids (B, L) with L at most the context length.
 
@@ -126,16 +143,21 @@ def encode_text(model: nn.Module, tokens_BL: Tensor) -> Tensor:
     long text would cost all others is most of the work. On a GPU one large batch is faster.
     """
     groups = min(4, len(tokens_BL)) if tokens_BL.device.type == "cpu" else 1
-    if groups <= 1 or not _can_be_cut(model):
+    if groups <= 1 or not can_be_cut(model):
         return _encode_cut_text(model, tokens_BL)
-    lengths_B = text_lengths(tokens_BL)
+    lengths_B = tokenizer_of(model).lengths(tokens_BL)
     order_B = lengths_B.argsort(stable=True)
     parts = [_encode_cut_text(model, tokens_BL[rows, : int(lengths_B[rows].max())]) for rows in order_B.chunk(groups)]
     return torch.cat(parts)[order_B.argsort()]
 
 
-def _can_be_cut(model: nn.Module) -> bool:
-    """Whether what follows a text's end mark changes nothing: the mask is causal, and no fixed place is pooled."""
+def can_be_cut(model: nn.Module) -> bool:
+    """Whether what follows a text's last token changes nothing, and the tower takes any number of tokens.
+
+    CLIP's own class does where its mask is causal and no fixed place is pooled, transformers' towers by their mask.
+    """
+    if isinstance(getattr(model, "text", None), HFTextEncoder):
+        return tokenizer_of(model).cut
     return isinstance(model, open_clip.CLIP) and model.attn_mask is not None and model.text_pool_type != "last"
 
 
@@ -143,9 +165,11 @@ def _encode_cut_text(model: nn.Module, tokens_BL: Tensor) -> Any:
     """open_clip's own `CLIP.encode_text` insists on the full context; this is it with its constants cut to L."""
     clip: Any = model
     length = tokens_BL.shape[1]
-    if not _can_be_cut(model):
-        padded_BL = nn.functional.pad(tokens_BL, (0, context_length(model) - length))
-        return clip.encode_text(padded_BL)
+    if not can_be_cut(model):
+        padding = getattr(tokenizer_of(model), "padding", 0)
+        return clip.encode_text(nn.functional.pad(tokens_BL, (0, context_length(model) - length), value=padding))
+    if not isinstance(model, open_clip.CLIP):
+        return clip.encode_text(tokens_BL)
     x_BLW = clip.token_embedding(tokens_BL) + clip.positional_embedding[:length]
     x_BLW = clip.ln_final(clip.transformer(x_BLW, attn_mask=clip.attn_mask[:length, :length]))
     pooled_BW = text_global_pool(x_BLW, tokens_BL, clip.text_pool_type, eos_token_id=clip.text_eos_id)

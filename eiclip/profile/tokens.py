@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from eiclip.errors import WeightsError
 from eiclip.model.sources import CONFIG_FILE, SMALL
-from eiclip.model.towers import tokenizer
+from eiclip.model.tokenizer import clip_encoder
 
 LONGEST_WORD = 500
 """Letters of a word that are merged into byte pairs at once: the time grows with their square."""
@@ -34,7 +34,7 @@ def token_counts(descriptions: Sequence[str]) -> np.ndarray:
 
 
 def _count(text: str) -> int:
-    encoder = tokenizer()
+    encoder = clip_encoder()
     # Cleaning changes nothing in plain text but case, and white space, at which it is split anyway.
     plain = text.isascii() and text.isprintable() and "&" not in text
     clean = text.lower() if plain else encoder.clean_fn(text)
@@ -43,7 +43,7 @@ def _count(text: str) -> int:
 
 @functools.lru_cache(maxsize=1_000_000)
 def _pieces(word: str) -> int:
-    encoder = tokenizer()
+    encoder = clip_encoder()
     encoded = "".join(encoder.byte_encoder[byte] for byte in word.encode("utf-8"))
     parts = (encoded[start : start + LONGEST_WORD] for start in range(0, len(encoded), LONGEST_WORD))
     return sum(encoder.bpe(part).count(" ") + 1 for part in parts)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from eiclip.model.towers import tokenizer
+from eiclip.model.tokenizer import clip_tokenizer
 from eiclip.model.vocabulary import UNKNOWN
 from eiclip.shards import Sample, merge_parts, read_manifest, read_samples, write_shards
 from eiclip.storage.files import whole_folder
@@ -61,7 +61,7 @@ def names_of(tagged: pa.Table) -> dict[str, str]:
     """Return the made-up names of all brands of `tagged_entities` (of any split), none of which is an entity there."""
     groups, entities = tagged["entity_group"].to_pylist(), tagged["entity"].to_pylist()
     brands = {entity for group, entity in zip(groups, entities, strict=True) if group == BRAND}
-    return neutral_names(brands, set(entities), lambda text: len(tokenizer().encode(text)))
+    return neutral_names(brands, set(entities), clip_tokenizer().count)
 
 
 def renamed_table(table: pa.Table, names: Mapping[str, str]) -> pa.Table:

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eiclip.model.inputs import ModelInputs
-from eiclip.model.towers import text_lengths, tokenizer
 
 AT_ONCE = 4096
 """Texts tokenised between two cuts of their padding."""
@@ -37,13 +36,15 @@ class Texts:
         read = [inputs.text(description, tags) for (description, _), tags in zip(words, entities, strict=True)]
         self._text_S = torch.tensor([texts.setdefault(text, len(texts)) for text in read], dtype=torch.int64)
         self._ids_SK = inputs.entity_ids(entities)
-        parts, distinct = [], list(texts)
+        parts, distinct, tokenizer = [], list(texts), inputs.tokenizer
         for first in range(0, len(distinct), AT_ONCE):
-            tokens_TL = tokenizer()(distinct[first : first + AT_ONCE], inputs.context_length)
-            parts.append(tokens_TL[:, : int(text_lengths(tokens_TL).max())].int())
+            tokens_TL = tokenizer.ids(distinct[first : first + AT_ONCE])
+            parts.append(tokens_TL[:, : int(tokenizer.lengths(tokens_TL).max())].int())
         longest = max(part.shape[1] for part in parts)
-        self._tokens_TL = torch.cat([F.pad(part, (0, longest - part.shape[1])) for part in parts])
-        self._length_T = text_lengths(self._tokens_TL)
+        self._tokens_TL = torch.cat(
+            [F.pad(part, (0, longest - part.shape[1]), value=tokenizer.padding) for part in parts]
+        )
+        self._length_T = tokenizer.lengths(self._tokens_TL)
 
     def of(self, samples_B: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L), cut to the longest text, and entity ids (B, K) of samples, by their numbers."""

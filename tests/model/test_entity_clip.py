@@ -7,14 +7,15 @@ from torch.nn import functional as F
 from eiclip.errors import NonFiniteError, WeightsError
 from eiclip.model.entity_clip import EntityClipModel, load_checkpoint, save_checkpoint
 from eiclip.model.sources import SMALL
-from eiclip.model.towers import new_towers, tokenize
+from eiclip.model.tokenizer import clip_tokenizer
+from eiclip.model.towers import new_towers
 from eiclip.model.variants import VARIANTS, get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.settings.training import TrainingSettings
 
 NAMES = {"brand": ["<unk>", "diesel"], "season": ["<unk>", "fw2016", "diesel"]}
 VOCABULARY = Vocabulary(NAMES, {"diesel": {"brand": 0.25, "season": 0.75}})
-TOKENS = tokenize(["a red coat", "blue jeans with pockets", "bag"], 64)
+TOKENS = clip_tokenizer(64)(["a red coat", "blue jeans with pockets", "bag"])
 IDS = torch.tensor([[1, 1], [0, -1], [-1, -1]])
 
 

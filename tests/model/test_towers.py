@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from eiclip.errors import WeightsError
 from eiclip.model.sources import SMALL, WEIGHTS_FILE
+from eiclip.model.tokenizer import clip_tokenizer
 from eiclip.model.towers import (
     encode_text,
     image_size,
@@ -16,8 +17,6 @@ from eiclip.model.towers import (
     new_towers,
     pixel_statistics,
     save_towers,
-    text_lengths,
-    tokenize,
 )
 from eiclip.shards import fit_square
 
@@ -36,16 +35,16 @@ def test_same_seed_same_weights(towers):
 
 @torch.inference_mode()
 def test_cut_and_grouped_text_is_exact(towers):
-    tokens = tokenize(TEXTS, 64)
+    tokens = clip_tokenizer(64)(TEXTS)
     theirs = towers.encode_text(open_clip.SimpleTokenizer()(TEXTS, context_length=64))
     assert torch.allclose(encode_text(towers, tokens), theirs, atol=1e-5)
-    alone = torch.cat([encode_text(towers, tokenize([text], 64)) for text in TEXTS])
+    alone = torch.cat([encode_text(towers, clip_tokenizer(64)([text])) for text in TEXTS])
     assert torch.allclose(alone, theirs, atol=1e-5)
 
 
 def test_gradients_pass_through_the_groups():
     towers = new_towers(SMALL, 0)
-    tokens = tokenize(TEXTS, 64)
+    tokens = clip_tokenizer(64)(TEXTS)
     full = F.pad(tokens, (0, 64 - tokens.shape[1]))
     gradients = []
     for output in (encode_text(towers, tokens), towers.encode_text(full)):
@@ -56,8 +55,8 @@ def test_gradients_pass_through_the_groups():
 
 
 def test_tokens_are_cut_to_the_longest(towers):
-    assert tokenize(["coat"], 64).shape == (1, 3)
-    assert tokenize(TEXTS, 64).shape == (len(TEXTS), 64)
+    assert clip_tokenizer(64)(["coat"]).shape == (1, 3)
+    assert clip_tokenizer(64)(TEXTS).shape == (len(TEXTS), 64)
 
 
 @torch.inference_mode()
@@ -83,7 +82,9 @@ def test_open_clip_prepares_photos_as_the_shards_do(towers, tmp_path):
 def test_open_clip_tokenizes_as_training_does(towers, tmp_path):
     save_towers(towers, tmp_path)
     theirs = open_clip.get_tokenizer(f"local-dir:{tmp_path}")(TEXTS)
-    assert torch.equal(theirs, F.pad(tokenize(TEXTS, 64), (0, 64 - int(text_lengths(theirs).max()))))
+    assert torch.equal(
+        theirs, F.pad(clip_tokenizer(64)(TEXTS), (0, 64 - int(clip_tokenizer(64).lengths(theirs).max())))
+    )
 
 
 @torch.inference_mode()
@@ -91,7 +92,7 @@ def test_open_clip_tokenizes_as_training_does(towers, tmp_path):
 def test_text_is_cut_only_where_that_is_exact(changed):
     towers = new_towers(SMALL | {"text_cfg": SMALL["text_cfg"] | changed}, 0).eval()
     theirs = towers.encode_text(open_clip.SimpleTokenizer()(TEXTS[:4], context_length=64))
-    assert torch.allclose(encode_text(towers, tokenize(TEXTS[:4], 64)), theirs, atol=1e-5)
+    assert torch.allclose(encode_text(towers, clip_tokenizer(64)(TEXTS[:4])), theirs, atol=1e-5)
 
 
 def test_truncated_weights_are_a_clear_error(towers, tmp_path):

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eiclip.errors import WeightsError
-from eiclip.model.sources import SMALL
-from eiclip.model.towers import CONFIG_FILE, new_towers, text_lengths, tokenize, tokenizer
+from eiclip.model.sources import CONFIG_FILE, SMALL
+from eiclip.model.tokenizer import clip_tokenizer
+from eiclip.model.towers import new_towers
 from eiclip.profile.tokens import LONGEST_WORD, TOKENS_SCHEMA, configured_context_length, token_counts, token_table
 
 TEXTS = ["", "A coat.", "Skinny-fit jeans in black & navy.", "Logo appliqué — 'tonal'", "&amp;lt;b&amp;gt; 100% silk!",
@@ -23,18 +24,18 @@ TEXTS = ["", "A coat.", "Skinny-fit jeans in black & navy.", "Logo appliqué —
 
 @given(st.lists(st.text(max_size=60) | st.text(string.printable, max_size=60) | st.sampled_from(TEXTS), max_size=6))
 def test_counts_are_those_of_the_models_tokenizer(texts):
-    assert token_counts(texts).tolist() == [len(tokenizer().encode(text)) + 2 for text in texts]
+    assert token_counts(texts).tolist() == [clip_tokenizer().count(text) + 2 for text in texts]
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_counts_are_the_lengths_of_what_the_models_read(text):
     [count] = token_counts([text])
-    assert text_lengths(tokenize([text], 200)).tolist() == [count]
+    assert clip_tokenizer(200).lengths(clip_tokenizer(200)([text])).tolist() == [count]
 
 
 def test_counts_are_of_the_text_before_any_cut():
     assert token_counts(["coat " * 300]).tolist() == [302]
-    assert text_lengths(tokenize(["coat " * 300], 77)).tolist() == [77]
+    assert clip_tokenizer().lengths(clip_tokenizer()(["coat " * 300])).tolist() == [77]
 
 
 def test_endless_words_are_counted_in_pieces():

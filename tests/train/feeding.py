@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from eiclip.model.inputs import ModelInputs
+from eiclip.model.tokenizer import clip_tokenizer
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.settings.training import HardwareSettings
@@ -14,7 +15,7 @@ from eiclip.train.loader import Loader
 
 if __name__ == "__main__":
     shards, end = sys.argv[1:]
-    inputs = ModelInputs(get_variant("clip_description"), Vocabulary({}, {}), True, 64, 64)
+    inputs = ModelInputs(get_variant("clip_description"), Vocabulary({}, {}), True, 64, clip_tokenizer(64))
     loader = Loader(Path(shards), inputs, batch_size=4, seed=0, hardware=HardwareSettings(workers=2))
     for number in range(1_000_000):
         for _ in loader.epoch(number):

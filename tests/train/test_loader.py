@@ -16,6 +16,7 @@ import torch
 
 from eiclip.errors import CorruptOutputError, SettingsError
 from eiclip.model.inputs import ModelInputs
+from eiclip.model.tokenizer import clip_tokenizer
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import read_vocabulary
 from eiclip.settings.training import AugmentSettings, HardwareSettings
@@ -29,7 +30,7 @@ AUGMENT = AugmentSettings(scale=(0.3, 0.9), color_jitter=0.4, gray_scale_prob=0.
 @pytest.fixture
 def inputs(job):
     vocabulary = read_vocabulary(job.entity_groups, job.entity_vocabulary, job.semantic_prior)
-    return ModelInputs(get_variant("clip_entities_text"), vocabulary, True, 64, 64)
+    return ModelInputs(get_variant("clip_entities_text"), vocabulary, True, 64, clip_tokenizer(64))
 
 
 def loader(job, inputs, *, workers=0, batch_size=8, seed=0, rank=0, ranks=1, **given):

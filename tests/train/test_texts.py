@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.sources import SMALL
-from eiclip.model.towers import context_length, encode_text, new_towers, text_lengths, tokenizer
+from eiclip.model.tokenizer import clip_tokenizer
+from eiclip.model.towers import context_length, encode_text, new_towers
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.train.texts import Texts
@@ -75,7 +76,9 @@ def difference(found_BD, wanted_BD):
 @torch.inference_mode()
 def test_every_text_is_embedded_as_open_clip_does_alone_and_in_a_batch(towers, their_tokenizer, texts):
     length = context_length(towers)
-    inputs = ModelInputs(get_variant("clip_description"), Vocabulary({"brand": ["<unk>"]}, {}), True, 64, length)
+    inputs = ModelInputs(
+        get_variant("clip_description"), Vocabulary({"brand": ["<unk>"]}, {}), True, 64, clip_tokenizer(length)
+    )
     trained = read_by_training(inputs, texts)
     theirs_BD = towers.encode_text(their_tokenizer(texts, context_length=length))
     everyone = list(range(len(texts)))
@@ -89,10 +92,10 @@ def test_every_text_is_embedded_as_open_clip_does_alone_and_in_a_batch(towers, t
 @settings(deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=9))
 def test_a_text_is_as_long_as_its_tokens_and_two_marks(texts):
-    wanted = [min(64, len(tokenizer().encode(text)) + 2) for text in texts]
+    wanted = [min(64, clip_tokenizer().count(text) + 2) for text in texts]
     for dtype in (torch.int32, torch.int64):
-        assert text_lengths(tokenizer()(texts, context_length=64).to(dtype)).tolist() == wanted
+        assert clip_tokenizer(64).lengths(clip_tokenizer(64).ids(texts).to(dtype)).tolist() == wanted
 
 
 def test_tokens_without_an_end_mark_are_all_kept():
-    assert text_lengths(torch.tensor([[49406, 0, 320], [49406, 49407, 0]])).tolist() == [3, 2]
+    assert clip_tokenizer().lengths(torch.tensor([[49406, 0, 320], [49406, 49407, 0]])).tolist() == [3, 2]
