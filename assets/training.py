@@ -16,7 +16,7 @@ from assets.steps import Step
 from eiclip.model.sources import local_weights
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
-from eiclip.settings.training import TrainingSettings, layered
+from eiclip.settings.training import RowSettings, TrainingSettings, layered
 from eiclip.storage.cache import LOG_FILE, MANIFEST, made_before
 from eiclip.storage.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.train.job import TrainJob
@@ -35,9 +35,15 @@ PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 """The table of pairs that a variant is trained on."""
 
 
-def recipe_of(project: Project, dataset: DatasetSettings, recipe: Mapping[str, Any]) -> TrainingSettings:
-    """How a dataset's rows are trained: the settings, what its own entry changes, what the run's configuration does."""
-    return TrainingSettings.model_validate(layered(project.settings.training.model_dump(), dataset.training, recipe))
+def recipe_of(
+    project: Project, dataset: DatasetSettings, recipe: Mapping[str, Any], variant: str = ""
+) -> TrainingSettings:
+    """How a dataset's rows, or one of them, are trained: each over those before it, the settings, what the dataset's
+    entry changes for all rows and for this one, and what the run's configuration does.
+    """
+    own = dataset.rows.get(variant, RowSettings()).model_dump(exclude_none=True)
+    general = project.settings.training.model_dump()
+    return TrainingSettings.model_validate(layered(general, dataset.training, own, recipe))
 
 
 def training(job: TrainJob, key: tuple[str, ...], description: str, sources: tuple[str, ...] = ()) -> Output:
@@ -141,7 +147,7 @@ def checkpoint_step(
 
     def outputs(recipe: Mapping[str, Any]) -> list[Output]:
         pairs = (PAIRS[variant.pairs],) if variant.pairs in PAIRS else ()
-        job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe))
+        job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe, variant.name))
         text = (
             f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates and the "
             "fusion of views, where it has them, beside them."

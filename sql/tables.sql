@@ -247,6 +247,17 @@
 -- gain_low: lower end of its 95 % confidence interval
 -- gain_high: upper end of its 95 % confidence interval
 
+-- tuning_results: one row per training of the job `tune`.
+-- trial: number of the draw; 0: the recipe as it is
+-- tower_lr: learning rate of the towers
+-- weight_decay: decay of the weights
+-- entity_lr: learning rate of the entity encoders; empty where the row has none
+-- gate_lr: learning rate of the gates; empty where the row has none
+-- validation: SumR on the whole validation split; empty where the training diverged
+-- steps: steps of training
+-- seconds: seconds of training
+-- chosen: whether it is the best of its variant
+
 -- same_style_ranks: one row per variant, seed, pair of views and test product whose style has another one.
 -- Candidates are all other test products; ties count against the model.
 -- right: number of relevant candidates: other test products of the style

@@ -105,6 +105,29 @@ class TrainingSettings(Section):
         return tuple(term for term in LOSS_TERMS if term in terms)  # equal sums are equal settings
 
 
+TRAINED_ROWS = (
+    "clip_description", "clip_entities_text", "eiclip_equal", "eiclip", "same_style_unconstrained", "same_style_plain",
+    "same_style",
+)  # fmt: skip
+"""The variants that are trained."""
+
+
+class RowSettings(Section):
+    """What may differ for one row of a dataset: its rates. Rows that differed in more could not be compared."""
+
+    tower_lr: float | None = Field(None, ge=0)
+    entity_lr: float | None = Field(None, ge=0)
+    gate_lr: float | None = Field(None, ge=0)
+    gate_freeze: float | None = Field(None, ge=0, le=1)
+    weight_decay: float | None = Field(None, ge=0)
+
+
+class TuneSettings(Section):
+    """What the job `tune` may spend."""
+
+    trainings: int = Field(8, ge=1)  # of row 3, and as many of row 5; the recipe as it is counts as the first
+
+
 LENGTHS = ("epochs", "steps")
 
 

@@ -30,6 +30,12 @@ class Base:
     groups: tuple[str, ...]
     training: TrainingSettings
     seed: int
+    rows: Mapping[str, TrainingSettings] = field(default_factory=dict)
+    """Of rows that have rates of their own."""
+
+    def of(self, variant: str) -> TrainingSettings:
+        """Return what a row is trained with."""
+        return self.rows.get(variant, self.training)
 
 
 @dataclass(frozen=True)
@@ -57,17 +63,17 @@ class Trial:
         Raises:
             pydantic.ValidationError: a change is no valid setting.
         """
-        return TrainingSettings.model_validate(layered(base.training.model_dump(), self.changes))
+        return TrainingSettings.model_validate(layered(base.of(self.variant).model_dump(), self.changes))
 
     def budget(self, base: Base) -> float:
         """Return the share of the rows' own length that it is trained for."""
-        own, rows = self.training(base), base.training
+        own, rows = self.training(base), base.of(self.variant)
         return round(own.epochs / rows.epochs if own.epochs and rows.epochs else own.budget / rows.budget, 6)
 
     def plain(self, base: Base) -> bool:
         """Return whether it is one of the five rows as `full_eval` trains them."""
-        same = (self.groups, self.seed, self.training(base)) == (base.groups, base.seed, base.training)
-        return same and not self.neutral
+        as_it_is = base.groups, base.seed, base.of(self.variant)
+        return (self.groups, self.seed, self.training(base)) == as_it_is and not self.neutral
 
 
 def _trial(base: Base, variant: str, setting: str, value: str, **given: Any) -> Trial:
