@@ -106,4 +106,5 @@ def _results(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
         judged.append(Judged(trial, rates, sum_r, facts["steps"], facts["seconds"]))
     table = tuning_table(given.dataset, judged)
     write_text(given.beside(), chosen_toml(table))
-    return table, {"trials": len(judged), "diverged": sum(one.validation is None for one in judged)}
+    diverged = sum(one.validation is None for one in judged)
+    return table, {"trials": len(judged), "diverged": diverged, "to_use_it": f"cat {given.beside()} >> eiclip.toml"}

@@ -28,7 +28,7 @@ def tuning_trials(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table 
 
 
 def chosen_rates(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
-    """What was chosen for rows 3 and 5, and how to put it in use; None where it has not been run."""
+    """What was chosen for rows 3 and 5; None where it has not been run."""
     rows = select(connection, "tuning_trials", dataset=dataset)
     told = []
     for best in (row for row in rows if row["chosen"]):
@@ -37,4 +37,4 @@ def chosen_rates(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | N
         rates = ", ".join(f"{name} {best[name]:.3g}" for name in RANGES if best[name] is not None)
         kept = "the recipe as it is" if best is recipe else f"{rates} (the recipe as it is: {own})"
         told.append(f"Row {VARIANTS[best['variant']].row}: {number(best['validation'])} with {kept}.")
-    return " ".join([*told, f"To use it: `cat data/tuned/{dataset}.toml >> eiclip.toml`."]) if told else None
+    return " ".join(told) or None
