@@ -67,7 +67,8 @@ def _rank(given: Given) -> Mapping[str, Any]:
     def rank(checkpoint: Path) -> Mapping[str, Any]:
         from eiclip.studies.ranks import rank_checkpoint
 
-        table = rank_checkpoint(checkpoint, given.of.subject.shards, given.device)
+        job = given.of.subject
+        table = rank_checkpoint(checkpoint, job.shards, given.device, job.features, job.seed)
         shutil.copyfile(checkpoint / LOG_FILE, given.output.with_name(LOG_FILE))
         given.project.paths.lake.write_file(table, given.output)
         return {"ranks": table.num_rows}

@@ -6,6 +6,7 @@ from assets import (
     ablations,
     cards,
     evaluation,
+    features,
     gates,
     profile,
     raw,
@@ -21,7 +22,7 @@ from assets.common import Project
 from assets.sources import GENERAL
 from assets.steps import PartedStep, Step
 
-EVERY = (raw, relations, shards, profile)
+EVERY = (raw, relations, shards, profile, features)
 TABLE_1 = (training, evaluation, gates, cards, ablations, tuning)
 SAME_STYLE = (same_style, same_style_study)
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from assets import features
 from assets.common import Project
 from assets.outputs import Check, Given, Output
 from assets.relations import query
 from assets.steps import Step
+from assets.training import frozen_features
 from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import DatasetSettings
 
@@ -21,14 +23,16 @@ RANK_COLUMNS = (
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """The evaluation of a dataset's five rows."""
-    group, settings = f"{name}/evaluation", {"excluded_group": dataset.negatives_group}
+    group = f"{name}/evaluation"
+    settings = {"excluded_group": dataset.negatives_group}
     finite = Check("embeddings_are_finite", "No embedding has a NaN or an infinity, and each has length one.")
     return [
         *(
             Step(f"{name}__embeddings__{row}", group, [Output(
                 (name, "embeddings", row),
                 f"Unit-length embeddings of the test photos and texts by row {variant.row}: {variant.title}.",
-                TORCH, make=_embed, sources=(f"checkpoint/{row}", "shards"), settings=settings, checks=(finite,),
+                TORCH, make=_embed, sources=(f"checkpoint/{row}", "shards", *frozen_features(project, dataset)),
+                settings=settings, checks=(finite,),
             )])
             for row, variant in VARIANTS.items()
         ),
@@ -42,11 +46,10 @@ def _embed(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     from eiclip.model.entity_clip import load_checkpoint
     from eiclip.shards import shard_paths
 
-    device, (checkpoint, shards) = given.device, given.of.sources
-    model, paths = load_checkpoint(given.path(checkpoint), device), shard_paths(given.path(shards), "test")
-    table = embeddings_table(
-        model, given.dataset, paths, excluded_group=given.parameters["excluded_group"], device=device
-    )
+    device, (checkpoint, *_) = given.device, given.of.sources
+    model, paths = load_checkpoint(given.path(checkpoint), device), shard_paths(given.path("shards"), "test")
+    excluded, store = given.parameters["excluded_group"], features.store_of(given, model)
+    table = embeddings_table(model, given.dataset, paths, excluded_group=excluded, device=device, store=store)
     return table, {"device": device}
 
 

@@ -27,7 +27,7 @@ from eiclip.storage.sql import header, read_sql
 
 WRITERS = ("eiclip.storage.lake:Lake",)
 """What every table is written by."""
-FOLDERS = frozenset({"raw_files", "shards", "checkpoint", "pretrained"})
+FOLDERS = frozenset({"raw_files", "shards", "features", "checkpoint", "pretrained"})
 """Outputs that are no tables."""
 
 

@@ -45,7 +45,10 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         Step(f"{name}__clicks", group, clicks(project, name, dataset)),
         Step(f"{name}__pairs", group, [pairs(name, dataset)]),
         *(training.checkpoint_step(project, name, dataset, row, "same_style") for row in own),
-        *(Step(f"{name}__{VIEWS_TABLE}__{row.name}", group, [views(name, row)]) for row in SAME_STYLE_ROWS.values()),
+        *(
+            Step(f"{name}__{VIEWS_TABLE}__{row.name}", group, [views(project, name, dataset, row)])
+            for row in SAME_STYLE_ROWS.values()
+        ),
         Step(f"{name}__same_style_metrics", group, measures(project, name)),
     ]
 
@@ -141,7 +144,7 @@ def _mine(given: Given) -> Mapping[str, Any]:
     return {"rows": counts[TABLES[0]]}
 
 
-def views(name: str, variant: Variant) -> Output:
+def views(project: Project, name: str, dataset: DatasetSettings, variant: Variant) -> Output:
     """Every product of a dataset under one variant, in three views."""
     return Output(
         (name, VIEWS_TABLE, variant.name),
@@ -149,15 +152,16 @@ def views(name: str, variant: Variant) -> Output:
         "embeddings of one space.",
         frozenset({"pytorch", "parquet"}),
         make=_views,
-        sources=(f"checkpoint/{variant.name}", "shards"),
+        sources=(f"checkpoint/{variant.name}", "shards", *training.frozen_features(project, dataset)),
     )
 
 
 def _views(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     from eiclip.evaluation.embedding_tables import views_of_checkpoint
 
-    device, (checkpoint, shards) = given.device, map(given.path, given.of.sources)
-    return views_of_checkpoint(checkpoint, shards, given.dataset, device), {"device": device}
+    device, (checkpoint, shards, *_) = given.device, map(given.path, given.of.sources)
+    folder = given.project.paths.features(given.dataset)
+    return views_of_checkpoint(checkpoint, shards, given.dataset, device, folder), {"device": device}
 
 
 def measures(project: Project, name: str) -> list[Output]:

@@ -52,7 +52,9 @@ def _rank(given: Given) -> Mapping[str, Any]:
         from eiclip.evaluation.embedding_tables import views_of_checkpoint
         from eiclip.same_style.evaluate import same_style_ranks
 
-        views = views_of_checkpoint(checkpoint, given.path("shards"), given.dataset, given.device)
+        views = views_of_checkpoint(
+            checkpoint, given.path("shards"), given.dataset, given.device, given.of.subject.features
+        )
         tested = views.filter(pc.equal(views["split"], "test"))
         styles, groups, job = given.table("styles"), given.table("product_groups"), given.of.subject
         table = same_style_ranks(tested, styles, given.dataset, job.variant, job.seed, groups=groups)

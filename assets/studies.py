@@ -10,7 +10,7 @@ from assets.common import Project
 from assets.outputs import Maker, Output
 from assets.sources import source_content
 from assets.steps import PartedStep
-from assets.training import PRETRAINED, TABLES, recipe_of, variant_job
+from assets.training import PRETRAINED, TABLES, frozen_features, recipe_of, variant_job
 from eiclip.errors import CorruptOutputError
 from eiclip.model.variants import get_variant
 from eiclip.settings.load import DatasetSettings
@@ -123,6 +123,7 @@ def study_step(
 ) -> PartedStep:
     """Return the step of a study that a run's configuration makes; `made_by` is what its tables are."""
     plain = study({})
+    frozen = frozen_features(plain.project, plain.dataset)
     # The checkpoints of the rows that are trials as they are, beside what the trials are trained on.
     rows = dict.fromkeys(trial.variant for trial in plain.trials.values() if trial.plain(plain.base))
     return PartedStep(
@@ -130,7 +131,14 @@ def study_step(
         group,
         frozenset({"pytorch", "parquet"}),
         description,
-        upstream=("shards", *TABLES, *upstream, PRETRAINED, *(f"checkpoint/{row}" for row in rows)),
+        upstream=(
+            "shards",
+            *frozen,
+            *TABLES,
+            *upstream,
+            PRETRAINED,
+            *(f"checkpoint/{row}" for row in rows),
+        ),
         plan=lambda recipe: study(recipe).longest_first(),
         part=lambda recipe, label: study(recipe).output(label),
         whole=lambda recipe, parts: study(recipe).results(),

@@ -13,7 +13,7 @@ from assets.common import Project
 from assets.outputs import Given, Output
 from assets.sources import GENERAL
 from assets.steps import Step
-from eiclip.model.sources import local_weights
+from eiclip.model.sources import STARTER, local_weights, starter_versions
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
 from eiclip.settings.training import RowSettings, TrainingSettings, layered
@@ -25,8 +25,10 @@ from eiclip.train.key import TRAINER, training_inputs, training_settings
 JOB_FILE = "job.json"
 KINDS = frozenset({"pytorch", "safetensors"})
 PRETRAINED = f"{GENERAL}/pretrained"
+FEATURES = "features"
 PRETRAINING: Mapping[str, Any] = {
     "tower_lr": 1e-3, "warmup_steps": 100, "budget": 1.0, "validations": 0, "patience": 0,
+    "image_tower": "full", "text_tower": "full", "head_lr": None,
 }  # fmt: skip
 PRETRAINING_BATCH = 64
 """How the small general model is pretrained; its batch is the rows' own where that is set."""
@@ -44,6 +46,12 @@ def recipe_of(
     own = dataset.rows.get(variant, RowSettings()).model_dump(exclude_none=True)
     general = project.settings.training.model_dump()
     return TrainingSettings.model_validate(layered(general, dataset.training, own, recipe))
+
+
+def frozen_features(project: Project, dataset: DatasetSettings) -> tuple[str, ...]:
+    """The features of frozen towers, a source of what is made from a model; none where both are trained whole."""
+    recipe = recipe_of(project, dataset, {})
+    return (FEATURES,) if {recipe.image_tower, recipe.text_tower} != {"full"} else ()
 
 
 def training(job: TrainJob, key: tuple[str, ...], description: str, sources: tuple[str, ...] = ()) -> Output:
@@ -77,7 +85,7 @@ def pretrained(project: Project) -> Step:
     key = (GENERAL, "pretrained")
     if project.settings.pretrained == GENERAL:
         settings = project.settings
-        changes = {"epochs": settings.embedded.pretraining_epochs, **PRETRAINING}
+        changes: dict[str, Any] = {"epochs": settings.embedded.pretraining_epochs, **PRETRAINING}
         changes["batch_size"] = settings.training.batch_size or PRETRAINING_BATCH
         job = TrainJob(
             dataset=GENERAL,
@@ -95,6 +103,8 @@ def pretrained(project: Project) -> Step:
     name, weights = project.settings.model, str(project.settings.pretrained)
 
     def files() -> Mapping[str, str]:
+        if weights == STARTER:
+            return starter_versions()
         return {file.name: sha256_file(file) for file in local_weights(weights) or () if file is not None}
 
     parameters = {"model": name, "pretrained": weights}
@@ -107,7 +117,7 @@ def _fetch(given: Given) -> Mapping[str, Any]:
     from eiclip.model.towers import save_towers
 
     with whole_folder(given.output) as part:
-        save_towers(resolve_towers(given.parameters["model"], given.parameters["pretrained"]), part)
+        save_towers(resolve_towers(given.parameters["model"], given.parameters["pretrained"]), part, given.output)
         write_json(part / MANIFEST, {file.name: sha256_file(file) for file in sorted(part.iterdir())})
     return given.parameters
 
@@ -124,6 +134,7 @@ def variant_job(
         entity_groups=dataset.entity_groups,
         entity_vocabulary=project.paths.lake.path("entity_vocabulary", name),
         semantic_prior=project.paths.lake.path("semantic_prior", name),
+        features=project.paths.features(name),
         pairs=project.paths.lake.path(PAIRS[variant.pairs], name) if variant.pairs in PAIRS else None,
         output=project.paths.checkpoint(name, variant.name),
         seed=project.settings.seed,
@@ -147,12 +158,13 @@ def checkpoint_step(
 
     def outputs(recipe: Mapping[str, Any]) -> list[Output]:
         pairs = (PAIRS[variant.pairs],) if variant.pairs in PAIRS else ()
+        frozen = frozen_features(project, dataset)
         job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe, variant.name))
         text = (
             f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates and the "
             "fusion of views, where it has them, beside them."
         )
-        made = training(job, (name, "checkpoint", variant.name), text, ("shards", *TABLES, *pairs, PRETRAINED))
+        made = training(job, (name, "checkpoint", variant.name), text, ("shards", *frozen, *TABLES, *pairs, PRETRAINED))
         return [replace(made, publish=_publish_log if variant.trained else None)]
 
     return Step(f"{name}__checkpoint__{variant.name}", f"{name}/{group}", outputs, trains=variant.trained)

@@ -18,7 +18,7 @@ from eiclip.settings.load import DatasetSettings
 from eiclip.shards import read_manifest
 from eiclip.storage.files import write_text
 from eiclip.studies.trials import Ablation
-from eiclip.studies.tuning import RESULTS, SETTINGS, TUNING, Judged, chosen_toml, tuning, tuning_table
+from eiclip.studies.tuning import RESULTS, TUNING, Judged, chosen_toml, rates_of, tuning, tuning_table
 
 QUESTION = "Which rates suit rows 3 and 5? Judged on the validation split; the test split is not read."
 
@@ -100,8 +100,7 @@ def _results(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     study, trials = given.of.subject
     judged = []
     for label, trial in study.trials.items():
-        facts, training = trials[label].facts, trial.training(study.base)
-        rates = {name: getattr(training, name) for name in SETTINGS[trial.variant]}
+        facts, rates = trials[label].facts, rates_of(trial.training(study.base), trial.variant)
         sum_r = facts["validation"].get("sum_r")
         judged.append(Judged(trial, rates, sum_r, facts["steps"], facts["seconds"]))
     table = tuning_table(given.dataset, judged)

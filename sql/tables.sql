@@ -249,7 +249,8 @@
 
 -- tuning_results: one row per training of the job `tune`.
 -- trial: number of the draw; 0: the recipe as it is
--- tower_lr: learning rate of the towers
+-- tower_lr: learning rate of the towers; empty where only their heads are trained, at a rate of their own
+-- head_lr: learning rate of the towers' heads, where they have one
 -- weight_decay: decay of the weights
 -- entity_lr: learning rate of the entity encoders; empty where the row has none
 -- gate_lr: learning rate of the gates; empty where the row has none

@@ -17,6 +17,7 @@ FLOORS = (
     ("readers", "synthetic"),
     ("shards",),
     ("model",),
+    ("features",),
     ("evaluation", "profile"),
     ("studies", "same_style", "train"),
     ("inference",),

@@ -110,7 +110,7 @@ def prepare_ours(folder: str, cores: list[int], rank: int, ranks: int, workers: 
     def epoch(number: int) -> dict[str, float]:
         photos = 0
         for batch in loader.epoch(number):
-            photos += len(normalise(model, batch.pixels_BHWC))
+            photos += len(normalise(model, batch.images))
         return {"photos": photos}
 
     epoch(0)

@@ -106,7 +106,7 @@ def _loader_rate(root: Path, case: Case, workers: int) -> float:
     for _ in loader.epoch(0):
         pass
     begin = time.perf_counter()
-    pairs = sum(len(batch.pixels_BHWC) for batch in loader.epoch(1))
+    pairs = sum(len(batch.images) for batch in loader.epoch(1))
     return pairs / (time.perf_counter() - begin)
 
 

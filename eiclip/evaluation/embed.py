@@ -3,6 +3,7 @@
 Shape suffixes: B batch, N photos, P products, L tokens, K entity groups, D embedding width.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from eiclip.evaluation.ranking import full_ranks, recall_at, require_finite
 from eiclip.evaluation.relevance import Relevance
+from eiclip.features.reader import SplitFeatures
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import ModelInputs, normalise
 from eiclip.model.towers import image_size
@@ -64,33 +66,48 @@ def normalised_pixels(model: EntityClipModel, samples: Sequence[Sample], device:
 
 
 def embed_texts(
-    model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu", excluded_group: str = ""
+    model: EntityClipModel,
+    samples: Sequence[Sample],
+    device: str = "cpu",
+    excluded_group: str = "",
+    features: SplitFeatures | None = None,
 ) -> Tensor:
-    """Return unit-length E_T (P, D) of samples' texts and entities, on the CPU.
+    """Return unit-length E_T (P, D) of samples' texts and entities, on the CPU; from features where there are any.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
     inputs = ModelInputs.of(model)
+    read = functools.partial(inputs.text, excluded_group=excluded_group)
+    known = None if features is None else features.texts(read)
 
     def embed(batch: Sequence[Sample]) -> Tensor:
+        texts = [read(sample.description, sample.entities) for sample in batch]
+        given = None
+        if known is not None and known.row.keys() >= set(texts):  # others are texts that somebody has changed
+            given = known.of(torch.tensor([known.row[text] for text in texts])).to(device)
         with mixed_precision(device):
             tokens_BL, ids_BK = inputs.of_texts(batch, excluded_group)
-            text = model.encode_text(tokens_BL.to(device), ids_BK.to(device))
+            text = model.encode_text(tokens_BL.to(device), ids_BK.to(device), given)
         return text.joint()
 
     return _embedded("text", samples, embed)
 
 
-def embed_images(model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu") -> Tensor:
-    """Return unit-length E_I (N, D) of samples' photos, on the CPU.
+def embed_images(
+    model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu", features: SplitFeatures | None = None
+) -> Tensor:
+    """Return unit-length E_I (N, D) of samples' photos, on the CPU; from features where there are any.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
 
     def embed(batch: Sequence[Sample]) -> Tensor:
+        known = None if features is None else features.photos([sample.image_id for sample in batch])
         with mixed_precision(device):
+            if known is not None:
+                return model.encode_image_features(known.to(device))
             return model.encode_image(normalised_pixels(model, batch, device))
 
     return _embedded("image", samples, embed)
@@ -109,13 +126,15 @@ def first_of_product(samples: Sequence[Sample]) -> list[Sample]:
     return list({sample.product_id: sample for sample in reversed(samples)}.values())[::-1]
 
 
-def embed_samples(model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu") -> EmbeddedSplit:
-    """Embed photos and, once a product, its text."""
+def embed_samples(
+    model: EntityClipModel, samples: Sequence[Sample], device: str = "cpu", features: SplitFeatures | None = None
+) -> EmbeddedSplit:
+    """Embed photos and, once a product, its text; from features of frozen towers where there are any."""
     products = first_of_product(samples)
     return EmbeddedSplit(
         image_ids=[sample.image_id for sample in samples],
         image_products=[sample.product_id for sample in samples],
-        image_ND=embed_images(model, samples, device),
+        image_ND=embed_images(model, samples, device, features),
         product_ids=[sample.product_id for sample in products],
-        text_PD=embed_texts(model, products, device),
+        text_PD=embed_texts(model, products, device, features=features),
     )

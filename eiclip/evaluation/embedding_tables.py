@@ -12,6 +12,8 @@ from torch import Tensor
 
 from eiclip.evaluation.embed import embed_samples, embed_texts, first_of_product
 from eiclip.evaluation.ranking import require_finite
+from eiclip.features.reader import feature_store, features_of
+from eiclip.features.store import FeatureStore
 from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
 from eiclip.shards import SPLITS, read_manifest, read_samples, shard_paths
 
@@ -21,21 +23,28 @@ sample-100's negatives share."""
 
 
 def embeddings_table(
-    model: EntityClipModel, dataset: str, shards: Sequence[Path], *, excluded_group: str, device: str = "cpu"
+    model: EntityClipModel,
+    dataset: str,
+    shards: Sequence[Path],
+    *,
+    excluded_group: str,
+    device: str = "cpu",
+    store: FeatureStore | None = None,
 ) -> pa.Table:
     """Embed the photos and texts of a split: dataset, variant, kind, item_id, product_id, embedding.
 
     Args:
         excluded_group: the entity group that sample-100's queries do without.
+        store: where the features of frozen towers lie.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
-    samples = list(read_samples(shards))
-    split = embed_samples(model, samples, device)
+    samples, features = list(read_samples(shards)), features_of(store, shards)
+    split = embed_samples(model, samples, device, features)
     sample100_PD = split.text_PD
     if excluded_group in model.vocabulary.groups:
-        sample100_PD = embed_texts(model, first_of_product(samples), device, excluded_group)
+        sample100_PD = embed_texts(model, first_of_product(samples), device, excluded_group, features)
     products = split.product_ids
     parts = [
         (IMAGE, split.image_ids, split.image_products, split.image_ND),
@@ -53,7 +62,11 @@ def embeddings_table(
 
 
 def product_views_table(
-    model: EntityClipModel, dataset: str, shards: Mapping[str, Sequence[Path]], device: str = "cpu"
+    model: EntityClipModel,
+    dataset: str,
+    shards: Mapping[str, Sequence[Path]],
+    device: str = "cpu",
+    store: FeatureStore | None = None,
 ) -> pa.Table:
     """Embed products of each split's shards in three views, by a trained variant on `device`; a row a product.
 
@@ -67,7 +80,7 @@ def product_views_table(
     parts = []
     for name, paths in shards.items():
         if paths:
-            split = embed_samples(model, list(read_samples(paths)), device)
+            split = embed_samples(model, list(read_samples(paths)), device, features_of(store, paths))
             columns = {"dataset": dataset, "variant": model.variant.name, "product_id": split.product_ids}
             views = {"image": split.product_images(), "text": split.text_PD}
             views["joint"] = joint_of(model, views["image"], split.text_PD, device)
@@ -75,8 +88,11 @@ def product_views_table(
     return pa.concat_tables(parts)
 
 
-def views_of_checkpoint(folder: Path, shards: Path, dataset: str, device: str = "cpu") -> pa.Table:
-    """Make the table of a trained variant's folder over all splits of a folder of shards.
+def views_of_checkpoint(
+    folder: Path, shards: Path, dataset: str, device: str = "cpu", features: Path | None = None
+) -> pa.Table:
+    """Make the table of a trained variant's folder over all splits of a folder of shards; `features` holds those of
+    frozen towers.
 
     Raises:
         WeightsError, CorruptOutputError: one of the folders cannot be read.
@@ -84,7 +100,8 @@ def views_of_checkpoint(folder: Path, shards: Path, dataset: str, device: str = 
     """
     present = {shard["split"] for shard in read_manifest(shards)["shards"]}
     paths = {split: shard_paths(shards, split) for split in SPLITS if split in present}
-    return product_views_table(load_checkpoint(folder, device), dataset, paths, device)
+    model = load_checkpoint(folder, device)
+    return product_views_table(model, dataset, paths, device, feature_store(model, features, shards, device=device))
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ Shape suffixes: B batch, K entity groups, L tokens, D embedding width.
 import json
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from eiclip.errors import NonFiniteError, WeightsError
 from eiclip.model.entities import EntityFusion, FusedEntities
 from eiclip.model.losses import Gather, LossTerms, Pairs, contrastive_loss, unit
+from eiclip.model.parts import projections, tower_parts
 from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
 from eiclip.model.variants import Variant, get_variant
 from eiclip.model.views import ViewFusion
@@ -62,21 +63,50 @@ class EntityClipModel(nn.Module):
         if variant.gates != "none":
             self.fusion = EntityFusion(vocabulary, embedding_width(towers), variant.gates, training)
         self.views = ViewFusion(embedding_width(towers)) if variant.pairs != "none" else None
+        self.image_parts = tower_parts(towers, "image", training.image_tower)
+        self.text_parts = tower_parts(towers, "text", training.text_tower)
+        self._frozen: list[nn.Module] = []
+
+    def freeze(self) -> None:
+        """Leave what is not to be trained of the towers as it is: their frozen parts take no gradient."""
+        weights = dict(self.towers.named_parameters())
+        for parts in (self.image_parts, self.text_parts):
+            for name in [] if parts is None else parts.frozen():
+                if name in weights:
+                    weights[name].requires_grad_(False)
+        self._frozen = [m for m in self.towers.modules() if (own := list(m.parameters())) and not any(
+            weight.requires_grad for weight in own
+        )]  # fmt: skip
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of what is trained: frozen parts stay in that of evaluation (no dropout, no new statistics)."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
         """E_I (B, D), of any length, of normalised pixels."""
         return self.towers.encode_image(pixels_BCHW)
 
-    def encode_description(self, tokens_BL: Tensor) -> Tensor:
-        """E_D (B, D) of token ids, scaled as it is summed."""
-        description_BD = encode_text(self.towers, tokens_BL)
+    def encode_image_features(self, features_BF: Tensor) -> Tensor:
+        """E_I (B, D) of features (B, F) of the image tower's frozen part."""
+        assert self.image_parts is not None
+        return self.image_parts.upper(features_BF.float(), None)
+
+    def encode_description(self, tokens_BL: Tensor, features_BF: Tensor | None = None) -> Tensor:
+        """E_D (B, D), scaled as it is summed, of token ids, or of features of the text tower's frozen part of them."""
+        if features_BF is None or self.text_parts is None:
+            description_BD = encode_text(self.towers, tokens_BL)
+        else:
+            description_BD = self.text_parts.upper(features_BF.float(), tokens_BL)
         scaled = self.fusion is not None and self.training_settings.unit_norm
         return F.normalize(description_BD, dim=-1) if scaled else description_BD
 
-    def encode_text(self, tokens_BL: Tensor, ids_BK: Tensor) -> TextParts:
-        """E_D and E_A^ of token ids and entity ids (-1: missing); rows 1 to 3 have no E_A^."""
+    def encode_text(self, tokens_BL: Tensor, ids_BK: Tensor, features_BF: Tensor | None = None) -> TextParts:
+        """E_D and E_A^ of token ids (or their features) and entity ids (-1: missing); rows 1 to 3 have no E_A^."""
         entities = None if self.fusion is None else self.fusion(ids_BK)
-        return TextParts(self.encode_description(tokens_BL), entities)
+        return TextParts(self.encode_description(tokens_BL, features_BF), entities)
 
     def encode_joint(self, image_BD: Tensor, text_BD: Tensor) -> Tensor:
         """m (B, D), the joint view of unit embeddings of photos and texts; without a fusion their mean. Length one."""
@@ -129,14 +159,25 @@ class EntityClipModel(nn.Module):
         return LossTerms(term(2), term(1), term(3, keep_G))
 
     def parameter_groups(self, training: TrainingSettings) -> list[dict[str, Any]]:
-        """Optimizer groups `towers`, `entities`, `gates`, `views`, each with a learning rate (views: entities')."""
-        groups: list[tuple[str, nn.Module | None, float]] = [
-            ("towers", self.towers, training.tower_lr),
+        """Optimizer groups, each with a learning rate. What is frozen is in none.
+
+        They are `towers`, their `heads` (with the temperature) where these have a rate of their own, `entities`,
+        `gates`, and `views` at the entities' rate.
+        """
+        towers = {name: weight for name, weight in self.towers.named_parameters() if weight.requires_grad}
+        names = [] if training.head_lr is None else [*projections(self.towers), "logit_scale", "logit_bias"]
+        heads = [name for name in names if name in towers]
+        groups: list[tuple[str, list[nn.Parameter], float]] = [
+            ("towers", [weight for name, weight in towers.items() if name not in heads], training.tower_lr),
+            ("heads", [towers[name] for name in heads], training.head_lr or 0.0),
+        ]
+        others = [
             ("entities", self.fusion and self.fusion.encoders, training.entity_lr),
             ("gates", self.fusion and self.fusion.gates, training.gate_lr),
             ("views", self.views, training.entity_lr),
         ]
-        return [{"name": n, "params": list(m.parameters()), "lr": rate} for n, m, rate in groups if m is not None]
+        groups += [(name, list(module.parameters()), rate) for name, module, rate in others if module is not None]
+        return [{"name": name, "params": weights, "lr": rate} for name, weights, rate in groups if weights]
 
     def modules_by_file(self) -> dict[str, nn.Module]:
         """What the variant has beside the towers, by the name of its file in a checkpoint folder."""
@@ -156,7 +197,7 @@ def save_checkpoint(model: EntityClipModel, folder: Path, extra: dict[str, Any],
         if not bool(torch.isfinite(value).all()):
             raise NonFiniteError(f"{folder.name}: weight {name} is not finite; lower the learning rates")
     with whole_folder(folder) as part:
-        save_towers(model.towers, part)
+        save_towers(model.towers, part, folder)
         for file, module in model.modules_by_file().items():
             save_file({name: value.contiguous() for name, value in module.state_dict().items()}, part / file)
         write_json(part / "vocabulary.json", {"names": model.vocabulary.names, "priors": model.vocabulary.priors})

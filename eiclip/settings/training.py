@@ -1,10 +1,12 @@
 """Settings of training: what is learned (`TrainingSettings`), and how the machine is used (`HardwareSettings`)."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+TowerMode = Annotated[str, Field(pattern=r"^(full|heads|frozen|last:[1-9][0-9]*)$")]
+"""What of a tower is trained: all of it, its projection, nothing, or its last N blocks and its projection."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """What products are computed in; auto: bf16 on a GPU, fp32 on a CPU."""
 
@@ -75,6 +77,8 @@ class TrainingSettings(Section):
     """Measurements without a new best after which training stops; 0: never. None: 5 where the length is chosen by size,
     else never."""
     tower_lr: float = Field(5e-5, ge=0)  # learning rate of the two CLIP towers
+    head_lr: float | None = Field(None, ge=0)
+    """Learning rate of the towers' projections into the shared space; None: the towers'."""
     entity_lr: float = Field(1e-3, ge=0)
     """Learning rate of the entity encoders, which start from scratch (about 20 times the towers')."""
     gate_lr: float = Field(5e-3, ge=0)  # learning rate of the gates once they are released
@@ -94,6 +98,12 @@ class TrainingSettings(Section):
     False: from its own group's alone."""
     augment: AugmentSettings | None = None
     """Random crops and colours of training photos, by open_clip's own transforms; None: photos as they are."""
+    image_tower: TowerMode = "full"
+    text_tower: TowerMode = "full"
+    """What of the towers is trained: `full`, `last:N` (blocks, and the projection), `heads` (the projection) or
+    `frozen`. The output of what is not is computed once and kept (the asset `features`)."""
+    feature_views: int = Field(1, ge=1)
+    """With a frozen image tower: kept views of each training photo, the first plain, the others augmented."""
     style: StyleLossSettings = StyleLossSettings()  # same-style rows alone: the terms of their loss
     log_every: int = Field(10, ge=1)
 
@@ -116,6 +126,7 @@ class RowSettings(Section):
     """What may differ for one row of a dataset: its rates. Rows that differed in more could not be compared."""
 
     tower_lr: float | None = Field(None, ge=0)
+    head_lr: float | None = Field(None, ge=0)
     entity_lr: float | None = Field(None, ge=0)
     gate_lr: float | None = Field(None, ge=0)
     gate_freeze: float | None = Field(None, ge=0, le=1)

@@ -69,6 +69,12 @@ def _index_file(path: Path, samples: int | None = None) -> pa.Table:
     return index
 
 
+def index_of(path: Path) -> pa.Table:
+    """Return the index of a shard: the one beside it, or that of the tar. Raises CorruptOutputError."""
+    beside = path.with_suffix(".parquet")
+    return _index_file(beside) if beside.is_file() else index_of_tar(path)
+
+
 def index_of_tar(path: Path) -> pa.Table:
     """Return the index of an intact shard, or of a plain image-caption tar (without `.json`), from the tar alone.
 
@@ -115,8 +121,7 @@ def read_samples(shards: Sequence[Path], only: Collection[str] | None = None) ->
     Raises CorruptOutputError where a tar or its index cannot be read.
     """
     for path in shards:
-        beside = path.with_suffix(".parquet")
-        index = _index_file(beside) if beside.is_file() else index_of_tar(path)
+        index = index_of(path)
         if only is not None:
             index = index.filter(pc.is_in(index["image_id"], pa.array(only, pa.string())))
         yield from indexed_samples(path, index)

@@ -29,6 +29,10 @@ class Paths:
         """WebDataset tars, a folder a part, and their manifest."""
         return self.root / "shards" / dataset
 
+    def features(self, dataset: str) -> Path:
+        """Features of frozen towers, a file a shard."""
+        return self.root / "features" / dataset
+
     @property
     def pretrained(self) -> Path:
         """The towers that every variant starts from."""
@@ -62,5 +66,5 @@ class Paths:
             return self.pretrained
         if kind == "checkpoint":
             return self.checkpoint(dataset, part[0])
-        folders = {"raw_files": self.raw, "shards": self.shards}
+        folders = {"raw_files": self.raw, "shards": self.shards, "features": self.features}
         return folders[kind](dataset) if kind in folders else self.lake.path(kind, dataset, *part)

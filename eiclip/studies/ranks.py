@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from eiclip.evaluation.embed import embed_samples
+from eiclip.features.reader import feature_store, features_of
 from eiclip.model.entity_clip import load_checkpoint
 from eiclip.shards import read_samples, shard_paths
 
@@ -16,13 +17,17 @@ RANKS_SCHEMA = pa.schema(
 )
 
 
-def rank_checkpoint(checkpoint: Path, shards: Path, device: str = "cpu") -> pa.Table:
+def rank_checkpoint(
+    checkpoint: Path, shards: Path, device: str = "cpu", features: Path | None = None, seed: int = 0
+) -> pa.Table:
     """Rank of every test query both ways: direction ('i2t' | 't2i'), query_id, product_id, rank.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
-    split = embed_samples(load_checkpoint(checkpoint, device), list(read_samples(shard_paths(shards, "test"))), device)
+    model, paths = load_checkpoint(checkpoint, device), shard_paths(shards, "test")
+    store = feature_store(model, features, shards, seed, device)
+    split = embed_samples(model, list(read_samples(paths)), device, features_of(store, paths))
     ranks = split.ranks()
     queries = {"i2t": (split.image_ids, split.image_products), "t2i": (split.product_ids, split.product_ids)}
     parts = [

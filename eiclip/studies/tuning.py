@@ -11,20 +11,22 @@ import numpy as np
 import pyarrow as pa
 
 from eiclip.errors import NonFiniteError
+from eiclip.settings.training import TrainingSettings
 from eiclip.studies.trials import AS_TEXT, DESCRIPTION, EQUAL, OURS, Base, Trial
 
 TUNING, RESULTS = "tuning", "tuning_results"
 RANGES: Mapping[str, tuple[float, float]] = {
     "tower_lr": (1 / 8, 8), "weight_decay": (1 / 10, 1000), "entity_lr": (1 / 8, 8), "gate_lr": (1 / 8, 8),
+    "head_lr": (1 / 8, 8),
 }  # fmt: skip
 """Factors, from and to, of the recipe's own value; drawn evenly over their logarithm."""
 SETTINGS: Mapping[str, tuple[str, ...]] = {
-    DESCRIPTION: ("tower_lr", "weight_decay"),
-    AS_TEXT: ("tower_lr", "weight_decay"),
-    EQUAL: ("tower_lr", "weight_decay", "entity_lr"),
-    OURS: ("tower_lr", "weight_decay", "entity_lr", "gate_lr"),
+    DESCRIPTION: ("tower_lr", "head_lr", "weight_decay"),
+    AS_TEXT: ("tower_lr", "head_lr", "weight_decay"),
+    EQUAL: ("tower_lr", "head_lr", "weight_decay", "entity_lr"),
+    OURS: ("tower_lr", "head_lr", "weight_decay", "entity_lr", "gate_lr"),
 }
-"""What is chosen for each row."""
+"""What is chosen for each row, as far as it trains something."""
 FOLLOWS = {DESCRIPTION: AS_TEXT, AS_TEXT: AS_TEXT, EQUAL: OURS, OURS: OURS}
 """The tuned row whose choice a row takes."""
 
@@ -33,6 +35,20 @@ SCHEMA = pa.schema(
     + [(name, pa.float64()) for name in RANGES]
     + [("validation", pa.float64()), ("steps", pa.int64()), ("seconds", pa.float64()), ("chosen", pa.bool_())]
 )
+
+
+def rates_of(training: TrainingSettings, variant: str) -> dict[str, float]:
+    """Return the rates of a row that train something: heads may have a rate of their own, towers none.
+
+    >>> rates_of(TrainingSettings(image_tower="heads", text_tower="frozen", head_lr=1e-3), "clip_description")
+    {'head_lr': 0.001, 'weight_decay': 0.0001}
+    """
+    rates = {name: getattr(training, name) for name in SETTINGS[variant]}
+    if rates["head_lr"] is None:
+        del rates["head_lr"]
+    elif {training.image_tower, training.text_tower} <= {"heads", "frozen"}:
+        del rates["tower_lr"]
+    return rates
 
 
 def drawn_rates(rates: Mapping[str, float], seed: int, trial: int) -> dict[str, float]:
@@ -52,8 +68,7 @@ def tuning(base: Base, trainings: int) -> list[Trial]:
     found = []
     for number in range(trainings):
         for variant in (AS_TEXT, OURS):
-            rates = {name: getattr(base.of(variant), name) for name in SETTINGS[variant]}
-            changes = drawn_rates(rates, base.seed, number)
+            changes = drawn_rates(rates_of(base.of(variant), variant), base.seed, number)
             given = (variant, TUNING, str(number), base.groups, base.seed, changes)
             found.append(Trial(f"{variant}, draw {number}", *given, x=float(number)))
     return found
@@ -100,6 +115,6 @@ def chosen_toml(table: pa.Table) -> str:
         trainings = sum(row["variant"] == tuned for row in rows)
         said = f"{tuned}: SumR {chosen['validation']:.1f} on the validation split, the best of {trainings} trainings"
         lines += [f"[datasets.{json.dumps(chosen['dataset'])}.rows.{variant}]  # {said}"]
-        lines += [f"{name} = {chosen[name]!r}" for name in SETTINGS[variant]]
+        lines += [f"{name} = {chosen[name]!r}" for name in SETTINGS[variant] if chosen[name] is not None]
         lines.append("")
     return "\n".join(lines)

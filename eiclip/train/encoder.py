@@ -39,23 +39,30 @@ class Encoder(nn.Module):
             towers.set_grad_checkpointing(True)
         if hardware.channels_last:
             towers.visual.to(memory_format=torch.channels_last)
-        if hardware.compile:
+        if hardware.compile and model.image_parts is None:
             towers.visual.compile()
+        if hardware.compile and model.text_parts is None:
             text = towers.transformer if hasattr(towers, "transformer") else towers.text
             text.compile(dynamic=True)  # texts differ in length from batch to batch
 
-    def forward(self, pixels_BHWC: Tensor, tokens_BL: Tensor, ids_BK: Tensor) -> Encoded:
-        """Embeddings of a batch: uint8 photos, token ids, entity ids."""
-        image_BD = self._in_chunks(self._encode_photos, pixels_BHWC)
-        description_BD = self._in_chunks(self.model.encode_description, tokens_BL)
+    def forward(
+        self, images: Tensor, tokens_BL: Tensor, ids_BK: Tensor, text_features: Tensor | None = None
+    ) -> Encoded:
+        """Embeddings of a batch: uint8 photos or features of photos, token ids and their features, entity ids."""
+        image_BD = self._in_chunks(self._encode_photos, images)
+        texts = [tokens_BL] if text_features is None else [tokens_BL, text_features]
+        description_BD = self._in_chunks(self.model.encode_description, *texts)
         entities = None if self.model.fusion is None else self.model.fusion(ids_BK)
         return Encoded(image_BD, TextParts(description_BD, entities), self.model.scale)
 
-    def _encode_photos(self, pixels_BHWC: Tensor) -> Tensor:
-        pixels_BCHW = normalise(self.model, pixels_BHWC)
+    def _encode_photos(self, images: Tensor) -> Tensor:
+        if images.is_floating_point():
+            return self.model.encode_image_features(images)
+        pixels_BCHW = normalise(self.model, images)
         return self.model.encode_image(pixels_BCHW if self.channels_last else pixels_BCHW.contiguous())
 
-    def _in_chunks(self, encode: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-        if self.chunk_size is None or len(inputs) <= self.chunk_size:
-            return encode(inputs)
-        return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in inputs.split(self.chunk_size)])
+    def _in_chunks(self, encode: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        if self.chunk_size is None or len(inputs[0]) <= self.chunk_size:
+            return encode(*inputs)
+        parts = zip(*(one.split(self.chunk_size) for one in inputs), strict=True)
+        return torch.cat([checkpoint(encode, *part, use_reentrant=False) for part in parts])

@@ -19,6 +19,8 @@ class TrainJob(Section):
     entity_vocabulary: Path | None = None
     """None: there are no entities (pretraining)."""
     semantic_prior: Path | None = None
+    features: Path | None = None
+    """Folder of the features of frozen towers; a function of `initial`, `shards` and the settings."""
     pairs: Path | None = None
     """Same-style rows: the pairs they are trained on (trigger_id, positive_id, weight)."""
     output: Path

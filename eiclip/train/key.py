@@ -23,7 +23,7 @@ def training_code() -> CodeVersion:
 
 def training_settings(job: TrainJob) -> dict[str, Any]:
     """Return the settings that decide the weights."""
-    described = job.model_dump(mode="json", exclude={*SOURCES, "output", "threads", "code"})
+    described = job.model_dump(mode="json", exclude={*SOURCES, "features", "output", "threads", "code"})
     if job.pairs is None:
         del described["training"]["style"]  # what a row does not read does not make it another
     described["hardware"] = {k: v for k, v in described["hardware"].items() if k not in MACHINE}

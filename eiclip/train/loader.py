@@ -19,12 +19,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from eiclip.errors import SettingsError
+from eiclip.features.augment import seed_sequence
+from eiclip.features.reader import IndexedShard, SplitFeatures
+from eiclip.features.store import FeatureStore
 from eiclip.model.inputs import ModelInputs
 from eiclip.settings.training import AugmentSettings, HardwareSettings
 from eiclip.shards import Finding, valid_shards
 from eiclip.train.pairs import NO_PAIRS, PairDraws
-from eiclip.train.photos import Photos, Task, empty_batch, init_worker, seed_sequence
+from eiclip.train.photos import Photos, Task, empty_batch, init_worker
 from eiclip.train.texts import Texts
+from eiclip.train.views import PhotoViews
 from eiclip.train.world import ALONE, World
 
 WINDOW = 16_384
@@ -32,12 +36,23 @@ WINDOW = 16_384
 
 
 class Batch(NamedTuple):
-    """The input of a step: uint8 RGB photos; int64 tokens cut to the longest text, entity ids, numbers of products."""
+    """The input of a step: int64 tokens cut to the longest text, entity ids, numbers of products."""
 
-    pixels_BHWC: Tensor
+    images: Tensor
+    """Uint8 RGB pixels (B, H, W, C), or features (B, F) in float16; behind those of pairs, the triggers' in another
+    view."""
     tokens_BL: Tensor
     ids_BK: Tensor
     product_B: Tensor
+    text_features: Tensor | None = None
+    """Features (B, F) of the texts, or of their tokens (B, L, F), in float16."""
+
+    def to(self, device: str) -> "Batch":
+        """The same on a device."""
+        moved = {
+            name: value.to(device, non_blocking=True) for name, value in self._asdict().items() if value is not None
+        }
+        return Batch(**moved)
 
 
 def epoch_order(shard_sizes: Sequence[int], seed: int, epoch: int, window: int = WINDOW) -> np.ndarray:
@@ -69,8 +84,10 @@ class Loader:
         world: trainer processes that share each batch, in equal slices; on a GPU batches lie in pinned memory.
         hardware: worker processes, prefetching, and what to do about damaged samples.
         augment: random crops and colours; None: photos as they are.
+        store: where features of frozen towers lie; None: both towers read pixels and tokens.
         pairs: as `read_pairs`: a batch then holds `batch_size` triggers and, behind them, the positive of each.
         self_pair_probability: share of the draws in which a trigger is paired with itself.
+        another_view: of pairs, whether triggers come in another view too, where photos are read as features.
 
     Raises:
         SettingsError: a batch cannot be shared out evenly among the ranks.
@@ -87,8 +104,10 @@ class Loader:
         world: World = ALONE,
         hardware: HardwareSettings = HardwareSettings(),  # noqa: B008 - frozen
         augment: AugmentSettings | None = None,
+        store: FeatureStore | None = None,
         pairs: pa.Table | None = None,
         self_pair_probability: float = 0.0,
+        another_view: bool = False,
     ) -> None:
         checked = valid_shards(shards, "train", hardware.corrupt_samples)
         self.quarantined: list[Finding] = [finding for shard in checked for finding in shard.findings]
@@ -107,10 +126,18 @@ class Loader:
         self.steps = self.samples // self.batch_size
         self.seed, self.world = seed, world
         index = pa.concat_tables([shard.index for shard in checked])
-        self._texts = Texts(index, inputs)
+        split = None if store is None else SplitFeatures(store, [IndexedShard(s.path, s.index) for s in checked])
+        self._texts = Texts(index, inputs, None if split is None else split.texts(inputs.text))
         self.draws = PairDraws(NO_PAIRS if pairs is None else pairs, index["product_id"], seed, self_pair_probability)
         self._paired = pairs is not None
         self._photos = Photos(checked, inputs.photo_size, seed, augment)
+        self._features = None if split is None else PhotoViews.of(split, index["image_id"].to_pylist(), seed, augment)
+        self._another_view = another_view and self._paired and self._features is not None
+        if self._another_view and self._features is not None and self._features.views < 2:
+            raise SettingsError(
+                "the image tower is frozen and one view of each photo is kept, but the consistency term compares two; "
+                "set EICLIP_TRAINING__FEATURE_VIEWS to 2 or more, or EICLIP_TRAINING__STYLE__CONSISTENCY to 0"
+            )
         self._pinned, self._prefetch = world.device.startswith("cuda"), hardware.prefetch
         self._workers = hardware.workers
         if self._workers is None:  # the cores of this machine, shared out among the trainers on it (as torchrun says)
@@ -132,13 +159,16 @@ class Loader:
             place = step * self.batch_size + self.world.rank * share
             samples_B = np.concatenate([side_N[place : place + share] for side_N in sides])
             tasks.append(Task(number, len(sides) * place, samples_B))
-        for task, pixels_BHWC in zip(tasks, self._pixels(tasks), strict=True):
-            tokens_BL, ids_BK = self._texts.of(task.samples_B)
+        for task, images in zip(tasks, self._images(tasks), strict=True):
+            tokens_BL, ids_BK, features = self._texts.of(task.samples_B)
             if self._pinned:
                 tokens_BL, ids_BK = tokens_BL.pin_memory(), ids_BK.pin_memory()
-            yield Batch(pixels_BHWC, tokens_BL, ids_BK, torch.from_numpy(self.draws.product_N[task.samples_B]))
+            product_B = torch.from_numpy(self.draws.product_N[task.samples_B])
+            yield Batch(images, tokens_BL, ids_BK, product_B, features)
 
-    def _pixels(self, tasks: list[Task]) -> Iterator[Tensor]:
+    def _images(self, tasks: list[Task]) -> Iterator[Tensor]:
+        if self._features is not None:
+            return (self._features.batch(task, self._another_view) for task in tasks)
         if not self._workers:
             return map(self._photos.__getitem__, tasks) if self._photos.augment else _prefetched(self._photos, tasks)
         self._tasks[:] = tasks

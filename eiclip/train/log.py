@@ -38,7 +38,7 @@ def step_row(
     return {
         **{f"loss_{name}": None if of_views else terms[name] for name in LossTerms._fields},
         "loss_views": list(terms.items()) if of_views else [],
-        "lr_towers": rates["towers"],
+        "lr_towers": rates.get("towers", rates.get("heads", 0.0)),
         "lr_entities": rates.get("entities", 0.0),
         "lr_gates": rates.get("gates", 0.0),
         "temperature": 1 / model.scale.item(),

@@ -18,6 +18,7 @@ import pyarrow as pa
 import torch
 
 from eiclip.errors import NonFiniteError, SettingsError
+from eiclip.features.reader import feature_store
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.sources import SMALL
@@ -39,7 +40,7 @@ from eiclip.train.pairs import read_pairs
 from eiclip.train.recipe import Plan, batch_size_for, planned
 from eiclip.train.state import State, States, restore, trained_state
 from eiclip.train.stopping import StoppedError, noted_signals
-from eiclip.train.validation import Validation, has_validation, recalls, validation_samples
+from eiclip.train.validation import Validation, has_validation, validation_split
 from eiclip.train.world import World, joined
 
 logger = logging.getLogger(__name__)
@@ -126,6 +127,7 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         vocabulary = read_vocabulary(job.entity_groups, job.entity_vocabulary, job.semantic_prior)
     torch.manual_seed(job.seed)
     model = EntityClipModel(towers, get_variant(job.variant), vocabulary, job.training).to(world.device)
+    model.freeze()
     pairs, name = None, f"{job.dataset}/{job.variant}"
     if model.views is not None:
         if job.pairs is None:
@@ -139,8 +141,10 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         world=world,
         hardware=job.hardware,
         augment=job.training.augment,
+        store=feature_store(model, job.features, job.shards, job.seed, world.device),
         pairs=pairs,
         self_pair_probability=job.training.style.self_pair_probability,
+        another_view=job.training.style.consistency > 0,
     )
     plan = planned(job.training, loader.samples, loader.batch_size) if model.variant.trained else Plan(0)
     if plan.measured_after and not has_validation(job):
@@ -243,9 +247,8 @@ def _finish(run: Run) -> dict[str, Any]:
     job, seconds, device = run.job, run.seconds, run.world.device
     restore(run.model, run.validation.best)
     run.model.eval()
-    samples = validation_samples(job)
-    found = recalls(run.model, samples, device) if samples else {}
-    validation = {name: round(value, 3) for name, value in found.items()}
+    split = validation_split(run.model, job, device)
+    validation = {name: round(value, 3) for name, value in split.recalls(run.model).items()}
     facts: dict[str, Any] = {"dataset": job.dataset, "steps": run.step, "planned_steps": run.steps}
     facts |= {"epochs": run.epochs(run.step), "batch_size": run.loader.batch_size, **run.validation.facts(run.step)}
     facts |= {"device": device.split(":")[0], "torch": torch.__version__, "seed": job.seed, "validation": validation}

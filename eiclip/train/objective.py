@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from eiclip.features.augment import moved
 from eiclip.model.losses import unit
 from eiclip.model.style_loss import StylePairs, Views, style_terms
 from eiclip.system.devices import mixed_precision
@@ -27,16 +28,16 @@ class Objective(NamedTuple):
 
 def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Objective:
     """The loss over the global batch; where the model has a fusion of views, over its pairs."""
-    batch = Batch(*(part.to(world.device, non_blocking=True) for part in batch))
+    batch = batch.to(world.device)
     model, style = encoder.model, job.training.style
     gather = world.gather if world.size > 1 else None
     paired = model.views is not None
     pairs = len(batch.product_B) // 2 if paired else len(batch.product_B)
-    pixels_BHWC = batch.pixels_BHWC
-    if paired and style.consistency > 0:
-        pixels_BHWC = torch.cat([pixels_BHWC, moved(pixels_BHWC[:pairs])])
+    images = batch.images
+    if paired and style.consistency > 0 and model.image_parts is None:  # features come with another view
+        images = torch.cat([images, moved(images[:pairs])])
     with mixed_precision(world.device, job.hardware.precision):
-        encoded = encoder(pixels_BHWC, batch.tokens_BL, batch.ids_BK)
+        encoded = encoder(images, batch.tokens_BL, batch.ids_BK, batch.text_features)
     weight_BK = None if encoded.text.entities is None else encoded.text.entities.weight_BK
     if not paired:
         terms = model.loss(encoded.image_BD, encoded.text, encoded.scale, gather, world.rank * pairs)
@@ -49,20 +50,3 @@ def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Ob
     products = batch.product_B[:pairs], batch.product_B[pairs:]
     own = StylePairs(trigger, positive, *products, augmented[0] if augmented else None)
     return Objective(*style_terms(own, encoded.scale, style, gather, world.rank * pairs), weight_BK)
-
-
-def moved(pixels_BHWC: Tensor) -> Tensor:
-    """Photos moved by up to an eighth of their side, and half of them mirrored: by torch's random state on the CPU.
-
-    What comes in at an edge repeats it: photos stand on a plain ground.
-    """
-    count, height, width, _ = pixels_BHWC.shape
-    device = pixels_BHWC.device
-    down_B, right_B = (torch.randint(-(side // 8), side // 8 + 1, (count,)).to(device) for side in (height, width))
-    mirrored_B = (torch.rand(count) < 0.5).to(device)
-    row_BH = (torch.arange(height, device=device) + down_B[:, None]).clamp(0, height - 1)
-    column_BW = torch.arange(width, device=device).expand(count, width)
-    column_BW = torch.where(mirrored_B[:, None], width - 1 - column_BW, column_BW)
-    column_BW = (column_BW + right_B[:, None]).clamp(0, width - 1)
-    number_B11 = torch.arange(count, device=device)[:, None, None]
-    return pixels_BHWC[number_B11, row_BH[:, :, None], column_BW[:, None, :]]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
-from eiclip.train.photos import seed_sequence
+from eiclip.features.augment import seed_sequence
 
 COLUMNS = ("trigger_id", "positive_id", "weight")
 NO_PAIRS = pa.table([pa.array([], pa.string()), pa.array([], pa.string()), pa.array([], pa.float64())], COLUMNS)

@@ -3,15 +3,11 @@
 Light on purpose: a worker imports no model. Shape suffixes: B batch, H height, W width, C channels, N samples.
 """
 
-import contextlib
-import functools
 import math
 import os
-import random
 import signal
-import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from eiclip.errors import CorruptOutputError
+from eiclip.features.augment import augmentation, random_states
 from eiclip.settings.training import AugmentSettings
 from eiclip.shards.read import read_jpeg
 from eiclip.shards.sample import Sample
@@ -41,31 +38,6 @@ class Task(NamedTuple):
     samples_B: np.ndarray
 
 
-def seed_sequence(*what: int) -> np.random.SeedSequence:
-    """Seed that is a function of these numbers, negative ones too."""
-    return np.random.SeedSequence([*"/".join(map(str, what)).encode()])
-
-
-@functools.cache
-def augmentation(augment: AugmentSettings, size: int) -> Callable[[Image.Image], Image.Image]:
-    """open_clip's own transform for training, image to image: without its last two steps, which make a tensor."""
-    from open_clip.transform import AugmentationCfg, Compose, image_transform
-
-    strength = augment.color_jitter
-    config = AugmentationCfg(
-        scale=augment.scale,
-        color_jitter=(strength, strength, strength, strength / 4),
-        color_jitter_prob=augment.color_jitter_prob if strength else None,
-        gray_scale_prob=augment.gray_scale_prob or None,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it takes its own colour options for unused
-        steps = image_transform(size, is_train=True, aug_cfg=config).transforms[:-2]
-    steps[0].ratio = augment.ratio  # not among what image_transform passes on
-    transform: Callable[[Image.Image], Image.Image] = Compose(steps)
-    return transform
-
-
 def init_worker(_: int) -> None:
     """Let a worker go on after the signals that stop the trainer, which may need batches until its state is saved."""
     die_with_parent()
@@ -80,17 +52,6 @@ def empty_batch(photos: int, size: int) -> Tensor:
         return torch.empty(shape, dtype=torch.uint8)
     storage = torch.UntypedStorage._new_shared(math.prod(shape), device="cpu")  # as torch's own collating does
     return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
-
-
-@contextlib.contextmanager
-def _random_states(*what: int) -> Iterator[None]:
-    """Random states that are a function of these numbers; Python's and torch's own are there again afterwards."""
-    state, words = random.getstate(), seed_sequence(*what).generate_state(2, np.uint64)
-    with torch.random.fork_rng(devices=[]):
-        random.seed(int(words[0]))
-        torch.manual_seed(int(words[1]) >> 1)
-        yield
-    random.setstate(state)
 
 
 class Photos(Dataset[Tensor]):
@@ -126,7 +87,7 @@ class Photos(Dataset[Tensor]):
             if photo is None or photo.shape != pixels_HWC.shape:
                 pixels_HWC[:] = Sample(self.image_id_N[sample].as_py(), "", "", jpeg=jpeg).pixels(self.size)
             if transform is not None:
-                with _random_states(self.seed, task.epoch, task.position + number):
+                with random_states(self.seed, task.epoch, task.position + number):
                     pixels_HWC[:] = np.asarray(transform(Image.fromarray(pixels_HWC)))
 
     def _jpeg(self, sample: int) -> bytes:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from eiclip.features.reader import TextRows
 from eiclip.model.inputs import ModelInputs
 
 AT_ONCE = 4096
@@ -24,9 +25,10 @@ class Texts:
     Args:
         index: the samples, columns as `eiclip.shards.INDEX_SCHEMA`.
         inputs: how their texts and entities become ids.
+        features: of the texts by the frozen part of the text tower.
     """
 
-    def __init__(self, index: pa.Table, inputs: ModelInputs) -> None:
+    def __init__(self, index: pa.Table, inputs: ModelInputs, features: TextRows | None = None) -> None:
         # The numbers of distinct words and texts, in the order in which they are first met.
         words: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         pairs = zip(index["description"].to_pylist(), _entities(index["entities"]), strict=True)
@@ -45,13 +47,20 @@ class Texts:
             [F.pad(part, (0, longest - part.shape[1]), value=tokenizer.padding) for part in parts]
         )
         self._length_T = tokenizer.lengths(self._tokens_TL)
+        self._features = features
+        self._row_T = None if features is None else torch.tensor([features.row[text] for text in distinct])
 
-    def of(self, samples_B: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Token ids (B, L), cut to the longest text, and entity ids (B, K) of samples, by their numbers."""
+    def of(self, samples_B: np.ndarray) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Token ids (B, L), cut to the longest text, entity ids (B, K), and the texts' features, where there are any,
+        of samples by their numbers.
+        """
         words_B = torch.from_numpy(self._words_N[samples_B])
         text_B = self._text_S[words_B]
         longest = int(self._length_T[text_B].max())
-        return self._tokens_TL[text_B, :longest].long(), self._ids_SK[words_B]
+        features = None
+        if self._features is not None and self._row_T is not None:
+            features = self._features.of(self._row_T[text_B])
+        return self._tokens_TL[text_B, :longest].long(), self._ids_SK[words_B], features
 
 
 def _entities(column: pa.ChunkedArray) -> Iterator[tuple[tuple[str, str], ...]]:

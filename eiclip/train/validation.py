@@ -4,11 +4,13 @@ Measuring draws nothing at random, and leaves the model as it was.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from eiclip.evaluation.embed import embed_samples
+from eiclip.features.reader import SplitFeatures, feature_store, features_of
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.shards import Sample, read_manifest, valid_samples, valid_shards
 from eiclip.train.job import TrainJob
@@ -25,31 +27,45 @@ def has_validation(job: TrainJob) -> bool:
     return bool(read_manifest(job.shards)["samples"].get("validation"))
 
 
-def validation_samples(job: TrainJob, most: int | None = None) -> list[Sample]:
+@dataclass(frozen=True)
+class Split:
+    """Samples of the validation split, and their features where towers are frozen."""
+
+    samples: list[Sample]
+    features: SplitFeatures | None
+    device: str
+
+    def recalls(self, model: EntityClipModel) -> dict[str, float]:
+        """Recalls and `sum_r` (percent) of a model, which is left in training or not, as it was; none of no samples.
+
+        Raises:
+            NonFiniteError: an embedding is NaN or infinite.
+        """
+        if not self.samples:
+            return {}
+        was_training = model.training
+        model.eval()
+        try:
+            return embed_samples(model, self.samples, self.device, self.features).recalls()
+        finally:
+            model.train(was_training)
+
+
+def validation_split(model: EntityClipModel, job: TrainJob, device: str, most: int | None = None) -> Split:
     """The intact samples of the validation split, or evenly spaced ones, at most so many; none without such a split.
 
     Raises:
-        CorruptOutputError: samples are not as the manifest says and are not to be left out, or none is left.
+        CorruptOutputError: samples are not as the manifest says and are not to be left out, or none is left; features
+            are missing, damaged or of other towers.
     """
     if not has_validation(job):
-        return []
+        return Split([], None, device)
     shards = valid_shards(job.shards, "validation", job.hardware.corrupt_samples)
     every = 1 if most is None else math.ceil(sum(len(shard.index) for shard in shards) / most)
-    return [sample for number, sample in enumerate(valid_samples(shards)) if number % every == 0]
-
-
-def recalls(model: EntityClipModel, samples: list[Sample], device: str) -> dict[str, float]:
-    """Recalls and `sum_r` (percent) of a model over the samples, which is left in training or not, as it was.
-
-    Raises:
-        NonFiniteError: an embedding is NaN or infinite.
-    """
-    was_training = model.training
-    model.eval()
-    try:
-        return embed_samples(model, samples, device).recalls()
-    finally:
-        model.train(was_training)
+    store = feature_store(model, job.features, job.shards, job.seed, device)
+    features = features_of(store, [shard.path for shard in shards])
+    kept = [sample for number, sample in enumerate(valid_samples(shards)) if number % every == 0]
+    return Split(kept, features, device)
 
 
 class Validation:
@@ -63,7 +79,7 @@ class Validation:
 
     def __init__(self, job: TrainJob, world: World, plan: Plan) -> None:
         self._job, self._world, self._plan = job, world, plan
-        self._samples: list[Sample] = []
+        self._split: Split | None = None
         self.measured: list[tuple[int, float]] = []
         """Steps taken and SumR, in order."""
         self.best: dict[str, Tensor] = {}
@@ -93,8 +109,8 @@ class Validation:
         """
         sum_r = 0.0
         if self._world.first:
-            self._samples = self._samples or validation_samples(self._job, MOST_MEASURED)
-            sum_r = recalls(model, self._samples, self._world.device)["sum_r"]
+            self._split = self._split or validation_split(model, self._job, self._world.device, MOST_MEASURED)
+            sum_r = self._split.recalls(model)["sum_r"]
         sum_r = self._world.of_first(sum_r)
         self.measured.append((step, sum_r))
         if self._world.first and self.best_step == step:

@@ -5,13 +5,13 @@ from eiclip.settings.training import TrainingSettings
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake
 from eiclip.studies.trials import Base
-from eiclip.studies.tuning import SETTINGS, Judged, tuning, tuning_table
+from eiclip.studies.tuning import Judged, rates_of, tuning, tuning_table
 
 
 def test_every_training_is_listed_best_first_and_the_choice_is_told(tmp_path):
     base = Base(("brand",), TrainingSettings(), 0)
     trials = tuning(base, 2)
-    rates = [{name: getattr(trial.training(base), name) for name in SETTINGS[trial.variant]} for trial in trials]
+    rates = [rates_of(trial.training(base), trial.variant) for trial in trials]
     found = zip(trials, rates, [100.0, 120.0, 110.0, None], strict=True)
     lake = Lake(tmp_path)
     lake.write(tuning_table("shop", [Judged(*one, 1000, 90.0) for one in found]), "tuning_results", "shop")

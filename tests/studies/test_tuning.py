@@ -11,7 +11,7 @@ from eiclip.model.variants import SAME_STYLE_VARIANTS, VARIANTS
 from eiclip.settings.load import load_settings
 from eiclip.settings.training import TRAINED_ROWS, RowSettings, TrainingSettings
 from eiclip.studies.trials import Base
-from eiclip.studies.tuning import FOLLOWS, RANGES, SCHEMA, SETTINGS, Judged, chosen_toml, tuning, tuning_table
+from eiclip.studies.tuning import FOLLOWS, RANGES, SCHEMA, SETTINGS, Judged, chosen_toml, rates_of, tuning, tuning_table
 
 BASE = Base(("brand",), TrainingSettings(), 7, {"eiclip": TrainingSettings(tower_lr=2e-4)})
 
@@ -19,7 +19,7 @@ BASE = Base(("brand",), TrainingSettings(), 7, {"eiclip": TrainingSettings(tower
 def judged(found, base=BASE):
     """The trials with these results, in their order."""
     trials = tuning(base, len(found) // 2)
-    given = [{name: getattr(t.training(base), name) for name in SETTINGS[t.variant]} for t in trials]
+    given = [rates_of(t.training(base), t.variant) for t in trials]
     return [Judged(*one, 100, 9.5) for one in zip(trials, given, found, strict=True)]
 
 

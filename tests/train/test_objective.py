@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from eiclip.errors import SettingsError
+from eiclip.features.augment import moved
 from eiclip.model.entity_clip import load_checkpoint
 from eiclip.settings.training import StyleLossSettings
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import start, train
-from eiclip.train.objective import moved, objective
+from eiclip.train.objective import objective
 from eiclip.train.world import ALONE
 
 
@@ -30,7 +31,7 @@ def test_a_batch_is_triggers_and_behind_them_their_positives(paired, changed):
     style = StyleLossSettings(self_pair_probability=0.0)
     run = start(changed(paired, training={"style": style}), ALONE, quiet)
     batch = next(run.loader.epoch(0))
-    assert len(batch.pixels_BHWC) == len(batch.product_B) == len(batch.tokens_BL) == 2 * run.loader.batch_size
+    assert len(batch.images) == len(batch.product_B) == len(batch.tokens_BL) == 2 * run.loader.batch_size
     trigger, positive = batch.product_B.chunk(2)
     number = {code: n for n, code in enumerate(run.loader.draws.product_N.tolist())}
     for one, other in zip(trigger.tolist(), positive.tolist(), strict=True):

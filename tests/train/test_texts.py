@@ -84,7 +84,7 @@ def test_every_text_is_embedded_as_open_clip_does_alone_and_in_a_batch(towers, t
     everyone = list(range(len(texts)))
     for numbers in [everyone, *([number] for number in everyone)]:
         evaluation_BL = inputs.token_ids([texts[number] for number in numbers])
-        training_BL, _ = trained.of(np.array(numbers))
+        training_BL, *_ = trained.of(np.array(numbers))
         for tokens_BL in (evaluation_BL, training_BL):
             assert difference(encode_text(towers, tokens_BL), theirs_BD[numbers]) < 1e-5
 

@@ -10,9 +10,9 @@ from eiclip.model.entity_clip import load_checkpoint
 from eiclip.shards import read_samples, shard_paths, write_shards
 from eiclip.storage.cache import LOG_FILE
 from eiclip.storage.files import write_json
-from eiclip.train.loop import train
+from eiclip.train.loop import start, train
 from eiclip.train.recipe import Plan
-from eiclip.train.validation import Validation, validation_samples
+from eiclip.train.validation import Validation, validation_split
 from eiclip.train.world import World
 from tests.train.conftest import product
 from tests.train.test_state import Killed, die, train_until, weights_and_log
@@ -95,9 +95,10 @@ def test_without_a_validation_split_it_says_so_and_goes_to_its_end(job, changed,
 
 
 def test_of_a_large_split_evenly_spaced_samples_are_measured(job):
-    every = validation_samples(job)
-    assert [sample.image_id for sample in validation_samples(job, 3)] == [every[n].image_id for n in (0, 3, 6)]
-    assert validation_samples(job, 8) == every
+    model = start(job, World(), lambda _: None).model
+    every, some, all_of_them = (validation_split(model, job, "cpu", most).samples for most in (None, 3, 8))
+    assert [sample.image_id for sample in some] == [every[n].image_id for n in (0, 3, 6)]
+    assert all_of_them == every
 
 
 @pytest.mark.parametrize(
