@@ -108,12 +108,12 @@ def _compute(given: Given) -> Mapping[str, Any]:
     from eiclip.features.store import text_forms
     from eiclip.model.entity_clip import EntityClipModel
     from eiclip.model.towers import load_towers
-    from eiclip.model.vocabulary import Vocabulary
+    from eiclip.model.vocabulary import UNKNOWN, Vocabulary
     from eiclip.shards.read import index_of
 
     towers, shards = load_towers(given.path(PRETRAINED)), given.path("shards")
-    groups = tuple(given.parameters["groups"])
-    model = EntityClipModel(towers, VARIANTS["clip_entities_text"], Vocabulary({group: [] for group in groups}, {}),
+    vocabulary = Vocabulary({group: [UNKNOWN] for group in given.parameters["groups"]}, {})  # texts need the groups
+    model = EntityClipModel(towers, VARIANTS["clip_entities_text"], vocabulary,
                             given.of.subject)  # fmt: skip
     store = feature_store(model, given.project.paths.features(given.dataset), shards, given.parameters["seed"],
                           given.device)  # fmt: skip

@@ -44,7 +44,7 @@ class TowerParts:
     def trained(self) -> list[str]:
         """Names of the towers' weights that the upper part uses: those that a gradient reaches."""
         towers, kept = self.towers, {n: (p.grad, p.requires_grad) for n, p in self.towers.named_parameters()}
-        training = towers.training
+        modes = [(module, module.training) for module in towers.modules()]
         towers.eval()
         device = next(towers.parameters()).device
         try:
@@ -65,7 +65,8 @@ class TowerParts:
             for name, parameter in towers.named_parameters():
                 parameter.grad, wanted = kept[name]
                 parameter.requires_grad_(wanted)
-            towers.train(training)
+            for module, mode in modes:
+                module.training = mode
 
     def frozen(self) -> list[str]:
         """Names of this tower's weights and statistics that the upper part does not use."""
@@ -240,7 +241,7 @@ def _hook(block: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
 def _only_last(blocks: Any, count: int) -> Iterator[None]:
     """The row of blocks with its last ones alone, meanwhile."""
     kept = blocks._modules
-    blocks._modules = dict(list(kept.items())[-count:])
+    blocks._modules = {str(number): block for number, block in enumerate(list(kept.values())[-count:])}
     try:
         yield
     finally:

