@@ -123,9 +123,9 @@ def _results(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     outcomes = []
     for label, trial in study.trials.items():
         file, record = made[label]
-        steps, seconds = int(record.facts["steps"]), float(record.facts["seconds"])
-        x, epochs = float(steps) if study.ablation.against_steps else trial.x, trial.training(study.base).epochs
-        outcomes.append(Outcome(trial, pq.read_table(file), epochs=epochs, steps=steps, seconds=seconds, x=x))
+        took = {name: record.facts[name] for name in ("epochs", "steps", "seconds")}
+        x = float(took["steps"]) if study.ablation.against_steps else trial.x
+        outcomes.append(Outcome(trial, pq.read_table(file), budget=trial.budget(study.base), x=x, **took))
     subsets: dict[str, frozenset[str] | None] = {ALL: None}
     if SEVERAL_MEANINGS in study.ablation.subsets:
         with duckdb.connect() as connection:

@@ -16,7 +16,7 @@ from assets.steps import Step
 from eiclip.model.sources import STARTER, local_weights, starter_versions
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
-from eiclip.settings.training import TrainingSettings
+from eiclip.settings.training import RowSettings, TrainingSettings, layered
 from eiclip.storage.cache import LOG_FILE, MANIFEST, made_before
 from eiclip.storage.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.train.job import TrainJob
@@ -26,15 +26,26 @@ JOB_FILE = "job.json"
 KINDS = frozenset({"pytorch", "safetensors"})
 PRETRAINED = f"{GENERAL}/pretrained"
 FEATURES = "features"
+PRETRAINING: Mapping[str, Any] = {
+    "tower_lr": 1e-3, "warmup_steps": 100, "budget": 1.0, "validations": 0, "patience": 0,
+    "image_tower": "full", "text_tower": "full", "head_lr": None,
+}  # fmt: skip
+PRETRAINING_BATCH = 64
+"""How the small general model is pretrained; its batch is the rows' own where that is set."""
 TABLES = ("entity_vocabulary", "semantic_prior")
 PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 """The table of pairs that a variant is trained on."""
 
 
-def recipe_of(project: Project, dataset: DatasetSettings, recipe: Mapping[str, Any]) -> TrainingSettings:
-    """How a dataset's rows are trained: the settings, what its own entry changes, what the run's configuration does."""
-    merged = project.settings.training.model_dump() | dataset.training | dict(recipe)
-    return TrainingSettings.model_validate(merged)
+def recipe_of(
+    project: Project, dataset: DatasetSettings, recipe: Mapping[str, Any], variant: str = ""
+) -> TrainingSettings:
+    """How a dataset's rows, or one of them, are trained: each over those before it, the settings, what the dataset's
+    entry changes for all rows and for this one, and what the run's configuration does.
+    """
+    own = dataset.rows.get(variant, RowSettings()).model_dump(exclude_none=True)
+    general = project.settings.training.model_dump()
+    return TrainingSettings.model_validate(layered(general, dataset.training, own, recipe))
 
 
 def frozen_features(project: Project, dataset: DatasetSettings) -> tuple[str, ...]:
@@ -73,12 +84,9 @@ def pretrained(project: Project) -> Step:
     text = "CLIP's towers before any product was seen (EICLIP_PRETRAINED): every variant starts from them."
     key = (GENERAL, "pretrained")
     if project.settings.pretrained == GENERAL:
-        changes: dict[str, Any] = {
-            "epochs": project.settings.embedded.pretraining_epochs,
-            "tower_lr": 1e-3,
-            "warmup_steps": 100,
-        }
-        changes |= {"image_tower": "full", "text_tower": "full", "head_lr": None}
+        settings = project.settings
+        changes: dict[str, Any] = {"epochs": settings.embedded.pretraining_epochs, **PRETRAINING}
+        changes["batch_size"] = settings.training.batch_size or PRETRAINING_BATCH
         job = TrainJob(
             dataset=GENERAL,
             variant="clip_description",
@@ -87,7 +95,7 @@ def pretrained(project: Project) -> Step:
             output=project.paths.pretrained,
             seed=project.settings.seed,
             threads=os.cpu_count() or 1,
-            training=project.settings.training.model_copy(update=changes),
+            training=TrainingSettings.model_validate(layered(settings.training.model_dump(), changes)),
             hardware=project.settings.hardware,
         )
         made = training(job, key, text, (f"{GENERAL}/shards",))
@@ -151,7 +159,7 @@ def checkpoint_step(
     def outputs(recipe: Mapping[str, Any]) -> list[Output]:
         pairs = (PAIRS[variant.pairs],) if variant.pairs in PAIRS else ()
         frozen = frozen_features(project, dataset)
-        job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe))
+        job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe, variant.name))
         text = (
             f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates and the "
             "fusion of views, where it has them, beside them."

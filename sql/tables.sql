@@ -158,6 +158,8 @@
 -- lr_gates: learning rate of the gates
 -- temperature: softmax temperature
 -- gates: mean gate of each group over the batch's entities
+-- validation: SumR on the validation split after the step (of a large split on evenly spaced photos); empty where it was
+--   not measured
 -- pairs_per_second: training pairs per second, so far
 -- seconds: seconds of training, so far
 
@@ -235,8 +237,9 @@
 -- x: the value as a number, to plot against; empty where it is none
 -- row: row number of the paper that the variant is
 -- subset: which test products it is measured on
--- epochs: epochs of training
+-- epochs: epochs that were begun
 -- steps: steps of training
+-- budget: length that the training was given, in that of the dataset's rows
 -- seconds: seconds of training
 -- sum_r_low: lower end of the 95 % confidence interval of SumR
 -- sum_r_high: upper end of the 95 % confidence interval of SumR
@@ -244,6 +247,18 @@
 -- sum_r_gain: SumR less the reference's
 -- gain_low: lower end of its 95 % confidence interval
 -- gain_high: upper end of its 95 % confidence interval
+
+-- tuning_results: one row per training of the job `tune`.
+-- trial: number of the draw; 0: the recipe as it is
+-- tower_lr: learning rate of the towers; empty where only their heads are trained, at a rate of their own
+-- head_lr: learning rate of the towers' heads, where they have one
+-- weight_decay: decay of the weights
+-- entity_lr: learning rate of the entity encoders; empty where the row has none
+-- gate_lr: learning rate of the gates; empty where the row has none
+-- validation: SumR on the whole validation split; empty where the training diverged
+-- steps: steps of training
+-- seconds: seconds of training
+-- chosen: whether it is the best of its variant
 
 -- same_style_ranks: one row per variant, seed, pair of views and test product whose style has another one.
 -- Candidates are all other test products; ties count against the model.

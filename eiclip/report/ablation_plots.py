@@ -73,7 +73,7 @@ def _about_zero(axes: Axes, theme: Theme, label: str) -> None:
 def batch_size_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """SumR of rows 3 and 5 against the batch size, and row 5's lead."""
     rows = results(connection, dataset, "ablation_batch_size")
-    return _curves(rows, (AS_TEXT, OURS), "batch size (epochs stay, so a small batch takes more steps)", theme)
+    return _curves(rows, (AS_TEXT, OURS), "batch size (a small batch takes more steps)", theme)
 
 
 def budget_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
@@ -153,16 +153,17 @@ def ambiguity_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: T
     rows = results(connection, dataset, "ablation_ambiguity")
     if not rows:
         return None
-    budgets = sorted({row["epochs"] for row in rows})
+    budgets = sorted({row["budget"] for row in rows})
     with themed(theme):
         made, panels = figure(0.7 + 1.9 * len(budgets), len(budgets))
-        for axes, epochs in zip(panels, budgets, strict=True):
-            found = where(rows, epochs=epochs)
+        for axes, budget in zip(panels, budgets, strict=True):
+            found = where(rows, budget=budget)
             wanted = [
                 one(found, variant=variant, value=value) for variant in (OURS, AS_TEXT) for value in ("neutral", "real")
             ]
             _names_panel(axes, [row for row in wanted if row is not None], theme)
-            axes.set_title(f"{epochs} epochs ({found[0]['steps']:,} steps)")
+            epochs, steps = (max(row[name] for row in found) for name in ("epochs", "steps"))
+            axes.set_title(f"{epochs:,} epochs ({steps:,} steps)")
             axes.set_xlim(min(row["sum_r_low"] for row in rows) - 8, max(row["sum_r_high"] for row in rows) + 8)
         panels[-1].set_xlabel("SumR")
         return png(made)

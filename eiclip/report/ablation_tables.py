@@ -24,6 +24,7 @@ def ablation_table(connection: duckdb.DuckDBPyConnection, dataset: str, ablation
     if not rows:
         return None
     varied, against = CAPTIONS[ablation]
+    varied = "Budget" if rows[0]["setting"] == "budget" else varied
     several = len({row["subset"] for row in rows}) > 1
     lines = [
         (

@@ -135,10 +135,8 @@ def _prior(rows: Sequence[Row]) -> str | None:
 
 
 def _base_and_longest(rows: Sequence[Row]) -> tuple[int, int] | None:
-    """Epochs of the rows' own budget and of the longest."""
-    epochs = sorted({row["epochs"] for row in rows})
-    longest = epochs[-1]
-    return (longest // TIMES, longest) if longest // TIMES in epochs and len(epochs) > 1 else None
+    """The rows' own budget and the longest, in that of the rows; None unless there are trials of both."""
+    return (1, TIMES) if {1, TIMES} <= {row["budget"] for row in rows} else None
 
 
 def shares(part: Row, whole: Row) -> str:
@@ -154,7 +152,7 @@ def _budget(rows: Sequence[Row]) -> str | None:
     budgets = _base_and_longest(rows)
     if budgets is None:
         return None
-    base, longest = (one(rows, variant=OURS, epochs=epochs) for epochs in budgets)
+    base, longest = (one(rows, variant=OURS, budget=budget) for budget in budgets)
     if base is None or longest is None:
         return None
     opening = (
@@ -179,9 +177,9 @@ def _budget(rows: Sequence[Row]) -> str | None:
 def _ambiguity(rows: Sequence[Row]) -> str | None:
     budgets = _base_and_longest(rows)
     sentences = []
-    for epochs in budgets or ():
-        neutral = one(rows, variant=AS_TEXT, value="neutral", epochs=epochs)
-        lead = one(rows, variant=OURS, value="real", epochs=epochs)
+    for budget in budgets or ():
+        neutral = one(rows, variant=AS_TEXT, value="neutral", budget=budget)
+        lead = one(rows, variant=OURS, value="real", budget=budget)
         if neutral is not None and lead is not None:
             sentences.append(_closed(neutral, lead))
     control = one(rows, variant=OURS, value="neutral")

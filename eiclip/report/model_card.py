@@ -117,7 +117,8 @@ def _data(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
 def _training(row: Variant, described: Mapping[str, Any]) -> list[str]:
     if not row.trained:
         return ["## Training", "None here: the towers are as they were pretrained."]
-    facts = {name: str(described[name]) for name in ("seed", "steps", "device") if name in described}
+    taken = {"seed": "seed", "steps": "steps taken", "best_step": "kept: the state after step", "device": "device"}
+    facts = {title: str(described[name]) for name, title in taken.items() if name in described}
     facts |= {name.replace("_", " "): _told(value) for name, value in described["training"].items()}
     parts = ["## Training", "Adam with linear warm-up and a cosine to zero.", _facts(facts)]
     validation = described.get("validation")

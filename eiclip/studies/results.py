@@ -27,7 +27,7 @@ _TYPES = {
 }
 _COLUMNS = (
     "dataset", "ablation", "trial", "setting", "value", "x", "variant", "row", "seed", "subset", "epochs", "steps",
-    "seconds", "products", *RECALLS, "sum_r", "sum_r_low", "sum_r_high", "i2t_mrr", "t2i_mrr", "reference",
+    "budget", "seconds", "products", *RECALLS, "sum_r", "sum_r_low", "sum_r_high", "i2t_mrr", "t2i_mrr", "reference",
     "sum_r_gain", "gain_low", "gain_high",
 )  # fmt: skip
 RESULTS_SCHEMA = pa.schema(
@@ -43,6 +43,8 @@ class Outcome:
     ranks: pa.Table
     epochs: int
     steps: int
+    budget: float
+    """The length it was given, in that of the rows."""
     seconds: float
     x: float | None
 
@@ -97,7 +99,7 @@ def _rows(
         low, high = map(float, bootstrap.interval(drawn_B[label], clusters=products))
         total = {"sum_r": float(mean_M[SUMMED].sum()), "sum_r_low": low, "sum_r_high": high, "products": products}
         shown = {name: getattr(trial, name) for name in ("setting", "value", "variant", "seed", "reference")}
-        shown |= {name: getattr(outcome, name) for name in ("epochs", "steps", "seconds", "x")}
+        shown |= {name: getattr(outcome, name) for name in ("epochs", "steps", "budget", "seconds", "x")}
         shown |= {"trial": label, "row": VARIANTS[trial.variant].row}
         rows[label] = shown | dict(zip(MEASURES, mean_M.tolist(), strict=True)) | total
     # The same samples for both: the gain is paired by product.

@@ -106,7 +106,7 @@ def no_training(job):
     with whole_folder(job.output) as part:
         pq.write_table(pa.Table.from_pylist([], schema=LOG_SCHEMA), part / LOG_FILE)
         write_json(part / MANIFEST, {"job": digest(job.model_dump(mode="json", exclude={"output"}))})
-    return {"steps": 2 * job.training.epochs, "seconds": 0.1}
+    return {"epochs": job.training.epochs, "steps": 2 * job.training.epochs, "seconds": 0.1}
 
 
 def drawn_ranks(checkpoint, shards, device):

@@ -80,7 +80,7 @@ def test_a_catalogue_of_ones_own_is_one_more_entry(tmp_path):
 
 def test_full_eval_selects_everything_but_the_ablations_and_same_style():
     of_same_style = {key for key in ASSETS if key.startswith("styles/")}
-    assert JOBS["full_eval"] == ASSETS - of_ablation(*ABLATIONS) - of_same_style
+    assert JOBS["full_eval"] == ASSETS - of_ablation(*ABLATIONS, "tuning") - of_same_style
 
 
 def test_same_style_eval_selects_what_its_rows_need_and_the_studies_apart():
@@ -116,6 +116,12 @@ def test_an_ablation_is_a_job_that_ends_in_the_report(embedded, name):
     assert not JOBS[name] & (others | {"fashiongen/leaderboard"})
     report = embedded.resolve_asset_graph().get(dg.AssetKey(["results", "report"]))
     assert chosen <= {key.to_user_string() for key in report.parent_keys}, "the report is made after it"
+
+
+def test_tuning_reads_nothing_that_the_test_split_is_ranked_by():
+    tables = {key.partition("/")[2] for key in JOBS["tune"]}
+    assert {"tuning", "shards", "checkpoint/clip_entities_text", "checkpoint/eiclip"} <= tables
+    assert not {"candidate_lists", "retrieval_ranks", "leaderboard", "report", "embeddings/eiclip"} & tables
 
 
 def test_the_ingest_job_ends_with_shards_and_profile():

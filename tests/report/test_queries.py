@@ -22,6 +22,7 @@ OTHERS = {
     "average_precision DOUBLE",
     "same_style_ablation": f"dataset VARCHAR, label VARCHAR, setting VARCHAR, value VARCHAR, seed BIGINT, "
     f"view_pair VARCHAR, {RECALLS}",
+    "tuning_results": "dataset VARCHAR, variant VARCHAR, trial BIGINT, tower_lr DOUBLE, validation DOUBLE",
     "images": "dataset VARCHAR, image_id VARCHAR, product_id VARCHAR",
     "pair_funnel": "dataset VARCHAR, step INT, name VARCHAR, unit VARCHAR, kept BIGINT, lost BIGINT, why VARCHAR",
     "typed_query_metrics": f"{SEEDS}, view_pair VARCHAR, {RECALLS}",
