@@ -61,7 +61,7 @@ def _step(project: Project, step: Step) -> dg.AssetsDefinition:
     outputs = step.declared()
     tables = [(output, table) for output in outputs for table in output.tables]
     checks = [
-        dg.AssetCheckSpec(check.name, asset=list(table.key), blocking=True, description=check.description)
+        dg.AssetCheckSpec(check.name, asset=list(table.key), blocking=check.blocking, description=check.description)
         for _, table in tables
         for check in table.checks
     ]
@@ -160,8 +160,9 @@ def _results(project: Project, output: Output, made: CachedOutput) -> Iterator[d
         for check in table.checks:
             passed, facts = check.result(project, table.key, made, place)
             seen = {name: readable(value) for name, value in facts.items()}
-            key = dg.AssetKey(table.key)
-            checked.append(dg.AssetCheckResult(check_name=check.name, asset_key=key, passed=passed, metadata=seen))
+            result = {"check_name": check.name, "asset_key": dg.AssetKey(table.key), "metadata": seen}
+            severity = dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN
+            checked.append(dg.AssetCheckResult(passed=passed, severity=severity, **result))
         metadata = {name: readable(value) for name, value in made.facts.items()}
         metadata |= table_metadata([place]) if place.suffix == ".parquet" else {}
         if isinstance(output.make, str):

@@ -34,8 +34,9 @@ from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.key import training_key
 from eiclip.train.loader import Batch, Loader
 from eiclip.train.log import batch_means, epoch_sentences, step_row
-from eiclip.train.objective import objective
+from eiclip.train.objective import minimised_terms, objective
 from eiclip.train.optimizers import Optimizers
+from eiclip.train.outcome import outcome_of
 from eiclip.train.pairs import read_pairs
 from eiclip.train.state import State, States
 from eiclip.train.stopping import StoppedError, noted_signals
@@ -204,15 +205,21 @@ def _save_or_stop(run: Run, signals: list[int]) -> None:
 def _finish(run: Run) -> dict[str, Any]:
     job, seconds, device = run.job, run.seconds, run.world.device
     run.model.eval()
-    validation = {}
+    validation, chance = {}, None
     if read_manifest(job.shards)["samples"]["validation"]:
         valid = valid_samples(valid_shards(job.shards, "validation", job.hardware.corrupt_samples))
         split = embed_samples(run.model, list(valid), device)
         validation = {name: round(value, 3) for name, value in split.recalls().items()}
+        chance = round(split.chance(), 3)
     facts: dict[str, Any] = {"dataset": job.dataset, "steps": run.steps, "device": device.split(":")[0]}
     facts |= {"torch": torch.__version__, "seed": job.seed, "validation": validation}
     if run.loader.skipped:
         facts["quarantined"] = run.loader.skipped
+    if run.steps:
+        compared = {"terms": minimised_terms(run.model), "batch_size": run.loader.batch_size}
+        facts["outcome"] = outcome_of(facts, run.log_table, chance=chance, **compared)
+        if facts["outcome"]["verdict"] != "learned":
+            run.progress(f"WARNING {run.name}: {facts['outcome']['message']}")
     save_checkpoint(run.model.cpu(), job.output, facts, run.log_table)
     run.states.clear()
     facts |= {"seconds": round(seconds, 1), "pairs_per_second": round(run.pairs / seconds, 1)}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.losses import unit
 from eiclip.model.style_loss import StylePairs, Views, style_terms
 from eiclip.system.devices import mixed_precision
@@ -49,6 +50,14 @@ def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Ob
     products = batch.product_B[:pairs], batch.product_B[pairs:]
     own = StylePairs(trigger, positive, *products, augmented[0] if augmented else None)
     return Objective(*style_terms(own, encoded.scale, style, gather, world.rank * pairs), weight_BK)
+
+
+def minimised_terms(model: EntityClipModel) -> float:
+    """Count the cross entropies whose sum the loss is, by weight: the mean of the view pairs of a same-style row is one.
+
+    Guessing gives each of them the logarithm of the batch; the consistency term is left out, which guessing makes small.
+    """
+    return len(model.loss_terms) if model.views is None else 1 + model.training_settings.style.caption
 
 
 def moved(pixels_BHWC: Tensor) -> Tensor:
