@@ -124,7 +124,9 @@ def _results(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
         file, record = made[label]
         steps, seconds = int(record.facts["steps"]), float(record.facts["seconds"])
         x, epochs = float(steps) if study.ablation.against_steps else trial.x, trial.training(study.base).epochs
-        outcomes.append(Outcome(trial, pq.read_table(file), epochs=epochs, steps=steps, seconds=seconds, x=x))
+        taken = {"epochs": epochs, "steps": steps, "seconds": seconds, "x": x}
+        verdict = record.facts.get("outcome", {}).get("verdict")  # none of a row that is not trained
+        outcomes.append(Outcome(trial, pq.read_table(file), **taken, verdict=verdict))
     subsets: dict[str, frozenset[str] | None] = {ALL: None}
     if SEVERAL_MEANINGS in study.ablation.subsets:
         with duckdb.connect() as connection:

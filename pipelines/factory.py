@@ -160,9 +160,12 @@ def _results(project: Project, output: Output, made: CachedOutput) -> Iterator[d
         for check in table.checks:
             passed, facts = check.result(project, table.key, made, place)
             seen = {name: readable(value) for name, value in facts.items()}
-            result = {"check_name": check.name, "asset_key": dg.AssetKey(table.key), "metadata": seen}
+            key = dg.AssetKey(table.key)
             severity = dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN
-            checked.append(dg.AssetCheckResult(passed=passed, severity=severity, **result))
+            result = dg.AssetCheckResult(
+                check_name=check.name, asset_key=key, passed=passed, severity=severity, metadata=seen
+            )
+            checked.append(result)
         metadata = {name: readable(value) for name, value in made.facts.items()}
         metadata |= table_metadata([place]) if place.suffix == ".parquet" else {}
         if isinstance(output.make, str):

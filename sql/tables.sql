@@ -254,6 +254,7 @@
 -- sum_r_gain: SumR less the reference's
 -- gain_low: lower end of its 95 % confidence interval
 -- gain_high: upper end of its 95 % confidence interval
+-- verdict: on the training: as in `training_outcomes`; empty where nothing is trained
 
 -- same_style_ranks: one row per variant, seed, pair of views and test product whose style has another one.
 -- Candidates are all other test products; ties count against the model.

@@ -26,10 +26,9 @@ from eiclip.storage.lake import matrix_of
 _COLUMNS = ("dataset", "variant", "seed", "view_pair", "product_id", "style_id", "rank", "right")
 _NUMBERS = dict.fromkeys(("seed", "rank", "right"), pa.int64())
 RANKS_SCHEMA = pa.schema([(name, _NUMBERS.get(name, pa.string())) for name in _COLUMNS])
-CHANCE_SCHEMA = pa.schema(
-    [("dataset", pa.string()), *((name, pa.float64()) for name in ("mrr", "r1", "r5", "r10", "pair_share"))]
-    + [("queries", pa.int64())]
-)
+_OF_CHANCE = ("dataset", "mrr", "r1", "r5", "r10", "pair_share", "queries")
+_TYPES = {"dataset": pa.string(), "queries": pa.int64()}
+CHANCE_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.float64())) for name in _OF_CHANCE])
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,9 @@ def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Ob
 
 
 def minimised_terms(model: EntityClipModel) -> float:
-    """Count the cross entropies whose sum the loss is, by weight: the mean of the view pairs of a same-style row is one.
+    """Count the cross entropies whose sum the loss is, by weight: a same-style row's mean over view pairs is one.
 
-    Guessing gives each of them the logarithm of the batch; the consistency term is left out, which guessing makes small.
+    Guessing gives each of them the logarithm of the batch. The consistency term is left out: guessing makes it small.
     """
     return len(model.loss_terms) if model.views is None else 1 + model.training_settings.style.caption
 

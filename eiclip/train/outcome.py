@@ -22,9 +22,10 @@ moves by less than 1 % of it; a model that can tell half of a batch of 64 from t
 LAST = 0.1
 """Share of the steps, at the end, that the final loss is the mean of: single batches are too noisy."""
 LAST_QUARTER, RISING = 0.75, 0.05
-"""Still rising: the last quarter of the steps, in which the learning rate falls to nothing, raised SumR by more than 5 %
-of what it was. That is more than seeds differ by."""
+"""Still rising: the last quarter of the steps, in which the learning rate falls to nothing, raised SumR by more than
+5 % of what it was: more than seeds differ by (about 2 %, docs/results.md)."""
 LONGER = "train longer (EICLIP_TRAINING__STEPS)"
+ADVICE = f"{LONGER} or raise the learning rate"
 
 SCHEMA = pa.schema(
     [("dataset", pa.string()), ("variant", pa.string())]
@@ -72,7 +73,6 @@ def outcome(
     ending = [row["loss"] for row in log if row["step"] >= (1 - LAST) * steps] or [log[-1]["loss"]]
     loss, guessed = sum(ending) / len(ending), terms * math.log(batch_size)
     formula = f"{'' if terms == 1 else f'{terms:g} x '}ln({batch_size}) = {guessed:.2f}"
-    advice = f"{LONGER} or raise the learning rate"
     verdict: Verdict = "learned"
     message = f"it has learned: the loss ended at {loss:.2f}, where guessing gives {formula}"
     if validation is not None and validation_chance is not None:
@@ -80,12 +80,12 @@ def outcome(
     if loss >= GUESSING * guessed:
         verdict = "at ln(batch)"
         said = f"loss is still at {formula}" if loss < (2 - GUESSING) * guessed else f"loss is over {formula}"
-        message = f"{said} after {steps:,} steps ({loss:.2f}): {advice}"
+        message = f"{said} after {steps:,} steps ({loss:.2f}): {ADVICE}"
     elif validation is not None and validation_chance is not None and at_chance(validation, validation_chance):
         verdict = "at chance"
         message = (
             f"validation SumR is {validation:.1f} after {steps:,} steps, under {TIMES:g} times the "
-            f"{validation_chance:.1f} of a random order: {advice}"
+            f"{validation_chance:.1f} of a random order: {ADVICE}"
         )
     elif (before := _before_a_rise(measured, steps)) is not None:
         verdict = "still rising"
