@@ -129,7 +129,8 @@ def test_leaderboards_with_intervals_paper_and_peers(made):
     said = Page(page).said("d1-rows")
     assert "27.1 [24.1, 30.1]" in said
     assert page.count('<tr class="paper">') == 5
-    assert page.count('<tr class="peer">') == 2
+    assert page.count('<tr class="peer">') == 2 + 4, "two peers, and chance in each leaderboard"
+    assert "chance 0.2" in said
     assert "Kaleido-BERT (CVPR 2021) 28.0 60.1 68.4 33.9 60.6 68.6 319.5" in said
     assert "which nobody has checked" in said
     assert "All, no known duplicates" in said
