@@ -31,11 +31,13 @@ def verdict(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) 
     rows = results(connection, dataset, ablation)
     compared = learned(connection, dataset, rows)
     said = VERDICTS[ablation](compared) if compared else None
-    if missing := [row for row in rows if row not in learned(connection, dataset, rows, with_reference=False)]:
-        names = listed(list(dict.fromkeys(row["trial"] for row in missing)))
-        left_out = f"At chance, or not learned: {names}; {ADVICE}."
-        said = f"{said} Left out of this: {left_out[0].lower()}{left_out[1:]}" if said else f"No verdict. {left_out}"
-    if said is None or not compared or ablation == SEED_STUDY:
+    there = learned(connection, dataset, rows, with_reference=False)
+    if missing := list(dict.fromkeys(row["trial"] for row in rows if row not in there)):
+        why = f"at chance, or not learned: {listed(missing)}; {ADVICE}."
+        if said is None:
+            return f"No verdict: {why}"
+        said += f" Left out, {why}"
+    if said is None or ablation == SEED_STUDY:
         return said
     summary = one(select(connection, "seed_study", dataset=dataset), variant=OURS)
     if summary is None or summary["sum_r_spread"] is None:

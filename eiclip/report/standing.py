@@ -41,7 +41,8 @@ def no_verdict(connection: duckdb.DuckDBPyConnection, dataset: str, *variants: s
     if not any(get_variant(name).trained for name in wrong) and set(wrong) != set(variants):
         return None
     told = ". ".join(f"{_named(name, first=True)}: {wrong[name]}" for name in dict.fromkeys(variants) if name in wrong)
-    return f"No verdict on {_listed(variants)}: not every row has learned. {told}."
+    advice = "" if ADVICE in told else f" What to do: {ADVICE}."
+    return f"No verdict on {_listed(variants)}: not every row has learned. {told}.{advice}"
 
 
 def undertrained(connection: duckdb.DuckDBPyConnection, dataset: str, *variants: str) -> str:
@@ -69,7 +70,7 @@ def _unlearned(connection: duckdb.DuckDBPyConnection, dataset: str, *, styles: b
 
 def _at_chance(values: Mapping[str, float | None], floor: float, measure: str, perfect: float) -> dict[str, str]:
     return {
-        name: f"{measure} is {value:.1f} where a random order reaches {floor:.1f}: {ADVICE}"
+        name: f"{measure} is {value:.1f} where a random order reaches {floor:.1f}"
         for name, value in values.items()
         if value is not None and at_chance(value, floor, perfect)
     }

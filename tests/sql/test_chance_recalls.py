@@ -28,7 +28,9 @@ def measures(candidates, relevant):
 
 
 def wanted(queries):
-    return dict(zip(("r1", "r5", "r10", "mrr", "ndcg10"), np.mean([measures(*q) for q in queries], axis=0), strict=True))
+    return dict(
+        zip(("r1", "r5", "r10", "mrr", "ndcg10"), np.mean([measures(*q) for q in queries], axis=0), strict=True)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import math
 import pytest
 
 from eiclip.errors import CorruptOutputError
-from eiclip.settings.training import TrainingSettings
 from eiclip.train.loop import train
 from eiclip.train.objective import minimised_terms
 from eiclip.train.outcome import SCHEMA, outcome, outcome_row
@@ -80,15 +79,9 @@ def test_no_longer_rising(measured):
     assert found.message.startswith("it has learned: the loss ended at 1.60, where guessing gives ln(64) = 4.16")
 
 
-def test_terms_of_a_row(job, changed):
-    class Plain:
-        loss_terms, views, training_settings = ("joint", "entities"), None, TrainingSettings()
-
-    class Paired(Plain):
-        views = object()
-
-    assert minimised_terms(Plain) == 2
-    assert minimised_terms(Paired) == 2.0, "the mean of the view pairs, and the caption term"
+@pytest.mark.parametrize(("variant", "terms"), [("clip_description", 1), ("eiclip", 3), ("same_style", 2)])
+def test_terms_of_a_row(shop, variant, terms):
+    assert minimised_terms(shop.model(variant)) == terms, "of a same-style row: its view pairs' mean, and the caption"
 
 
 def test_a_training_that_learns_nothing_says_so_and_leaves_it_in_its_folder(job, changed):
