@@ -6,10 +6,10 @@ import re
 import pytest
 
 from eiclip.report import breakdown
-from eiclip.report.about import About
 from eiclip.report.ablation_plots import budget_plot, seed_plot
 from eiclip.report.ablation_tables import ablation_table
 from eiclip.report.ablation_verdicts import verdict
+from eiclip.report.about import About
 from eiclip.report.headline import UNLEARNED, comparison, headline
 from eiclip.report.standing import no_verdict
 from eiclip.report.write import write_report
@@ -48,8 +48,8 @@ def test_the_headline_says_who_is_at_chance_and_what_to_do(at_chance):
         assert found.outcome == UNLEARNED
         assert found.figures == ()
         assert found.sentence == (
-            "No verdict on row 5 and row 3: not every row has learned. Row 5: SumR is 29.3 where a random order reaches "
-            "25.6. Row 3: SumR is 26.9 where a random order reaches 25.6. What to do: train longer "
+            "No verdict on row 5 and row 3: not every row has learned. Row 5: SumR is 29.3 where a random order "
+            "reaches 25.6. Row 3: SumR is 26.9 where a random order reaches 25.6. What to do: train longer "
             "(EICLIP_TRAINING__STEPS) or raise the learning rate."
         )
         assert comparison(connection, "toys", "eiclip", "eiclip_equal").startswith("No verdict on row 5 and row 4")
@@ -112,8 +112,8 @@ def test_rows_that_still_rose_are_said_to_be_undertrained(far):
         found = headline(connection, "toys")
     assert found.outcome == "wins"
     assert found.verdict == (
-        "EI-CLIP (row 5) beats CLIP with the entities as text (row 3). This compares undertrained rows: row 5 and row 3 "
-        "still rose when training ended; train longer (EICLIP_TRAINING__STEPS)"
+        "EI-CLIP (row 5) beats CLIP with the entities as text (row 3). This compares undertrained rows: row 5 and row "
+        "3 still rose when training ended; train longer (EICLIP_TRAINING__STEPS)"
     )
     assert "This compares undertrained rows: row 5 still rose" in found.remarks[0]
 

@@ -61,7 +61,9 @@ ALL_PRODUCTS, ALL_PHOTOS = len(PHOTOS), sum(PHOTOS.values())
 QUERIES = {
     ("full", "i2t"): [(ALL_PRODUCTS, 1)] * ALL_PHOTOS,
     ("full", "t2i"): [(ALL_PHOTOS, many) for many in PHOTOS.values()],
-    ("full_distinct", "i2t"): [(ALL_PRODUCTS - others(p, lambda one: 1), 1) for p, m in PHOTOS.items() for _ in range(m)],
+    ("full_distinct", "i2t"): [
+        (ALL_PRODUCTS - others(product, lambda one: 1), 1) for product, many in PHOTOS.items() for _ in range(many)
+    ],
     ("full_distinct", "t2i"): [(ALL_PHOTOS - others(p, PHOTOS.get), many) for p, many in PHOTOS.items()],
     ("full_product", "i2t"): [(ALL_PRODUCTS, 1)],
     ("full_product", "t2i"): [(ALL_PRODUCTS, 1)],
