@@ -8,8 +8,8 @@ import duckdb
 from eiclip.report.document import Block, Section, Text, evidence, kept
 from eiclip.report.headline import signed
 from eiclip.report.queries import select
-from eiclip.report.standing import no_verdict
 from eiclip.report.source import Source
+from eiclip.report.standing import no_verdict
 from eiclip.report.tables import Table, number
 
 KEY = "typed_queries"

@@ -233,7 +233,10 @@ def test_what_mining_lost_and_what_parts_contribute(whole):
     assert tables.funnel_table(whole, "d").rows[1] == ("known <items>", "rows", "900", "100", "unknown & new")
     table = tables.ablation_table(whole, "d")
     assert table.rows[0][:2] == ("chance", "–")
-    assert [row[:3] for row in table.rows[1:]] == [("every pair", "2", "60.5\n50.0"), ("m-m <alone>", "2", "60.5\n50.0")]
+    assert [row[:3] for row in table.rows[1:]] == [
+        ("every pair", "2", "60.5\n50.0"),
+        ("m-m <alone>", "2", "60.5\n50.0"),
+    ]
 
 
 def write(fake, found, dataset="d"):
