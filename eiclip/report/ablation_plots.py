@@ -185,7 +185,7 @@ def ambiguity_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: T
             axes.set_title(f"{epochs} epochs ({found[0]['steps']:,} steps)")
             axes.set_xlim(min(ends) - 8, max(ends) + 8)
             _chance(axes, connection, dataset, theme, upright=True)
-        panels[-1].set_xlabel("SumR")
+        panels[-1].set_xlabel("SumR (dashed: chance)" if floor else "SumR")
         return png(made)
 
 
@@ -233,7 +233,7 @@ def seed_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
         axes.set_xticks(range(len(variants)), [SHORT[name].replace(" ", "\n", 1) for name in variants])
         axes.set_xlim(-0.5, len(variants) - 0.3)
         _chance(axes, connection, dataset, theme)
-        axes.set_title("SumR by training seed (— mean; dashed: chance)")
+        axes.set_title(f"SumR by training seed (— mean{'; dashed: chance' if chance(connection, dataset) else ''})")
         axes.grid(axis="y")
         return png(made)
 

@@ -141,7 +141,7 @@ def loss_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
     if not log:
         return None
     with themed(theme):
-        made, (axes,) = figure(3.4)
+        made, (axes,) = figure(3.7)
         for name, variant in VARIANTS.items():
             points = [(row["step"], row["loss_joint"]) for row in log if row["variant"] == name]
             if points:
@@ -151,11 +151,11 @@ def loss_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
                 axes.plot(steps, _smooth(losses), color=colour, linestyle=style, linewidth=2, label=label)
         for guessed in sorted({math.log(row["batch_size"]) for row in select(connection, "outcomes", dataset=dataset)
                                if row["variant"] in VARIANTS}):  # fmt: skip
-            chance_line(axes, guessed, theme)
+            chance_line(axes, guessed, theme, label="guessing")
         axes.set_title("Training loss of photo against text")
         axes.set_xlabel("step")
         axes.grid(axis="y")
-        axes.legend()
+        made.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
         return png(made)
 
 

@@ -57,10 +57,10 @@ def figure(height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
     return made, list(made.subplots(panels, 1, squeeze=False)[:, 0])
 
 
-def chance_line(axes: Axes, value: float, theme: Theme, *, upright: bool = False) -> None:
+def chance_line(axes: Axes, value: float, theme: Theme, *, upright: bool = False, label: str = "chance") -> None:
     """A dashed line at what chance gives, across or, where the axis of values lies, upright."""
     draw = axes.axvline if upright else axes.axhline
-    draw(value, **CHANCE_STYLE, color=theme.text, label=f"chance {value:.1f}")
+    draw(value, **CHANCE_STYLE, color=theme.text, label=f"{label} {value:.1f}")
 
 
 def png(made: Figure) -> bytes:
