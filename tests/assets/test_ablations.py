@@ -102,7 +102,7 @@ def no_training(job):
     return {"epochs": job.training.epochs, "steps": 2 * job.training.epochs, "seconds": 0.1}
 
 
-def drawn_ranks(checkpoint, shards, device):
+def drawn_ranks(checkpoint, shards, device, *_):
     """Ranks of the test products that depend on the checkpoint."""
     draw = np.random.default_rng(int(json.loads((checkpoint / MANIFEST).read_text())["job"], 16))
     rows = [
