@@ -124,8 +124,9 @@ def _results(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     for label, trial in study.trials.items():
         file, record = made[label]
         took = {name: record.facts[name] for name in ("epochs", "steps", "seconds")}
-        x = float(took["steps"]) if study.ablation.against_steps else trial.x
-        outcomes.append(Outcome(trial, pq.read_table(file), budget=trial.budget(study.base), x=x, **took))
+        took["x"] = float(took["steps"]) if study.ablation.against_steps else trial.x
+        verdict = record.facts.get("outcome", {}).get("verdict")  # none of a row that is not trained
+        outcomes.append(Outcome(trial, pq.read_table(file), budget=trial.budget(study.base), verdict=verdict, **took))
     subsets: dict[str, frozenset[str] | None] = {ALL: None}
     if SEVERAL_MEANINGS in study.ablation.subsets:
         with duckdb.connect() as connection:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from assets.common import Project
-from assets.outputs import Given, Output
+from assets.outputs import Check, Given, Output
 from assets.sources import GENERAL
 from assets.steps import Step
 from eiclip.model.sources import STARTER, local_weights, starter_versions
@@ -144,11 +144,24 @@ def variant_job(
     )
 
 
+LEARNED = Check(
+    "training_has_learned",
+    "The loss is under that of guessing, recall on the validation split is above chance, and it no longer rose when "
+    "training ended. A warning: the message says what to do.",
+    holds=lambda made, place: (made.facts["outcome"]["verdict"] == "learned", made.facts["outcome"]),
+    blocking=False,
+)
+
+
 def _publish_log(given: Given) -> None:
-    """Put the step log of a trained variant into the lake."""
-    output = given.project.paths.place((given.dataset, "training_log", given.of.key[-1]))
-    remove_parts(output)  # of a step that was killed just here
-    given.project.paths.lake.write_file(pq.read_table(given.output / LOG_FILE), output)
+    """Put the step log of a trained variant, and what came of the training, into the lake."""
+    from eiclip.train.outcome import outcome_row
+
+    tables = {"training_log": pq.read_table(given.output / LOG_FILE), "training_outcomes": outcome_row(given.output)}
+    for name, table in tables.items():
+        output = given.project.paths.place((given.dataset, name, given.of.key[-1]))
+        remove_parts(output)  # of a step that was killed just here
+        given.project.paths.lake.write_file(table, output)
 
 
 def checkpoint_step(
@@ -165,7 +178,7 @@ def checkpoint_step(
             "fusion of views, where it has them, beside them."
         )
         made = training(job, (name, "checkpoint", variant.name), text, ("shards", *frozen, *TABLES, *pairs, PRETRAINED))
-        return [replace(made, publish=_publish_log if variant.trained else None)]
+        return [replace(made, publish=_publish_log, checks=(LEARNED,)) if variant.trained else made]
 
     return Step(f"{name}__checkpoint__{variant.name}", f"{name}/{group}", outputs, trains=variant.trained)
 

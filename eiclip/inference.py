@@ -28,14 +28,16 @@ from eiclip.model.vocabulary import UNKNOWN_ID
 from eiclip.readers.amazon.metadata import MAX_TEXT
 from eiclip.readers.base import UnusablePhotoError
 from eiclip.readers.photo_files import decode_rgb, photo_bytes, rgb_on_white
-from eiclip.readers.texts import clean_description, normalise_entity
+from eiclip.readers.texts import clean_description, normalise_entities
 from eiclip.shards import Sample, encode_photo
 from eiclip.system.devices import pick_device
 
 Photo = Image.Image | Path | str | bytes | np.ndarray
 """An image of Pillow, a file's path, a file's bytes (JPEG, PNG, WEBP), or RGB pixels: uint8 (H, W, 3)."""
-Entities = Mapping[str, str | None]
-"""Entity by group (`{"brand": "diesel"}`); groups may be absent, None or a placeholder such as "n/a"."""
+Entities = Mapping[str, str | Sequence[str | None] | None]
+"""One entity by group (`{"brand": "diesel"}`) or several (`{"colour": ["black", "white"]}`).
+
+Groups may be absent, and values None or a placeholder such as "n/a"."""
 
 
 class EntityClip:
@@ -96,7 +98,7 @@ class EntityClip:
             RawDataError: an item is not a text.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
-        tags = [{} for _ in texts] if entities is None else self._normalised(entities)
+        tags = [{} for _ in texts] if entities is None else self.normalised(entities)
         if len(tags) != len(texts):
             raise SettingsError(f"{len(texts)} texts with {len(tags)} entities: give one mapping for each text")
         samples = []
@@ -124,16 +126,17 @@ class EntityClip:
 
     @torch.inference_mode()
     def gates(self, entities: Entities | Sequence[Entities]) -> list[dict[str, float]]:
-        """Weight of each entity in the sum that a text becomes, by group, for each item; absent groups are left out.
+        """Weight of each group in the sum that a text becomes, for each item; absent groups are left out.
 
-        A gate reads its entity alone: the text does not change it. Row 4's weights are all the same.
+        A gate reads the group's entity alone, of several the mean of their embeddings: the text does not change it.
+        Row 4's weights are all the same.
 
         Raises:
             SettingsError: a group the model does not have, or the model has no gates (rows 1 to 3).
         """
         if self.model.fusion is None:
             raise SettingsError(f"{self.model.variant.name} has no gates: rows 4 and 5 do (eiclip_equal, eiclip)")
-        if not (tags := self._normalised(entities)):
+        if not (tags := self.normalised(entities)):
             return []
         weight_NK = self.model.fusion(self._inputs.entity_ids(tags).to(self.device)).weight_BK.tolist()
         return [
@@ -141,29 +144,45 @@ class EntityClip:
             for row, own in zip(weight_NK, tags, strict=True)
         ]
 
-    def unknown(self, entities: Entities | Sequence[Entities]) -> list[dict[str, str]]:
-        """For each item the entities, in their normalised form, that are read as `<unk>`.
+    def unknown(self, entities: Entities | Sequence[Entities]) -> list[dict[str, list[str]]]:
+        """For each item the entities by group, in their normalised form, that are read as `<unk>`.
 
         Raises:
             SettingsError: a group the model does not have.
         """
-        encode = self.model.vocabulary.encode
-        return [
-            {group: own[group] for group, known in zip(self.groups, encode(own), strict=True) if known == UNKNOWN_ID}
-            for own in self._normalised(entities)
-        ]
+        id_of, found = self.model.vocabulary.entity_id, []
+        for own in self.normalised(entities):
+            unseen = {group: [e for e in names if id_of(group, e) == UNKNOWN_ID] for group, names in own.items()}
+            found.append({group: names for group, names in unseen.items() if names})
+        return found
 
-    def _normalised(self, entities: Entities | Sequence[Entities]) -> list[dict[str, str]]:
-        """Entities of each item as training has them; those that say nothing are left out."""
+    def normalised(self, entities: Entities | Sequence[Entities]) -> list[dict[str, list[str]]]:
+        """Entities of each item as training has them, by group; those that say nothing are left out.
+
+        Raises:
+            SettingsError: a group the model does not have.
+            RawDataError: an entity is not a text.
+        """
         found = []
         for number, own in enumerate([entities] if isinstance(entities, Mapping) else entities):
             if odd := [group for group in own if group not in self.groups]:
                 there = ", ".join(self.groups) or "none"
                 raise SettingsError(f"item {number}: no entity group {odd[0]!r}; the model's groups are: {there}")
-            if wrong := [group for group, value in own.items() if not isinstance(value, str | None)]:
-                raise RawDataError(f"item {number}: its {wrong[0]} is {own[wrong[0]]!r}, not a text")
-            names = {group: normalise_entity(value[:MAX_TEXT]) for group, value in own.items() if value}
-            found.append({group: name for group, name in names.items() if name})
+            given = {
+                group: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+                for group, value in own.items()
+            }
+            if wrong := [
+                group for group, values in given.items() if not all(isinstance(v, str | None) for v in values)
+            ]:
+                raise RawDataError(
+                    f"item {number}: its {wrong[0]} is {own[wrong[0]]!r}, neither a text nor a list of them"
+                )
+            named = {
+                group: normalise_entities(value[:MAX_TEXT] for value in values if value)
+                for group, values in given.items()
+            }
+            found.append({group: names for group, names in named.items() if names})
         return found
 
 

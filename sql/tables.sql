@@ -29,9 +29,10 @@
 -- source_split: train | test as the raw files say; empty where they do not
 -- style: true style of the product as the raw file names it; empty where it does not
 -- brand_raw: brand as the raw file writes it, where the reader normalises brands
--- entities: MAP of entity group to entity
+-- entities: MAP of entity group to the entities of it
 -- entity_group: kind of the entity: brand, composition, season, subcategory, ...
 -- entity: the entity, normalised
+-- ordinal: place of the entity among those that the product has of its group, from 1
 -- entity_id: number of the entity within its group, from 0; 0 is `<unk>`: unseen or too rare in training
 -- protocol: what is ranked against what: see the view `protocols`
 -- direction: i2t (photo to text) | t2i (text to photo) | both (measures of the two together)
@@ -162,6 +163,17 @@
 -- pairs_per_second: training pairs per second, so far
 -- seconds: seconds of training, so far
 
+-- training_outcomes: one row per trained variant: whether it has learned.
+-- steps: steps of training
+-- best_step: the step whose weights were kept; the last one unless validation was measured on the way
+-- batch_size: pairs whose texts and photos are compared in one step
+-- loss: mean of the minimised loss over the last tenth of the log
+-- loss_at_chance: what guessing gives: the number of minimised terms times ln(batch_size)
+-- validation: SumR over all candidates of the validation split; empty without one
+-- validation_chance: what a random order of those candidates reaches
+-- verdict: learned | at ln(batch) | at chance | still rising
+-- message: the verdict in a sentence, and what to do
+
 -- embeddings: one row per variant and item of the test split: a unit-length vector.
 -- kind: image (a photo) | text (a product's text and tags) | text_sample100 (the text as the lists of sample100 rank
 --   it) | product (mean of a product's photos)
@@ -202,10 +214,10 @@
 -- r1_removed: recall@1 without the group's entities (percent)
 -- r1_removed_lost: r1 less r1_removed (points)
 
--- interventions: one row per variant, intervention, entity group and sampled test product: its text asks for its photo.
+-- interventions: one row per variant, intervention, sampled test product and entity of it: its text asks for its photo.
 -- entity: the entity that is taken away, swapped or written as text
 -- replacement: the entity put in its place; swapped only
--- gate_weight: gate of the entity; empty for a row without gates
+-- gate_weight: gate of the entity by itself; empty for a row without gates
 -- rank_before: rank of the best relevant photo, before
 -- rank_after: rank of the best relevant photo, after
 -- top_before: image_id of the best photo, before
@@ -246,6 +258,7 @@
 -- sum_r_gain: SumR less the reference's
 -- gain_low: lower end of its 95 % confidence interval
 -- gain_high: upper end of its 95 % confidence interval
+-- verdict: on the training: as in `training_outcomes`; empty where nothing is trained
 
 -- tuning_results: one row per training of the job `tune`.
 -- trial: number of the draw; 0: the recipe as it is
@@ -268,6 +281,10 @@
 
 -- same_style_comparisons: one row per pair of rows, seed, pair of views and measure: the difference, paired by style.
 -- seed: seed of the training; empty: mean over the seeds
+
+-- same_style_chance: one row per dataset: what a random order of the candidates reaches, in every pair of views.
+-- Expected values, exact, from each query's number of candidates and of relevant ones among them.
+-- pair_share: share of all pairs of test products that are of one style (percent): the precision of calling any pair so
 
 -- same_style_pr_curve: one row per variant, seed, view and threshold: do the pairs above it show one style?
 -- view: i photo | t text | m both

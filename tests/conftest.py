@@ -25,7 +25,7 @@ class SmallShop:
     def samples(self) -> Iterator[Sample]:
         """Two photos of each product; every product is of one season, the last has no brand."""
         for number in range(self.products):
-            entities = {"season": "fw2016"} | ({"brand": f"b{number % 3}"} if number < self.products - 1 else {})
+            entities = {"season": ["fw2016"]} | ({"brand": [f"b{number % 3}"]} if number < self.products - 1 else {})
             for place in range(2):
                 name, photo = f"p{number}", self._photo(10 * number + place)
                 yield Sample(f"{name}_{place}", name, f"item number {number}", entities, photo)

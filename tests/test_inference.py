@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import ExifTags, Image
 
 import eiclip
@@ -14,7 +15,7 @@ from eiclip.evaluation.embedding_tables import embeddings_table
 from eiclip.evaluation.gates import gate_weights
 from eiclip.inference import EntityClip
 from eiclip.model.entity_clip import save_checkpoint
-from eiclip.model.inputs import compose_text
+from eiclip.model.inputs import ModelInputs, compose_text
 from eiclip.model.variants import VARIANTS
 from eiclip.readers.photo_files import decode_rgb
 from eiclip.shards import Sample, encode_photo, fit_square, shard_paths, write_shards
@@ -139,15 +140,30 @@ def test_more_than_a_batch_stays_in_order(model):
         ({"brand": "", "season": "fw2016"}, {"season": "fw2016"}),
         ({"brand": "never seen"}, {"brand": "nor this one"}),
         ({"brand": "&lt;unk&gt;"}, {}),
+        ({"brand": ["B0"], "season": []}, {"brand": "b0"}),
+        ({"brand": ["b1", " B0", None, "n/a", "b1"]}, {"brand": ("b0", "b1")}),
     ],
 )
 def test_entities_are_read_in_the_form_they_are_counted_by(model, said, meant):
     assert np.array_equal(model.encode_text("a coat", said), model.encode_text("a coat", meant))
 
 
+def test_several_entities_of_a_group_are_their_mean(model):
+    fusion, ids = model.model.fusion, torch.tensor([1, 2])
+    with torch.inference_mode():
+        mean = fusion.entity(0, ids).mean(dim=0)
+        description = model.model.encode_description(ModelInputs.of(model.model).token_ids(["a coat"]))[0]
+        weight = fusion.weight(0, mean[None])[0]
+        text = torch.nn.functional.normalize(description + weight * mean, dim=-1)
+    found = model.encode_text("a coat", {"brand": ["b0", "b1"]})[0]
+    assert np.allclose(found, text.numpy(), atol=1e-6)
+    assert model.gates({"brand": ["b0", "b1"]}) == [{"brand": pytest.approx(float(weight))}]
+    assert model.unknown({"brand": ["b0", "new", "newer"]}) == [{"brand": ["new", "newer"]}]
+
+
 def test_unknown_entities_are_told(model):
     items = [{"brand": "B0", "season": " SS 2031"}, {}, {"brand": "Acme  Corp"}, {"season": None}]
-    assert model.unknown(items) == [{"season": "ss 2031"}, {}, {"brand": "acme corp"}, {}]
+    assert model.unknown(items) == [{"season": ["ss 2031"]}, {}, {"brand": ["acme corp"]}, {}]
     assert model.groups == ("brand", "season")
 
 
@@ -158,7 +174,7 @@ def test_texts_are_cleaned_and_cut_as_in_training(model):
 
 def test_row_3_reads_entities_as_words(served):
     model, tags = served["clip_entities_text"], {"season": "FW2016", "brand": "Acme"}
-    words = compose_text("a coat", {"season": "fw2016", "brand": "acme"}, model.groups, entities_first=True)
+    words = compose_text("a coat", {"season": ["fw2016"], "brand": ["acme"]}, model.groups, entities_first=True)
     assert np.array_equal(model.encode_text("a coat", tags), model.encode_text(words))
 
 
@@ -221,8 +237,10 @@ def test_texts_and_entities_that_do_not_fit_are_named(model):
         model.encode_text(["a", "b"], {"brand": "b0"})
     with pytest.raises(SettingsError, match="item 1: no entity group 'colour'; the model's groups are: brand, season"):
         model.encode_text(["a", "b"], [{}, {"colour": "red"}])
-    with pytest.raises(RawDataError, match="item 0: its brand is 7, not a text"):
+    with pytest.raises(RawDataError, match="item 0: its brand is 7, neither a text nor a list of them"):
         model.unknown({"brand": 7})
+    with pytest.raises(RawDataError, match="item 1: its brand is \\['b0', 7\\], neither a text"):
+        model.gates([{"brand": "b0"}, {"brand": ["b0", 7]}])
     with pytest.raises(RawDataError, match="text 1: None is not a text"):
         model.encode_text(["a", None])
 

@@ -49,7 +49,7 @@ def _products(train: int, validation: int) -> Iterator[tuple[str, Sample]]:
     for number in range(train + validation):
         colour = np.random.default_rng(number).integers(0, 255, 3)
         pixels = np.full((SIZE, SIZE, 3), colour, dtype=np.uint8)
-        entities = {"brand": BRANDS[number % 2]} if number % 5 else {}
+        entities = {"brand": [BRANDS[number % 2]]} if number % 5 else {}
         photo = encode_photo(Image.fromarray(pixels), SIZE)
         sample = Sample(f"p{number}_0", f"p{number}", f"Item {number} in {colour}", entities, photo)
         yield ("train" if number < train else "validation"), sample

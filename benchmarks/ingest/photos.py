@@ -19,7 +19,7 @@ PROCESSES = 2
 PART = 1000
 """Photos of a part."""
 DESCRIPTION = "Slim fit shirt of cotton twill in white. Spread collar. Button closure at front. Tonal stitching."
-ENTITIES = {"brand": "a brand", "subcategory": "shirts", "season": "summer"}
+ENTITIES = {"brand": ["a brand"], "subcategory": ["shirts"], "season": ["summer"]}
 
 
 def shard_parts(folder: str, output: str, parts: list[tuple[int, int]]) -> Work:

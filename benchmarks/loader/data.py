@@ -33,9 +33,9 @@ def description(number: int) -> str:
     return f"Item {number}: " + " ".join(WORDS[word] for word in random.integers(0, len(WORDS), 24)) + "."
 
 
-def entities(number: int) -> dict[str, str]:
+def entities(number: int) -> dict[str, list[str]]:
     """A brand and a season."""
-    return {"brand": f"brand {number % BRANDS}", "season": f"season {number % SEASONS}"}
+    return {"brand": [f"brand {number % BRANDS}"], "season": [f"season {number % SEASONS}"]}
 
 
 def make(folder: Path, photos: int) -> None:

@@ -125,8 +125,8 @@ def drawn_engine(products: int, width: int) -> Any:
         "description": ["A coat of wool, lined, with two pockets at front."] * products,
         "price": [9.5] * products,
     }
-    tags = [[("brand", brands[number % BRANDS])] for number in range(products)]
-    facts["entities"] = pa.array(tags, pa.map_(pa.string(), pa.string()))
+    tags = [[("brand", [brands[number % BRANDS]])] for number in range(products)]
+    facts["entities"] = pa.array(tags, pa.map_(pa.string(), pa.list_(pa.string())))
     index = SearchIndex.of_tables("drawn", "eiclip", pa.table(views), pa.table(facts))
     linker = Linker([Known(brand, ("brand",), 9, 1) for brand in brands], ["sneakers", "coat", "bag", "dress"])
     return SearchEngine(index, EntityClip(model, "cpu"), linker, PhotoShelf(Path("no shards")))

@@ -31,7 +31,7 @@ def _samples(raw: h5py.File, photo_size: int) -> Iterator[Sample]:
     texts = {key: raw[f"input_{key}"][:, 0] for key in (*GROUPS, "description", "productID")}
     for row, photo in enumerate(raw["input_image"]):
         entities = {group: texts[group][row].decode("latin-1").lower() for group in GROUPS}
-        known = {group: entity for group, entity in entities.items() if entity}
+        known = {group: [entity] for group, entity in entities.items() if entity}
         description = texts["description"][row].decode("latin-1")
         yield Sample(f"{row:06d}", str(texts["productID"][row]), description, known, encode_photo(photo, photo_size))
 
@@ -39,8 +39,8 @@ def _samples(raw: h5py.File, photo_size: int) -> Iterator[Sample]:
 def _write_tables(folder: Path, samples: list[Sample]) -> None:
     found: dict[str, set[str]] = defaultdict(set)
     for sample in samples:
-        for group, entity in sample.entities.items():
-            found[group].add(entity)
+        for group, names in sample.entities.items():
+            found[group].update(names)
     rows = [
         {"entity_group": group, "entity_id": number, "entity": entity, "prior": 1.0}
         for group in GROUPS

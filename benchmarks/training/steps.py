@@ -85,7 +85,7 @@ def _batch(case: Case, model: EntityClipModel) -> tuple[Tensor, Tensor, Tensor]:
     pixels = torch.randint(0, 256, (case.batch, size, size, 3), dtype=torch.uint8)
     tokens = torch.randint(1, 40_000, (case.batch, case.length))
     tokens[:, -1] = 49_407  # the end mark
-    ids = torch.stack([torch.randint(0, n, (case.batch,)) for _, n in case.entities], dim=1)
+    ids = torch.stack([torch.randint(0, n, (case.batch, 1)) for _, n in case.entities], dim=1)
     pixels, tokens, ids = (part.to(case.device) for part in (pixels, tokens, ids))
     return pixels, tokens, ids
 

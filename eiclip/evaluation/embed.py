@@ -1,9 +1,11 @@
 """Embeddings of a split's photos and texts by a trained variant.
 
-Shape suffixes: B batch, N photos, P products, L tokens, K entity groups, D embedding width.
+Shape suffixes: B batch, N photos, P products, L tokens, K entity groups, M entities of one,
+D embedding width.
 """
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from eiclip.evaluation.chance import expected_measures
 from eiclip.evaluation.ranking import full_ranks, recall_at, require_finite
 from eiclip.evaluation.relevance import Relevance
 from eiclip.features.reader import SplitFeatures
@@ -57,6 +60,12 @@ class EmbeddedSplit:
         values = {f"{way}_r{k}": recall_at(ranks, k) for way, ranks in self.ranks().items() for k in (1, 5, 10)}
         return values | {"sum_r": sum(values.values())}
 
+    def chance(self) -> float:
+        """Return the `sum_r` of a random order of the same candidates."""
+        photos, products = len(self.image_ids), len(self.product_ids)
+        ways = [(products, 1)] * photos, [(photos, n) for n in Counter(self.image_products).values()]
+        return sum(value for kinds in ways for name, value in expected_measures(kinds).items() if name != "mrr")
+
 
 def normalised_pixels(model: EntityClipModel, samples: Sequence[Sample], device: str) -> Tensor:
     """Return photos of samples as the image tower takes them: float (B, 3, H, W)."""
@@ -87,8 +96,8 @@ def embed_texts(
         if known is not None and known.row.keys() >= set(texts):  # others are texts that somebody has changed
             given = known.of(torch.tensor([known.row[text] for text in texts])).to(device)
         with mixed_precision(device):
-            tokens_BL, ids_BK = inputs.of_texts(batch, excluded_group)
-            text = model.encode_text(tokens_BL.to(device), ids_BK.to(device), given)
+            tokens_BL, ids_BKM = inputs.of_texts(batch, excluded_group)
+            text = model.encode_text(tokens_BL.to(device), ids_BKM.to(device), given)
         return text.joint()
 
     return _embedded("text", samples, embed)

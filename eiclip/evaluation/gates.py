@@ -59,10 +59,10 @@ def products_of(samples: Iterable[Sample]) -> list[Sample]:
     return first_of_product([replace(sample, jpeg=b"") for sample in samples])
 
 
-def with_entity(sample: Sample, group: str, entity: str | None) -> Sample:
-    """Return the product with this entity of a group instead of its own, or with none of it."""
-    others = {name: own for name, own in sample.entities.items() if name != group}
-    return replace(sample, entities=others if entity is None else others | {group: entity})
+def with_entities(sample: Sample, group: str, entities: list[str]) -> Sample:
+    """Return the product with these entities of a group instead of its own."""
+    changed = sample.entities | {group: entities}
+    return replace(sample, entities={name: own for name, own in changed.items() if own})
 
 
 def stored_split(embeddings: pa.Table, products: Iterable[Sample]) -> EmbeddedSplit:
@@ -103,7 +103,8 @@ def entity_shuffles(
     plain = recalls_at_1(split.text_PD)
     others, rows = [products[i] for i in np.random.default_rng(seed).permutation(len(products))], []
     for group in model.vocabulary.groups:
-        mixed = [with_entity(s, group, other.entities.get(group)) for s, other in zip(products, others, strict=True)]
+        changed = zip(products, others, strict=True)
+        mixed = [with_entities(own, group, other.entities.get(group, [])) for own, other in changed]
         shuffled = recalls_at_1(embed_texts(model, mixed, device))
         removed = recalls_at_1(embed_texts(model, products, device, excluded_group=group))
         for way, r1 in plain.items():

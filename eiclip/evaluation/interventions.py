@@ -1,8 +1,8 @@
 """Interventions, do(X): how a text's ranking changes when one of its product's entities is removed, swapped or written.
 
 Each product of a seeded sample of the test split queries all test photos for its own, once as it is and once an
-intervention: for every entity group it has, without that entity (`removed`), with another one (`swapped`), and with
-the entity as words of the text and no embedding (`as_text`).
+intervention: for every entity it has, without that entity (`removed`), with another one of the group (`swapped`), and
+with the entity as words of the text and no embedding (`as_text`). Its other entities, of the same group too, stay.
 
 Shape suffixes: Q interventions, P products, N photos, K best photos, D embedding width.
 """
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from eiclip.evaluation.embed import EmbeddedSplit, embed_texts
-from eiclip.evaluation.gates import group_weights, products_of, stored_split, with_entity
+from eiclip.evaluation.gates import group_weights, products_of, stored_split, with_entities
 from eiclip.evaluation.ranking import full_ranks
 from eiclip.evaluation.relevance import Relevance
 from eiclip.model.entity_clip import EntityClipModel
@@ -130,26 +130,37 @@ def interventions(
     """
     if not (model.variant.has_entities or model.variant.entities_as_text):
         raise ValueError(f"{model.variant.name} reads no entities: there is nothing to intervene on")
-    pairs = [(group, sample) for group in model.vocabulary.groups for sample in products if group in sample.entities]
-    made = [Intervention(REMOVED, group, s.entities[group], None, with_entity(s, group, None)) for group, s in pairs]
-    for group, sample in pairs:
-        own = sample.entities[group]
-        others = [name for name in counts[group] if name != own]
+    own = [
+        (group, sample, entity)
+        for group in model.vocabulary.groups
+        for sample in products
+        for entity in sample.entities.get(group, [])
+    ]
+    made = [Intervention(REMOVED, group, entity, None, replaced(s, group, entity, [])) for group, s, entity in own]
+    for group, sample, entity in own:
+        others = [name for name in counts[group] if name not in sample.entities[group]]
         cumulative = np.cumsum([0, *(counts[group][name] for name in others)], dtype=np.int64)
         if total := int(cumulative[-1]):
             drawn = _hashed(seed, group, sample.product_id) * total >> 64  # 0 to total - 1, in proportion to products
             other = others[int(np.searchsorted(cumulative, drawn, side="right")) - 1]
-            made.append(Intervention(SWAPPED, group, own, other, with_entity(sample, group, other)))
+            made.append(Intervention(SWAPPED, group, entity, other, replaced(sample, group, entity, [other])))
     if model.variant.has_entities:
         first = model.training_settings.entities_first
-        made += [Intervention(AS_TEXT, group, s.entities[group], None, written(s, group, first)) for group, s in pairs]
+        made += [Intervention(AS_TEXT, group, name, None, written(s, group, name, first)) for group, s, name in own]
     return made
 
 
-def written(sample: Sample, group: str, entities_first: bool) -> Sample:
+def replaced(sample: Sample, group: str, entity: str, by: list[str]) -> Sample:
+    """Return the product with others, or none, in the place of one entity of a group."""
+    own = sample.entities[group]
+    place = own.index(entity)
+    return with_entities(sample, group, own[:place] + by + own[place + 1 :])
+
+
+def written(sample: Sample, group: str, entity: str, entities_first: bool) -> Sample:
     """Return the product with one entity as words of its description, as row 3 reads it, and no longer as an entity."""
-    text = compose_text(sample.description, sample.entities, (group,), entities_first=entities_first)
-    return replace(with_entity(sample, group, None), description=text)
+    text = compose_text(sample.description, {group: [entity]}, (group,), entities_first=entities_first)
+    return replace(replaced(sample, group, entity, []), description=text)
 
 
 def _rows(
@@ -164,8 +175,8 @@ def _rows(
 
     def share(photos: list[int], group: str, entity: str | None) -> float | None:
         """Share of photos whose product has the entity; None for no entity."""
-        found = [entities[split.image_products[photo]].get(group) for photo in photos]
-        return None if entity is None else found.count(entity) / len(found)
+        having = [entity in entities[split.image_products[photo]].get(group, []) for photo in photos]
+        return None if entity is None else sum(having) / len(having)
 
     rows = []
     for entry, owner, after in zip(made, owners, _rankings(split, after_QD, owners), strict=True):

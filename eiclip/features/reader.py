@@ -17,7 +17,7 @@ from eiclip.features.store import FeatureStore
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.shards.read import index_of
 
-Read = Callable[[str, Mapping[str, str]], str]
+Read = Callable[[str, Mapping[str, list[str]]], str]
 """The text that a model reads of a description and entities."""
 
 

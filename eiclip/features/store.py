@@ -189,7 +189,7 @@ class FeatureStore:
         return TextFeatures(torch.cat(found), torch.tensor([len(one) for one in found], dtype=torch.int32))
 
 
-def text_forms(model: EntityClipModel, excluded_group: str) -> list[Callable[[str, Mapping[str, str]], str]]:
+def text_forms(model: EntityClipModel, excluded_group: str) -> list[Callable[[str, Mapping[str, list[str]]], str]]:
     """Ways in which the rows of Table 1 read a product's description and entities, by a model of row 3.
 
     They are the description alone, row 3's text, and where `excluded_group` is one of its groups row 3's without it.

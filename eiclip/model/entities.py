@@ -1,6 +1,6 @@
 """EA-Learner and CE-Selector (section 3.3): entity encoders, their gates, and the sum that joins the description.
 
-Shape suffixes: B batch, K entity groups, D embedding width, V entities of a group.
+Shape suffixes: B batch, K entity groups, M entities of one, D embedding width, V entities of a group.
 """
 
 from typing import Literal, NamedTuple
@@ -46,7 +46,7 @@ class Gate(nn.Module):
 
 
 class FusedEntities(NamedTuple):
-    """E_A^ = sum_k w_k h_k(a_k), the weights w_k (0 where an entity is missing), and which products have any entity."""
+    """E_A^ = sum_k w_k h_k(a_k), the weights w_k (0 for a group without entity), and which products have any entity."""
 
     sum_BD: Tensor
     weight_BK: Tensor
@@ -55,6 +55,9 @@ class FusedEntities(NamedTuple):
 
 class EntityFusion(nn.Module):
     """All entity groups of a dataset: prior-weighted embeddings, gates, and their weighted sum.
+
+    Of a group in which a product has several entities the mean of their embeddings E_A(a) takes the place of the one
+    (it is not scaled to length one again), and the gate weighs that mean.
 
     Args:
         vocabulary: the dataset's entities and the priors of those with several semantics.
@@ -97,16 +100,20 @@ class EntityFusion(nn.Module):
             return torch.full(entity_BD.shape[:1], self.equal_weight, device=entity_BD.device, dtype=entity_BD.dtype)
         return self.gates[group](entity_BD)
 
-    def forward(self, ids_BK: Tensor) -> FusedEntities:
-        """Fuse entity ids (B, K), -1 where missing: those have weight 0 and pass no gradient."""
-        present_BK = ids_BK != MISSING_ID
+    def forward(self, ids_BKM: Tensor) -> FusedEntities:
+        """Fuse entity ids (B, K, M), -1 for none: those count for nothing and pass no gradient."""
+        present_BKM = ids_BKM != MISSING_ID
+        count_BK = present_BKM.sum(dim=2)
         sums, weights = [], []
         for group in range(len(self.groups)):
-            entity_BD = self.entity(group, ids_BK[:, group].clamp(min=0))
-            weight_B = self.weight(group, entity_BD) * present_BK[:, group]
+            ids_BM = ids_BKM[:, group].clamp(min=0)
+            entity_BMD = self.entity(group, ids_BM.flatten()).unflatten(0, ids_BM.shape)
+            sum_BD = (entity_BMD * present_BKM[:, group, :, None]).sum(dim=1)
+            entity_BD = sum_BD / count_BK[:, group, None].clamp(min=1)
+            weight_B = self.weight(group, entity_BD) * (count_BK[:, group] > 0)
             sums.append(weight_B[:, None] * entity_BD)
             weights.append(weight_B)
-        return FusedEntities(torch.stack(sums).sum(0), torch.stack(weights, dim=1), present_BK.any(dim=1))
+        return FusedEntities(torch.stack(sums).sum(0), torch.stack(weights, dim=1), (count_BK > 0).any(dim=1))
 
     def _unit(self, embedding_BD: Tensor) -> Tensor:
         return F.normalize(embedding_BD, dim=-1) if self.unit_norm else embedding_BD

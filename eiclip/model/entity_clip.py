@@ -3,7 +3,7 @@
 A checkpoint folder is open_clip's own (see `towers`) with some files more: `eiclip.json` (variant and settings),
 `vocabulary.json`, and where the variant has them `entities.safetensors` (encoders and gates) and `views.safetensors`.
 
-Shape suffixes: B batch, K entity groups, L tokens, D embedding width.
+Shape suffixes: B batch, K entity groups, M entities of one, L tokens, D embedding width.
 """
 
 import json
@@ -103,9 +103,9 @@ class EntityClipModel(nn.Module):
         scaled = self.fusion is not None and self.training_settings.unit_norm
         return F.normalize(description_BD, dim=-1) if scaled else description_BD
 
-    def encode_text(self, tokens_BL: Tensor, ids_BK: Tensor, features_BF: Tensor | None = None) -> TextParts:
+    def encode_text(self, tokens_BL: Tensor, ids_BKM: Tensor, features_BF: Tensor | None = None) -> TextParts:
         """E_D and E_A^ of token ids (or their features) and entity ids (-1: missing); rows 1 to 3 have no E_A^."""
-        entities = None if self.fusion is None else self.fusion(ids_BK)
+        entities = None if self.fusion is None else self.fusion(ids_BKM)
         return TextParts(self.encode_description(tokens_BL, features_BF), entities)
 
     def encode_joint(self, image_BD: Tensor, text_BD: Tensor) -> Tensor:

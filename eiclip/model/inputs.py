@@ -1,6 +1,6 @@
 """What a model reads of a product: its text as ids, its entities as ids, its photo as normalised pixels.
 
-Shape suffixes: B batch, H height, W width, C channels, L tokens, K entity groups.
+Shape suffixes: B batch, H height, W width, C channels, L tokens, K entity groups, M entities of one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.tokenizer import Tokenizer
 from eiclip.model.towers import image_size, pixel_statistics, tokenizer_of
 from eiclip.model.variants import Variant
-from eiclip.model.vocabulary import Vocabulary
+from eiclip.model.vocabulary import MISSING_ID, Vocabulary
 from eiclip.shards import Sample
 
 
@@ -34,7 +34,7 @@ class ModelInputs:
         first, towers = model.training_settings.entities_first, model.towers
         return cls(model.variant, model.vocabulary, first, image_size(towers), tokenizer_of(towers))
 
-    def text(self, description: str, entities: Mapping[str, str], excluded_group: str = "") -> str:
+    def text(self, description: str, entities: Mapping[str, list[str]], excluded_group: str = "") -> str:
         """The text that the variant reads: row 3's has the entities too, but for those of `excluded_group`."""
         if not self.variant.entities_as_text:
             return description
@@ -45,20 +45,22 @@ class ModelInputs:
         """Token ids (B, L), cut to the longest of the texts."""
         return self.tokenizer(texts)
 
-    def entity_ids(self, entities: Sequence[Mapping[str, str]], excluded_group: str = "") -> Tensor:
-        """Entity ids (B, K): -1 where one is missing or its group `excluded_group`, 0 where training never saw it."""
-        ids_BK = torch.tensor([self.vocabulary.encode(tags, excluded_group) for tags in entities], dtype=torch.int64)
-        return ids_BK.reshape(len(entities), -1)
+    def entity_ids(self, entities: Sequence[Mapping[str, list[str]]], excluded_group: str = "") -> Tensor:
+        """Entity ids (B, K, M): 0 where training never saw one, -1 for none; M is 1 where no product has several."""
+        encoded = [self.vocabulary.encode(tags, excluded_group) for tags in entities]
+        most = max((len(ids) for groups in encoded for ids in groups), default=1) or 1
+        padded = [[ids + [MISSING_ID] * (most - len(ids)) for ids in groups] for groups in encoded]
+        return torch.tensor(padded, dtype=torch.int64).reshape(len(entities), len(self.vocabulary.groups), most)
 
     def of_texts(self, samples: Sequence[Sample], excluded_group: str = "") -> tuple[Tensor, Tensor]:
-        """Token ids (B, L) and entity ids (B, K) of samples."""
+        """Token ids (B, L) and entity ids (B, K, M) of samples."""
         texts = [self.text(sample.description, sample.entities, excluded_group) for sample in samples]
         return self.token_ids(texts), self.entity_ids([sample.entities for sample in samples], excluded_group)
 
 
 def compose_text(
     description: str,
-    entities: Mapping[str, str],
+    entities: Mapping[str, list[str]],
     groups: tuple[str, ...],
     *,
     entities_first: bool,
@@ -67,14 +69,15 @@ def compose_text(
     """Row 3's text: the entities of `groups`, in their order, glued to the description.
 
     Args:
-        entities: entity by group; groups without one are skipped.
+        entities: entities by group; groups without any are skipped.
         entities_first: before the description (they survive a short context) or after it.
         excluded_group: one not to write (that of sample-100's negatives).
 
-    >>> compose_text("A coat.", {"brand": "diesel", "season": "fw2016"}, ("brand", "season"), entities_first=True)
-    'diesel, fw2016. A coat.'
+    >>> tags = {"brand": ["diesel"], "colour": ["black", "white"]}
+    >>> compose_text("A coat.", tags, ("brand", "colour"), entities_first=True)
+    'diesel, black, white. A coat.'
     """
-    tags = ", ".join(entities[group] for group in groups if group in entities and group != excluded_group)
+    tags = ", ".join(name for group in groups if group != excluded_group for name in entities.get(group, []))
     if not tags:
         return description
     return f"{tags}. {description}" if entities_first else f"{description} {tags}."

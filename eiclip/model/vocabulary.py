@@ -48,12 +48,10 @@ class Vocabulary:
         """Id of `entity` within `group`; 0 (`<unk>`) where training did not see it, or too rarely."""
         return self._ids[group].get(entity, UNKNOWN_ID)
 
-    def encode(self, entities: Mapping[str, str], excluded_group: str = "") -> list[int]:
-        """Ids (K) of a product's entities: -1 for a missing one or `excluded_group`'s, 0 for an unseen one."""
-        return [
-            self.entity_id(group, entities[group]) if group in entities and group != excluded_group else MISSING_ID
-            for group in self.groups
-        ]
+    def encode(self, entities: Mapping[str, list[str]], excluded_group: str = "") -> list[list[int]]:
+        """Ids of a product's entities, a list a group (none of `excluded_group`): 0 for one that training never saw."""
+        named = ((group, [] if group == excluded_group else entities.get(group, [])) for group in self.groups)
+        return [[self.entity_id(group, name) for name in names] for group, names in named]
 
     def mixture(self, group: str) -> tuple[Tensor, Tensor]:
         """What E_A(a) of each entity of `group` is mixed from.

@@ -37,7 +37,7 @@ class Listing:
     style: str | None = None  # which products are truly of one style, where the raw files say so: ground truth
     price: float | None = None
     brand_raw: str | None = None  # as the raw file writes it, where it was normalised further
-    entities: dict[str, str] = field(default_factory=dict)  # entity group -> entity; missing ones are absent
+    entities: dict[str, list[str]] = field(default_factory=dict)  # by group; one without entities is absent
     photo_urls: tuple[str, ...] = ()  # where the photo can be had, best first
 
 

@@ -34,7 +34,7 @@ SCHEMA = pa.schema(
         *(pa.field(name, pa.string()) for name in ("pose", "department", "gender", "style")),
         pa.field("price", pa.float64()),
         pa.field("brand_raw", pa.string()),
-        pa.field("entities", pa.map_(pa.string(), pa.string())),
+        pa.field("entities", pa.map_(pa.string(), pa.list_(pa.string()))),
         pa.field("reason", pa.string()),
     ]
 )

@@ -6,6 +6,7 @@ Patterns are linear in the text's length, and callers cap that length, so hostil
 import html
 import re
 import unicodedata
+from collections.abc import Iterable
 
 REPLACEMENT = "\ufffd"
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -63,6 +64,15 @@ def normalise_entity(text: str) -> str:
     # NFC again: lower-casing can take a character apart.
     entity = " ".join(unicodedata.normalize("NFC", clean_description(text).lower()).split())
     return "" if entity in _NO_ENTITY else entity
+
+
+def normalise_entities(texts: Iterable[str]) -> list[str]:
+    """Return the entities that texts name, each once, in their order, without placeholders.
+
+    >>> normalise_entities(["White", "n/a", "black", " white"])
+    ['white', 'black']
+    """
+    return list(dict.fromkeys(filter(None, map(normalise_entity, texts))))
 
 
 def match_key(text: str) -> str:

@@ -172,8 +172,8 @@ def _query(number: int, theirs: _Ranking, ours: _Ranking, samples: dict[str, Sam
         Strip(VARIANTS[name].row, VARIANTS[name].title, int(ranking.rank_Q[number]), _strip(ranking, number, samples))
         for name, ranking in ((BASELINE, theirs), (OURS, ours))
     ]
-    text, tags = (sample.description, sorted(sample.entities.items())) if sample else (ours.products[number], [])
-    return Query(text, tags, Photo(_thumbnail(sample), "The right product’s photo", True), strips)
+    text = sample.description if sample else ours.products[number]
+    return Query(text, _tags(sample), Photo(_thumbnail(sample), "The right product’s photo", True), strips)
 
 
 def _strip(ranking: _Ranking, query: int, samples: dict[str, Sample]) -> list[Photo]:
@@ -186,8 +186,13 @@ def _strip(ranking: _Ranking, query: int, samples: dict[str, Sample]) -> list[Ph
 
 
 def _alt(place: int, right: bool, sample: Sample | None) -> str:
-    tags = ", ".join(value for _, value in sorted(sample.entities.items())) if sample else ""
+    tags = ", ".join(value for _, value in _tags(sample))
     return f"Place {place}, {'the right product' if right else 'another product'}" + (f": {tags}" if tags else "")
+
+
+def _tags(sample: Sample | None) -> list[tuple[str, str]]:
+    """Groups of a product, each with its entities."""
+    return [(group, ", ".join(names)) for group, names in sorted(sample.entities.items())] if sample else []
 
 
 def _thumbnail(sample: Sample | None) -> str:

@@ -51,7 +51,7 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     what.add_argument("--text", default="", help="words; entities are found in them")
     what.add_argument("--image", type=Path, help="a photo (JPEG, PNG, WEBP)")
     what.add_argument("--like", dest="product_id", metavar="PRODUCT_ID", help="a product of the catalogue")
-    what.add_argument("--entity", **pairs, help="a tag; repeatable")
+    what.add_argument("--entity", **pairs, help="a tag; repeatable, for several of a group too")
     for group in GROUPS:
         what.add_argument(f"--{group}", metavar="VALUE", help=f"short for --entity {group}=VALUE")
     how = search.add_argument_group("how")
@@ -79,8 +79,8 @@ def _search(given: argparse.Namespace) -> None:
     same = ("text", "image", "product_id", "negative", "image_weight", "view", "top", "link")
     query = Query(
         **{name: getattr(given, name) for name in same},
-        entities=dict(given.entity) | {group: getattr(given, group) for group in GROUPS if getattr(given, group)},
-        filters={group: tuple(value for name, value in given.filter if name == group) for group, _ in given.filter},
+        entities=_by_group(given.entity + [(group, own) for group in GROUPS if (own := getattr(given, group))]),
+        filters=_by_group(given.filter),
         remove=dict(given.take_out),
         add=dict(given.put_in),
         unlink=tuple(given.unlink),
@@ -91,6 +91,10 @@ def _search(given: argparse.Namespace) -> None:
     answer = SearchEngine.open(*place).search(query)
     text = json.dumps(asdict(answer), indent=2, ensure_ascii=False, allow_nan=False) if given.json else _table(answer)
     sys.stdout.write(text + "\n")
+
+
+def _by_group(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    return {group: tuple(value for name, value in pairs if name == group) for group, _ in pairs}
 
 
 def _place_of(root: Path, dataset: str | None, variant: str | None) -> tuple[Path, str, str]:
@@ -124,7 +128,7 @@ def _table(answer: Answer) -> str:
     for hit in answer.hits:
         views = [f"{hit.by_view[view]:.3f}" for view in VIEWS]
         price = "" if hit.price is None else f"{hit.price:.2f}"
-        tags = ", ".join(_short(value) for value in hit.entities.values())
+        tags = ", ".join(_short(value) for values in hit.entities.values() for value in values)
         rows.append((str(hit.rank), f"{hit.score:.3f}", *views, hit.product_id, price, _short(hit.title), tags))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     shown = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -115,7 +115,7 @@ class SearchEngine:
         facet, name = self.index.facets[group], normalise_entity(value[:MAX_QUERY])
         if name not in facet.codes and name not in read.unknown.setdefault(group, []):
             read.unknown[group].append(name)
-        return facet.products(name)
+        return facet.having(name)
 
     def nearest(self, read: ReadQuery, vector_D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of the products nearest to a query's vector (D,), best first, and their scores."""

@@ -29,13 +29,13 @@ TYPED, LINKED, TAGGED = "typed", "typed and linked", "tags given"  # how a query
 
 @dataclass(frozen=True)
 class TypedQuery:
-    """What a buyer of a product could type: the `description` with the words of one `entity`; all tags by group."""
+    """What a buyer of a product could type: the `description` with the words of one `entity`; all entities by group."""
 
     product_id: str
     text: str
     description: str
     entity: str
-    entities: Mapping[str, str]
+    entities: Mapping[str, list[str]]
 
 
 def typed_queries(lake: Lake, dataset: str, split: str, group: str = "brand") -> list[TypedQuery]:
@@ -52,7 +52,7 @@ def linking_quality(linker: Linker, queries: Sequence[TypedQuery], group: str = 
     """Return precision, recall and F1 of kept links of a group, over each query with the entity's words and without.
 
     Only entities of the vocabulary can be found, but those it lacks are counted as missed too. Without the words, no
-    link is the correct answer, unless the description itself has the tagged entity's words. Precision is NaN without
+    link is the correct answer, unless the description itself has a tagged entity's words. Precision is NaN without
     a link, recall without a query, F1 0 where no link is correct.
     """
     correct = wrong = 0
@@ -61,7 +61,7 @@ def linking_quality(linker: Linker, queries: Sequence[TypedQuery], group: str = 
             links, _ = linker.link(text)
             found = {link.entity for link in links if link.kept and link.group == group}
             correct += is_typed and query.entity in found
-            wrong += len(found - {query.entity})
+            wrong += len(found - {query.entity, *query.entities.get(group, [])})
     return {
         "precision": correct / (correct + wrong) if correct + wrong else float("nan"),
         "recall": correct / len(queries) if queries else float("nan"),

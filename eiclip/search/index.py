@@ -1,6 +1,6 @@
 """The products of a dataset as one variant sees them: three matrices to compare with, and facts to show.
 
-Shape suffixes: N products, D embedding width.
+Shape suffixes: N products, T values of theirs, D embedding width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from eiclip.errors import CorruptOutputError, SettingsError
-from eiclip.readers.texts import normalise_entity
+from eiclip.readers.texts import normalise_entities
 from eiclip.search.query import VIEWS, View
 from eiclip.search.sources import VIEWS_TABLE, query_tables, views_of
 from eiclip.storage.home import Paths
@@ -25,14 +25,25 @@ FACTS = ("category", "subcategory", "department", "gender")  # columns to filter
 
 @dataclass(frozen=True)
 class Facet:
-    """The values of one entity group or fact: the number of its value in `codes` a product, -1 where it has none."""
+    """The values of one entity group or fact, T of them over all N products: the product of each, and its number."""
 
-    codes_N: np.ndarray
+    products: int
+    row_T: np.ndarray
+    code_T: np.ndarray
     codes: Mapping[str, int]
 
-    def products(self, value: str) -> np.ndarray:
+    @classmethod
+    def of(cls, values: Sequence[Sequence[str]]) -> Self:
+        """Make one of the values that each product has, each once."""
+        encoded = pa.array([value for own in values for value in own], pa.string()).dictionary_encode()
+        row_T = np.repeat(np.arange(len(values)), [len(own) for own in values])
+        codes = {value: code for code, value in enumerate(encoded.dictionary.to_pylist())}
+        return cls(len(values), row_T, encoded.indices.to_numpy(), codes)
+
+    def having(self, value: str) -> np.ndarray:
         """Return which products (N,) have a value: none where it is unknown."""
-        having_N: np.ndarray = self.codes_N == self.codes.get(value, len(self.codes))
+        having_N = np.zeros(self.products, dtype=bool)
+        having_N[self.row_T[self.code_T == self.codes.get(value, len(self.codes))]] = True
         return having_N
 
 
@@ -107,17 +118,11 @@ class SearchIndex:
 
 def _facets(facts: pa.Table) -> dict[str, Facet]:
     """Return facets of the entity groups, and of facts that are no entity group."""
-    columns: dict[str, list[str | None]] = {}
+    columns: dict[str, list[list[str]]] = {}
     for row, entities in enumerate(facts["entities"].to_pylist()):
-        for group, entity in entities or []:
-            columns.setdefault(group, [None] * len(facts))[row] = entity
+        for group, names in entities or []:
+            columns.setdefault(group, [[] for _ in range(len(facts))])[row] = names
     for name in FACTS:
         if name not in columns:
-            columns[name] = [normalise_entity(value or "") or None for value in facts[name].to_pylist()]
-    facets = {}
-    for name, column in columns.items():
-        if any(column):
-            encoded = pa.array(column, pa.string()).dictionary_encode()
-            codes = {value: code for code, value in enumerate(encoded.dictionary.to_pylist())}
-            facets[name] = Facet(encoded.indices.fill_null(-1).to_numpy(), codes)
-    return facets
+            columns[name] = [normalise_entities([value or ""]) for value in facts[name].to_pylist()]
+    return {name: Facet.of(column) for name, column in columns.items() if any(column)}

@@ -97,11 +97,17 @@ class Linker:
     """Finds entities of a vocabulary in texts; threads may share it.
 
     `catalogue_words`, of the catalogue's own texts, are never taken for slips. `sure` is the least share of an entity's
-    uses that are tags.
+    uses that are tags. Of the groups `several` a text may name several entities, of others one.
     """
 
-    def __init__(self, entities: Collection[Known], catalogue_words: Collection[str], sure: float = SURE) -> None:
-        self.sure = sure
+    def __init__(
+        self,
+        entities: Collection[Known],
+        catalogue_words: Collection[str],
+        sure: float = SURE,
+        several: Collection[str] = (),
+    ) -> None:
+        self.sure, self.several = sure, frozenset(several)
         self._named: dict[str, Known] = {}
         named = []
         for known in sorted(entities, key=lambda known: (-known.tagged, known.entity)):
@@ -122,10 +128,12 @@ class Linker:
         tables, asked = ("entity_vocabulary", "semantic_prior"), {"groups": sorted(groups)}
         rows = query_tables(lake, dataset, tables, read_sql("search/linkable_entities"), asked).to_pylist()
         words = query_tables(lake, dataset, ("products",), read_sql("search/catalogue_words"))["word"].to_pylist()
-        return cls([Known(**row | {"groups": tuple(row["groups"])}) for row in rows], words)
+        several = query_tables(lake, dataset, ("product_entities",), read_sql("search/several_groups"))
+        known = [Known(**row | {"groups": tuple(row["groups"])}) for row in rows]
+        return cls(known, words, several=several["entity_group"].to_pylist())
 
     def link(
-        self, text: str, given: Mapping[str, str] | None = None, unlink: Collection[str] = ()
+        self, text: str, given: Mapping[str, list[str]] | None = None, unlink: Collection[str] = ()
     ) -> tuple[list[Link], list[str]]:
         """Return the entities in a text, in the order of their words, and notes on what was not looked at.
 
@@ -138,11 +146,11 @@ class Linker:
         for match in exact:  # a slip goes before the exact matches wholly within it, and after any other
             slips = [slip for slip in slips if slip.contains(match) or not slip.overlaps(match)]
         matches = slips + [match for match in exact if not any(slip.overlaps(match) for slip in slips)]
-        removed, taken, links = {normalise_entity(name) for name in unlink}, dict(given or {}), []
+        removed, closed, links = {normalise_entity(name) for name in unlink}, dict(given or {}), []
         for match in sorted(matches, key=lambda match: match.first):
-            links.append(self._judged(text, typed, match, taken, removed))
-            if links[-1].kept:
-                taken[links[-1].group] = links[-1].entity
+            links.append(self._judged(text, typed, match, closed, removed))
+            if links[-1].kept and links[-1].group not in self.several:
+                closed.setdefault(links[-1].group, [links[-1].entity])
         return links, notes
 
     def _exact(self, typed: TypedWords) -> list[Match]:
@@ -182,9 +190,9 @@ class Linker:
         return chosen, notes
 
     def _judged(
-        self, text: str, typed: TypedWords, match: Match, taken: Mapping[str, str], removed: Collection[str]
+        self, text: str, typed: TypedWords, match: Match, closed: Mapping[str, list[str]], removed: Collection[str]
     ) -> Link:
-        """Return the match as a link, with whether it counts and why."""
+        """Return the match as a link, with whether it counts and why; `closed` groups take no more entities."""
         known, (start, end) = match.known, (typed.spans[match.first][0], typed.spans[match.last - 1][1])
         groups = [group for group in known.groups if f"{group}={known.entity}" not in removed]
         group = (groups or known.groups)[0]
@@ -193,8 +201,8 @@ class Linker:
         used = f"{nearly}{known.tagged:,} training products are tagged with it, {known.untagged:,} only mention it"
         if not groups or known.entity in removed:
             kept, why = False, "removed by you"
-        elif group in taken:
-            kept, why = taken[group] == known.entity, f"the {group} is {taken[group]!r} already"
+        elif group in closed:
+            kept, why = known.entity in closed[group], f"the {group} is {', '.join(map(repr, closed[group]))} already"
         elif known.share >= self.sure:
             kept, why = True, used
         elif before == group.lower() or (before == "by" and group == "brand"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -28,8 +28,8 @@ class Query:
     text: str = ""
     image: Photo | None = None
     product_id: str | None = None  # find others like this product of the catalogue; it is never its own answer
-    entities: Mapping[str, str] = field(default_factory=dict)
-    """Entity by group, as a product's tags would be: they steer the query's text."""
+    entities: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    """One entity or several by group, as a product's tags would be: they steer the query's text."""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Values by group, of which a product must have one in every group: entities, or a fact such as `category`."""
     negative: str = ""  # words for what is not wanted
@@ -82,7 +82,7 @@ class Hit:
     title: str
     description: str
     category: str
-    entities: Mapping[str, str]
+    entities: Mapping[str, list[str]]
     price: float | None
     image_id: str
 
@@ -94,7 +94,7 @@ class Answer:
     hits: list[Hit]
     links: list[Link]
     unknown: dict[str, list[str]]  # entities given by hand, and filters, that are not known: by group
-    entities: dict[str, str]  # those that the query's text was read with: given, and the links that were kept
-    gates: dict[str, float]  # what each of them weighs, by group, where the variant has gates
+    entities: dict[str, list[str]]  # those that the query's text was read with: given, and the links that were kept
+    gates: dict[str, float]  # what those of each group weigh, where the variant has gates
     notes: list[str]  # what was cut, left out or has no effect, a sentence each
     seconds: float  # wall time of the search (of the whole batch, in `search_many`)

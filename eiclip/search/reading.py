@@ -6,7 +6,6 @@ from typing import NamedTuple
 from eiclip.errors import SettingsError
 from eiclip.inference import EntityClip
 from eiclip.model.inputs import compose_text
-from eiclip.readers.texts import normalise_entity
 from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, Link, Query
 
@@ -15,7 +14,7 @@ class Words(NamedTuple):
     """A text and the entities that it is encoded with."""
 
     text: str
-    entities: dict[str, str]
+    entities: dict[str, list[str]]
 
     @property
     def empty(self) -> bool:
@@ -54,8 +53,7 @@ class Reader:
         if odd := [group for group in query.entities if group not in self.model.groups]:
             there = ", ".join(self.model.groups) or "none"
             raise SettingsError(f"no entity group {odd[0]!r}; the model's groups are: {there}")
-        names = {group: normalise_entity(value[:MAX_QUERY]) for group, value in query.entities.items() if value}
-        given, notes = {group: name for group, name in names.items() if name}, []  # without placeholders
+        [given], notes = self.model.normalised(query.entities), []
         for what, typed in (("text", query.text), ("negative words", query.negative)):
             if len(typed) > MAX_QUERY:
                 notes.append(f"{what}: the last {len(typed) - MAX_QUERY:,} of {len(typed):,} characters are not read")
@@ -64,7 +62,7 @@ class Reader:
         notes += left_out
         if not self.reads_entities and (given or any(link.kept for link in links)):
             notes.append(f"{self.model.model.variant.name} reads no entities: they count as words")
-        unknown = {group: [entity] for group, entity in self.model.unknown(given)[0].items()}
+        [unknown] = self.model.unknown(given)
         unwanted = self.linked(negative) if query.link else Words(negative, {})
         return ReadQuery(query, self._words(text, given, links), unwanted, links, unknown, notes)
 
@@ -72,10 +70,14 @@ class Reader:
         """Return a typed text with the entities found in it, whose words leave it."""
         return self._words(text, {}, self.linker.link(text)[0])
 
-    def _words(self, text: str, given: Mapping[str, str], links: list[Link]) -> Words:
+    def _words(self, text: str, given: Mapping[str, list[str]], links: list[Link]) -> Words:
         if not self.reads_entities:  # those typed are words already
             return Words(compose_text(text, given, self.model.groups, entities_first=True), {})
         kept = [link for link in links if link.kept]
         for link in reversed(kept):
             text = f"{text[: link.start]} {text[link.end :]}"
-        return Words(text, {link.group: link.entity for link in kept} | dict(given))
+        entities = {group: list(names) for group, names in given.items()}
+        for link in kept:
+            if link.entity not in entities.setdefault(link.group, []):
+                entities[link.group].append(link.entity)
+        return Words(text, entities)

@@ -54,6 +54,8 @@ class ColumnSettings(Section):
     style: str | None = None
     """Which products are truly of one style: same-style retrieval is measured by it, and never trained on it."""
     entities: dict[str, str] = Field(default_factory=dict)  # entity group -> column
+    separators: dict[str, str] = Field(default_factory=dict)
+    """Entity group -> what parts several entities in a text ("black|white"); a list column needs none."""
 
 
 class DatasetSettings(Section):
@@ -102,6 +104,14 @@ class DatasetSettings(Section):
             raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (synthetic)")
         if self.kind == "table" and not self.files:
             raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
+        for group, separator in self.columns.separators.items():
+            if group not in self.entity_groups:
+                there = ", ".join(self.entity_groups)
+                raise ValueError(f"columns.separators: {group!r} is no entity group; choose from {there}")
+            if not separator:
+                raise ValueError(
+                    f"columns.separators: that of {group!r} is empty; give one such as '|', or leave it out"
+                )
         if not self.table_1 and self.same_style is None:
             raise ValueError("table_1 is false without a `same_style` section: nothing would be made of the dataset")
         unknown = set(self.training) - set(TrainingSettings.model_fields)

@@ -19,7 +19,7 @@ from eiclip.storage.cache import MANIFEST
 
 INDEX_SCHEMA = pa.schema([
     ("image_id", pa.string()), ("product_id", pa.string()), ("description", pa.string()),
-    ("entities", pa.map_(pa.string(), pa.string())), ("jpeg_offset", pa.int64()), ("jpeg_bytes", pa.int64()),
+    ("entities", pa.map_(pa.string(), pa.list_(pa.string()))), ("jpeg_offset", pa.int64()), ("jpeg_bytes", pa.int64()),
     ("region_start", pa.int64()), ("region_end", pa.int64()), ("region_crc32", pa.uint32()),
 ])  # fmt: skip
 """A row a sample, in the tar's order; places are bytes from the tar's beginning. A sample's region is all its members

@@ -20,7 +20,7 @@ class Sample:
     image_id: str
     product_id: str
     description: str
-    entities: dict[str, str] = field(default_factory=dict)
+    entities: dict[str, list[str]] = field(default_factory=dict)  # by group; one without entities is absent
     jpeg: bytes = b""
 
     def pixels(self, size: int) -> np.ndarray:

@@ -85,7 +85,8 @@ def renamed_shards(shards: Path, output: Path, names: Mapping[str, str]) -> dict
     def renamed(listed: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Sample]]:
         for shard in listed:
             for sample in read_samples([shards / shard["name"]]):
-                brand = {group: names.get(name, name) for group, name in sample.entities.items() if group == BRAND}
+                own = {group: brands for group, brands in sample.entities.items() if group == BRAND}
+                brand = {group: [names.get(name, name) for name in brands] for group, brands in own.items()}
                 yield shard["split"], replace(sample, entities=sample.entities | brand)
 
     with whole_folder(output) as folder:

@@ -1,6 +1,7 @@
 """The forward pass over a batch as the hardware settings have it run; in chunks, if memory is short.
 
-Shape suffixes: B batch, H height, W width, L tokens, K entity groups, D embedding width.
+Shape suffixes: B batch, H height, W width, L tokens, K entity groups, M entities of one,
+D embedding width.
 """
 
 from collections.abc import Callable
@@ -46,13 +47,13 @@ class Encoder(nn.Module):
             text.compile(dynamic=True)  # texts differ in length from batch to batch
 
     def forward(
-        self, images: Tensor, tokens_BL: Tensor, ids_BK: Tensor, text_features: Tensor | None = None
+        self, images: Tensor, tokens_BL: Tensor, ids_BKM: Tensor, text_features: Tensor | None = None
     ) -> Encoded:
         """Embeddings of a batch: uint8 photos or features of photos, token ids and their features, entity ids."""
         image_BD = self._in_chunks(self._encode_photos, images)
         texts = [tokens_BL] if text_features is None else [tokens_BL, text_features]
         description_BD = self._in_chunks(self.model.encode_description, *texts)
-        entities = None if self.model.fusion is None else self.model.fusion(ids_BK)
+        entities = None if self.model.fusion is None else self.model.fusion(ids_BKM)
         return Encoded(image_BD, TextParts(description_BD, entities), self.model.scale)
 
     def _encode_photos(self, images: Tensor) -> Tensor:

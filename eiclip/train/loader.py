@@ -1,7 +1,8 @@
 """Shards to batches, in an order that is a function of (seed, epoch) and the place in it alone.
 
 Neither the number of worker processes nor that of ranks changes a batch, and an epoch can be entered at any step.
-Shape suffixes: B batch, H height, W width, C channels, L tokens, K entity groups, N samples.
+Shape suffixes: B batch, H height, W width, C channels, L tokens, K entity groups, M entities of one,
+N samples.
 """
 
 import atexit
@@ -42,7 +43,7 @@ class Batch(NamedTuple):
     """Uint8 RGB pixels (B, H, W, C), or features (B, F) in float16; behind those of pairs, the triggers' in another
     view."""
     tokens_BL: Tensor
-    ids_BK: Tensor
+    ids_BKM: Tensor
     product_B: Tensor
     text_features: Tensor | None = None
     """Features (B, F) of the texts, or of their tokens (B, L, F), in float16."""
@@ -160,11 +161,11 @@ class Loader:
             samples_B = np.concatenate([side_N[place : place + share] for side_N in sides])
             tasks.append(Task(number, len(sides) * place, samples_B))
         for task, images in zip(tasks, self._images(tasks), strict=True):
-            tokens_BL, ids_BK, features = self._texts.of(task.samples_B)
+            tokens_BL, ids_BKM, features = self._texts.of(task.samples_B)
             if self._pinned:
-                tokens_BL, ids_BK = tokens_BL.pin_memory(), ids_BK.pin_memory()
+                tokens_BL, ids_BKM = tokens_BL.pin_memory(), ids_BKM.pin_memory()
             product_B = torch.from_numpy(self.draws.product_N[task.samples_B])
-            yield Batch(images, tokens_BL, ids_BK, product_B, features)
+            yield Batch(images, tokens_BL, ids_BKM, product_B, features)
 
     def _images(self, tasks: list[Task]) -> Iterator[Tensor]:
         if self._features is not None:

@@ -34,8 +34,9 @@ from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.key import training_key
 from eiclip.train.loader import Batch, Loader
 from eiclip.train.log import batch_means, epoch_sentences, step_row, validation_sentences
-from eiclip.train.objective import objective
+from eiclip.train.objective import minimised_terms, objective
 from eiclip.train.optimizers import Optimizers
+from eiclip.train.outcome import outcome_of
 from eiclip.train.pairs import read_pairs
 from eiclip.train.recipe import Plan, batch_size_for, planned
 from eiclip.train.state import State, States, restore, trained_state
@@ -247,13 +248,19 @@ def _finish(run: Run) -> dict[str, Any]:
     job, seconds, device = run.job, run.seconds, run.world.device
     restore(run.model, run.validation.best)
     run.model.eval()
-    split = validation_split(run.model, job, device)
-    validation = {name: round(value, 3) for name, value in split.recalls(run.model).items()}
+    split = validation_split(run.model, job, device).embedded(run.model)
+    validation = {} if split is None else {name: round(value, 3) for name, value in split.recalls().items()}
     facts: dict[str, Any] = {"dataset": job.dataset, "steps": run.step, "planned_steps": run.steps}
     facts |= {"epochs": run.epochs(run.step), "batch_size": run.loader.batch_size, **run.validation.facts(run.step)}
     facts |= {"device": device.split(":")[0], "torch": torch.__version__, "seed": job.seed, "validation": validation}
+    chance = None if split is None else round(split.chance(), 3)
     if run.loader.skipped:
         facts["quarantined"] = run.loader.skipped
+    if run.steps:
+        terms, batch_size = minimised_terms(run.model), run.loader.batch_size
+        facts["outcome"] = outcome_of(facts, run.log_table, terms=terms, batch_size=batch_size, chance=chance)
+        if facts["outcome"]["verdict"] != "learned":
+            run.progress(f"WARNING {run.name}: {facts['outcome']['message']}")
     save_checkpoint(run.model.cpu(), job.output, facts, run.log_table)
     run.states.clear()
     facts |= {"seconds": round(seconds, 1), "pairs_per_second": round(run.pairs / seconds, 1)}

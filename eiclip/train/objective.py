@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eiclip.features.augment import moved
+from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.losses import unit
 from eiclip.model.style_loss import StylePairs, Views, style_terms
 from eiclip.system.devices import mixed_precision
@@ -37,7 +38,7 @@ def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Ob
     if paired and style.consistency > 0 and model.image_parts is None:  # features come with another view
         images = torch.cat([images, moved(images[:pairs])])
     with mixed_precision(world.device, job.hardware.precision):
-        encoded = encoder(images, batch.tokens_BL, batch.ids_BK, batch.text_features)
+        encoded = encoder(images, batch.tokens_BL, batch.ids_BKM, batch.text_features)
     weight_BK = None if encoded.text.entities is None else encoded.text.entities.weight_BK
     if not paired:
         terms = model.loss(encoded.image_BD, encoded.text, encoded.scale, gather, world.rank * pairs)
@@ -50,3 +51,11 @@ def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Ob
     products = batch.product_B[:pairs], batch.product_B[pairs:]
     own = StylePairs(trigger, positive, *products, augmented[0] if augmented else None)
     return Objective(*style_terms(own, encoded.scale, style, gather, world.rank * pairs), weight_BK)
+
+
+def minimised_terms(model: EntityClipModel) -> float:
+    """Count the cross entropies whose sum the loss is, by weight: a same-style row's mean over view pairs is one.
+
+    Guessing gives each of them the logarithm of the batch. The consistency term is left out: guessing makes it small.
+    """
+    return len(model.loss_terms) if model.views is None else 1 + model.training_settings.style.caption

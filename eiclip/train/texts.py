@@ -1,6 +1,7 @@
 """Token and entity ids of a split's samples, each distinct text read once.
 
-Shape suffixes: B batch, L tokens, K entity groups, N samples, S distinct descriptions with entities, T distinct texts.
+Shape suffixes: B batch, L tokens, K entity groups, M entities of one, N samples, S distinct
+descriptions with entities, T distinct texts.
 """
 
 import itertools
@@ -17,6 +18,7 @@ from eiclip.model.inputs import ModelInputs
 
 AT_ONCE = 4096
 """Texts tokenised between two cuts of their padding."""
+_Tags = tuple[tuple[str, tuple[str, ...]], ...]  # groups with their entities
 
 
 class Texts:
@@ -30,14 +32,14 @@ class Texts:
 
     def __init__(self, index: pa.Table, inputs: ModelInputs, features: TextRows | None = None) -> None:
         # The numbers of distinct words and texts, in the order in which they are first met.
-        words: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
+        words: dict[tuple[str, _Tags], int] = {}
         pairs = zip(index["description"].to_pylist(), _entities(index["entities"]), strict=True)
         self._words_N = np.array([words.setdefault(pair, len(words)) for pair in pairs], dtype=np.int64)
-        entities = [dict(tags) for _, tags in words]
+        entities = [{group: list(names) for group, names in tags} for _, tags in words]
         texts: dict[str, int] = {}
         read = [inputs.text(description, tags) for (description, _), tags in zip(words, entities, strict=True)]
         self._text_S = torch.tensor([texts.setdefault(text, len(texts)) for text in read], dtype=torch.int64)
-        self._ids_SK = inputs.entity_ids(entities)
+        self._ids_SKM = inputs.entity_ids(entities)
         parts, distinct, tokenizer = [], list(texts), inputs.tokenizer
         for first in range(0, len(distinct), AT_ONCE):
             tokens_TL = tokenizer.ids(distinct[first : first + AT_ONCE])
@@ -51,8 +53,9 @@ class Texts:
         self._row_T = None if features is None else torch.tensor([features.row[text] for text in distinct])
 
     def of(self, samples_B: np.ndarray) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Token ids (B, L), cut to the longest text, entity ids (B, K), and the texts' features, where there are any,
-        of samples by their numbers.
+        """Token ids (B, L), cut to the longest text, entity ids (B, K, M), and the texts' features if there are any.
+
+        `samples_B` are the numbers of the samples.
         """
         words_B = torch.from_numpy(self._words_N[samples_B])
         text_B = self._text_S[words_B]
@@ -60,12 +63,12 @@ class Texts:
         features = None
         if self._features is not None and self._row_T is not None:
             features = self._features.of(self._row_T[text_B])
-        return self._tokens_TL[text_B, :longest].long(), self._ids_SK[words_B], features
+        return self._tokens_TL[text_B, :longest].long(), self._ids_SKM[words_B], features
 
 
-def _entities(column: pa.ChunkedArray) -> Iterator[tuple[tuple[str, str], ...]]:
+def _entities(column: pa.ChunkedArray) -> Iterator[_Tags]:
     """Entities of each sample: a map's own `to_pylist` takes ten times as long."""
     for chunk in column.chunks:
-        pairs = list(zip(chunk.keys.to_pylist(), chunk.items.to_pylist(), strict=True))
+        pairs = list(zip(chunk.keys.to_pylist(), map(tuple, chunk.items.to_pylist()), strict=True))
         for begin, end in itertools.pairwise(chunk.offsets.to_pylist()):
             yield tuple(pairs[begin:end])

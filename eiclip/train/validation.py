@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from eiclip.evaluation.embed import embed_samples
+from eiclip.evaluation.embed import EmbeddedSplit, embed_samples
 from eiclip.features.reader import SplitFeatures, feature_store, features_of
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.shards import Sample, read_manifest, valid_samples, valid_shards
@@ -35,18 +35,18 @@ class Split:
     features: SplitFeatures | None
     device: str
 
-    def recalls(self, model: EntityClipModel) -> dict[str, float]:
-        """Recalls and `sum_r` (percent) of a model, which is left in training or not, as it was; none of no samples.
+    def embedded(self, model: EntityClipModel) -> EmbeddedSplit | None:
+        """Embeddings by a model, which is left in training or not, as it was; None where there are no samples.
 
         Raises:
             NonFiniteError: an embedding is NaN or infinite.
         """
         if not self.samples:
-            return {}
+            return None
         was_training = model.training
         model.eval()
         try:
-            return embed_samples(model, self.samples, self.device, self.features).recalls()
+            return embed_samples(model, self.samples, self.device, self.features)
         finally:
             model.train(was_training)
 
@@ -110,7 +110,8 @@ class Validation:
         sum_r = 0.0
         if self._world.first:
             self._split = self._split or validation_split(model, self._job, self._world.device, MOST_MEASURED)
-            sum_r = self._split.recalls(model)["sum_r"]
+            embedded = self._split.embedded(model)
+            sum_r = 0.0 if embedded is None else embedded.recalls()["sum_r"]
         sum_r = self._world.of_first(sum_r)
         self.measured.append((step, sum_r))
         if self._world.first and self.best_step == step:

@@ -48,7 +48,7 @@ class OpenedEngine:
         """
         trained, found = self.engine.model.model.vocabulary.names, {}
         for group, facet in self.engine.index.facets.items():
-            counts = np.bincount(facet.codes_N[facet.codes_N >= 0], minlength=len(facet.codes)).tolist()
+            counts = np.bincount(facet.code_T, minlength=len(facet.codes)).tolist()
             known = set(trained.get(group, ())[1:])
             ordered = sorted(facet.codes.items(), key=lambda item: (-counts[item[1]], item[0]))
             found[group] = [{"value": own, "products": counts[n], "known": own in known} for own, n in ordered]
@@ -70,7 +70,9 @@ class OpenedEngine:
         """Return queries to try: titles of products far from each other in the catalogue, their brand before them."""
         rows = np.linspace(0, len(self.engine.index) - 1, count + 2).astype(int)[1:-1].tolist()
         facts = self.engine.index.facts_of(rows)
-        texts = [f"{fact['entities'].get('brand', '')} {fact['title'] or fact['description'] or ''}" for fact in facts]
+        brands = [" ".join(fact["entities"].get("brand", [])[:1]) for fact in facts]
+        named = zip(brands, facts, strict=True)
+        texts = [f"{brand} {fact['title'] or fact['description'] or ''}" for brand, fact in named]
         return list(dict.fromkeys(" ".join(text.lower().split()[:6]) for text in texts if text.strip()))
 
     def warm(self) -> None:

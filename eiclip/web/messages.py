@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from eiclip.errors import SettingsError
 from eiclip.search import Answer, Query, View
@@ -11,6 +11,8 @@ from eiclip.web.engines import OpenedEngine
 
 Name = Annotated[str, StringConstraints(max_length=500)]
 Entities = Annotated[dict[Name, Name], Field(max_length=20)]
+Names = Annotated[tuple[Name, ...], Field(max_length=50)]
+OneOrMore = Annotated[Names, BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
 
 
 class QueryForm(BaseModel):
@@ -20,8 +22,8 @@ class QueryForm(BaseModel):
 
     text: str = ""
     product_id: Name | None = None
-    entities: Entities = {}
-    filters: Annotated[dict[Name, Annotated[tuple[Name, ...], Field(max_length=50)]], Field(max_length=20)] = {}
+    entities: Annotated[dict[Name, OneOrMore], Field(max_length=20)] = {}
+    filters: Annotated[dict[Name, Names], Field(max_length=20)] = {}
     negative: str = ""
     remove: Entities = {}
     add: Entities = {}
@@ -62,6 +64,7 @@ def catalogue_message(opened: OpenedEngine) -> dict[str, Any]:
         "variant": index.variant,
         "products": len(index),
         "entity_groups": steering,
+        "several": sorted(opened.engine.reader.linker.several),
         "groups": steering + [group for group in opened.values if group not in steering],
         "examples": opened.examples(),
     }

@@ -20,13 +20,14 @@ known AS (
     WHERE product_count >= $minimum AND entity <> '<unk>'  -- a brand of that name is as good as unknown
 ),
 unknown AS (
-    SELECT
-        entity_group,
-        0 AS entity_id,
-        '<unk>' AS entity,
-        coalesce(sum(product_count) FILTER (WHERE product_count < $minimum), 0)::BIGINT AS product_count
+    SELECT entity_group, 0 AS entity_id, '<unk>' AS entity, count(DISTINCT product_id) AS product_count
     FROM (SELECT unnest($groups) AS entity_group)
-    LEFT JOIN counted USING (entity_group)
+    LEFT JOIN (
+        SELECT entity_group, product_id
+        FROM tagged_entities
+        SEMI JOIN (FROM counted WHERE product_count < $minimum) USING (entity_group, entity)
+        WHERE split = 'train'
+    ) USING (entity_group)
     GROUP BY entity_group
 )
 SELECT $dataset AS dataset, entity_group, entity_id, entity, product_count

@@ -1,4 +1,4 @@
--- product_entities: one row per product and entity group that the raw data fill; a missing entity has no row.
+-- product_entities: one row per product, entity group and entity of it in the raw data; a missing entity has no row.
 -- Source: tagged_entities, entity_vocabulary.
 SELECT
     tagged_entities.dataset,
@@ -6,7 +6,8 @@ SELECT
     tagged_entities.split,
     tagged_entities.entity_group,
     tagged_entities.entity,
+    tagged_entities.ordinal,
     coalesce(entity_vocabulary.entity_id, 0) AS entity_id
 FROM tagged_entities
 LEFT JOIN entity_vocabulary USING (dataset, entity_group, entity)
-ORDER BY tagged_entities.product_id, tagged_entities.entity_group
+ORDER BY tagged_entities.product_id, tagged_entities.entity_group, tagged_entities.ordinal

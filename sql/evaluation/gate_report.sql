@@ -1,7 +1,7 @@
 -- gate_report: one row per variant with gates (rows 4 and 5) and entity group.
 -- Source: gate_weights, entity_vocabulary, entity_shuffles.
 -- entities: entities that training products train; `<unk>` is one where rare entities train it
--- training_products: training products that carry one of them
+-- training_products: training products that carry one of them; one that carries several counts for each
 -- mean_weight: mean gate over those products
 -- lowest: lowest gate of those entities, each counted once
 -- lower_quartile: lower quartile of their gates

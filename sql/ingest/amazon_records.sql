@@ -148,9 +148,10 @@ SELECT
     CASE WHEN regexp_full_match(price, '\$?[1-9][0-9]{0,8}(\.[0-9]+)?') THEN ltrim(price, '$')::DOUBLE
         ELSE price_of(price) END AS price,
     brand.raw AS brand_raw,
-    CASE WHEN $groups = ['brand'] THEN map(['brand'], [brand.name])
+    CASE WHEN $groups = ['brand'] THEN map(['brand'], [[brand.name]])
         ELSE map($groups, list_transform($groups, lambda entity_group: CASE entity_group
-            WHEN 'brand' THEN brand.name WHEN 'category' THEN path.category_entity ELSE path.subcategory_entity END)) END
+            WHEN 'brand' THEN [brand.name] WHEN 'category' THEN [path.category_entity]
+            ELSE [path.subcategory_entity] END)) END
         AS entities,
     reason
 FROM reasoned

@@ -21,7 +21,7 @@ WITH usable AS (
         listings.dataset,
         listings.product_id,
         coalesce(nullif(listings.title, ''), listings.description, '') AS title,
-        coalesce(listings.entities['brand'], '') AS brand,
+        coalesce(array_to_string(listings.entities['brand'], ', '), '') AS brand,
         photos.photo_sha256,
         photos.phash
     FROM listings

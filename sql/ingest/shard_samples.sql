@@ -2,13 +2,18 @@
 -- Source: images, products, tagged_entities; photos of excluded products stay outside.
 -- Parameters: $part.
 -- entity_groups: the groups of its entities
--- entities: its entities, in step with entity_groups
-WITH tags AS (
+-- entities: its entities of each, in step with entity_groups
+WITH groups AS (
+    SELECT product_id, entity_group, list(entity ORDER BY ordinal) AS entities
+    FROM tagged_entities
+    GROUP BY product_id, entity_group
+),
+tags AS (
     SELECT
         product_id,
         list(entity_group ORDER BY entity_group) AS entity_groups,
-        list(entity ORDER BY entity_group) AS entities
-    FROM tagged_entities
+        list(entities ORDER BY entity_group) AS entities
+    FROM groups
     GROUP BY product_id
 )
 SELECT

@@ -8,10 +8,9 @@
 -- incomplete: parsed ones of which a component's shares are not all given or miss 100
 -- fibres: the most common fibres, each with its number of products
 WITH used AS (
-    SELECT entity AS composition, count(*) AS products
+    SELECT entity AS composition, product_id
     FROM product_entities
     WHERE entity_group = 'composition'
-    GROUP BY entity
 ),
 strings AS (
     SELECT composition, bool_or(parsed) AS is_parsed, coalesce(bool_and(complete), false) AS is_complete
@@ -19,7 +18,7 @@ strings AS (
     GROUP BY composition
 ),
 fibres AS (
-    SELECT fibre, sum(products)::BIGINT AS products
+    SELECT fibre, count(DISTINCT product_id) AS products
     FROM (SELECT DISTINCT composition, fibre FROM compositions WHERE fibre IS NOT NULL)
     JOIN used USING (composition)
     GROUP BY fibre
@@ -31,9 +30,9 @@ SELECT
     count(*) AS compositions,
     count(*) FILTER (WHERE is_parsed) AS parsed,
     count(*) FILTER (WHERE NOT is_parsed) AS unparsed,
-    coalesce(sum(used.products) FILTER (WHERE NOT is_parsed), 0)::BIGINT AS products_unparsed,
+    (SELECT count(DISTINCT product_id) FROM used JOIN strings USING (composition) WHERE NOT is_parsed)
+        AS products_unparsed,
     count(*) FILTER (WHERE is_parsed AND NOT is_complete) AS incomplete,
     (SELECT coalesce(list({'fibre': fibre, 'products': products} ORDER BY products DESC, fibre), []) FROM fibres)
         AS fibres
 FROM strings
-LEFT JOIN used USING (composition)

@@ -5,7 +5,7 @@
 -- coverage: their share of all products
 -- entities: entities with an embedding of their own
 -- distinct_entities: entities over all splits, however rare
--- unseen_in_test: tagged test products whose entity has no embedding of its own
+-- unseen_in_test: tagged test products none of whose entities has an embedding of its own
 -- paper_entities: the paper's count, NULL where it has none
 WITH paper AS (
     SELECT unnest($paper_groups::VARCHAR[]) AS entity_group, unnest($paper_entities::BIGINT[]) AS paper_entities
@@ -18,9 +18,10 @@ vocabulary AS (
 tagged AS (
     SELECT
         entity_group,
-        count(*) AS tagged_products,
+        count(DISTINCT product_id) AS tagged_products,
         count(DISTINCT entity) AS distinct_entities,
-        count(*) FILTER (WHERE split = 'test' AND entity_id = 0) AS unseen_in_test
+        count(DISTINCT product_id) FILTER (WHERE split = 'test')
+            - count(DISTINCT product_id) FILTER (WHERE split = 'test' AND entity_id > 0) AS unseen_in_test
     FROM product_entities
     GROUP BY entity_group
 )

@@ -1,4 +1,4 @@
--- entity_coverage: one row per entity group: entities, tagged products, and test products of an entity that has no
+-- entity_coverage: one row per entity group: entities, tagged products, and test products none of whose entities has an
 --   embedding.
 -- Source: entity_vocabulary, product_entities.
 -- Parameters: $dataset.
@@ -10,7 +10,11 @@ FROM (
     GROUP BY entity_group
 )
 LEFT JOIN (
-    SELECT entity_group, count(*) AS tagged, count(*) FILTER (WHERE split = 'test' AND entity_id = 0) AS unseen
+    SELECT
+        entity_group,
+        count(DISTINCT product_id) AS tagged,
+        count(DISTINCT product_id) FILTER (WHERE split = 'test')
+            - count(DISTINCT product_id) FILTER (WHERE split = 'test' AND entity_id > 0) AS unseen
     FROM product_entities
     WHERE dataset = $dataset
     GROUP BY entity_group

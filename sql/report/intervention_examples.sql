@@ -12,7 +12,7 @@ chosen AS (
         SELECT *
         FROM changed
         WHERE rank_before <= $top AND change > 0
-        QUALIFY row_number() OVER (PARTITION BY intervention, entity_group ORDER BY change DESC, product_id) = 1
+        QUALIFY row_number() OVER (PARTITION BY intervention, entity_group ORDER BY change DESC, product_id, entity) = 1
         ORDER BY change DESC, product_id, intervention, entity_group
         LIMIT $fallen
     )
@@ -21,16 +21,17 @@ chosen AS (
         SELECT *
         FROM changed
         WHERE rank_after <= $top AND change < 0
-        QUALIFY row_number() OVER (PARTITION BY intervention, entity_group ORDER BY change, product_id) = 1
+        QUALIFY row_number() OVER (PARTITION BY intervention, entity_group ORDER BY change, product_id, entity) = 1
         ORDER BY change, product_id, intervention, entity_group
         LIMIT $risen
     )
 ),
 photos AS (
-    SELECT image_id, entity_group, entity
+    SELECT image_id, entity_group, string_agg(entity, ', ' ORDER BY ordinal) AS entity
     FROM images
     JOIN product_entities USING (dataset, product_id)
     WHERE dataset = $dataset
+    GROUP BY image_id, entity_group
 )
 SELECT chosen.*, products.title, best_before.entity AS entity_before, best_after.entity AS entity_after
 FROM chosen

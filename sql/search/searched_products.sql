@@ -1,9 +1,14 @@
 -- searched_products: one row per product: the facts that search shows and filters by.
 -- Source: products, product_entities, images; of one dataset.
 -- image_id: id of its first photo
-WITH tags AS (
-    SELECT product_id, map_from_entries(list((entity_group, entity) ORDER BY entity_group)) AS entities
+WITH groups AS (
+    SELECT product_id, entity_group, list(entity ORDER BY ordinal) AS entities
     FROM product_entities
+    GROUP BY product_id, entity_group
+),
+tags AS (
+    SELECT product_id, map_from_entries(list((entity_group, entities) ORDER BY entity_group)) AS entities
+    FROM groups
     GROUP BY product_id
 ),
 first_photos AS (

@@ -36,16 +36,23 @@ BRANDS, SEASONS = ["diesel", "coach", "top"], ["fw2015", "top"]
 def product(number, split):
     colour = np.random.default_rng(number).integers(0, 255, 3)
     jpeg = encode_photo(Image.fromarray(np.full((64, 64, 3), colour, dtype=np.uint8)), 64)
-    entities = {"brand": BRANDS[number % 3], "season": SEASONS[number % 2]}
+    entities = {"brand": [BRANDS[number % 3]], "season": [SEASONS[number % 2]]}
     return split, Sample(f"p{number}_0", f"p{number}", f"Item {number} in {colour}", entities, jpeg)
 
 
 def tables(samples):
     """The relations that training and ablations read, as they would be."""
     tagged = [
-        {"dataset": "shop", "product_id": s.product_id, "split": split, "entity_group": group, "entity": entity}
+        {
+            "dataset": "shop",
+            "product_id": s.product_id,
+            "split": split,
+            "entity_group": group,
+            "entity": entity,
+            "ordinal": 1,
+        }
         for split, s in samples
-        for group, entity in s.entities.items()
+        for group, [entity] in s.entities.items()
     ]
     vocabulary = [
         {"dataset": "shop", "entity_group": group, "entity_id": n, "entity": entity, "product_count": 5}

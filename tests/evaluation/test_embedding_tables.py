@@ -15,6 +15,7 @@ from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
 from eiclip.evaluation.embed import embed_images, embed_texts, normalised_pixels
 from eiclip.evaluation.embedding_tables import embeddings_table, product_views_table, views_of_checkpoint
 from eiclip.model.entity_clip import load_checkpoint, save_checkpoint
+from eiclip.model.inputs import ModelInputs
 from eiclip.shards import Sample, shard_paths, write_shards
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake
@@ -59,7 +60,7 @@ def test_queries_of_sample100_do_without_the_group_the_negatives_share(variant, 
     model = shop.model(variant)
     found = of_kind(embeddings_table(model, "shop", shards, excluded_group="season"), "text_sample100")[1]
     brand_only = [
-        Sample("", "", f"item number {n}", {"brand": f"b{n % 3}"} if n < shop.products - 1 else {})
+        Sample("", "", f"item number {n}", {"brand": [f"b{n % 3}"]} if n < shop.products - 1 else {})
         for n in range(shop.products)
     ]
     assert torch.allclose(found, embed_texts(model, brand_only), atol=1e-6)
@@ -107,7 +108,7 @@ def test_a_checkpoint_gives_the_same_embeddings_and_open_clip_loads_its_towers(
         image = F.normalize(theirs.encode_image(normalised_pixels(model, list(shop.samples()), "cpu")), dim=-1)
         tokens = open_clip.SimpleTokenizer()([f"item number {n}" for n in range(shop.products)], context_length=64)
         description = F.normalize(theirs.encode_text(tokens), dim=-1)
-        ids = torch.tensor([shop.vocabulary.encode(sample.entities) for sample in list(shop.samples())[::2]])
+        ids = ModelInputs.of(model).entity_ids([sample.entities for sample in list(shop.samples())[::2]])
         joint = F.normalize(description + model.fusion(ids).sum_BD, dim=-1)
     assert torch.allclose(of_kind(embeddings, "image")[1], image, atol=1e-5)
     assert torch.allclose(of_kind(embeddings, "text")[1], joint, atol=1e-5)

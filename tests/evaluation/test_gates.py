@@ -52,7 +52,7 @@ def test_weights_are_those_that_texts_are_made_with(shop):
     with torch.no_grad():
         for gate in model.fusion.gates:
             gate.mlp[-1].weight.normal_(0, 3)
-        fused = model.fusion(torch.tensor([[number, number % 2] for number in range(4)]))
+        fused = model.fusion(torch.tensor([[[number], [number % 2]] for number in range(4)]))
     assert torch.allclose(group_weights(model, "brand"), fused.weight_BK[:, 0])
     assert torch.allclose(group_weights(model, "season"), fused.weight_BK[:2, 1])
     assert len({round(weight, 4) for weight in group_weights(model, "brand").tolist()}) == 4

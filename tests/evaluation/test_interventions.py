@@ -49,7 +49,7 @@ def vocabulary_table():
 
 def products(last=()):
     """Products of the three brands in turn, and `last` after them."""
-    made = [Sample("", f"p{n:02}", f"Item {n}.", {"brand": BRANDS[n % 3], "season": SEASONS[n % 2]})
+    made = [Sample("", f"p{n:02}", f"Item {n}.", {"brand": [BRANDS[n % 3]], "season": [SEASONS[n % 2]]})
             for n in range(3 * EACH)]  # fmt: skip
     return [*made, *last]
 
@@ -100,7 +100,7 @@ def hand_table(model, made):
     texts = [(s.product_id, s.product_id, v) for s, v in zip(made, embed_texts(model, made).tolist(), strict=True)]
     images = []
     for number, sample in enumerate(made):
-        brand = VOCABULARY.entity_id("brand", sample.entities["brand"])
+        brand = VOCABULARY.entity_id("brand", sample.entities["brand"][0])
         vector = np.zeros(WIDTH)
         vector[brand], vector[8] = 1, 0.1 * (number + 1)
         vector /= np.linalg.norm(vector)
@@ -135,7 +135,7 @@ def test_without_its_brand_a_product_is_last_and_with_another_the_ranking_follow
         removed, swapped, text = (hand[kind, "brand", sample.product_id] for kind in KINDS)
         for row in (removed, swapped, text):
             assert row["rank_before"] == 1 + 2 * (number // 3)
-            assert row["entity"] == sample.entities["brand"]
+            assert [row["entity"]] == sample.entities["brand"]
             assert row["share_before"] == 1
             assert row["top_before"] in photos_of_number(number % 3)
         assert removed["rank_after"] == swapped["rank_after"] == text["rank_after"] == last
@@ -159,7 +159,7 @@ def test_the_gate_is_that_of_the_original_entity(hand):
 
 def test_an_unseen_entity_counts_under_its_own_name_with_the_gate_of_unknown_ones():
     model = by_hand()
-    made = products([Sample("", "q", "New.", {"brand": "newcomer"})])
+    made = products([Sample("", "q", "New.", {"brand": ["newcomer"]})])
     found = measure(model, hand_table(model, made), made)
     rows = {row["intervention"]: row for row in found.to_pylist() if row["product_id"] == "q"}
     assert list(rows) == list(KINDS)
@@ -181,23 +181,31 @@ def random_table(variant, made, model):
 @pytest.mark.parametrize("variant", ["eiclip", "eiclip_equal", "clip_entities_text"])
 def test_rows_are_the_definition_read_plainly(variant):
     """Rank one text at a time, one score after the other."""
-    model, made = build(variant), products([Sample("", "bare", "Nothing."), Sample("", "q", "New.", {"brand": "new"})])
+    two = Sample("", "two", "Both.", {"brand": ["b2", "b0"], "season": ["new", "fw"]})
+    last = Sample("", "bare", "Nothing."), Sample("", "q", "New.", {"brand": ["new"]}), two
+    model, made = build(variant), products(last)
     embeddings = random_table(variant, made, model)
     rows = measure(model, embeddings, made, seed=3).to_pylist()
     kinds = KINDS if model.fusion is not None else KINDS[:2]
     assert [*dict.fromkeys(row["intervention"] for row in rows)] == list(kinds)
+    of_two = {kind: [(row["entity_group"], row["entity"]) for row in rows if row["product_id"] == "two"
+                     and row["intervention"] == kind] for kind in kinds}  # fmt: skip
+    assert list(of_two.values()) == [[("brand", "b2"), ("brand", "b0"), ("season", "new"), ("season", "fw")]] * len(
+        kinds
+    )
     images = [row for row in embeddings.to_pylist() if row["kind"] == "image"]
     by_id = {sample.product_id: sample for sample in made}
     before = {sample.product_id: text for sample, text in zip(made, embed_texts(model, made).numpy(), strict=True)}
     after = embed_texts(model, [plainly(row, by_id[row["product_id"]]) for row in rows]).numpy()
     for row, text in zip(rows, after, strict=True):
         sample = by_id[row["product_id"]]
-        assert row["entity"] == sample.entities[row["entity_group"]]
+        assert row["entity"] in sample.entities[row["entity_group"]]
+        assert row["replacement"] not in sample.entities[row["entity_group"]]
         for when, vector in (("before", before[sample.product_id]), ("after", text)):
             rank, top = read(vector, sample.product_id, images)
             assert (row[f"rank_{when}"], row[f"top_{when}"]) == (rank, top[0]["item_id"])
             for name, entity in (("share", row["entity"]), ("replacement_share", row["replacement"])):
-                carried = [by_id[photo["product_id"]].entities.get(row["entity_group"]) == entity for photo in top]
+                carried = [entity in by_id[photo["product_id"]].entities.get(row["entity_group"], []) for photo in top]
                 assert row[f"{name}_{when}"] == (None if entity is None else pytest.approx(np.mean(carried)))
     assert "bare" not in {row["product_id"] for row in rows}
     assert {row["gate_weight"] for row in rows} == {"eiclip": {0.5}, "eiclip_equal": {1.0}}.get(variant, {None})
@@ -205,11 +213,9 @@ def test_rows_are_the_definition_read_plainly(variant):
 
 def plainly(row, sample):
     """The product as the model reads it after the intervention."""
-    others = {group: entity for group, entity in sample.entities.items() if group != row["entity_group"]}
-    if row["intervention"] == "swapped":
-        return Sample(
-            "", sample.product_id, sample.description, sample.entities | {row["entity_group"]: row["replacement"]}
-        )
+    names = sample.entities[row["entity_group"]]
+    changed = [row["replacement"] if name == row["entity"] else name for name in names]
+    others = sample.entities | {row["entity_group"]: [name for name in changed if name is not None]}
     text = f"{row['entity']}. {sample.description}" if row["intervention"] == "as_text" else sample.description
     return Sample("", sample.product_id, text, others)
 
@@ -223,12 +229,12 @@ def read(text, own, images):
 
 
 def test_texts_are_written_as_row_3_reads_them():
-    sample = Sample("", "p", "A coat.", {"brand": "diesel", "season": "fw2016"})
+    sample = Sample("", "p", "A coat.", {"brand": ["diesel"], "season": ["fw2016"]})
     for first, text in ((True, "diesel. A coat."), (False, "A coat. diesel.")):
-        changed = written(sample, "brand", first)
+        changed = written(sample, "brand", "diesel", first)
         assert changed.description == text
-        assert text == compose_text("A coat.", {"brand": "diesel"}, ("brand", "season"), entities_first=first)
-        assert changed.entities == {"season": "fw2016"}
+        assert text == compose_text("A coat.", {"brand": ["diesel"]}, ("brand", "season"), entities_first=first)
+        assert changed.entities == {"season": ["fw2016"]}
     for first in (True, False):
         made = interventions(
             build(entities_first=first), [sample], training_counts(build(), vocabulary_table()), seed=0
@@ -239,7 +245,7 @@ def test_texts_are_written_as_row_3_reads_them():
 
 
 def swaps(entity="b0", many=4000, seed=0):
-    made = [Sample("", f"q{n}", "", {"brand": entity}) for n in range(many)]
+    made = [Sample("", f"q{n}", "", {"brand": [entity]}) for n in range(many)]
     found = interventions(build(), made, training_counts(build(), vocabulary_table()), seed=seed)
     return [i.replacement for i in found if i.kind == "swapped"]
 
@@ -268,7 +274,7 @@ def test_where_there_is_no_other_entity_nothing_is_swapped():
 
 
 def test_the_sample_is_a_matter_of_ids_alone():
-    many = [Sample("", f"p{n}", f"Item {n}", {"brand": "b0"}) for n in range(300)]
+    many = [Sample("", f"p{n}", f"Item {n}", {"brand": ["b0"]}) for n in range(300)]
     drawn = {sample.product_id for sample in sampled(many, ("brand",), seed=0, count=60)}
     shuffled = random.Random(1).sample(many, len(many))
     assert sampled(shuffled, ("brand",), seed=0, count=60) == sampled(many, ("brand",), seed=0, count=60)
@@ -280,7 +286,7 @@ def test_the_sample_is_a_matter_of_ids_alone():
 
 
 def test_products_without_an_entity_are_not_drawn():
-    made = [Sample("", f"p{n}", "", {"brand": "b0"} if n % 2 else {"other": "x"}) for n in range(40)]
+    made = [Sample("", f"p{n}", "", {"brand": ["b0"]} if n % 2 else {"other": ["x"]}) for n in range(40)]
     assert {int(s.product_id[1:]) % 2 for s in sampled(made, ("brand", "season"), seed=0, count=30)} == {1}
 
 

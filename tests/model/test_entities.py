@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from eiclip.errors import CorruptOutputError
@@ -43,13 +45,14 @@ def test_without_unit_norm_the_mixture_is_the_plain_expectation():
 
 
 def test_unseen_is_unknown_and_missing_is_missing():
-    assert VOCABULARY.encode({"brand": "never seen"}) == [0, -1]
-    assert VOCABULARY.encode({"brand": "diesel", "subcategory": "jeans"}, excluded_group="subcategory") == [1, -1]
+    assert VOCABULARY.encode({"brand": ["never seen"]}) == [[0], []]
+    assert VOCABULARY.encode({"brand": ["diesel"], "subcategory": ["jeans"]}, excluded_group="subcategory") == [[1], []]
+    assert VOCABULARY.encode({"subcategory": ["top", "new", "jeans"]}) == [[], [2, 0, 1]]
 
 
 def test_a_missing_entity_has_no_weight_and_passes_no_gradient():
     model = fusion()
-    fused = model(torch.tensor([[1, -1], [2, -1]]))
+    fused = model(torch.tensor([[[1], [-1]], [[2], [-1]]]))
     assert fused.weight_BK[:, 1].tolist() == [0, 0]
     assert fused.present_B.tolist() == [True, True]
     # "top" as a brand reaches the subcategory's encoder through its prior, "diesel" does not.
@@ -60,7 +63,7 @@ def test_a_missing_entity_has_no_weight_and_passes_no_gradient():
 
 
 def test_a_product_without_entities_adds_nothing():
-    fused = fusion()(torch.tensor([[-1, -1]]))
+    fused = fusion()(torch.tensor([[[-1], [-1]]]))
     assert not fused.sum_BD.any()
     assert fused.present_B.tolist() == [False]
 
@@ -70,11 +73,46 @@ def test_the_sum_is_weighted_by_the_gates():
     with torch.no_grad():
         for gate, bias in zip(model.gates, (1.0, -2.0), strict=True):
             gate.mlp[-1].bias.fill_(bias)
-    fused = model(torch.tensor([[1, 1]]))
+    fused = model(torch.tensor([[[1], [1]]]))
     weights = torch.sigmoid(torch.tensor([1.0, -2.0]))
     assert torch.allclose(fused.weight_BK[0], weights)
     by_hand = weights[0] * unit(model.encoders[0], 1) + weights[1] * unit(model.encoders[1], 1)
     assert torch.allclose(fused.sum_BD, by_hand, atol=1e-6)
+
+
+IDS = st.lists(st.lists(st.integers(0, 2), max_size=4, unique=True), min_size=2, max_size=2)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(IDS, min_size=1, max_size=3), st.booleans(), st.booleans(), st.randoms(use_true_random=False))
+@torch.inference_mode()
+def test_of_several_entities_the_mean_counts_in_whatever_order(products, learned, unit_norm, random):
+    model = fusion("learned" if learned else "equal", unit_norm=unit_norm)
+    for gate in model.gates or ():
+        torch.nn.init.normal_(gate.mlp[-1].weight)
+    fused = model(padded(products))
+    for number, groups in enumerate(products):
+        total = torch.zeros(16)
+        for group, ids in enumerate(groups):
+            if not ids:
+                assert fused.weight_BK[number, group] == 0
+                continue
+            mean = sum(model.entity(group, torch.tensor([own]))[0] for own in ids) / len(ids)
+            weight = torch.sigmoid(model.gates[group].mlp(mean))[0] if learned else torch.tensor(model.equal_weight)
+            assert torch.allclose(fused.weight_BK[number, group], weight, atol=1e-6)
+            total += weight * mean
+        assert torch.allclose(fused.sum_BD[number], total, atol=1e-6)
+        assert bool(fused.present_B[number]) == any(groups)
+    shuffled = model(padded([[random.sample(ids, len(ids)) for ids in groups] for groups in products]))
+    assert torch.allclose(shuffled.sum_BD, fused.sum_BD, atol=1e-6)
+    wider = model(F.pad(padded(products), (0, 2), value=-1))
+    assert torch.allclose(wider.sum_BD, fused.sum_BD, atol=1e-6)
+
+
+def padded(products):
+    """Ids (B, K, M) of lists, -1 where a list is shorter than the longest."""
+    most = max(1, *(len(ids) for groups in products for ids in groups))
+    return torch.tensor([[ids + [-1] * (most - len(ids)) for ids in groups] for groups in products])
 
 
 def test_a_new_gate_gives_everything_one_half():
@@ -85,7 +123,7 @@ def test_a_new_gate_gives_everything_one_half():
 def test_equal_gates_are_constant(given, weight):
     model = fusion("equal", equal_weight=given)
     assert model.gates is None
-    assert torch.allclose(model(torch.tensor([[1, 2]])).weight_BK, torch.full((1, 2), weight))
+    assert torch.allclose(model(torch.tensor([[[1], [2]]])).weight_BK, torch.full((1, 2), weight))
 
 
 def test_a_vocabulary_without_unknown_is_refused():

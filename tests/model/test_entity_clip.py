@@ -16,7 +16,7 @@ from eiclip.settings.training import TrainingSettings
 NAMES = {"brand": ["<unk>", "diesel"], "season": ["<unk>", "fw2016", "diesel"]}
 VOCABULARY = Vocabulary(NAMES, {"diesel": {"brand": 0.25, "season": 0.75}})
 TOKENS = clip_tokenizer(64)(["a red coat", "blue jeans with pockets", "bag"])
-IDS = torch.tensor([[1, 1], [0, -1], [-1, -1]])
+IDS = torch.tensor([[[1], [1]], [[0], [-1]], [[-1], [-1]]])
 
 
 def build(name, vocabulary=VOCABULARY, **training):

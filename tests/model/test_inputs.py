@@ -11,7 +11,7 @@ from eiclip.model.inputs import compose_text, normalise
 
 GROUPS = ("brand", "subcategory", "season")
 words = st.text(alphabet="abcxyz ", min_size=1, max_size=8)
-tagged = st.dictionaries(st.sampled_from([*GROUPS, "elsewhere"]), words)
+tagged = st.dictionaries(st.sampled_from([*GROUPS, "elsewhere"]), st.lists(words, max_size=3))
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 64, 3), (9, 40, 40, 3), (3, 224, 224, 3), (0, 64, 64, 3)])
@@ -35,7 +35,7 @@ def test_text_is_the_description_with_the_tags_of_the_groups_in_their_order(
     description, entities, first, excluded_group
 ):
     text = compose_text(description, entities, GROUPS, entities_first=first, excluded_group=excluded_group)
-    tags = [entities[group] for group in GROUPS if group in entities and group != excluded_group]
+    tags = [name for group in GROUPS if group in entities and group != excluded_group for name in entities[group]]
     assert text.endswith(description) if first or not tags else text.startswith(description)
     assert len(text) == len(description) + (len(", ".join(tags)) + 2 if tags else 0)
     places = [text.find(tag) for tag in tags]
@@ -50,7 +50,7 @@ def test_a_group_left_out_is_a_group_that_is_not_there(description, entities, fi
 
 
 def test_tags_before_or_after():
-    entities = {"season": "fw2016", "brand": "diesel"}
-    assert compose_text("A coat.", entities, GROUPS, entities_first=True) == "diesel, fw2016. A coat."
-    assert compose_text("A coat.", entities, GROUPS, entities_first=False) == "A coat. diesel, fw2016."
+    entities = {"season": ["fw2016"], "brand": ["diesel", "acne"]}
+    assert compose_text("A coat.", entities, GROUPS, entities_first=True) == "diesel, acne, fw2016. A coat."
+    assert compose_text("A coat.", entities, GROUPS, entities_first=False) == "A coat. diesel, acne, fw2016."
     assert compose_text("A coat.", {}, GROUPS, entities_first=True) == "A coat."

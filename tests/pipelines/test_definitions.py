@@ -146,6 +146,12 @@ def test_checks_are_there_and_block(key, check):
     assert KNOWN["assets"][key][1][check] is True
 
 
+def test_an_undertrained_row_is_a_warning_and_stops_nothing():
+    trained = {key for key in ASSETS if "/checkpoint/" in key and not key.endswith("clip_pretrained")}
+    warned = {key for key, (_, checks) in KNOWN["assets"].items() if checks.get("training_has_learned") is False}
+    assert warned == trained
+
+
 def test_every_asset_says_what_it_is_and_whose(embedded):
     for node in embedded.resolve_asset_graph().asset_nodes:
         assert node.description, node.key

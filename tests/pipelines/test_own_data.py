@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from eiclip.settings.load import FASHIONGEN, load_settings
+from eiclip.shards import read_samples
 from eiclip.synthetic import write_fashiongen
 from pipelines.definitions import build_definitions
 
@@ -110,7 +111,7 @@ def test_a_catalogue_of_ones_own_goes_all_the_way(tmp_path):
             Image.fromarray(draw.integers(0, 255, (40, 30, 3), np.uint8)).save(tmp_path / f"photos/{number}.png")
             maker = ("Diesel", "Golden Goose", "")[number % 3]
             table.writerow(
-                [f"p/{number}", f"Coat {number}", "Wool.<br>Warm &amp; soft", maker, "FW26", f"{number}.png"]
+                [f"p/{number}", f"Coat {number}", "Wool.<br>Warm &amp; soft", maker, "FW26|SS27", f"{number}.png"]
             )
         table.writerow(["p/gone", "No photo", "", "Diesel", "FW26", "gone.png"])
         table.writerow(["p/out", "Another's photo", "", "Diesel", "FW26", "../shop.csv"])
@@ -118,7 +119,7 @@ def test_a_catalogue_of_ones_own_goes_all_the_way(tmp_path):
         "kind": "table", "files": str(tmp_path / "shop.csv"), "images": str(tmp_path / "photos"),
         "entity_groups": ["brand", "season"],
         "columns": {"product_id": "sku", "title": "name", "description": ["details"], "photo": "picture",
-                    "entities": {"brand": "maker", "season": "season"}},
+                    "entities": {"brand": "maker", "season": "season"}, "separators": {"season": "|"}},
     }  # fmt: skip
     settings = load_settings(home=tmp_path / "home", datasets={"shop": entry}, pretrained="general")
     ingest(settings)
@@ -133,6 +134,13 @@ def test_a_catalogue_of_ones_own_goes_all_the_way(tmp_path):
     ]
     coverage = dict(query(settings, "SELECT entity_group, tagged_products FROM profile_entities"))
     assert coverage == {"brand": 40, "season": 60}
+    tags = query(
+        settings, "SELECT entity, ordinal, count(*) FROM product_entities WHERE entity_group = 'season' GROUP BY ALL"
+    )
+    assert sorted(tags) == [("fw26", 1, 60), ("ss27", 2, 60)]
+    samples = [sample for tar in (settings.home / "shards/shop").rglob("*.tar") for sample in read_samples([tar])]
+    assert len(samples) == 60
+    assert {tuple(sample.entities["season"]) for sample in samples} == {("fw26", "ss27")}
 
 
 class Photos(http.server.BaseHTTPRequestHandler):

@@ -16,7 +16,7 @@ from eiclip.storage.lake import open_views
 ROW = Listing(
     source="raw.h5", place=0, product_id="1", photo="raw.h5#0", source_split="train", title="t", description="d",
     description_raw="d", category="c", subcategory="s", pose="", department="", gender="", price=9.5,
-    brand_raw="Diesel", entities={"brand": "diesel", "season": "ss2017"}, photo_urls=("http://x/1.jpg",),
+    brand_raw="Diesel", entities={"brand": ["diesel"], "season": ["ss2017"]}, photo_urls=("http://x/1.jpg",),
 )  # fmt: skip
 BAD = Rejected("raw.h5", 1, None, "no id: neither 'asin' nor 'parent_asin'")
 
@@ -75,7 +75,7 @@ def test_the_usable_rows_are_the_listings(tmp_path):
         assert found == [(0, True), (1, False), (2, True)]
         listings = connection.sql("FROM listings")
         tagged = listings.project("place, entities['brand'], entities['colour']").fetchall()
-        assert tagged == [(0, "diesel", None), (2, "diesel", None)]
+        assert tagged == [(0, ["diesel"], None), (2, ["diesel"], None)]
         assert listings.columns == [name for name in SCHEMA.names if name != "reason"]
 
 

@@ -56,8 +56,8 @@ TABLES = {
     "entity_vocabulary": [{"entity_group": group, "entity": f"{group[:20]} {n}", "product_count": 200 // (n + 1)}
                           for group in GROUPS for n in range(40)],
     "images": [{"image_id": f"i{n}", "product_id": f"p{n}"} for n in (1, 2)],
-    "product_entities": [{"product_id": f"p{n}", "entity_group": group, "entity": f"made by {n}"}
-                         for n in (1, 2) for group in GROUPS],
+    "product_entities": [{"product_id": f"p{n}", "entity_group": group, "entity": f"{made} by {n}", "ordinal": place}
+                         for n in (1, 2) for group in GROUPS for place, made in ((2, "sold"), (1, "made"))],
     "products": [{"product_id": f"p{n}", "title": f"Coat {n} <script>" if n else None} for n in range(5)],
 }  # fmt: skip
 PLOTS = {
@@ -148,9 +148,19 @@ def test_examples_are_the_strongest_of_each_kind_and_group():
     rows = [intervention("removed", "brand", f"p{n}", 1, 2**n) for n in range(5)]
     rows += [intervention("swapped", "brand", "p3", 2, 40), intervention("as_text", "brand", "p2", 50, 5)]
     assert examples(rows) == [
-        ("Coat 3 <script>", "brand diesel swapped for coach | <b>", "2 → 40", "brand: made by 1 → made by 2"),
-        ("Coat 4 <script>", "brand diesel taken away", "1 → 16", "brand: made by 1 → made by 2"),
-        ("Coat 2 <script>", "brand diesel written as text", "50 → 5", "brand: made by 1 → made by 2"),
+        (
+            "Coat 3 <script>",
+            "brand diesel swapped for coach | <b>",
+            "2 → 40",
+            "brand: made by 1, sold by 1 → made by 2, sold by 2",
+        ),
+        ("Coat 4 <script>", "brand diesel taken away", "1 → 16", "brand: made by 1, sold by 1 → made by 2, sold by 2"),
+        (
+            "Coat 2 <script>",
+            "brand diesel written as text",
+            "50 → 5",
+            "brand: made by 1, sold by 1 → made by 2, sold by 2",
+        ),
     ]
 
 
@@ -173,7 +183,7 @@ def test_examples_are_few_whatever_there_is():
 
 def test_a_product_without_a_title_and_a_photo_without_the_entity_are_shown_all_the_same():
     rows = [intervention("removed", "brand", "p0", 1, 9, top_after="elsewhere")]
-    assert examples(rows) == [("p0", "brand diesel taken away", "1 → 9", "brand: made by 1 → none")]
+    assert examples(rows) == [("p0", "brand diesel taken away", "1 → 9", "brand: made by 1, sold by 1 → none")]
 
 
 def test_entities_come_with_support_and_the_effect_of_their_removal():

@@ -18,6 +18,7 @@ OTHERS = {
     "same_style_intervals": f"{SEEDS}, {PAIRS}, {ENDS}",
     "same_style_comparisons": f"{SEEDS}, {PAIRS}, {ENDS}",
     "same_style_metrics": f"{SEEDS}, view_pair VARCHAR, {RECALLS}",
+    "same_style_chance": f"dataset VARCHAR, {RECALLS}, pair_share DOUBLE, queries BIGINT",
     "same_style_pr_curve": f"{SEEDS}, view VARCHAR, threshold DOUBLE, precision DOUBLE, recall DOUBLE, "
     "average_precision DOUBLE",
     "same_style_ablation": f"dataset VARCHAR, label VARCHAR, setting VARCHAR, value VARCHAR, seed BIGINT, "

@@ -48,12 +48,12 @@ def tables(samples, vocabulary):
         | {"description": own.description, "category": "Coats" if number % 2 else "Shoes", "price": 10.0 * number}
         for number, own in enumerate(firsts)
     ]
-    tags = [(own, group, entity) for own in firsts for group, entity in own.entities.items()]
+    tags = [(own, group, entity) for own in firsts for group, [entity] in own.entities.items()]
     return {
         "products": products,
         "product_entities": [
             {"product_id": own.product_id, "split": SPLITS[own.product_id], "entity_group": group, "entity": entity}
-            | {"entity_id": vocabulary.entity_id(group, entity)}
+            | {"entity_id": vocabulary.entity_id(group, entity), "ordinal": 1}
             for own, group, entity in tags
         ],
         "images": [

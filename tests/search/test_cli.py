@@ -58,7 +58,9 @@ OPTIONS = [
     (["--text", "b0 coat", "--unlink", "brand=b0"], Query(text="b0 coat", unlink=("brand=b0",), top=10)),
     (
         ["--brand", "b0", "--entity", "season=FW2016", "--filter", "brand=b1", "--filter", "brand=b2", "--view=image"],
-        Query(entities={"brand": "b0", "season": "FW2016"}, filters={"brand": ("b1", "b2")}, view="image", top=10),
+        Query(
+            entities={"brand": ("b0",), "season": ("FW2016",)}, filters={"brand": ("b1", "b2")}, view="image", top=10
+        ),
     ),
     (
         ["--like", "p0", "--take-out", "brand=b0", "--put-in", "brand=b1", "--text", "x", "--image-weight", "0.7"],

@@ -1,10 +1,12 @@
 """Answers against brute force; what a query can hold; what happens to bad ones."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,9 @@ from eiclip.search import Query, SearchEngine
 from eiclip.search.compose import LEAST_NEGATIVE, composed, unit, without
 from eiclip.search.engine import best
 from eiclip.search.index import SearchIndex
+from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY
+from eiclip.storage.home import Paths
 from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
 
@@ -47,7 +51,7 @@ def test_words_find_what_brute_force_finds(engine, view):
     vector = engine.model.encode_text("item number 4", {"season": "fw2016"})[0]
     answer = engine.search(query)
     same(answer.hits, brute(engine, vector, view))
-    assert answer.entities == {"season": "fw2016"}
+    assert answer.entities == {"season": ["fw2016"]}
     assert answer.gates == engine.model.gates({"season": "fw2016"})[0]
     for hit in answer.hits:
         row = engine.index.row(hit.product_id)
@@ -65,7 +69,7 @@ def test_a_photo_finds_its_product_first_among_photos(engine):
 def test_facts_of_hits_are_the_lakes(engine):
     [hit] = [hit for hit in engine.search(Query(text="x")).hits if hit.product_id == "p4"]
     assert (hit.title, hit.description, hit.category, hit.price) == ("Item p4", "item number 4", "Shoes", 40.0)
-    assert (hit.entities, hit.image_id) == ({"brand": "b1", "season": "fw2016"}, "p4_0")
+    assert (hit.entities, hit.image_id) == ({"brand": ["b1"], "season": ["fw2016"]}, "p4_0")
 
 
 def test_a_product_finds_others_as_the_sql_does(engine, home):
@@ -158,7 +162,7 @@ def grid(engine):
     flat = (np.array(vectors) + noise).astype(np.float32)
     column = pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), width)
     ids = [f"{style} {colour}" for style, colour in names]
-    tags = pa.array([[("colour", colour)] for _, colour in names], pa.map_(pa.string(), pa.string()))
+    tags = pa.array([[("colour", [colour])] for _, colour in names], pa.map_(pa.string(), pa.list_(pa.string())))
     plain = {name: ["x"] * 9 for name in ("split", "title", "description", "image_id", "category", "subcategory",
                                           "department", "gender")}  # fmt: skip
     facts = pa.table({"product_id": ids, "entities": tags, "price": [1.0] * 9, **plain})
@@ -193,7 +197,7 @@ def test_a_link_counts_as_a_tag_and_its_words_leave_the_text(engine):
 
 def test_what_is_given_by_hand_goes_before_what_is_typed(engine):
     answer = engine.search(Query(text="b0 item", entities={"brand": "b1"}))
-    assert answer.entities == {"brand": "b1"}
+    assert answer.entities == {"brand": ["b1"]}
     assert [(link.entity, link.kept, link.why) for link in answer.links] == [("b0", False, "the brand is 'b1' already")]
 
 
@@ -283,3 +287,27 @@ def test_with_a_plain_sum_composition_is_the_weighted_sum(image, text, weight):
 @given(vectors.map(unit), vectors.map(unit))
 def test_what_is_unwanted_is_never_near(query, negative):
     assert without(query, negative) @ negative <= 1e-3
+
+
+def test_which_groups_take_several_is_what_training_products_have(home, tmp_path):
+    shutil.copytree(home.root, tmp_path, dirs_exist_ok=True)
+    lake = Paths(tmp_path).lake
+    rows = pq.read_table(lake.path("product_entities", "shop")).to_pylist()
+    more = {"train": ("p0", "brand"), "test": ("p3", "season")}
+    rows += [
+        {"dataset": "shop", "product_id": product, "split": split, "entity_group": group, "entity": "b1"}
+        | {"entity_id": 2, "ordinal": 2}
+        for split, (product, group) in more.items()
+    ]
+    lake.write(pa.Table.from_pylist(rows), "product_entities", "shop")
+    assert Linker.open(lake, "shop", ["brand"]).several == {"brand"}
+    assert Linker.open(home.lake, "shop", ["brand"]).several == frozenset()
+    engine = SearchEngine.open(tmp_path, "shop", "eiclip")
+    answer = engine.search(Query(text="b0 and b1 item", top=6))
+    assert answer.entities == {"brand": ["b0", "b1"]}
+    assert list(answer.gates) == ["brand"]
+    same(answer.hits, brute(engine, engine.model.encode_text("and item", {"brand": ["b1", "b0"]})[0]))
+    for brand in ("b0", "b1"):
+        found = engine.search(Query(text="item", filters={"brand": (brand,)}, top=6)).hits
+        assert "p0" in {hit.product_id for hit in found}, "it has both"
+    assert {tuple(hit.entities["brand"]) for hit in found if hit.product_id == "p0"} == {("b0", "b1")}

@@ -16,7 +16,7 @@ def test_a_typed_query_has_the_brands_words_at_an_end(home):
     assert [query.product_id for query in queries] == ["p3", "p4"], "p5 has no brand"
     for query in queries:
         assert query.text in (f"{query.entity} {query.description}", f"{query.description} {query.entity}")
-        assert query.entities == {"brand": query.entity, "season": "fw2016"}
+        assert query.entities == {"brand": [query.entity], "season": ["fw2016"]}
     assert queries == typed_queries(home.lake, DATASET, "test")
     seasons = typed_queries(home.lake, DATASET, "test", "season")
     assert [query.entity for query in seasons] == ["fw2016"] * 3
@@ -32,7 +32,7 @@ def test_ends_are_drawn(tmp_path):
     many.write(
         pa.Table.from_pylist([base | {"product_id": own, "description": "coat"} for own in ids]), "products", "d"
     )
-    tags = [base | {"product_id": own, "entity_group": "brand", "entity": "b"} for own in ids]
+    tags = [base | {"product_id": own, "entity_group": "brand", "entity": "b", "ordinal": 1} for own in ids]
     many.write(pa.Table.from_pylist(tags), "product_entities", "d")
     texts = [query.text for query in typed_queries(many, "d", "test")]
     assert 15 < texts.count("b coat") < 45
@@ -52,6 +52,8 @@ def test_linking_quality_counts_by_hand():
     assert found == {"precision": 2 / 4, "recall": 2 / 4, "f1": 0.5}, "2 are correct, 2 wrong, 2 missed"
     eager = linking_quality(Linker([sure, general], ["engine", "coat"], sure=0), queries)
     assert eager == {"precision": 3 / 5, "recall": 3 / 4, "f1": 6 / 9}, "3 are correct, 2 wrong, 1 missed"
+    both = [TypedQuery("5", "coach diesel engine", "diesel engine", "coach", {"brand": ["coach", "diesel"]})]
+    assert np.isnan(linking_quality(linker, both)["precision"]), "a product's other entity is not wrong"
     nothing = linking_quality(linker, [])
     assert np.isnan([nothing["precision"], nothing["recall"]]).all()
     assert nothing["f1"] == 0

@@ -219,6 +219,20 @@ def test_a_vocabulary_of_nothing(tmp_path):
         Linker.open(Lake(tmp_path), "shop", ["brand"])
 
 
+COLOURS = [known(name, "colour") for name in ("black", "white", "off white")]
+
+
+def test_a_group_of_which_products_have_several_entities_takes_several():
+    one, several = Linker(COLOURS, []), Linker(COLOURS, [], several=["colour"])
+    text = "black and off white dress, black"
+    assert kept(one, text) == [("colour", "black"), ("colour", "black")]
+    assert kept(several, text) == [("colour", "black"), ("colour", "off white"), ("colour", "black")]
+    assert kept(several, text, unlink=("black",)) == [("colour", "off white")]
+    [black, white] = several.link("black white", given={"colour": ["white", "red"]})[0]
+    assert (black.kept, white.kept) == (False, True), "what is given by hand is all there is of the group"
+    assert black.why == "the colour is 'white', 'red' already"
+
+
 def test_the_lakes_vocabulary_is_read_by_group(home):
     both, brands = (Linker.open(home.lake, "shop", groups) for groups in (("brand", "season"), ("brand",)))
     assert kept(both, "b0 fw2016") == [("brand", "b0"), ("season", "fw2016")]

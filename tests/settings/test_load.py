@@ -115,6 +115,14 @@ def test_misspelt_variables_and_missing_files_are_not_ignored(monkeypatch):
         ({"kind": "amazon", "part_rows": 0}, "part_rows"),
         ({"kind": "amazon", "download": {"concurency": 3}}, "download.concurency"),
         ({"kind": "table", "files": "x.csv", "columns": {"colour": "c"}}, "columns.colour"),
+        (
+            {"kind": "table", "files": "x.csv", "columns": {"separators": {"size": "|"}}},
+            "columns.separators: 'size' is no entity group; choose from brand",
+        ),
+        (
+            {"kind": "table", "files": "x.csv", "columns": {"separators": {"brand": ""}}},
+            "columns.separators: that of 'brand' is empty; give one such as '|', or leave it out",
+        ),
         ({"kind": "csv", "files": "x.csv"}, "kind"),
     ],
 )

@@ -11,7 +11,7 @@ def make_sample(number, **given):
     pixels = np.random.default_rng(number).integers(0, 255, (40, 30, 3), dtype=np.uint8)
     jpeg = encode_photo(Image.fromarray(pixels), 32)
     fields = {"image_id": f"p{number}_0", "product_id": f"p{number}", "description": f"Veste appliquée {number}"}
-    return Sample(**(fields | given), entities={"brand": "acne studios"}, jpeg=jpeg)
+    return Sample(**(fields | given), entities={"brand": ["acne studios"], "colour": ["black", "white"]}, jpeg=jpeg)
 
 
 @pytest.fixture(scope="session")

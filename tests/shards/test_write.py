@@ -27,7 +27,11 @@ def test_tarfile_reads_what_it_would_have_written(folder, sample):
     assert list(found) == ["p1_0.jpg", "p1_0.txt", "p1_0.json"]
     assert found["p1_0.jpg"] == sample(1).jpeg
     assert found["p1_0.txt"].decode() == sample(1).description
-    texts = {"image_id": "p1_0", "product_id": "p1", "entities": {"brand": "acne studios"}}
+    texts = {
+        "image_id": "p1_0",
+        "product_id": "p1",
+        "entities": {"brand": ["acne studios"], "colour": ["black", "white"]},
+    }
     assert json.loads(found["p1_0.json"]) == texts
 
 

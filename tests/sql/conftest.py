@@ -36,7 +36,8 @@ def photo(product, number=0, *, unusable=None, **given):
     row = {name: None if name in CODE else "" for name in RECORD_SCHEMA.names}
     row |= {"dataset": "d", "source": "train.h5", "product_id": product, "source_split": "train"}
     row |= {"description": "A coat.", "entities": {}, "subcategory": "coats", "pose": str(number)} | given
-    return row | {"entities": list(row["entities"].items()), "unusable": unusable}
+    entities = [(group, [own] if isinstance(own, str) else own) for group, own in row["entities"].items()]
+    return row | {"entities": entities, "unusable": unusable}
 
 
 class Relations:

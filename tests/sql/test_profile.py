@@ -160,7 +160,7 @@ def test_quarantine_by_file_and_kind(profile):
 def test_compositions_parsed_and_not(profile):
     used = ["60% cotton, 40% linen", "cotton", "cotton", "imported", "imported", "imported"]
     tags = [{"product_id": f"p{n}", "entity_group": "composition", "entity": text} for n, text in enumerate(used)]
-    tags.append({"product_id": "p0", "entity_group": "brand", "entity": "cotton"})
+    tags += [{"product_id": "p0", "entity_group": group, "entity": "cotton"} for group in ("brand", "composition")]
     [row] = profile("profile_compositions", compositions=used, product_entities=tags)
     assert row == {
         "dataset": "d", "compositions": 3, "parsed": 2, "unparsed": 1, "products_unparsed": 3, "incomplete": 1,

@@ -72,6 +72,22 @@ def test_every_test_product_has_its_facets_and_no_other_product_has_any(facets):
     ]  # fmt: skip
 
 
+def test_several_entities_of_a_group(facets):
+    """Every brand is a value; a state and how confounded the words are is one of the product."""
+    rows = facets(
+        products=[product("p"), product("q")],
+        product_entities=[tag("p", "new", entity_id=0), tag("p", "diesel"), tag("p", "gap"),
+                          tag("q", "new", entity_id=0), tag("q", "newer", entity_id=0)],
+        semantic_prior=[prior("diesel", 9, 1), prior("gap", 1, 9), prior("gap", group="season", share=0.5)],
+    )  # fmt: skip
+    assert [row for row in rows if "brand" in row[1] or row[1] == "meanings"] == [
+        ("p", "brand", "diesel"), ("p", "brand", "gap"), ("p", "brand", "new"),
+        ("p", "brand confounded", "50 to 100 %"), ("p", "brand state", "known"), ("p", "meanings", "one"),
+        ("q", "brand", "new"), ("q", "brand", "newer"), ("q", "brand confounded", "unseen brand"),
+        ("q", "brand state", "unseen"), ("q", "meanings", "one"),
+    ]  # fmt: skip
+
+
 def test_states_of_a_group(facets):
     rows = facets(
         products=[product(name) for name in ("known", "rare", "new", "none")],

@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from .conftest import GROUPS, duplicates, photo
 
@@ -146,9 +148,61 @@ def test_the_first_row_with_an_entity_speaks_for_the_product(relations):
     assert [(row["product_id"], row["entity_group"], row["entity"]) for row in tagged] == [("a", "brand", "acne")]
 
 
+NAMES = ["black", "white", "red", "denim", "<unk>"]
+PRODUCT = st.fixed_dictionaries(
+    {},
+    optional={group: st.lists(st.sampled_from(NAMES), max_size=4, unique=True) for group in GROUPS},
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(products=st.lists(PRODUCT, min_size=1, max_size=8), minimum=st.integers(1, 3))
+def test_every_entity_of_a_group_is_counted_once_a_product(relations, products, minimum):
+    made = relations([photo(f"p{n}", entities=entities) for n, entities in enumerate(products)])
+    vocabulary = made.entities(minimum)
+    carriers = {
+        (group, name): {n for n, entities in enumerate(products) if name in entities.get(group, [])}
+        for group in GROUPS
+        for name in NAMES
+    }
+    known = {
+        (group, name): len(found)
+        for (group, name), found in carriers.items()
+        if len(found) >= minimum and name != "<unk>"
+    }
+    rare = {key: found for key, found in carriers.items() if len(found) < minimum}
+    for group in GROUPS:
+        known[group, "<unk>"] = len(set().union(*(found for key, found in rare.items() if key[0] == group)))
+    assert {(row["entity_group"], row["entity"]): row["product_count"] for row in vocabulary} == known
+
+    ids = {(row["entity_group"], row["entity"]): row["entity_id"] for row in vocabulary}
+    rows = made.run("product_entities", "tagged_entities", "entity_vocabulary")
+    assert [
+        (row["product_id"], row["entity_group"], row["entity"], row["ordinal"], row["entity_id"]) for row in rows
+    ] == [
+        (f"p{n}", group, name, place, 0 if name == "<unk>" else ids.get((group, name), 0))
+        for n, entities in enumerate(products)
+        for group in GROUPS
+        for place, name in enumerate(entities.get(group, []), start=1)
+    ]
+
+    prior = made.run("semantic_prior", "tagged_entities", "products", dataset="d")
+    total = {name: sum(len(carriers[group, name]) for group in GROUPS) for name in NAMES}
+    assert {(row["entity_group"], row["entity"]): row["prior"] for row in prior} == {
+        (group, name): pytest.approx(len(found) / total[name]) for (group, name), found in carriers.items() if found
+    }
+
+    profile = made.run(
+        "profile_entities", "products", "product_entities", "entity_vocabulary", paper_groups=[], paper_entities=[]
+    )
+    assert [(row["entity_group"], row["tagged_products"]) for row in profile] == [
+        (group, sum(bool(entities.get(group)) for entities in products)) for group in sorted(GROUPS)
+    ]
+
+
 def test_samples_of_a_part_are_in_the_raw_order_without_excluded_products(relations):
     rows = [
-        photo("b", entities={"brand": "acne", "subcategory": "coats"}),
+        photo("b", entities={"brand": "acne", "subcategory": ["coats", "capes"]}),
         photo("a"),
         photo("b", 1),
         photo("t", source_split="test"),
@@ -161,6 +215,9 @@ def test_samples_of_a_part_are_in_the_raw_order_without_excluded_products(relati
     first, second = (made.run("shard_samples", *sources, part=f"train-h5-0000{n}") for n in range(2))
     assert [row["image_id"] for row in first] == ["b_1"]
     assert [(row["image_id"], row["split"]) for row in second] == [("b_2", "train"), ("t_1", "test")]
-    assert (first[0]["entity_groups"], first[0]["entities"]) == (["brand", "subcategory"], ["acne", "coats"])
+    assert (first[0]["entity_groups"], first[0]["entities"]) == (
+        ["brand", "subcategory"],
+        [["acne"], ["coats", "capes"]],
+    )
     assert (second[1]["entity_groups"], second[1]["entities"]) == ([], [])
     assert made.offenders_of("images_to_shard", "images") == [(3,)]

@@ -26,7 +26,7 @@ TINY = {
 def product(number):
     colour = np.random.default_rng(number).integers(0, 255, 3)
     jpeg = encode_photo(Image.fromarray(np.full((64, 64, 3), colour, dtype=np.uint8)), 64)
-    entities = {"brand": BRANDS[number % 2]} if number % 5 else {}
+    entities = {"brand": [BRANDS[number % 2]]} if number % 5 else {}
     return Sample(f"p{number}_0", f"p{number}", f"Item {number} in {colour}", entities, jpeg)
 
 

@@ -57,10 +57,10 @@ def test_a_batch_is_what_the_model_reads_of_its_samples(job, inputs):
     order = epoch_order([24], 0, 3)
     for step, batch in enumerate(made.epoch(3)):
         wanted = [samples[number] for number in order[step * 8 : step * 8 + 8]]
-        tokens_BL, ids_BK = inputs.of_texts(wanted)
+        tokens_BL, ids_BKM = inputs.of_texts(wanted)
         assert torch.equal(batch.tokens_BL, tokens_BL)
         assert batch.tokens_BL.dtype == tokens_BL.dtype
-        assert torch.equal(batch.ids_BK, ids_BK)
+        assert torch.equal(batch.ids_BKM, ids_BKM)
         assert batch.images.dtype == torch.uint8
         assert np.array_equal(batch.images, np.stack([sample.pixels(64) for sample in wanted]))
 
@@ -91,8 +91,8 @@ def test_an_order_has_every_sample_once_and_mixes_a_window(window):
 
 
 def test_the_short_last_batch_is_left_out_and_a_large_one_cut(job, inputs):
-    assert [len(batch.ids_BK) for batch in loader(job, inputs, batch_size=10).epoch(0)] == [10, 10]
-    assert [len(batch.ids_BK) for batch in loader(job, inputs, batch_size=1000).epoch(0)] == [24]
+    assert [len(batch.ids_BKM) for batch in loader(job, inputs, batch_size=10).epoch(0)] == [10, 10]
+    assert [len(batch.ids_BKM) for batch in loader(job, inputs, batch_size=1000).epoch(0)] == [24]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -112,7 +112,7 @@ def test_ranks_share_each_batch_of_one_shard_without_overlap_or_loss(job, inputs
     for step, batch in enumerate(whole):
         shares = [rank[step] for rank in ranks]
         assert torch.equal(torch.cat([share.images for share in shares]), batch.images)
-        assert torch.equal(torch.cat([share.ids_BK for share in shares]), batch.ids_BK)
+        assert torch.equal(torch.cat([share.ids_BKM for share in shares]), batch.ids_BKM)
         assert max(share.tokens_BL.shape[1] for share in shares) == batch.tokens_BL.shape[1]
 
 

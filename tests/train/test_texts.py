@@ -58,7 +58,7 @@ def their_tokenizer():
 
 
 def read_by_training(inputs, texts):
-    entities = pa.array([[]] * len(texts), pa.map_(pa.string(), pa.string()))
+    entities = pa.array([[]] * len(texts), pa.map_(pa.string(), pa.list_(pa.string())))
     return Texts(pa.table({"description": pa.array(texts, pa.string()), "entities": entities}), inputs)
 
 

@@ -41,7 +41,7 @@ class Product:
     product_id: str
     title: str
     description: str
-    entities: dict[str, str]
+    entities: dict[str, list[str]]
 
 
 def products():
@@ -50,7 +50,7 @@ def products():
     for n in range(COUNT):
         brand, kind = BRANDS[n % 3], KINDS[n % 2]
         title = HOSTILE if n == 5 else f"{('black', 'white', 'red')[n // 2 % 3]} {kind} number {n}"
-        yield Product(odd.get(n, f"p{n}"), title, f"{title}, made well.", {"brand": brand, "subcategory": kind})
+        yield Product(odd.get(n, f"p{n}"), title, f"{title}, made well.", {"brand": [brand], "subcategory": [kind]})
 
 
 def photo_of(number, size=64):
@@ -79,14 +79,14 @@ def write_home(root: Path, dataset: str) -> None:
         "products": [
             {
                 "product_id": p.product_id, "split": s, "title": p.title, "description": p.description,
-                "category": p.entities["subcategory"].upper(), "subcategory": p.entities["subcategory"],
+                "category": p.entities["subcategory"][0].upper(), "subcategory": p.entities["subcategory"][0],
                 "department": "CLOTHING", "gender": "Women", "price": 12.5 + n if n else None,
             }
             for n, (p, s) in enumerate(zip(own, split, strict=True))
         ],
         "product_entities": [
-            {"product_id": p.product_id, "split": s, "entity_group": group, "entity": entity}
-            for p, s in zip(own, split, strict=True) for group, entity in p.entities.items()
+            {"product_id": p.product_id, "split": s, "entity_group": group, "entity": entity, "ordinal": 1}
+            for p, s in zip(own, split, strict=True) for group, [entity] in p.entities.items()
         ],
         "images": [
             {"product_id": p.product_id, "image_id": f"i{n}", "source": "file", "place": n} for n, p in enumerate(own)

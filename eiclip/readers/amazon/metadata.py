@@ -103,7 +103,7 @@ def listing_of(
         source=source, place=place, product_id=product_id, photo=product_id, title=title, description=description,
         description_raw=raw, category=category, subcategory=subcategory, price=parse_price(record.get("price")),
         brand_raw=brand_raw or None, photo_urls=_photo_urls(record) if urls else (),
-        entities={group: entity for group in groups if (entity := normalise_entity(named[group]))},
+        entities={group: [entity] for group in groups if (entity := normalise_entity(named[group]))},
     )  # fmt: skip
 
 

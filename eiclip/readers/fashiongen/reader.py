@@ -93,7 +93,7 @@ class FashionGenReader:
                     category=plain["category"], subcategory=plain["subcategory"], pose=plain["pose"],
                     department=plain["department"], gender=plain["gender"],
                     price=price if math.isfinite(price) and price > 0 else None,  # 0 stands for "not known"
-                    entities={group: entity for group in self.groups if (entity := _entity(plain[group]))},
+                    entities={group: [entity] for group in self.groups if (entity := _entity(plain[group]))},
                 )  # fmt: skip
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:

@@ -1,7 +1,7 @@
 """A user's own catalogue: Parquet, CSV or JSONL, whose columns the settings name; nothing to program.
 
 One row is one photo of one product, and rows with the same id are several photos of it. Cells may be of any type:
-numbers are read as they print, of a list of texts all count in descriptions and the first elsewhere.
+numbers are read as they print, of a list of texts all count in descriptions and as entities, the first elsewhere.
 """
 
 import math
@@ -19,10 +19,11 @@ from eiclip.readers.photo_files import decode_rgb, photo_facts
 from eiclip.readers.table.files import Table, is_parquet, open_table
 from eiclip.readers.table.parquet import ParquetTable
 from eiclip.readers.table.photos import TablePhotos, photo_of_cell
-from eiclip.readers.texts import REPLACEMENT, clean_description, normalise_entity, storable
+from eiclip.readers.texts import REPLACEMENT, clean_description, normalise_entities, storable
 from eiclip.settings.load import ColumnSettings
 
 MAX_ID = 128  # characters
+MAX_ENTITIES = 32  # of a group: a model's input has room for as many of each product as the most have
 FIELD_GROUPS = ("category", "subcategory", "department", "gender")  # fields of a listing that may be entity groups
 _PLAIN_FIELDS = ("category", "subcategory", "pose", "department", "gender")
 _VALIDATION = {"val", "valid", "validation", "dev"}
@@ -148,15 +149,28 @@ class TableReader:
             raise UnusableRowError("bad split: validation is drawn from train; mark the row 'train'")
         if columns.split and split not in {"train", "test"}:
             raise UnusableRowError(f"bad split: {split[:60]!a} is neither 'train' nor 'test'")
-        entities = {group: normalise_entity(_text(cells.get(name))) for group, name in self.groups.items()}
+        entities = {group: self._entities(group, cells.get(name)) for group, name in self.groups.items()}
         return Listing(
             source=source, place=place, product_id=product_id, photo=photo, photo_urls=urls, title=title,
             description=description, description_raw="\n".join(filter(None, [title_raw, *parts]))[:MAX_TEXT],
             source_split=split if columns.split else None, price=parse_price(cell("price")),
             style=_text(cell("style")).strip() or None,
-            entities={group: entity for group, entity in entities.items() if entity},
-            **{field: clean_description(_text(cell(field))) for field in _PLAIN_FIELDS},
+            entities={group: found for group, found in entities.items() if found},
+            **{field: clean_description(next(self._values(field, cell(field)), "")) for field in _PLAIN_FIELDS},
         )  # fmt: skip
+
+    def _values(self, group: str, cell: Any) -> Iterator[str]:
+        """Yield a cell's texts, taken apart where the group has a separator."""
+        separator = self.columns.separators.get(group)
+        for text in _texts(cell):
+            yield from filter(str.strip, text.split(separator)) if separator else [text]
+
+    def _entities(self, group: str, cell: Any) -> list[str]:
+        """Return the entities in a cell, each once, in their order. Raises UnusableRowError for too many."""
+        found = normalise_entities(self._values(group, cell))
+        if len(found) > MAX_ENTITIES:
+            raise UnusableRowError(f"too many entities: {len(found)} of {group!r}, at most {MAX_ENTITIES}")
+        return found
 
 
 def _texts(cell: Any) -> list[str]:

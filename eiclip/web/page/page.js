@@ -85,9 +85,9 @@ function swapItem(swap) {
     cross(`Leave ${swap.group} ${swap.value} as it is`, () => { state.swaps = state.swaps.filter((each) => each !== swap); changed(); })));
 }
 
-/** A query has one tag of a group: another of the same group steers no more. */
+/** A query has one tag of a group of which products have one: another of the same group steers no more. */
 function setRole(pick, name, on) {
-  if (name === "steer" && on) for (const other of state.picks) if (other.group === pick.group) other.steer = false;
+  if (name === "steer" && on && !about?.several.includes(pick.group)) for (const other of state.picks) if (other.group === pick.group) other.steer = false;
   pick[name] = on;
   state.picks = state.picks.filter((each) => each.steer || each.filter);
 }
@@ -163,19 +163,20 @@ function showAnswers(variants, answers, milliseconds) {
   const places = answers.map((found) => new Map(found.hits.map((hit) => [hit.product_id, hit.rank])));
   const names = titles(state.dataset);
   const asked = [...state.picks, ...state.swaps.filter((swap) => swap.put)].map(({ group, value }) => [group, value]);
-  const wanted = new Set([...asked, ...answers.flatMap((found) => Object.entries(found.entities))].map((pair) => pair.join(":")));
+  const read = answers.flatMap((found) => show.pairs(found.entities));
+  const wanted = new Set([...asked, ...read].map((pair) => pair.join(":")));
   $("found").classList.toggle("two", answers.length > 1);
   $("found").replaceChildren(...answers.map((found, number) => show.answer(found, {
     title: names.get(variants[number]) ?? variants[number], dataset: state.dataset, view: state.view, wanted,
     other: answers.length > 1 ? places[1 - number] : null, like: moreLike,
   })));
-  const read = show.links(answers[0], state.picks, {
+  const links = show.links(answers[0], state.picks, {
     remove: (link) => { state.unlink.push(`${link.group}=${link.entity}`); changed(); },
     restore: (link) => { state.unlink = state.unlink.filter((each) => each !== `${link.group}=${link.entity}`); changed(); },
     add: (link) => { addPick(link.group, link.entity, true); changed(); },
   });
-  $("read").replaceChildren(...read);
-  $("read").hidden = !read.length;
+  $("read").replaceChildren(...links);
+  $("read").hidden = !links.length;
   if (answers[0].like_title && $("like-title")) $("like-title").textContent = `like ${answers[0].like_title}`;
   if (byKey && document.activeElement === document.body) $("words").focus({ preventScroll: true });  // a chip is gone
   $("status").textContent = `The ${answers[0].hits.length} nearest, ${Math.round(milliseconds)} ms in all.`;

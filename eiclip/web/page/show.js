@@ -29,6 +29,9 @@ export function links(answer, picks, { remove, add, restore }) {
 const same = (one, other) => one.group === other.group && (one.value ?? one.entity) === (other.value ?? other.entity);
 const inShort = (why) => why.split(/[:(]/, 1)[0].trim();
 
+/** Entities by group, several of each, as [group, entity] pairs. */
+export const pairs = (entities) => Object.entries(entities).flatMap(([group, values]) => values.map((value) => [group, value]));
+
 /** One model's answer: its heading, gates and notes, then the products. */
 export function answer(found, context) {
   const heading = make("header", { className: "heading" }, make("h2", {}, context.title),
@@ -49,7 +52,7 @@ function gates(found) {
   const entries = Object.entries(found.gates);
   if (!entries.length) return null;
   const rows = entries.map(([group, weight]) =>
-    make("li", {}, meter(`${group} ${found.entities[group] ?? ""}`, weight, "gate")));
+    make("li", {}, meter(`${group} ${(found.entities[group] ?? []).join(", ")}`, weight, "gate")));
   return make("div", { className: "gates" }, make("p", { className: "says" }, "What each entity weighs (its gate)"),
     make("ul", { className: "meters" }, rows));
 }
@@ -98,7 +101,7 @@ export function picture(dataset, hit, shown) {
 
 /** A product's entities; those that the query asked for first, ticked. */
 function tags(hit, context) {
-  const all = Object.entries(hit.entities).map(([group, value]) =>
+  const all = pairs(hit.entities).map(([group, value]) =>
     ({ group, value, right: context.wanted.has(`${group}:${value}`) }));
   all.sort((one, other) => other.right - one.right);
   return make("ul", { className: "tags" }, all.map(({ group, value, right }) =>

@@ -53,14 +53,19 @@ export function fromAddress(search) {
 
 const chosen = (list) => Object.fromEntries(list.map(({ group, value }) => [group, value]));
 
+function byGroup(picks) {
+  const found = {};
+  for (const { group, value } of picks) (found[group] ??= []).push(value);
+  return found;
+}
+
 /** The query as the server reads it. */
 export function toQuery(state) {
-  const filters = {};
-  for (const pick of state.picks.filter((each) => each.filter)) (filters[pick.group] ??= []).push(pick.value);
   return {
-    text: state.words, negative: state.negative, filters, unlink: state.unlink, view: state.view,
+    text: state.words, negative: state.negative, unlink: state.unlink, view: state.view,
     product_id: state.like || null,
-    entities: chosen(state.picks.filter((pick) => pick.steer)),
+    entities: byGroup(state.picks.filter((pick) => pick.steer)),
+    filters: byGroup(state.picks.filter((pick) => pick.filter)),
     remove: chosen(state.swaps.filter((swap) => !swap.put)),
     add: chosen(state.swaps.filter((swap) => swap.put)),
     image_weight: state.weight / 100,

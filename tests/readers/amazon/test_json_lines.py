@@ -35,7 +35,7 @@ def stored(path):
         open_views(connection, {"records": [path]})
         rows = connection.sql("FROM records ORDER BY place").to_arrow_table().to_pylist()
     for row in rows:
-        row["entities"] = {group: entity for group, entity in row["entities"] or [] if entity}
+        row["entities"] = {group: entity for group, entity in row["entities"] or [] if entity != [""]}
     return rows
 
 

@@ -26,7 +26,7 @@ def test_the_2014_edition():
      'categories': [['Clothing', 'Women', 'Dresses'], ['Sale']], 'description': 'Red &amp; long'}""".replace(b"\n", b"")
     found = product_of(parse_line(line))
     assert (found.title, found.description) == ("Women's Dress", "Women's Dress. Red & long")
-    assert (found.brand_raw, found.entities["brand"]) == ("Diesel", "diesel")
+    assert (found.brand_raw, found.entities["brand"]) == ("Diesel", ["diesel"])
     assert (found.category, found.subcategory, found.price) == ("Clothing", "Dresses", 9.5)
     assert found.photo_urls == ("http://x/y.jpg",)
 
@@ -40,7 +40,7 @@ def test_the_2018_edition():
     assert found.description == "Dress. 100% Cotton. Imported. Fits well."
     assert found.description_raw == "Dress\n100% Cotton\ndress\nImported\nFits<br>well."
     assert (found.category, found.subcategory) == ("AMAZON FASHION", "Tops & Tees")
-    assert (found.brand_raw, found.entities["brand"], found.price) == ("Calvin Klein", "calvin klein", 9.99)
+    assert (found.brand_raw, found.entities["brand"], found.price) == ("Calvin Klein", ["calvin klein"], 9.99)
 
 
 @pytest.mark.parametrize("details", [{"Brand": "Nike"}, json.dumps({"Brand": "Nike"}), "{'Brand': 'Nike'}"])

@@ -27,8 +27,8 @@ def test_a_row_becomes_a_listing(fashiongen):
         title="Black Jeans", description="Logo appliqu\u00e9. Zip-fly", description_raw=row["description"],
         category="JEANS", subcategory="SKINNY JEANS", pose="id_gridfs_1", department="CLOTHING", gender="Women",
         price=99.5,
-        entities={"brand": "golden goose", "subcategory": "skinny jeans", "season": "ss2017",
-                  "composition": "98% cotton, 2% elastane."},
+        entities={"brand": ["golden goose"], "subcategory": ["skinny jeans"], "season": ["ss2017"],
+                  "composition": ["98% cotton, 2% elastane."]},
     )  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def test_a_missing_optional_column_is_a_warning_and_empty(fashiongen, caplog):
 def test_categories_stand_in_for_missing_subcategories(fashiongen, caplog):
     row = next(FashionGenReader(fashiongen([{"category": "JEANS"}], drop=("input_subcategory",))).rows())
     assert row.subcategory == "JEANS"
-    assert row.entities["subcategory"] == "jeans"
+    assert row.entities["subcategory"] == ["jeans"]
     assert "stand in" in caplog.text
 
 

@@ -66,7 +66,7 @@ def test_every_format_gives_the_same_listing(table, form):
         source="shop.csv", place=0, product_id="D-1", photo="d-1.jpg", title="Wrap dress",
         description="Wrap dress. Silk & cotton.", description_raw="Wrap <b>dress</b>\nSilk &amp; cotton.",
         source_split="train", category="Dresses", price=49.5,
-        entities={"brand": "étoile bleue", "category": "dresses"},
+        entities={"brand": ["étoile bleue"], "category": ["dresses"]},
     )  # fmt: skip
 
 
@@ -90,6 +90,59 @@ def test_quoted_line_ends_windows_line_ends_and_a_byte_order_mark(table):
     assert [(row.product_id, row.title, row.place) for row in listings] == [("A", "Red hat", 0), ("B", "Scarf", 1)]
 
 
+SEVERAL = FULL.model_copy(update={"separators": {"brand": "|", "category": " / "}})
+NAMES = ["Black", "black ", "WHITE", "", " ", "n/a", "rag & bone", "a/b", "x|y"]
+
+
+@pytest.mark.parametrize("form", [as_jsonl, as_parquet])
+def test_every_text_of_a_list_column_is_an_entity(table, form):
+    row = DRESS | {"maker": ["Black", None, "n/a", "WHITE", " black"], "season": ["Fall"], "kind": ["Dresses", "Party"]}
+    (listing,) = table(form([row]), FULL, ("brand", "season", "category")).rows()
+    assert listing.entities == {"brand": ["black", "white"], "season": ["fall"], "category": ["dresses", "party"]}
+    assert listing.category == "Dresses"
+
+
+@pytest.mark.parametrize("form", [as_csv, as_jsonl, as_parquet])
+def test_a_text_is_one_entity_unless_its_group_has_a_separator(table, form):
+    row = DRESS | {"maker": "|Black| n/a|White|black", "season": "Fall|Spring", "kind": "Dresses / Party"}
+    groups = ("brand", "season", "category")
+    (one,) = table(form([row]), FULL, groups).rows()
+    assert one.entities == {
+        "brand": ["|black| n/a|white|black"], "season": ["fall|spring"], "category": ["dresses / party"]
+    }  # fmt: skip
+    (several,) = table(form([row]), SEVERAL, groups).rows()
+    assert several.entities == {
+        "brand": ["black", "white"], "season": ["fall|spring"], "category": ["dresses", "party"]
+    }  # fmt: skip
+    assert (one.category, several.category) == ("Dresses / Party", "Dresses")
+
+
+@settings(max_examples=50, deadline=None)
+@given(names=st.lists(st.sampled_from(NAMES), max_size=8), as_list=st.booleans())
+def test_values_are_those_of_single_cells_once_and_in_order(names, as_list):
+    """The oracle reads every value as a product of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "shop.jsonl"
+
+        def brands(columns, *cells):
+            file.write_bytes(as_jsonl([DRESS | {"maker": cell} for cell in cells]))
+            return [row.entities.get("brand", []) for row in TableReader([file], columns, None, ("brand",)).rows()]
+
+        parts = [part for name in names for part in name.split("|")]
+        expected = []
+        for found in brands(FULL, *parts) if parts else []:
+            expected += [name for name in found if name not in expected]
+        assert brands(SEVERAL, names if as_list else "|".join(names)) == [expected]
+
+
+def test_a_row_of_very_many_entities_is_rejected(table):
+    row = DRESS | {"maker": "|".join(map(str, range(33)))}
+    (rejected,) = table(as_csv([row]), SEVERAL, ("brand",)).rows()
+    assert rejected == Rejected("shop.csv", 0, "D-1", "too many entities: 33 of 'brand', at most 32")
+    (listing,) = table(as_csv([row | {"maker": row["maker"][:-3] + "|1|1"}]), SEVERAL, ("brand",)).rows()
+    assert len(listing.entities["brand"]) == 32
+
+
 def test_rows_of_one_id_are_photos_of_one_product(table):
     rows = list(table(as_csv([DRESS, DRESS | {"picture": "back.jpg"}])).rows())
     assert [(row.product_id, row.photo) for row in rows] == [("D-1", "d-1.jpg"), ("D-1", "back.jpg")]
@@ -97,7 +150,7 @@ def test_rows_of_one_id_are_photos_of_one_product(table):
 
 def test_undecodable_bytes_become_replacement_characters(table):
     row = next(table(as_csv([DRESS]).replace("ÉTOILE".encode(), b"caf\xe9"), FULL, ("brand",)).rows())
-    assert row.entities == {"brand": "caf bleue"}
+    assert row.entities == {"brand": ["caf bleue"]}
     (bad,) = table(as_csv([DRESS]).replace(b"D-1", b"D\xe9")).rows()
     assert bad == Rejected("shop.csv", 0, None, r"bad id: 'D\ufffd' (printable characters only, at most 128)")
 
@@ -172,7 +225,7 @@ def test_parquet_cells_of_odd_types(table):
     first, second = table(as_parquet(pa.table(columns)), FULL, ("brand", "season")).rows()
     assert (first.product_id, first.title, first.description) == ("1", "caf hat", "caf hat. a. b")
     assert (first.price, first.category) == (9.9, "1")
-    assert first.entities["brand"].startswith("2020-01-01")
+    assert first.entities["brand"][0].startswith("2020-01-01")
     assert second == Rejected("shop.csv", 1, None, "no id")
 
 
