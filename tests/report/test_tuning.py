@@ -19,7 +19,7 @@ def test_every_training_is_listed_best_first_and_the_choice_is_told(tmp_path):
     with connect(tmp_path) as connection:
         table, told = tuning_trials(connection, "shop"), chosen_rates(connection, "shop")
         assert tuning_trials(connection, "other") is chosen_rates(connection, "other") is None
-    assert [(line[0], line[1], line[6], line[-1]) for line in table.rows] == [
+    assert [(line[0], line[1], line[7], line[-1]) for line in table.rows] == [
         ("5", "the recipe", "120.0", "chosen"), ("5", "draw 1", "diverged", ""),
         ("3", "draw 1", "110.0", "chosen"), ("3", "the recipe", "100.0", ""),
     ]  # fmt: skip

@@ -4,14 +4,22 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from eiclip.evaluation.embed import embed_samples
-from eiclip.model.entity_clip import load_checkpoint
+from eiclip.features.reader import feature_store
+from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
+from eiclip.model.towers import load_towers
+from eiclip.model.variants import VARIANTS
+from eiclip.model.vocabulary import Vocabulary
 from eiclip.shards import read_samples, shard_paths, write_shards
+from eiclip.shards.read import index_of
 from eiclip.storage.cache import LOG_FILE
 from eiclip.storage.files import write_json
 from eiclip.train.loop import start, train
 from eiclip.train.recipe import Plan
+from eiclip.train.state import TENSORS
 from eiclip.train.validation import Validation, validation_split
 from eiclip.train.world import World
 from tests.train.conftest import product
@@ -120,3 +128,26 @@ def test_two_processes_measure_once_and_stop_together(job, changed, tmp_path):
     assert (together["steps"], together["best_step"]) == (alone["steps"], alone["best_step"])
     assert [step for step, _ in together["measured"]] == [step for step, _ in alone["measured"]]
     assert together["validation"]["sum_r"] == max(sum_r for _, sum_r in together["measured"])
+
+
+def test_of_frozen_towers_features_are_measured_and_a_state_has_only_what_is_trained(job, changed):
+    heads = {"image_tower": "heads", "text_tower": "heads", "head_lr": 0.03, "steps": 12, "epochs": None}
+    given = {"training": heads | {"validations": 6}, "hardware": {"checkpoint_every": 4}}
+    job = changed(job, features=job.output.with_name("features"), **given)
+    model = EntityClipModel(load_towers(job.initial), VARIANTS["eiclip"], Vocabulary({}, {}), job.training)
+    store = feature_store(model.eval(), job.features, job.shards)
+    for split in ("train", "validation"):
+        for shard in shard_paths(job.shards, split):
+            store.write(shard, index_of(shard), [])
+    train(job.model_copy(update={"output": job.output.with_name("whole")}), lambda _: None)
+    with pytest.raises(Killed):
+        train_until(job, "step 10 of", die)
+    [*_, state] = sorted(job.output.with_name("model.resume").glob("*/step-*"))
+    names = load_file(state / TENSORS).keys()
+    assert "weights/towers.visual.proj" in names
+    assert "best/towers.visual.proj" in names
+    assert not any("visual.conv1" in name or "resblocks" in name for name in names)
+    train(job, lambda _: None)
+    assert weights_and_log(job.output) == weights_and_log(job.output.with_name("whole"))
+    start, end = (load_file(place / "open_clip_model.safetensors") for place in (job.initial, job.output))
+    assert torch.equal(start["visual.conv1.weight"], end["visual.conv1.weight"])
