@@ -68,7 +68,7 @@ def _rank(given: Given) -> Mapping[str, Any]:
         from eiclip.studies.ranks import rank_checkpoint
 
         job = given.of.subject
-        table = rank_checkpoint(checkpoint, job.shards, given.device, job.features, job.seed)
+        table = rank_checkpoint(checkpoint, job.shards, given.device, job.features)
         shutil.copyfile(checkpoint / LOG_FILE, given.output.with_name(LOG_FILE))
         given.project.paths.lake.write_file(table, given.output)
         return {"ranks": table.num_rows}

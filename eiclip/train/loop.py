@@ -142,7 +142,7 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         world=world,
         hardware=job.hardware,
         augment=job.training.augment,
-        store=feature_store(model, job.features, job.shards, job.seed, world.device),
+        store=feature_store(model, job.features, job.shards, world.device),
         pairs=pairs,
         self_pair_probability=job.training.style.self_pair_probability,
         another_view=job.training.style.consistency > 0,

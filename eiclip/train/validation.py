@@ -62,7 +62,7 @@ def validation_split(model: EntityClipModel, job: TrainJob, device: str, most: i
         return Split([], None, device)
     shards = valid_shards(job.shards, "validation", job.hardware.corrupt_samples)
     every = 1 if most is None else math.ceil(sum(len(shard.index) for shard in shards) / most)
-    store = feature_store(model, job.features, job.shards, job.seed, device)
+    store = feature_store(model, job.features, job.shards, device)
     features = features_of(store, [shard.path for shard in shards])
     kept = [sample for number, sample in enumerate(valid_samples(shards)) if number % every == 0]
     return Split(kept, features, device)
