@@ -45,7 +45,10 @@ def recipe_of(
     """
     own = dataset.rows.get(variant, RowSettings()).model_dump(exclude_none=True)
     general = project.settings.training.model_dump()
-    return TrainingSettings.model_validate(layered(general, dataset.training, own, recipe))
+    found = TrainingSettings.model_validate(layered(general, dataset.training, own, recipe))
+    compared = dataset.same_style is not None and found.style.consistency > 0 and found.image_tower != "full"
+    # Same-style rows compare a photo with another view of it, which features must hold.
+    return found.model_copy(update={"feature_views": 2}) if compared and found.feature_views == 1 else found
 
 
 def frozen_features(project: Project, dataset: DatasetSettings) -> tuple[str, ...]:

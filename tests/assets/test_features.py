@@ -8,10 +8,12 @@ from PIL import Image
 
 from assets import features
 from assets.common import Project
+from assets.training import recipe_of
 from eiclip.errors import CorruptOutputError
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers, save_towers
 from eiclip.settings.load import DatasetSettings, load_settings
+from eiclip.settings.same_style import SameStyleSettings
 from eiclip.shards import Sample, encode_photo, merge_parts, write_shards
 from eiclip.storage.cache import MANIFEST, make_once
 from eiclip.storage.files import sha256_file, whole_folder, write_json
@@ -132,3 +134,11 @@ def test_training_reads_them_and_leaves_frozen_weights_alone(project):
 
 def test_towers_that_are_trained_whole_have_no_features(project):
     assert features.steps(project_of(project.paths.root, image_tower="full", text_tower="full"), "shop", SHOP) == []
+
+
+def test_same_style_keeps_a_second_view_to_compare_with(project):
+    with_clicks = SHOP.model_copy(update={"same_style": SameStyleSettings()})
+    assert recipe_of(project, SHOP, {}).feature_views == 1
+    assert recipe_of(project, with_clicks, {}).feature_views == 2
+    assert recipe_of(project, with_clicks, {"image_tower": "full"}).feature_views == 1
+    assert recipe_of(project, with_clicks, {"feature_views": 4}).feature_views == 4
