@@ -8,9 +8,9 @@ INSTALLED := .venv/.installed
 # The questions that have a job of their own: docs/ablations.md.
 STUDIES := seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
 	ablation_ambiguity same_style_seeds same_style_ablation
-BENCHMARKS := ingest retrieval training loader same_style tune
+BENCHMARKS := ingest retrieval training loader same_style
 
-.PHONY: help install full_eval same_style ingest $(STUDIES) catalogue_study tables test check fuzz cache_test \
+.PHONY: help install full_eval same_style ingest tune $(STUDIES) catalogue_study tables test check fuzz cache_test \
 	crash_test $(BENCHMARKS:%=benchmark_%) status slots ui search clean
 
 ##@ The first hour
@@ -33,6 +33,9 @@ same_style: $(INSTALLED) ## clicks in, pairs of one style mined, models trained 
 
 ingest: $(INSTALLED) ## raw files in, shards and the data profile out: before any training
 	source .envrc && dagster job execute -j ingest
+
+tune: $(INSTALLED) ## rates of rows 3 and 5 drawn and judged on the validation split: EICLIP_TUNE__TRAININGS=8
+	source .envrc && dagster job execute -j tune
 
 status: $(INSTALLED) ## each output: made, reused, or stale, and why
 	source .envrc && eiclip status
@@ -94,7 +97,6 @@ benchmark_retrieval: ## exact ranks beside bare products, a full sort and faiss
 benchmark_training: ## training steps beside open_clip_train
 benchmark_loader: ## the loader beside simplejpeg alone
 benchmark_same_style: ## mining beside polars, a search answer beside a bare product and sort
-benchmark_tune: ## learning rates on the validation split, the same grid for every row
 $(BENCHMARKS:%=benchmark_%): $(INSTALLED)
 	source .envrc && python -m benchmarks.$(@:benchmark_%=%)
 

@@ -68,7 +68,7 @@ def _rank(given: Given) -> Mapping[str, Any]:
         from eiclip.studies.ranks import rank_checkpoint
 
         job = given.of.subject
-        table = rank_checkpoint(checkpoint, job.shards, given.device, job.features, job.seed)
+        table = rank_checkpoint(checkpoint, job.shards, given.device, job.features)
         shutil.copyfile(checkpoint / LOG_FILE, given.output.with_name(LOG_FILE))
         given.project.paths.lake.write_file(table, given.output)
         return {"ranks": table.num_rows}
@@ -123,9 +123,10 @@ def _results(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     outcomes = []
     for label, trial in study.trials.items():
         file, record = made[label]
-        steps, seconds = int(record.facts["steps"]), float(record.facts["seconds"])
-        x, epochs = float(steps) if study.ablation.against_steps else trial.x, trial.training(study.base).epochs
-        outcomes.append(Outcome(trial, pq.read_table(file), epochs=epochs, steps=steps, seconds=seconds, x=x))
+        took = {name: record.facts[name] for name in ("epochs", "steps", "seconds")}
+        took["x"] = float(took["steps"]) if study.ablation.against_steps else trial.x
+        verdict = record.facts.get("outcome", {}).get("verdict")  # none of a row that is not trained
+        outcomes.append(Outcome(trial, pq.read_table(file), budget=trial.budget(study.base), verdict=verdict, **took))
     subsets: dict[str, frozenset[str] | None] = {ALL: None}
     if SEVERAL_MEANINGS in study.ablation.subsets:
         with duckdb.connect() as connection:

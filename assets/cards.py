@@ -17,6 +17,7 @@ CARD = "README.md"
 SOURCES = (
     "products",
     "leaderboard",
+    "chance_recalls",
     "metric_intervals",
     "row_comparisons",
     "recall_breakdowns",
@@ -26,7 +27,12 @@ SOURCES = (
     "runs",
 )
 """Assets whose tables a card reads."""
-READ = (*(name for name in SOURCES if name != "data_profile"), "profile_descriptions", "seed_study_summary")
+READ = (
+    *(name for name in SOURCES if name != "data_profile"),
+    "profile_descriptions",
+    "seed_study_summary",
+    "training_outcomes",
+)
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:

@@ -15,6 +15,7 @@ from assets import (
     same_style_study,
     shards,
     training,
+    tuning,
     typed_queries,
 )
 from assets.common import Project
@@ -22,7 +23,7 @@ from assets.sources import GENERAL
 from assets.steps import PartedStep, Step
 
 EVERY = (raw, relations, shards, profile, features)
-TABLE_1 = (training, evaluation, gates, cards, ablations)
+TABLE_1 = (training, evaluation, gates, cards, ablations, tuning)
 SAME_STYLE = (same_style, same_style_study)
 
 

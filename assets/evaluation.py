@@ -60,8 +60,10 @@ def _metrics(name: str) -> list[Output]:
     return [
         Output((name, "retrieval_ranks"), kinds=TORCH, make=_ranks, sources=sources),
         query(name, "evaluation/retrieval_metrics", ("retrieval_ranks",)),
+        query(name, "evaluation/chance_recalls", ("candidate_lists", "products", "images", "product_groups"),
+              {"dataset": name}),
         query(name, "evaluation/leaderboard", ("retrieval_metrics",), {"variants": list(VARIANTS)}).showing(**tables),
-    ]
+    ]  # fmt: skip
 
 
 def _ranks(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:

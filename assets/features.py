@@ -29,7 +29,7 @@ def store_of(given: Given, model: "EntityClipModel") -> "FeatureStore | None":
     from eiclip.features.reader import feature_store
 
     folder = given.project.paths.features(given.dataset)
-    return feature_store(model, folder, given.path("shards"), given.project.settings.seed, given.device)
+    return feature_store(model, folder, given.path("shards"), given.device)
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedStep]:
@@ -79,7 +79,7 @@ def _file(shard: str) -> str:
 
 def _part(project: Project, name: str, dataset: DatasetSettings, training: TrainingSettings, label: str) -> Output:
     settings = training.model_dump(include=set(SETTINGS))
-    settings |= {"seed": project.settings.seed, "groups": list(dataset.entity_groups)}
+    settings |= {"groups": list(dataset.entity_groups)}
     shards = {_file(shard["name"]): shard for shard in _manifest(project, name)["shards"]}
     if label not in shards:
         raise CorruptOutputError(f"{name}/{FEATURES}: no shard of {label}; materialise the shards again")
@@ -115,8 +115,7 @@ def _compute(given: Given) -> Mapping[str, Any]:
     vocabulary = Vocabulary({group: [UNKNOWN] for group in given.parameters["groups"]}, {})  # texts need the groups
     model = EntityClipModel(towers, VARIANTS["clip_entities_text"], vocabulary,
                             given.of.subject)  # fmt: skip
-    store = feature_store(model, given.project.paths.features(given.dataset), shards, given.parameters["seed"],
-                          given.device)  # fmt: skip
+    store = feature_store(model, given.project.paths.features(given.dataset), shards, given.device)
     assert store is not None
     shard = shards / f"{given.of.key[-1].removesuffix('.safetensors')}.tar"
     index = index_of(shard)

@@ -41,6 +41,8 @@ class Check:
     """Tables of the dataset that the query reads beside the output."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     holds: Callable[[CachedOutput, Path], tuple[bool, dict[str, Any]]] | None = None
+    blocking: bool = True
+    """Whether nothing is made of an output that does not pass it; False: it is a warning."""
 
     def result(self, project: Project, key: Key, made: CachedOutput, place: Path) -> tuple[bool, dict[str, Any]]:
         """Whether it holds, and what people want to see of it."""

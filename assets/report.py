@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RESULTS = (
     "retrieval_metrics",
     "leaderboard",
+    "chance_recalls",
     "retrieval_ranks",
     "metric_intervals",
     "row_comparisons",
@@ -45,6 +46,7 @@ RESULT_TABLES = (
     *(f"profile_{name}" for name in PROFILE),
     "embeddings",
     "training_log",
+    "training_outcomes",
     "run_metrics",
     "ablation_results",
     "seed_study_summary",

@@ -21,8 +21,8 @@ from eiclip.storage.locations import local_file, stamp
 from eiclip.storage.sql import header
 
 VIEWS_TABLE, CLICKS_FILE = "product_views", "clicks.parquet"
-RANKS, METRICS, INTERVALS, COMPARISONS, CURVE = MEASURES = tuple(
-    f"same_style_{table}" for table in ("ranks", "metrics", "intervals", "comparisons", "pr_curve")
+RANKS, METRICS, INTERVALS, COMPARISONS, CURVE, CHANCE = MEASURES = tuple(
+    f"same_style_{table}" for table in ("ranks", "metrics", "intervals", "comparisons", "pr_curve", "chance")
 )
 MADE = ("click_log", "click_rejections", "related_items", *TABLES, VIEWS_TABLE, *MEASURES)
 """The tables of same-style retrieval."""
@@ -170,6 +170,7 @@ def measures(project: Project, name: str) -> list[Output]:
     seed = {"seed": project.settings.seed}
     return [
         Output((name, RANKS), make=_ranks, sources=sources, settings=seed),
+        Output((name, CHANCE), make=_chance, sources=("products", "styles", "product_groups")),
         *of_ranks(name),
         Output((name, CURVE), make=_curve, sources=sources, settings=seed),
     ]
@@ -225,6 +226,14 @@ def _ranks(given: Given) -> pa.Table:
     from eiclip.same_style.evaluate import same_style_ranks
 
     return _over_views(given, same_style_ranks)
+
+
+def _chance(given: Given) -> pa.Table:
+    """What a random order of the candidates reaches, in every pair of views alike."""
+    from eiclip.same_style.evaluate import same_style_chance
+
+    tested = given.table("products", ["product_id"], [("split", "=", "test")])["product_id"].to_pylist()
+    return same_style_chance(tested, given.table("styles"), given.dataset, given.table("product_groups"))
 
 
 def _curve(given: Given) -> pa.Table:

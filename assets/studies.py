@@ -21,7 +21,7 @@ from eiclip.studies.trials import Ablation, Base, Trial
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_settings, training_sources
 
-RANKS_FILE, WEIGHTS = "ranks.parquet", "weights"
+WEIGHTS = "weights"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Study:
     """Writes the ranks of a trial."""
     sources: ClassVar[tuple[str, ...]] = ()
     """Tables that ranking reads."""
+    file: ClassVar[str] = "ranks.parquet"
+    """Where it writes, in the trial's folder."""
 
     project: Project
     name: str
@@ -49,7 +51,8 @@ class Study:
     def base(self) -> Base:
         """What its trials vary."""
         training = recipe_of(self.project, self.dataset, self.recipe)
-        return Base(self.dataset.entity_groups, training, self.project.settings.seed)
+        rows = {row: recipe_of(self.project, self.dataset, self.recipe, row) for row in self.dataset.rows}
+        return Base(self.dataset.entity_groups, training, self.project.settings.seed, rows)
 
     @cached_property
     def trials(self) -> dict[str, Trial]:
@@ -58,7 +61,7 @@ class Study:
 
     def longest_first(self) -> list[str]:
         """Return labels: two are trained at a time, and the longest must not begin last."""
-        return sorted(self.trials, key=lambda label: -self.trials[label].training(self.base).epochs)
+        return sorted(self.trials, key=lambda label: -self.trials[label].budget(self.base))
 
     def job(self, trial: Trial) -> TrainJob:
         """Return the trial's training, in a folder that is the same for all studies in which it stands."""
@@ -85,7 +88,7 @@ class Study:
         folder = job.output.parent
         return Output(
             (self.name, self.ablation.name, label), make=type(self).rank, sources=("shards", *self.sources),
-            code_of=self.code(), place=folder / RANKS_FILE, inputs=inputs, subject=job, alone=folder / ".lock",
+            code_of=self.code(), place=folder / self.file, inputs=inputs, subject=job, alone=folder / ".lock",
         )  # fmt: skip
 
     def made(self, label: str) -> tuple[Path, CachedOutput]:

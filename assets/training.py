@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from assets.common import Project
-from assets.outputs import Given, Output
+from assets.outputs import Check, Given, Output
 from assets.sources import GENERAL
 from assets.steps import Step
 from eiclip.model.sources import STARTER, local_files, starter_versions
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
-from eiclip.settings.training import TrainingSettings
+from eiclip.settings.training import RowSettings, TrainingSettings, layered
 from eiclip.storage.cache import LOG_FILE, MANIFEST, made_before
 from eiclip.storage.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.train.job import TrainJob
@@ -26,15 +26,29 @@ JOB_FILE = "job.json"
 KINDS = frozenset({"pytorch", "safetensors"})
 PRETRAINED = f"{GENERAL}/pretrained"
 FEATURES = "features"
+PRETRAINING: Mapping[str, Any] = {
+    "tower_lr": 1e-3, "warmup_steps": 100, "budget": 1.0, "validations": 0, "patience": 0,
+    "image_tower": "full", "text_tower": "full", "head_lr": None,
+}  # fmt: skip
+PRETRAINING_BATCH = 64
+"""How the small general model is pretrained; its batch is the rows' own where that is set."""
 TABLES = ("entity_vocabulary", "semantic_prior")
 PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 """The table of pairs that a variant is trained on."""
 
 
-def recipe_of(project: Project, dataset: DatasetSettings, recipe: Mapping[str, Any]) -> TrainingSettings:
-    """How a dataset's rows are trained: the settings, what its own entry changes, what the run's configuration does."""
-    merged = project.settings.training.model_dump() | dataset.training | dict(recipe)
-    return TrainingSettings.model_validate(merged)
+def recipe_of(
+    project: Project, dataset: DatasetSettings, recipe: Mapping[str, Any], variant: str = ""
+) -> TrainingSettings:
+    """How a dataset's rows, or one of them, are trained: each over those before it, the settings, what the dataset's
+    entry changes for all rows and for this one, and what the run's configuration does.
+    """
+    own = dataset.rows.get(variant, RowSettings()).model_dump(exclude_none=True)
+    general = project.settings.training.model_dump()
+    found = TrainingSettings.model_validate(layered(general, dataset.training, own, recipe))
+    compared = dataset.same_style is not None and found.style.consistency > 0 and found.image_tower != "full"
+    # Same-style rows compare a photo with another view of it, which features must hold.
+    return found.model_copy(update={"feature_views": 2}) if compared and found.feature_views == 1 else found
 
 
 def frozen_features(project: Project, dataset: DatasetSettings) -> tuple[str, ...]:
@@ -73,12 +87,9 @@ def pretrained(project: Project) -> Step:
     text = "CLIP's towers before any product was seen (EICLIP_PRETRAINED): every variant starts from them."
     key = (GENERAL, "pretrained")
     if project.settings.pretrained == GENERAL:
-        changes: dict[str, Any] = {
-            "epochs": project.settings.embedded.pretraining_epochs,
-            "tower_lr": 1e-3,
-            "warmup_steps": 100,
-        }
-        changes |= {"image_tower": "full", "text_tower": "full", "head_lr": None}
+        settings = project.settings
+        changes: dict[str, Any] = {"epochs": settings.embedded.pretraining_epochs, **PRETRAINING}
+        changes["batch_size"] = settings.training.batch_size or PRETRAINING_BATCH
         job = TrainJob(
             dataset=GENERAL,
             variant="clip_description",
@@ -87,7 +98,7 @@ def pretrained(project: Project) -> Step:
             output=project.paths.pretrained,
             seed=project.settings.seed,
             threads=os.cpu_count() or 1,
-            training=project.settings.training.model_copy(update=changes),
+            training=TrainingSettings.model_validate(layered(settings.training.model_dump(), changes)),
             hardware=project.settings.hardware,
         )
         made = training(job, key, text, (f"{GENERAL}/shards",))
@@ -139,11 +150,24 @@ def variant_job(
     )
 
 
+LEARNED = Check(
+    "training_has_learned",
+    "The loss is under that of guessing, recall on the validation split is above chance, and it no longer rose when "
+    "training ended. A warning: the message says what to do.",
+    holds=lambda made, place: (made.facts["outcome"]["verdict"] == "learned", made.facts["outcome"]),
+    blocking=False,
+)
+
+
 def _publish_log(given: Given) -> None:
-    """Put the step log of a trained variant into the lake."""
-    output = given.project.paths.place((given.dataset, "training_log", given.of.key[-1]))
-    remove_parts(output)  # of a step that was killed just here
-    given.project.paths.lake.write_file(pq.read_table(given.output / LOG_FILE), output)
+    """Put the step log of a trained variant, and what came of the training, into the lake."""
+    from eiclip.train.outcome import outcome_row
+
+    tables = {"training_log": pq.read_table(given.output / LOG_FILE), "training_outcomes": outcome_row(given.output)}
+    for name, table in tables.items():
+        output = given.project.paths.place((given.dataset, name, given.of.key[-1]))
+        remove_parts(output)  # of a step that was killed just here
+        given.project.paths.lake.write_file(table, output)
 
 
 def checkpoint_step(
@@ -154,13 +178,13 @@ def checkpoint_step(
     def outputs(recipe: Mapping[str, Any]) -> list[Output]:
         pairs = (PAIRS[variant.pairs],) if variant.pairs in PAIRS else ()
         frozen = frozen_features(project, dataset)
-        job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe))
+        job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe, variant.name))
         text = (
             f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates and the "
             "fusion of views, where it has them, beside them."
         )
         made = training(job, (name, "checkpoint", variant.name), text, ("shards", *frozen, *TABLES, *pairs, PRETRAINED))
-        return [replace(made, publish=_publish_log if variant.trained else None)]
+        return [replace(made, publish=_publish_log, checks=(LEARNED,)) if variant.trained else made]
 
     return Step(f"{name}__checkpoint__{variant.name}", f"{name}/{group}", outputs, trains=variant.trained)
 

@@ -98,7 +98,7 @@ def prepare_bare(count: int) -> Work:
     import torch
 
     model = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.rand(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
 
     def work() -> dict[str, float]:

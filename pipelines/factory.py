@@ -61,7 +61,7 @@ def _step(project: Project, step: Step) -> dg.AssetsDefinition:
     outputs = step.declared()
     tables = [(output, table) for output in outputs for table in output.tables]
     checks = [
-        dg.AssetCheckSpec(check.name, asset=list(table.key), blocking=True, description=check.description)
+        dg.AssetCheckSpec(check.name, asset=list(table.key), blocking=check.blocking, description=check.description)
         for _, table in tables
         for check in table.checks
     ]
@@ -161,7 +161,11 @@ def _results(project: Project, output: Output, made: CachedOutput) -> Iterator[d
             passed, facts = check.result(project, table.key, made, place)
             seen = {name: readable(value) for name, value in facts.items()}
             key = dg.AssetKey(table.key)
-            checked.append(dg.AssetCheckResult(check_name=check.name, asset_key=key, passed=passed, metadata=seen))
+            severity = dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN
+            result = dg.AssetCheckResult(
+                check_name=check.name, asset_key=key, passed=passed, severity=severity, metadata=seen
+            )
+            checked.append(result)
         metadata = {name: readable(value) for name, value in made.facts.items()}
         metadata |= table_metadata([place]) if place.suffix == ".parquet" else {}
         if isinstance(output.make, str):

@@ -10,6 +10,7 @@ from assets.ablations import ablation_keys
 from assets.common import Project
 from assets.report import CODE, REPORT_KEY, RESULTS, SAME_STYLE, page
 from assets.same_style_study import study_keys
+from assets.training import recipe_of
 from eiclip.evaluation.run_history import RUN_METRICS, RUN_RANKS, RUNS, Run, installed_versions, keep_run
 from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import DatasetSettings
@@ -166,7 +167,7 @@ def _about(project: Project, recipe: Recipe) -> "About":
         for name, entry in project.datasets().items()
     }
     trained = {
-        name: settings.training.model_dump(mode="json") | entry.training | recipe.training
+        name: recipe_of(project, entry, recipe.training).model_dump(mode="json")
         for name, entry in project.datasets().items()
     }
     whole = {"settings": settings.model_dump(mode="json"), "training as run, by dataset": trained}

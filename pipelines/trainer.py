@@ -4,7 +4,7 @@
 
 Outside a Dagster step it trains just the same and writes its progress to standard error. It exits with 128 + N where
 signal N has stopped it (its state is saved), with 1 on an error; what the error says goes to standard error and, as the
-message {"error": ...}, through Pipes.
+message {"error": ..., "diverged": ...}, through Pipes.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dagster_pipes
 
-from eiclip.errors import EiclipError
+from eiclip.errors import EiclipError, NonFiniteError
 from eiclip.system.processes import die_with_parent
 
 logger = logging.getLogger("eiclip")
@@ -49,7 +49,7 @@ def _train(path: Path, pipes: PipesContext | None) -> int:
     except EiclipError as error:
         logger.error("error: %s", error)
         if pipes:
-            pipes.report_custom_message({"error": str(error)})
+            pipes.report_custom_message({"error": str(error), "diverged": isinstance(error, NonFiniteError)})
         return 1
     if pipes:
         pipes.report_custom_message(facts)

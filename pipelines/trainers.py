@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import dagster as dg
 
+from eiclip.errors import NonFiniteError
 from eiclip.storage.files import write_json
 from eiclip.train.job import TrainJob
 from eiclip.train.key import training_code
@@ -29,6 +30,10 @@ class TrainerFailedError(Exception):
         self.messages = messages
 
 
+class DivergedError(dg.Failure, NonFiniteError):
+    """A training whose numbers are no longer finite: fails its step, unless what trains has another one to try."""
+
+
 class TrainerClient(dg.PipesSubprocessClient):
     """Dagster's client of subprocesses, which ends them by SIGTERM and keeps the messages of one that failed."""
 
@@ -36,6 +41,7 @@ class TrainerClient(dg.PipesSubprocessClient):
         """Run a training from the job file `path`, which is written here; returns the trainer's facts.
 
         Raises:
+            DivergedError: its numbers are no longer finite.
             dg.Failure: the trainer refused its job, and says why (another try would end the same), or it ended
                 without reporting an error (a retry policy may try again).
         """
@@ -49,7 +55,7 @@ class TrainerClient(dg.PipesSubprocessClient):
             messages = error.messages
         facts: dict[str, Any] = messages[-1] if messages else {}
         if "error" in facts:
-            raise dg.Failure(facts["error"], allow_retries=False)
+            raise (DivergedError if facts.get("diverged") else dg.Failure)(facts["error"], allow_retries=False)
         if not facts:
             raise dg.Failure(
                 f"{job.dataset}/{job.variant}: the trainer was killed, or failed where no error was foreseen: see its "

@@ -158,8 +158,21 @@
 -- lr_gates: learning rate of the gates
 -- temperature: softmax temperature
 -- gates: mean gate of each group over the batch's entities
+-- validation: SumR on the validation split after the step (of a large split on evenly spaced photos); empty where it was
+--   not measured
 -- pairs_per_second: training pairs per second, so far
 -- seconds: seconds of training, so far
+
+-- training_outcomes: one row per trained variant: whether it has learned.
+-- steps: steps of training
+-- best_step: the step whose weights were kept; the last one unless validation was measured on the way
+-- batch_size: pairs whose texts and photos are compared in one step
+-- loss: mean of the minimised loss over the last tenth of the log
+-- loss_at_chance: what guessing gives: the number of minimised terms times ln(batch_size)
+-- validation: SumR over all candidates of the validation split; empty without one
+-- validation_chance: what a random order of those candidates reaches
+-- verdict: learned | at ln(batch) | at chance | still rising
+-- message: the verdict in a sentence, and what to do
 
 -- embeddings: one row per variant and item of the test split: a unit-length vector.
 -- kind: image (a photo) | text (a product's text and tags) | text_sample100 (the text as the lists of sample100 rank
@@ -235,8 +248,9 @@
 -- x: the value as a number, to plot against; empty where it is none
 -- row: row number of the paper that the variant is
 -- subset: which test products it is measured on
--- epochs: epochs of training
+-- epochs: epochs that were begun
 -- steps: steps of training
+-- budget: length that the training was given, in that of the dataset's rows
 -- seconds: seconds of training
 -- sum_r_low: lower end of the 95 % confidence interval of SumR
 -- sum_r_high: upper end of the 95 % confidence interval of SumR
@@ -244,6 +258,19 @@
 -- sum_r_gain: SumR less the reference's
 -- gain_low: lower end of its 95 % confidence interval
 -- gain_high: upper end of its 95 % confidence interval
+-- verdict: on the training: as in `training_outcomes`; empty where nothing is trained
+
+-- tuning_results: one row per training of the job `tune`.
+-- trial: number of the draw; 0: the recipe as it is
+-- tower_lr: learning rate of the towers; empty where only their heads are trained, at a rate of their own
+-- head_lr: learning rate of the towers' heads, where they have one
+-- weight_decay: decay of the weights
+-- entity_lr: learning rate of the entity encoders; empty where the row has none
+-- gate_lr: learning rate of the gates; empty where the row has none
+-- validation: SumR on the whole validation split; empty where the training diverged
+-- steps: steps of training
+-- seconds: seconds of training
+-- chosen: whether it is the best of its variant
 
 -- same_style_ranks: one row per variant, seed, pair of views and test product whose style has another one.
 -- Candidates are all other test products; ties count against the model.
@@ -254,6 +281,10 @@
 
 -- same_style_comparisons: one row per pair of rows, seed, pair of views and measure: the difference, paired by style.
 -- seed: seed of the training; empty: mean over the seeds
+
+-- same_style_chance: one row per dataset: what a random order of the candidates reaches, in every pair of views.
+-- Expected values, exact, from each query's number of candidates and of relevant ones among them.
+-- pair_share: share of all pairs of test products that are of one style (percent): the precision of calling any pair so
 
 -- same_style_pr_curve: one row per variant, seed, view and threshold: do the pairs above it show one style?
 -- view: i photo | t text | m both

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.crash.compare import command_of, contents, differences, processes_of
 from benchmarks.crash.data import tiny_job
-from benchmarks.crash.points import EPOCHS, EVERY, POINTS, Kind, Point
+from benchmarks.crash.points import EPOCHS, EVERY, POINTS, VALIDATIONS, Kind, Point
 from benchmarks.crash.runs import FOLDER, Runs, dagster_job, start
 
 GONE = 15.0
@@ -57,7 +57,7 @@ def _place(kind: Kind) -> str:
 
 def _prepare(root: Path, place: str) -> None:
     if place == "prepared-job":
-        tiny_job(root / place, epochs=EPOCHS, checkpoint_every=EVERY)
+        tiny_job(root / place, epochs=EPOCHS, validations=VALIDATIONS, checkpoint_every=EVERY)
         return
     (root / place).mkdir(parents=True)
     status = start(dagster_job("prepared"), root / place, {}).wait()

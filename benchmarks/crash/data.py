@@ -17,7 +17,9 @@ SIZE = 64
 """Pixels of a photo's side."""
 
 
-def tiny_job(folder: Path, *, train: int = 24, validation: int = 8, epochs: int = 3, **hardware: int) -> TrainJob:
+def tiny_job(
+    folder: Path, *, train: int = 24, validation: int = 8, epochs: int = 3, validations: int = 0, **hardware: int
+) -> TrainJob:
     """A training of row 5 on products that are written below `folder`; its job lies in `folder/job.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     write_shards(_products(train, validation), folder / "shards", photo_size=SIZE)
@@ -34,7 +36,9 @@ def tiny_job(folder: Path, *, train: int = 24, validation: int = 8, epochs: int 
         entity_vocabulary=folder / "vocabulary.parquet",
         semantic_prior=folder / "prior.parquet",
         output=folder / "model",
-        training=TrainingSettings(epochs=epochs, batch_size=8, tower_lr=1e-3, warmup_steps=2, log_every=1),
+        training=TrainingSettings(
+            epochs=epochs, batch_size=8, tower_lr=1e-3, warmup_steps=2, log_every=1, validations=validations
+        ),
         hardware=HardwareSettings.model_validate(hardware),
     )
     (folder / "job.json").write_text(job.model_dump_json(), encoding="utf-8")

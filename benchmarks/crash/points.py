@@ -9,8 +9,8 @@ from typing import Literal
 from benchmarks.crash.fuse import Fuse
 
 Kind = Literal["trainer", "two trainers", "step", "run"]
-STEPS, EPOCHS, EVERY = 9, 3, 2
-"""Of the tiny training: steps in all, epochs, steps between two states."""
+STEPS, EPOCHS, EVERY, VALIDATIONS = 9, 3, 2, 4
+"""Of the tiny training: steps in all, epochs, steps between two states, measurements along the way."""
 STATES = STEPS // EVERY
 
 
@@ -52,8 +52,10 @@ POINTS = (
     Point("a state under its name, the one before the last still there", "shutil:rmtree", among="/step-"),
     Point("an old state half removed", "shutil:rmtree", "half", STATES - 2, among="/step-"),
     Point("between two epochs", "eiclip.train.loader:Loader.epoch", calls=EPOCHS),
-    Point("after the last step, before the evaluation", "eiclip.train.loop:embed_samples"),
-    Point("in the evaluation, the photos embedded and the texts not", "eiclip.evaluation.embed:embed_images", "after"),
+    Point("before a measurement along the way, or the evaluation", "eiclip.train.validation:embed_samples",
+          calls=VALIDATIONS + 1),
+    Point("in one of them, the photos embedded and the texts not", "eiclip.evaluation.embed:embed_images", "after",
+          calls=VALIDATIONS + 1),
     Point("the checkpoint's entity encoders half written", "eiclip.model.entity_clip:save_file", "half"),
     Point("the checkpoint written, not yet under its name", "pathlib:Path.rename", among="/.model."),
     Point("the checkpoint under its name, all states still there", "eiclip.train.state:States.clear"),

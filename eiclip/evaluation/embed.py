@@ -5,6 +5,7 @@ D embedding width.
 """
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from eiclip.evaluation.chance import expected_measures
 from eiclip.evaluation.ranking import full_ranks, recall_at, require_finite
 from eiclip.evaluation.relevance import Relevance
 from eiclip.features.reader import SplitFeatures
@@ -57,6 +59,12 @@ class EmbeddedSplit:
         """Return R@1/5/10 of both directions over all candidates, in percent, and their sum `sum_r`."""
         values = {f"{way}_r{k}": recall_at(ranks, k) for way, ranks in self.ranks().items() for k in (1, 5, 10)}
         return values | {"sum_r": sum(values.values())}
+
+    def chance(self) -> float:
+        """Return the `sum_r` of a random order of the same candidates."""
+        photos, products = len(self.image_ids), len(self.product_ids)
+        ways = [(products, 1)] * photos, [(photos, n) for n in Counter(self.image_products).values()]
+        return sum(value for kinds in ways for name, value in expected_measures(kinds).items() if name != "mrr")
 
 
 def normalised_pixels(model: EntityClipModel, samples: Sequence[Sample], device: str) -> Tensor:

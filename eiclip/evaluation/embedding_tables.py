@@ -101,7 +101,7 @@ def views_of_checkpoint(
     present = {shard["split"] for shard in read_manifest(shards)["shards"]}
     paths = {split: shard_paths(shards, split) for split in SPLITS if split in present}
     model = load_checkpoint(folder, device)
-    return product_views_table(model, dataset, paths, device, feature_store(model, features, shards, device=device))
+    return product_views_table(model, dataset, paths, device, feature_store(model, features, shards, device))
 
 
 @torch.inference_mode()

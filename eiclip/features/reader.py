@@ -118,14 +118,13 @@ class SplitFeatures:
 
 
 def feature_store(
-    model: EntityClipModel, features: Path | None, shards: Path, seed: int = 0, device: str = "cpu"
+    model: EntityClipModel, features: Path | None, shards: Path, device: str = "cpu"
 ) -> FeatureStore | None:
     """Return where a model's features lie; None where both towers are trained as a whole.
 
     Args:
         features: the folder that holds them.
         shards: the folder of the shards that they are of.
-        seed: of augmented views.
 
     Raises:
         SettingsError: there is no folder of features, and the model needs one.
@@ -134,7 +133,7 @@ def feature_store(
         return None
     if features is None:
         raise SettingsError("a tower is frozen: name the folder of its features (the asset `features` makes it)")
-    return FeatureStore(features, shards, model, seed, device)
+    return FeatureStore(features, shards, model, device)
 
 
 def features_of(store: FeatureStore | None, paths: Sequence[Path]) -> SplitFeatures | None:

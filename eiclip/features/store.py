@@ -54,16 +54,16 @@ class FeatureStore:
         SettingsError: photos are to be augmented, and one plain view of each is kept.
     """
 
-    def __init__(self, folder: Path, shards: Path, model: EntityClipModel, seed: int = 0, device: str = "cpu") -> None:
+    def __init__(self, folder: Path, shards: Path, model: EntityClipModel, device: str = "cpu") -> None:
         self.folder, self.shards, self.model, self.device = folder, shards, model, device
         settings, parts = model.training_settings, (model.image_parts, model.text_parts)
-        self.views, self.augment, self.seed = settings.feature_views, settings.augment, seed
+        self.views, self.augment = settings.feature_views, settings.augment
         if parts[0] is not None and self.augment is not None and self.views == 1:
             raise SettingsError(
                 "EICLIP_TRAINING__AUGMENT: the image tower is frozen and one view of each photo is kept, so nothing "
                 "can be augmented; set EICLIP_TRAINING__FEATURE_VIEWS to 2 or more, or leave the augmentation out"
             )
-        views = [self.views, self.seed, self.augment and self.augment.model_dump()] if self.views > 1 else []
+        views = [self.views, self.augment and self.augment.model_dump()] if self.views > 1 else []
         self._image_key = "" if parts[0] is None else digest(
             [FORMAT, parts[0].digest(), preprocessing(model.towers), views]
         )  # fmt: skip
@@ -157,8 +157,8 @@ class FeatureStore:
         return range(1, self.views)
 
     def _view(self, plain_BHWC: np.ndarray, view: int, start: int) -> np.ndarray:
-        """Return an augmented view of photos, the same for the same seed, view and place in the shard."""
-        with random_states(self.seed, view, start):
+        """Return an augmented view of photos: the same for the same view and place in the shard, whatever the seed."""
+        with random_states(view, start):
             if self.augment is None:
                 return moved(torch.from_numpy(plain_BHWC)).numpy()
             transform = augmentation(self.augment, plain_BHWC.shape[1])

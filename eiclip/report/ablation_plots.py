@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report.ablation_verdicts import results, signed
+from eiclip.report.ablation_verdicts import learned, results, signed
 from eiclip.report.queries import Row, one, where
+from eiclip.report.standing import chance
 from eiclip.report.tables import short
-from eiclip.report.theme import LIGHT, Theme, figure, png, themed
+from eiclip.report.theme import LIGHT, Theme, chance_line, figure, png, themed
 from eiclip.studies.trials import AS_TEXT, EQUAL, OURS
 
 MARKS = {"clip_description": "^", AS_TEXT: "s", EQUAL: "D", OURS: "o"}
@@ -27,7 +28,7 @@ TERMS = {"without joint": "joint", "without description": "description", "withou
 
 def entities_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """What each group adds to the description alone, as text and as an entity of its own."""
-    rows = [row for row in results(connection, dataset, "ablation_entities") if row["sum_r_gain"] is not None]
+    rows = _gained(connection, dataset, "ablation_entities")
     if not rows:
         return None
     values = list(dict.fromkeys(row["value"] for row in rows))[::-1]
@@ -41,6 +42,12 @@ def entities_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Th
         _about_zero(axes, theme, "change of SumR from the description alone")
         made.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
         return png(made)
+
+
+def _gained(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) -> list[Row]:
+    """Results with a gain, of trainings that have learned."""
+    rows = learned(connection, dataset, results(connection, dataset, ablation))
+    return [row for row in rows if row["sum_r_gain"] is not None]
 
 
 def _forest(
@@ -72,22 +79,25 @@ def _about_zero(axes: Axes, theme: Theme, label: str) -> None:
 
 def batch_size_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """SumR of rows 3 and 5 against the batch size, and row 5's lead."""
-    rows = results(connection, dataset, "ablation_batch_size")
-    return _curves(rows, (AS_TEXT, OURS), "batch size (epochs stay, so a small batch takes more steps)", theme)
+    label = "batch size (a small batch takes more steps)"
+    return _curves(connection, dataset, "ablation_batch_size", (AS_TEXT, OURS), label, theme)
 
 
 def budget_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """SumR of rows 3, 4 and 5 against the training's steps, and the leads of rows 4 and 5 over row 3."""
-    return _curves(
-        results(connection, dataset, "ablation_budget"),
-        (AS_TEXT, EQUAL, OURS),
-        "training steps",
-        theme,
-    )
+    return _curves(connection, dataset, "ablation_budget", (AS_TEXT, EQUAL, OURS), "training steps", theme)
 
 
-def _curves(rows: Sequence[Row], variants: Sequence[str], label: str, theme: Theme) -> bytes | None:
-    """Above: SumR of rows against x, logarithmic. Below: their leads over the first of them."""
+def _curves(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: str,
+    ablation: str,
+    variants: Sequence[str],
+    label: str,
+    theme: Theme,
+) -> bytes | None:
+    """Above: SumR of rows against x, logarithmic. Below: leads over the first, of rows that have learned."""
+    rows, compared = results(connection, dataset, ablation), _gained(connection, dataset, ablation)
     if not rows:
         return None
     ticks = sorted({row["x"] for row in rows})
@@ -96,9 +106,10 @@ def _curves(rows: Sequence[Row], variants: Sequence[str], label: str, theme: The
         for variant in variants:
             _curve(panels[0], where(rows, variant=variant), variant, ("sum_r", "sum_r_low", "sum_r_high"), theme)
         for variant in variants[1:]:
-            _curve(panels[1], where(rows, variant=variant), variant, ("sum_r_gain", "gain_low", "gain_high"), theme)
-        for lead in where(rows, variant=OURS):
+            _curve(panels[1], where(compared, variant=variant), variant, ("sum_r_gain", "gain_low", "gain_high"), theme)
+        for lead in where(compared, variant=OURS):
             _number(panels[1], signed(lead["sum_r_gain"]), (lead["x"], lead["sum_r_gain"]))
+        _chance(panels[0], connection, dataset, theme)
         panels[0].set_title("SumR")
         panels[1].set_title("SumR above row 3’s")
         panels[1].axhline(0, color=theme.text, linewidth=0.8)
@@ -113,6 +124,14 @@ def _curves(rows: Sequence[Row], variants: Sequence[str], label: str, theme: The
         return png(made)
 
 
+def _chance(
+    axes: Axes, connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme, *, upright: bool = False
+) -> None:
+    """A line at the SumR of chance, where it is known."""
+    if (floor := chance(connection, dataset)) is not None:
+        chance_line(axes, floor["sum_r"], theme, upright=upright)
+
+
 def _curve(axes: Axes, rows: Sequence[Row], variant: str, columns: tuple[str, str, str], theme: Theme) -> None:
     rows = sorted(rows, key=lambda row: float(row["x"]))
     x = [row["x"] for row in rows]
@@ -125,14 +144,14 @@ def _curve(axes: Axes, rows: Sequence[Row], variant: str, columns: tuple[str, st
 
 def losses_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """What row 5's SumR changes by without each of the loss's terms."""
-    rows = [row for row in results(connection, dataset, "ablation_losses") if row["sum_r_gain"] is not None][::-1]
+    rows = _gained(connection, dataset, "ablation_losses")[::-1]
     names = [f"without the\n{TERMS[row['value']]} term" for row in rows]
     return _changes(rows, names, "change of row 5’s SumR from all three terms", theme)
 
 
 def prior_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """What row 5's SumR changes by without the mixture: over all products, and those with an entity it is made for."""
-    rows = [row for row in results(connection, dataset, "ablation_prior") if row["sum_r_gain"] is not None][::-1]
+    rows = _gained(connection, dataset, "ablation_prior")[::-1]
     names = [f"{row['subset']}\n({row['products']:,} products)" for row in rows]
     return _changes(rows, names, "change of row 5’s SumR without the mixture", theme)
 
@@ -153,18 +172,21 @@ def ambiguity_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: T
     rows = results(connection, dataset, "ablation_ambiguity")
     if not rows:
         return None
-    budgets = sorted({row["epochs"] for row in rows})
+    budgets, floor = sorted({row["budget"] for row in rows}), chance(connection, dataset)
+    ends = [row[end] for row in rows for end in ("sum_r_low", "sum_r_high")] + ([floor["sum_r"]] if floor else [])
     with themed(theme):
         made, panels = figure(0.7 + 1.9 * len(budgets), len(budgets))
-        for axes, epochs in zip(panels, budgets, strict=True):
-            found = where(rows, epochs=epochs)
+        for axes, budget in zip(panels, budgets, strict=True):
+            found = where(rows, budget=budget)
             wanted = [
                 one(found, variant=variant, value=value) for variant in (OURS, AS_TEXT) for value in ("neutral", "real")
             ]
             _names_panel(axes, [row for row in wanted if row is not None], theme)
-            axes.set_title(f"{epochs} epochs ({found[0]['steps']:,} steps)")
-            axes.set_xlim(min(row["sum_r_low"] for row in rows) - 8, max(row["sum_r_high"] for row in rows) + 8)
-        panels[-1].set_xlabel("SumR")
+            epochs, steps = (max(row[name] for row in found) for name in ("epochs", "steps"))
+            axes.set_title(f"{epochs:,} epochs ({steps:,} steps)")
+            axes.set_xlim(min(ends) - 8, max(ends) + 8)
+            _chance(axes, connection, dataset, theme, upright=True)
+        panels[-1].set_xlabel("SumR (dashed: chance)" if floor else "SumR")
         return png(made)
 
 
@@ -211,7 +233,8 @@ def seed_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
                 axes.plot([x + aside], [value], "os^vDP"[place % 6], **style)
         axes.set_xticks(range(len(variants)), [SHORT[name].replace(" ", "\n", 1) for name in variants])
         axes.set_xlim(-0.5, len(variants) - 0.3)
-        axes.set_title("SumR by training seed (— mean)")
+        _chance(axes, connection, dataset, theme)
+        axes.set_title(f"SumR by training seed (— mean{'; dashed: chance' if chance(connection, dataset) else ''})")
         axes.grid(axis="y")
         return png(made)
 

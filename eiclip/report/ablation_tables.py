@@ -2,8 +2,9 @@
 
 import duckdb
 
-from eiclip.report.ablation_verdicts import results, signed
+from eiclip.report.ablation_verdicts import learned, results, signed
 from eiclip.report.queries import select
+from eiclip.report.standing import TITLE, chance
 from eiclip.report.tables import HEADINGS, MEASURES, Table, interval, number, variant_title
 
 CAPTIONS = {
@@ -24,6 +25,8 @@ def ablation_table(connection: duckdb.DuckDBPyConnection, dataset: str, ablation
     if not rows:
         return None
     varied, against = CAPTIONS[ablation]
+    varied = "Budget" if rows[0]["setting"] == "budget" else varied
+    compared, floor = learned(connection, dataset, rows), chance(connection, dataset)
     several = len({row["subset"] for row in rows}) > 1
     lines = [
         (
@@ -32,10 +35,15 @@ def ablation_table(connection: duckdb.DuckDBPyConnection, dataset: str, ablation
             f"{row['steps']:,}",
             *(number(row[name]) for name in ("i2t_r1", "t2i_r1", "i2t_mrr", "t2i_mrr")),
             f"{number(row['sum_r'])}\n{interval(row['sum_r_low'], row['sum_r_high'])}",
-            f"{signed(row['sum_r_gain'])}\n{interval(row['gain_low'], row['gain_high'])}".strip(),
+            f"{signed(row['sum_r_gain'])}\n{interval(row['gain_low'], row['gain_high'])}".strip()
+            if row in compared
+            else "not learned",
         )
         for row in rows
     ]
+    if floor is not None:
+        names = ("i2t_r1", "t2i_r1", "i2t_mrr", "t2i_mrr", "sum_r")
+        lines.insert(0, ("", TITLE, "–", *(number(floor[name]) for name in names), "–"))
     header = ("Row", varied, "Steps", "I2T R@1", "T2I R@1", "I2T MRR", "T2I MRR", "SumR", "Gain")
     caption = f"Test split, all candidates, percent, with 95 % intervals over products; {against}"
     return Table(caption, header, (True, False) + (True,) * 7, lines)
@@ -53,6 +61,8 @@ def seed_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | N
         )
         for row in rows
     ]
+    if lines and (floor := chance(connection, dataset)) is not None:
+        lines.insert(0, ("", TITLE, "–", *(number(floor[name]) for name in MEASURES)))
     header = ("Row", "Model", "Seeds", *HEADINGS)
     caption = "Mean ± standard deviation over training seeds, on the same products"
     return Table(caption, header, (True, False) + (True,) * 8, lines) if lines else None

@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 
 import duckdb
 
+from eiclip.evaluation.chance import at_chance
 from eiclip.report.queries import Row, one, select, where
+from eiclip.report.standing import chance, listed
 from eiclip.report.tables import interval, number
 from eiclip.studies.trials import ALL, AS_TEXT, BUDGETS, EQUAL, OURS
+from eiclip.train.outcome import ADVICE, UNLEARNED
 
 SEED_STUDY = "seed_study"
 TIMES = int(BUDGETS[-1])
@@ -24,9 +27,16 @@ TERMS = {
 
 
 def verdict(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) -> str | None:
-    """What an ablation's numbers say; None where it has not been run."""
+    """What an ablation's numbers say, without trainings that have not learned; None where it has not been run."""
     rows = results(connection, dataset, ablation)
-    said = VERDICTS[ablation](rows) if rows else None
+    compared = learned(connection, dataset, rows)
+    said = VERDICTS[ablation](compared) if compared else None
+    there = learned(connection, dataset, rows, with_reference=False)
+    if missing := list(dict.fromkeys(row["trial"] for row in rows if row not in there)):
+        why = f"at chance, or not learned: {listed(missing)}; {ADVICE}."
+        if said is None:
+            return f"No verdict: {why}"
+        said += f" Left out, {why}"
     if said is None or ablation == SEED_STUDY:
         return said
     summary = one(select(connection, "seed_study", dataset=dataset), variant=OURS)
@@ -39,6 +49,19 @@ def verdict(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) 
 def results(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) -> list[Row]:
     """Return the results of an ablation; none where it has not been run."""
     return select(connection, "ablation_results", dataset=dataset, ablation=ablation)
+
+
+def learned(
+    connection: duckdb.DuckDBPyConnection, dataset: str, rows: Sequence[Row], *, with_reference: bool = True
+) -> list[Row]:
+    """Those of the results whose training has learned: neither it, nor what it is compared with, is at chance."""
+    floor = chance(connection, dataset)
+    wrong = {
+        row["trial"]
+        for row in rows
+        if row.get("verdict") in UNLEARNED or (floor is not None and at_chance(row["sum_r"], floor["sum_r"]))
+    }
+    return [row for row in rows if row["trial"] not in wrong and not (with_reference and row["reference"] in wrong)]
 
 
 def signed(value: float | None) -> str:
@@ -59,15 +82,6 @@ def _gain(row: Row) -> str:
 def sign(row: Row) -> int:
     """1 or -1 where the interval of the gain excludes zero, else 0."""
     return int(row["gain_low"] > 0) - int(row["gain_high"] < 0)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as they stand in a sentence.
-
-    >>> listed(["a"]), listed(["a", "b", "c"])
-    ('a', 'a, b and c')
-    """
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _apart(one_row: Row, other: Row) -> bool:
@@ -135,10 +149,8 @@ def _prior(rows: Sequence[Row]) -> str | None:
 
 
 def _base_and_longest(rows: Sequence[Row]) -> tuple[int, int] | None:
-    """Epochs of the rows' own budget and of the longest."""
-    epochs = sorted({row["epochs"] for row in rows})
-    longest = epochs[-1]
-    return (longest // TIMES, longest) if longest // TIMES in epochs and len(epochs) > 1 else None
+    """The rows' own budget and the longest, in that of the rows; None unless there are trials of both."""
+    return (1, TIMES) if {1, TIMES} <= {row["budget"] for row in rows} else None
 
 
 def shares(part: Row, whole: Row) -> str:
@@ -154,7 +166,7 @@ def _budget(rows: Sequence[Row]) -> str | None:
     budgets = _base_and_longest(rows)
     if budgets is None:
         return None
-    base, longest = (one(rows, variant=OURS, epochs=epochs) for epochs in budgets)
+    base, longest = (one(rows, variant=OURS, budget=budget) for budget in budgets)
     if base is None or longest is None:
         return None
     opening = (
@@ -179,9 +191,9 @@ def _budget(rows: Sequence[Row]) -> str | None:
 def _ambiguity(rows: Sequence[Row]) -> str | None:
     budgets = _base_and_longest(rows)
     sentences = []
-    for epochs in budgets or ():
-        neutral = one(rows, variant=AS_TEXT, value="neutral", epochs=epochs)
-        lead = one(rows, variant=OURS, value="real", epochs=epochs)
+    for budget in budgets or ():
+        neutral = one(rows, variant=AS_TEXT, value="neutral", budget=budget)
+        lead = one(rows, variant=OURS, value="real", budget=budget)
         if neutral is not None and lead is not None:
             sentences.append(_closed(neutral, lead))
     control = one(rows, variant=OURS, value="neutral")

@@ -14,6 +14,7 @@ from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import WAYS, probability, signed
 from eiclip.report.queries import select
+from eiclip.report.standing import chance, no_verdict
 from eiclip.report.tables import Table, number, short
 from eiclip.report.theme import LIGHT, WIDTH, Theme, figure, png, themed
 
@@ -23,6 +24,8 @@ NAMES = {
 }  # fmt: skip
 TITLES = {"brand confounded": "brand’s words untagged", "meanings": "entity meanings"}
 """Facets of the plot beside the states of every entity group, as it calls them."""
+NOT_LEARNED = ("not learned", *("–",) * 5)
+"""In place of the differences between rows of which one has not learned."""
 BRANDS_SHOWN = 12
 VALUES_SHOWN = 12
 """Values of a facet in the table: those of most products."""
@@ -37,7 +40,11 @@ FEWEST_CONFOUNDED = 5
 def comparison_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Differences between rows in recall@1 and SumR, all candidates, with 95 % intervals."""
     rows = {(row["variant"], row["baseline"], row["direction"]): row for row in _comparisons(connection, dataset)}
-    pairs = [pair for pair in PAIRS if any(key[:2] == pair for key in rows)][::-1]
+    pairs = [
+        pair
+        for pair in PAIRS[::-1]
+        if any(key[:2] == pair for key in rows) and no_verdict(connection, dataset, *pair) is None
+    ]
     if not pairs:
         return None
     with themed(theme):
@@ -91,7 +98,7 @@ def facet_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme
     """What row 5 gains over row 3 in recall@1 by kind of product, text to photo, with 95 % intervals."""
     rows = [
         row
-        for row in select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
+        for row in _facets(connection, dataset)
         if (row["facet"] in TITLES or row["facet"].endswith(" state")) and row["products"] >= MINIMUM_PRODUCTS
     ]
     if not rows:
@@ -110,6 +117,13 @@ def facet_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme
         axes.set_title("Row 5’s gain over row 3 in recall@1,\n" + f"{WAYS['t2i']}, points")
         made.supxlabel(_key(rows), fontsize=9)
         return png(made)
+
+
+def _facets(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[dict[str, Any]]:
+    """Gains of row 5 over row 3 by facet; none where one of the two has not learned."""
+    if no_verdict(connection, dataset, *PAIRS[0]) is not None:
+        return []
+    return select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
 
 
 def _facet_order(facet: str) -> tuple[int, str]:
@@ -148,7 +162,7 @@ def _facet_labels(axes: Axes, places: np.ndarray, lines: Sequence[dict[str, Any]
 def brand_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """The gain over row 3 of the brands with most queries, beside how often texts use the brand's words otherwise."""
     rows = select(connection, "brands", dataset=dataset, shown=BRANDS_SHOWN, minimum=MINIMUM_PRODUCTS)
-    if not rows:
+    if not rows or no_verdict(connection, dataset, *PAIRS[0]) is not None:
         return None
     rows.sort(key=lambda row: (-(row["share"] or 0), row["value"]), reverse=True)
     with themed(theme), warnings.catch_warnings():
@@ -172,7 +186,10 @@ def comparisons_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Ta
     """Differences between rows in recall@1 and SumR, with 95 % intervals and p-values."""
     rows = {(row["variant"], row["baseline"], row["direction"]): row for row in _comparisons(connection, dataset)}
     pairs = [pair for pair in PAIRS if any(key[:2] == pair for key in rows)]
-    lines = [(_pair_title(*pair), *_cells(rows, pair)) for pair in pairs]
+    lines = [
+        (_pair_title(*pair), *(_cells(rows, pair) if no_verdict(connection, dataset, *pair) is None else NOT_LEARNED))
+        for pair in pairs
+    ]
     header = ("Rows", "I2T R@1", "p", "T2I R@1", "p", "SumR", "p")
     caption = "Differences between rows, all candidates: points, 95 % interval, paired test over products"
     return Table(caption, header, (False,) + (True,) * 6, lines) if lines else None
@@ -189,6 +206,7 @@ def _cells(rows: Mapping[Any, Mapping[str, Any]], pair: tuple[str, str]) -> list
 def facet_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """Recall@1 of rows 3 and 5 by kind of product, text to photo, and what row 5 gains."""
     rows = select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
+    told = no_verdict(connection, dataset, *PAIRS[0]) is None
     by_size = ("brand", "subcategory")
     rows.sort(
         key=lambda row: (*_facet_order(row["facet"]), -row["products"] if row["facet"] in by_size else 0, row["value"])
@@ -200,15 +218,16 @@ def facet_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | 
             f"{row['products']:,}",
             number(row["baseline_r1"]),
             number(row["r1"]),
-            _with_interval(row, "gain_r1", "gain_low", "gain_high"),
-            _p(row["p_value"]),
+            _with_interval(row, "gain_r1", "gain_low", "gain_high") if told else "–",
+            _p(row["p_value"] if told else None),
         )
         for row in rows
     ]
+    floor = chance(connection, dataset)
     header = ("Facet", "Value", "Products", "Row 3 R@1", "Row 5 R@1", "Gain", "p")
     caption = (
         f"Recall@1 from text to photo by kind of product (up to {VALUES_SHOWN} values a facet, intervals from "
-        f"{MINIMUM_PRODUCTS} products up)"
+        f"{MINIMUM_PRODUCTS} products up)" + (f"; chance: {number(floor['t2i_r1'])}" if floor else "")
     )
     return Table(caption, header, (False, False) + (True,) * 5, lines) if lines else None
 
@@ -229,13 +248,19 @@ def _p(value: float | None) -> str:
 
 
 def where_it_wins(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
-    """Whether confounded brands gain more, as this run shows it: gains by bucket, and the correlation over brands."""
+    """Whether confounded brands gain more, as this run shows it: gains by bucket, and the correlation over brands.
+
+    Where rows 5 and 3 have not learned: why nothing can be said.
+    """
+    reason = no_verdict(connection, dataset, *PAIRS[0])
+    if reason is not None and select(connection, "facets", dataset=dataset, shown=1):
+        return reason
     sentences = [_by_bucket(connection, dataset), _over_brands(connection, dataset)]
     return " ".join(filter(None, sentences)) or None
 
 
 def _by_bucket(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
-    rows = select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
+    rows = _facets(connection, dataset)
     buckets = [row for row in rows if row["facet"] == "brand confounded" and row["gain_low"] is not None]
     if len(buckets) < 2:
         return ""

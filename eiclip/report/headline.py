@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 from eiclip.model.variants import VARIANTS
 from eiclip.report.paper import TABLE_1, paper_row
 from eiclip.report.queries import select
+from eiclip.report.standing import no_verdict, undertrained
 
 BASELINE, EQUAL, OURS = "clip_entities_text", "eiclip_equal", "eiclip"
 WAYS = {"i2t": "from photo to text", "t2i": "from text to photo"}
@@ -26,6 +27,8 @@ MEASURES = {
 """What the verdict is about, by column of the leaderboard."""
 CHANCE = 0.05
 """A difference that chance gives more often than this is not called one."""
+UNLEARNED = "unlearned"
+"""The outcome where rows are at chance or have not learned."""
 ROW_3, ROW_5 = "CLIP with the entities as text (row 3)", "EI-CLIP (row 5)"
 
 
@@ -48,7 +51,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Headline:
-    """The outcome (`wins`, `close`, `mixed` or `loses`), who is ahead in what, its figures, and what qualifies it."""
+    """The outcome (`wins`, `close`, `mixed`, `loses` or `unlearned`), who is ahead in what, its figures, what qualifies
+    it; of rows that have not learned: why there is no verdict.
+    """
 
     outcome: str
     verdict: str
@@ -63,8 +68,10 @@ def headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | 
     found = figures(connection, dataset, OURS, BASELINE)
     if not found:
         return _without_intervals(connection, dataset)
-    verdict = verdict_of(found, ROW_5, ROW_3)
-    remarks = (_against_equal_gates(figures(connection, dataset, OURS, EQUAL)), _basis(connection, dataset))
+    if (reason := no_verdict(connection, dataset, OURS, BASELINE)) is not None:
+        return Headline(UNLEARNED, reason, reason)
+    verdict = _qualified(connection, dataset, verdict_of(found, ROW_5, ROW_3), (OURS, BASELINE))
+    remarks = (_against_equal_gates(connection, dataset), _basis(connection, dataset))
     sentence = f"{verdict}. {_phrases(found)}."
     return Headline(outcome_of(found), verdict, sentence, found, tuple(filter(None, remarks)))
 
@@ -72,8 +79,18 @@ def headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | 
 def comparison(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str, baseline: str) -> str | None:
     """One variant against another over all candidates, in a sentence; None where the two are not compared."""
     found = figures(connection, dataset, variant, baseline)
+    if not found:
+        return None
+    if (reason := no_verdict(connection, dataset, variant, baseline)) is not None:
+        return reason
     titles = [f"{VARIANTS[name].title} (row {VARIANTS[name].row})" for name in (variant, baseline)]
-    return f"{verdict_of(found, *titles)}. {_phrases(found)}." if found else None
+    verdict = _qualified(connection, dataset, verdict_of(found, *titles), (variant, baseline))
+    return f"{verdict}. {_phrases(found)}."
+
+
+def _qualified(connection: duckdb.DuckDBPyConnection, dataset: str, verdict: str, variants: Sequence[str]) -> str:
+    """A verdict, and that it is on undertrained rows where it is."""
+    return ". ".join(filter(None, [verdict, undertrained(connection, dataset, *variants)]))
 
 
 def relative(new: float, old: float) -> str:
@@ -167,14 +184,17 @@ def _phrases(found: Sequence[Figure]) -> str:
     return text[0].upper() + text[1:]
 
 
-def _against_equal_gates(found: Sequence[Figure]) -> str:
+def _against_equal_gates(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
+    found = figures(connection, dataset, OURS, EQUAL)
     if not found:
         return ""
+    if (reason := no_verdict(connection, dataset, OURS, EQUAL)) is not None:
+        return reason
     if outcome_of(found) == "close":
         opening = "This run cannot tell learned gates (row 5) from equal ones (row 4): every interval has zero in it"
     else:
         opening = verdict_of(found, "EI-CLIP with learned gates (row 5)", "EI-CLIP with equal gates (row 4)")
-    return f"{opening}. {_phrases(found)}."
+    return f"{_qualified(connection, dataset, opening, (OURS, EQUAL))}. {_phrases(found)}."
 
 
 def _basis(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
@@ -193,6 +213,8 @@ def _without_intervals(connection: duckdb.DuckDBPyConnection, dataset: str) -> H
     rows = {row["variant"]: row for row in found if all(row[name] is not None for name in MEASURES)}
     if BASELINE not in rows or OURS not in rows:
         return None
+    if (reason := no_verdict(connection, dataset, OURS, BASELINE)) is not None:
+        return Headline(UNLEARNED, reason, reason)
     ours, baseline = rows[OURS], rows[BASELINE]
     outcome = _compared(ours, baseline)
     test, p = _sign_test(connection, dataset)
@@ -206,7 +228,8 @@ def _without_intervals(connection: duckdb.DuckDBPyConnection, dataset: str) -> H
     }[outcome]
     parts = [f"{title} {_against(ours[name], baseline[name])}" for name, title in MEASURES.items()]
     remarks = ("There are no intervals yet: materialise row_comparisons.", test)
-    return Headline(outcome, opening, f"{opening}: {'; '.join(parts)}.", (), tuple(filter(None, remarks)))
+    qualified = (undertrained(connection, dataset, OURS, BASELINE), *remarks)
+    return Headline(outcome, opening, f"{opening}: {'; '.join(parts)}.", (), tuple(filter(None, qualified)))
 
 
 def _against(new: float, old: float) -> str:

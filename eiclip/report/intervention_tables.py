@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 
 from eiclip.report.headline import OURS
 from eiclip.report.queries import select
+from eiclip.report.standing import no_verdict
 from eiclip.report.tables import Table, number, short
 
 DONE = {"removed": "Taken away", "swapped": "Swapped", "as_text": "Written as text"}
@@ -122,6 +123,8 @@ def what_gates_say(connection: duckdb.DuckDBPyConnection, dataset: str) -> str |
     rows = [row for row in rows if row["r1_lost_removed"] is not None]
     if not rows:
         return None
+    if (reason := no_verdict(connection, dataset, OURS)) is not None:
+        return reason
     sentences = [_between(rows), _within(select(connection, "intervention_effects", dataset=dataset, variant=OURS))]
     return " ".join(filter(None, sentences))
 

@@ -20,6 +20,7 @@ from eiclip.report.intervention_tables import gate_report_table
 from eiclip.report.model_card_limits import limits
 from eiclip.report.model_card_texts import LOAD_MODEL, LOAD_TOWERS, NOTHING_MEASURED, WHAT, start_of
 from eiclip.report.queries import select
+from eiclip.report.standing import TITLE
 from eiclip.report.tables import Table, board_markdown, markdown
 
 FILE = "README.md"
@@ -117,13 +118,16 @@ def _data(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
 def _training(row: Variant, described: Mapping[str, Any]) -> list[str]:
     if not row.trained:
         return ["## Training", "None here: the towers are as they were pretrained."]
-    facts = {name: str(described[name]) for name in ("seed", "steps", "device") if name in described}
+    taken = {"seed": "seed", "steps": "steps taken", "best_step": "kept: the state after step", "device": "device"}
+    facts = {title: str(described[name]) for name, title in taken.items() if name in described}
     facts |= {name.replace("_", " "): _told(value) for name, value in described["training"].items()}
     parts = ["## Training", "Adam with linear warm-up and a cosine to zero.", _facts(facts)]
     validation = described.get("validation")
     if validation:
         told = "; ".join(f"{title} {validation[name]:.1f}" for name, title in MEASURES.items())
         parts.append(f"On the validation split, all its items as candidates: {told}.")
+    if found := described.get("outcome"):
+        parts.append(f"Outcome, {found['verdict']}: {found['message']}.")
     return parts
 
 
@@ -137,14 +141,17 @@ def _results(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str) 
     """The model's own lines of both leaderboards, and what it is compared with."""
     parts: list[str] = []
     for protocol, title in BOARDS.items():
-        lines = [line for line in tables.leaderboard(connection, dataset, protocol) if line.variant == variant]
-        if lines:
-            alone = replace(lines[0], cells=tuple(replace(cell, best=False) for cell in lines[0].cells))
-            parts += [f"{title}:", board_markdown([alone], with_intervals=True)]
+        lines = [
+            replace(line, cells=tuple(replace(cell, best=False) for cell in line.cells))
+            for line in tables.leaderboard(connection, dataset, protocol)
+            if line.variant in (variant, "")  # and chance
+        ]
+        if any(line.variant for line in lines):
+            parts += [f"{title}:", board_markdown(lines, with_intervals=True)]
     quality = readings.quality_table(connection, dataset)
     if quality:
         short = readings.short_title(VARIANTS[variant].row, variant)
-        own = [line for line in quality.rows if line[0] == short]
+        own = [line for line in quality.rows if line[0] in (TITLE, short)]
         parts.append(markdown(Table("", quality.header, quality.numeric, own)))
     told = [comparison(connection, dataset, *pair) for pair in PAIRS if pair[0] == variant]
     parts += [sentence for sentence in told if sentence]

@@ -1,5 +1,6 @@
 """The report's plots: each takes the catalogue and a dataset and gives PNG bytes, or None without its table."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,13 @@ from matplotlib.axes import Axes
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import WAYS
 from eiclip.report.queries import select
+from eiclip.report.standing import TITLE, chance
 from eiclip.report.tables import intervals, short, variant_title
-from eiclip.report.theme import LIGHT, Theme, figure, png, themed
+from eiclip.report.theme import CHANCE_STYLE, LIGHT, Theme, chance_line, figure, png, themed
 
 STYLES = ("-", (0, (1, 1)), (0, (5, 1.5)), (0, (4, 1, 1, 1)), "-")
 """Lines of the five rows: told apart without colour."""
+RECALLS = ("r1", "r5", "r10")
 SMOOTHED = 31
 """Log rows that the mean runs over, at most: single batches are too noisy to compare."""
 
@@ -22,7 +25,7 @@ SMOOTHED = 31
 def recall_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
     """Recall@1, 5 and 10 of the five rows side by side, both ways, all candidates; whiskers are 95 % intervals."""
     rows = select(connection, "recalls", dataset=dataset, protocol="full")
-    ends = intervals(connection, dataset, "full")
+    ends, floor = intervals(connection, dataset, "full"), chance(connection, dataset)
     present = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]
     if not present:
         return None
@@ -33,6 +36,11 @@ def recall_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Them
             known = {(name, measure.removeprefix(f"{way}_")): both for (name, measure), both in ends.items()
                      if measure.startswith(f"{way}_")}  # fmt: skip
             _recall_bars(axes, by_variant, present, known, theme)
+            if floor is not None:
+                levels = [floor[f"{way}_{measure}"] for measure in RECALLS]
+                places = np.arange(len(levels))
+                ends_of = places - 0.45, places + 0.45
+                axes.hlines(levels, *ends_of, **CHANCE_STYLE | {"zorder": 3}, color=theme.text, label=TITLE)
             axes.set_title(f"Recall {title}, %")
         made.legend(*_compact_legend(panels[0]), loc="outside upper left", ncols=2)
         return png(made)
@@ -45,21 +53,20 @@ def _recall_bars(
     ends: Mapping[tuple[str, str], tuple[float, float]],
     theme: Theme,
 ) -> None:
-    measures = ("r1", "r5", "r10")
     width = 0.8 / len(present)
     for place, name in enumerate(present):
         if name not in rows:
             continue
-        values = [rows[name][measure] for measure in measures]
-        x = np.arange(len(measures)) - 0.4 + width * (place + 0.5)
+        values = [rows[name][measure] for measure in RECALLS]
+        x = np.arange(len(RECALLS)) - 0.4 + width * (place + 0.5)
         colour = theme.rows[VARIANTS[name].row - 1]
         axes.bar(x, values, width * 0.9, color=colour, label=f"{VARIANTS[name].row} {VARIANTS[name].title}")
         whiskers = [
-            (at, *ends[name, measure]) for at, measure in zip(x, measures, strict=True) if (name, measure) in ends
+            (at, *ends[name, measure]) for at, measure in zip(x, RECALLS, strict=True) if (name, measure) in ends
         ]
         for at, low, high in whiskers:
             axes.plot([at, at], [low, high], color=theme.text, linewidth=0.8)
-    axes.set_xticks(range(len(measures)), ["R@1", "R@5", "R@10"])
+    axes.set_xticks(range(len(RECALLS)), ["R@1", "R@5", "R@10"])
     axes.grid(axis="y")
     axes.set_ylim(bottom=0)
 
@@ -134,7 +141,7 @@ def loss_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
     if not log:
         return None
     with themed(theme):
-        made, (axes,) = figure(3.4)
+        made, (axes,) = figure(3.7)
         for name, variant in VARIANTS.items():
             points = [(row["step"], row["loss_joint"]) for row in log if row["variant"] == name]
             if points:
@@ -142,10 +149,13 @@ def loss_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
                 colour, style = theme.rows[variant.row - 1], STYLES[variant.row - 1]
                 label = f"{variant.row} {variant_title(name)}".replace("CLIP fine-tuned", "fine-tuned")
                 axes.plot(steps, _smooth(losses), color=colour, linestyle=style, linewidth=2, label=label)
+        for guessed in sorted({math.log(row["batch_size"]) for row in select(connection, "outcomes", dataset=dataset)
+                               if row["variant"] in VARIANTS}):  # fmt: skip
+            chance_line(axes, guessed, theme, label="guessing")
         axes.set_title("Training loss of photo against text")
         axes.set_xlabel("step")
         axes.grid(axis="y")
-        axes.legend()
+        made.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
         return png(made)
 
 

@@ -7,6 +7,7 @@ import duckdb
 
 from eiclip.report.breakdown import NAMES
 from eiclip.report.queries import select
+from eiclip.report.standing import TITLE, chance
 from eiclip.report.tables import Table, interval, intervals, number
 
 PROTOCOL_TITLES = {
@@ -34,6 +35,9 @@ def quality_table(connection: duckdb.DuckDBPyConnection, dataset: str, protocol:
     lines = [
         (_titled(row), *(_below(row[name], known.get((row["variant"], name))) for name in QUALITY)) for row in rows
     ]
+    floor = chance(connection, dataset, protocol)
+    if lines and floor is not None:
+        lines.insert(0, (TITLE, *(number(floor[name]) for name in QUALITY)))
     caption = f"Beyond the first places: MRR and nDCG@10, {PROTOCOL_TITLES[protocol].lower()}"
     return Table(caption, ("Model", *QUALITY.values()), (False,) + (True,) * 4, lines) if lines else None
 
@@ -56,6 +60,9 @@ def sums_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | N
         (title, *(_below(sums.get((name, protocol)), ends.get((name, protocol))) for protocol in shown))
         for name, title in titles.items()
     ]
+    floors = {row["protocol"]: row["sum_r"] for row in select(connection, "chance", dataset=dataset)}
+    if floors:
+        lines.insert(0, (TITLE, *(number(floors.get(protocol)) for protocol in shown)))
     header = ("Model", *(PROTOCOL_TITLES[name] for name in shown))
     return Table("SumR under every protocol", header, (False,) + (True,) * len(shown), lines)
 
@@ -64,6 +71,9 @@ def text_equal_table(connection: duckdb.DuckDBPyConnection, dataset: str, protoc
     """Strict recalls, and those with every candidate of an identical description counted as right."""
     rows = select(connection, "text_equal", dataset=dataset, protocol=protocol)
     lines = [(_titled(row), *(number(row[name]) for name in TEXT_EQUAL)) for row in rows]
+    floor = chance(connection, dataset, protocol)
+    if lines and floor is not None:  # of the strict reading: the other is not computed
+        lines.insert(0, (TITLE, *(number(floor.get(name)) for name in TEXT_EQUAL)))
     caption = "Identical descriptions counted as right, beside the strict reading (all candidates)"
     return Table(caption, ("Model", *TEXT_EQUAL.values()), (False,) + (True,) * 6, lines) if lines else None
 

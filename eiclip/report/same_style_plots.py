@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 
 from eiclip.report.queries import select
 from eiclip.report.same_style_tables import OURS, VIEW_TITLES, figures, ordered, title
-from eiclip.report.theme import LIGHT, Theme, figure, png, themed
+from eiclip.report.standing import TITLE, chance_of_styles
+from eiclip.report.theme import CHANCE_STYLE, LIGHT, Theme, chance_line, figure, png, themed
 from eiclip.same_style import VIEW_PAIRS
 
 MARKS = {
@@ -36,6 +37,8 @@ def views_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme
         axes.set_ylim(-0.6, len(VIEW_PAIRS) - 0.4)
         for edge in range(1, len(VIEW_PAIRS)):
             axes.axhline(edge - 0.5, color=theme.grid, linewidth=0.8)
+        if (floor := chance_of_styles(connection, dataset)) is not None:
+            chance_line(axes, floor["mrr"], theme, upright=True)
         axes.set_xlim(left=0)
         axes.grid(axis="x")
         axes.set_title("MRR, percent, by query view and candidate view")
@@ -69,6 +72,7 @@ def curve_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme
         for place, variant in enumerate(ordered(list(fullest))):
             colour = _style(variant, theme)[1]
             _curve(axes, curves[variant, fullest[variant]], title(variant), colour, LINES[place % len(LINES)])
+        _pairs_by_chance(axes, connection, dataset, theme)
         axes.set_title("Precision over recall, photo and text together")
         made.legend(*axes.get_legend_handles_labels(), loc="outside lower left")
         return png(made)
@@ -85,9 +89,17 @@ def view_curves_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme:
         for view in views:
             place = list(VIEW_TITLES).index(view)
             _curve(axes, curves[OURS, view], VIEW_TITLES[view], theme.rows[(1, 2, 4)[place]], LINES[place])
+        _pairs_by_chance(axes, connection, dataset, theme)
         axes.set_title(title(OURS))
         made.legend(*axes.get_legend_handles_labels(), loc="outside lower left")
         return png(made)
+
+
+def _pairs_by_chance(axes: Axes, connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme) -> None:
+    """A line at the precision of calling any pair one style."""
+    if (floor := chance_of_styles(connection, dataset)) is not None:
+        share = floor["pair_share"]
+        axes.axhline(share / 100, **CHANCE_STYLE, color=theme.text, label=f"{TITLE} ({share:.1f})")
 
 
 def _curves(connection: duckdb.DuckDBPyConnection, dataset: str) -> dict[tuple[str, str], list[dict[str, Any]]]:

@@ -8,6 +8,7 @@ import duckdb
 from eiclip.model.variants import SAME_STYLE_ROWS
 from eiclip.report.headline import probability, signed
 from eiclip.report.queries import select
+from eiclip.report.standing import TITLE, chance_of_styles, no_verdict
 from eiclip.report.tables import Table, interval, number
 from eiclip.same_style import VIEW_PAIRS
 from eiclip.same_style.uncertainty import JOINT, PAIRS
@@ -62,6 +63,8 @@ def measure_table(connection: duckdb.DuckDBPyConnection, dataset: str, measure: 
         (title(variant), *(_cell(found.get((variant, pair))) for pair in VIEW_PAIRS))
         for variant in ordered([variant for variant, _ in found])
     ]
+    if (floor := chance_of_styles(connection, dataset)) is not None:
+        lines.insert(0, (TITLE, *(number(floor[measure]) for _ in VIEW_PAIRS)))
     printed = PUBLISHED[measure]
     lines.append(("Published, on other data", *(number(printed.get(pair)) for pair in VIEW_PAIRS)))
     some = next(iter(found.values()))
@@ -86,8 +89,9 @@ def comparisons_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Ta
     rows = [row for row in comparisons(connection, dataset) if row["variant"] != row["baseline"]]
     by_place = {(row["variant"], row["baseline"], row["view_pair"], row["measure"]): row for row in rows}
     lines = [
-        (f"{title(variant)} − {title(baseline)}", pair, *_both(by_place, variant, baseline, pair))
+        (f"{title(variant)} − {title(baseline)}", pair, *(reason or _both(by_place, variant, baseline, pair)))
         for variant, baseline in PAIRS
+        for reason in [_not_learned(connection, dataset, variant, baseline)]
         for pair in VIEW_PAIRS
         if (variant, baseline, pair, "mrr") in by_place
     ]
@@ -104,13 +108,19 @@ def joint_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | 
         (
             title(variant),
             by_place[variant, variant, JOINT, "mrr"]["baseline_view_pair"],
-            *_both(by_place, variant, variant, JOINT),
+            *(_not_learned(connection, dataset, variant) or _both(by_place, variant, variant, JOINT)),
         )
         for variant in ordered([row["variant"] for row in rows])
     ]
     caption = "Photo and text together (m-m) less the better single view of the same model, in points"
     header = ("Model", "Best single (MRR)", "MRR", "p", "R@1", "p")
     return Table(caption, header, (False, False) + (True,) * 4, lines) if lines else None
+
+
+def _not_learned(connection: duckdb.DuckDBPyConnection, dataset: str, *variants: str) -> list[str]:
+    """What stands in place of differences between rows that have not learned; nothing where they have."""
+    reason = no_verdict(connection, dataset, *variants, styles=True)
+    return ["not learned", *["–"] * 3] if reason else []
 
 
 def _both(rows: Mapping[Any, Row], variant: str, baseline: str, pair: str) -> list[str]:
@@ -134,6 +144,8 @@ def precision_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Tabl
         (title(variant), *(number(percent.get((variant, view))) for view in VIEW_TITLES))
         for variant in ordered([variant for variant, _ in found])
     ]
+    if lines and (floor := chance_of_styles(connection, dataset)) is not None:
+        lines.insert(0, (TITLE, *(number(floor["pair_share"]) for _ in VIEW_TITLES)))
     caption = "Average precision of finding pairs of one style among all pairs of test products, percent, by view"
     return Table(caption, ("Model", *VIEW_TITLES.values()), (False, True, True, True), lines) if lines else None
 
@@ -160,6 +172,8 @@ def ablation_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table
             f"{number(by_pair[p]['mrr'])}\n{number(by_pair[p]['r1'])}" if p in by_pair else "–" for p in VIEW_PAIRS
         ]
         lines.append((label, str(max(row["seeds"] for row in by_pair.values())), *cells))
+    if lines and (floor := chance_of_styles(connection, dataset)) is not None:
+        lines.insert(0, (TITLE, "–", *(f"{number(floor['mrr'])}\n{number(floor['r1'])}" for _ in VIEW_PAIRS)))
     caption = "What each part of the training contributes: MRR, and R@1 below it, percent, means over seeds"
     header = ("Training", "Seeds", *VIEW_PAIRS)
     return Table(caption, header, (False,) + (True,) * (1 + len(VIEW_PAIRS)), lines) if lines else None

@@ -1,11 +1,12 @@
 """What the same-style figures say, in sentences computed from them: also where the joint view is not ahead."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
-from eiclip.report.headline import Figure, Headline, outcome_of, probability, signed, verdict_of
+from eiclip.report.headline import UNLEARNED, Figure, Headline, outcome_of, probability, signed, verdict_of
 from eiclip.report.same_style_tables import (
     BASELINE_TITLES,
     MEASURE_TITLES,
@@ -16,6 +17,7 @@ from eiclip.report.same_style_tables import (
     figures,
     title,
 )
+from eiclip.report.standing import no_verdict, undertrained
 from eiclip.report.tables import number
 from eiclip.same_style.uncertainty import JOINT, SINGLE
 
@@ -34,16 +36,20 @@ Row = Mapping[str, Any]
 
 def verdicts(connection: duckdb.DuckDBPyConnection, dataset: str) -> tuple[str, ...]:
     """Each question of this section, answered by the intervals of MRR and R@1."""
-    answers = _answers(connection, dataset)
-    return tuple(f"{verdict_of(found, *sides)}: {'; '.join(f.phrase() for f in found)}." for found, sides in answers)
+    return tuple(dict.fromkeys(
+        answer.without or f"{answer.verdict}: {'; '.join(f.phrase() for f in answer.figures)}."
+        for answer in _answers(connection, dataset)
+    ))  # fmt: skip
 
 
 def same_style_headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
     """Whether the joint view is ahead of the better single one, for a dataset without the five rows."""
-    for found, sides in _answers(connection, dataset)[:1]:
-        verdict = verdict_of(found, *sides)
-        phrases = "; ".join(figure.phrase() for figure in found)
-        return Headline(outcome_of(found), verdict, f"{verdict}. {phrases}.", found)
+    for answer in _answers(connection, dataset)[:1]:
+        if answer.without:
+            return Headline(UNLEARNED, answer.without, answer.without)
+        phrases = "; ".join(figure.phrase() for figure in answer.figures)
+        sentence = f"{answer.verdict}. {phrases}."
+        return Headline(outcome_of(answer.figures), answer.verdict, sentence, answer.figures)
     return None
 
 
@@ -57,8 +63,17 @@ def basis(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
     return f"Means over {min(seeds)} or more seeds: intervals hold the spread between seeds and between styles."
 
 
-def _answers(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[tuple[tuple[Figure, ...], tuple[str, str]]]:
-    """The figures of each question that can be answered, and the two sides of it."""
+@dataclass(frozen=True)
+class Answer:
+    """The figures of a question and the verdict on them; `without`: why there is none."""
+
+    figures: tuple[Figure, ...]
+    verdict: str
+    without: str | None
+
+
+def _answers(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[Answer]:
+    """An answer to each question that can be asked of the tables."""
     rows = {
         (row["baseline"], row["measure"]): row
         for row in comparisons(connection, dataset)
@@ -68,7 +83,10 @@ def _answers(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[tuple[
     for baseline, one, other in ASKED:
         found = [rows[baseline, measure] for measure in ("mrr", "r1") if (baseline, measure) in rows]
         if found:
-            answers.append((tuple(_figure(row) for row in found), (one, other)))
+            figures_of = tuple(_figure(row) for row in found)
+            qualified = [verdict_of(figures_of, one, other), undertrained(connection, dataset, OURS, baseline)]
+            reason = no_verdict(connection, dataset, OURS, baseline, styles=True)
+            answers.append(Answer(figures_of, ". ".join(filter(None, qualified)), reason))
     return answers
 
 

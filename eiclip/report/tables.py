@@ -10,6 +10,7 @@ from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import WAYS
 from eiclip.report.paper import paper_row, peers
 from eiclip.report.queries import select
+from eiclip.report.standing import TITLE, chance
 
 MEASURES = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10", "sum_r")
 HEADINGS = ("I2T R@1", "R@5", "R@10", "T2I R@1", "R@5", "R@10", "SumR")
@@ -34,7 +35,7 @@ class Cell:
 class LeaderboardLine:
     """One row of the leaderboard, and what the paper printed for it (empty where nothing compares).
 
-    A peer, which has no row in the paper's Table 1, has neither row nor variant.
+    What has no row in the paper's Table 1, a peer or chance, has neither row nor variant.
     """
 
     row: str
@@ -113,11 +114,18 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def leaderboard(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str) -> list[LeaderboardLine]:
-    """The rows there are, in the paper's order; none where the table is missing."""
+    """What chance gives, where it is known, and the rows there are, in the paper's order; none without the table."""
     rows = select(connection, "board", dataset=dataset, protocol=protocol)
+    floor = chance(connection, dataset, protocol) if rows else None
     best = {name: max((row[name] for row in rows if row[name] is not None), default=None) for name in MEASURES}
     known = intervals(connection, dataset, protocol)
-    return [_line(row, best, known, dataset, protocol) for row in rows]
+    lines = [_line(row, best, known, dataset, protocol) for row in rows]
+    return lines if floor is None else [_unranked(TITLE, [floor[name] for name in MEASURES]), *lines]
+
+
+def _unranked(title: str, values: Sequence[float | None]) -> LeaderboardLine:
+    """A line of no row of the paper's Table 1."""
+    return LeaderboardLine("", "", title, tuple(Cell(number(value)) for value in values))
 
 
 def intervals(
@@ -136,10 +144,7 @@ def intervals(
 
 def peer_lines(dataset: str, protocol: str) -> list[LeaderboardLine]:
     """Other methods' printed numbers, to stand below a leaderboard."""
-    return [
-        LeaderboardLine("", "", title, tuple(Cell(number(value)) for value in printed.numbers()))
-        for title, printed in peers(dataset, protocol).items()
-    ]
+    return [_unranked(title, printed.numbers()) for title, printed in peers(dataset, protocol).items()]
 
 
 def _line(
@@ -222,6 +227,7 @@ def _shuffled(row: dict[str, Any] | None) -> tuple[str, str]:
 def trainings(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """How long each variant was trained, and where its loss ended."""
     rows = select(connection, "trainings", dataset=dataset)
+    verdicts = {row["variant"]: row["verdict"] for row in select(connection, "outcomes", dataset=dataset)}
     order = list(VARIANTS)
     rows.sort(key=lambda row: (order.index(row["variant"]) if row["variant"] in order else len(order), row["variant"]))
     lines = [
@@ -232,11 +238,18 @@ def trainings(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | No
             number(row["loss_joint"], 3),
             number(row["pairs_per_second"], 0),
             number(row["seconds"] / 60),
+            verdicts.get(row["variant"], "–"),
         )
         for row in rows
     ]
-    header = ("Model", "Epochs", "Steps", "Last loss", "Pairs a second", "Minutes")
-    return Table("Trainings", header, (False,) + (True,) * 5, lines) if lines else None
+    header = ("Model", "Epochs", "Steps", "Last loss", "Pairs a second", "Minutes", "Outcome")
+    return Table("Trainings", header, (False, *(True,) * 5, False), lines) if lines else None
+
+
+def outcomes(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
+    """What is said of trainings that have not learned, or still rose when they ended; None where all have learned."""
+    rows = [row for row in select(connection, "outcomes", dataset=dataset) if row["verdict"] != "learned"]
+    return " ".join(f"{variant_title(row['variant'])}: {row['message']}." for row in rows) or None
 
 
 def confounded(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:

@@ -19,6 +19,9 @@ DPI = 180
 COLOURS = 256
 """Colours of a plot's palette: flat drawings lose nothing by it, and take a third of the bytes."""
 
+CHANCE_STYLE: dict[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1}
+"""Of lines at what chance gives."""
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -52,6 +55,12 @@ def figure(height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
     """An empty figure with panels one above the other."""
     made = Figure(figsize=(WIDTH, height), layout="constrained")
     return made, list(made.subplots(panels, 1, squeeze=False)[:, 0])
+
+
+def chance_line(axes: Axes, value: float, theme: Theme, *, upright: bool = False, label: str = "chance") -> None:
+    """A dashed line at what chance gives, across or, where the axis of values lies, upright."""
+    draw = axes.axvline if upright else axes.axhline
+    draw(value, **CHANCE_STYLE, color=theme.text, label=f"{label} {value:.1f}")
 
 
 def png(made: Figure) -> bytes:

@@ -9,6 +9,7 @@ from eiclip.report.document import Block, Section, Text, evidence, kept
 from eiclip.report.headline import signed
 from eiclip.report.queries import select
 from eiclip.report.source import Source
+from eiclip.report.standing import no_verdict
 from eiclip.report.tables import Table, number
 
 KEY = "typed_queries"
@@ -70,6 +71,8 @@ def verdict(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
     """What linking gains over plain text, in a sentence for each pair of views."""
     said = []
     for row in select(connection, "typed_query_comparisons", dataset=dataset):
+        if (reason := no_verdict(connection, dataset, row["variant"].partition(", ")[0])) is not None:
+            return reason
         if way_of(row["variant"]) == WAYS[1]:
             state = "helps" if row["low"] > 0 else "harms" if row["high"] < 0 else "may help or harm"
             change = f"{signed(row['difference'])} points of MRR [{signed(row['low'])}, {signed(row['high'])}]"

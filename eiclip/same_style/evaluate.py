@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from eiclip.errors import EiclipError
+from eiclip.evaluation.chance import expected_measures
 from eiclip.evaluation.ranking import full_ranks
 from eiclip.evaluation.relevance import Relevance
 from eiclip.same_style import VIEW_COLUMNS, VIEW_PAIRS
@@ -25,6 +26,9 @@ from eiclip.storage.lake import matrix_of
 _COLUMNS = ("dataset", "variant", "seed", "view_pair", "product_id", "style_id", "rank", "right")
 _NUMBERS = dict.fromkeys(("seed", "rank", "right"), pa.int64())
 RANKS_SCHEMA = pa.schema([(name, _NUMBERS.get(name, pa.string())) for name in _COLUMNS])
+_OF_CHANCE = ("dataset", "mrr", "r1", "r5", "r10", "pair_share", "queries")
+_TYPES = {"dataset": pa.string(), "queries": pa.int64()}
+CHANCE_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.float64())) for name in _OF_CHANCE])
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,16 @@ class Truth:
         asked = pa.table({"style": self.style_N[query_Q], "query": np.arange(len(query_Q))})
         joined = asked.join(pairs, keys="style", join_type="inner")
         return np.stack([joined[name].to_numpy() for name in ("query", "product")], axis=1).astype(np.int64)
+
+    def pair_counts(self) -> tuple[int, int]:
+        """Return how many pairs of products are of one style, and how many count: not duplicates of two styles."""
+        together_N = np.unique(np.stack([self.duplicates_N, self.style_N]), axis=1, return_counts=True)[1]
+        styles, duplicates, both = (
+            int((count * (count - 1)).sum()) // 2
+            for count in (np.bincount(self.style_N), np.bincount(self.duplicates_N), together_N)
+        )
+        products = len(self.products)
+        return styles, products * (products - 1) // 2 - duplicates + both
 
 
 def _by_product(table: pa.Table, column: str) -> dict[str, str]:
@@ -120,6 +134,29 @@ def same_style_ranks(
             columns = [*fixed, products, names, rank_Q.numpy(), truth.others()[query_Q]]
             parts.append(pa.table(columns, schema=RANKS_SCHEMA))
     return pa.concat_tables(parts)
+
+
+def same_style_chance(
+    products: Sequence[str], styles: pa.Table, dataset: str, groups: pa.Table | None = None
+) -> pa.Table:
+    """Return one row of what a random order reaches in every pair of views: mrr, r1, r5, r10 (percent), pair_share.
+
+    None where no product's style has another one. `pair_share` is the precision of calling any pair one style.
+
+    Args:
+        products: those of the test split.
+        styles, groups: as for `same_style_ranks`.
+    """
+    truth = Truth.of(products, styles, groups)
+    query_Q = np.flatnonzero(truth.others())
+    ignored_Q = np.bincount(truth.ignored(query_Q)[:, 0], minlength=len(query_Q)) if groups is not None else 0 * query_Q
+    candidate_Q, right_Q = len(products) - 1 - ignored_Q, truth.others()[query_Q]
+    rows = []
+    if len(query_Q):
+        of_style, counted = truth.pair_counts()
+        measured = expected_measures(zip(candidate_Q.tolist(), right_Q.tolist(), strict=True))
+        rows = [{"dataset": dataset, **measured, "pair_share": 100 * of_style / counted, "queries": len(query_Q)}]
+    return pa.Table.from_pylist(rows, schema=CHANCE_SCHEMA)
 
 
 def product_views(views: pa.Table) -> Iterator[tuple[str, Tensor]]:

@@ -15,7 +15,16 @@ from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from eiclip.errors import SettingsError
 from eiclip.settings.same_style import Location, SameStyleSettings
-from eiclip.settings.training import HardwareSettings, Section, TrainingSettings
+from eiclip.settings.training import (
+    LENGTHS,
+    TRAINED_ROWS,
+    HardwareSettings,
+    RowSettings,
+    Section,
+    TrainingSettings,
+    TuneSettings,
+    layered,
+)
 
 
 class DownloadSettings(Section):
@@ -84,6 +93,8 @@ class DatasetSettings(Section):
     validation_share: float = Field(0.1, gt=0, lt=1)  # share of the remaining products held out for choosing settings
     training: dict[str, Any] = Field(default_factory=dict)
     """Values of the `training` section that differ for this catalogue (a small one needs more epochs)."""
+    rows: dict[str, RowSettings] = Field(default_factory=dict)
+    """Rates that differ for one row, by variant: what the job `tune` chooses."""
 
     @model_validator(mode="after")
     def _whole(self) -> "DatasetSettings":
@@ -106,6 +117,8 @@ class DatasetSettings(Section):
         unknown = set(self.training) - set(TrainingSettings.model_fields)
         if unknown:
             raise ValueError(f"training: unknown {', '.join(sorted(unknown))}")
+        if no_rows := sorted(set(self.rows) - set(TRAINED_ROWS)):
+            raise ValueError(f"rows: unknown {', '.join(no_rows)}; there are {', '.join(TRAINED_ROWS)}")
         return self
 
     @property
@@ -133,8 +146,8 @@ SMALL_RECIPE: dict[str, Any] = {
     "warmup_steps": 30,
 }  # fmt: skip
 """How the small `general` model is trained instead: chosen on validation splits, see docs/decisions.md."""
-
-
+SIZED = ("epochs", "batch_size", "warmup_steps")
+"""What of it is for the synthetic catalogue's size: for real data it is chosen by theirs."""
 STARTER_RECIPE: dict[str, Any] = {
     "image_tower": "heads", "text_tower": "heads", "head_lr": 1e-3, "entity_lr": 1e-3, "gate_lr": 5e-3,
 }  # fmt: skip
@@ -171,6 +184,7 @@ class Settings(BaseSettings):
     """How photos are made square: as the towers were trained (most crop them at the centre), or whole, on white."""
     training: TrainingSettings = TrainingSettings()
     hardware: HardwareSettings = HardwareSettings()
+    tune: TuneSettings = TuneSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
     settings: Path | None = None  # where the TOML file lies (only from the environment)
 
@@ -188,6 +202,9 @@ class Settings(BaseSettings):
         """Fill in what depends on other settings: datasets, the weights to start from, the recipe for these."""
         training, datasets = given.get("training") or {}, given.get("datasets") or {}
         training = training if isinstance(training, dict) else training.model_dump()
+        # An entry without a kind changes one of those that there are without any entry, such as `fashiongen`.
+        changes = {name: e for name, e in datasets.items() if isinstance(e, dict) and "kind" not in e}
+        datasets = {name: entry for name, entry in datasets.items() if name not in changes}
         if not datasets:
             folder, metadata, images = (given.get(name) for name in ("fashiongen_dir", "amazon_meta", "amazon_images"))
             if bool(metadata) != bool(images):
@@ -196,14 +213,19 @@ class Settings(BaseSettings):
                 datasets["fashiongen"] = FASHIONGEN.model_copy(update={"folder": str(folder)})
             if metadata:
                 datasets["amazon"] = AMAZON.model_copy(update={"metadata": str(metadata), "images": str(images)})
-        if not datasets:  # the synthetic ones: those smaller than the first have more epochs, unless a number is set
-            longer = {"training": {} if training.get("epochs") else {"epochs": 6}}
+        if not datasets:  # the synthetic ones: those smaller than the first have more epochs, unless a length is set
+            longer = {"training": {} if any(training.get(name) for name in LENGTHS) else {"epochs": 6}}
             smaller = {"amazon": AMAZON.model_copy(update=longer), "styles": STYLES.model_copy(update=longer)}
             datasets = {"fashiongen": FASHIONGEN, **smaller}
+        for name, entry in changes.items():
+            if name not in datasets:
+                raise ValueError(f"datasets.{name} needs a `kind`: without one it changes {', '.join(datasets)} only")
+            datasets[name] = DatasetSettings.model_validate(datasets[name]).model_dump() | entry
         real = any(not DatasetSettings.model_validate(entry).embedded for entry in datasets.values())
         pretrained = given.get("pretrained") or ("openai" if real else "general")
         recipe = {"general": SMALL_RECIPE, "starter": STARTER_RECIPE}.get(pretrained, {})
-        return given | {"datasets": datasets, "pretrained": pretrained, "training": recipe | training}
+        recipe = {name: value for name, value in recipe.items() if not real or name not in SIZED}
+        return given | {"datasets": datasets, "pretrained": pretrained, "training": layered(recipe, training)}
 
 
 def load_settings(**given: Any) -> Settings:

@@ -1,6 +1,7 @@
 """Settings of training: what is learned (`TrainingSettings`), and how the machine is used (`HardwareSettings`)."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -59,10 +60,22 @@ LOSS_TERMS: tuple[LossTerm, ...] = ("joint", "description", "entities")
 
 
 class TrainingSettings(Section):
-    """How one variant is trained. The defaults are the paper's recipe (section 4.1)."""
+    """How one variant is trained. The defaults are the paper's recipe (section 4.1), its length chosen by size.
 
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(128, ge=2)
+    What is None here is chosen by the number of training photos: `eiclip.train.recipe`.
+    """
+
+    epochs: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1)  # of the whole training; where both are set, these count and not the epochs
+    budget: float = Field(1.0, gt=0)
+    """Share of that length that is trained, chosen or set: studies train for a third of it, or four times as long."""
+    batch_size: int | None = Field(None, ge=2)
+    validations: int | None = Field(None, ge=0)
+    """How many times recall on the validation split is measured, evenly along the steps; the best state is kept. None:
+    20 times where the length is chosen by size, else never."""
+    patience: int | None = Field(None, ge=0)
+    """Measurements without a new best after which training stops; 0: never. None: 5 where the length is chosen by size,
+    else never."""
     tower_lr: float = Field(5e-5, ge=0)  # learning rate of the two CLIP towers
     head_lr: float | None = Field(None, ge=0)
     """Learning rate of the towers' projections into the shared space; None: the towers'."""
@@ -106,6 +119,47 @@ class TrainingSettings(Section):
         if not terms or len(set(terms)) < len(terms):
             raise ValueError(f"name at least one of {', '.join(LOSS_TERMS)}, and none twice")
         return tuple(term for term in LOSS_TERMS if term in terms)  # equal sums are equal settings
+
+
+TRAINED_ROWS = (
+    "clip_description", "clip_entities_text", "eiclip_equal", "eiclip", "same_style_unconstrained", "same_style_plain",
+    "same_style",
+)  # fmt: skip
+"""The variants that are trained."""
+
+
+class RowSettings(Section):
+    """What may differ for one row of a dataset: its rates. Rows that differed in more could not be compared."""
+
+    tower_lr: float | None = Field(None, ge=0)
+    head_lr: float | None = Field(None, ge=0)
+    entity_lr: float | None = Field(None, ge=0)
+    gate_lr: float | None = Field(None, ge=0)
+    gate_freeze: float | None = Field(None, ge=0, le=1)
+    weight_decay: float | None = Field(None, ge=0)
+
+
+class TuneSettings(Section):
+    """What the job `tune` may spend."""
+
+    trainings: int = Field(8, ge=1)  # of row 3, and as many of row 5; the recipe as it is counts as the first
+
+
+LENGTHS = ("epochs", "steps")
+
+
+def layered(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Training settings of several layers, each over those before it; its epochs or steps replace both of theirs.
+
+    >>> layered({"epochs": 3, "batch_size": 64}, {"steps": 500})
+    {'epochs': None, 'batch_size': 64, 'steps': 500}
+    """
+    found: dict[str, Any] = {}
+    for layer in layers:
+        if any(layer.get(name) is not None for name in LENGTHS):
+            found |= {name: None for name in LENGTHS if name in found}
+        found |= layer
+    return found
 
 
 class HardwareSettings(Section):

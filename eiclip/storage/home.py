@@ -50,6 +50,10 @@ class Paths:
         """Trainings of a dataset that answer a question: ablations and studies of seeds."""
         return self.root / "ablations" / dataset
 
+    def tuned(self, dataset: str) -> Path:
+        """What the job `tune` chose, as lines of a settings file."""
+        return self.root / "tuned" / f"{dataset}.toml"
+
     @property
     def report(self) -> Path:
         """The HTML report."""

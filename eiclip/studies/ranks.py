@@ -17,16 +17,14 @@ RANKS_SCHEMA = pa.schema(
 )
 
 
-def rank_checkpoint(
-    checkpoint: Path, shards: Path, device: str = "cpu", features: Path | None = None, seed: int = 0
-) -> pa.Table:
+def rank_checkpoint(checkpoint: Path, shards: Path, device: str = "cpu", features: Path | None = None) -> pa.Table:
     """Rank of every test query both ways: direction ('i2t' | 't2i'), query_id, product_id, rank.
 
     Raises:
         NonFiniteError: an embedding is NaN or infinite.
     """
     model, paths = load_checkpoint(checkpoint, device), shard_paths(shards, "test")
-    store = feature_store(model, features, shards, seed, device)
+    store = feature_store(model, features, shards, device)
     split = embed_samples(model, list(read_samples(paths)), device, features_of(store, paths))
     ranks = split.ranks()
     queries = {"i2t": (split.image_ids, split.image_products), "t2i": (split.product_ids, split.product_ids)}

@@ -22,13 +22,13 @@ SUMMED = [MEASURES.index(name) for name in RECALLS]
 """The six whose sum is SumR."""
 
 _TYPES = {
-    pa.string(): ("dataset", "ablation", "trial", "setting", "value", "variant", "subset", "reference"),
+    pa.string(): ("dataset", "ablation", "trial", "setting", "value", "variant", "subset", "reference", "verdict"),
     pa.int64(): ("row", "seed", "epochs", "steps", "products"),
 }
 _COLUMNS = (
     "dataset", "ablation", "trial", "setting", "value", "x", "variant", "row", "seed", "subset", "epochs", "steps",
-    "seconds", "products", *RECALLS, "sum_r", "sum_r_low", "sum_r_high", "i2t_mrr", "t2i_mrr", "reference",
-    "sum_r_gain", "gain_low", "gain_high",
+    "budget", "seconds", "products", *RECALLS, "sum_r", "sum_r_low", "sum_r_high", "i2t_mrr", "t2i_mrr", "reference",
+    "sum_r_gain", "gain_low", "gain_high", "verdict",
 )  # fmt: skip
 RESULTS_SCHEMA = pa.schema(
     [(name, next((kind for kind, names in _TYPES.items() if name in names), pa.float64())) for name in _COLUMNS]
@@ -37,14 +37,17 @@ RESULTS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trial that was trained and ranked (`RANKS_SCHEMA`); `x` as the table shows it."""
+    """A trial that was trained and ranked (`RANKS_SCHEMA`); `x` as the table shows it, `verdict` on its training."""
 
     trial: Trial
     ranks: pa.Table
     epochs: int
     steps: int
+    budget: float
+    """The length it was given, in that of the rows."""
     seconds: float
     x: float | None
+    verdict: str | None = None
 
 
 def results_table(
@@ -97,7 +100,7 @@ def _rows(
         low, high = map(float, bootstrap.interval(drawn_B[label], clusters=products))
         total = {"sum_r": float(mean_M[SUMMED].sum()), "sum_r_low": low, "sum_r_high": high, "products": products}
         shown = {name: getattr(trial, name) for name in ("setting", "value", "variant", "seed", "reference")}
-        shown |= {name: getattr(outcome, name) for name in ("epochs", "steps", "seconds", "x")}
+        shown |= {name: getattr(outcome, name) for name in ("epochs", "steps", "budget", "seconds", "x", "verdict")}
         shown |= {"trial": label, "row": VARIANTS[trial.variant].row}
         rows[label] = shown | dict(zip(MEASURES, mean_M.tolist(), strict=True)) | total
     # The same samples for both: the gain is paired by product.

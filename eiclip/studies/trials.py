@@ -7,10 +7,10 @@ same training are trained once, whichever questions they answer.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from eiclip.model.variants import SAME_STYLE_ROWS, VARIANTS
-from eiclip.settings.training import LOSS_TERMS, LOSS_VIEW_PAIRS, TrainingSettings
+from eiclip.settings.training import LOSS_TERMS, LOSS_VIEW_PAIRS, TrainingSettings, layered
 
 BRAND = "brand"
 DESCRIPTION, AS_TEXT, EQUAL, OURS = "clip_description", "clip_entities_text", "eiclip_equal", "eiclip"
@@ -30,6 +30,12 @@ class Base:
     groups: tuple[str, ...]
     training: TrainingSettings
     seed: int
+    rows: Mapping[str, TrainingSettings] = field(default_factory=dict)
+    """Of rows that have rates of their own."""
+
+    def of(self, variant: str) -> TrainingSettings:
+        """Return what a row is trained with."""
+        return self.rows.get(variant, self.training)
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,17 @@ class Trial:
         Raises:
             pydantic.ValidationError: a change is no valid setting.
         """
-        return TrainingSettings.model_validate(base.training.model_dump() | dict(self.changes))
+        return TrainingSettings.model_validate(layered(base.of(self.variant).model_dump(), self.changes))
+
+    def budget(self, base: Base) -> float:
+        """Return the share of the rows' own length that it is trained for."""
+        own, rows = self.training(base), base.of(self.variant)
+        return round(own.epochs / rows.epochs if own.epochs and rows.epochs else own.budget / rows.budget, 6)
 
     def plain(self, base: Base) -> bool:
         """Return whether it is one of the five rows as `full_eval` trains them."""
-        same = (self.groups, self.seed, self.training(base)) == (base.groups, base.seed, base.training)
-        return same and not self.neutral
+        as_it_is = base.groups, base.seed, base.of(self.variant)
+        return (self.groups, self.seed, self.training(base)) == as_it_is and not self.neutral
 
 
 def _trial(base: Base, variant: str, setting: str, value: str, **given: Any) -> Trial:
@@ -85,7 +96,7 @@ def entities(base: Base) -> list[Trial]:
 
 
 def batch_size(base: Base) -> list[Trial]:
-    """Figure 5: rows 3 and 5 by batch size, with the epochs and learning rates of the base."""
+    """Figure 5: rows 3 and 5 by batch size, with the length and learning rates of the base."""
     found = []
     for size in BATCH_SIZES:
         given = {"changes": {"batch_size": size}, "x": float(size), "named": f"batch {size}"}
@@ -109,21 +120,42 @@ def _of_row_5(base: Base, setting: str, values: Mapping[str, Any]) -> list[Trial
     return _compared(*trials)
 
 
-def budget_epochs(epochs: int) -> list[int]:
-    """Return the budgets in epochs, the shortest first: whole ones, none twice.
+class Length(NamedTuple):
+    """A training's length as a study varies it: the setting, its value, what the trial is called, and the change."""
 
-    >>> budget_epochs(3), budget_epochs(1)
-    ([1, 2, 3, 6, 12], [1, 2, 4])
+    setting: str
+    value: str
+    named: str
+    changes: dict[str, Any]
+
+
+def length(training: TrainingSettings, share: Fraction) -> Length:
+    """Return a share of the rows' own length: in whole epochs where these are set, else in that of their steps.
+
+    >>> length(TrainingSettings(epochs=3), Fraction(1, 3)).named, length(TrainingSettings(), Fraction(1, 3)).named
+    ('1 epochs', 'budget 1/3')
     """
-    return sorted({max(1, round(epochs * share)) for share in BUDGETS})
+    if training.epochs is None or training.steps is not None:
+        return Length("budget", str(share), f"budget {share}", {"budget": training.budget * float(share)})
+    epochs = max(1, round(training.epochs * share))
+    return Length("epochs", str(epochs), f"{epochs} epochs", {"epochs": epochs})
+
+
+def lengths(training: TrainingSettings) -> list[Length]:
+    """Return the lengths of all budgets, the shortest first, none twice.
+
+    >>> [one.value for one in lengths(TrainingSettings(epochs=1))]
+    ['1', '2', '4']
+    """
+    return list({one.value: one for one in (length(training, share) for share in BUDGETS)}.values())
 
 
 def budget(base: Base) -> list[Trial]:
     """Rows 3, 4 and 5 against the training's length: is row 5's lead speed or ceiling?"""
     found = []
-    for epochs in budget_epochs(base.training.epochs):
-        given = {"changes": {"epochs": epochs}, "named": f"{epochs} epochs"}
-        found += _compared(*(_trial(base, name, "epochs", str(epochs), **given) for name in (AS_TEXT, EQUAL, OURS)))
+    for setting, value, named, changes in lengths(base.training):
+        given = {"changes": changes, "named": named}
+        found += _compared(*(_trial(base, name, setting, value, **given) for name in (AS_TEXT, EQUAL, OURS)))
     return found
 
 
@@ -133,8 +165,9 @@ def ambiguity(base: Base) -> list[Trial]:
     Row 5 reads a brand as one symbol: with neutral names it is the control, with real ones the lead to be explained.
     """
     found = []
-    for epochs, renamed in ((base.training.epochs, 2), (budget_epochs(base.training.epochs)[-1], 1)):
-        given = {"changes": {"epochs": epochs}, "named": f"real names, {epochs} epochs"}
+    for share, renamed in ((Fraction(1), 2), (BUDGETS[-1], 1)):
+        one = length(base.training, share)
+        given = {"changes": one.changes, "named": f"real names, {one.named}"}
         real = _compared(*(_trial(base, name, "brand names", "real", **given) for name in (AS_TEXT, OURS)))
         found += real
         for trial in real[:renamed]:

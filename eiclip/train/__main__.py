@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from eiclip.errors import EiclipError, SettingsError
+from eiclip.settings.training import LENGTHS, TrainingSettings, layered
 from eiclip.system.memory import keep_freed_memory, return_freed_memory
 from eiclip.system.processes import die_with_parent
 from eiclip.train.job import TrainJob
@@ -56,19 +57,20 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("job", type=Path, help="job file (JSON)")
     parser.add_argument("--output", type=Path, help="write the checkpoint folder here instead")
-    for flag, what in {"seed": "seed", "epochs": "number of epochs", "batch-size": "batch size"}.items():
-        parser.add_argument(f"--{flag}", type=int, help=f"another {what}")
+    for flag in ("seed", "epochs", "steps", "batch-size"):
+        parser.add_argument(f"--{flag}", type=int, help="in place of the job's")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     try:
         job = read_job(given.pop("job"))
         arrange_memory(job)
-        training = job.training.model_copy(update={k: given.pop(k) for k in {"epochs", "batch_size"} & given.keys()})
+        changes = {name: given.pop(name) for name in {*LENGTHS, "batch_size"} & given.keys()}
+        training = TrainingSettings.model_validate(layered(job.training.model_dump(), changes))
         # By hand the code may be another by now than when the job was written.
         facts = train(job.model_copy(update=given | {"training": training, "code": ""}))
     except StoppedError as stopped:
         logger.warning("%s", stopped)
         sys.exit(128 + stopped.number)
-    except EiclipError as error:
+    except (EiclipError, ValidationError) as error:
         sys.exit(f"error: {error}")
     if facts:  # the first process's
         print(json.dumps(facts, indent=2))  # noqa: T201 - the result, on standard output

@@ -40,8 +40,9 @@ LOG_SCHEMA = pa.schema(
         "loss_views": pa.map_(pa.string(), pa.float32()),
         **dict.fromkeys(("lr_towers", "lr_entities", "lr_gates", "temperature"), pa.float32()),
         "gates": pa.map_(pa.string(), pa.float32()),
-        **dict.fromkeys(("pairs_per_second", "seconds"), pa.float32()),
+        **dict.fromkeys(("validation", "pairs_per_second", "seconds"), pa.float32()),
     }
 )
 """The step log: one row every `log_every` steps; `gates` is the mean weight of each group over the batch's entities.
-`loss_views` holds the terms of a same-style row, whose other three are empty."""
+`loss_views` holds the terms of a same-style row, whose other three are empty; `validation` is SumR on the validation
+split where it was measured after the step."""

@@ -11,6 +11,7 @@ import torch
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.losses import LossTerms
 from eiclip.train.objective import Objective
+from eiclip.train.validation import Validation
 from eiclip.train.world import World
 
 CLOSED = 0.04
@@ -43,6 +44,16 @@ def step_row(
         "temperature": 1 / model.scale.item(),
         "gates": list(zip(model.vocabulary.groups, weights, strict=True)) if weights else [],
     }
+
+
+def validation_sentences(name: str, step: int, steps: int, validation: Validation) -> Iterator[str]:
+    """What was measured after a step, beside the best so far; and that the training gives up."""
+    known, best_step = dict(validation.measured), validation.best_step or step
+    best = "the best so far" if best_step == step else f"best {known[best_step]:.1f} after step {best_step}"
+    yield f"{name}: step {step} of {steps}, validation SumR {known[step]:.1f} ({best})"
+    if validation.gave_up and step < steps:
+        since = sum(measured > best_step for measured in known)
+        yield f"{name}: stops early: no better in {since} measurements; the state after step {best_step} is kept"
 
 
 def epoch_sentences(model: EntityClipModel, row: Mapping[str, Any], steps: int, epochs: int) -> Iterator[str]:

@@ -19,15 +19,14 @@ import torch
 from torch import nn
 
 from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
-from eiclip.evaluation.embed import embed_samples
-from eiclip.features.reader import feature_store, features_of
+from eiclip.features.reader import feature_store
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import load_towers, new_towers, photo_form
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary, read_vocabulary
-from eiclip.shards import PhotoForm, read_manifest, valid_samples, valid_shards
+from eiclip.shards import PhotoForm, read_manifest
 from eiclip.storage.files import remove_parts
 from eiclip.storage.lock import held
 from eiclip.system.devices import use_threads
@@ -35,12 +34,15 @@ from eiclip.train.encoder import Encoder
 from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.key import training_key
 from eiclip.train.loader import Batch, Loader
-from eiclip.train.log import batch_means, epoch_sentences, step_row
-from eiclip.train.objective import objective
+from eiclip.train.log import batch_means, epoch_sentences, step_row, validation_sentences
+from eiclip.train.objective import minimised_terms, objective
 from eiclip.train.optimizers import Optimizers
+from eiclip.train.outcome import outcome_of
 from eiclip.train.pairs import read_pairs
-from eiclip.train.state import State, States
+from eiclip.train.recipe import Plan, batch_size_for, planned
+from eiclip.train.state import State, States, restore, trained_state
 from eiclip.train.stopping import StoppedError, noted_signals
+from eiclip.train.validation import Validation, has_validation, validation_split
 from eiclip.train.world import World, joined
 
 logger = logging.getLogger(__name__)
@@ -59,7 +61,8 @@ class Run:
     optimizers: Optimizers
     loader: Loader
     states: States
-    steps: int
+    plan: Plan
+    validation: Validation
     progress: Progress
     started: float = field(default_factory=time.perf_counter)
     step: int = 0
@@ -70,6 +73,20 @@ class Run:
     def name(self) -> str:
         """Name in messages: dataset/variant."""
         return f"{self.job.dataset}/{self.job.variant}"
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training, unless it gives up before."""
+        return self.plan.steps
+
+    def epochs(self, steps: int) -> int:
+        """Epochs that are begun in so many steps."""
+        return math.ceil(steps / self.loader.steps)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all steps are taken, or measurements have brought nothing better for too long."""
+        return self.step >= self.steps or self.validation.gave_up
 
     @property
     def seconds(self) -> float:
@@ -122,29 +139,33 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
     loader = Loader(
         job.shards,
         ModelInputs.of(model),
-        batch_size=job.training.batch_size,
+        batch_size=batch_size_for(job.training, read_manifest(job.shards)["samples"]["train"]),
         seed=job.seed,
         world=world,
         hardware=job.hardware,
         augment=job.training.augment,
-        store=feature_store(model, job.features, job.shards, job.seed, world.device),
+        store=feature_store(model, job.features, job.shards, world.device),
         pairs=pairs,
         self_pair_probability=job.training.style.self_pair_probability,
         another_view=job.training.style.consistency > 0,
     )
-    steps = job.training.epochs * loader.steps if model.variant.trained else 0
+    plan = planned(job.training, loader.samples, loader.batch_size) if model.variant.trained else Plan(0)
+    if plan.measured_after and not has_validation(job):
+        progress(f"{name}: no validation split, so that training neither stops early nor keeps its best state")
+        plan = Plan(plan.steps)
     encoder = Encoder(model, job.hardware)
-    optimizers = Optimizers(model, job.training, job.hardware, steps, world.device)
+    optimizers = Optimizers(model, job.training, job.hardware, plan.steps, world.device)
     states = States(job.output, training_key(job, loader.skipped))
     together = f", {world.size} processes" if world.size > 1 else ""
-    progress(f"{name}: {loader.samples} photos, {steps} steps of {loader.batch_size} on {world.device}{together}")
+    progress(f"{name}: {loader.samples} photos, {plan.steps} steps of {loader.batch_size} on {world.device}{together}")
     if pairs is not None:
         progress(f"{name}: {loader.draws.pairs} pairs of {loader.draws.triggers} triggers; the others are their own")
         if loader.draws.unknown:
             progress(f"{name}: {loader.draws.unknown} pairs left out: a product of theirs has no training photo")
     for finding in loader.quarantined:
         progress(f"WARNING {name}: {'left out, ' if finding.lost else ''}damaged: {finding}")
-    return Run(job, world, model, encoder, optimizers, loader, states, steps, progress)
+    validation = Validation(job, world, plan)
+    return Run(job, world, model, encoder, optimizers, loader, states, plan, validation, progress)
 
 
 def _require_same_photos(job: TrainJob, towers: nn.Module) -> None:
@@ -163,19 +184,23 @@ def _train(run: Run) -> None:
     run.started = time.perf_counter()
     known = run.states.last()  # every process reads it
     if known is not None:
-        run.model.load_state_dict(known.weights)
+        restore(run.model, known.weights)
         run.optimizers.restore(known.moments, known.numbers)
         run.step, run.pairs, run.log = known.step, known.pairs, known.log.to_pylist()
+        run.validation.measured, run.validation.best = known.measured, known.best
         run.started -= known.seconds
         run.progress(f"{run.name}: goes on after step {run.step} of {run.steps}")
     run.model.train()
-    epochs = run.job.training.epochs
     with noted_signals() as signals:
-        for epoch in range(run.step // run.loader.steps, epochs):
-            for batch in run.loader.epoch(epoch, start=run.step - epoch * run.loader.steps):
+        while not run.ended:
+            epoch, taken = divmod(run.step, run.loader.steps)
+            for batch in run.loader.epoch(epoch, start=taken):
                 _step(run, batch, epoch)
+                _measure(run)
                 _save_or_stop(run, signals)
-            for sentence in epoch_sentences(run.model, run.log[-1], run.steps, epochs):
+                if run.ended:
+                    break
+            for sentence in epoch_sentences(run.model, run.log[-1], run.steps, run.epochs(run.steps)):
                 run.progress(sentence)
 
 
@@ -189,26 +214,40 @@ def _step(run: Run, batch: Batch, epoch: int) -> None:
     run.model.bound_scale()
     run.pairs += run.loader.batch_size
     run.step += 1
-    if (run.step - 1) % run.job.training.log_every and run.step < run.steps:
+    if (run.step - 1) % run.job.training.log_every and run.step < run.steps and not run.validation.due(run.step):
         return
     loss, terms, weights = batch_means(run.world, found)
     if not math.isfinite(loss):
         shown = {name: round(mean, 3) for name, mean in terms.items()}
-        raise NonFiniteError(
-            f"{run.name}: loss is {loss} at step {run.step - 1} of {run.steps} (terms {shown}); lower the "
-            f"learning rates (tower_lr {run.job.training.tower_lr}, entity_lr {run.job.training.entity_lr})"
-        )
+        raise _not_finite(run, f"loss is {loss} at step {run.step - 1} of {run.steps} (terms {shown})")
     row = {"dataset": run.job.dataset, "variant": run.job.variant, "step": run.step - 1, "epoch": epoch, "loss": loss}
     speed = {"pairs_per_second": run.pairs / run.seconds, "seconds": run.seconds}
     run.log.append(row | step_row(run.model, terms, weights, rates) | speed)
 
 
+def _not_finite(run: Run, what: str) -> NonFiniteError:
+    rates = f"tower_lr {run.job.training.tower_lr}, entity_lr {run.job.training.entity_lr}"
+    return NonFiniteError(f"{run.name}: {what}; lower the learning rates ({rates})")
+
+
+def _measure(run: Run) -> None:
+    if not run.validation.due(run.step):
+        return
+    try:
+        run.log[-1]["validation"] = run.validation.measure(run.model, run.step)
+    except NonFiniteError as error:
+        raise _not_finite(run, f"embeddings of the validation split after step {run.step} are not finite") from error
+    for sentence in validation_sentences(run.name, run.step, run.steps, run.validation):
+        run.progress(sentence)
+
+
 def _save_or_stop(run: Run, signals: list[int]) -> None:
     stopped = run.world.any(bool(signals))
-    due = run.step % run.job.hardware.checkpoint_every == 0 and run.step < run.steps
+    due = run.step % run.job.hardware.checkpoint_every == 0 and not run.ended
     if (stopped or due) and run.world.first:
-        weights, optimizers = run.model.state_dict(), run.optimizers.state()
-        run.states.save(State(run.step, run.pairs, run.seconds, weights, *optimizers, run.log_table))
+        weights, optimizers = trained_state(run.model), run.optimizers.state()
+        measured = run.validation.best, run.validation.measured
+        run.states.save(State(run.step, run.pairs, run.seconds, weights, *optimizers, run.log_table, *measured))
     if stopped:
         raise StoppedError(
             f"{run.name}: stopped by a signal after step {run.step} of {run.steps}; its state is saved and the same "
@@ -219,18 +258,21 @@ def _save_or_stop(run: Run, signals: list[int]) -> None:
 
 def _finish(run: Run) -> dict[str, Any]:
     job, seconds, device = run.job, run.seconds, run.world.device
+    restore(run.model, run.validation.best)
     run.model.eval()
-    validation = {}
-    if read_manifest(job.shards)["samples"]["validation"]:
-        shards = valid_shards(job.shards, "validation", job.hardware.corrupt_samples)
-        store = feature_store(run.model, job.features, job.shards, job.seed, device)
-        features = features_of(store, [shard.path for shard in shards])
-        split = embed_samples(run.model, list(valid_samples(shards)), device, features)
-        validation = {name: round(value, 3) for name, value in split.recalls().items()}
-    facts: dict[str, Any] = {"dataset": job.dataset, "steps": run.steps, "device": device.split(":")[0]}
-    facts |= {"torch": torch.__version__, "seed": job.seed, "validation": validation}
+    split = validation_split(run.model, job, device).embedded(run.model)
+    validation = {} if split is None else {name: round(value, 3) for name, value in split.recalls().items()}
+    facts: dict[str, Any] = {"dataset": job.dataset, "steps": run.step, "planned_steps": run.steps}
+    facts |= {"epochs": run.epochs(run.step), "batch_size": run.loader.batch_size, **run.validation.facts(run.step)}
+    facts |= {"device": device.split(":")[0], "torch": torch.__version__, "seed": job.seed, "validation": validation}
+    chance = None if split is None else round(split.chance(), 3)
     if run.loader.skipped:
         facts["quarantined"] = run.loader.skipped
+    if run.steps:
+        terms, batch_size = minimised_terms(run.model), run.loader.batch_size
+        facts["outcome"] = outcome_of(facts, run.log_table, terms=terms, batch_size=batch_size, chance=chance)
+        if facts["outcome"]["verdict"] != "learned":
+            run.progress(f"WARNING {run.name}: {facts['outcome']['message']}")
     save_checkpoint(run.model.cpu(), job.output, facts, run.log_table)
     run.states.clear()
     facts |= {"seconds": round(seconds, 1), "pairs_per_second": round(run.pairs / seconds, 1)}

@@ -53,8 +53,9 @@ class Texts:
         self._row_T = None if features is None else torch.tensor([features.row[text] for text in distinct])
 
     def of(self, samples_B: np.ndarray) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Token ids (B, L), cut to the longest text, entity ids (B, K, M), and the texts' features, if there are any, of
-        samples by their numbers.
+        """Token ids (B, L), cut to the longest text, entity ids (B, K, M), and the texts' features if there are any.
+
+        `samples_B` are the numbers of the samples.
         """
         words_B = torch.from_numpy(self._words_N[samples_B])
         text_B = self._text_S[words_B]

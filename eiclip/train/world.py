@@ -86,6 +86,14 @@ class World:
                 indices, values = (_all_gather(part, self.size) for part in entries)
                 weight.grad = torch.sparse_coo_tensor(indices.T, values, weight.shape, check_invariants=False)
 
+    def of_first(self, value: float) -> float:
+        """The value that the first process gives; on the CPU, so that no GPU is waited for."""
+        if self.size == 1:
+            return value
+        found = torch.tensor(value, dtype=torch.float64)
+        dist.broadcast(found, 0)
+        return found.item()
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process; on the CPU, so that no GPU is waited for."""
         if self.size == 1:

@@ -14,6 +14,11 @@ WITH figures AS (
     FROM same_style_intervals
     WHERE measure IN ('mrr', 'r1')
     QUALIFY seeds = max(seeds) OVER (PARTITION BY dataset, variant)
+    UNION ALL BY NAME
+    -- A random order, expected: in every pair of views alike.
+    SELECT dataset, measure, 'chance' AS variant, view_pair, 0 AS seeds, format('{:.1f}', value) AS shown
+    FROM (UNPIVOT same_style_chance ON mrr, r1 INTO NAME measure VALUE value)
+    CROSS JOIN (SELECT DISTINCT view_pair FROM same_style_intervals)
 ),
 
 wide AS (
@@ -34,4 +39,4 @@ SELECT
     coalesce("t-m", '') AS "t-m",
     coalesce("m-m", '') AS "m-m"
 FROM wide
-ORDER BY dataset, measure, variant
+ORDER BY dataset, measure, variant = 'chance' DESC, variant

@@ -80,7 +80,7 @@ def test_a_catalogue_of_ones_own_is_one_more_entry(tmp_path):
 
 def test_full_eval_selects_everything_but_the_ablations_and_same_style():
     of_same_style = {key for key in ASSETS if key.startswith("styles/")}
-    assert JOBS["full_eval"] == ASSETS - of_ablation(*ABLATIONS) - of_same_style
+    assert JOBS["full_eval"] == ASSETS - of_ablation(*ABLATIONS, "tuning") - of_same_style
 
 
 def test_same_style_eval_selects_what_its_rows_need_and_the_studies_apart():
@@ -118,6 +118,12 @@ def test_an_ablation_is_a_job_that_ends_in_the_report(embedded, name):
     assert chosen <= {key.to_user_string() for key in report.parent_keys}, "the report is made after it"
 
 
+def test_tuning_reads_nothing_that_the_test_split_is_ranked_by():
+    tables = {key.partition("/")[2] for key in JOBS["tune"]}
+    assert {"tuning", "shards", "checkpoint/clip_entities_text", "checkpoint/eiclip"} <= tables
+    assert not {"candidate_lists", "retrieval_ranks", "leaderboard", "report", "embeddings/eiclip"} & tables
+
+
 def test_the_ingest_job_ends_with_shards_and_profile():
     tables = {key.partition("/")[2] for key in JOBS["ingest"]}
     assert {"raw_files", "photos", "shards", "data_profile", "quarantine"} <= tables
@@ -138,6 +144,12 @@ def test_the_ingest_job_ends_with_shards_and_profile():
 )
 def test_checks_are_there_and_block(key, check):
     assert KNOWN["assets"][key][1][check] is True
+
+
+def test_an_undertrained_row_is_a_warning_and_stops_nothing():
+    trained = {key for key in ASSETS if "/checkpoint/" in key and not key.endswith("clip_pretrained")}
+    warned = {key for key, (_, checks) in KNOWN["assets"].items() if checks.get("training_has_learned") is False}
+    assert warned == trained
 
 
 def test_every_asset_says_what_it_is_and_whose(embedded):

@@ -4,8 +4,8 @@ import dagster as dg
 import pytest
 
 from assets.common import Project
-from assets.outputs import Output
-from assets.steps import PartedStep
+from assets.outputs import Check, Output
+from assets.steps import PartedStep, Step
 from eiclip.settings.load import load_settings
 from eiclip.storage.cache import content_digest
 from eiclip.storage.home import Paths
@@ -118,3 +118,28 @@ def test_few_parts_are_parts_as_well(tmp_path, parts):
     assert dg.materialize([upstream, work.asset()]).success
     assert work.calls[-1] == work.contents()
     assert list(work.calls[-1]) == list(parts)
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_check_that_does_not_block_is_a_warning(tmp_path, blocking):
+    project = Project(load_settings(home=tmp_path), Paths(tmp_path))
+    check = Check("small", "It is small.", holds=lambda made, place: (False, {"bytes": 3}), blocking=blocking)
+    place = tmp_path / "made.txt"
+
+    def make(given):
+        given.output.write_text("abc")
+        return {}
+
+    plain = ("eiclip.storage.files:digest",)
+    output = Output(("d", "made"), make=make, place=place, inputs=dict, checks=(check,), code_of=plain)
+    made = build(project, Step("d__made", "d", [output]))
+
+    @dg.asset(deps=[dg.AssetKey(["d", "made"])])
+    def after() -> None:
+        """What is made of it."""
+
+    result = dg.materialize([made, after], raise_on_error=False, resources={"recipe": Recipe()})
+    [evaluation] = result.get_asset_check_evaluations()
+    assert not evaluation.passed
+    assert evaluation.severity == (dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN)
+    assert len(result.asset_materializations_for_node("after")) == (0 if blocking else 1)

@@ -177,7 +177,7 @@ def test_the_readmes_queries_run(two_runs):
 def test_the_tables_of_the_docs_are_those_of_a_catalogue(two_runs):
     connection = two_runs.cursor()
     page, outcomes = rewritten((DOCS / "tables.md").read_text(encoding="utf-8"), connection)
-    assert "table_1: 15 rows" in outcomes, "three protocols of one dataset"
+    assert "table_1: 18 rows" in outcomes, "three protocols of one dataset, with chance"
     assert [line.partition(" first")[0] for line in outcomes if line.startswith("seeds_of_rows")] == [
         "seeds_of_rows: kept, run `make seed_study`"
     ]
@@ -236,6 +236,29 @@ def test_a_shard_that_rots_on_the_disk_stops_the_run(settings, first):
         failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
     assert [check.check_name for check in failed] == ["shards_match_manifest"]
     assert shard.name in str(failed[0].metadata["problems"].value)
+
+
+def test_chance_stands_beside_the_rows(settings, first):
+    [(products, sum_r)] = query(
+        settings,
+        """SELECT (SELECT count(*) FROM products WHERE split = 'test'), sum_r
+        FROM chance_recalls WHERE protocol = 'full_product'""",
+    )
+    assert sum_r == pytest.approx(2 * (1 + 5 + 10) * 100 / products)
+    together = "FROM leaderboard UNION ALL BY NAME FROM chance_recalls"
+    assert query(settings, f"SELECT count(*) FROM ({together}) WHERE sum_r IS NULL OR i2t_ndcg10 IS NULL") == [(0,)]
+    assert " chance " in first["fashiongen/leaderboard"]["table_full"].value
+
+
+def test_what_came_of_each_training_is_a_table(settings, first):
+    found = query(settings, "SELECT variant, batch_size, verdict, message FROM training_outcomes")
+    assert {variant for variant, *_ in found} == set(VARIANTS) - {"clip_pretrained"}
+    for variant, batch_size, verdict, message in found:
+        described = json.loads((settings.home / "models" / "fashiongen" / variant / "eiclip.json").read_text())
+        assert (described["outcome"]["verdict"], described["outcome"]["message"]) == (verdict, message)
+        assert batch_size == 32
+        card = (settings.home / "models" / "fashiongen" / variant / "README.md").read_text()
+        assert f"Outcome, {verdict}: {message}." in card
 
 
 def test_training_log_is_a_table(settings, first):

@@ -22,6 +22,7 @@ from eiclip.storage.catalogue import refresh_catalogue
 from eiclip.storage.lake import Lake
 from eiclip.studies.results import RESULTS_SCHEMA
 from eiclip.train.job import LOG_SCHEMA
+from eiclip.train.outcome import SCHEMA as OUTCOMES
 
 Plot = Callable[..., bytes]
 
@@ -85,6 +86,24 @@ class FakeHome:
                 board.append(shared | {"paper_row": VARIANTS[name].row} | side_by_side(ways))
         self.table("retrieval_metrics", dataset, metrics)
         self.table("leaderboard", dataset, board)
+
+    def chance(self, dataset: str, first: float = 0.25) -> None:
+        """What chance gives: recall@1 of `first` under the first protocol, recall@k k times that."""
+        for_k = {"r1": 1, "r5": 5, "r10": 10, "mrr": 4, "ndcg10": 4}
+        self.table("chance_recalls", dataset, [
+            {"protocol": protocol, "variant": "chance"}
+            | side_by_side({way: {name: first * factor * k for name, k in for_k.items()} for way in ("i2t", "t2i")})
+            for protocol, factor in PROTOCOLS.items()
+        ])  # fmt: skip
+
+    def outcomes(self, dataset: str, **verdicts: str) -> None:
+        """What came of the trainings: learned, but for those that are named with another verdict."""
+        self.table("training_outcomes", dataset, [
+            {"variant": name, "steps": 75, "best_step": 75, "batch_size": 64, "loss": 2.0, "loss_at_chance": 4.16,
+             "validation": 100.0, "validation_chance": 4.0, "verdict": verdicts.get(name, "learned"),
+             "message": f"what was found of {name}"}
+            for name in list(VARIANTS)[1:]
+        ], schema=OUTCOMES)  # fmt: skip
 
     def sure(self, dataset: str, firsts: dict[str, float] = RECALLS, width: float = 3.0) -> None:
         """Intervals and comparisons around `results` of the same recalls: `width` points to either side."""
@@ -315,6 +334,8 @@ class FakeHome:
         """Everything a finished run leaves."""
         draw = np.random.default_rng(4)
         self.results(dataset)
+        self.chance(dataset)
+        self.outcomes(dataset)
         self.sure(dataset)
         self.studied(dataset)
         self.profiled(dataset)

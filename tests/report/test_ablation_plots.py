@@ -42,7 +42,8 @@ def written(home, ablation, skill=lambda trial: ROWS[trial.variant], seed_of=lam
     for trial in plan.plan(BASE):
         epochs = trial.training(BASE).epochs
         x = float(100 * epochs) if plan.against_steps else trial.x
-        outcomes.append(Outcome(trial, ranks(skill(trial), seed_of(trial)), epochs, 100 * epochs, 20.0 * epochs, x))
+        took = (epochs, 100 * epochs, trial.budget(BASE), 20.0 * epochs)
+        outcomes.append(Outcome(trial, ranks(skill(trial), seed_of(trial)), *took, x))
     some = frozenset(f"p{n:04d}" for n in range(0, PRODUCTS, 7))
     subsets = {ALL: None} | ({SEVERAL_MEANINGS: some} if SEVERAL_MEANINGS in plan.subsets else {})
     lake = Lake(home)

@@ -26,6 +26,7 @@ def checkpoint(folder, variant):
     torch.manual_seed(0)
     model = EntityClipModel(new_towers(SMALL, 0), get_variant(variant), VOCABULARY, TrainingSettings())
     extra = {"dataset": "fashiongen", "steps": 219, "device": "cpu", "seed": 3, "torch": "2.0"}
+    extra["outcome"] = {"verdict": "still rising", "message": "validation SumR was still rising: train longer"}
     save_checkpoint(model, folder, extra | {"validation": {"i2t_r1": 33.7, "t2i_r1": 31.5, "sum_r": 357.9}})
     return folder
 
@@ -63,6 +64,9 @@ def test_figures_are_the_catalogues(whole_home, folders):
     assert text.startswith("# EI-CLIP (row 5), trained for `fashiongen`\n")
     assert "| 5 | EI-CLIP | 27.1 [24.1, 30.1] |" in text
     assert "EI-CLIP (row 5) beats CLIP fine-tuned, entities as text (row 3). Recall@1" in text
+    assert "| | chance | 0.2 | 1.2 | 2.5 |" in text
+    assert "| chance | 1.0 | 1.0 | 1.0 | 1.0 |" in text, "MRR and nDCG@10"
+    assert "Outcome, still rising: validation SumR was still rising: train longer." in text
     assert "| seed | 3 |" in text
     assert "SumR 357.9" in text
     assert "| test | 60 | 120 |" in text

@@ -18,10 +18,12 @@ OTHERS = {
     "same_style_intervals": f"{SEEDS}, {PAIRS}, {ENDS}",
     "same_style_comparisons": f"{SEEDS}, {PAIRS}, {ENDS}",
     "same_style_metrics": f"{SEEDS}, view_pair VARCHAR, {RECALLS}",
+    "same_style_chance": f"dataset VARCHAR, {RECALLS}, pair_share DOUBLE, queries BIGINT",
     "same_style_pr_curve": f"{SEEDS}, view VARCHAR, threshold DOUBLE, precision DOUBLE, recall DOUBLE, "
     "average_precision DOUBLE",
     "same_style_ablation": f"dataset VARCHAR, label VARCHAR, setting VARCHAR, value VARCHAR, seed BIGINT, "
     f"view_pair VARCHAR, {RECALLS}",
+    "tuning_results": "dataset VARCHAR, variant VARCHAR, trial BIGINT, tower_lr DOUBLE, validation DOUBLE",
     "images": "dataset VARCHAR, image_id VARCHAR, product_id VARCHAR",
     "pair_funnel": "dataset VARCHAR, step INT, name VARCHAR, unit VARCHAR, kept BIGINT, lost BIGINT, why VARCHAR",
     "typed_query_metrics": f"{SEEDS}, view_pair VARCHAR, {RECALLS}",

@@ -129,7 +129,8 @@ def test_leaderboards_with_intervals_paper_and_peers(made):
     said = Page(page).said("d1-rows")
     assert "27.1 [24.1, 30.1]" in said
     assert page.count('<tr class="paper">') == 5
-    assert page.count('<tr class="peer">') == 2
+    assert page.count('<tr class="peer">') == 2 + 4, "two peers, and chance in each leaderboard"
+    assert "chance 0.2 1.2 2.5 0.2 1.2 2.5 8.0" in said
     assert "Kaleido-BERT (CVPR 2021) 28.0 60.1 68.4 33.9 60.6 68.6 319.5" in said
     assert "which nobody has checked" in said
     assert "All, no known duplicates" in said
@@ -258,8 +259,10 @@ def test_readings_hold_what_their_tables_hold(whole_home):
         quality = readings.quality_table(connection, "fashiongen")
         equal = readings.text_equal_table(connection, "fashiongen")
         rules = readings.protocols_table(connection, "fashiongen")
-    assert quality.rows[4][:2] == ("5 EI-CLIP", "43.4\n[40.4, 46.4]")
-    assert equal.rows[4][1:3] == ("27.1", "28.1")
+    assert quality.rows[0][:2] == ("chance", "1.0")
+    assert quality.rows[5][:2] == ("5 EI-CLIP", "43.4\n[40.4, 46.4]")
+    assert equal.rows[0][1:3] == ("0.2", "–"), "of the strict reading alone"
+    assert equal.rows[5][1:3] == ("27.1", "28.1")
     assert [row[0] for row in rules.rows] == list(readings.PROTOCOL_TITLES)
     assert rules.rows[0][2:] == ("1,200", "–", "3", "9")
     for table in (quality, equal, rules):
@@ -283,5 +286,10 @@ def test_leaderboard_markdown(fake):
         missing = leaderboard_markdown(connection, "other", "full")
     assert len({len(line) for line in lines}) == 1
     assert [cell.strip() for cell in lines[3].split("|")[1:5]] == ["5", "EI-CLIP", "**25.0**", "**59.0**"]
+    fake.chance("toys", 0.5)
+    with connect(fake.refresh()) as connection:
+        floor = leaderboard_markdown(connection, "toys", "sample100").splitlines()[2]
+    cells = [cell.strip() for cell in floor.split("|")[1:-1]]
+    assert cells == ["", "chance", "0.8", "4.0", "8.0", "0.8", "4.0", "8.0", "25.6"]
     assert re.search(r"^\| +3 \| CLIP fine-tuned, entities as text +\| +20\.0 \|", lines[2])
     assert missing == "No `full` leaderboard of `other` yet: materialise `leaderboard`."

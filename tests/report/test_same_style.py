@@ -18,7 +18,7 @@ from eiclip.report.sections import SECTIONS
 from eiclip.report.theme import DARK
 from eiclip.report.write import write_report
 from eiclip.same_style import VIEW_PAIRS
-from eiclip.same_style.evaluate import same_style_ranks
+from eiclip.same_style.evaluate import same_style_chance, same_style_ranks
 from eiclip.same_style.pairs_curve import same_style_pr_curve
 from eiclip.same_style.uncertainty import same_style_comparisons, same_style_intervals
 from eiclip.storage.sql import read_sql
@@ -88,6 +88,7 @@ def computed(variants=(*NOISE, "pixels", "words"), seeds=(0,)):
         "same_style_intervals": same_style_intervals(ranks, resamples=200),
         "same_style_comparisons": same_style_comparisons(ranks, resamples=200),
         "same_style_pr_curve": pa.concat_tables(curves),
+        "same_style_chance": same_style_chance(STYLES["product_id"].to_pylist(), STYLES, "d"),
         "pair_funnel": pa.Table.from_pylist(FUNNEL),
         "same_style_ablation": pa.Table.from_pylist(ablation),
     }
@@ -146,7 +147,8 @@ def test_every_row_in_every_pair_of_views_beside_what_was_published(whole, made)
     assert "120 queries of 40 styles" in table.caption
     titles = ["Photo as 16 × 16 pixels", "Words of the text"]
     titles += [variant.title for variant in SAME_STYLE_ROWS.values()]
-    assert [row[0] for row in table.rows] == [*titles, "Published, on other data"]
+    assert [row[0] for row in table.rows] == ["chance", *titles, "Published, on other data"]
+    assert set(table.rows[0][1:]) == {f"{made['same_style_chance']['mrr'][0].as_py():.1f}"}
     assert table.rows[-1][1:] == ("90.3", "64.3", "–", "–", "84.1", "57.5", "92.0")
     by_title = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
     pixels = by_title["Photo as 16 × 16 pixels"]
@@ -230,7 +232,11 @@ def test_it_is_said_where_words_alone_do_better(made):
 def test_what_mining_lost_and_what_parts_contribute(whole):
     assert tables.funnel_table(whole, "d").rows[1] == ("known <items>", "rows", "900", "100", "unknown & new")
     table = tables.ablation_table(whole, "d")
-    assert [row[:3] for row in table.rows] == [("every pair", "2", "60.5\n50.0"), ("m-m <alone>", "2", "60.5\n50.0")]
+    assert table.rows[0][:2] == ("chance", "–")
+    assert [row[:3] for row in table.rows[1:]] == [
+        ("every pair", "2", "60.5\n50.0"),
+        ("m-m <alone>", "2", "60.5\n50.0"),
+    ]
 
 
 def write(fake, found, dataset="d"):
@@ -278,3 +284,29 @@ def test_any_table_may_be_missing(fake, made, gone, monkeypatch):
 ])  # fmt: skip
 def test_every_query_is_answered_by_tables_as_they_are_made(whole, name):
     assert select(whole, name, dataset="d")
+
+
+@pytest.mark.parametrize("why", ["chance", "training"])
+def test_no_verdict_over_rows_that_have_not_learned(made, why):
+    """As if chance were nearly what the rows reach, or the served row's loss had stayed at that of guessing."""
+    floor = made["same_style_chance"].to_pylist()[0] | {"mrr": 98.0}
+    row = {"dataset": "d", "variant": "same_style", "verdict": "at ln(batch)", "message": "loss is still at ln(64)"}
+    changed = {"same_style_chance" if why == "chance" else "training_outcomes": pa.Table.from_pylist(
+        [floor] if why == "chance" else [row]
+    )}  # fmt: skip
+    with catalogue(made | changed) as connection:
+        said = verdicts.verdicts(connection, "d")
+        assert not any(word in sentence for sentence in said for word in ("beats", "worse", "told apart", "p <", "p ="))
+        assert all(sentence.startswith("No verdict on model `same_style`") for sentence in said)
+        assert verdicts.same_style_headline(connection, "d").outcome == "unlearned"
+        cells = [cell for row in tables.comparisons_table(connection, "d").rows for cell in row[2:]]
+        assert set(cells) == {"not learned", "–"}
+        joint = {row[0]: row[2] for row in tables.joint_table(connection, "d").rows}
+        assert joint[SAME_STYLE_ROWS["same_style"].title] == "not learned"
+
+
+def test_the_verdict_on_an_undertrained_model_says_so(made):
+    row = {"dataset": "d", "variant": "same_style", "verdict": "still rising", "message": "it still rose"}
+    with catalogue(made | {"training_outcomes": pa.Table.from_pylist([row])}) as connection:
+        first = verdicts.verdicts(connection, "d")[0]
+    assert "This compares undertrained rows: model `same_style` still rose when training ended" in first

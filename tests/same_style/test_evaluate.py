@@ -1,5 +1,7 @@
 """Leave-one-out ranks against a full sort in numpy; ties, the query itself, unknown styles, known duplicates."""
 
+import itertools
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -9,7 +11,7 @@ import pytest
 from eiclip.errors import EiclipError, NonFiniteError
 from eiclip.evaluation.ranking import TIE
 from eiclip.same_style import VIEW_COLUMNS, VIEW_PAIRS
-from eiclip.same_style.evaluate import RANKS_SCHEMA, same_style_ranks
+from eiclip.same_style.evaluate import RANKS_SCHEMA, same_style_chance, same_style_ranks
 from eiclip.storage.sql import read_sql
 from tests.same_style.conftest import styles_table, unit, views_table
 
@@ -169,3 +171,47 @@ def test_metrics_are_means_of_ranks():
         assert row["median_rank"] == np.median(rank_Q)
         for k in (1, 5, 10):
             assert row[f"r{k}"] == pytest.approx(100 * (rank_Q <= k).mean())
+
+
+STYLE_OF = {"a": "s", "b": "s", "c": "s", "d": "r", "e": "r", "f": "q", "g": None, "h": "s", "i": "q"}
+GROUP_OF = {"a": "a", "d": "a", "b": "b", "g": "b", "e": "e", "f": "e", "h": "h", "x": "h"}
+"""a and d, b and g, e and f are known duplicates of two styles; the duplicate of h is not tested."""
+
+
+@pytest.mark.parametrize("with_groups", [False, True])
+def test_chance_is_the_mean_over_every_placement(with_groups):
+    products, found = list(STYLE_OF), []
+    group_of = GROUP_OF if with_groups else {}
+    for product in products:
+        mates = [p for p in products if STYLE_OF[p] == STYLE_OF[product] is not None]
+        if len(mates) < 2:
+            continue
+        shared = {group_of[mate] for mate in mates if mate in group_of}
+        ignored = [p for p in products if p not in mates and group_of.get(p) in shared]
+        candidates = len(products) - 1 - len(ignored)
+        firsts = np.array([min(p) + 1 for p in itertools.combinations(range(candidates), len(mates) - 1)])
+        found.append([100 * np.mean(1 / firsts), *(100 * np.mean(firsts <= k) for k in (1, 5, 10))])
+    pairs = [(p, q) for p, q in itertools.combinations(products, 2)
+             if STYLE_OF[p] == STYLE_OF[q] is not None or group_of.get(p, p) != group_of.get(q, q)]  # fmt: skip
+    one_style = sum(STYLE_OF[p] == STYLE_OF[q] is not None for p, q in pairs)
+    groups = pa.table({"product_id": list(GROUP_OF), "group_id": list(GROUP_OF.values())}) if with_groups else None
+    [row] = same_style_chance(products, styles_table(STYLE_OF), "d", groups).to_pylist()
+    assert [row[name] for name in ("mrr", "r1", "r5", "r10")] == pytest.approx(np.mean(found, axis=0))
+    assert row["pair_share"] == pytest.approx(100 * one_style / len(pairs))
+    assert (row["dataset"], row["queries"]) == ("d", 8)
+
+
+def test_ranks_of_random_views_are_at_chance():
+    products = [f"p{number}" for number in range(60)]
+    style_of = {product: f"s{number // 4}" for number, product in enumerate(products)}
+    [row] = same_style_chance(products, styles_table(style_of), "d").to_pylist()
+    means = []
+    for seed in range(40):
+        ranks = same_style_ranks(views_table(products, **random_views(products, seed, 32)), styles_table(style_of),
+                                 "d", "v", seed)  # fmt: skip
+        means.append(100 * np.mean(1 / ranks["rank"].to_numpy()))
+    assert np.mean(means) == pytest.approx(row["mrr"], abs=4 * np.std(means) / len(means) ** 0.5)
+
+
+def test_chance_of_nothing_is_no_row():
+    assert same_style_chance(["a", "b"], styles_table({"a": "s", "b": "r"}), "d").num_rows == 0

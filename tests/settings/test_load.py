@@ -31,7 +31,10 @@ def test_one_real_path_leaves_only_that_dataset_and_released_weights(monkeypatch
     assert list(settings.datasets) == ["fashiongen"]
     assert not settings.datasets["fashiongen"].embedded
     assert settings.pretrained == "openai"
-    assert settings.training == TrainingSettings(), "the paper's recipe"
+    assert settings.training == TrainingSettings(), "the paper's recipe, its length by size"
+    small = load_settings(pretrained="general").training
+    assert (small.tower_lr, small.gate_lr) == (SMALL_RECIPE["tower_lr"], SMALL_RECIPE["gate_lr"])
+    assert (small.epochs, small.steps, small.batch_size) == (None, None, None), "only its rates"
 
 
 def test_amazon_paths_go_together(monkeypatch):
@@ -55,6 +58,11 @@ def test_chosen_epochs_hold_for_every_synthetic_dataset(monkeypatch):
     assert [load_settings().datasets[name].training for name in smaller] == [{"epochs": 6}] * 2
     monkeypatch.setenv("EICLIP_TRAINING__EPOCHS", "2")
     assert [load_settings().datasets[name].training for name in smaller] == [{}] * 2
+    monkeypatch.delenv("EICLIP_TRAINING__EPOCHS")
+    monkeypatch.setenv("EICLIP_TRAINING__STEPS", "30")
+    settings = load_settings()
+    assert [settings.datasets[name].training for name in smaller] == [{}] * 2
+    assert (settings.training.steps, settings.training.epochs) == (30, None), "in place of the small recipe's epochs"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +109,8 @@ def test_misspelt_variables_and_missing_files_are_not_ignored(monkeypatch):
         ({"kind": "amazon", "images": "/x"}, "both `metadata` and `images`"),
         ({"kind": "table"}, "needs `files`"),
         ({"kind": "amazon", "training": {"epocs": 3}}, "unknown epocs"),
+        ({"kind": "amazon", "rows": {"clip": {}}}, "rows: unknown clip"),
+        ({"kind": "amazon", "rows": {"eiclip": {"epochs": 3}}}, "rows.eiclip.epochs"),
         ({"kind": "amazon", "subset": "papers"}, "subset"),
         ({"kind": "amazon", "part_rows": 0}, "part_rows"),
         ({"kind": "amazon", "download": {"concurency": 3}}, "download.concurency"),
@@ -135,6 +145,22 @@ def test_a_dataset_without_files_is_the_synthetic_one(entry, embedded):
     settings = load_settings(datasets={"shop": entry})
     assert settings.datasets["shop"].embedded == embedded
     assert settings.pretrained == ("general" if embedded else "openai")
+
+
+def test_an_entry_without_a_kind_changes_a_dataset_that_is_there_anyway(monkeypatch, tmp_path):
+    (tmp_path / "mine.toml").write_text("[datasets.fashiongen.rows.eiclip]\ntower_lr = 1e-4\n")
+    monkeypatch.setenv("EICLIP_SETTINGS", str(tmp_path / "mine.toml"))
+    drawn = load_settings()
+    assert list(drawn.datasets) == ["fashiongen", "amazon", "styles"]
+    assert drawn.datasets["fashiongen"].rows["eiclip"].tower_lr == 1e-4
+    assert drawn.training.epochs == SMALL_RECIPE["epochs"]
+    monkeypatch.setenv("EICLIP_FASHIONGEN_DIR", "/real")
+    real = load_settings().datasets
+    assert list(real) == ["fashiongen"]
+    assert (real["fashiongen"].folder, real["fashiongen"].rows["eiclip"].tower_lr) == ("/real", 1e-4)
+    monkeypatch.delenv("EICLIP_FASHIONGEN_DIR")
+    with pytest.raises(SettingsError, match=r"datasets\.shop needs a `kind`.*fashiongen"):
+        load_settings(datasets={"shop": {"training": {"epochs": 2}}})
 
 
 def test_an_empty_download_section_is_enough(monkeypatch, tmp_path):

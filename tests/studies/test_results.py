@@ -28,7 +28,7 @@ def table(ranks):
 
 def outcome(label, ranks, reference=None, variant="eiclip", seed=0):
     trial = Trial(label, variant, "batch_size", "16", ("brand",), seed, x=16.0, reference=reference)
-    return Outcome(trial, table(ranks), epochs=3, steps=30, seconds=1.5, x=16.0)
+    return Outcome(trial, table(ranks), epochs=3, steps=30, budget=1.0, seconds=1.5, x=16.0)
 
 
 SMALL = {"i2t": {"a": [1, 6], "b": [3], "c": [11]}, "t2i": {"a": [2], "b": [1], "c": [8]}}
@@ -84,7 +84,7 @@ def test_the_rows_of_a_table_may_come_in_any_order():
     turned = ranks.take(list(range(len(ranks)))[::-1])
     trial = outcome("one", SMALL).trial
     one, other = (
-        results_table("shop", "x", [Outcome(trial, rows, 3, 30, 1.5, None)], {"all": None}, resamples=50)
+        results_table("shop", "x", [Outcome(trial, rows, 3, 30, 1.0, 1.5, None)], {"all": None}, resamples=50)
         for rows in (ranks, turned)
     )
     assert one.equals(other)

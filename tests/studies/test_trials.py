@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import AMAZON, FASHIONGEN
 from eiclip.settings.training import TrainingSettings
-from eiclip.studies.trials import ABLATIONS, Base, Trial, budget_epochs
+from eiclip.studies.trials import ABLATIONS, Base, Trial, lengths
 
 GROUPS = ("brand", "subcategory", "season", "composition")
 BASE = Base(GROUPS, TrainingSettings(epochs=3, batch_size=64), 7)
@@ -81,9 +81,20 @@ def test_each_term_is_off_once():
     ("epochs", "budgets"), [(3, [1, 2, 3, 6, 12]), (6, [2, 4, 6, 12, 24]), (1, [1, 2, 4]), (20, [7, 13, 20, 40, 80])]
 )
 def test_budgets_hold_the_rows_own(epochs, budgets):
-    assert budget_epochs(epochs) == budgets
     base = Base(GROUPS, TrainingSettings(epochs=epochs), 0)
     assert described(plan("ablation_budget", base)) == [(row, str(n)) for n in budgets for row in (3, 4, 5)]
+    assert {trial.training(base).epochs for trial in plan("ablation_budget", base)} == set(budgets)
+
+
+@pytest.mark.parametrize("training", [TrainingSettings(), TrainingSettings(steps=300), TrainingSettings(budget=0.3)])
+def test_budgets_are_shares_of_the_steps_where_no_epochs_are_set(training):
+    base = Base(GROUPS, training, 0)
+    assert [one.value for one in lengths(training)] == ["1/3", "2/3", "1", "2", "4"]
+    trials = plan("ablation_budget", base)
+    assert [trial.budget(base) for trial in trials] == [n for n in (0.333333, 0.666667, 1, 2, 4) for _ in range(3)]
+    assert [trial.label for trial in trials if trial.plain(base)] == [f"row {row}, budget 1" for row in (3, 4, 5)]
+    assert {(trial.training(base).epochs, trial.training(base).steps) for trial in trials} == {(None, training.steps)}
+    assert [trial.budget(base) for trial in plan("ablation_ambiguity", base) if trial.neutral] == [1, 1, 4]
 
 
 def test_ambiguity_has_row_5_as_its_control():

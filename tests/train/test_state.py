@@ -12,14 +12,15 @@ from eiclip.storage.cache import LOG_FILE, MANIFEST
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.key import training_key
 from eiclip.train.loop import train
-from eiclip.train.state import TENSORS, State, States
+from eiclip.train.state import TENSORS, State, States, restore, trained_state
 from eiclip.train.stopping import StoppedError
 
 
 def state(step):
     tensor = torch.arange(4.0) + step
     moments = {"0.0.exp_avg": tensor.clone()}
-    return State(step, 8 * step, 1.5, {"a": tensor}, moments, {"groups": []}, LOG_SCHEMA.empty_table())
+    known = {"best": {"a": tensor - 1}, "measured": [(step - 1, 0.1 + 0.2)]}
+    return State(step, 8 * step, 1.5, {"a": tensor}, moments, {"groups": []}, LOG_SCHEMA.empty_table(), **known)
 
 
 def test_the_last_two_are_kept_and_the_last_is_read(tmp_path):
@@ -32,7 +33,22 @@ def test_the_last_two_are_kept_and_the_last_is_read(tmp_path):
     assert (last.step, last.pairs, last.seconds, last.numbers) == (6, 48, 1.5, {"groups": []})
     assert torch.equal(last.weights["a"], torch.arange(4.0) + 6)
     assert torch.equal(last.moments["0.0.exp_avg"], torch.arange(4.0) + 6)
+    assert torch.equal(last.best["a"], torch.arange(4.0) + 5)
+    assert last.measured == [(5, 0.1 + 0.2)], "to the last bit"
     assert States(tmp_path / "model", "other").last() is None
+
+
+def test_what_is_not_trained_is_in_no_state_and_stays_as_it_was():
+    model, other = (torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)) for _ in range(2))
+    model[0].requires_grad_(False)
+    kept = trained_state(model)
+    assert set(kept) == {"1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"}
+    own = other[0].weight.clone()
+    restore(other, {name: value + 1 for name, value in kept.items()})
+    assert torch.equal(other[0].weight, own)
+    assert torch.equal(other[1].running_mean, model[1].running_mean + 1)
+    with pytest.raises(RuntimeError, match="another"):
+        restore(other, kept | {"another": own})
 
 
 def test_a_damaged_state_is_named_and_the_one_before_it_read(tmp_path, caplog):
