@@ -269,8 +269,10 @@ def _finish(run: Run) -> dict[str, Any]:
     if run.loader.skipped:
         facts["quarantined"] = run.loader.skipped
     if run.steps:
-        terms, batch_size = minimised_terms(run.model), run.loader.batch_size
-        facts["outcome"] = outcome_of(facts, run.log_table, terms=terms, batch_size=batch_size, chance=chance)
+        terms, sigmoid, batch_size = minimised_terms(run.model), run.model.sigmoid, run.loader.batch_size
+        facts["outcome"] = outcome_of(
+            facts, run.log_table, terms=terms, batch_size=batch_size, chance=chance, sigmoid=sigmoid
+        )
         if facts["outcome"]["verdict"] != "learned":
             run.progress(f"WARNING {run.name}: {facts['outcome']['message']}")
     save_checkpoint(run.model.cpu(), job.output, facts, run.log_table)
