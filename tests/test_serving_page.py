@@ -17,6 +17,7 @@ from eiclip.storage.catalogue import refresh_catalogue
 from eiclip.storage.home import Paths
 
 PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
+TOWERS = (Path(__file__).parents[1] / "docs" / "towers.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +65,9 @@ def test_open_clip_alone_agrees_but_for_the_jpeg_and_the_entities(done):
     assert np.allclose(done["text"].numpy(), text, atol=1e-5)
 
 
-def test_the_page_names_every_file_of_a_folder_and_every_kind_of_weights(done):
+def test_the_pages_name_every_file_of_a_folder_and_every_kind_of_weights(done):
     assert len(done["files"]) == 6
     for name in [*done["files"], LOG_FILE, CARD]:
         assert f"`{name}`" in PAGE, name
-    assert all(f"`{suffix}`" in PAGE for suffix in (".safetensors", ".pt", ".bin"))
-    assert f"`{HUB}org/name`" in PAGE
+    assert all(f"`{suffix}`" in TOWERS for suffix in (".safetensors", ".pt", ".bin"))
+    assert f"`{HUB}org/name`" in TOWERS

@@ -276,5 +276,5 @@ def test_no_network_names_the_other_ways(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsError, match=r"could not download.*a local copy of a hub repository.*=general"):
         resolve_towers("ignored", "hf-hub:shop/clip")
-    with pytest.raises(WeightsError, match=r"released weights of ViT-B-32.*=general"):
+    with pytest.raises(WeightsError, match=r"weights of ViT-B-32.*Other choices: EICLIP_PRETRAINED=starter.*=general"):
         resolve_towers("ViT-B-32", "laion2b_s34b_b79k")

@@ -1,19 +1,28 @@
 """Training: it learns, repeats to the byte, logs what it does, and stops where numbers end."""
 
 import json
+import shutil
 import subprocess
 import sys
 
+import open_clip
 import pyarrow.parquet as pq
 import pytest
+import torch
+from PIL import Image
 
 from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
+from eiclip.model.entity_clip import load_checkpoint
+from eiclip.model.inputs import ModelInputs, normalise
+from eiclip.model.pretrained import resolve_towers
 from eiclip.model.sources import PADDED
+from eiclip.model.towers import save_towers
 from eiclip.storage.cache import LOG_FILE, MANIFEST
 from eiclip.storage.files import write_json
 from eiclip.train.__main__ import read_job
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.loop import train
+from tests.kinds import make
 
 
 def test_it_learns_and_says_so(job, changed):
@@ -59,6 +68,30 @@ def test_an_untrained_variant_is_its_start(job, changed):
     facts = train(changed(job, variant="clip_pretrained", initial=None), lambda _: None)
     assert facts["steps"] == 0
     assert (job.output / "open_clip_model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("kind", ["siglip", "bert", "own end"])
+def test_a_trained_tower_of_any_kind_is_loaded_by_open_clip_alone(job, changed, tmp_path, kind):
+    make(kind, tmp_path / "copy")
+    (tmp_path / "start").mkdir()
+    save_towers(resolve_towers("ignored", str(tmp_path / "copy")), tmp_path / "start")
+    trained = changed(job, variant="clip_description", initial=tmp_path / "start", training={"epochs": 2})
+    train(trained, lambda _: None)
+    shutil.rmtree(tmp_path / "copy")
+    shutil.rmtree(tmp_path / "start")
+    model = load_checkpoint(job.output)
+    assert model.sigmoid == (kind == "siglip")
+    exported, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{job.output}")
+    texts, photos = ["Item 1", "hot! bag"], torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    tokens_BL = open_clip.get_tokenizer(f"local-dir:{job.output}")(texts)
+    with torch.inference_mode():
+        theirs = exported.eval().encode_text(tokens_BL)
+        assert torch.allclose(model.encode_description(ModelInputs.of(model).token_ids(texts)), theirs, atol=1e-5)
+        prepared = torch.stack([preprocess(Image.fromarray(photo.numpy())) for photo in photos])
+        theirs = exported.encode_image(prepared)
+        assert torch.allclose(model.encode_image(normalise(model, photos)), theirs, atol=1e-5)
+    if kind == "siglip":
+        assert exported.logit_bias.item() != -10
 
 
 def test_shards_whose_photos_were_made_square_otherwise_are_refused(job):
