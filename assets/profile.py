@@ -9,8 +9,10 @@ from assets.common import Project
 from assets.outputs import Given, Output
 from assets.relations import query
 from assets.steps import Step
+from eiclip.model.sources import CONFIG_FILE, TOKENIZER_FILES, local_files
 from eiclip.report.paper import PAPER_ENTITIES
 from eiclip.settings.load import DatasetSettings
+from eiclip.storage.files import sha256_file
 from eiclip.storage.sql import header
 
 COMPOSITION = "composition"
@@ -47,16 +49,25 @@ def outputs(project: Project, name: str, dataset: DatasetSettings) -> list[Outpu
     paper = PAPER_ENTITIES.get(dataset.kind, {})
     beside = {"paper_groups": list(paper), "paper_entities": list(paper.values())}
 
-    def context() -> Mapping[str, Any]:
-        from eiclip.profile.tokens import configured_context_length
+    towers = {"model_name": project.settings.model, "pretrained": str(project.settings.pretrained)}
 
-        return {"context_length": configured_context_length(project.settings.model, str(project.settings.pretrained))}
+    def files() -> Mapping[str, str]:
+        """Those of the tokenizer, where it lies on this machine."""
+        found = local_files(towers["pretrained"])
+        return {file.name: sha256_file(file) for file in found if file.name in (CONFIG_FILE, *TOKENIZER_FILES)}
+
+    def context() -> Mapping[str, Any]:
+        from eiclip.model.pretrained import configured_tokenizer
+
+        return {"context_length": configured_tokenizer(**towers).context_length}
 
     plots, tables = "eiclip.report.profile_plots:", "eiclip.report.profile_tables:"
     shown = {f"table_{one}": tables + one for one in ("splits", "entities", "compositions", "quarantine")}
     shown |= {f"{one}_plot": f"{plots}{one}_plot" for one in ("entity", "confounded", "token", "photo", "quarantine")}
     found = [
-        Output((name, "profile_tokens"), make=_tokens, sources=("products",)),
+        Output(
+            (name, "profile_tokens"), make=_tokens, sources=("products",), settings=towers, external={"files": files}
+        ),
         query(name, "profile/profile_splits", ("products", "images")).showing(**shown),
         query(name, "profile/profile_entities", ("products", "product_entities", "entity_vocabulary"), beside),
         query(name, "profile/profile_confounded", ("semantic_prior",), {"most": 200}),
@@ -73,6 +84,7 @@ def outputs(project: Project, name: str, dataset: DatasetSettings) -> list[Outpu
 
 def _tokens(given: Given) -> pa.Table:
     """Tokens of every product's description."""
+    from eiclip.model.pretrained import configured_tokenizer
     from eiclip.profile.tokens import token_table
 
-    return token_table(given.path("products"), given.dataset)
+    return token_table(given.path("products"), given.dataset, configured_tokenizer(**given.parameters))

@@ -1,6 +1,7 @@
 """WebDataset shards of a dataset, part by part, and of the general corpus."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -10,7 +11,7 @@ from assets.common import Project
 from assets.outputs import Given, Output
 from assets.sources import GENERAL
 from assets.steps import PartedStep, Step
-from eiclip.model.sources import SMALL
+from eiclip.model.sources import PADDED, SMALL
 from eiclip.readers.open import open_reader
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import Inputs
@@ -27,13 +28,17 @@ SOURCES = ("images", "products", "tagged_entities")
 KINDS = frozenset({"webdataset", "file"})
 
 
-def photo_size(project: Project) -> int:
-    """Side of the photos in the shards: that of the towers, so that they are resized once and not every epoch."""
-    if project.settings.pretrained == GENERAL:
-        return int(SMALL["vision_cfg"]["image_size"])
-    from eiclip.model.pretrained import configured_image_size
+def photo_form(project: Project) -> dict[str, Any]:
+    """How photos are made square for the towers, so that it is done once and not every epoch; side: `photo_size`."""
+    settings = project.settings
+    size = int(SMALL["vision_cfg"]["image_size"])
+    if settings.pretrained == GENERAL:
+        return {"photo_size": size, "photos": {**PADDED}}
+    from eiclip.model.pretrained import configured_photos
 
-    return configured_image_size(project.settings.model, str(project.settings.pretrained))
+    form = asdict(configured_photos(settings.model, str(settings.pretrained)))
+    size = form.pop("size")
+    return {"photo_size": size, "photos": form if settings.photos == "own" else {**PADDED}}
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedStep]:
@@ -49,7 +54,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedS
             (name, "shards", label),
             make=_write_part,
             sources=SOURCES,
-            settings=lambda: {"photo_size": photo_size(project)},
+            settings=lambda: photo_form(project),
             place=folder / label,
             inputs=inputs,
         )
@@ -89,19 +94,20 @@ def _rows(project: Project, name: str, part: str) -> list[dict[str, Any]]:
 
 
 def _write_part(given: Given) -> Mapping[str, Any]:
-    from eiclip.shards import Sample, encode_photos, write_shards
+    from eiclip.shards import PhotoForm, Sample, encode_photos, write_shards
 
-    size = given.parameters["photo_size"]
+    size, photos = given.parameters["photo_size"], given.parameters["photos"]
+    form = PhotoForm(size, **photos)
     rows = _rows(given.project, given.dataset, given.of.key[-1])
     reader = open_reader(given.project.paths, given.dataset, given.entry)
 
     def samples() -> Iterator[tuple[str, "Sample"]]:
         """Photos in the raw order, each with its product's text and tags."""
-        for row, jpeg in zip(rows, encode_photos(reader, [row["photo"] for row in rows], size), strict=True):
+        for row, jpeg in zip(rows, encode_photos(reader, [row["photo"] for row in rows], form), strict=True):
             entities = dict(zip(row["entity_groups"], row["entities"], strict=True))
             yield row["split"], Sample(row["image_id"], row["product_id"], row["description"], entities, jpeg)
 
-    return _facts(write_shards(samples(), given.output, photo_size=size))
+    return _facts(write_shards(samples(), given.output, photo_size=size, photos=photos))
 
 
 def _merge(given: Given) -> Mapping[str, Any]:
@@ -131,7 +137,8 @@ def general_corpus(project: Project) -> Step:
         KINDS,
         make=_write_general,
         settings={
-            "seed": settings.seed, "images": settings.embedded.general_images, "photo_size": photo_size(project)
+            "seed": settings.seed, "images": settings.embedded.general_images,
+            "photo_size": int(SMALL["vision_cfg"]["image_size"]),
         },
     )  # fmt: skip
     return Step(f"{GENERAL}__shards", "pretraining", [corpus])

@@ -13,7 +13,7 @@ from assets.common import Project
 from assets.outputs import Check, Given, Output
 from assets.sources import GENERAL
 from assets.steps import Step
-from eiclip.model.sources import STARTER, local_weights, starter_versions
+from eiclip.model.sources import STARTER, local_files, starter_versions
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
 from eiclip.settings.training import RowSettings, TrainingSettings, layered
@@ -108,19 +108,22 @@ def pretrained(project: Project) -> Step:
     def files() -> Mapping[str, str]:
         if weights == STARTER:
             return starter_versions()
-        return {file.name: sha256_file(file) for file in local_weights(weights) or () if file is not None}
+        return {file.name: sha256_file(file) for file in local_files(weights)}
 
-    parameters = {"model": name, "pretrained": weights}
+    parameters = {"model": name, "pretrained": weights, "photos": project.settings.photos}
     made = Output(key, text, KINDS, make=_fetch, settings=parameters, external={"files": files})
     return Step(f"{GENERAL}__pretrained", "pretraining", [made])
 
 
 def _fetch(given: Given) -> Mapping[str, Any]:
     from eiclip.model.pretrained import resolve_towers
-    from eiclip.model.towers import save_towers
+    from eiclip.model.towers import pad_photos, save_towers
 
     with whole_folder(given.output) as part:
-        save_towers(resolve_towers(given.parameters["model"], given.parameters["pretrained"]), part, given.output)
+        towers = resolve_towers(given.parameters["model"], given.parameters["pretrained"])
+        if given.parameters["photos"] == "pad":
+            pad_photos(towers)
+        save_towers(towers, part, given.output)
         write_json(part / MANIFEST, {file.name: sha256_file(file) for file in sorted(part.iterdir())})
     return given.parameters
 

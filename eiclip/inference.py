@@ -23,13 +23,13 @@ from eiclip.evaluation.embed import embed_images, embed_texts
 from eiclip.evaluation.embedding_tables import joint_of
 from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
 from eiclip.model.inputs import ModelInputs
-from eiclip.model.towers import embedding_width, image_size
+from eiclip.model.towers import embedding_width, photo_form
 from eiclip.model.vocabulary import UNKNOWN_ID
 from eiclip.readers.amazon.metadata import MAX_TEXT
 from eiclip.readers.base import UnusablePhotoError
 from eiclip.readers.photo_files import decode_rgb, photo_bytes, rgb_on_white
 from eiclip.readers.texts import clean_description, normalise_entities
-from eiclip.shards import Sample, encode_photo
+from eiclip.shards import PhotoForm, Sample, encode_photo
 from eiclip.system.devices import pick_device
 
 Photo = Image.Image | Path | str | bytes | np.ndarray
@@ -73,15 +73,15 @@ class EntityClip:
         return embedding_width(self.model.towers)
 
     def encode_image(self, photos: Photo | Iterable[Photo]) -> np.ndarray:
-        """Unit-length embeddings (N, D) of photos, prepared as the shards' are: whole, on white, through JPEG.
+        """Unit-length embeddings (N, D) of photos, made square as the model's shards were, through JPEG.
 
         Raises:
             RawDataError: an item is no photo that can be read; says which, counted from 0.
         """
         if isinstance(photos, Image.Image | Path | str | bytes) or getattr(photos, "ndim", 0) == 3:
             photos = [photos]  # type: ignore[list-item]
-        size = image_size(self.model.towers)
-        samples = [Sample(str(n), str(n), "", {}, _jpeg(photo, n, size)) for n, photo in enumerate(photos)]
+        form = photo_form(self.model.towers)
+        samples = [Sample(str(n), str(n), "", {}, _jpeg(photo, n, form)) for n, photo in enumerate(photos)]
         none = np.zeros((0, self.width), dtype=np.float32)
         return embed_images(self.model, samples, self.device).numpy() if samples else none
 
@@ -186,7 +186,7 @@ class EntityClip:
         return found
 
 
-def _jpeg(photo: object, number: int, size: int) -> bytes:
+def _jpeg(photo: object, number: int, form: PhotoForm) -> bytes:
     """A photo as a shard would hold it."""
     name = str(photo) if isinstance(photo, str | Path) else ""
     try:
@@ -196,10 +196,10 @@ def _jpeg(photo: object, number: int, size: int) -> bytes:
             decoded = decode_rgb(photo, name or f"its {len(photo):,} bytes")
             with Image.open(io.BytesIO(photo)) as found:  # an upright RGB JPEG of the right size can stand as it is
                 upright = found.getexif().get(ExifTags.Base.Orientation, 1) == 1
-                fits = (found.format, found.mode, found.size, upright) == ("JPEG", "RGB", (size, size), True)
-            return photo if fits else encode_photo(decoded, size)
+                fits = (found.format, found.mode, found.size, upright) == ("JPEG", "RGB", (form.size, form.size), True)
+            return photo if fits else encode_photo(decoded, form)
         if isinstance(photo, Image.Image):
-            return encode_photo(rgb_on_white(ImageOps.exif_transpose(photo)), size)
+            return encode_photo(rgb_on_white(ImageOps.exif_transpose(photo)), form)
     except (UnusablePhotoError, OSError, ValueError) as error:
         raise RawDataError(f"photo {number}: {error}") from error
     if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.shape[2:] != (3,) or not photo.size:
@@ -208,4 +208,4 @@ def _jpeg(photo: object, number: int, size: int) -> bytes:
             f"photo {number}: {what} is no photo: give an image of Pillow, a path, the bytes of a JPEG, PNG or WEBP, "
             "or RGB pixels as uint8 (H, W, 3)"
         )
-    return encode_photo(np.ascontiguousarray(photo), size)
+    return encode_photo(np.ascontiguousarray(photo), form)

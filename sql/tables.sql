@@ -168,7 +168,8 @@
 -- best_step: the step whose weights were kept; the last one unless validation was measured on the way
 -- batch_size: pairs whose texts and photos are compared in one step
 -- loss: mean of the minimised loss over the last tenth of the log
--- loss_at_chance: what guessing gives: the number of minimised terms times ln(batch_size)
+-- loss_at_chance: what guessing gives: the number of minimised terms times ln(batch_size), and about 1 more a term where
+--   the loss is the sigmoid one
 -- validation: SumR over all candidates of the validation split; empty without one
 -- validation_chance: what a random order of those candidates reaches
 -- verdict: learned | at ln(batch) | at chance | still rising

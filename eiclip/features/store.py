@@ -26,7 +26,7 @@ from eiclip.features.files import as_bytes, as_texts, half, read_features, write
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import ModelInputs, normalise
 from eiclip.model.parts import padded_length
-from eiclip.model.towers import image_size, pixel_statistics, tokenizer_of
+from eiclip.model.towers import image_size, preprocessing, tokenizer_of
 from eiclip.shards.read import indexed_samples
 from eiclip.storage.files import digest
 from eiclip.storage.lock import exclusive
@@ -65,7 +65,7 @@ class FeatureStore:
             )
         views = [self.views, self.augment and self.augment.model_dump()] if self.views > 1 else []
         self._image_key = "" if parts[0] is None else digest(
-            [FORMAT, parts[0].digest(), pixel_statistics(model.towers), image_size(model.towers), views]
+            [FORMAT, parts[0].digest(), preprocessing(model.towers), views]
         )  # fmt: skip
         self._text_key = "" if parts[1] is None else digest([FORMAT, parts[1].digest()])
 

@@ -18,12 +18,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from eiclip.errors import NonFiniteError, WeightsError
 from eiclip.model.entities import EntityFusion, FusedEntities
-from eiclip.model.losses import Gather, LossTerms, Pairs, contrastive_loss, unit
+from eiclip.model.losses import Gather, LossTerms, Pairs, contrastive_loss, sigmoid_loss, unit
 from eiclip.model.parts import projections, tower_parts
-from eiclip.model.towers import embedding_width, encode_text, load_towers, save_towers
+from eiclip.model.towers import embedding_width, encode_text, give_bias, load_towers, save_towers
 from eiclip.model.variants import Variant, get_variant
 from eiclip.model.views import ViewFusion
 from eiclip.model.vocabulary import Vocabulary
@@ -63,9 +64,15 @@ class EntityClipModel(nn.Module):
         if variant.gates != "none":
             self.fusion = EntityFusion(vocabulary, embedding_width(towers), variant.gates, training)
         self.views = ViewFusion(embedding_width(towers)) if variant.pairs != "none" else None
+        has_bias = self.towers.logit_bias is not None
+        wanted = has_bias if training.loss is None else training.loss == "sigmoid"
+        self.sigmoid = wanted and self.views is None
+        if self.sigmoid and not has_bias and variant.trained:
+            give_bias(towers)
         self.image_parts = tower_parts(towers, "image", training.image_tower)
         self.text_parts = tower_parts(towers, "text", training.text_tower)
         self._frozen: list[nn.Module] = []
+        self.train()
 
     def freeze(self) -> None:
         """Leave what is not to be trained of the towers as it is: their frozen parts take no gradient."""
@@ -77,11 +84,17 @@ class EntityClipModel(nn.Module):
         self._frozen = [m for m in self.towers.modules() if (own := list(m.parameters())) and not any(
             weight.requires_grad for weight in own
         )]  # fmt: skip
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of what is trained: frozen parts stay in that of evaluation (no dropout, no new statistics)."""
+        """Set the mode of what is trained: frozen parts stay in that of evaluation (no dropout, no new statistics).
+
+        So does batch norm, unless the settings say otherwise: its statistics are those of many more photos than a batch
+        has, whatever a process or a chunk sees of it.
+        """
         super().train(mode)
-        for module in self._frozen:
+        still = self.training_settings.batch_norm == "frozen"
+        for module in [*self._frozen, *(m for m in self.modules() if still and isinstance(m, _BatchNorm))]:
             module.eval()
         return self
 
@@ -151,7 +164,10 @@ class EntityClipModel(nn.Module):
 
         def term(side: int, keep_G: Tensor | None = None) -> Tensor:
             candidates = None if gather is None else Pairs(everyone[0], everyone[side])
-            return contrastive_loss(Pairs(own[0], own[side]), scale, candidates, first, keep_G)
+            pairs = Pairs(own[0], own[side])
+            if self.sigmoid:
+                return sigmoid_loss(pairs, scale, self.towers.logit_bias, candidates, first, keep_G)
+            return contrastive_loss(pairs, scale, candidates, first, keep_G)
 
         if text.entities is None:
             description = term(1)

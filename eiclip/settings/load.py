@@ -180,6 +180,8 @@ class Settings(BaseSettings):
     """`general`, a released tag of open_clip (`openai`), a local file or folder of weights, or `hf-hub:org/name`."""
     model: str = "ViT-B-32"
     """open_clip's name of the towers; not used with `general` or a folder, which bring their own."""
+    photos: Literal["own", "pad"] = "own"
+    """How photos are made square: as the towers were trained (most crop them at the centre), or whole, on white."""
     training: TrainingSettings = TrainingSettings()
     hardware: HardwareSettings = HardwareSettings()
     tune: TuneSettings = TuneSettings()

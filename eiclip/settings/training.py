@@ -96,6 +96,12 @@ class TrainingSettings(Section):
     prior_mixture: bool = True
     """Rows 4 and 5: an entity of several groups is mixed from all their encoders, weighted by the semantic prior;
     False: from its own group's alone."""
+    loss: Literal["softmax", "sigmoid"] | None = None
+    """How the pairs of a batch are compared: against each other (CLIP), or each on its own (SigLIP). None: as the
+    towers were trained, sigmoid where they have a logit bias. Same-style rows always compare against each other."""
+    batch_norm: Literal["frozen", "batch"] = "frozen"
+    """Statistics of batch norm layers: those the towers came with, or each batch's own, which change with processes and
+    chunks."""
     augment: AugmentSettings | None = None
     """Random crops and colours of training photos, by open_clip's own transforms; None: photos as they are."""
     image_tower: TowerMode = "full"

@@ -6,12 +6,12 @@ vocabulary, which may change without the photos being written again. docs/shards
 """
 
 from eiclip.shards.read import INDEX_SCHEMA, read_index, read_jpeg, read_manifest, read_samples, shard_paths
-from eiclip.shards.sample import JPEG_QUALITY, Sample, encode_photo, encode_photos, fit_square
+from eiclip.shards.sample import JPEG_QUALITY, PhotoForm, Sample, encode_photo, encode_photos, fit_square
 from eiclip.shards.verify import CheckedShard, Finding, find_damage, valid_samples, valid_shards
 from eiclip.shards.write import SPLITS, merge_parts, write_shards
 
 __all__ = [
-    "INDEX_SCHEMA", "JPEG_QUALITY", "SPLITS", "CheckedShard", "Finding", "Sample", "encode_photo",
+    "INDEX_SCHEMA", "JPEG_QUALITY", "SPLITS", "CheckedShard", "Finding", "PhotoForm", "Sample", "encode_photo",
     "encode_photos", "find_damage", "fit_square", "merge_parts", "read_index", "read_jpeg",
     "read_manifest", "read_samples", "shard_paths", "valid_samples", "valid_shards", "write_shards",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,21 +18,26 @@ from eiclip.storage.cache import MANIFEST
 from eiclip.storage.files import sha256_file, whole_folder, write_json
 
 SAMPLES_PER_SHARD = 2000
+FORM = ("photo_size", "photos")
+"""What a manifest says of the photos."""
 SPLITS = ("train", "validation", "test")
 
 
-def write_shards(samples: Iterable[tuple[str, Sample]], folder: Path, *, photo_size: int) -> dict[str, Any]:
+def write_shards(
+    samples: Iterable[tuple[str, Sample]], folder: Path, *, photo_size: int, photos: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Write (split, sample) pairs, in their order, as `<split>-<number>.tar`, an index beside each, and a manifest.
 
-    The folder is written whole or not at all. Return the manifest: photo size, samples per split, and for each shard
-    its split, samples, bytes and SHA-256, with the name, bytes and SHA-256 of its index.
+    The folder is written whole or not at all. Return the manifest: photo size, how photos were made square (`photos`,
+    where it is known), samples per split, and for each shard its split, samples, bytes and SHA-256, with the name,
+    bytes and SHA-256 of its index.
     """
     with whole_folder(folder) as part:
         writers: dict[str, _ShardWriter] = {}
         for split, sample in samples:
             writers.setdefault(split, _ShardWriter(part, split)).add(sample)
         shards = [shard for split in sorted(writers) for shard in writers[split].close()]
-        return _write_manifest(part, photo_size, shards)
+        return _write_manifest(part, {"photo_size": photo_size} | ({"photos": photos} if photos else {}), shards)
 
 
 def merge_parts(folder: Path, parts: Sequence[str]) -> dict[str, Any]:
@@ -41,15 +46,15 @@ def merge_parts(folder: Path, parts: Sequence[str]) -> dict[str, Any]:
     Sub-folders that are no part are removed. Raises CorruptOutputError where a part has no manifest, or sizes differ.
     """
     manifests = {part: read_manifest(folder / part) for part in parts}
-    sizes = {part: manifest["photo_size"] for part, manifest in manifests.items()}
-    if len(set(sizes.values())) > 1:
-        raise CorruptOutputError(f"{folder}: parts with photos of several sizes ({sizes}); make the shards again")
+    forms = {part: {k: manifest[k] for k in FORM if k in manifest} for part, manifest in manifests.items()}
+    if any(form != forms[parts[0]] for form in forms.values()):
+        raise CorruptOutputError(f"{folder}: parts with photos of several sizes ({forms}); make the shards again")
     shards = []
     for part, manifest in manifests.items():
         for shard in manifest["shards"]:
             index = shard["index"] | {"name": f"{part}/{shard['index']['name']}"}
             shards.append(shard | {"name": f"{part}/{shard['name']}", "index": index})
-    merged = _write_manifest(folder, next(iter(sizes.values()), 0), shards)
+    merged = _write_manifest(folder, next(iter(forms.values()), {"photo_size": 0}), shards)
     for stale in folder.iterdir():
         if stale.is_dir() and stale.name not in manifests and not stale.name.startswith("."):
             shutil.rmtree(stale)
@@ -57,9 +62,9 @@ def merge_parts(folder: Path, parts: Sequence[str]) -> dict[str, Any]:
     return merged
 
 
-def _write_manifest(folder: Path, photo_size: int, shards: list[dict[str, Any]]) -> dict[str, Any]:
+def _write_manifest(folder: Path, form: Mapping[str, Any], shards: list[dict[str, Any]]) -> dict[str, Any]:
     counts = {split: sum(shard["samples"] for shard in shards if shard["split"] == split) for split in SPLITS}
-    manifest = {"photo_size": photo_size, "samples": counts, "shards": shards}
+    manifest = {**form, "samples": counts, "shards": shards}
     write_json(folder / MANIFEST, manifest)
     return manifest
 

@@ -91,5 +91,7 @@ def renamed_shards(shards: Path, output: Path, names: Mapping[str, str]) -> dict
 
     with whole_folder(output) as folder:
         for part, listed in parts.items():
-            write_shards(renamed(listed), folder / part, photo_size=manifest["photo_size"])
+            write_shards(
+                renamed(listed), folder / part, photo_size=manifest["photo_size"], photos=manifest.get("photos")
+            )
         return merge_parts(folder, list(parts))

@@ -16,16 +16,17 @@ from typing import Any
 
 import pyarrow as pa
 import torch
+from torch import nn
 
-from eiclip.errors import NonFiniteError, SettingsError
+from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
 from eiclip.features.reader import feature_store
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.sources import SMALL
-from eiclip.model.towers import load_towers, new_towers
+from eiclip.model.towers import load_towers, new_towers, photo_form
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary, read_vocabulary
-from eiclip.shards import read_manifest
+from eiclip.shards import PhotoForm, read_manifest
 from eiclip.storage.files import remove_parts
 from eiclip.storage.lock import held
 from eiclip.system.devices import use_threads
@@ -123,6 +124,7 @@ def train(job: TrainJob, progress: Progress = logger.info) -> dict[str, Any]:
 def start(job: TrainJob, world: World, progress: Progress) -> Run:
     """Build what a training needs; SettingsError or RawDataError where its pairs are not named, or are no pairs."""
     towers = new_towers(SMALL, job.seed) if job.initial is None else load_towers(job.initial)
+    _require_same_photos(job, towers)
     vocabulary = Vocabulary({}, {})
     if job.entity_vocabulary is not None and job.semantic_prior is not None:
         vocabulary = read_vocabulary(job.entity_groups, job.entity_vocabulary, job.semantic_prior)
@@ -164,6 +166,16 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         progress(f"WARNING {name}: {'left out, ' if finding.lost else ''}damaged: {finding}")
     validation = Validation(job, world, plan)
     return Run(job, world, model, encoder, optimizers, loader, states, plan, validation, progress)
+
+
+def _require_same_photos(job: TrainJob, towers: nn.Module) -> None:
+    """Refuse shards whose photos were made square in another way than the towers say that theirs are."""
+    made, wanted = read_manifest(job.shards).get("photos"), photo_form(towers)
+    if made is not None and (found := PhotoForm(wanted.size, **made)) != wanted:
+        raise CorruptOutputError(
+            f"{job.shards}: photos are made square by {found}, the towers of {job.initial} want {wanted} "
+            "(EICLIP_PHOTOS); materialise general/pretrained and the shards again"
+        )
 
 
 def _train(run: Run) -> None:
@@ -257,8 +269,10 @@ def _finish(run: Run) -> dict[str, Any]:
     if run.loader.skipped:
         facts["quarantined"] = run.loader.skipped
     if run.steps:
-        terms, batch_size = minimised_terms(run.model), run.loader.batch_size
-        facts["outcome"] = outcome_of(facts, run.log_table, terms=terms, batch_size=batch_size, chance=chance)
+        terms, sigmoid, batch_size = minimised_terms(run.model), run.model.sigmoid, run.loader.batch_size
+        facts["outcome"] = outcome_of(
+            facts, run.log_table, terms=terms, batch_size=batch_size, chance=chance, sigmoid=sigmoid
+        )
         if facts["outcome"]["verdict"] != "learned":
             run.progress(f"WARNING {run.name}: {facts['outcome']['message']}")
     save_checkpoint(run.model.cpu(), job.output, facts, run.log_table)

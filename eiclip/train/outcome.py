@@ -55,6 +55,7 @@ def outcome(
     steps: int,
     batch_size: int,
     terms: float,
+    sigmoid: bool = False,
     validation: float | None = None,
     validation_chance: float | None = None,
     measured: Sequence[Sequence[float]] = (),
@@ -66,13 +67,16 @@ def outcome(
         steps: how many it took.
         batch_size: pairs compared in one step.
         terms: how many cross entropies the loss is the sum of, as `objective.minimised_terms` counts them.
+        sigmoid: whether each term is the sigmoid loss, whose best guess is the share of pairs that belong together.
         validation: SumR on the validation split; None without one.
         validation_chance: what a random order reaches there.
         measured: step and SumR of every measurement on the way.
     """
     ending = [row["loss"] for row in log if row["step"] >= (1 - LAST) * steps] or [log[-1]["loss"]]
-    loss, guessed = sum(ending) / len(ending), terms * math.log(batch_size)
-    formula = f"{'' if terms == 1 else f'{terms:g} x '}ln({batch_size}) = {guessed:.2f}"
+    more = (batch_size - 1) * math.log(batch_size / (batch_size - 1)) if sigmoid and batch_size > 1 else 0.0
+    loss, guessed = sum(ending) / len(ending), terms * (math.log(batch_size) + more)
+    one = f"(ln({batch_size}) + {more:.2f})" if more else f"ln({batch_size})"
+    formula = f"{'' if terms == 1 else f'{terms:g} x '}{one} = {guessed:.2f}"
     verdict: Verdict = "learned"
     message = f"it has learned: the loss ended at {loss:.2f}, where guessing gives {formula}"
     if validation is not None and validation_chance is not None:
@@ -97,7 +101,13 @@ def outcome(
 
 
 def outcome_of(
-    facts: Mapping[str, Any], log: pa.Table, *, terms: float, batch_size: int, chance: float | None
+    facts: Mapping[str, Any],
+    log: pa.Table,
+    *,
+    terms: float,
+    batch_size: int,
+    chance: float | None,
+    sigmoid: bool = False,
 ) -> dict[str, Any]:
     """Judge a training by its facts (`steps`, `validation`, `measured`) and its log; an `Outcome` as a dictionary."""
     found = outcome(
@@ -105,6 +115,7 @@ def outcome_of(
         steps=facts["steps"],
         batch_size=batch_size,
         terms=terms,
+        sigmoid=sigmoid,
         validation=facts["validation"].get("sum_r"),
         validation_chance=chance,
         measured=facts.get("measured") or (),

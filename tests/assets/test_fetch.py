@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from assets.common import Project
+from assets.shards import photo_form as shards_form
 from assets.training import pretrained
 from eiclip.errors import WeightsError
 from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, SMALL, WEIGHTS_FILE
-from eiclip.model.towers import load_towers, new_towers
+from eiclip.model.towers import load_towers, new_towers, photo_form
 from eiclip.settings.load import load_settings
+from eiclip.shards import PhotoForm
 from eiclip.storage.cache import MANIFEST
 from eiclip.storage.home import Paths
 
@@ -60,3 +62,14 @@ def test_refused_weights_leave_the_home_as_it_was(project, tmp_path):
         fetch(project)
     assert same(folder, towers)
     assert [file.name for file in folder.parent.iterdir()] == [folder.name]
+
+
+@pytest.mark.parametrize(("photos", "mode"), [("own", "shortest"), ("pad", "longest")])
+def test_towers_and_shards_prepare_photos_in_one_way(tmp_path, photos, mode):
+    settings = load_settings(home=tmp_path / "home", pretrained=str(tmp_path / "copy"), photos=photos)
+    project, _ = Project(settings, Paths(settings.home)), hub_copy(tmp_path / "copy", 0)
+    fetch(project)
+    form = photo_form(load_towers(project.paths.pretrained))
+    assert form.resize_mode == mode
+    parameters = shards_form(project)
+    assert PhotoForm(parameters["photo_size"], **parameters["photos"]) == form

@@ -1,5 +1,6 @@
 """The variants' models: what each reads and sums, its loss terms, its parameter groups and its checkpoint."""
 
+import open_clip
 import pytest
 import torch
 from torch.nn import functional as F
@@ -35,6 +36,53 @@ def test_loss_terms_of_each_row(name):
     has = model.variant.has_entities
     assert [bool(term > 0) for term in terms] == [True, True, has]
     assert terms.total(model.loss_terms) == (sum(terms) if has else terms.description)
+
+
+def siglip():
+    torch.manual_seed(0)
+    towers = open_clip.CLIP(**SMALL, init_logit_bias=-4.0)
+    towers.config = SMALL | {"init_logit_bias": -4.0}
+    return towers
+
+
+def test_towers_with_a_logit_bias_learn_by_the_sigmoid_loss_of_open_clip():
+    model = EntityClipModel(siglip(), get_variant("clip_description"), VOCABULARY, TrainingSettings())
+    image_BD, text = torch.randn(3, 128), model.encode_text(TOKENS, IDS)
+    found = model.loss(image_BD, text, model.scale).description
+    pairs = F.normalize(image_BD, dim=1), F.normalize(text.description_BD, dim=1)
+    wanted = open_clip.loss.SigLipLoss()(*pairs, model.scale, model.towers.logit_bias)
+    assert torch.allclose(found, wanted, atol=1e-6, rtol=1e-6)
+    found.backward()
+    assert model.towers.logit_bias.grad, "it is trained"
+    softmax = EntityClipModel(
+        siglip(), get_variant("clip_description"), VOCABULARY, TrainingSettings(loss="softmax")
+    ).loss(image_BD, text, model.scale)
+    assert torch.allclose(softmax.description, open_clip.ClipLoss()(*pairs, model.scale))
+
+
+def test_towers_without_a_logit_bias_get_siglips_where_the_settings_want_the_sigmoid_loss(tmp_path):
+    model = build("eiclip", loss="sigmoid")
+    assert (model.towers.logit_bias.item(), model.scale.item()) == pytest.approx((-10, 10))
+    assert all(term > 0 for term in some_loss(model))
+    save_checkpoint(model, tmp_path / "model", {})
+    again = load_checkpoint(tmp_path / "model")
+    assert torch.equal(again.towers.logit_bias, model.towers.logit_bias)
+    assert open_clip.create_model(f"local-dir:{tmp_path / 'model'}").logit_bias == model.towers.logit_bias
+    assert "init_logit_bias" not in SMALL
+    for name in ("clip_pretrained", "same_style_plain"):  # not trained, or by a loss of its own
+        assert build(name, loss="sigmoid").towers.logit_bias is None
+
+
+@pytest.mark.parametrize("mode", ["frozen", "batch"])
+def test_statistics_of_batch_norm_are_the_towers_own_unless_the_settings_say_otherwise(mode):
+    resnet = SMALL | {"vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8}}
+    settings = TrainingSettings(batch_norm=mode)
+    model = EntityClipModel(new_towers(resnet, 0), get_variant("eiclip"), VOCABULARY, settings).eval().train()
+    assert model.training
+    assert model.towers.training
+    before = model.towers.visual.bn1.running_mean.clone()
+    model.encode_image(torch.randn(2, 3, 64, 64))
+    assert torch.equal(model.towers.visual.bn1.running_mean, before) == (mode == "frozen")
 
 
 @pytest.mark.parametrize("name", ["clip_description", "clip_entities_text"])

@@ -1,23 +1,30 @@
 """Weights from outside: every form that open_clip's models come in loads, and nothing but tensors is read of them."""
 
-import http.server
 import json
 import logging
 import shutil
-import threading
-import zlib
-from functools import partial
-from pathlib import Path
 
 import huggingface_hub
 import open_clip
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from eiclip.errors import WeightsError
-from eiclip.model.pretrained import configured_image_size, resolve_towers
+from eiclip.model.pretrained import configured_photos, resolve_towers
 from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, SMALL, WEIGHTS_FILE, local_weights
-from eiclip.model.towers import load_towers, pixel_statistics, save_towers
+from eiclip.model.towers import (
+    encode_text,
+    load_towers,
+    pad_photos,
+    photo_form,
+    pixel_statistics,
+    save_towers,
+    tokenizer_of,
+)
+from eiclip.shards import PhotoForm
+from tests.kinds import make
+from tests.model.conftest import GREY
 
 pytestmark = pytest.mark.usefixtures("small_model")
 
@@ -38,12 +45,16 @@ def test_a_hub_copy_brings_its_own_configuration(hub_copy, quick, tmp_path, weig
     assert model.training, "as open_clip gives it"
     assert same(model, quick), "QuickGELU is in the configuration"
     assert pixel_statistics(model) == ([0.5] * 3, [0.25] * 3)
-    assert configured_image_size("ignored", str(folder)) == 64
+    assert configured_photos("ignored", str(folder)).size == 64
     save_towers(model, tmp_path)
     again = load_towers(tmp_path)
     assert same(again, quick)
     assert pixel_statistics(again) == pixel_statistics(model)
-    assert json.loads((tmp_path / CONFIG_FILE).read_text())["preprocess_cfg"]["mean"] == [0.5] * 3
+    saved = json.loads((tmp_path / CONFIG_FILE).read_text())["preprocess_cfg"]
+    assert (saved["mean"], saved["resize_mode"], saved["size"]) == ([0.5] * 3, "shortest", 64)
+    assert configured_photos("ignored", str(folder)) == photo_form(model) == PhotoForm(64, "shortest", "bicubic", 0)
+    pad_photos(model)
+    assert photo_form(model) == PhotoForm(64)
 
 
 @pytest.mark.parametrize("named", ["models--shop--clip", "models--shop--clip/snapshots/c0ffee"])
@@ -65,21 +76,36 @@ def test_a_hub_cache_with_its_links(hub_copy, quick, tmp_path, named):
             resolve_towers("ignored", str(cache))
 
 
-@pytest.mark.parametrize("saved", ["weights.safetensors", "weights.pt", "weights.bin", "epoch.pt", "blob"])
+@pytest.mark.parametrize("saved", ["weights.safetensors", "weights.pt", "weights.bin", "blob"])
 def test_a_bare_file_is_read_as_the_model_that_the_settings_name(quick, tmp_path, saved):
-    state, file = quick.state_dict(), tmp_path / saved
+    file = tmp_path / saved
     if file.suffix in {".safetensors", ""}:
         save_towers(quick, tmp_path)
         (tmp_path / CONFIG_FILE).unlink()
         (tmp_path / WEIGHTS_FILE).rename(file)
-    elif saved == "epoch.pt":  # what open_clip's own training writes
-        named = {f"module.{name}": value for name, value in state.items()}
-        torch.save({"epoch": 3, "name": "run", "state_dict": named, "optimizer": {"state": {}}}, file)
     else:
-        torch.save(state, file)
+        torch.save(quick.state_dict(), file)
     assert same(resolve_towers("small", str(file)), quick)
-    assert configured_image_size("small", str(file)) == 64
+    assert configured_photos("small", str(file)).size == 64
     assert local_weights(str(file)) == (file, None)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "module._orig_mod.", "model.module."])
+@pytest.mark.parametrize("within", [None, "state_dict", "model", "safetensors"])
+def test_what_programs_put_before_and_around_weights_is_taken_away(quick, tmp_path, prefix, within):
+    """`state_dict` with `module.` is what open_clip's own training program writes."""
+    named, file = {f"{prefix}{name}": value for name, value in quick.state_dict().items()}, tmp_path / "epoch.pt"
+    if within == "safetensors":
+        save_file(named, file := tmp_path / "epoch.safetensors")
+    else:
+        beside = {"epoch": 3, "name": "run", "optimizer": {"state": {}}}
+        torch.save(named if within is None else {**beside, within: named}, file)
+    assert same(resolve_towers("small", str(file)), quick)
+
+
+def test_openais_state_dict_has_numbers_beside_the_weights(quick, tmp_path):
+    torch.save(quick.state_dict() | {"input_resolution": torch.tensor(64)}, tmp_path / "weights.pt")
+    assert same(resolve_towers("small", str(tmp_path / "weights.pt")), quick)
 
 
 def test_a_file_with_a_configuration_beside_it_is_read_by_that(hub_copy, quick, tmp_path):
@@ -94,7 +120,8 @@ def test_a_file_with_a_configuration_beside_it_is_read_by_that(hub_copy, quick, 
 def test_bare_files_are_prepared_for_as_the_released_weights_are(name, mean):
     from eiclip.model.pretrained import _config_of_bare_weights
 
-    assert _config_of_bare_weights(name)["preprocess_cfg"].get("mean") == mean
+    found = _config_of_bare_weights(name)["preprocess_cfg"].get("mean")
+    assert (found if found is None else list(found)) == mean
 
 
 @pytest.mark.parametrize(("tag", "quick"), [("openai", True), ("metaclip_400m", True), ("laion2b_s34b_b79k", False)])
@@ -102,7 +129,7 @@ def test_released_tags_have_the_gelu_they_were_trained_with(tag, quick):
     from eiclip.model.pretrained import _source
 
     assert _source("ViT-B-32", tag)[0]["model_cfg"].get("quick_gelu", False) == quick
-    assert configured_image_size("ViT-B-32", tag) == 224
+    assert configured_photos("ViT-B-32", tag).size == 224
 
 
 def custom(**text):
@@ -138,31 +165,52 @@ def test_other_classes_of_models_that_read_with_clips_tokenizer(hub_copy, kind, 
     assert type(load_towers(tmp_path)) is made
 
 
-SIGLIP = {"vocab_size": 32000, "hf_tokenizer_name": "timm/ViT-B-16-SigLIP", "no_causal_mask": True}
-
-
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (SMALL | {"text_cfg": SIGLIP, "init_logit_bias": -10}, "tokenizer timm/ViT-B-16-SigLIP"),
-        (SMALL | {"text_cfg": {"hf_model_name": "xlm-roberta-base"}}, "transformers' xlm-roberta-base"),
-        (SMALL | {"text_cfg": {"vocab_size": 64000}}, "64,000 tokens, not CLIP's 49,408"),
-        (SMALL | {"text_cfg": {"tokenizer_kwargs": {"clean": "canonicalize"}}}, "canonicalize"),
-        (SMALL | {"init_logit_bias": -10}, "sigmoid"),
+        (SMALL | {"text_cfg": {"vocab_size": 64000}}, "64,000 tokens are not CLIP's 49,408"),
         (SMALL | {"vision_cfg": {"image_size": [64, 32]}}, "not square"),
     ],
 )
 def test_models_that_cannot_be_used_are_refused_with_the_reason(hub_copy, quick, tmp_path, config, said):
     folder = hub_copy(tmp_path / "copy", quick, config=config)
-    for ask in (resolve_towers, configured_image_size):
+    for ask in (resolve_towers, configured_photos):
         with pytest.raises(WeightsError, match=f"{said}.*Usable is any open_clip model"):
             ask("ignored", str(folder))
 
 
-def test_released_models_with_another_tokenizer_are_refused_before_the_download():
-    for name, tag in (("ViT-B-16-SigLIP", "webli"), ("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k")):
-        with pytest.raises(WeightsError, match="cannot be used"):
-            resolve_towers(name, tag)
+@pytest.mark.parametrize(
+    ("name", "tag"), [("ViT-B-16-SigLIP", "webli"), ("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k")]
+)
+def test_a_released_tag_brings_its_tokenizer_before_the_weights(name, tag, tmp_path, monkeypatch):
+    assert configured_photos(name, tag).size == 224
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match=r"its tokenizer \(hf_tokenizer_name .*copy tokenizer.json"):
+        resolve_towers(name, tag)
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "wanted"),
+    [
+        ("ViT-B-32", "openai", PhotoForm(224, "shortest", "bicubic", 0)),
+        ("ViT-B-16-SigLIP", "webli", PhotoForm(224, "squash", "bicubic", 0)),
+        ("MobileCLIP-S1", "datacompdr", PhotoForm(256, "shortest", "bilinear", 0)),
+        ("ignored", "general", PhotoForm(64)),
+        ("ignored", "starter", PhotoForm(224)),
+    ],
+)
+def test_photos_are_prepared_as_the_released_weights_want_them(name, tag, wanted):
+    assert configured_photos(name, tag) == wanted
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"mean": 0.5}, "mean.*0.5.*red, green and blue"), ({"resize_mode": "fit"}, "'fit'")]
+)
+def test_a_preprocessing_that_is_none_is_refused(hub_copy, quick, tmp_path, changed, said):
+    folder = hub_copy(tmp_path / "copy", quick, preprocess=GREY | changed)
+    with pytest.raises(WeightsError, match=said):
+        resolve_towers("ignored", str(folder))
 
 
 def test_a_file_of_another_model_is_a_clear_error(quick, tmp_path):
@@ -192,53 +240,10 @@ def test_a_configuration_that_is_none_is_a_clear_error(hub_copy, quick, tmp_path
         resolve_towers("ignored", str(folder))
 
 
-class Hub(http.server.SimpleHTTPRequestHandler):
-    """The hub's way of giving files: /org/name/resolve/main/file, with a checksum and a commit in the headers."""
-
-    def translate_path(self, path):
-        return str(Path(self.directory) / Path(path).name)
-
-    def end_headers(self):
-        self.send_header("ETag", f'"{zlib.crc32(self.path.encode()):08x}"')
-        self.send_header("X-Repo-Commit", "c" * 40)
-        super().end_headers()
-
-    def send_error(self, code, message=None, explain=None):
-        self.send_response(code)
-        self.send_header("X-Error-Code", "EntryNotFound")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format, *args):
-        pass
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """A hub on loopback that serves the folder `copy`, and an empty cache."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, directory=str(tmp_path / "copy")))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    changed = {
-        "ENDPOINT": address,
-        "HUGGINGFACE_CO_URL_TEMPLATE": address + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_CACHE": str(tmp_path / "cache"),
-        "HF_HUB_DISABLE_PROGRESS_BARS": True,
-        "HF_HUB_OFFLINE": False,
-    }
-    for name, value in changed.items():
-        monkeypatch.setattr(huggingface_hub.constants, name, value)
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 @pytest.mark.parametrize("weights", [WEIGHTS_FILE, PICKLE_FILE])
 def test_a_hub_repository_by_name(hub_copy, quick, tmp_path, hub, weights):
     hub_copy(tmp_path / "copy", quick, weights=weights)
-    assert configured_image_size("ignored", "hf-hub:shop/clip") == 64
+    assert configured_photos("ignored", "hf-hub:shop/clip").size == 64
     assert same(resolve_towers("ignored", "hf-hub:shop/clip"), quick)
     cached = tmp_path / "cache" / "models--shop--clip"
     assert same(resolve_towers("ignored", str(cached)), quick), "and its cache as a folder"
@@ -253,6 +258,17 @@ def test_a_folder_that_is_saved_here_is_a_repository_as_open_clip_expects_it(qui
     assert same(model, quick)
     assert tokens.shape == (1, 64)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("kind", ["siglip", "bert"])
+def test_a_hub_repository_brings_its_tokenizer_and_text_tower(tmp_path, hub, kind):
+    wanted = make(kind, tmp_path / "copy")
+    towers = resolve_towers("ignored", "hf-hub:shop/clip").eval()
+    texts = ["a coat", "hot! bag"]
+    theirs_BD = wanted.encode_text(tokenizer_of(towers).ids(texts))
+    assert torch.allclose(encode_text(towers, tokenizer_of(towers)(texts)), theirs_BD, atol=1e-5)
+    huggingface_hub.constants.HF_HUB_OFFLINE = True  # which the fixture sets back
+    resolve_towers("ignored", "hf-hub:shop/clip")
 
 
 def test_no_network_names_the_other_ways(tmp_path, monkeypatch):

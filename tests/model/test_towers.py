@@ -15,6 +15,7 @@ from eiclip.model.towers import (
     image_size,
     load_towers,
     new_towers,
+    photo_form,
     pixel_statistics,
     save_towers,
 )
@@ -68,14 +69,29 @@ def test_open_clip_loads_what_is_saved(towers, tmp_path):
     assert image_size(towers) == 64
 
 
-def test_open_clip_prepares_photos_as_the_shards_do(towers, tmp_path):
+WAYS = {
+    "none": None,
+    "usual": {"resize_mode": "shortest", "interpolation": "bicubic", "fill_color": 0},
+    "siglip": {"resize_mode": "squash", "interpolation": "bicubic"},
+    "mobile": {"resize_mode": "shortest", "interpolation": "bilinear"},
+    "black": {"resize_mode": "longest", "interpolation": "bilinear", "fill_color": 0},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_open_clip_prepares_photos_as_the_shards_do(way, tmp_path):
+    towers = new_towers(SMALL, 0)
+    if WAYS[way] is not None:
+        towers.visual.preprocess_cfg = WAYS[way]
     save_towers(towers, tmp_path)
+    form = photo_form(load_towers(tmp_path))
+    assert form == photo_form(towers)
     _, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tmp_path}")
     mean, deviation = (torch.tensor(statistic).view(3, 1, 1) for statistic in pixel_statistics(towers))
-    for width, height in ((64, 64), (300, 200), (97, 233), (20, 31)):
+    for width, height in ((64, 64), (300, 200), (97, 233), (20, 31), (65, 64), (101, 67)):
         pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
         photo = Image.fromarray(pixels)
-        fitted = torch.from_numpy(np.array(fit_square(photo, 64))).permute(2, 0, 1) / 255
+        fitted = torch.from_numpy(np.array(fit_square(photo, form))).permute(2, 0, 1) / 255
         assert torch.allclose(preprocess(photo), (fitted - mean) / deviation, atol=1e-6), (width, height)
 
 

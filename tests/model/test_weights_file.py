@@ -13,7 +13,7 @@ from eiclip.errors import WeightsError
 from eiclip.model.pretrained import resolve_towers
 from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, WEIGHTS_FILE
 from eiclip.model.towers import save_towers
-from eiclip.model.weights_file import check_weights
+from eiclip.model.weights_file import read_weights
 
 pytestmark = pytest.mark.usefixtures("small_model")
 
@@ -74,7 +74,7 @@ def test_a_torchscript_archive_is_refused_and_the_given_command_converts_it(quic
     file = tmp_path / "ViT.pt"
     torch.jit.trace(Visual(), torch.randn(1, 3, 64, 64), check_trace=False).save(file)
     with pytest.raises(WeightsError, match="TorchScript archive") as caught:
-        check_weights(file)
+        read_weights(file)
     convert(str(caught.value))
     made = load_file(tmp_path / "ViT.safetensors")
     assert "input_resolution" not in made
@@ -85,7 +85,7 @@ def test_a_model_pickled_whole_is_converted_by_the_given_command(quick, tmp_path
     file = tmp_path / "it's \"; touch trace;.pt"
     torch.save(torch.nn.Linear(2, 2), file)
     with pytest.raises(WeightsError, match="a pickle can run code") as caught:
-        check_weights(file)
+        read_weights(file)
     convert(str(caught.value))
     assert set(load_file(file.with_suffix(".safetensors"))) == {"weight", "bias"}
 
@@ -113,7 +113,7 @@ BROKEN = {
     "empty.safetensors": (lambda file, _: file.write_bytes(b""), "not a whole weights file"),
     "linear.pt": (lambda file, _: torch.save(torch.nn.Linear(2, 2).state_dict(), file), "do not fit.*Missing key"),
     "pointer.bin": (lambda file, _: file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"),
-    "vision.npz": (lambda file, _: file.write_bytes(b"PK"), "SigLIP models alone"),
+    "vision.npz": (lambda file, _: file.write_bytes(b"PK"), "NumPy's files are not read"),
     "transformers.pt": (lambda file, _: torch.save({"text_model.x": torch.zeros(2)}, file), "transformers' CLIPModel"),
     "nan.pt": (not_finite, "text tower gives .* not finite"),
 }

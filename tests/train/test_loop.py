@@ -7,8 +7,9 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from eiclip.errors import NonFiniteError, SettingsError
-from eiclip.storage.cache import LOG_FILE
+from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
+from eiclip.model.sources import PADDED
+from eiclip.storage.cache import LOG_FILE, MANIFEST
 from eiclip.storage.files import write_json
 from eiclip.train.__main__ import read_job
 from eiclip.train.job import LOG_SCHEMA
@@ -58,6 +59,16 @@ def test_an_untrained_variant_is_its_start(job, changed):
     facts = train(changed(job, variant="clip_pretrained", initial=None), lambda _: None)
     assert facts["steps"] == 0
     assert (job.output / "open_clip_model.safetensors").is_file()
+
+
+def test_shards_whose_photos_were_made_square_otherwise_are_refused(job):
+    manifest = job.shards / MANIFEST
+    found = json.loads(manifest.read_text())
+    write_json(manifest, found | {"photos": PADDED})
+    train(job.model_copy(update={"variant": "clip_pretrained"}), lambda _: None)
+    write_json(manifest, found | {"photos": PADDED | {"resize_mode": "shortest"}})
+    with pytest.raises(CorruptOutputError, match="shortest.*longest.*EICLIP_PHOTOS"):
+        train(job, lambda _: None)
 
 
 def test_it_runs_by_itself(job, tmp_path):

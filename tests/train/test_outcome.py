@@ -4,8 +4,10 @@ import json
 import math
 
 import pytest
+import torch
 
 from eiclip.errors import CorruptOutputError
+from eiclip.model.losses import Pairs, sigmoid_loss
 from eiclip.train.loop import train
 from eiclip.train.objective import minimised_terms
 from eiclip.train.outcome import SCHEMA, outcome, outcome_row
@@ -37,6 +39,23 @@ def test_every_minimised_term_counts():
     assert judged(log(*[3 * 4.15] * 8), terms=3).verdict == "at ln(batch)"
     assert "3 x ln(64) = 12.48" in judged(log(*[3 * 4.15] * 8), terms=3).message
     assert judged(FLAT, terms=3).verdict == "learned"
+
+
+def test_the_sigmoid_loss_of_the_best_guess():
+    torch.manual_seed(0)
+    bias = torch.tensor(-3.0, requires_grad=True)
+    optimizer = torch.optim.LBFGS([bias], max_iter=50)
+    same = Pairs(*(torch.ones(64, 1) for _ in range(2)))
+
+    def loss():
+        optimizer.zero_grad()
+        found = sigmoid_loss(same, torch.tensor(0.0), bias)
+        found.backward()
+        return found
+
+    optimizer.step(loss)
+    assert judged(FLAT, sigmoid=True).loss_at_chance == pytest.approx(loss().item(), abs=1e-3)
+    assert "(ln(64) + 0.99) = 5.15" in judged(log(*[5.15] * 8), sigmoid=True).message
 
 
 def test_a_loss_above_guessing_is_no_better():

@@ -9,12 +9,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eiclip.model.inputs import ModelInputs
+from eiclip.model.pretrained import resolve_towers
 from eiclip.model.sources import SMALL
 from eiclip.model.tokenizer import clip_tokenizer
-from eiclip.model.towers import context_length, encode_text, new_towers
+from eiclip.model.towers import context_length, encode_text, new_towers, save_towers, tokenizer_of
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.train.texts import Texts
+from tests.kinds import KINDS, make
 
 MARKS = ["™", "®", "–", "•", "★", "€", "/", "&", "+", "🔥", "❤️", "👩‍🔧"]
 """A "!" right before one of these is the token of id 0, which the padding is of too."""
@@ -39,9 +41,13 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module", params=["causal", "bidirectional", "coca"])
-def towers(request):
-    """Small towers: the causal ones cut what they read, the others read the full context."""
+@pytest.fixture(scope="module", params=["causal", "bidirectional", "coca", "siglip", "bert", "roberta", "own end"])
+def towers(request, tmp_path_factory):
+    """Small towers: the causal ones and those that know padding cut what they read, others read the full context."""
+    if request.param in KINDS:
+        folder = tmp_path_factory.mktemp("kinds") / "towers"
+        make(request.param, folder)
+        return resolve_towers("ignored", str(folder)).eval()
     if request.param == "coca":
         torch.manual_seed(0)
         made = open_clip.CoCa(**COCA)
@@ -53,8 +59,13 @@ def towers(request):
 
 
 @pytest.fixture(scope="module")
-def their_tokenizer():
-    return open_clip.SimpleTokenizer()
+def their_tokenizer(towers, tmp_path_factory):
+    """open_clip's own, of the folder that these towers are saved in."""
+    folder = tmp_path_factory.mktemp("saved")
+    if not isinstance(getattr(towers, "config", None), dict):
+        return open_clip.SimpleTokenizer()
+    save_towers(towers, folder)
+    return open_clip.get_tokenizer(f"local-dir:{folder}")
 
 
 def read_by_training(inputs, texts):
@@ -77,7 +88,7 @@ def difference(found_BD, wanted_BD):
 def test_every_text_is_embedded_as_open_clip_does_alone_and_in_a_batch(towers, their_tokenizer, texts):
     length = context_length(towers)
     inputs = ModelInputs(
-        get_variant("clip_description"), Vocabulary({"brand": ["<unk>"]}, {}), True, 64, clip_tokenizer(length)
+        get_variant("clip_description"), Vocabulary({"brand": ["<unk>"]}, {}), True, 64, tokenizer_of(towers)
     )
     trained = read_by_training(inputs, texts)
     theirs_BD = towers.encode_text(their_tokenizer(texts, context_length=length))

@@ -11,10 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from eiclip.model.towers import new_towers, save_towers
 from eiclip.settings.training import HardwareSettings, TrainingSettings
 from eiclip.storage.cache import LOG_FILE
 from eiclip.storage.files import write_json
 from eiclip.train.loop import train
+from tests.train.conftest import TINY
 
 PROGRAM = Path(__file__).with_name("gradients.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
@@ -44,9 +46,14 @@ def written(job, tmp_path, **changes):
     return path
 
 
+RESNET = TINY | {"vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8}}
+BIASED = TINY | {"init_logit_bias": -10.0}
 CHANGES = {
     "row 2": {"variant": "clip_description"},
     "row 5 in chunks, sparse": {"hardware": HardwareSettings(chunk_size=2, sparse_entities=True)},
+    "frozen batch norm": {"towers": RESNET},
+    "frozen batch norm in chunks": {"towers": RESNET, "hardware": HardwareSettings(chunk_size=2)},
+    "sigmoid loss": {"towers": BIASED},
     "the entities' term alone": {"training": TrainingSettings(batch_size=8, loss_terms=("entities",))},
 }
 
@@ -55,7 +62,13 @@ CHANGES = {
 def jobs(job_in, tmp_path_factory):
     """Job files, with the gradients of one process (`.one`) and of two (`.two`) beside each."""
     folder = tmp_path_factory.mktemp("gradients")
-    files = {name: written(job_in(folder), folder, **changes) for name, changes in CHANGES.items()}
+    files = {}
+    for number, (name, changes) in enumerate(CHANGES.items()):
+        changes = dict(changes)
+        if config := changes.pop("towers", None):
+            (changes := changes | {"initial": folder / f"towers{number}"})["initial"].mkdir()
+            save_towers(new_towers(config, 0), changes["initial"])
+        files[name] = written(job_in(folder), folder, **changes)
     two = begin(TWO, PROGRAM, *files.values())
     runpy.run_path(str(PROGRAM))["write_gradients"](list(files.values()), ".one")
     wait(two)
@@ -70,6 +83,12 @@ def test_two_processes_have_the_gradients_of_one(jobs, name):
     assert largest > 0
     for name, gradient in one.items():
         assert torch.allclose(two[name], gradient, atol=1e-5 * min(1, largest), rtol=1e-5), name
+
+
+def test_chunks_have_the_gradients_of_the_whole_batch_where_batch_norm_is_frozen(jobs):
+    whole, chunks = (load_file(jobs[f"frozen batch norm{end}"].with_suffix(".one")) for end in ("", " in chunks"))
+    for name, gradient in whole.items():
+        assert torch.allclose(chunks[name], gradient, atol=1e-5, rtol=1e-4), name
 
 
 def test_two_machines_train_as_one(job, tmp_path, free_port):
