@@ -29,7 +29,7 @@ def store_of(given: Given, model: "EntityClipModel") -> "FeatureStore | None":
     from eiclip.features.reader import feature_store
 
     folder = given.project.paths.features(given.dataset)
-    return feature_store(model, folder, given.path("shards"), given.device)
+    return feature_store(model, folder if FEATURES in given.of.sources else None, given.path("shards"), given.device)
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedStep]:

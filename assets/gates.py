@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from assets.common import Project
+from assets.features import store_of
 from assets.outputs import Given, Output
 from assets.relations import query
 from assets.sources import prefixed
 from assets.steps import Step
+from assets.training import frozen_features
 from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import DatasetSettings
 
@@ -23,7 +25,7 @@ CHECKPOINT, EMBEDDINGS = "checkpoint/", "embeddings/"
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """All that a dataset's entities do, as one step."""
     tables, plots = "eiclip.report.intervention_tables:", "eiclip.report.intervention_plots:"
-    seed = {"seed": project.settings.seed}
+    seed, frozen = {"seed": project.settings.seed}, frozen_features(project, dataset)
     checkpoints = prefixed(CHECKPOINT, GATED)
     outputs = [
         Output(
@@ -33,12 +35,13 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         ),
         Output(
             (name, "entity_shuffles"), kinds=TORCH, make=_entity_shuffles,
-            sources=(*checkpoints, *prefixed(EMBEDDINGS, GATED), "shards"),
+            sources=(*checkpoints, *prefixed(EMBEDDINGS, GATED), "shards", *frozen),
             settings=seed,
         ),
         Output(
             (name, "interventions"), kinds=TORCH, make=_interventions,
-            sources=(*prefixed(CHECKPOINT, READING), *prefixed(EMBEDDINGS, READING), "shards", "entity_vocabulary"),
+            sources=(*prefixed(CHECKPOINT, READING), *prefixed(EMBEDDINGS, READING), "shards", *frozen,
+                     "entity_vocabulary"),
             settings=seed,
         ).showing(intervention_examples=f"{tables}intervention_examples", swap_plot=f"{plots}swap_plot"),
         query(name, "evaluation/gate_report", ("gate_weights", "entity_vocabulary", "entity_shuffles")).showing(
@@ -85,15 +88,18 @@ def _interventions(given: Given) -> pa.Table:
 def _of_each(given: Given, make: Callable[..., pa.Table], *more: pa.Table) -> pa.Table:
     """A table of every variant's model, its embeddings and the test products, one after the other."""
     from eiclip.evaluation.gates import products_of
+    from eiclip.features.reader import features_of
     from eiclip.model.entity_clip import load_checkpoint
     from eiclip.shards import read_samples, shard_paths
 
     seed, device = given.parameters["seed"], given.device
-    samples = products_of(read_samples(shard_paths(given.path("shards"), "test")))
+    paths = shard_paths(given.path("shards"), "test")
+    samples = products_of(read_samples(paths))
     tables = []
     for source in given.of.sources:
         if source.startswith(CHECKPOINT):
             model = load_checkpoint(given.path(source), device)
             embeddings = given.table(EMBEDDINGS + source.removeprefix(CHECKPOINT))
-            tables.append(make(model, embeddings, samples, *more, seed=seed, device=device))
+            known = features_of(store_of(given, model), paths)
+            tables.append(make(model, embeddings, samples, *more, seed=seed, device=device, features=known))
     return pa.concat_tables(tables)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from assets.common import Project
 from assets.outputs import Given, Output
 from assets.steps import Step
+from assets.training import frozen_features
 from eiclip.model.variants import get_variant
 from eiclip.settings.load import DatasetSettings
 
@@ -19,7 +20,8 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """What linking is worth in a dataset's search: of row 5, or of same-style's row where there are no others."""
     variant = "eiclip" if dataset.table_1 else "same_style"
     group = f"{name}/{'evaluation' if dataset.table_1 else 'same_style'}"
-    index = (f"checkpoint/{variant}", *(() if dataset.table_1 else (f"product_views/{variant}",)), "shards")
+    views = () if dataset.table_1 else (f"product_views/{variant}",)
+    index = (f"checkpoint/{variant}", *views, "shards", *frozen_features(project, dataset))
     title = f"{get_variant(variant).title}. "
     asked = {
         "variant": variant,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from eiclip.errors import CorruptOutputError
 from eiclip.evaluation.embed import EmbeddedSplit, embed_texts, first_of_product
+from eiclip.features.reader import SplitFeatures
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.shards import Sample
 from eiclip.storage.lake import matrix_of
@@ -81,7 +82,13 @@ def stored_split(embeddings: pa.Table, products: Iterable[Sample]) -> EmbeddedSp
 
 
 def entity_shuffles(
-    model: EntityClipModel, embeddings: pa.Table, samples: Iterable[Sample], *, seed: int, device: str = "cpu"
+    model: EntityClipModel,
+    embeddings: pa.Table,
+    samples: Iterable[Sample],
+    *,
+    seed: int,
+    device: str = "cpu",
+    features: SplitFeatures | None = None,
 ) -> pa.Table:
     """Measure recall@1 over all candidates, and what remains of it with one group permuted among products, or removed.
 
@@ -105,8 +112,8 @@ def entity_shuffles(
     for group in model.vocabulary.groups:
         changed = zip(products, others, strict=True)
         mixed = [with_entities(own, group, other.entities.get(group, [])) for own, other in changed]
-        shuffled = recalls_at_1(embed_texts(model, mixed, device))
-        removed = recalls_at_1(embed_texts(model, products, device, excluded_group=group))
+        shuffled = recalls_at_1(embed_texts(model, mixed, device, features=features))
+        removed = recalls_at_1(embed_texts(model, products, device, group, features))
         for way, r1 in plain.items():
             numbers = {"r1": r1, "r1_shuffled": shuffled[way], "r1_lost": r1 - shuffled[way]}
             numbers |= {"r1_removed": removed[way], "r1_removed_lost": r1 - removed[way]}

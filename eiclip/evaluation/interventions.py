@@ -21,6 +21,7 @@ from eiclip.evaluation.embed import EmbeddedSplit, embed_texts
 from eiclip.evaluation.gates import group_weights, products_of, stored_split, with_entities
 from eiclip.evaluation.ranking import full_ranks
 from eiclip.evaluation.relevance import Relevance
+from eiclip.features.reader import SplitFeatures
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import compose_text
 from eiclip.model.vocabulary import UNKNOWN
@@ -64,6 +65,7 @@ def interventions_table(
     seed: int,
     count: int = SAMPLE,
     device: str = "cpu",
+    features: SplitFeatures | None = None,
 ) -> pa.Table:
     """Measure what interventions on a sample of the test products do to their ranking of all test photos.
 
@@ -73,6 +75,7 @@ def interventions_table(
         vocabulary: `entity_vocabulary` of the dataset: swaps are drawn in proportion to its `product_count`.
         seed: of the sample and of the swaps.
         count: products to draw; fewer where fewer have an entity.
+        features: of frozen towers, for the texts that are read unchanged.
 
     Returns:
         One row an intervention: `SCHEMA`. Shares are of the `TOP` best photos, 0 to 1.
@@ -89,7 +92,7 @@ def interventions_table(
     if not made:
         return SCHEMA.empty_table()
     shared = {"dataset": embeddings["dataset"][0].as_py(), "variant": model.variant.name}
-    rows = _rows(model, split, products, made, embed_texts(model, [i.after for i in made], device))
+    rows = _rows(model, split, products, made, embed_texts(model, [i.after for i in made], device, features=features))
     return pa.Table.from_pylist([shared | row for row in rows], schema=SCHEMA)
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from eiclip.errors import CorruptOutputError, SettingsError
+from eiclip.errors import CorruptOutputError
 from eiclip.features.store import FeatureStore
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.shards.read import index_of
@@ -120,19 +120,19 @@ class SplitFeatures:
 def feature_store(
     model: EntityClipModel, features: Path | None, shards: Path, device: str = "cpu"
 ) -> FeatureStore | None:
-    """Return where a model's features lie; None where both towers are trained as a whole.
+    """Return where a model's features lie; None where both towers are trained as a whole, or there are no features.
+
+    Without features, photos and texts go through the whole towers: slower, and otherwise the same.
 
     Args:
-        features: the folder that holds them.
+        features: the folder that holds them, if there is one.
         shards: the folder of the shards that they are of.
 
     Raises:
-        SettingsError: there is no folder of features, and the model needs one.
+        SettingsError: photos are to be augmented, and one plain view of each is kept.
     """
-    if model.image_parts is None and model.text_parts is None:
+    if features is None or (model.image_parts is None and model.text_parts is None):
         return None
-    if features is None:
-        raise SettingsError("a tower is frozen: name the folder of its features (the asset `features` makes it)")
     return FeatureStore(features, shards, model, device)
 
 

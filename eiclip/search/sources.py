@@ -66,7 +66,9 @@ def views_of(home: Paths, dataset: str, variant: str, device: str = "cpu") -> pa
     def make() -> dict[str, Any]:
         from eiclip.evaluation.embedding_tables import views_of_checkpoint  # with torch, where views are made
 
-        views = views_of_checkpoint(checkpoint, shards, dataset, device)
+        features = home.features(dataset)
+        kept = features if (features / MANIFEST).is_file() else None
+        views = views_of_checkpoint(checkpoint, shards, dataset, device, kept)
         Lake.write_file(views, output)
         return {"products": len(views)}
 

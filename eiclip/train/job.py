@@ -20,7 +20,8 @@ class TrainJob(Section):
     """None: there are no entities (pretraining)."""
     semantic_prior: Path | None = None
     features: Path | None = None
-    """Folder of the features of frozen towers; a function of `initial`, `shards` and the settings."""
+    """Folder of the features of frozen towers, a function of `initial`, `shards` and the settings; None: frozen towers
+    read pixels and tokens as well."""
     pairs: Path | None = None
     """Same-style rows: the pairs they are trained on (trigger_id, positive_id, weight)."""
     output: Path

@@ -35,7 +35,7 @@ def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Ob
     paired = model.views is not None
     pairs = len(batch.product_B) // 2 if paired else len(batch.product_B)
     images = batch.images
-    if paired and style.consistency > 0 and model.image_parts is None:  # features come with another view
+    if paired and style.consistency > 0 and not images.is_floating_point():  # features come with another view
         images = torch.cat([images, moved(images[:pairs])])
     with mixed_precision(world.device, job.hardware.precision):
         encoded = encoder(images, batch.tokens_BL, batch.ids_BKM, batch.text_features)

@@ -135,7 +135,8 @@ def outcome_row(checkpoint: Path) -> pa.Table:
         row = {name: described[name] for name in ("dataset", "variant", "steps")} | described["outcome"]
     except (OSError, ValueError, KeyError) as error:
         raise CorruptOutputError(f"{file}: no outcome of a training ({error!r}); materialise it again") from error
-    return pa.Table.from_pylist([{"best_step": described.get("best_step", row["steps"])} | row], schema=SCHEMA)
+    best = described.get("best_step") or row["steps"]
+    return pa.Table.from_pylist([{"best_step": best} | row], schema=SCHEMA)
 
 
 def _before_a_rise(measured: Sequence[Sequence[float]], steps: int) -> Sequence[float] | None:

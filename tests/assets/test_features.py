@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from assets import features
@@ -11,7 +12,7 @@ from assets.common import Project
 from assets.training import recipe_of
 from eiclip.errors import CorruptOutputError
 from eiclip.model.sources import SMALL
-from eiclip.model.towers import new_towers, save_towers
+from eiclip.model.towers import load_towers, new_towers, save_towers
 from eiclip.settings.load import DatasetSettings, load_settings
 from eiclip.settings.same_style import SameStyleSettings
 from eiclip.shards import Sample, encode_photo, merge_parts, write_shards
@@ -125,11 +126,22 @@ def test_training_reads_them_and_leaves_frozen_weights_alone(project):
     shutil.move(project.paths.root / "aside.tar", project.paths.shards("shop") / "part" / "train-000000.tar")
     facts = train(job(project))
     assert facts["steps"] == 4
-    from eiclip.model.towers import load_towers
-
     before, after = (load_towers(f).state_dict() for f in (project.paths.pretrained, project.paths.root / "model"))
     changed = {name for name in before if not before[name].equal(after[name])}
     assert changed == {"visual.proj", "text_projection", "logit_scale"}
+
+
+def test_without_features_frozen_towers_read_pixels_and_learn_the_same(project):
+    made(project)
+    with_features, without = (
+        train(job(project, features=folder, output=project.paths.root / name))
+        for folder, name in ((project.paths.features("shop"), "with"), (None, "without"))
+    )
+    heads = [load_towers(project.paths.root / name).state_dict()["visual.proj"] for name in ("with", "without")]
+    start = load_towers(project.paths.pretrained).state_dict()["visual.proj"]
+    first, second = ((head - start).flatten() for head in heads)
+    assert torch.cosine_similarity(first, second, dim=0) > 0.9, "Adam's steps are large where gradients are small"
+    assert with_features["steps"] == without["steps"]
 
 
 def test_towers_that_are_trained_whole_have_no_features(project):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
+from eiclip.evaluation.embed import embed_samples
 from eiclip.features.reader import PhotoRows, TextRows, feature_store, features_of, shard_texts
 from eiclip.features.store import text_forms
 from eiclip.model.entity_clip import EntityClipModel
@@ -160,8 +161,7 @@ def test_augmentation_needs_more_than_one_view(store_of):
 def test_towers_trained_whole_have_no_features(shop, shards, tmp_path):
     assert feature_store(shop.model(), tmp_path, shards) is None
     model = EntityClipModel(new_towers(SMALL, 0), get_variant("eiclip"), shop.vocabulary, TrainingSettings(**FROZEN))
-    with pytest.raises(SettingsError, match="name the folder"):
-        feature_store(model, None, shards)
+    assert feature_store(model, None, shards) is None, "frozen towers read pixels and tokens where none are kept"
 
 
 def test_rows_of_texts_that_two_shards_share(store_of, shard):
@@ -172,3 +172,12 @@ def test_rows_of_texts_that_two_shards_share(store_of, shard):
     assert once.row == twice.row
     rows = torch.tensor([1, 5])
     assert torch.equal(once.of(rows), twice.of(rows))
+
+
+def test_from_features_or_from_pixels_and_tokens_embeddings_are_the_same(store_of, shard):
+    store = store_of(text_tower="last:1")
+    write(store, shard)
+    samples = list(read_samples([shard]))
+    kept, whole = (embed_samples(store.model, samples, features=f) for f in (features_of(store, [shard]), None))
+    assert torch.allclose(kept.image_ND, whole.image_ND, atol=2e-3)
+    assert torch.allclose(kept.text_PD, whole.text_PD, atol=5e-3)
