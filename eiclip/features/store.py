@@ -98,7 +98,9 @@ class FeatureStore:
         Raises:
             CorruptOutputError: the file is missing, damaged, or of other towers.
         """
-        found = read_features(self.place(shard), lambda tensors: self._of(as_texts(tensors[IDS])))
+        found = read_features(
+            self.place(shard), lambda tensors: self._of(as_texts(tensors[IDS])) if IDS in tensors else ""
+        )
         return as_texts(found[IDS]), found[PHOTOS]
 
     def texts(self, shard: Path, texts: Sequence[str]) -> TextFeatures:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from eiclip.errors import CorruptOutputError
-from eiclip.evaluation.chance import TIMES, at_chance
+from eiclip.evaluation.chance import at_chance
 
 Verdict = Literal["learned", "at ln(batch)", "at chance", "still rising"]
 UNLEARNED: tuple[Verdict, ...] = ("at ln(batch)", "at chance")
@@ -88,8 +88,8 @@ def outcome(
     elif validation is not None and validation_chance is not None and at_chance(validation, validation_chance):
         verdict = "at chance"
         message = (
-            f"validation SumR is {validation:.1f} after {steps:,} steps, under {TIMES:g} times the "
-            f"{validation_chance:.1f} of a random order: {ADVICE}"
+            f"validation SumR is {validation:.1f} after {steps:,} steps, where a random order reaches "
+            f"{validation_chance:.1f}: {ADVICE}"
         )
     elif (before := _before_a_rise(measured, steps)) is not None:
         verdict = "still rising"

@@ -5,6 +5,7 @@ import torch
 
 from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
 from eiclip.evaluation.embed import embed_samples
+from eiclip.features.files import write_features
 from eiclip.features.reader import PhotoRows, TextRows, feature_store, features_of, shard_texts
 from eiclip.features.store import text_forms
 from eiclip.model.entity_clip import EntityClipModel
@@ -125,6 +126,12 @@ def test_weights_that_are_not_finite_give_no_file(store_of, shard):
 def test_missing_features_name_what_to_do(store_of, shard):
     with pytest.raises(CorruptOutputError, match="materialise `features` again"):
         PhotoRows(store_of(), features_shards(shard))
+
+
+def test_a_file_of_something_else_is_refused(store_of, shard):
+    write_features(store_of().place(shard), {"weights": torch.zeros(3)}, "something else")
+    with pytest.raises(CorruptOutputError, match="other towers"):
+        store_of().photos(shard)
 
 
 def features_shards(shard):
