@@ -17,7 +17,7 @@ UNLEARNED: tuple[Verdict, ...] = ("at ln(batch)", "at chance")
 """Verdicts on a training whose figures say nothing about its row."""
 
 GUESSING = 0.97
-"""Share of the loss of guessing from which on a loss is called at it. The log's last tenth is a mean over batches and
+"""A loss of at least this share of what guessing gives is called at it. The log's last tenth is a mean over batches and
 moves by less than 1 % of it; a model that can tell half of a batch of 64 from the right pair is 17 % below."""
 LAST = 0.1
 """Share of the steps, at the end, that the final loss is the mean of: single batches are too noisy."""

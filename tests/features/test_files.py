@@ -47,7 +47,7 @@ def test_every_flipped_byte_of_the_tensors_is_found(file):
 @pytest.mark.parametrize("length", [0, 5, 200, -1])
 def test_half_a_file_is_found(file, length):
     file.write_bytes(file.read_bytes()[:length])
-    with pytest.raises(CorruptOutputError, match="no whole file of features"):
+    with pytest.raises(CorruptOutputError, match="features are missing or half written"):
         read_features(file)
 
 

@@ -1,5 +1,7 @@
 """Features of shards are the frozen parts' output over their photos and texts, kept, and refused where they are not."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -101,8 +103,10 @@ def test_other_texts_are_computed_once_and_kept(store_of, shard):
     assert torch.equal(found.values, again.values)
     assert kept.stat().st_mtime_ns == stamp
     kept.write_bytes(kept.read_bytes()[:-1])
-    with pytest.raises(CorruptOutputError, match="materialise `features` again"):
+    with pytest.raises(CorruptOutputError, match="delete it: it is then computed again"):
         store.texts(shard, ["a coat", "a red coat"])
+    kept.unlink()
+    assert torch.equal(store.texts(shard, ["a coat", "a red coat"]).values, again.values)
 
 
 def test_features_of_another_model_are_refused(store_of, shard):
@@ -114,6 +118,23 @@ def test_features_of_another_model_are_refused(store_of, shard):
     for other in ({"image_tower": "last:1"}, {"feature_views": 2}):
         with pytest.raises(CorruptOutputError, match="other towers"):
             store_of(**other).photos(shard)
+
+
+def test_features_of_other_photos_of_the_same_names_are_refused(shop, tmp_path):
+    samples, folder = list(shop.samples()), tmp_path / "shards"
+    names = [(sample.image_id, sample.product_id) for sample in samples]
+    swapped = [replace(sample, image_id=i, product_id=p) for sample, (i, p) in zip(samples[::-1], names, strict=True)]
+    settings, row_3 = TrainingSettings(**FROZEN), get_variant("clip_entities_text")
+    model = EntityClipModel(new_towers(SMALL, 0), row_3, shop.vocabulary, settings).eval()
+    for written, refused in ((samples, False), (swapped, True)):
+        write_shards((("train", sample) for sample in written), folder, photo_size=64)
+        [shard] = shard_paths(folder, "train")
+        store = feature_store(model, tmp_path / "features", folder)
+        if refused:
+            with pytest.raises(CorruptOutputError, match="other towers, settings or photos"):
+                store.photos(shard)
+        write(store, shard)
+        assert len(store.photos(shard)[0]) == 12
 
 
 def test_weights_that_are_not_finite_give_no_file(store_of, shard):
