@@ -55,7 +55,7 @@ def test_a_missing_file_and_one_of_something_else_are_refused(file):
     with pytest.raises(CorruptOutputError, match="other towers, settings or photos"):
         read_features(file, lambda tensors: "other towers")
     file.unlink()
-    with pytest.raises(CorruptOutputError, match="no whole file"):
+    with pytest.raises(CorruptOutputError, match="missing or half written"):
         read_features(file)
 
 
