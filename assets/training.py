@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from assets.common import Project
 from assets.outputs import Check, Given, Output
 from assets.sources import GENERAL
 from assets.steps import Step
+from eiclip.errors import SettingsError
 from eiclip.model.sources import STARTER, local_files, starter_versions
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
@@ -42,19 +44,48 @@ def recipe_of(
 ) -> TrainingSettings:
     """How a dataset's rows, or one of them, are trained: each over those before it, the settings, what the dataset's
     entry changes for all rows and for this one, and what the run's configuration does.
+
+    Raises:
+        SettingsError: a value is wrong, or some contradict each other.
     """
     own = dataset.rows.get(variant, RowSettings()).model_dump(exclude_none=True)
     general = project.settings.training.model_dump()
-    found = TrainingSettings.model_validate(layered(general, dataset.training, own, recipe))
-    compared = dataset.same_style is not None and found.style.consistency > 0 and found.image_tower != "full"
+    try:
+        found, usual = (
+            TrainingSettings.model_validate(layered(general, dataset.training, *others))
+            for others in ([own, recipe], [])
+        )
+    except ValidationError as error:
+        raise SettingsError(f"training settings of a dataset or of the run's configuration: {error}") from error
+    if _is_whole(found) != _is_whole(usual):
+        raise SettingsError(
+            "image_tower and text_tower decide whether there are `features`, so that a run's configuration cannot "
+            "switch them between full and the others; set EICLIP_TRAINING__IMAGE_TOWER and EICLIP_TRAINING__TEXT_TOWER"
+        )
+    compared = dataset.same_style is not None and found.style.consistency > 0
+    if project.settings.pretrained == STARTER and "frozen" in (found.image_tower, found.text_tower):
+        raise SettingsError(
+            f"a frozen tower of EICLIP_PRETRAINED={STARTER!r} would keep its untrained head; set "
+            "EICLIP_TRAINING__IMAGE_TOWER and EICLIP_TRAINING__TEXT_TOWER to heads, last:N or full"
+        )
+    if found.feature_views > 1 and (found.image_tower == "full" or not (compared or found.augment)):
+        raise SettingsError(
+            f"EICLIP_TRAINING__FEATURE_VIEWS={found.feature_views}: the views after the first would never be read; "
+            "they are for a frozen image tower with EICLIP_TRAINING__AUGMENT, or with same-style pairs"
+        )
     # Same-style rows compare a photo with another view of it, which features must hold.
-    return found.model_copy(update={"feature_views": 2}) if compared and found.feature_views == 1 else found
+    needed = compared and found.image_tower != "full" and found.feature_views == 1
+    return found.model_copy(update={"feature_views": 2}) if needed else found
+
+
+def _is_whole(training: TrainingSettings) -> bool:
+    """Whether both towers are trained whole: nothing of them is kept as features."""
+    return {training.image_tower, training.text_tower} == {"full"}
 
 
 def frozen_features(project: Project, dataset: DatasetSettings) -> tuple[str, ...]:
     """The features of frozen towers, a source of what is made from a model; none where both are trained whole."""
-    recipe = recipe_of(project, dataset, {})
-    return (FEATURES,) if {recipe.image_tower, recipe.text_tower} != {"full"} else ()
+    return () if _is_whole(recipe_of(project, dataset, {})) else (FEATURES,)
 
 
 def training(job: TrainJob, key: tuple[str, ...], description: str, sources: tuple[str, ...] = ()) -> Output:

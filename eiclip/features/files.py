@@ -13,6 +13,7 @@ from eiclip.errors import CorruptOutputError, NonFiniteError
 from eiclip.storage.files import whole_file
 
 OF, CHECKSUM = "of", "sha256"
+MAKE_AGAIN = "materialise `features` again"
 
 
 def write_features(path: Path, tensors: Mapping[str, Tensor], of: str) -> None:
@@ -35,25 +36,27 @@ def half(value: Tensor) -> Tensor:
     return value.detach().to("cpu", torch.float16).contiguous()
 
 
-def read_features(path: Path, of: Callable[[dict[str, Tensor]], str] | None = None) -> dict[str, Tensor]:
+def read_features(
+    path: Path, of: Callable[[dict[str, Tensor]], str] | None = None, way_out: str = MAKE_AGAIN
+) -> dict[str, Tensor]:
     """Return the tensors of a file.
 
     Args:
         of: what they are to be of, which may depend on themselves; None: whatever they are of.
+        way_out: what an error says to do.
 
     Raises:
         CorruptOutputError: it is missing, half written, changed, or of something else.
     """
-    again = "materialise `features` again"
     try:
         with safe_open(path, framework="pt") as file:
             facts, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise CorruptOutputError(f"{path}: no whole file of features ({error}); {again}") from error
+        raise CorruptOutputError(f"{path}: its features are missing or half written ({error}); {way_out}") from error
     if facts.get(CHECKSUM) != _checksum(tensors):
-        raise CorruptOutputError(f"{path}: its features are not as they were written; {again}")
+        raise CorruptOutputError(f"{path}: its features are not as they were written; {way_out}")
     if of is not None and facts.get(OF) != of(tensors):
-        raise CorruptOutputError(f"{path}: features of other towers, settings or photos; {again}")
+        raise CorruptOutputError(f"{path}: features of other towers, settings or photos; {way_out}")
     return tensors
 
 

@@ -27,7 +27,7 @@ from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import ModelInputs, normalise
 from eiclip.model.parts import padded_length
 from eiclip.model.towers import image_size, preprocessing, tokenizer_of
-from eiclip.shards.read import indexed_samples
+from eiclip.shards.read import indexed_samples, read_manifest
 from eiclip.storage.files import digest
 from eiclip.storage.lock import exclusive
 from eiclip.system.devices import mixed_precision
@@ -89,7 +89,7 @@ class FeatureStore:
             for some in texts:
                 tensors |= self._named(some, self._compute_texts(some))
             facts["texts"] = sum(map(len, texts))
-        write_features(self.place(shard), tensors, self._of(ids))
+        write_features(self.place(shard), tensors, self._of(shard, ids))
         return facts
 
     def photos(self, shard: Path) -> tuple[list[str], Tensor]:
@@ -98,7 +98,9 @@ class FeatureStore:
         Raises:
             CorruptOutputError: the file is missing, damaged, or of other towers.
         """
-        found = read_features(self.place(shard), lambda tensors: self._of(as_texts(tensors[IDS])))
+        found = read_features(
+            self.place(shard), lambda tensors: self._of(shard, as_texts(tensors[IDS])) if IDS in tensors else ""
+        )
         return as_texts(found[IDS]), found[PHOTOS]
 
     def texts(self, shard: Path, texts: Sequence[str]) -> TextFeatures:
@@ -117,11 +119,16 @@ class FeatureStore:
         with exclusive(place.with_suffix(".lock")):
             if not place.is_file():
                 write_features(place, self._named(texts, self._compute_texts(texts)), name)
-            found = read_features(place, lambda _: name)
+            found = read_features(place, lambda _: name, "delete it: it is then computed again")
         return TextFeatures(found[TEXTS + name], found.get(LENGTHS + name))
 
-    def _of(self, ids: Sequence[str]) -> str:
-        return digest([self._image_key, list(ids)])
+    def _of(self, shard: Path, ids: Sequence[str]) -> str:
+        return digest([self._image_key, self._checksums[shard.relative_to(self.shards).as_posix()], list(ids)])
+
+    @functools.cached_property
+    def _checksums(self) -> dict[str, str]:
+        """Checksums of the shards: features of other photos of the same names are others'."""
+        return {shard["name"]: shard["sha256"] for shard in read_manifest(self.shards)["shards"]}
 
     def _name(self, texts: Sequence[str]) -> str:
         return digest([self._text_key, list(texts)])

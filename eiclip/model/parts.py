@@ -186,10 +186,10 @@ def _last_blocks(towers: Any, side: Side, mode: TowerMode) -> TowerParts:
     blocks, count = _blocks(towers, side), int(mode.removeprefix("last:"))
     held = 0 if blocks is None else len(blocks)
     if blocks is None or count >= held:
-        found = "no row of blocks that it could be cut at" if blocks is None else f"{held} blocks"
+        found = "no row of blocks that it could be cut at" if blocks is None else f"{held} block{'s' * (held != 1)}"
         raise SettingsError(
             f"EICLIP_TRAINING__{side.upper()}_TOWER={mode!r}: this tower has {found}; choose full, heads or frozen"
-            + (f", or fewer than {held}" if held else "")
+            + (f", or last:N with N below {held}" if held > 1 else "")
         )
     first, size = blocks[held - count], image_size(towers)
     encode = towers.encode_image if side == "image" else lambda tokens_BL: encode_cut_text(towers, tokens_BL)

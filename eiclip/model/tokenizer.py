@@ -50,7 +50,7 @@ class Tokenizer:
             if self.padding is None:
                 raise WeightsError(f"{folder}: its tokenizer has no padding token (pad_token in tokenizer_config.json)")
             self.cut = found.padding_side == "right" and not text.get("tokenizer_mode")
-            # Towers that do not leave out padding may pool at the first of it: it is their end mark, or of the last id.
+            # A tower that reads padding too may take its embedding at the first padding token: one is kept.
             self._kept = 0 if text.get("hf_model_name") else 1
         self._known: dict[str, Tensor] = {}
 
@@ -126,7 +126,7 @@ def clip_tokenizer(context_length: int = CONTEXT_LENGTH) -> Tokenizer:
 
 def _of_transformers(folder: Path | None, text: Mapping[str, Any], length: int, options: Mapping[str, Any]) -> Any:
     if folder is None or not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise WeightsError(f"{folder}: no tokenizer in it (tokenizer.json), and the model reads one of transformers")
+        raise WeightsError(f"its tokenizer {text['hf_tokenizer_name']!r} is not beside its weights (tokenizer.json)")
     if importlib.util.find_spec("transformers") is None:
         raise WeightsError(
             f"its tokenizer {text['hf_tokenizer_name']!r} is one of transformers, which is not installed; "

@@ -62,7 +62,7 @@ def clip_config(
         name: what messages call the model, and where its tokenizer lies.
 
     Raises:
-        WeightsError: open_clip has no words for something in it.
+        WeightsError: open_clip's configuration cannot express something in it.
     """
     try:
         towers = {}
@@ -92,7 +92,7 @@ def clip_config(
             raise ValueError(f"its towers have different GELUs ({vision['hidden_act']}, {text['hidden_act']})")
         return {"model_cfg": model, "preprocess_cfg": _preprocess(processor, vision["image_size"])}
     except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{name}: transformers' CLIP cannot be put in open_clip's words: {error}") from error
+        raise WeightsError(f"{name}: transformers' CLIP cannot be described to open_clip: {error}") from error
 
 
 def _tower(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _tokenizer(vocabulary: Path | None, end: int, name: str) -> dict[str, Any]:
 
 
 def _preprocess(processor: Mapping[str, Any], image_size: int) -> dict[str, Any]:
-    """How its photos are prepared, in open_clip's words."""
+    """How its photos are prepared: open_clip's `preprocess_cfg`."""
     processor = processor.get("image_processor", processor)  # as transformers 5 saves it with a tokenizer
     size, crop = processor.get("size", image_size), processor.get("crop_size", image_size)
     sides = {size} if isinstance(size, int) else set(size.values())

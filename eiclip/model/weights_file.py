@@ -81,6 +81,14 @@ def read_weights(file: Path, convert: Callable[[Mapping[str, Tensor]], dict[str,
     return state if convert is None else convert(state)
 
 
+def weight_shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+    """Shapes of weights that `read_weights` returned, by name."""
+    if not isinstance(weights, Path):
+        return {name: tuple(value.shape) for name, value in weights.items()}
+    with safe_open(weights, framework="pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+
 def common_prefix(names: Sequence[str]) -> str:
     """What wrappers of a model put before each of its names.
 

@@ -1,11 +1,19 @@
 """Settings of training: what is learned (`TrainingSettings`), and how the machine is used (`HardwareSettings`)."""
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-TowerMode = Annotated[str, Field(pattern=r"^(full|heads|frozen|last:[1-9][0-9]*)$")]
+
+def _tower_mode(value: str) -> str:
+    if not re.fullmatch(r"full|heads|frozen|last:[1-9][0-9]*", value):
+        raise ValueError(f"{value!r} is none of full, last:N (N from 1 on), heads, frozen")
+    return value
+
+
+TowerMode = Annotated[str, AfterValidator(_tower_mode)]
 """What of a tower is trained: all of it, its projection, nothing, or its last N blocks and its projection."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """What products are computed in; auto: bf16 on a GPU, fp32 on a CPU."""
@@ -72,7 +80,7 @@ class TrainingSettings(Section):
     batch_size: int | None = Field(None, ge=2)
     validations: int | None = Field(None, ge=0)
     """How many times recall on the validation split is measured, evenly along the steps; the best state is kept. None:
-    20 times where the length is chosen by size, else never."""
+    20 times where the length is chosen by size or a patience is set, else never."""
     patience: int | None = Field(None, ge=0)
     """Measurements without a new best after which training stops; 0: never. None: 5 where the length is chosen by size,
     else never."""
@@ -119,6 +127,15 @@ class TrainingSettings(Section):
         if not terms or len(set(terms)) < len(terms):
             raise ValueError(f"name at least one of {', '.join(LOSS_TERMS)}, and none twice")
         return tuple(term for term in LOSS_TERMS if term in terms)  # equal sums are equal settings
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        if self.patience and self.validations == 0:
+            raise ValueError(
+                f"patience {self.patience} with validations 0: nothing is measured that could stop training; leave "
+                "validations out or above 0"
+            )
+        return self
 
 
 TRAINED_ROWS = (

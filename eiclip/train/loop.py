@@ -155,6 +155,9 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         plan = Plan(plan.steps)
     encoder = Encoder(model, job.hardware)
     optimizers = Optimizers(model, job.training, job.hardware, plan.steps, world.device)
+    learned = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    if model.variant.trained and learned <= {"towers.logit_scale", "towers.logit_bias"}:
+        progress(f"WARNING {name}: both towers are frozen and it has no entities: only its temperature is trained")
     states = States(job.output, training_key(job, loader.skipped))
     together = f", {world.size} processes" if world.size > 1 else ""
     progress(f"{name}: {loader.samples} photos, {plan.steps} steps of {loader.batch_size} on {world.device}{together}")

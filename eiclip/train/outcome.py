@@ -10,14 +10,14 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from eiclip.errors import CorruptOutputError
-from eiclip.evaluation.chance import TIMES, at_chance
+from eiclip.evaluation.chance import at_chance
 
 Verdict = Literal["learned", "at ln(batch)", "at chance", "still rising"]
 UNLEARNED: tuple[Verdict, ...] = ("at ln(batch)", "at chance")
 """Verdicts on a training whose figures say nothing about its row."""
 
 GUESSING = 0.97
-"""Share of the loss of guessing from which on a loss is called at it. The log's last tenth is a mean over batches and
+"""A loss of at least this share of what guessing gives is called at it. The log's last tenth is a mean over batches and
 moves by less than 1 % of it; a model that can tell half of a batch of 64 from the right pair is 17 % below."""
 LAST = 0.1
 """Share of the steps, at the end, that the final loss is the mean of: single batches are too noisy."""
@@ -88,8 +88,8 @@ def outcome(
     elif validation is not None and validation_chance is not None and at_chance(validation, validation_chance):
         verdict = "at chance"
         message = (
-            f"validation SumR is {validation:.1f} after {steps:,} steps, under {TIMES:g} times the "
-            f"{validation_chance:.1f} of a random order: {ADVICE}"
+            f"validation SumR is {validation:.1f} after {steps:,} steps, where a random order reaches "
+            f"{validation_chance:.1f}: {ADVICE}"
         )
     elif (before := _before_a_rise(measured, steps)) is not None:
         verdict = "still rising"

@@ -55,7 +55,8 @@ def planned(training: TrainingSettings, samples: int, batch_size: int) -> Plan:
     by_size = not steps
     steps = steps or min(max(EPOCHS * epoch, LEAST_STEPS), MOST_STEPS)
     steps = max(1, round(steps * training.budget))
-    validations = training.validations if training.validations is not None else VALIDATIONS * by_size
+    measured = by_size or bool(training.patience)
+    validations = training.validations if training.validations is not None else VALIDATIONS * measured
     patience = training.patience if training.patience is not None else PATIENCE * by_size
     times = min(validations, steps)
     return Plan(steps, tuple(round(steps * time / times) for time in range(1, times + 1)), patience if times else 0)

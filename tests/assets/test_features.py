@@ -10,7 +10,7 @@ from PIL import Image
 from assets import features
 from assets.common import Project
 from assets.training import recipe_of
-from eiclip.errors import CorruptOutputError
+from eiclip.errors import CorruptOutputError, SettingsError
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import load_towers, new_towers, save_towers
 from eiclip.settings.load import DatasetSettings, load_settings
@@ -154,3 +154,20 @@ def test_same_style_keeps_a_second_view_to_compare_with(project):
     assert recipe_of(project, with_clicks, {}).feature_views == 2
     assert recipe_of(project, with_clicks, {"image_tower": "full"}).feature_views == 1
     assert recipe_of(project, with_clicks, {"feature_views": 4}).feature_views == 4
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "training", "recipe", "message"),
+    [
+        ("starter", {"text_tower": "frozen"}, {}, "untrained head"),
+        ("general", {"feature_views": 3}, {}, "would never be read"),
+        ("general", {"image_tower": "full", "feature_views": 3, "augment": {}}, {}, "would never be read"),
+        ("general", {}, {"image_tower": "full", "text_tower": "full"}, "cannot switch"),
+        ("general", {"image_tower": "full", "text_tower": "full"}, {"text_tower": "heads"}, "cannot switch"),
+        ("general", {}, {"image_tower": "last:0"}, "'last:0' is none of full, last:N"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(tmp_path, pretrained, training, recipe, message):
+    settings = load_settings(home=tmp_path, pretrained=pretrained, datasets={"shop": SHOP}, training=FROZEN | training)
+    with pytest.raises(SettingsError, match=message):
+        recipe_of(Project(settings, Paths(settings.home)), SHOP, recipe)

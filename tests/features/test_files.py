@@ -47,7 +47,7 @@ def test_every_flipped_byte_of_the_tensors_is_found(file):
 @pytest.mark.parametrize("length", [0, 5, 200, -1])
 def test_half_a_file_is_found(file, length):
     file.write_bytes(file.read_bytes()[:length])
-    with pytest.raises(CorruptOutputError, match="no whole file of features"):
+    with pytest.raises(CorruptOutputError, match="features are missing or half written"):
         read_features(file)
 
 
@@ -55,7 +55,7 @@ def test_a_missing_file_and_one_of_something_else_are_refused(file):
     with pytest.raises(CorruptOutputError, match="other towers, settings or photos"):
         read_features(file, lambda tensors: "other towers")
     file.unlink()
-    with pytest.raises(CorruptOutputError, match="no whole file"):
+    with pytest.raises(CorruptOutputError, match="missing or half written"):
         read_features(file)
 
 

@@ -1,10 +1,13 @@
 """Features of shards are the frozen parts' output over their photos and texts, kept, and refused where they are not."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
 from eiclip.evaluation.embed import embed_samples
+from eiclip.features.files import write_features
 from eiclip.features.reader import PhotoRows, TextRows, feature_store, features_of, shard_texts
 from eiclip.features.store import text_forms
 from eiclip.model.entity_clip import EntityClipModel
@@ -100,8 +103,10 @@ def test_other_texts_are_computed_once_and_kept(store_of, shard):
     assert torch.equal(found.values, again.values)
     assert kept.stat().st_mtime_ns == stamp
     kept.write_bytes(kept.read_bytes()[:-1])
-    with pytest.raises(CorruptOutputError, match="materialise `features` again"):
+    with pytest.raises(CorruptOutputError, match="delete it: it is then computed again"):
         store.texts(shard, ["a coat", "a red coat"])
+    kept.unlink()
+    assert torch.equal(store.texts(shard, ["a coat", "a red coat"]).values, again.values)
 
 
 def test_features_of_another_model_are_refused(store_of, shard):
@@ -115,6 +120,23 @@ def test_features_of_another_model_are_refused(store_of, shard):
             store_of(**other).photos(shard)
 
 
+def test_features_of_other_photos_of_the_same_names_are_refused(shop, tmp_path):
+    samples, folder = list(shop.samples()), tmp_path / "shards"
+    names = [(sample.image_id, sample.product_id) for sample in samples]
+    swapped = [replace(sample, image_id=i, product_id=p) for sample, (i, p) in zip(samples[::-1], names, strict=True)]
+    settings, row_3 = TrainingSettings(**FROZEN), get_variant("clip_entities_text")
+    model = EntityClipModel(new_towers(SMALL, 0), row_3, shop.vocabulary, settings).eval()
+    for written, refused in ((samples, False), (swapped, True)):
+        write_shards((("train", sample) for sample in written), folder, photo_size=64)
+        [shard] = shard_paths(folder, "train")
+        store = feature_store(model, tmp_path / "features", folder)
+        if refused:
+            with pytest.raises(CorruptOutputError, match="other towers, settings or photos"):
+                store.photos(shard)
+        write(store, shard)
+        assert len(store.photos(shard)[0]) == 12
+
+
 def test_weights_that_are_not_finite_give_no_file(store_of, shard):
     store = store_of(lambda towers: towers.visual.conv1.weight.fill_(float("nan")))
     with pytest.raises(NonFiniteError, match="photos"):
@@ -125,6 +147,12 @@ def test_weights_that_are_not_finite_give_no_file(store_of, shard):
 def test_missing_features_name_what_to_do(store_of, shard):
     with pytest.raises(CorruptOutputError, match="materialise `features` again"):
         PhotoRows(store_of(), features_shards(shard))
+
+
+def test_a_file_of_something_else_is_refused(store_of, shard):
+    write_features(store_of().place(shard), {"weights": torch.zeros(3)}, "something else")
+    with pytest.raises(CorruptOutputError, match="other towers"):
+        store_of().photos(shard)
 
 
 def features_shards(shard):

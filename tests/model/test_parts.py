@@ -141,7 +141,7 @@ def test_a_text_tower_of_transformers_in_two_parts_is_the_whole_tower(bert, mode
 
 @pytest.mark.parametrize(
     ("side", "mode", "message"),
-    [("image", "last:4", "4 blocks"), ("text", "last:2", "2 blocks"), ("image", "last:9", "fewer than 4")],
+    [("image", "last:4", "4 blocks"), ("text", "last:2", "2 blocks"), ("image", "last:9", "N below 4")],
 )
 def test_more_blocks_than_there_are_are_refused(side, mode, message):
     with pytest.raises(SettingsError, match=message):

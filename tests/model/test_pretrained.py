@@ -24,7 +24,7 @@ from eiclip.model.towers import (
 )
 from eiclip.shards import PhotoForm
 from tests.kinds import make
-from tests.model.conftest import GREY
+from tests.model.conftest import GREY, QUICK
 
 pytestmark = pytest.mark.usefixtures("small_model")
 
@@ -177,6 +177,14 @@ def test_models_that_cannot_be_used_are_refused_with_the_reason(hub_copy, quick,
     for ask in (resolve_towers, configured_photos):
         with pytest.raises(WeightsError, match=f"{said}.*Usable is any open_clip model"):
             ask("ignored", str(folder))
+
+
+@pytest.mark.parametrize("weights", [WEIGHTS_FILE, PICKLE_FILE])
+@pytest.mark.parametrize(("tower", "size"), [("vision_cfg", {"image_size": 96}), ("text_cfg", {"context_length": 32})])
+def test_weights_of_another_size_are_not_stretched(hub_copy, quick, tmp_path, tower, size, weights):
+    folder = hub_copy(tmp_path / "copy", quick, weights=weights, config=QUICK | {tower: QUICK[tower] | size})
+    with pytest.raises(WeightsError, match="do not fit their configuration .image_size or context_length"):
+        resolve_towers("ignored", str(folder))
 
 
 @pytest.mark.parametrize(

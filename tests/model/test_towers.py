@@ -1,5 +1,7 @@
 """open_clip's towers: the cut and grouped text encoding is exact, what we save open_clip loads."""
 
+import json
+
 import numpy as np
 import open_clip
 import pytest
@@ -8,7 +10,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from eiclip.errors import WeightsError
-from eiclip.model.sources import SMALL, WEIGHTS_FILE
+from eiclip.model.sources import CONFIG_FILE, SMALL, WEIGHTS_FILE
 from eiclip.model.tokenizer import clip_tokenizer
 from eiclip.model.towers import (
     encode_text,
@@ -116,6 +118,15 @@ def test_truncated_weights_are_a_clear_error(towers, tmp_path):
     file = tmp_path / WEIGHTS_FILE
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(WeightsError, match=str(tmp_path)):
+        load_towers(tmp_path)
+
+
+def test_a_contradiction_that_open_clip_asserts_is_a_clear_error(towers, tmp_path):
+    save_towers(towers, tmp_path)
+    config = json.loads((tmp_path / CONFIG_FILE).read_text())
+    config["model_cfg"]["text_cfg"]["width"] *= 2
+    (tmp_path / CONFIG_FILE).write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match="cannot load open_clip weights"):
         load_towers(tmp_path)
 
 

@@ -153,7 +153,7 @@ def alone(folder):
 BROKEN = {
     "no preprocessing": (lambda folder: (folder / "preprocessor_config.json").unlink(), "no preprocessor_config.json"),
     "another size": (processor(crop_size=64), "resizes to .*32.* and crops to 64, its photos have 32 pixels"),
-    "no mean": (processor(image_mean=None), "cannot be put in open_clip's words"),
+    "no mean": (processor(image_mean=None), "cannot be described to open_clip"),
     "another model": (lambda folder: SiglipConfig().save_pretrained(folder), "of a 'siglip'.*hf-hub:timm"),
     "another width": (changed(text_config={"hidden_size": 64}), "do not fit their configuration"),
     "another GELU": (changed(text_config={"hidden_act": "relu"}), "different GELUs|hidden_act 'relu'"),

@@ -40,6 +40,14 @@ def test_it_learns_and_says_so(job, changed):
     assert any("to go" in sentence and "mean gates brand" in sentence for sentence in said)
 
 
+def test_a_row_of_which_nothing_is_trained_says_so(job, changed):
+    for variant, said in (("clip_description", True), ("eiclip", False)):
+        lines = []
+        frozen = {"epochs": 1, "image_tower": "frozen", "text_tower": "frozen"}
+        train(changed(job, variant=variant, training=frozen), lines.append)
+        assert any("only its temperature is trained" in line for line in lines) is said
+
+
 def test_gates_wait(job, changed):
     train(changed(job, training={"gate_freeze": 0.5}), lambda _: None)
     rows = pq.read_table(job.output / LOG_FILE).to_pylist()

@@ -75,7 +75,7 @@ def test_recall_under_three_times_chance(value, verdict):
     found = judged(validation=value, validation_chance=4.0)
     assert found.verdict == verdict
     if verdict == "at chance":
-        assert "validation SumR is 11.9 after 75 steps, under 3 times the 4.0 of a random order" in found.message
+        assert "validation SumR is 11.9 after 75 steps, where a random order reaches 4.0" in found.message
 
 
 RISES = [[25, 60.0], [50, 100.0], [75, 120.0]]

@@ -51,6 +51,13 @@ def test_measurements_are_even_and_the_last_is_at_the_end(steps, validations):
     assert plan.patience == 2
 
 
+def test_a_patience_alone_has_the_training_measured():
+    plan = planned(TrainingSettings(steps=100, patience=3), 100, 10)
+    assert (len(plan.measured_after), plan.patience) == (recipe.VALIDATIONS, 3)
+    with pytest.raises(ValueError, match="patience 3 with validations 0"):
+        TrainingSettings(patience=3, validations=0)
+
+
 def test_nothing_is_given_up_that_is_not_measured():
     assert planned(TrainingSettings(validations=0), 100, 10).patience == 0
     assert planned(TrainingSettings(patience=0), 100, 10).patience == 0
