@@ -27,7 +27,7 @@ from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import ModelInputs, normalise
 from eiclip.model.parts import padded_length
 from eiclip.model.towers import image_size, preprocessing, tokenizer_of
-from eiclip.shards.read import indexed_samples, read_manifest
+from eiclip.shards.read import index_of, indexed_samples
 from eiclip.storage.files import digest
 from eiclip.storage.lock import exclusive
 from eiclip.system.devices import mixed_precision
@@ -89,7 +89,7 @@ class FeatureStore:
             for some in texts:
                 tensors |= self._named(some, self._compute_texts(some))
             facts["texts"] = sum(map(len, texts))
-        write_features(self.place(shard), tensors, self._of(shard, ids))
+        write_features(self.place(shard), tensors, self._of(index))
         return facts
 
     def photos(self, shard: Path) -> tuple[list[str], Tensor]:
@@ -98,9 +98,7 @@ class FeatureStore:
         Raises:
             CorruptOutputError: the file is missing, damaged, or of other towers.
         """
-        found = read_features(
-            self.place(shard), lambda tensors: self._of(shard, as_texts(tensors[IDS])) if IDS in tensors else ""
-        )
+        found = read_features(self.place(shard), lambda _: self._of(index_of(shard)))
         return as_texts(found[IDS]), found[PHOTOS]
 
     def texts(self, shard: Path, texts: Sequence[str]) -> TextFeatures:
@@ -122,13 +120,9 @@ class FeatureStore:
             found = read_features(place, lambda _: name, "delete it: it is then computed again")
         return TextFeatures(found[TEXTS + name], found.get(LENGTHS + name))
 
-    def _of(self, shard: Path, ids: Sequence[str]) -> str:
-        return digest([self._image_key, self._checksums[shard.relative_to(self.shards).as_posix()], list(ids)])
-
-    @functools.cached_property
-    def _checksums(self) -> dict[str, str]:
-        """Checksums of the shards: features of other photos of the same names are others'."""
-        return {shard["name"]: shard["sha256"] for shard in read_manifest(self.shards)["shards"]}
+    def _of(self, index: pa.Table) -> str:
+        """What the features of a shard are of: of its photos by name and length, whatever texts stand beside them."""
+        return digest([self._image_key, *(index[column].to_pylist() for column in ("image_id", "jpeg_bytes"))])
 
     def _name(self, texts: Sequence[str]) -> str:
         return digest([self._text_key, list(texts)])
@@ -138,7 +132,6 @@ class FeatureStore:
         tensors = {TEXTS + name: found.values}
         return tensors if found.lengths_T is None else tensors | {LENGTHS + name: found.lengths_T}
 
-    @torch.inference_mode()
     def _compute_photos(self, shard: Path, index: pa.Table) -> Tensor:
         parts, size = self.model.image_parts, image_size(self.model.towers)
         assert parts is not None
@@ -153,7 +146,7 @@ class FeatureStore:
         found = []
         for pixels_VBHWC in _ahead(pixels, range(0, len(index), BATCH)):
             views, photos = pixels_VBHWC.shape[:2]
-            with mixed_precision(self.device):
+            with torch.inference_mode(), mixed_precision(self.device):  # not around `to`, which makes new weights
                 pixels_BCHW = normalise(self.model, pixels_VBHWC.flatten(0, 1).to(self.device))
                 features_BF = half(parts.lower(pixels_BCHW))
             found.append(features_BF.unflatten(0, (views, photos)).transpose(0, 1))
@@ -171,7 +164,6 @@ class FeatureStore:
             transform = augmentation(self.augment, plain_BHWC.shape[1])
             return np.stack([np.asarray(transform(Image.fromarray(photo))) for photo in plain_BHWC])
 
-    @torch.inference_mode()
     def _compute_texts(self, texts: Sequence[str]) -> TextFeatures:
         """Texts of like length go through the tower together, and each keeps its place."""
         parts, towers = self.model.text_parts, self.model.towers
@@ -183,7 +175,7 @@ class FeatureStore:
         found: list[Tensor] = [torch.empty(0)] * len(texts)
         for rows in length_T.argsort(stable=True).split(BATCH):
             tokens_BL = tokens_TL[rows, : int(length_T[rows].max())].to(self.device)
-            with mixed_precision(self.device):
+            with torch.inference_mode(), mixed_precision(self.device):
                 features_BF = half(parts.lower(tokens_BL))
             if not parts.by_token:
                 own = torch.ones_like(rows)
