@@ -85,6 +85,7 @@ def _part(project: Project, name: str, dataset: DatasetSettings, training: Train
         raise CorruptOutputError(f"{name}/{FEATURES}: no shard of {label}; materialise the shards again")
     # Sample-100 is asked of the test split alone.
     settings["excluded"] = dataset.negatives_group if shards[label]["split"] == "test" else ""
+    settings["trained"] = shards[label]["split"] == "train"  # the others' augmented views are read by nobody
 
     def inputs() -> Inputs:
         found = {"shard": shards[label]["sha256"], "pretrained": content_of(project.paths.pretrained)}
@@ -120,7 +121,8 @@ def _compute(given: Given) -> Mapping[str, Any]:
     shard = shards / f"{given.of.key[-1].removesuffix('.safetensors')}.tar"
     index = index_of(shard)
     forms = text_forms(model, given.parameters["excluded"])
-    return store.write(shard, index, [shard_texts(index, read) for read in forms])
+    texts = [shard_texts(index, read) for read in forms]
+    return store.write(shard, index, texts, plain=not given.parameters["trained"])
 
 
 def _merge(given: Given) -> Mapping[str, Any]:

@@ -73,8 +73,16 @@ class FeatureStore:
         """Where the features of a shard lie."""
         return self.folder / shard.relative_to(self.shards).with_suffix(".safetensors")
 
-    def write(self, shard: Path, index: pa.Table, texts: Sequence[Sequence[str]]) -> dict[str, int]:
+    def write(
+        self, shard: Path, index: pa.Table, texts: Sequence[Sequence[str]], *, plain: bool = False
+    ) -> dict[str, int]:
         """Compute and write the features of a shard: its photos', and those of each of these lists of texts.
+
+        Args:
+            shard: its tar.
+            index: its index.
+            texts: those read of its samples, a list a way of reading.
+            plain: whether the plain view of each photo is all that is read of it, as outside training.
 
         Raises:
             CorruptOutputError: a photo cannot be read.
@@ -83,7 +91,7 @@ class FeatureStore:
         ids, facts = index["image_id"].to_pylist(), {}
         tensors = {IDS: as_bytes(ids)}
         if self.model.image_parts is not None:
-            tensors[PHOTOS] = self._compute_photos(shard, index)
+            tensors[PHOTOS] = self._compute_photos(shard, index, range(1, 1 if plain else self.views))
             facts["photos"] = len(ids)
         if self.model.text_parts is not None:
             for some in texts:
@@ -132,7 +140,7 @@ class FeatureStore:
         tensors = {TEXTS + name: found.values}
         return tensors if found.lengths_T is None else tensors | {LENGTHS + name: found.lengths_T}
 
-    def _compute_photos(self, shard: Path, index: pa.Table) -> Tensor:
+    def _compute_photos(self, shard: Path, index: pa.Table, others: range) -> Tensor:
         parts, size = self.model.image_parts, image_size(self.model.towers)
         assert parts is not None
         self.model.eval().to(self.device)
@@ -141,7 +149,7 @@ class FeatureStore:
         def pixels(start: int) -> Tensor:
             batch = index.slice(start, BATCH)
             plain = np.stack([sample.pixels(size) for sample in indexed_samples(shard, batch)])
-            return torch.from_numpy(np.stack([plain, *(self._view(plain, view, start) for view in self._others)]))
+            return torch.from_numpy(np.stack([plain, *(self._view(plain, view, start) for view in others)]))
 
         found = []
         for pixels_VBHWC in _ahead(pixels, range(0, len(index), BATCH)):
@@ -151,10 +159,6 @@ class FeatureStore:
                 features_BF = half(parts.lower(pixels_BCHW))
             found.append(features_BF.unflatten(0, (views, photos)).transpose(0, 1))
         return torch.cat(found)
-
-    @property
-    def _others(self) -> range:
-        return range(1, self.views)
 
     def _view(self, plain_BHWC: np.ndarray, view: int, start: int) -> np.ndarray:
         """Return an augmented view of photos: the same for the same view and place in the shard, whatever the seed."""

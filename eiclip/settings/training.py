@@ -28,12 +28,20 @@ class Section(BaseModel):
 class AugmentSettings(Section):
     """open_clip's augmentation of training photos, under its own names."""
 
-    scale: tuple[float, float] = (0.9, 1.0)  # share of the photo's area that a random crop keeps, from and to
+    scale: tuple[float, float] = (0.9, 1.0)
+    """Share of the photo's area that a random crop keeps, from and to: above 0, up to 1."""
     ratio: tuple[float, float] = (0.75, 4 / 3)  # width by height of the crop, before it is made square
     color_jitter: float = Field(0.0, ge=0, le=1)
     """Strength of random brightness, contrast and saturation; hue a quarter of it."""
     color_jitter_prob: float = Field(0.8, ge=0, le=1)
     gray_scale_prob: float = Field(0.0, ge=0, le=1)
+
+    @field_validator("scale")
+    @classmethod
+    def _shares(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1] <= 1:
+            raise ValueError(f"{list(scale)} are no shares of a photo's area, from and to, between 0 and 1")
+        return scale
 
 
 ViewPair = Literal["i-i", "t-t", "m-m", "i-t", "t-i", "i-m", "m-i", "t-m", "m-t"]

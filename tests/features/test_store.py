@@ -209,3 +209,9 @@ def test_from_features_or_from_pixels_and_tokens_embeddings_are_the_same(store_o
     kept, whole = (embed_samples(store.model, samples, features=f) for f in (features_of(store, [shard]), None))
     assert torch.allclose(kept.image_ND, whole.image_ND, atol=2e-3)
     assert torch.allclose(kept.text_PD, whole.text_PD, atol=5e-3)
+
+
+def test_splits_that_are_not_trained_on_keep_the_plain_view_alone(store_of, shard):
+    store = store_of(feature_views=3)
+    store.write(shard, index_of(shard), [], plain=True)
+    assert store.photos(shard)[1].shape[:2] == (12, 1)

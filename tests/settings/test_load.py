@@ -171,3 +171,9 @@ def test_an_empty_download_section_is_enough(monkeypatch, tmp_path):
     assert shop.download == DownloadSettings()
     assert not shop.download.allow_private
     assert (shop.subset, shop.part_rows) == ("paper", 20_000)
+
+
+@pytest.mark.parametrize("scale", [[1.8, 1.0], [0.0, 1.0], [0.9, 0.8], [0.5, 1.5]])
+def test_a_crop_keeps_a_share_of_the_photo(scale):
+    with pytest.raises(SettingsError, match="no shares of a photo's area"):
+        load_settings(training={"augment": {"scale": scale}})
