@@ -123,7 +123,7 @@ def trials(fake, sums, verdicts=(None,) * 6):
     rows = [
         {"ablation": "ablation_budget", "trial": f"row {row}, {epochs} epochs", "setting": "epochs",
          "value": str(epochs), "x": 100.0 * epochs, "variant": variant, "row": row, "seed": 0, "subset": "all",
-         "epochs": epochs, "steps": 100 * epochs, "seconds": 1.0, "products": 400, "sum_r": value,
+         "epochs": epochs, "budget": epochs / 3, "steps": 100 * epochs, "seconds": 1.0, "products": 400, "sum_r": value,
          "sum_r_low": value - 9, "sum_r_high": value + 9, "reference": f"row 3, {epochs} epochs" if row == 5 else None}
         | dict.fromkeys(("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10", "i2t_mrr", "t2i_mrr"), 1.0)
         | ({"sum_r_gain": 5.0, "gain_low": 4.0, "gain_high": 6.0} if row == 5 else {})
