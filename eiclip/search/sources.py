@@ -1,5 +1,6 @@
 """What a home has to search: trained variants, tables of the lake, and products' views, made here where no job has."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.errors import EiclipError
+from eiclip.errors import CorruptOutputError, EiclipError
 from eiclip.model.variants import SAME_STYLE_VARIANTS, VARIANTS
 from eiclip.storage.cache import MANIFEST, content_digest, make_once, read_record, record_of
 from eiclip.storage.code_version import code_version
 from eiclip.storage.home import Paths
 from eiclip.storage.lake import Lake, open_views
+
+logger = logging.getLogger(__name__)
 
 VIEWS_TABLE = "product_views"
 SERVED = ("same_style", "eiclip")  # to search with unless another is named: the first that there is
@@ -67,8 +70,12 @@ def views_of(home: Paths, dataset: str, variant: str, device: str = "cpu") -> pa
         from eiclip.evaluation.embedding_tables import views_of_checkpoint  # with torch, where views are made
 
         features = home.features(dataset)
-        kept = features if (features / MANIFEST).is_file() else None
-        views = views_of_checkpoint(checkpoint, shards, dataset, device, kept)
+        try:
+            kept = features if (features / MANIFEST).is_file() else None
+            views = views_of_checkpoint(checkpoint, shards, dataset, device, kept)
+        except CorruptOutputError as error:  # of another version of this project, say: a search need not wait for a job
+            logger.warning("%s. Photos and texts are read instead, which takes longer", error)
+            views = views_of_checkpoint(checkpoint, shards, dataset, device)
         Lake.write_file(views, output)
         return {"products": len(views)}
 

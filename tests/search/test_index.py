@@ -4,11 +4,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
+from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
+from eiclip.model.sources import SMALL
+from eiclip.model.towers import new_towers
+from eiclip.model.variants import get_variant
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex
 from eiclip.search.photos import PhotoShelf
-from eiclip.search.sources import kept_views
-from eiclip.storage.cache import content_digest, make_once
+from eiclip.search.sources import kept_views, views_of
+from eiclip.settings.training import TrainingSettings
+from eiclip.storage.cache import MANIFEST, content_digest, make_once
 from eiclip.storage.home import Paths
 from tests.search.conftest import DATASET, small_home
 
@@ -90,3 +95,15 @@ def test_a_cut_or_missing_shard_is_an_error_and_no_photo(unmade):
     with pytest.raises(CorruptOutputError, match=r"train-000000\.tar: no photo of 'p1'"):
         shelf.photo("p1")
     assert shelf.photo("p4").startswith(b"\xff\xd8"), "another shard"
+
+
+def test_features_that_cannot_be_read_are_made_up_for_by_photos_and_texts(unmade, shop, caplog):
+    settings = TrainingSettings(image_tower="heads", text_tower="heads")
+    frozen = EntityClipModel(new_towers(SMALL, 0), get_variant("eiclip"), shop.vocabulary, settings).eval()
+    save_checkpoint(frozen, unmade.checkpoint(DATASET, "eiclip"), {})
+    plain = views_of(unmade, DATASET, "eiclip")
+    kept_views(unmade, DATASET, "eiclip").unlink()
+    unmade.features(DATASET).mkdir(parents=True)
+    (unmade.features(DATASET) / MANIFEST).write_text("{}")  # and none of the files
+    assert views_of(unmade, DATASET, "eiclip").equals(plain)
+    assert "Photos and texts are read instead" in caplog.text
