@@ -25,8 +25,7 @@ from eiclip.features.augment import augmentation, moved, random_states
 from eiclip.features.files import as_bytes, as_texts, half, read_features, write_features
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import ModelInputs, normalise
-from eiclip.model.parts import padded_length
-from eiclip.model.towers import image_size, preprocessing, tokenizer_of
+from eiclip.model.towers import can_be_cut, image_size, preprocessing, tokenizer_of
 from eiclip.shards.read import index_of, indexed_samples
 from eiclip.storage.files import digest
 from eiclip.storage.lock import exclusive
@@ -181,12 +180,9 @@ class FeatureStore:
             tokens_BL = tokens_TL[rows, : int(length_T[rows].max())].to(self.device)
             with torch.inference_mode(), mixed_precision(self.device):
                 features_BF = half(parts.lower(tokens_BL))
-            if not parts.by_token:
-                own = torch.ones_like(rows)
-            else:
-                own = length_T[rows] if tokenizer.cut else torch.full_like(rows, padded_length(towers, tokens_BL))
-            for row, count, feature in zip(rows.tolist(), own.tolist(), features_BF, strict=True):
-                found[row] = feature[:count] if parts.by_token else feature
+            for row, count, feature in zip(rows.tolist(), length_T[rows].tolist(), features_BF, strict=True):
+                # A tower that reads the whole context needs all of its features.
+                found[row] = feature[:count] if parts.by_token and can_be_cut(towers) else feature
         if not parts.by_token:
             return TextFeatures(torch.stack(found), None)
         return TextFeatures(torch.cat(found), torch.tensor([len(one) for one in found], dtype=torch.int32))
@@ -211,5 +207,5 @@ def _ahead(make: Callable[[Item], Tensor], items: Sequence[Item]) -> Iterator[Te
             current = coming.pop()
             made = current.result()
             if item is not None:
-                coming.append(pool.submit(functools.partial(make, item)))
+                coming.append(pool.submit(make, item))
             yield made

@@ -18,7 +18,7 @@ from open_clip.hf_model import HFTextEncoder
 from torch import Tensor, nn
 
 from eiclip.errors import SettingsError
-from eiclip.model.towers import context_length, encode_cut_text, encode_text, image_size, located, tokenizer_of
+from eiclip.model.towers import encode_cut_text, encode_text, image_size, located, tokenizer_of
 from eiclip.settings.training import TowerMode
 
 Side = Literal["image", "text"]
@@ -246,8 +246,3 @@ def _only_last(blocks: Any, count: int) -> Iterator[None]:
         yield
     finally:
         blocks._modules = kept
-
-
-def padded_length(towers: Any, tokens_BL: Tensor) -> int:
-    """L of the features of these tokens, one a token: their own, or that of the whole context."""
-    return int(tokens_BL.shape[1]) if tokenizer_of(towers).cut else context_length(towers)

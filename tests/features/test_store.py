@@ -33,8 +33,8 @@ def shards(shop, tmp_path_factory):
 def store_of(shop, shards, tmp_path):
     """Makes the store of a model of row 3 with these settings, in the same folder every time."""
 
-    def store_of(change=lambda towers: None, **settings):
-        towers = new_towers(SMALL, 0)
+    def store_of(change=lambda towers: None, text=SMALL["text_cfg"], **settings):
+        towers = new_towers(SMALL | {"text_cfg": text}, 0)
         with torch.no_grad():
             change(towers)
         model = EntityClipModel(towers, get_variant("clip_entities_text"), shop.vocabulary,
@@ -74,9 +74,11 @@ def test_photos_are_those_of_the_frozen_part(store_of, shard):
     assert torch.allclose(ours, embedding, atol=2e-3)
 
 
+@pytest.mark.parametrize("mask", ["causal", "none"])
 @pytest.mark.parametrize("mode", ["heads", "frozen", "last:1"])
-def test_texts_are_found_by_what_is_read_of_a_product(store_of, shard, mode):
-    store = store_of(text_tower=mode)
+def test_texts_are_found_by_what_is_read_of_a_product(store_of, shard, mode, mask):
+    text = SMALL["text_cfg"] | {"no_causal_mask": mask == "none"}
+    store = store_of(text=text, text_tower=mode)
     write(store, shard)
     split = features_of(store, [shard])
     for read in text_forms(store.model, "season"):
