@@ -34,7 +34,7 @@ _ROWS = (
     Variant("clip_entities_text", 3, "CLIP fine-tuned, entities as text", entities_as_text=True),
     Variant("eiclip_equal", 4, "EI-CLIP, every gate equal", gates="equal"),
     Variant("eiclip", 5, "EI-CLIP", gates="learned"),
-    Variant("eiclip_levels", 6, "EI-CLIP with image levels", gates="learned"),
+    Variant("eiclip_plus", 6, "EI-CLIP+, our own", gates="learned"),
     Variant("same_style_unconstrained", 7, "Same style, all clicked pairs", gates="learned", pairs="clicked"),
     Variant("same_style_plain", 8, "Same style, constrained pairs, no entities", pairs="mined"),
     Variant("same_style", 9, "Same style, constrained pairs and entities", gates="learned", pairs="mined"),

@@ -156,14 +156,14 @@ class TrainingSettings(Section):
 
 
 TRAINED_ROWS = (
-    "clip_description", "clip_entities_text", "eiclip_equal", "eiclip", "eiclip_levels", "same_style_unconstrained",
+    "clip_description", "clip_entities_text", "eiclip_equal", "eiclip", "eiclip_plus", "same_style_unconstrained",
     "same_style_plain", "same_style",
 )  # fmt: skip
 """The variants that are trained."""
 
 
 OWN: dict[str, dict[str, Any]] = {
-    "eiclip_levels": {"image_levels": True, "level_dropout": 0.35, "feature_noise": 0.3, "group_batches": "subcategory"}
+    "eiclip_plus": {"image_levels": True, "level_dropout": 0.35, "feature_noise": 0.3, "group_batches": "subcategory"}
 }
 """What a row is trained with beside the settings, where these say nothing of it. Chosen on real products:
 docs/decisions.md."""
