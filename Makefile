@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(INSTALLED)
 
-full_eval: $(INSTALLED) ## raw files in, five models trained and compared, report out
+full_eval: $(INSTALLED) ## raw files in, models trained and compared, report out
 	source .envrc && dagster job execute -j full_eval
 
 same_style: $(INSTALLED) ## clicks in, pairs of one style mined, models trained and compared, report out

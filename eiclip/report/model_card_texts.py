@@ -38,10 +38,18 @@ LOAD_MODEL = """\
 from eiclip import EntityClip
 
 model = EntityClip.from_folder(".")  # where this file lies
+"""
+
+LOAD_TAGS = """\
 group = model.groups[0]
 tags = {group: "some name of it"}  # an unknown tag is read as <unk>, a missing one not at all
 texts = model.encode_text(["a red wool coat"], [tags])
 print(model.unknown([tags]), texts.shape)  # length one, ready for dot products with `model.encode_image(photos)`
+"""
+
+LOAD_TEXTS = """\
+texts = model.encode_text(["a red wool coat"])
+print(texts.shape)  # length one, ready for dot products with `model.encode_image(photos)`
 """
 
 NOTHING_MEASURED = "Nothing has been measured yet: materialise leaderboard, then this card."

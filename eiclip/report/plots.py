@@ -23,7 +23,7 @@ SMOOTHED = 31
 
 
 def recall_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
-    """Recall@1, 5 and 10 of the five rows side by side, both ways, all candidates; whiskers are 95 % intervals."""
+    """Recall@1, 5 and 10 of the rows side by side, both ways, all candidates; whiskers are 95 % intervals."""
     rows = select(connection, "recalls", dataset=dataset, protocol="full")
     ends, floor = intervals(connection, dataset, "full"), chance(connection, dataset)
     present = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]
