@@ -160,11 +160,10 @@ class FeatureStore:
                 pixels_BCHW = normalise(self.model, pixels_VBHWC.flatten(0, 1).to(self.device))
                 with self.model.image_levels.read() as levels:
                     made = {PHOTOS: half(parts.lower(pixels_BCHW))}
-                if levels:
-                    made[LEVELS] = half(self.model.image_levels.of(levels))
+                made[LEVELS] = half(self.model.image_levels.of(pixels_BCHW, levels))
             for name, values in made.items():
                 found[name].append(values.unflatten(0, (views, photos)).transpose(0, 1))
-        return {name: torch.cat(values) for name, values in found.items() if values}
+        return {name: torch.cat(values) for name, values in found.items()}
 
     def _view(self, plain_BHWC: np.ndarray, view: int, start: int) -> np.ndarray:
         """Return an augmented view of photos: the same for the same view and place in the shard, whatever the seed."""

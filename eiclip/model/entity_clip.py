@@ -75,7 +75,7 @@ class EntityClipModel(nn.Module):
         self.text_parts = tower_parts(towers, "text", training.text_tower)
         self.image_levels = ImageLevels(towers, None if self.image_parts is None else self.image_parts.lower)
         self.level_head: LevelHead | None = None
-        if training.image_levels and self.image_levels.width:
+        if training.image_levels:
             self.level_head = LevelHead(self.image_levels.width, embedding_width(towers), training.level_dropout)
         self._frozen: list[nn.Module] = []
         self.train()
@@ -110,7 +110,7 @@ class EntityClipModel(nn.Module):
             return self.towers.encode_image(pixels_BCHW)
         with self.image_levels.read() as levels:
             image_BD = self.towers.encode_image(pixels_BCHW)
-        return F.normalize(image_BD, dim=-1) + self.level_head(self.image_levels.of(levels))
+        return F.normalize(image_BD, dim=-1) + self.level_head(self.image_levels.of(pixels_BCHW, levels))
 
     def encode_image_features(self, features_BF: Tensor) -> Tensor:
         """E_I (B, D) of features (B, F) of the image tower's frozen part; with a level head, levels are their end."""

@@ -1,7 +1,7 @@
-"""The image tower's inner levels: what its blocks see of a photo before the last one, as a second reading of it.
+"""The levels of an image tower: its photo's own colours and what each of its blocks sees, as a second reading of it.
 
-A tower that was trained to name objects has given up colour and texture by its last layer; its earlier blocks still
-hold them, and they are what words such as "navy" or "striped" ask for. Ours: not in the paper.
+A tower that was trained to name objects has given up colour and texture by its last layer; the photo and the earlier
+blocks still hold them, and they are what words such as "navy" or "striped" ask for. Ours: not in the paper.
 
 Shape suffixes: B batch, C channels, H height, W width, L patches, G values of all levels, D embedding width.
 """
@@ -15,10 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from eiclip.model.towers import image_size
+from eiclip.model.towers import image_size, pixel_statistics
 
 MOST_LEVELS = 8
 """Blocks that are read, evenly spaced and with the last one, where a tower has more."""
+SIDE, SHADES = 8, 4
+"""Of a photo itself: its mean colours in SIDE x SIDE places, and shares of its pixels by SHADES of red, green and blue.
+"""
+COLOURS = 3 * SIDE**2 + SHADES**3
 HIDDEN = 512
 NEVER = 1e9
 """Deviation of a value that never changes in training: scaled by it, it counts for nothing."""
@@ -60,7 +64,8 @@ def black_photo(towers: Any) -> Tensor:
 
 
 class ImageLevels:
-    """Reads the levels of an image tower while it looks at photos: mean and deviation of each channel of some blocks.
+    """Reads the levels of an image tower while it looks at photos: their colours, then mean and deviation of each
+    channel of some of its blocks.
 
     Args:
         towers: whose image tower it is.
@@ -69,16 +74,17 @@ class ImageLevels:
 
     def __init__(self, towers: Any, look: Callable[[Tensor], Tensor] | None) -> None:
         blocks = image_blocks(towers)
-        count = min(MOST_LEVELS, len(blocks))
+        count = min(MOST_LEVELS, len(blocks))  # none of a tower of another build: colours are left
         self.blocks = [blocks[(number + 1) * len(blocks) // count - 1] for number in range(count)]
         self._channels_last = getattr(getattr(towers.visual, "trunk", None), "output_fmt", "NCHW") == "NHWC"
         self._towers, self._look = towers, look or towers.encode_image
+        self._statistics = pixel_statistics(towers)
 
     @functools.cached_property
     def _shapes(self) -> tuple[torch.Size, int]:
         with evaluating(self._towers), self.read() as found:
             shape = self._look(black_photo(self._towers)).shape[1:]
-        return shape, sum(pooled.shape[1] for pooled in found)
+        return shape, COLOURS + sum(pooled.shape[1] for pooled in found)
 
     @property
     def looked_shape(self) -> torch.Size:
@@ -87,7 +93,7 @@ class ImageLevels:
 
     @property
     def width(self) -> int:
-        """G, the number of values; 0 where no block is known that `look` goes through."""
+        """G, the number of values: of the colours alone where no block is known that `look` goes through."""
         return self._shapes[1]
 
     @contextlib.contextmanager
@@ -103,9 +109,19 @@ class ImageLevels:
             for hook in hooks:
                 hook.remove()
 
-    def of(self, found: list[Tensor]) -> Tensor:
-        """Levels (B, G) of what `read` collected of a batch: those of the blocks that `look` goes through."""
-        return torch.cat(found, dim=1)[:, : self.width]
+    def of(self, pixels_BCHW: Tensor, found: list[Tensor]) -> Tensor:
+        """Levels (B, G) of normalised pixels and of what `read` collected while the tower looked at them."""
+        return torch.cat([self._colours(pixels_BCHW.float()), *found], dim=1)[:, : self.width]
+
+    def _colours(self, pixels_BCHW: Tensor) -> Tensor:
+        mean_C11, deviation_C11 = (torch.tensor(s, device=pixels_BCHW.device)[:, None, None] for s in self._statistics)
+        shown_BCHW = (pixels_BCHW * deviation_C11 + mean_C11).clamp(0, 1)
+        places_BP = F.adaptive_avg_pool2d(shown_BCHW, SIDE).flatten(1)
+        shade_BCHW = (shown_BCHW * SHADES).long().clamp(max=SHADES - 1)
+        colour_BN = ((shade_BCHW[:, 0] * SHADES + shade_BCHW[:, 1]) * SHADES + shade_BCHW[:, 2]).flatten(1)
+        counts_BS = torch.zeros(len(colour_BN), SHADES**3, device=colour_BN.device)
+        counts_BS.scatter_add_(1, colour_BN, torch.ones_like(colour_BN, dtype=torch.float32))
+        return torch.cat([places_BP, (counts_BS / colour_BN.shape[1]).sqrt()], dim=1)
 
     def _pooled(self, output: Tensor) -> Tensor:
         output = output.float()  # (B, C, H, W), or channels last: (B, H, W, C), (B, L, C)

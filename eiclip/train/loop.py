@@ -192,9 +192,10 @@ def _fit_levels(model: EntityClipModel, loader: Loader, world: World) -> None:
             if images.is_floating_point():
                 levels_BG = images[:, -model_levels.width :].float()
             else:
+                pixels_BCHW = normalise(model, images).contiguous()
                 with model_levels.read() as found:
-                    model.towers.encode_image(normalise(model, images).contiguous())
-                levels_BG = model_levels.of(found)
+                    model.towers.encode_image(pixels_BCHW)
+                levels_BG = model_levels.of(pixels_BCHW, found)
             sums += torch.stack([levels_BG, levels_BG.square()]).sum(dim=1)
             photos += len(levels_BG)
             if photos >= LEVELS_OF // world.size:
