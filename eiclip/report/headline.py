@@ -67,7 +67,7 @@ class Headline:
 
 
 def headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
-    """Row 5 against rows 3 and 4, and row 6 against row 5, over all candidates; None without numbers of rows 3 and 5."""
+    """Row 5 against rows 3 and 4, and row 6 against row 5, over all candidates; None without figures of 3 and 5."""
     found = figures(connection, dataset, OURS, BASELINE)
     if not found:
         return _without_intervals(connection, dataset)
