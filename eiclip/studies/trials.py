@@ -134,12 +134,13 @@ def group_batches(base: Base) -> list[Trial]:
 
 
 def plus(base: Base) -> list[Trial]:
-    """Row 6 as it is, without each of its parts, and beside rows 3 and 5 that have all of them."""
+    """Row 6 as it is and without each of its parts; row 5, which has none of them; and row 3 without and with each."""
     own = OWN[PLUS]
     trials = [_trial(base, PLUS, "parts", name, changes=changes) for name, changes in WITHOUT.items()]
-    given = [_trial(base, variant, "parts", "every part", changes=own) for variant in (AS_TEXT, OURS)]
-    plain = [_trial(base, variant, "parts", "as it is") for variant in (AS_TEXT, OURS)]
-    return _compared(_trial(base, PLUS, "parts", "all parts"), *trials, *given, *plain)
+    mixed = {name: value for name, value in own.items() if name != "group_batches"}
+    text = {"no part": {}, "all parts but group batches": mixed, "all parts": own}
+    others = [_trial(base, AS_TEXT, "parts", name, changes=changes) for name, changes in text.items()]
+    return _compared(_trial(base, PLUS, "parts", "all parts"), *trials, _trial(base, OURS, "parts", "no part"), *others)
 
 
 def _of_row_5(base: Base, setting: str, values: Mapping[str, Any]) -> list[Trial]:
