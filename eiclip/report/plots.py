@@ -15,7 +15,7 @@ from eiclip.report.standing import TITLE, chance
 from eiclip.report.tables import intervals, short, variant_title
 from eiclip.report.theme import CHANCE_STYLE, LIGHT, Theme, chance_line, figure, png, themed
 
-STYLES = ("-", (0, (1, 1)), (0, (5, 1.5)), (0, (4, 1, 1, 1)), "-", (0, (7, 1)))
+STYLES = ("-", (0, (1, 1)), (0, (5, 1.5)), (0, (4, 1, 1, 1)), "-", (0, (6, 1, 1, 1, 1, 1)))
 """Lines of the rows: told apart without colour."""
 RECALLS = ("r1", "r5", "r10")
 SMOOTHED = 31

@@ -58,7 +58,7 @@ def test_row_6_has_a_sentence_of_its_own_and_changes_nothing_else(fake, row6, wi
 
 
 def test_row_6_has_no_sentence_where_it_has_not_learned(fake):
-    fake.outcomes("toys", eiclip_plus="not learned")
+    fake.outcomes("toys", eiclip_plus="at chance")
     assert told(fake, row3=20.0, row5=25.0, row6=30.0).own == ""
     fake.outcomes("toys", eiclip_plus="still rising")
     assert "This compares undertrained rows: row 6 still rose" in told(fake, row3=20.0, row5=25.0, row6=30.0).own

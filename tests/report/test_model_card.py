@@ -24,10 +24,10 @@ VOCABULARY = Vocabulary({"brand": ["<unk>", "diesel"], HOSTILE: ["<unk>", "fw201
 DRAWN = Origin("general", embedded=True)
 
 
-def checkpoint(folder, variant, vocabulary=VOCABULARY):
+def checkpoint(folder, variant, **training):
     torch.manual_seed(0)
-    training = TrainingSettings(image_levels=variant == "eiclip_plus")
-    model = EntityClipModel(new_towers(SMALL, 0), get_variant(variant), vocabulary, training)
+    settings = TrainingSettings(**training)
+    model = EntityClipModel(new_towers(SMALL, 0), get_variant(variant), VOCABULARY, settings)
     extra = {"dataset": "fashiongen", "steps": 219, "device": "cpu", "seed": 3, "torch": "2.0"}
     extra["outcome"] = {"verdict": "still rising", "message": "validation SumR was still rising: train longer"}
     save_checkpoint(model, folder, extra | {"validation": {"i2t_r1": 33.7, "t2i_r1": 31.5, "sum_r": 357.9}})
@@ -37,8 +37,8 @@ def checkpoint(folder, variant, vocabulary=VOCABULARY):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
-    names = ("clip_pretrained", "clip_entities_text", "eiclip", "eiclip_plus")
-    return {name: checkpoint(root / name, name) for name in names}
+    plain = {name: checkpoint(root / name, name) for name in ("clip_pretrained", "clip_entities_text", "eiclip")}
+    return plain | {"eiclip_plus": checkpoint(root / "eiclip_plus", "eiclip_plus", image_levels=True)}
 
 
 def card(home, folders, variant, origin=DRAWN):
@@ -104,12 +104,13 @@ def test_what_open_clip_loads_of_row_6_is_its_towers_alone(folders):
         assert torch.allclose(F.normalize(ours, dim=-1), F.normalize(theirs, dim=-1), atol=1e-5) == alone
 
 
-def test_a_levels_head_without_entity_groups_has_code_that_runs(whole_home, tmp_path, monkeypatch, capsys):
-    folder = checkpoint(tmp_path / "eiclip_plus", "eiclip_plus", Vocabulary({}, {}))
-    code = code_of(card(whole_home, {"eiclip_plus": folder}, "eiclip_plus"))
+def test_a_row_without_entities_may_have_a_levels_head_too(whole_home, tmp_path, monkeypatch, capsys):
+    folder = checkpoint(tmp_path / "model", "clip_description", image_levels=True)
+    text = card(whole_home, {"clip_description": folder}, "clip_description")
+    assert "The whole model, with the head over the image tower’s levels, by this project" in text
     monkeypatch.chdir(folder)
-    exec(compile(code[1], "README.md", "exec"), {})
-    assert f"({1}, {SMALL['embed_dim']})" in capsys.readouterr().out
+    exec(compile(code_of(text)[1], "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith(f"(1, {SMALL['embed_dim']})")
 
 
 def test_limits_are_measured(whole_home, folders):
