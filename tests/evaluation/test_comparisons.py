@@ -40,7 +40,10 @@ def drawn_ranks(products=40, *, seed=0, variants=tuple(VARIANTS), photos=3):
     tables = []
     for direction, owner_Q in owners.items():
         level_Q = np.array([skill[owner] for owner in owner_Q])
-        rows = [1 + np.floor(np.exp(2 - 0.2 * v - level_Q + drawing.normal(size=len(owner_Q)))) for v in range(len(VARIANTS))]
+        rows = [
+            1 + np.floor(np.exp(2 - 0.2 * v - level_Q + drawing.normal(size=len(owner_Q))))
+            for v in range(len(VARIANTS))
+        ]
         rows = [rows[list(VARIANTS).index(name)] for name in variants]
         tables.append(ranks(rows, owner_Q, direction=direction, variants=variants))
     return pa.concat_tables(tables)
