@@ -18,12 +18,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import tables
 from eiclip.errors import EiclipError
+from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import load_settings
 from eiclip.storage.files import write_text
 
@@ -147,6 +149,34 @@ def raw(shared: Path, kind: str, place: Path) -> Path | None:
     return place
 
 
+def judge(one: Catalogue) -> list[str]:
+    """Write the table of judged queries: the names of held out products, read by each row; a line on it."""
+    from eiclip.search import judged
+
+    lines = []
+    for variant in VARIANTS:
+        if not (one.home / "models" / one.name / variant).is_dir():
+            continue
+        engine = judged.SearchEngine.open(one.home, one.name, variant)
+        asked = judged.Asked.of(judged.name_queries(engine.index, "test"), engine.index)
+        found = {row["reading"]: row for row in judged.figures(judged.judged(engine, asked)).to_pylist()}
+        lines += [_judged_line(f"{VARIANTS[variant].row} `{variant}`", found[reading]) for reading in
+                  (judged.PLAIN, judged.LINKED)]  # fmt: skip
+    if lines:
+        named = [_judged_line("", found[reading]) for reading in (judged.CHANCE, judged.BEST)]
+        head = ["| row | read as | queries | R@1 | R@10 | MRR@10 |", "| --- | --- | --: | --: | --: | --: |"]
+        tables.fill("docs/real.md", "judged", f"{tables.REAL} (names)", "\n".join([*head, *named, *lines]) + "\n")
+    return [f"docs/real.md: judged: {len(lines)} rows"]
+
+
+def _judged_line(row: str, figures: Mapping[str, Any]) -> str:
+    cells = []
+    for name in ("r1", "r10", "mrr10"):
+        value, low, high = (figures[name + end] for end in ("", "_low", "_high"))
+        cells.append(f"{value:.1f}" if low is None else f"{value:.1f} [{low:.1f}, {high:.1f}]")
+    return f"| {row} | {figures['reading']} | {figures['queries']:,} | {' | '.join(cells)} |"
+
+
 def main() -> None:
     """Run what is not made yet, write the tables, and end with 1 where a job failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -170,7 +200,8 @@ def main() -> None:
                     one.run(job)
     for one in found:
         try:
-            print("\n".join(tables.write(one.home, f"{tables.REAL} ({one.name})")), flush=True)
+            said = tables.write(one.home, f"{tables.REAL} ({one.name})")
+            print("\n".join(said + (judge(one) if one.name == "names" else [])), flush=True)
         except EiclipError as error:
             print(f"{one.name}: no tables, {error}", flush=True)
     failed = [f"{one.name}: {job}" for one in found for job in one.failed]

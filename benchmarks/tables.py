@@ -52,6 +52,17 @@ def write(home: Path, command: str | None = None) -> list[str]:
     return said
 
 
+def fill(name: str, table: str, command: str, rows: str) -> None:
+    """Put rows of Markdown, made elsewhere than in `sql/docs`, in the place of a table of a page."""
+    page = (ROOT / name).read_text(encoding="utf-8")
+
+    def filled(found: re.Match[str]) -> str:
+        own = (found["name"], found["command"]) == (table, command)
+        return f"{found[1]}{rows}{found[4]}" if own else found[0]
+
+    write_text(ROOT / name, _TABLE.sub(filled, page))
+
+
 def rewritten(page: str, connection: duckdb.DuckDBPyConnection, command: str | None = None) -> tuple[str, list[str]]:
     """Return the page with the tables that the catalogue can fill, and a line on each table. `command` as `write`'s."""
     outcomes = []
