@@ -35,9 +35,15 @@ def test_each_catalogue_has_a_home_and_settings_that_can_be_read(pack, tmp_path)
     found = {one.name: one for one in catalogues(tmp_path / "real", tmp_path, tmp_path / "tops", pack)}
     assert set(found) == set(real_study.JOBS)
     assert len({one.home for one in found.values()}) == len(found)
-    assert found["tops"].settings["EICLIP_AMAZON_META"].endswith("meta_Tops.json.gz")
-    [(name, entry)] = tomllib.loads((tmp_path / "real" / "names" / "names.toml").read_text())["datasets"].items()
-    assert DatasetSettings.model_validate(entry).columns.split == name.replace("names", "split")
+    entries = {}
+    for name, one in found.items():
+        [(dataset, entry)] = tomllib.loads(one.settings.read_text())["datasets"].items()
+        assert dataset == name
+        entries[name] = DatasetSettings.model_validate(entry)
+    assert entries["tops"].metadata.endswith("meta_Tops.json.gz")
+    assert entries["names"].columns.split == "split"
+    assert entries["myntra_text"].training == {"text_tower": "last:2"}
+    assert entries["myntra"].training == {}
 
 
 def test_a_pack_that_is_not_there_is_left_out_and_that_is_said(tmp_path, capsys):
@@ -46,13 +52,13 @@ def test_a_pack_that_is_not_there_is_left_out_and_that_is_said(tmp_path, capsys)
 
 
 def test_a_job_that_fails_is_named_with_its_reason_and_its_log(tmp_path, capsys):
-    one = Catalogue("myntra", tmp_path / "home", {"EICLIP_FASHIONGEN_DIR": str(tmp_path / "nowhere")})
+    one = Catalogue.of(tmp_path, "myntra", f'kind = "fashiongen"\nfolder = "{tmp_path / "nowhere"}"\n')
     assert not one.run("ingest")
     assert one.failed == ["ingest"]
     said = capsys.readouterr().out
     assert "myntra: ingest left out" in said
     assert "nowhere" in said
-    assert (tmp_path / "home" / "ingest.log").is_file()
+    assert (tmp_path / "myntra" / "ingest.log").is_file()
 
 
 def test_a_table_is_filled_where_its_command_is_named(tmp_path, monkeypatch):
