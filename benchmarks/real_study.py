@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,12 +47,19 @@ JOBS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Catalogue:
-    """One catalogue of the study: its home, and the settings that name its raw files."""
+    """One catalogue of the study: its home, and the settings file that names its raw files."""
 
     name: str
     home: Path
-    settings: Mapping[str, str]
+    settings: Path
     failed: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, root: Path, name: str, entry: str) -> Self:
+        """A catalogue in a home below `root`, its entry of the settings written there."""
+        settings = root / name / "eiclip.toml"
+        write_text(settings, f"[datasets.{name}]\n{entry}")
+        return cls(name, root / name, settings)
 
     def run(self, job: str) -> bool:
         """Run a job; returns whether it succeeded, and prints how long it took or where its log lies."""
@@ -60,10 +67,11 @@ class Catalogue:
         storage.mkdir(parents=True, exist_ok=True)
         known = {name: value for name, value in os.environ.items() if not name.startswith("EICLIP_")}
         own = {"EICLIP_HOME": str(self.home), "EICLIP_DAGSTER_STORAGE": str(storage), "EICLIP_PRETRAINED": "starter"}
+        own["EICLIP_SETTINGS"] = str(self.settings.absolute())
         command = [str(Path(sys.executable).parent / "dagster"), "job", "execute", "-m", "pipelines.definitions"]
         started = time.perf_counter()
         with log.open("w") as out:
-            done = subprocess.run([*command, "-j", job], env=known | own | self.settings, stdout=out, stderr=out)
+            done = subprocess.run([*command, "-j", job], env=known | own, stdout=out, stderr=out)
         seconds = time.perf_counter() - started
         if done.returncode:
             self.failed.append(job)
@@ -83,30 +91,26 @@ def _reason(log: Path) -> str:
 def catalogues(root: Path, fashiongen: Path | None, amazon: Path | None, names: Path | None) -> Iterator[Catalogue]:
     """The catalogues there are raw files for, each with its home below `root`."""
     if fashiongen is not None:
-        folder = {"EICLIP_FASHIONGEN_DIR": str(fashiongen.absolute())}
-        yield Catalogue("myntra", root / "myntra", folder)
-        yield Catalogue("myntra_text", root / "myntra_text", folder | {"EICLIP_TRAINING__TEXT_TOWER": "last:2"})
+        place = f'kind = "fashiongen"\nfolder = "{_path(fashiongen)}"\nentity_groups = {GROUPS}\n'
+        yield Catalogue.of(root, "myntra", place)
+        yield Catalogue.of(root, "myntra_text", place + '\n[datasets.myntra_text.training]\ntext_tower = "last:2"\n')
     if amazon is not None:
         metadata = next(iter(sorted(amazon.glob("meta_*"))), amazon / "meta_*.json.gz")
-        files = {
-            "EICLIP_AMAZON_META": str(metadata.absolute()),
-            "EICLIP_AMAZON_IMAGES": str((amazon / "images").absolute()),
-        }
-        yield Catalogue("tops", root / "tops", files)
+        place = f'kind = "amazon"\nmetadata = "{_path(metadata)}"\nimages = "{_path(amazon / "images")}"\n'
+        yield Catalogue.of(root, "tops", place)
     if names is not None:
-        home = root / "names"
-        table = held_out(names, home / "names.parquet")
-        settings = home / "names.toml"
-        write_text(settings, NAMES.format(file=table.absolute().as_posix()))
-        yield Catalogue("names", home, {"EICLIP_SETTINGS": str(settings.absolute())})
+        table = held_out(names, root / "names" / "names.parquet")
+        yield Catalogue.of(
+            root, "names", f'kind = "table"\nfiles = "{_path(table)}"\nentity_groups = {GROUPS}\n{NAMES}'
+        )
 
 
-NAMES = """\
-[datasets.names]
-kind = "table"
-files = "{file}"
-entity_groups = ["brand", "subcategory", "season", "composition"]
+def _path(place: Path) -> str:
+    return place.absolute().as_posix()
 
+
+GROUPS = '["brand", "subcategory", "season", "composition"]'
+NAMES = """
 [datasets.names.columns]
 product_id = "product_id"
 title = "name"
@@ -117,7 +121,7 @@ category = "category"
 subcategory = "subcategory"
 department = "department"
 gender = "gender"
-entities = {{ brand = "brand", subcategory = "subcategory", season = "season", composition = "composition" }}
+entities = { brand = "brand", subcategory = "subcategory", season = "season", composition = "composition" }
 """
 
 

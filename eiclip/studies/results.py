@@ -161,7 +161,7 @@ def seed_comparisons(dataset: str, ranks: Mapping[tuple[str, int], pa.Table], re
             least_M, most_M = bootstrap.interval(100 * (value_BM / base_BM - 1), clusters=len(products))
         figures = (value_M, base_M, value_M - base_M, low_M, high_M, relative_M, least_M, most_M)
         for number, measure in enumerate(COMPARED):
-            shared = {"dataset": dataset, "variant": variant, "baseline": baseline, "measure": measure}
+            shared: dict[str, Any] = {"dataset": dataset, "variant": variant, "baseline": baseline, "measure": measure}
             shared |= {"seeds": len(seeds), "products": len(products)}
             row = {name: float(figure[number]) for name, figure in zip(_COMPARED_FIGURES, figures, strict=True)}
             found.append(shared | {name: value if np.isfinite(value) else None for name, value in row.items()})
