@@ -73,7 +73,7 @@ def test_everything_is_made(settings, first):
     assert "dagster/column_lineage" in first["fashiongen/products"]
 
 
-def test_leaderboard_has_five_rows_under_every_protocol(settings, first):
+def test_leaderboard_has_every_row_under_every_protocol(settings, first):
     rows = query(settings, "SELECT protocol, paper_row, variant FROM leaderboard ORDER BY ALL")
     assert rows == [(p, v.row, v.name) for p in sorted(PROTOCOL_NAMES) for v in VARIANTS.values()]
 
@@ -100,7 +100,7 @@ def test_metrics_are_the_ranks(settings, first):
             SELECT dataset, variant, protocol, direction, 100.0 * count(*) FILTER (WHERE rank <= 5) / count(*) AS again
             FROM retrieval_ranks GROUP BY ALL
         ) USING (dataset, variant, protocol, direction) WHERE abs(r5 - again) < 1e-9""",
-    ) == [(2 * 5 * len(PROTOCOLS),)]
+    ) == [(2 * len(VARIANTS) * len(PROTOCOLS),)]
 
 
 def test_gates_and_embeddings_are_in_range(settings, first):
@@ -177,7 +177,7 @@ def test_the_readmes_queries_run(two_runs):
 def test_the_tables_of_the_docs_are_those_of_a_catalogue(two_runs):
     connection = two_runs.cursor()
     page, outcomes = rewritten((DOCS / "tables.md").read_text(encoding="utf-8"), connection)
-    assert "table_1: 18 rows" in outcomes, "three protocols of one dataset, with chance"
+    assert "table_1: 21 rows" in outcomes, "three protocols of one dataset, with chance"
     assert [line.partition(" first")[0] for line in outcomes if line.startswith("seeds_of_rows")] == [
         "seeds_of_rows: kept, run `make seed_study`"
     ]
