@@ -7,10 +7,10 @@ INSTALLED := .venv/.installed
 
 # The questions that have a job of their own: docs/ablations.md.
 STUDIES := seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
-	ablation_ambiguity same_style_seeds same_style_ablation
+	ablation_ambiguity ablation_group_batches ablation_plus same_style_seeds same_style_ablation
 BENCHMARKS := ingest retrieval training loader features same_style
 
-.PHONY: help install full_eval same_style ingest tune $(STUDIES) catalogue_study tables test check fuzz cache_test \
+.PHONY: help install full_eval same_style ingest tune $(STUDIES) real_study catalogue_study tables test check fuzz cache_test \
 	crash_test $(BENCHMARKS:%=benchmark_%) status slots ui search clean
 
 ##@ The first hour
@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(INSTALLED)
 
-full_eval: $(INSTALLED) ## raw files in, five models trained and compared, report out
+full_eval: $(INSTALLED) ## raw files in, models trained and compared, report out
 	source .envrc && dagster job execute -j full_eval
 
 same_style: $(INSTALLED) ## clicks in, pairs of one style mined, models trained and compared, report out
@@ -60,8 +60,13 @@ ablation_budget: ## rows 3, 4 and 5 against training steps
 ablation_ambiguity: ## made-up brand names against the real, ambiguous ones
 same_style_seeds: ## same-style rows with three training seeds
 same_style_ablation: ## the same-style loss without each of its parts
+ablation_group_batches: ## rows 3, 4 and 5 with every second epoch in batches of one subcategory
+ablation_plus: ## row 6 without each of its parts, and rows 3 and 5 with all of them
 $(STUDIES): $(INSTALLED)
 	source .envrc && dagster job execute -j $@
+
+real_study: $(INSTALLED) ## rows 1 to 6, three seeds, ablations and judged queries on real products: resumable
+	source .envrc && python -m benchmarks.real_study
 
 catalogue_study: $(INSTALLED) ## full_eval over three catalogues drawn anew, and the goals as JSON lines
 	source .envrc && python -m benchmarks.catalogue_study

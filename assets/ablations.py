@@ -24,6 +24,7 @@ from eiclip.studies.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Ablation, Tr
 from eiclip.train.job import TrainJob
 
 RESULTS, SUMMARY, SEED_STUDY = "ablation_results", "seed_study_summary", "seed_study"
+COMPARISONS = "seed_study_comparisons"
 MEANINGS = ("product_entities", "semantic_prior")
 """What the subset of products with an entity of several meanings is found from."""
 
@@ -50,7 +51,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedS
             f"{ablation.question} {ablation.plan.__doc__} A step a training; rows that `full_eval` has trained are not "
             f"trained again. Results: `{RESULTS}`.",
             upstream=("product_entities", "tagged_entities", "products"),
-            made_by=(("assets.ablations:_results",), (f"evaluation/{SUMMARY}",)),
+            made_by=(("assets.ablations:_results", "assets.ablations:_compare_seeds"), (f"evaluation/{SUMMARY}",)),
             shown={
                 "verdict": f"eiclip.report.ablation_verdicts:verdict({ablation.name})",
                 "table": f"eiclip.report.ablation_tables:{table}",
@@ -100,7 +101,7 @@ class AblationStudy(Study):
         return super().job(trial).model_copy(update=neutral if trial.neutral else {})
 
     def results(self) -> list[Output]:
-        """Return the table of results, and their summary over seeds."""
+        """Return the table of results; of the seed study, its summary and the comparison of rows over seeds too."""
         trials = {label: self.made(label) for label in self.trials}
         results = Output(
             (self.name, RESULTS, self.ablation.name),
@@ -113,7 +114,22 @@ class AblationStudy(Study):
             return [results]
         of_seeds = (f"{RESULTS}/{SEED_STUDY}",)
         made_by = f"evaluation/{SUMMARY}"
-        return [results, Output((self.name, SUMMARY), make=made_by, sources=of_seeds, files_of={RESULTS: of_seeds})]
+        compared = Output(
+            (self.name, COMPARISONS),
+            make=_compare_seeds,
+            external={"trials": lambda: {label: made.content for label, (_, made) in trials.items()}},
+            subject=(self, trials),
+        )
+        summary = Output((self.name, SUMMARY), make=made_by, sources=of_seeds, files_of={RESULTS: of_seeds})
+        return [results, summary, compared]
+
+
+def _compare_seeds(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
+    from eiclip.studies.results import seed_comparisons
+
+    study, made = given.of.subject
+    ranks = {(trial.variant, trial.seed): pq.read_table(made[label][0]) for label, trial in study.trials.items()}
+    return seed_comparisons(given.dataset, ranks), {"trainings": len(ranks)}
 
 
 def _results(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:

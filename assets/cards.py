@@ -36,7 +36,7 @@ READ = (
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
-    """The cards of a dataset's five models."""
+    """The cards of a dataset's models, rows 1 to 6."""
     checkpoints = prefixed("checkpoint/", VARIANTS)
     cards = Output(
         (name, "model_cards"),

@@ -34,7 +34,7 @@ class Project:
         return self.settings.datasets
 
     def of_table_1(self) -> dict[str, DatasetSettings]:
-        """Those that the five rows of Table 1 are trained on."""
+        """Those that the rows of Table 1, and row 6, are trained on."""
         return {name: dataset for name, dataset in self.datasets().items() if dataset.table_1}
 
     def of_same_style(self) -> dict[str, DatasetSettings]:

@@ -22,7 +22,7 @@ RANK_COLUMNS = (
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
-    """The evaluation of a dataset's five rows."""
+    """The evaluation of a dataset's rows 1 to 6."""
     group = f"{name}/evaluation"
     settings = {"excluded_group": dataset.negatives_group}
     finite = Check("embeddings_are_finite", "No embedding has a NaN or an infinity, and each has length one.")

@@ -104,7 +104,7 @@ def _part(project: Project, name: str, dataset: DatasetSettings, training: Train
 
 
 def _compute(given: Given) -> Mapping[str, Any]:
-    """Write the features of one shard: of its photos, and of the texts that rows 2 to 5 read, and sample-100's."""
+    """Write the features of one shard: of its photos, and of the texts that the rows read, and sample-100's."""
     from eiclip.features.reader import feature_store, shard_texts
     from eiclip.features.store import text_forms
     from eiclip.model.entity_clip import EntityClipModel

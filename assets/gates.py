@@ -15,9 +15,9 @@ from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import DatasetSettings
 
 GATED = tuple(name for name, variant in VARIANTS.items() if variant.has_entities)
-"""Variants with entity encoders and gates: rows 4 and 5."""
+"""Variants with entity encoders and gates: rows 4 to 6."""
 READING = tuple(name for name, variant in VARIANTS.items() if variant.has_entities or variant.entities_as_text)
-"""Variants that read entities at all: rows 3, 4 and 5."""
+"""Variants that read entities at all: rows 3 to 6."""
 TORCH = frozenset({"pytorch", "parquet"})
 CHECKPOINT, EMBEDDINGS = "checkpoint/", "embeddings/"
 
@@ -61,7 +61,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
 
 
 def _gate_weights(given: Given) -> pa.Table:
-    """w_k of every entity, for rows 4 (constant) and 5."""
+    """w_k of every entity, for rows 4 (constant), 5 and 6."""
     from eiclip.evaluation.gates import gate_weights
     from eiclip.model.entity_clip import load_checkpoint
 
@@ -78,7 +78,7 @@ def _entity_shuffles(given: Given) -> pa.Table:
 
 def _interventions(given: Given) -> pa.Table:
     """What the ranking of a sample of test products does when one of their entities is removed, swapped for another or
-    written into the text instead: ranks, gates, best photos. Rows 3, 4 and 5, text to photo.
+    written into the text instead: ranks, gates, best photos. Rows 3 to 6, text to photo.
     """
     from eiclip.evaluation.interventions import interventions_table
 

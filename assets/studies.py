@@ -14,6 +14,7 @@ from assets.training import PRETRAINED, TABLES, frozen_features, recipe_of, vari
 from eiclip.errors import CorruptOutputError
 from eiclip.model.variants import get_variant
 from eiclip.settings.load import DatasetSettings
+from eiclip.settings.training import OWN
 from eiclip.storage.cache import CachedOutput, Inputs, made_before
 from eiclip.storage.code_version import code_version
 from eiclip.storage.files import digest
@@ -51,7 +52,7 @@ class Study:
     def base(self) -> Base:
         """What its trials vary."""
         training = recipe_of(self.project, self.dataset, self.recipe)
-        rows = {row: recipe_of(self.project, self.dataset, self.recipe, row) for row in self.dataset.rows}
+        rows = {row: recipe_of(self.project, self.dataset, self.recipe, row) for row in {**self.dataset.rows, **OWN}}
         return Base(self.dataset.entity_groups, training, self.project.settings.seed, rows)
 
     @cached_property

@@ -18,7 +18,7 @@ from eiclip.errors import SettingsError
 from eiclip.model.sources import STARTER, local_files, starter_versions
 from eiclip.model.variants import VARIANTS, Variant
 from eiclip.settings.load import DatasetSettings
-from eiclip.settings.training import RowSettings, TrainingSettings, layered
+from eiclip.settings.training import OWN, RowSettings, TrainingSettings, layered
 from eiclip.storage.cache import LOG_FILE, MANIFEST, made_before
 from eiclip.storage.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.train.job import TrainJob
@@ -42,14 +42,14 @@ PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 def recipe_of(
     project: Project, dataset: DatasetSettings, recipe: Mapping[str, Any], variant: str = ""
 ) -> TrainingSettings:
-    """How a dataset's rows, or one of them, are trained: each over those before it, the settings, what the dataset's
-    entry changes for all rows and for this one, and what the run's configuration does.
+    """How a dataset's rows, or one of them, are trained: each over those before it, the settings, what row 6 has of its
+    own, what the dataset's entry changes for all rows and for this one, and what the run's configuration does.
 
     Raises:
         SettingsError: a value is wrong, or some contradict each other.
     """
     own = dataset.rows.get(variant, RowSettings()).model_dump(exclude_none=True)
-    general = project.settings.training.model_dump()
+    general = layered(project.settings.training.model_dump(), OWN.get(variant, {}))
     try:
         found, usual = (
             TrainingSettings.model_validate(layered(general, dataset.training, *others))

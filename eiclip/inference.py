@@ -43,7 +43,7 @@ Groups may be absent, and values None or a placeholder such as "n/a"."""
 class EntityClip:
     """A variant's model behind plain inputs; everything takes one item, which counts as a list of one, or several.
 
-    Rows 1 and 2 read no entities, row 3 reads them as words of the text, rows 4 and 5 by their encoders.
+    Rows 1 and 2 read no entities, row 3 reads them as words of the text, rows 4 to 6 by their encoders.
     """
 
     def __init__(self, model: EntityClipModel, device: str | None = None) -> None:
@@ -135,7 +135,9 @@ class EntityClip:
             SettingsError: a group the model does not have, or the model has no gates (rows 1 to 3).
         """
         if self.model.fusion is None:
-            raise SettingsError(f"{self.model.variant.name} has no gates: rows 4 and 5 do (eiclip_equal, eiclip)")
+            raise SettingsError(
+                f"{self.model.variant.name} has no gates: rows 4 to 6 do (eiclip_equal, eiclip, eiclip_plus)"
+            )
         if not (tags := self.normalised(entities)):
             return []
         weight_NK = self.model.fusion(self._inputs.entity_ids(tags).to(self.device)).weight_BK.tolist()

@@ -12,7 +12,7 @@ from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
-from eiclip.settings.training import TrainingSettings
+from eiclip.settings.training import OWN, TrainingSettings
 from eiclip.shards import Sample, encode_photo
 
 
@@ -35,9 +35,10 @@ class SmallShop:
         return encode_photo(Image.fromarray(pixels), 64)
 
     def model(self, variant: str = "eiclip") -> EntityClipModel:
-        """An untrained model, the same every time."""
+        """An untrained model with the parts that its row has, the same every time."""
         torch.manual_seed(0)
-        return EntityClipModel(new_towers(SMALL, 0), get_variant(variant), self.vocabulary, TrainingSettings()).eval()
+        training = TrainingSettings(**OWN.get(variant, {}))
+        return EntityClipModel(new_towers(SMALL, 0), get_variant(variant), self.vocabulary, training).eval()
 
 
 @pytest.fixture(scope="session")

@@ -197,7 +197,7 @@ def test_gates_are_those_of_the_table(model, served):
     for weights, wanted in zip(found, expected, strict=True):
         assert weights == pytest.approx(wanted, abs=1e-6)
     assert served["eiclip_equal"].gates({"brand": "b1"}) == [{"brand": 1.0}]
-    with pytest.raises(SettingsError, match="clip_description has no gates: rows 4 and 5"):
+    with pytest.raises(SettingsError, match="clip_description has no gates: rows 4 to 6"):
         served["clip_description"].gates({"brand": "b1"})
 
 

@@ -25,6 +25,8 @@ PAIRS = (
     ("eiclip", "clip_entities_text"),
     ("eiclip", "eiclip_equal"),
     ("eiclip", "clip_description"),
+    ("eiclip_plus", "eiclip"),
+    ("eiclip_plus", "clip_entities_text"),
     ("eiclip_equal", "clip_entities_text"),
     ("clip_entities_text", "clip_description"),
     ("clip_description", "clip_pretrained"),

@@ -1,4 +1,4 @@
-"""What the gates of rows 4 and 5 learned, and how much each entity group contributes to retrieval.
+"""What the gates of rows 4 to 6 learned, and how much each entity group contributes to retrieval.
 
 Shape suffixes: P products, N photos, K entity groups, V entities of a group, D embedding width.
 """
@@ -38,7 +38,7 @@ def group_weights(model: EntityClipModel, group: str) -> Tensor:
         ValueError: the variant has no gates.
     """
     if model.fusion is None:
-        raise ValueError(f"{model.variant.name} has no entity encoders, so no gates: ask for row 4 or 5")
+        raise ValueError(f"{model.variant.name} has no entity encoders, so no gates: ask for row 4, 5 or 6")
     number = model.vocabulary.groups.index(group)
     device = next(model.fusion.parameters()).device
     ids_V = torch.arange(len(model.vocabulary.names[group]), device=device)

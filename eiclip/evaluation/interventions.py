@@ -70,7 +70,7 @@ def interventions_table(
     """Measure what interventions on a sample of the test products do to their ranking of all test photos.
 
     Args:
-        model: a variant that reads entities (rows 3 to 5); row 3 has them as text already, and no gates.
+        model: a variant that reads entities (rows 3 to 6); row 3 has them as text already, and no gates.
         embeddings: the variant's own table, of the split that `samples` are of.
         vocabulary: `entity_vocabulary` of the dataset: swaps are drawn in proportion to its `product_count`.
         seed: of the sample and of the swaps.

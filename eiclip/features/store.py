@@ -32,8 +32,8 @@ from eiclip.storage.lock import exclusive
 from eiclip.system.devices import mixed_precision
 
 BATCH = 64
-IDS, PHOTOS, TEXTS, LENGTHS = "ids", "photos", "texts/", "lengths/"
-FORMAT = 1
+IDS, PHOTOS, LEVELS, TEXTS, LENGTHS = "ids", "photos", "levels", "texts/", "lengths/"
+FORMAT = 2
 """Version of what a file's features are: part of what they are of."""
 
 Item = TypeVar("Item")
@@ -90,7 +90,7 @@ class FeatureStore:
         ids, facts = index["image_id"].to_pylist(), {}
         tensors = {IDS: as_bytes(ids)}
         if self.model.image_parts is not None:
-            tensors[PHOTOS] = self._compute_photos(shard, index, range(1, 1 if plain else self.views))
+            tensors |= self._compute_photos(shard, index, range(1, 1 if plain else self.views))
             facts["photos"] = len(ids)
         if self.model.text_parts is not None:
             for some in texts:
@@ -100,13 +100,16 @@ class FeatureStore:
         return facts
 
     def photos(self, shard: Path) -> tuple[list[str], Tensor]:
-        """Return the image ids of a shard, and its photos' features (N, V, F).
+        """Return the image ids of a shard and its photos' features (N, V, F), at whose end a level head finds levels.
 
         Raises:
             CorruptOutputError: the file is missing, damaged, or of other towers.
         """
         found = read_features(self.place(shard), lambda _: self._of(index_of(shard)))
-        return as_texts(found[IDS]), found[PHOTOS]
+        photos = found[PHOTOS]
+        if self.model.level_head is not None:
+            photos = torch.cat([photos.flatten(2), found[LEVELS]], dim=2)
+        return as_texts(found[IDS]), photos
 
     def texts(self, shard: Path, texts: Sequence[str]) -> TextFeatures:
         """Return the features of texts, in their order: those kept, else they are computed now and kept.
@@ -139,7 +142,7 @@ class FeatureStore:
         tensors = {TEXTS + name: found.values}
         return tensors if found.lengths_T is None else tensors | {LENGTHS + name: found.lengths_T}
 
-    def _compute_photos(self, shard: Path, index: pa.Table, others: range) -> Tensor:
+    def _compute_photos(self, shard: Path, index: pa.Table, others: range) -> dict[str, Tensor]:
         parts, size = self.model.image_parts, image_size(self.model.towers)
         assert parts is not None
         self.model.eval().to(self.device)
@@ -150,14 +153,17 @@ class FeatureStore:
             plain = np.stack([sample.pixels(size) for sample in indexed_samples(shard, batch)])
             return torch.from_numpy(np.stack([plain, *(self._view(plain, view, start) for view in others)]))
 
-        found = []
+        found: dict[str, list[Tensor]] = {PHOTOS: [], LEVELS: []}
         for pixels_VBHWC in _ahead(pixels, range(0, len(index), BATCH)):
             views, photos = pixels_VBHWC.shape[:2]
             with torch.inference_mode(), mixed_precision(self.device):  # not around `to`, which makes new weights
                 pixels_BCHW = normalise(self.model, pixels_VBHWC.flatten(0, 1).to(self.device))
-                features_BF = half(parts.lower(pixels_BCHW))
-            found.append(features_BF.unflatten(0, (views, photos)).transpose(0, 1))
-        return torch.cat(found)
+                with self.model.image_levels.read() as levels:
+                    made = {PHOTOS: half(parts.lower(pixels_BCHW))}
+                made[LEVELS] = half(self.model.image_levels.of(pixels_BCHW, levels))
+            for name, values in made.items():
+                found[name].append(values.unflatten(0, (views, photos)).transpose(0, 1))
+        return {name: torch.cat(values) for name, values in found.items()}
 
     def _view(self, plain_BHWC: np.ndarray, view: int, start: int) -> np.ndarray:
         """Return an augmented view of photos: the same for the same view and place in the shard, whatever the seed."""

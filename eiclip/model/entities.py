@@ -1,6 +1,6 @@
 """EA-Learner and CE-Selector (section 3.3): entity encoders, their gates, and the sum that joins the description.
 
-Shape suffixes: B batch, K entity groups, M entities of one, D embedding width, V entities of a group.
+Shape suffixes: B batch, K entity groups, M entities of one, D embedding width, V entities of a group, U distinct ones.
 """
 
 from typing import Literal, NamedTuple
@@ -106,8 +106,9 @@ class EntityFusion(nn.Module):
         count_BK = present_BKM.sum(dim=2)
         sums, weights = [], []
         for group in range(len(self.groups)):
-            ids_BM = ids_BKM[:, group].clamp(min=0)
-            entity_BMD = self.entity(group, ids_BM.flatten()).unflatten(0, ids_BM.shape)
+            # Each entity of the batch goes through the encoders once: most of a batch share a few.
+            ids_U, place_BM = ids_BKM[:, group].clamp(min=0).unique(return_inverse=True)
+            entity_BMD = self.entity(group, ids_U)[place_BM]
             sum_BD = (entity_BMD * present_BKM[:, group, :, None]).sum(dim=1)
             entity_BD = sum_BD / count_BK[:, group, None].clamp(min=1)
             weight_B = self.weight(group, entity_BD) * (count_BK[:, group] > 0)

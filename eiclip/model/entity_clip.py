@@ -1,7 +1,8 @@
 """EntityClipModel: the towers and the entities of one variant together, its loss, and its checkpoint folder.
 
 A checkpoint folder is open_clip's own (see `towers`) with some files more: `eiclip.json` (variant and settings),
-`vocabulary.json`, and where the variant has them `entities.safetensors` (encoders and gates) and `views.safetensors`.
+`vocabulary.json`, and where the variant has them `entities.safetensors` (encoders and gates), `views.safetensors` and
+`levels.safetensors` (the head over the image tower's levels).
 
 Shape suffixes: B batch, K entity groups, M entities of one, L tokens, D embedding width.
 """
@@ -22,6 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from eiclip.errors import NonFiniteError, WeightsError
 from eiclip.model.entities import EntityFusion, FusedEntities
+from eiclip.model.levels import ImageLevels, LevelHead
 from eiclip.model.losses import Gather, LossTerms, Pairs, contrastive_loss, sigmoid_loss, unit
 from eiclip.model.parts import projections, tower_parts
 from eiclip.model.towers import embedding_width, encode_text, give_bias, load_towers, save_towers
@@ -71,6 +73,10 @@ class EntityClipModel(nn.Module):
             give_bias(towers)
         self.image_parts = tower_parts(towers, "image", training.image_tower)
         self.text_parts = tower_parts(towers, "text", training.text_tower)
+        self.image_levels = ImageLevels(towers, None if self.image_parts is None else self.image_parts.lower)
+        self.level_head: LevelHead | None = None
+        if training.image_levels:
+            self.level_head = LevelHead(self.image_levels.width, embedding_width(towers), training.level_dropout)
         self._frozen: list[nn.Module] = []
         self.train()
 
@@ -100,12 +106,22 @@ class EntityClipModel(nn.Module):
 
     def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
         """E_I (B, D), of any length, of normalised pixels."""
-        return self.towers.encode_image(pixels_BCHW)
+        if self.level_head is None:
+            return self.towers.encode_image(pixels_BCHW)
+        with self.image_levels.read() as levels:
+            image_BD = self.towers.encode_image(pixels_BCHW)
+        return F.normalize(image_BD, dim=-1) + self.level_head(self.image_levels.of(pixels_BCHW, levels))
 
     def encode_image_features(self, features_BF: Tensor) -> Tensor:
-        """E_I (B, D) of features (B, F) of the image tower's frozen part."""
+        """E_I (B, D) of features (B, F) of the image tower's frozen part; with a level head, levels are their end."""
         assert self.image_parts is not None
-        return self.image_parts.upper(features_BF.float(), None)
+        if self.level_head is None:
+            return self.image_parts.upper(features_BF.float(), None)
+        values = self.image_levels.width
+        image_BD = self.image_parts.upper(
+            features_BF[:, :-values].float().unflatten(1, self.image_levels.looked_shape), None
+        )
+        return F.normalize(image_BD, dim=-1) + self.level_head(features_BF[:, -values:])
 
     def encode_description(self, tokens_BL: Tensor, features_BF: Tensor | None = None) -> Tensor:
         """E_D (B, D), scaled as it is summed, of token ids, or of features of the text tower's frozen part of them."""
@@ -178,7 +194,7 @@ class EntityClipModel(nn.Module):
         """Optimizer groups, each with a learning rate. What is frozen is in none.
 
         They are `towers`, their `heads` (with the temperature) where these have a rate of their own, `entities`,
-        `gates`, and `views` at the entities' rate.
+        `gates`, and `views` and `levels` at the entities' rate.
         """
         towers = {name: weight for name, weight in self.towers.named_parameters() if weight.requires_grad}
         names = [] if training.head_lr is None else [*projections(self.towers), "logit_scale", "logit_bias"]
@@ -191,13 +207,18 @@ class EntityClipModel(nn.Module):
             ("entities", self.fusion and self.fusion.encoders, training.entity_lr),
             ("gates", self.fusion and self.fusion.gates, training.gate_lr),
             ("views", self.views, training.entity_lr),
+            ("levels", self.level_head, training.entity_lr),
         ]
         groups += [(name, list(module.parameters()), rate) for name, module, rate in others if module is not None]
         return [{"name": name, "params": weights, "lr": rate} for name, weights, rate in groups if weights]
 
     def modules_by_file(self) -> dict[str, nn.Module]:
         """What the variant has beside the towers, by the name of its file in a checkpoint folder."""
-        found = {"entities.safetensors": self.fusion, "views.safetensors": self.views}
+        found = {
+            "entities.safetensors": self.fusion,
+            "views.safetensors": self.views,
+            "levels.safetensors": self.level_head,
+        }
         return {file: module for file, module in found.items() if module is not None}
 
 

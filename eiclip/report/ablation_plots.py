@@ -17,12 +17,13 @@ from eiclip.report.queries import Row, one, where
 from eiclip.report.standing import chance
 from eiclip.report.tables import short
 from eiclip.report.theme import LIGHT, Theme, chance_line, figure, png, themed
-from eiclip.studies.trials import AS_TEXT, EQUAL, OURS
+from eiclip.studies.trials import AS_TEXT, EQUAL, OURS, PLUS
 
-MARKS = {"clip_description": "^", AS_TEXT: "s", EQUAL: "D", OURS: "o"}
+MARKS = {"clip_description": "^", AS_TEXT: "s", EQUAL: "D", OURS: "o", PLUS: "P"}
 LINES: dict[str, Any] = {AS_TEXT: (0, (5, 1.5)), EQUAL: (0, (1, 1)), OURS: "-"}
 """Rows are told apart without colour too."""
-SHORT = {"clip_description": "2 description", AS_TEXT: "3 entities as text", EQUAL: "4 equal gates", OURS: "5 EI-CLIP"}
+SHORT = {"clip_description": "2 description", AS_TEXT: "3 entities as text", EQUAL: "4 equal gates", OURS: "5 EI-CLIP",
+    PLUS: "6 EI-CLIP+"}  # fmt: skip
 TERMS = {"without joint": "joint", "without description": "description", "without entities": "entities"}
 
 
@@ -161,10 +162,25 @@ def _changes(rows: Sequence[Row], names: Sequence[str], label: str, theme: Theme
         return None
     with themed(theme):
         made, (axes,) = figure(1.3 + 0.6 * len(rows))
-        _forest(axes, range(len(rows)), rows, OURS, theme)
+        for variant in dict.fromkeys(row["variant"] for row in rows):
+            places = [place for place, row in enumerate(rows) if row["variant"] == variant]
+            _forest(axes, places, where(rows, variant=variant), variant, theme)
         axes.set_yticks(range(len(rows)), names)
         _about_zero(axes, theme, label)
         return png(made)
+
+
+def group_batches_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
+    """What batches of one entity group change for rows 3, 4 and 5."""
+    rows = _gained(connection, dataset, "ablation_group_batches")[::-1]
+    return _changes(rows, [SHORT[row["variant"]] for row in rows], "change of SumR from mixed batches", theme)
+
+
+def plus_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
+    """Row 6 without each of its parts, and rows 3 and 5 as they are and with all of them, against row 6."""
+    rows = _gained(connection, dataset, "ablation_plus")[::-1]
+    names = [row["value"] if row["variant"] == PLUS else f"row {row['row']}, {row['value']}" for row in rows]
+    return _changes(rows, names, "change of SumR from row 6’s", theme)
 
 
 def ambiguity_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
@@ -246,5 +262,7 @@ PLOTS: dict[str, Callable[..., bytes | None]] = {
     "ablation_prior": prior_plot,
     "ablation_budget": budget_plot,
     "ablation_ambiguity": ambiguity_plot,
+    "ablation_group_batches": group_batches_plot,
+    "ablation_plus": plus_plot,
     "seed_study": seed_plot,
 }

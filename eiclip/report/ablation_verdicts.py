@@ -13,7 +13,7 @@ from eiclip.evaluation.chance import at_chance
 from eiclip.report.queries import Row, one, select, where
 from eiclip.report.standing import chance, listed
 from eiclip.report.tables import interval, number
-from eiclip.studies.trials import ALL, AS_TEXT, BUDGETS, EQUAL, OURS
+from eiclip.studies.trials import ALL, AS_TEXT, BUDGETS, EQUAL, OURS, PLUS
 from eiclip.train.outcome import ADVICE, UNLEARNED
 
 SEED_STUDY = "seed_study"
@@ -215,6 +215,27 @@ def _closed(neutral: Row, lead: Row) -> str:
     return f"{opening}: they close {f'at most {most:.0f} %' if most else 'nothing'} of {whole}."
 
 
+def _group_batches(rows: Sequence[Row]) -> str | None:
+    changed = [row for row in rows if row["sum_r_gain"] is not None]
+    if not changed:
+        return None
+    return f"Batches of one {changed[0]['value']} every second epoch: {_effects(changed, _row)}."
+
+
+def _plus(rows: Sequence[Row]) -> str | None:
+    of_row_6 = [row for row in rows if row["variant"] == PLUS and row["sum_r_gain"] is not None]
+    others = [row for row in rows if row["variant"] != PLUS and row["sum_r_gain"] is not None]
+    sentences = [f"In row 6, {_effects(of_row_6, lambda row: str(row['value']))}."] if of_row_6 else []
+    if others:
+        told = listed([f"{_row(row)} {row['value']} ({_gain(row)})" for row in others])
+        sentences.append(f"Beside it stand {told}.")
+    return " ".join(sentences) or None
+
+
+def _row(row: Row) -> str:
+    return f"row {row['row']}"
+
+
 def _seeds(rows: Sequence[Row]) -> str | None:
     ours, equal = where(rows, variant=OURS), where(rows, variant=EQUAL)
     if not ours:
@@ -239,5 +260,7 @@ VERDICTS: dict[str, Callable[[Sequence[Row]], str | None]] = {
     "ablation_prior": _prior,
     "ablation_budget": _budget,
     "ablation_ambiguity": _ambiguity,
+    "ablation_group_batches": _group_batches,
+    "ablation_plus": _plus,
     SEED_STUDY: _seeds,
 }

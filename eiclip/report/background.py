@@ -13,7 +13,7 @@ def training(source: Source) -> Sequence[Block]:
     losses = source.picture(
         plots.loss_plot,
         "Training loss of each variant over steps",
-        "Running mean of L(photo, text), the one term that every row has; rows 4 and 5 minimise two more. "
+        "Running mean of L(photo, text), the one term that every row has; rows 4 to 6 minimise two more. "
         "Dashed: what guessing gives, the logarithm of the batch.",
     )
     return kept(source.sentence(tables.outcomes), pair(losses, source.table(tables.trainings)))

@@ -20,7 +20,7 @@ from eiclip.report.theme import LIGHT, WIDTH, Theme, figure, png, themed
 
 NAMES = {
     "clip_pretrained": "pretrained", "clip_description": "description", "clip_entities_text": "entities as text",
-    "eiclip_equal": "equal gates", "eiclip": "EI-CLIP",
+    "eiclip_equal": "equal gates", "eiclip": "EI-CLIP", "eiclip_plus": "EI-CLIP+",
 }  # fmt: skip
 TITLES = {"brand confounded": "brand’s words untagged", "meanings": "entity meanings"}
 """Facets of the plot beside the states of every entity group, as it calls them."""

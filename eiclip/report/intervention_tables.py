@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 from scipy.stats import spearmanr
 
+from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import OURS
 from eiclip.report.queries import select
 from eiclip.report.standing import no_verdict
@@ -75,8 +76,8 @@ def _done(row: dict[str, Any]) -> str:
     return f"{subject} {DONE[row['intervention']].lower()}"
 
 
-def gate_report_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
-    """Row 5's gates of each group beside the recall@1 that the group is worth."""
+def gate_report_table(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str = OURS) -> Table | None:
+    """A row's gates of each group, row 5's unless told otherwise, beside the recall@1 that the group is worth."""
     lines = [
         (
             row["entity_group"],
@@ -88,10 +89,13 @@ def gate_report_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Ta
             number(row["r1_lost_removed"]),
             number(row["r1_lost_shuffled"]),
         )
-        for row in select(connection, "group_gates", dataset=dataset, variant=OURS)
+        for row in select(connection, "group_gates", dataset=dataset, variant=variant)
     ]
     header = ("Group", "Entities", "Training products", "Mean gate", "Middle half", "Range", "Removed", "Shuffled")
-    caption = "Gates of row 5 (mean over training products), and points of recall@1 lost, the mean of both directions"
+    caption = (
+        f"Gates of row {VARIANTS[variant].row} (mean over training products), and points of recall@1 lost, the mean of "
+        "both directions"
+    )
     return Table(caption, header, (False,) + (True,) * 7, lines) if lines else None
 
 

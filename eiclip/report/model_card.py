@@ -18,12 +18,21 @@ from eiclip.report import readings, tables
 from eiclip.report.headline import MEASURES, comparison
 from eiclip.report.intervention_tables import gate_report_table
 from eiclip.report.model_card_limits import limits
-from eiclip.report.model_card_texts import LOAD_MODEL, LOAD_TOWERS, NOTHING_MEASURED, WHAT, start_of
+from eiclip.report.model_card_texts import (
+    LOAD_MODEL,
+    LOAD_TAGS,
+    LOAD_TEXTS,
+    LOAD_TOWERS,
+    NOTHING_MEASURED,
+    WHAT,
+    start_of,
+)
+from eiclip.report.paper import TABLE_1
 from eiclip.report.queries import select
 from eiclip.report.standing import TITLE
 from eiclip.report.tables import Table, board_markdown, markdown
 
-FILE = "README.md"
+FILE, LEVELS = "README.md", "levels.safetensors"
 PAPER = "EI-CLIP, CVPR 2022, doi 10.1109/CVPR52688.2022.01752"
 BOARDS = {
     "full": "All test items are candidates",
@@ -79,7 +88,9 @@ def _what(row: Variant, folder: Path, described: Mapping[str, Any]) -> list[str]
     names = _read(folder / "vocabulary.json")["names"]
     groups = ", ".join(f"{group} ({len(entities) - 1:,})" for group, entities in names.items())
     facts = {
-        "Row of the paper’s Table 1": f"{row.row} ({PAPER})",
+        "Row of the paper’s Table 1": f"{row.row} ({PAPER})"
+        if row.row in TABLE_1
+        else f"none: row {row.row} is our own",
         "Width of the embeddings": f"{config['embed_dim']:,}",
         "Image tower": _tower(vision) + f", photos of {vision.get('image_size', 224)} pixels",
         "Text tower": _tower(text) + f", {text.get('context_length', 77)} tokens",
@@ -100,10 +111,19 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 def _loading(row: Variant, folder: Path) -> list[str]:
     """Code that can be run as it stands, in the folder of the card."""
-    parts = ["## How to load it", "The two towers, with open_clip alone:", f"```python\n{LOAD_TOWERS}```"]
-    if (row.has_entities or row.entities_as_text) and _read(folder / "vocabulary.json")["names"]:
-        told = "entity encoders and gates" if row.has_entities else "entities written before the text"
-        parts += [f"The whole model, with {told}, by this project’s package (`eiclip`):", f"```python\n{LOAD_MODEL}```"]
+    named = (row.has_entities or row.entities_as_text) and _read(folder / "vocabulary.json")["names"]
+    has_levels = (folder / LEVELS).is_file()
+    towers = "The two towers, with open_clip alone"
+    if has_levels:
+        towers += f", whose photo embeddings are then the tower’s own, without what the head in `{LEVELS}` adds to them"
+    parts = ["## How to load it", f"{towers}:", f"```python\n{LOAD_TOWERS}```"]
+    more = [
+        "" if not named else "entity encoders and gates" if row.has_entities else "entities written before the text",
+        "the head over the image tower’s levels" if has_levels else "",
+    ]
+    if told := " and ".join(filter(None, more)):
+        code = LOAD_MODEL + (LOAD_TAGS if named else LOAD_TEXTS)
+        parts += [f"The whole model, with {told}, by this project’s package (`eiclip`):", f"```python\n{code}```"]
     return parts
 
 
@@ -168,7 +188,7 @@ def _gates(
         weight = described["training"].get("equal_weight")
         told = "one over the number of groups" if weight is None else f"{weight:g}"
         return ["## Gates", f"Equal for every entity: {told}."]
-    table = gate_report_table(connection, dataset) if row.gates == "learned" else None
+    table = gate_report_table(connection, dataset, row.name) if row.gates == "learned" else None
     return ["## Gates by group", f"{table.caption}:", markdown(table)] if table else []
 
 

@@ -14,6 +14,8 @@ WHAT = {
     "description’s, all with the same weight.",
     "eiclip": "Both towers fine-tuned, and an encoder for each group of tags whose embeddings are added to the "
     "description’s, each weighted by a gate that was learned for that tag.",
+    "eiclip_plus": "Row 5, whose photos are read once more by a head over the image tower’s earlier blocks, which "
+    "hold colour and texture; trained in batches of one subcategory every second epoch. Not in the paper.",
 }
 """By variant."""
 
@@ -36,10 +38,18 @@ LOAD_MODEL = """\
 from eiclip import EntityClip
 
 model = EntityClip.from_folder(".")  # where this file lies
+"""
+
+LOAD_TAGS = """\
 group = model.groups[0]
 tags = {group: "some name of it"}  # an unknown tag is read as <unk>, a missing one not at all
 texts = model.encode_text(["a red wool coat"], [tags])
 print(model.unknown([tags]), texts.shape)  # length one, ready for dot products with `model.encode_image(photos)`
+"""
+
+LOAD_TEXTS = """\
+texts = model.encode_text(["a red wool coat"])
+print(texts.shape)  # length one, ready for dot products with `model.encode_image(photos)`
 """
 
 NOTHING_MEASURED = "Nothing has been measured yet: materialise leaderboard, then this card."

@@ -46,6 +46,7 @@ NOTE = (
     "both, compare the order of the rows and their distances, not the levels."
 )
 
+OWN_NOTE = "Row 6 is our own: the paper has no such row. It is trained and tested on the same data as the others."
 
 PEERS_NOTE = (
     "Peers are as printed in Kaleido-BERT’s paper, on the real Fashion-Gen; each drew lists of its own, and none shows "

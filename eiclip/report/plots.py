@@ -15,15 +15,15 @@ from eiclip.report.standing import TITLE, chance
 from eiclip.report.tables import intervals, short, variant_title
 from eiclip.report.theme import CHANCE_STYLE, LIGHT, Theme, chance_line, figure, png, themed
 
-STYLES = ("-", (0, (1, 1)), (0, (5, 1.5)), (0, (4, 1, 1, 1)), "-")
-"""Lines of the five rows: told apart without colour."""
+STYLES = ("-", (0, (1, 1)), (0, (5, 1.5)), (0, (4, 1, 1, 1)), "-", (0, (6, 1, 1, 1, 1, 1)))
+"""Lines of the rows: told apart without colour."""
 RECALLS = ("r1", "r5", "r10")
 SMOOTHED = 31
 """Log rows that the mean runs over, at most: single batches are too noisy to compare."""
 
 
 def recall_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
-    """Recall@1, 5 and 10 of the five rows side by side, both ways, all candidates; whiskers are 95 % intervals."""
+    """Recall@1, 5 and 10 of the rows side by side, both ways, all candidates; whiskers are 95 % intervals."""
     rows = select(connection, "recalls", dataset=dataset, protocol="full")
     ends, floor = intervals(connection, dataset, "full"), chance(connection, dataset)
     present = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]

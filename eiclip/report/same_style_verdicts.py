@@ -43,7 +43,7 @@ def verdicts(connection: duckdb.DuckDBPyConnection, dataset: str) -> tuple[str, 
 
 
 def same_style_headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
-    """Whether the joint view is ahead of the better single one, for a dataset without the five rows."""
+    """Whether the joint view is ahead of the better single one, for a dataset without Table 1's rows."""
     for answer in _answers(connection, dataset)[:1]:
         if answer.without:
             return Headline(UNLEARNED, answer.without, answer.without)

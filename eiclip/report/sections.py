@@ -23,7 +23,7 @@ RECALL_ALT = (
 
 
 def verdict(found: Headline | None, source: Source) -> Section:
-    """Row 5 against row 3: the sentence, what qualifies it, and the other pairs of rows."""
+    """Row 5 against row 3: the sentence, what qualifies it, row 6 against row 5, and the other pairs of rows."""
     section = Section("verdict", "Does EI-CLIP beat CLIP that reads the same tags as text?", "Verdict")
     if found is None:
         return replace(section, missing="It needs the recalls of rows 3 and 5: materialise leaderboard.")
@@ -34,7 +34,7 @@ def verdict(found: Headline | None, source: Source) -> Section:
         "A line that does not cross zero is a difference beyond chance.",
     )
     blocks = kept(
-        pair(Text(found.sentence), *map(Text, found.remarks), differences),
+        pair(*map(Text, filter(None, (found.sentence, found.own, *found.remarks))), differences),
         source.table(breakdown.comparisons_table),
     )
     return replace(section, blocks=blocks)
@@ -43,10 +43,11 @@ def verdict(found: Headline | None, source: Source) -> Section:
 def _rows(source: Source) -> Sequence[Block]:
     boards = {name: tables.leaderboard(source.connection, source.dataset, name) for name in readings.PROTOCOL_TITLES}
     peers = tables.peer_lines(source.dataset, "sample100") if boards["sample100"] else []
-    printed = any(line.paper for line in boards["full"])
+    printed, own = (any(getattr(line, name) for line in boards["full"]) for name in ("paper", "own"))
     return kept(
         Board("All test items are candidates", boards["full"]),
         Text(paper.NOTE, quiet=True) if printed else None,
+        Text(paper.OWN_NOTE, quiet=True) if own else None,
         pair(
             source.picture(plots.recall_plot, RECALL_ALT, "Recall over all candidates. Whiskers: 95 % intervals."),
             source.table(readings.quality_table),
@@ -165,8 +166,8 @@ def _interventions(source: Source) -> Sequence[Block]:
 
 SECTIONS: dict[str, tuple[str, str, Build, str]] = {
     "rows": (
-        "How do the five rows compare?",
-        "The five rows",
+        "How do the rows compare?",
+        "The rows",
         _rows,
         "Materialise retrieval_metrics and leaderboard.",
     ),
@@ -205,15 +206,15 @@ SECTIONS: dict[str, tuple[str, str, Build, str]] = {
 def sections(found: Headline | None, source: Source) -> tuple[Section, ...]:
     """All sections of a dataset; those on same-style retrieval and typed queries where there is anything to say.
 
-    A dataset that serves same-style retrieval alone, without results of the five rows, has those first and does not say
-    what else could be made of it.
+    A dataset that serves same-style retrieval alone, without results of Table 1's rows, has those first and does not
+    say what else could be made of it.
     """
-    five_rows = (verdict(found, source), *(_section(key, source) for key in SECTIONS))
+    of_rows = (verdict(found, source), *(_section(key, source) for key in SECTIONS))
     search = tuple(section for section in (same_style(source), typed_queries(source)) if section is not None)
-    if search and next(section for section in five_rows if section.key == "rows").missing:
-        return (*search, *(section for section in five_rows if not section.missing and section.key != "ablations"))
-    place = 1 + [section.key for section in five_rows].index("ablations")
-    return (*five_rows[:place], *search, *five_rows[place:])
+    if search and next(section for section in of_rows if section.key == "rows").missing:
+        return (*search, *(section for section in of_rows if not section.missing and section.key != "ablations"))
+    place = 1 + [section.key for section in of_rows].index("ablations")
+    return (*of_rows[:place], *search, *of_rows[place:])
 
 
 def _section(key: str, source: Source) -> Section:

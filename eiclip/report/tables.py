@@ -8,7 +8,7 @@ import duckdb
 
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import WAYS
-from eiclip.report.paper import paper_row, peers
+from eiclip.report.paper import TABLE_1, paper_row, peers
 from eiclip.report.queries import select
 from eiclip.report.standing import TITLE, chance
 
@@ -35,7 +35,7 @@ class Cell:
 class LeaderboardLine:
     """One row of the leaderboard, and what the paper printed for it (empty where nothing compares).
 
-    What has no row in the paper's Table 1, a peer or chance, has neither row nor variant.
+    A row that the paper's Table 1 does not have is our `own`. A peer or chance has neither row nor variant.
     """
 
     row: str
@@ -43,6 +43,7 @@ class LeaderboardLine:
     title: str
     cells: tuple[Cell, ...]
     paper: tuple[str, ...] = ()
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Table:
 
 
 def variant_title(name: str) -> str:
-    """The title of a variant; its name where it is none of the five rows."""
+    """The title of a variant; its name where it is none of the rows."""
     return VARIANTS[name].title if name in VARIANTS else name
 
 
@@ -124,7 +125,7 @@ def leaderboard(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: s
 
 
 def _unranked(title: str, values: Sequence[float | None]) -> LeaderboardLine:
-    """A line of no row of the paper's Table 1."""
+    """A line of no row: a peer's, or chance."""
     return LeaderboardLine("", "", title, tuple(Cell(number(value)) for value in values))
 
 
@@ -164,8 +165,8 @@ def _line(
     )
     printed = paper_row(dataset, protocol, row["paper_row"])
     paper = tuple(number(value, 0 if name == "sum_r" else 1) for name, value in _paired(printed))
-    label = "–" if row["paper_row"] is None else str(row["paper_row"])
-    return LeaderboardLine(label, row["variant"], variant_title(row["variant"]), cells, paper)
+    label, own = "–" if (place := row["paper_row"]) is None else str(place), place is not None and place not in TABLE_1
+    return LeaderboardLine(label, row["variant"], variant_title(row["variant"]), cells, paper, own)
 
 
 def _paired(printed: Any) -> Sequence[tuple[str, float]]:
@@ -184,7 +185,8 @@ def board_markdown(lines: Sequence[LeaderboardLine], *, with_intervals: bool = F
     """Lines of a leaderboard as a markdown table."""
     rows: list[tuple[str, ...]] = []
     for line in lines:
-        rows.append((line.row, line.title, *(_marked(cell, with_intervals) for cell in line.cells)))
+        title = f"{line.title} (not in the paper)" if line.own else line.title
+        rows.append((line.row, title, *(_marked(cell, with_intervals) for cell in line.cells)))
         if line.paper and with_intervals:
             rows.append(("", "*paper*", *line.paper))
     return markdown(Table("", ("row", "model", *HEADINGS), (True, False) + (True,) * len(HEADINGS), rows))

@@ -25,12 +25,12 @@ CHANCE_STYLE: dict[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 1, "zorde
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a plot; `rows`: warm for plain CLIP, cool for EI-CLIP, told apart by colour-blind eyes."""
+    """Colours of a plot; `rows`: warm for plain CLIP, cool for EI-CLIP, green for our own; told apart by all eyes."""
 
     face: str
     text: str
     grid: str
-    rows: tuple[str, str, str, str, str]
+    rows: tuple[str, str, str, str, str, str]
 
     def settings(self) -> Any:
         """Matplotlib's settings for this theme."""
@@ -47,8 +47,8 @@ class Theme:
         }  # fmt: skip
 
 
-LIGHT = Theme("#ffffff", "#24292f", "#d5dae1", ("#8b929c", "#e69f00", "#d55e00", "#56b4e9", "#0068a8"))
-DARK = Theme("#1c2027", "#e3e7ec", "#3d444f", ("#9aa2ad", "#f0b840", "#f07d35", "#2b7bba", "#8fd0ff"))
+LIGHT = Theme("#ffffff", "#24292f", "#d5dae1", ("#8b929c", "#e69f00", "#d55e00", "#56b4e9", "#0068a8", "#00795a"))
+DARK = Theme("#1c2027", "#e3e7ec", "#3d444f", ("#9aa2ad", "#f0b840", "#f07d35", "#2b7bba", "#8fd0ff", "#3ccf9e"))
 
 
 def figure(height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:

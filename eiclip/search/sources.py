@@ -19,7 +19,7 @@ from eiclip.storage.lake import Lake, open_views
 logger = logging.getLogger(__name__)
 
 VIEWS_TABLE = "product_views"
-SERVED = ("same_style", "eiclip")  # to search with unless another is named: the first that there is
+SERVED = ("same_style", "eiclip_plus", "eiclip")  # to search with unless another is named: the first that there is
 
 
 def trained_variants(home: Paths) -> dict[str, list[str]]:

@@ -126,6 +126,15 @@ class TrainingSettings(Section):
     `frozen`. The output of what is not is computed once and kept (the asset `features`)."""
     feature_views: int = Field(1, ge=1)
     """With a frozen image tower: kept views of each training photo, the first plain, the others augmented."""
+    image_levels: bool = False
+    """Add to a photo's embedding what a head of its own reads of the image tower's earlier blocks: colour, texture."""
+    level_dropout: float = Field(0.0, ge=0, lt=1)  # of that head's hidden values
+    feature_noise: float = Field(0.0, ge=0)
+    """Gaussian noise on kept features of photos in training, in standard deviations of each value; photos that are
+    read as pixels have none."""
+    group_batches: str = ""
+    """Entity group (such as `subcategory`) whose products some epochs put into batches of their own: hard negatives."""
+    group_every: int = Field(2, ge=1)  # the epochs that do so: each second one, each third, ...
     style: StyleLossSettings = StyleLossSettings()  # same-style rows alone: the terms of their loss
     log_every: int = Field(10, ge=1)
 
@@ -147,14 +156,27 @@ class TrainingSettings(Section):
 
 
 TRAINED_ROWS = (
-    "clip_description", "clip_entities_text", "eiclip_equal", "eiclip", "same_style_unconstrained", "same_style_plain",
-    "same_style",
+    "clip_description", "clip_entities_text", "eiclip_equal", "eiclip", "eiclip_plus", "same_style_unconstrained",
+    "same_style_plain", "same_style",
 )  # fmt: skip
 """The variants that are trained."""
 
 
+OWN: dict[str, dict[str, Any]] = {
+    "eiclip_plus": {"image_levels": True, "level_dropout": 0.35, "feature_noise": 0.3, "group_batches": "subcategory"}
+}
+"""What a row is trained with beside the settings, where these say nothing of it. Chosen on real products:
+docs/decisions.md."""
+
+
 class RowSettings(Section):
-    """What may differ for one row of a dataset: its rates. Rows that differed in more could not be compared."""
+    """What may differ for one row of a dataset: its rates, and the parts that row 6 has by itself."""
+
+    image_levels: bool | None = None
+    level_dropout: float | None = Field(None, ge=0, lt=1)
+    feature_noise: float | None = Field(None, ge=0)
+    group_batches: str | None = None
+    group_every: int | None = Field(None, ge=1)
 
     tower_lr: float | None = Field(None, ge=0)
     head_lr: float | None = Field(None, ge=0)

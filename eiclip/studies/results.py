@@ -14,7 +14,7 @@ from eiclip.errors import EiclipError
 from eiclip.evaluation import bootstrap
 from eiclip.evaluation.bootstrap import RESAMPLES
 from eiclip.model.variants import VARIANTS
-from eiclip.studies.trials import Trial
+from eiclip.studies.trials import AS_TEXT, DESCRIPTION, EQUAL, OURS, PLUS, Trial
 
 MEASURES = tuple(f"{way}_{name}" for way in ("i2t", "t2i") for name in ("r1", "r5", "r10", "mrr"))
 RECALLS = [name for name in MEASURES if not name.endswith("mrr")]
@@ -85,6 +85,93 @@ def results_table(
             shared = {"dataset": dataset, "ablation": ablation, "subset": name}
             rows += [shared | row for row in _rows(outcomes, sum_PTWM[kept_P], count_PTW[kept_P], resamples)]
     return pa.Table.from_pylist(rows, schema=RESULTS_SCHEMA)
+
+
+SEED_PAIRS = ((OURS, AS_TEXT), (OURS, EQUAL), (PLUS, OURS), (PLUS, AS_TEXT), (AS_TEXT, DESCRIPTION))
+"""Rows that are compared over training seeds, the second the baseline."""
+COMPARED = ("i2t_r1", "t2i_r1", "sum_r")
+_COMPARED_FIGURES = (
+    "value",
+    "baseline_value",
+    "difference",
+    "low",
+    "high",
+    "relative",
+    "relative_low",
+    "relative_high",
+)
+SEED_COMPARISONS_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("dataset", "variant", "baseline", "measure")]
+    + [(name, pa.int64()) for name in ("seeds", "products")]
+    + [(name, pa.float64()) for name in _COMPARED_FIGURES]
+)
+
+
+def seed_comparisons(dataset: str, ranks: Mapping[tuple[str, int], pa.Table], resamples: int = RESAMPLES) -> pa.Table:
+    """Compare rows over products and training seeds together; schema `SEED_COMPARISONS_SCHEMA`.
+
+    A figure is the mean over the seeds. Its 95 % interval is of bootstrap samples that draw products and seeds anew,
+    both with replacement and the same for both rows. With three seeds their spread is a rough guess.
+
+    Args:
+        dataset: its name.
+        ranks: of each row and seed, as `eiclip.studies.ranks.RANKS_SCHEMA`.
+        resamples: bootstrap samples.
+
+    Returns:
+        A row a pair and measure; `relative` is the difference in percent of the baseline's figure.
+
+    Raises:
+        EiclipError: rows or seeds rank other queries than the first.
+    """
+    names = {f"{variant}, seed {seed}": (variant, seed) for variant, seed in ranks}
+    table = pa.concat_tables(
+        ranks[key]
+        .select(["direction", "product_id", "rank"])
+        .append_column("trial", pa.array([name] * len(ranks[key])))
+        for name, key in names.items()
+    )
+    measures = bootstrap.measures_of(table["rank"].to_numpy())
+    axes = ("product_id", "trial", "direction")
+    (products, trials, _), sum_PTWM, count_PTW = bootstrap.sums_by(
+        table, list(measures.values()), axes, {"trial": list(names), "direction": ["i2t", "t2i"]}
+    )
+    bootstrap.require_same_queries(count_PTW, trials, f"{dataset}, seeds", "run the seed study again")
+    weights_BP = bootstrap.cluster_weights(len(products), resamples=resamples)
+    drawn_BTM = _compared_measures(bootstrap.resampled_means(sum_PTWM, count_PTW[..., None] + 0 * sum_PTWM, weights_BP))
+    plain_TM = _compared_measures((sum_PTWM.sum(axis=0) / count_PTW.sum(axis=0)[..., None])[None])[0]
+    seeds = sorted({seed for _, seed in names.values()})
+    seed_BS = np.random.default_rng(1).integers(len(seeds), size=(resamples, len(seeds)))
+    place = {key: number for number, key in enumerate(names.values())}
+
+    def of(variant: str) -> tuple[np.ndarray, np.ndarray]:
+        """A row's figures: the mean over seeds (M,), and that of each bootstrap sample (B, M)."""
+        own_S = [place[variant, seed] for seed in seeds]
+        drawn_BSM = drawn_BTM[:, own_S]
+        return plain_TM[own_S].mean(axis=0), np.take_along_axis(drawn_BSM, seed_BS[..., None], axis=1).mean(axis=1)
+
+    found = []
+    for variant, baseline in SEED_PAIRS:
+        if not all((name, seed) in place for name in (variant, baseline) for seed in seeds):
+            continue
+        (value_M, value_BM), (base_M, base_BM) = of(variant), of(baseline)
+        low_M, high_M = bootstrap.interval(value_BM - base_BM, clusters=len(products))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative_M = 100 * (value_M / base_M - 1)
+            least_M, most_M = bootstrap.interval(100 * (value_BM / base_BM - 1), clusters=len(products))
+        figures = (value_M, base_M, value_M - base_M, low_M, high_M, relative_M, least_M, most_M)
+        for number, measure in enumerate(COMPARED):
+            shared: dict[str, Any] = {"dataset": dataset, "variant": variant, "baseline": baseline, "measure": measure}
+            shared |= {"seeds": len(seeds), "products": len(products)}
+            row = {name: float(figure[number]) for name, figure in zip(_COMPARED_FIGURES, figures, strict=True)}
+            found.append(shared | {name: value if np.isfinite(value) else None for name, value in row.items()})
+    return pa.Table.from_pylist(found, schema=SEED_COMPARISONS_SCHEMA)
+
+
+def _compared_measures(values: np.ndarray) -> np.ndarray:
+    """`COMPARED` (..., 3) of r1, r5, r10 and mrr by way (..., W, M), photo to text first."""
+    recalls = values[..., :3]
+    return np.stack([recalls[..., 0, 0], recalls[..., 1, 0], recalls.sum(axis=(-1, -2))], axis=-1)
 
 
 def _rows(

@@ -10,11 +10,19 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from eiclip.model.variants import SAME_STYLE_ROWS, VARIANTS
-from eiclip.settings.training import LOSS_TERMS, LOSS_VIEW_PAIRS, TrainingSettings, layered
+from eiclip.settings.training import LOSS_TERMS, LOSS_VIEW_PAIRS, OWN, TrainingSettings, layered
 
 BRAND = "brand"
 DESCRIPTION, AS_TEXT, EQUAL, OURS = "clip_description", "clip_entities_text", "eiclip_equal", "eiclip"
+PLUS = "eiclip_plus"
 SAME_STYLE = "same_style"
+GROUP = "subcategory"
+WITHOUT: Mapping[str, dict[str, Any]] = {
+    "without image levels": {"image_levels": False},
+    "without noise": {"feature_noise": 0.0, "level_dropout": 0.0},
+    "without group batches": {"group_batches": ""},
+}
+"""What of row 6 is taken away, and the settings that do so."""
 BATCH_SIZES = (16, 32, 64, 128)
 BUDGETS = (Fraction(1, 3), Fraction(2, 3), Fraction(1), Fraction(2), Fraction(4))
 """Budgets, in those of the rows themselves."""
@@ -115,6 +123,26 @@ def prior(base: Base) -> list[Trial]:
     return _of_row_5(base, "prior_mixture", {"mixture": True, "own group alone": False})
 
 
+def group_batches(base: Base) -> list[Trial]:
+    """Rows 3, 4 and 5 with and without epochs whose batches are of one subcategory (or of the first group there is)."""
+    group = GROUP if GROUP in base.groups else base.groups[0]
+    found = []
+    for variant in (AS_TEXT, EQUAL, OURS):
+        plain = _trial(base, variant, "group_batches", "mixed", changes={"group_batches": ""})
+        found += _compared(plain, _trial(base, variant, "group_batches", group, changes={"group_batches": group}))
+    return found
+
+
+def plus(base: Base) -> list[Trial]:
+    """Row 6 as it is and without each of its parts; row 5, which has none of them; and row 3 without and with each."""
+    own = OWN[PLUS]
+    trials = [_trial(base, PLUS, "parts", name, changes=changes) for name, changes in WITHOUT.items()]
+    mixed = {name: value for name, value in own.items() if name != "group_batches"}
+    text = {"no part": {}, "all parts but group batches": mixed, "all parts": own}
+    others = [_trial(base, AS_TEXT, "parts", name, changes=changes) for name, changes in text.items()]
+    return _compared(_trial(base, PLUS, "parts", "all parts"), *trials, _trial(base, OURS, "parts", "no part"), *others)
+
+
 def _of_row_5(base: Base, setting: str, values: Mapping[str, Any]) -> list[Trial]:
     trials = (_trial(base, OURS, setting, value, changes={setting: change}) for value, change in values.items())
     return _compared(*trials)
@@ -177,11 +205,12 @@ def ambiguity(base: Base) -> list[Trial]:
 
 
 def seed_study(base: Base) -> list[Trial]:
-    """Rows 2 to 5 by training seed, on the same products; row 5 is compared with row 3 of its seed."""
+    """Rows 2 to 6 by training seed, on the same products; rows 4 to 6 are compared with row 3 of their seed."""
     found = []
     for seed in range(base.seed, base.seed + SEEDS):
         given = {"seed": seed, "x": float(seed), "named": f"seed {seed}"}
-        plain, *others = (_trial(base, v, "seed", str(seed), **given) for v in (DESCRIPTION, AS_TEXT, EQUAL, OURS))
+        rows = (DESCRIPTION, AS_TEXT, EQUAL, OURS, PLUS)
+        plain, *others = (_trial(base, variant, "seed", str(seed), **given) for variant in rows)
         found += [plain, *_compared(*others)]
     return found
 
@@ -246,6 +275,9 @@ ABLATIONS = _by_name(
              "longer?", budget, against_steps=True),
     Ablation("ablation_ambiguity", "Is row 3 held back by what the brands' words mean elsewhere, or by slow learning "
              "of its text?", ambiguity, brands=True),
+    Ablation("ablation_group_batches", "What do batches of one entity group, whose products are hard to tell apart, do "
+             "to rows 3, 4 and 5?", group_batches),
+    Ablation("ablation_plus", "What does each part of row 6 do, and what do rows 3 and 5 gain from all of them?", plus),
     Ablation("seed_study", "How far do results spread between training seeds?", seed_study),
 )  # fmt: skip
 """Studies of Table 1."""

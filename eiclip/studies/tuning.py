@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from eiclip.errors import NonFiniteError
 from eiclip.settings.training import TrainingSettings
-from eiclip.studies.trials import AS_TEXT, DESCRIPTION, EQUAL, OURS, Base, Trial
+from eiclip.studies.trials import AS_TEXT, DESCRIPTION, EQUAL, OURS, PLUS, Base, Trial
 
 TUNING, RESULTS = "tuning", "tuning_results"
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -25,9 +25,10 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     AS_TEXT: ("tower_lr", "head_lr", "weight_decay"),
     EQUAL: ("tower_lr", "head_lr", "weight_decay", "entity_lr"),
     OURS: ("tower_lr", "head_lr", "weight_decay", "entity_lr", "gate_lr"),
+    PLUS: ("tower_lr", "head_lr", "weight_decay", "entity_lr", "gate_lr"),
 }
 """What is chosen for each row, as far as it trains something."""
-FOLLOWS = {DESCRIPTION: AS_TEXT, AS_TEXT: AS_TEXT, EQUAL: OURS, OURS: OURS}
+FOLLOWS = {DESCRIPTION: AS_TEXT, AS_TEXT: AS_TEXT, EQUAL: OURS, OURS: OURS, PLUS: OURS}
 """The tuned row whose choice a row takes."""
 
 SCHEMA = pa.schema(
@@ -107,7 +108,7 @@ def tuning_table(dataset: str, judged: Sequence[Judged]) -> pa.Table:
 
 
 def chosen_toml(table: pa.Table) -> str:
-    """Return what was chosen as lines of a settings file: a table for each of rows 2 to 5."""
+    """Return what was chosen as lines of a settings file: a table for each of rows 2 to 6."""
     rows = table.to_pylist()
     lines: list[str] = []
     for variant, tuned in FOLLOWS.items():

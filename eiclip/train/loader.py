@@ -34,6 +34,8 @@ from eiclip.train.world import ALONE, World
 
 WINDOW = 16_384
 """Samples among which the order is shuffled: as many whole shards as reach this number."""
+GROUP_SALT = 104_729
+"""Keeps draws of an epoch's groups apart from those of its order."""
 
 
 class Batch(NamedTuple):
@@ -56,6 +58,13 @@ class Batch(NamedTuple):
         return Batch(**moved)
 
 
+class Grouped(NamedTuple):
+    """Epochs whose batches are of one entity of a group as far as it goes: each `every`-th."""
+
+    group: str
+    every: int
+
+
 def epoch_order(shard_sizes: Sequence[int], seed: int, epoch: int, window: int = WINDOW) -> np.ndarray:
     """The samples' numbers (N,) in the order of an epoch.
 
@@ -74,6 +83,33 @@ def epoch_order(shard_sizes: Sequence[int], seed: int, epoch: int, window: int =
     return np.concatenate([*order, *([random.permutation(np.concatenate(waiting))] if waiting else [])])
 
 
+def grouped_order(
+    order_N: np.ndarray, group_N: np.ndarray, batch_size: int, seed: int, epoch: int, window: int = WINDOW
+) -> np.ndarray:
+    """The order of an epoch (N,) with samples of a group one after the other, and the batches of this in random order.
+
+    Windows of the order stay windows. What a window has over whole batches stands at its end.
+
+    Args:
+        order_N: as `epoch_order` gives it.
+        group_N: the group of each sample, by its number.
+        batch_size: samples a batch.
+        seed, epoch: of the groups' order and of that of batches.
+        window: samples among which they are put together.
+    """
+    random = np.random.default_rng(seed_sequence(seed, GROUP_SALT, epoch))
+    parts, left, window = [], [], max(batch_size, window // batch_size * batch_size)
+    for begin in range(0, len(order_N), window):
+        part = order_N[begin : begin + window]
+        place = random.permutation(int(group_N.max()) + 1)[group_N[part]]
+        part = part[np.argsort(place, kind="stable")]
+        whole = len(part) // batch_size * batch_size
+        batches = part[:whole].reshape(-1, batch_size)
+        parts.append(batches[random.permutation(len(batches))].reshape(-1))
+        left.append(part[whole:])
+    return np.concatenate([*parts, *left])
+
+
 class Loader:
     """Batches of the training split: this rank's share of each.
 
@@ -85,6 +121,8 @@ class Loader:
         world: trainer processes that share each batch, in equal slices; on a GPU batches lie in pinned memory.
         hardware: worker processes, prefetching, and what to do about damaged samples.
         augment: random crops and colours; None: photos as they are.
+        feature_noise: standard deviation of noise on features of photos, in that of each value.
+        grouped: which epochs put products that share an entity into batches of their own; None: none does.
         store: where features of frozen towers lie; None: both towers read pixels and tokens.
         pairs: as `read_pairs`: a batch then holds `batch_size` triggers and, behind them, the positive of each.
         self_pair_probability: share of the draws in which a trigger is paired with itself.
@@ -105,6 +143,8 @@ class Loader:
         world: World = ALONE,
         hardware: HardwareSettings = HardwareSettings(),  # noqa: B008 - frozen
         augment: AugmentSettings | None = None,
+        feature_noise: float = 0.0,
+        grouped: Grouped | None = None,
         store: FeatureStore | None = None,
         pairs: pa.Table | None = None,
         self_pair_probability: float = 0.0,
@@ -132,7 +172,13 @@ class Loader:
         self.draws = PairDraws(NO_PAIRS if pairs is None else pairs, index["product_id"], seed, self_pair_probability)
         self._paired = pairs is not None
         self._photos = Photos(checked, inputs.photo_size, seed, augment)
-        self._features = None if split is None else PhotoViews.of(split, index["image_id"].to_pylist(), seed, augment)
+        ids = index["image_id"].to_pylist()
+        self._features = None if split is None else PhotoViews.of(split, ids, seed, augment, feature_noise)
+        self._grouped, self._group_N = grouped, np.zeros(self.samples, dtype=np.int64)
+        self.groups = 0
+        """Entities that batches are made by."""
+        if grouped is not None:
+            self._group_N, self.groups = _first_entities(index, grouped.group)
         self._another_view = another_view and self._paired and self._features is not None
         if self._another_view and self._features is not None and self._features.views < 2:
             raise SettingsError(
@@ -154,6 +200,8 @@ class Loader:
             CorruptOutputError: a photo cannot be read or decoded.
         """
         order_N = epoch_order(self.shard_sizes, self.seed, number)
+        if self._grouped is not None and self.groups and number % self._grouped.every == self._grouped.every - 1:
+            order_N = grouped_order(order_N, self._group_N, self.batch_size, self.seed, number)
         sides = [order_N, self.draws.of(number)[order_N]] if self._paired else [order_N]
         share, tasks = self.batch_size // self.world.size, []
         for step in range(start, self.steps):
@@ -198,6 +246,16 @@ class Loader:
     def close(self) -> None:
         """End the worker processes, if there are any; the next epoch starts others."""
         self._pool.clear()
+
+
+def _first_entities(index: pa.Table, group: str) -> tuple[np.ndarray, int]:
+    """The number of each sample's first entity of a group (N,), one number for those without; how many entities."""
+    names = [
+        next((names[0] for own, names in pairs if own == group and names), "")
+        for pairs in index["entities"].to_pylist()
+    ]
+    known, number_N = np.unique(np.array(names), return_inverse=True)
+    return number_N.astype(np.int64), len(known) - ("" in known)
 
 
 def _prefetched(photos: Photos, tasks: list[Task]) -> Iterator[Tensor]:

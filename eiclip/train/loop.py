@@ -21,7 +21,8 @@ from torch import nn
 from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
 from eiclip.features.reader import feature_store
 from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
-from eiclip.model.inputs import ModelInputs
+from eiclip.model.inputs import ModelInputs, normalise
+from eiclip.model.levels import evaluating
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import load_towers, new_towers, photo_form
 from eiclip.model.variants import get_variant
@@ -33,7 +34,7 @@ from eiclip.system.devices import use_threads
 from eiclip.train.encoder import Encoder
 from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.key import training_key
-from eiclip.train.loader import Batch, Loader
+from eiclip.train.loader import Batch, Grouped, Loader
 from eiclip.train.log import batch_means, epoch_sentences, step_row, validation_sentences
 from eiclip.train.objective import minimised_terms, objective
 from eiclip.train.optimizers import Optimizers
@@ -47,6 +48,8 @@ from eiclip.train.world import World, joined
 
 logger = logging.getLogger(__name__)
 
+LEVELS_OF = 2_048
+"""Training photos over which the levels of photos are scaled."""
 Progress = Callable[[str], None]
 
 
@@ -144,11 +147,15 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         world=world,
         hardware=job.hardware,
         augment=job.training.augment,
+        feature_noise=job.training.feature_noise,
+        grouped=Grouped(job.training.group_batches, job.training.group_every) if job.training.group_batches else None,
         store=feature_store(model, job.features, job.shards, world.device),
         pairs=pairs,
         self_pair_probability=job.training.style.self_pair_probability,
         another_view=job.training.style.consistency > 0,
     )
+    if model.level_head is not None:
+        _fit_levels(model, loader, world)
     plan = planned(job.training, loader.samples, loader.batch_size) if model.variant.trained else Plan(0)
     if plan.measured_after and not has_validation(job):
         progress(f"{name}: no validation split, so that training neither stops early nor keeps its best state")
@@ -165,10 +172,36 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         progress(f"{name}: {loader.draws.pairs} pairs of {loader.draws.triggers} triggers; the others are their own")
         if loader.draws.unknown:
             progress(f"{name}: {loader.draws.unknown} pairs left out: a product of theirs has no training photo")
+    if job.training.group_batches and not loader.groups:
+        progress(f"{name}: no training sample has a {job.training.group_batches!r}, so that no batches are made by it")
     for finding in loader.quarantined:
         progress(f"WARNING {name}: {'left out, ' if finding.lost else ''}damaged: {finding}")
     validation = Validation(job, world, plan)
     return Run(job, world, model, encoder, optimizers, loader, states, plan, validation, progress)
+
+
+@torch.no_grad()
+def _fit_levels(model: EntityClipModel, loader: Loader, world: World) -> None:
+    """Scale the levels of photos by their mean and deviation over the first batches of training photos."""
+    head, model_levels = model.level_head, model.image_levels
+    assert head is not None
+    sums, photos = torch.zeros(2, model_levels.width, device=world.device), 0
+    with evaluating(model.towers):
+        for batch in loader.epoch(0):
+            images = batch.images.to(world.device)
+            if images.is_floating_point():
+                levels_BG = images[:, -model_levels.width :].float()
+            else:
+                pixels_BCHW = normalise(model, images).contiguous()
+                with model_levels.read() as found:
+                    model.towers.encode_image(pixels_BCHW)
+                levels_BG = model_levels.of(pixels_BCHW, found)
+            sums += torch.stack([levels_BG, levels_BG.square()]).sum(dim=1)
+            photos += len(levels_BG)
+            if photos >= LEVELS_OF // world.size:
+                break
+    mean_G, square_G = world.mean((sums / photos).flatten()).view(2, -1)
+    head.fit(mean_G, (square_G - mean_G.square()).clamp(min=0).sqrt())
 
 
 def _require_same_photos(job: TrainJob, towers: nn.Module) -> None:

@@ -1,4 +1,4 @@
--- gate_report: one row per variant with gates (rows 4 and 5) and entity group.
+-- gate_report: one row per variant with gates (rows 4 to 6) and entity group.
 -- Source: gate_weights, entity_vocabulary, entity_shuffles.
 -- entities: entities that training products train; `<unk>` is one where rare entities train it
 -- training_products: training products that carry one of them; one that carries several counts for each

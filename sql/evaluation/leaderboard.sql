@@ -1,7 +1,7 @@
 -- leaderboard: one row per protocol and variant, both directions side by side, as the paper's Table 1.
 -- Source: retrieval_metrics.
--- Parameters: $variants, in the paper's order.
--- paper_row: row number of the paper's Table 1
+-- Parameters: $variants, in the order of their rows.
+-- paper_row: row number, 1 to 5 as in the paper's Table 1; 6 is our own
 SELECT
     dataset,
     protocol,

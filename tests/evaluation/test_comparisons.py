@@ -32,7 +32,7 @@ def ranks(rank_VQ, products, *, protocol="full", direction="t2i", variants=tuple
 
 
 def drawn_ranks(products=40, *, seed=0, variants=tuple(VARIANTS), photos=3):
-    """Both directions of five rows, each better than the last; products of one to three photos."""
+    """Both directions of every row, each better than the last; products of one to three photos."""
     drawing = np.random.default_rng(seed)
     names = np.array([f"p{n:03}" for n in range(products)])
     owners = {"i2t": np.repeat(names, drawing.integers(1, photos + 1, size=products)), "t2i": names}
@@ -40,7 +40,10 @@ def drawn_ranks(products=40, *, seed=0, variants=tuple(VARIANTS), photos=3):
     tables = []
     for direction, owner_Q in owners.items():
         level_Q = np.array([skill[owner] for owner in owner_Q])
-        rows = [1 + np.floor(np.exp(2 - 0.2 * v - level_Q + drawing.normal(size=len(owner_Q)))) for v in range(5)]
+        rows = [
+            1 + np.floor(np.exp(2 - 0.2 * v - level_Q + drawing.normal(size=len(owner_Q))))
+            for v in range(len(VARIANTS))
+        ]
         rows = [rows[list(VARIANTS).index(name)] for name in variants]
         tables.append(ranks(rows, owner_Q, direction=direction, variants=variants))
     return pa.concat_tables(tables)
@@ -52,7 +55,7 @@ def found(table, **wanted):
 
 
 def test_equal_rows_differ_by_nothing():
-    alike = ranks([[1, 3, 12, 1]] * 5, ["a", "a", "b", "c"])
+    alike = ranks([[1, 3, 12, 1]] * len(VARIANTS), ["a", "a", "b", "c"])
     for line in row_comparisons(alike).to_pylist():
         assert (line["difference"], line["low"], line["high"], line["p_value"]) == (0, 0, 0, 1)
 
@@ -130,7 +133,7 @@ def test_a_partial_run_has_the_rows_it_has(kept, pairs):
 
 
 def test_one_direction_alone_has_no_sum():
-    table = ranks([[1, 2, 3]] * 5, "abc")
+    table = ranks([[1, 2, 3]] * len(VARIANTS), "abc")
     assert "sum_r" not in metric_intervals(table)["measure"].to_pylist()
 
 
@@ -146,7 +149,7 @@ def test_no_ranks_no_intervals():
 
 def test_draws_of_a_product_are_one_cluster():
     """Five repeats of the same queries say no more than one, and their intervals must not be narrower."""
-    rank_VQ = np.random.default_rng(3).integers(1, 4, size=(5, 60))
+    rank_VQ = np.random.default_rng(3).integers(1, 4, size=(len(VARIANTS), 60))
     products = [f"p{n}" for n in range(60)]
     once = metric_intervals(ranks(rank_VQ, products))
     draws = [ranks(rank_VQ, products, protocol="sample100_5x1000", draw=draw) for draw in range(1, 6)]
@@ -158,8 +161,8 @@ def test_draws_of_a_product_are_one_cluster():
 
 
 def test_protocols_may_ask_for_different_products():
-    some = ranks([[1, 2, 3, 4]] * 5, "abcd")
-    other = ranks([[1, 5]] * 5, "xy", protocol="sample100", direction="i2t")
+    some = ranks([[1, 2, 3, 4]] * len(VARIANTS), "abcd")
+    other = ranks([[1, 5]] * len(VARIANTS), "xy", protocol="sample100", direction="i2t")
     made = metric_intervals(pa.concat_tables([some, other]))
     assert found(made, variant="eiclip", protocol="full", measure="r1")["products"] == 4
     assert found(made, variant="eiclip", protocol="sample100", measure="r5")["value"] == 100

@@ -213,6 +213,22 @@ def test_from_features_or_from_pixels_and_tokens_embeddings_are_the_same(store_o
     assert torch.allclose(kept.text_PD, whole.text_PD, atol=5e-3)
 
 
+@pytest.mark.parametrize("mode", ["heads", "last:2"])
+def test_levels_are_kept_beside_the_features_and_read_where_a_model_has_their_head(store_of, shard, mode):
+    plain, with_levels = (store_of(image_tower=mode, image_levels=levels) for levels in (False, True))
+    write(plain, shard)
+    features, more = plain.photos(shard)[1], with_levels.photos(shard)[1]
+    width = with_levels.model.image_levels.width
+    assert torch.equal(more[..., :-width], features.flatten(2)), "one file for all rows"
+    head = with_levels.model.level_head
+    head.fit(more[:, 0, -width:].float().mean(dim=0), more[:, 0, -width:].float().std(dim=0))
+    samples = list(read_samples([shard]))
+    kept, whole = (
+        embed_samples(with_levels.model, samples, features=f) for f in (features_of(with_levels, [shard]), None)
+    )
+    assert torch.allclose(kept.image_ND, whole.image_ND, atol=1e-2)
+
+
 def test_splits_that_are_not_trained_on_keep_the_plain_view_alone(store_of, shard):
     store = store_of(feature_views=3)
     store.write(shard, index_of(shard), [], plain=True)

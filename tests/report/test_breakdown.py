@@ -116,7 +116,7 @@ def test_comparisons_stand_in_order_of_importance():
     with catalogue(rows[::-1]) as connection:
         table = comparisons_table(connection, "d")
     assert table.rows[0][0] == "EI-CLIP (5) − entities as text (3)"
-    assert [row[0][-2] for row in table.rows] == ["3", "4", "2", "3", "2", "1"]
+    assert [row[0][-2] for row in table.rows] == ["3", "4", "2", "5", "3", "3", "2", "1"]
     assert table.rows[0][1:3] == ("±0.0 [−1.0, +1.0]", "0.50")
 
 

@@ -1,11 +1,11 @@
-"""The sentence at the top is arithmetic on intervals: row 5 winning, losing, tying, and beside row 4."""
+"""The sentence at the top is arithmetic on intervals: row 5 winning, losing, tying, beside row 4; then row 6."""
 
 import pytest
 
 from eiclip.report.headline import comparison, headline
 from eiclip.storage.catalogue import connect
 
-NAMES = {"row3": "clip_entities_text", "row4": "eiclip_equal", "row5": "eiclip"}
+NAMES = {"row3": "clip_entities_text", "row4": "eiclip_equal", "row5": "eiclip", "row6": "eiclip_plus"}
 
 
 def told(fake, dataset="toys", width=3.0, **firsts):
@@ -34,6 +34,34 @@ def test_row_5_wins(fake):
     assert equal.startswith("EI-CLIP with learned gates (row 5) beats EI-CLIP with equal gates (row 4). Recall@1")
     assert "25.0 against 10.0, +150.0 %" in equal
     assert basis.startswith("All 400 test products are candidates. Intervals: 2,000 bootstrap draws of products")
+
+
+@pytest.mark.parametrize(
+    ("row6", "width", "said"),
+    [
+        # R@1, R@5 and R@10 are 30, 70 and 89 or, times 0.98, 29.4, 68.7 and 87.4.
+        (
+            30.0,
+            3.0,
+            "beats EI-CLIP (row 5). SumR 374.5 against 316.1, +18.5 % (95 % interval +17.5 to +19.4 %, p < 0.001).",
+        ),
+        (20.0, 3.0, "does worse than EI-CLIP (row 5). SumR 257.6 against 316.1, −18.5 %"),
+        (25.2, 20.0, "and EI-CLIP (row 5) cannot be told apart: every interval has zero in it. SumR"),
+    ],
+)
+def test_row_6_has_a_sentence_of_its_own_and_changes_nothing_else(fake, row6, width, said):
+    found = told(fake, row3=20.0, row4=10.0, row5=25.0, row6=row6, width=width)
+    assert found.own.startswith(f"EI-CLIP+ (row 6), our own and not in the paper, {said}")
+    without = told(fake, row3=20.0, row4=10.0, row5=25.0, width=width)
+    assert without.own == ""
+    assert (found.outcome, found.sentence, found.figures) == (without.outcome, without.sentence, without.figures)
+
+
+def test_row_6_has_no_sentence_where_it_has_not_learned(fake):
+    fake.outcomes("toys", eiclip_plus="at chance")
+    assert told(fake, row3=20.0, row5=25.0, row6=30.0).own == ""
+    fake.outcomes("toys", eiclip_plus="still rising")
+    assert "This compares undertrained rows: row 6 still rose" in told(fake, row3=20.0, row5=25.0, row6=30.0).own
 
 
 def test_the_paper_stands_beside_its_own_dataset(fake):

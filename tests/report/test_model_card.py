@@ -3,11 +3,13 @@
 import re
 
 import duckdb
+import open_clip
 import pytest
 import torch
+from torch.nn import functional as F
 
 from eiclip.errors import CorruptOutputError
-from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
+from eiclip.model.entity_clip import EntityClipModel, load_checkpoint, save_checkpoint
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
 from eiclip.model.variants import VARIANTS, get_variant
@@ -22,9 +24,10 @@ VOCABULARY = Vocabulary({"brand": ["<unk>", "diesel"], HOSTILE: ["<unk>", "fw201
 DRAWN = Origin("general", embedded=True)
 
 
-def checkpoint(folder, variant):
+def checkpoint(folder, variant, **training):
     torch.manual_seed(0)
-    model = EntityClipModel(new_towers(SMALL, 0), get_variant(variant), VOCABULARY, TrainingSettings())
+    settings = TrainingSettings(**training)
+    model = EntityClipModel(new_towers(SMALL, 0), get_variant(variant), VOCABULARY, settings)
     extra = {"dataset": "fashiongen", "steps": 219, "device": "cpu", "seed": 3, "torch": "2.0"}
     extra["outcome"] = {"verdict": "still rising", "message": "validation SumR was still rising: train longer"}
     save_checkpoint(model, folder, extra | {"validation": {"i2t_r1": 33.7, "t2i_r1": 31.5, "sum_r": 357.9}})
@@ -34,7 +37,8 @@ def checkpoint(folder, variant):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
-    return {name: checkpoint(root / name, name) for name in ("clip_pretrained", "clip_entities_text", "eiclip")}
+    plain = {name: checkpoint(root / name, name) for name in ("clip_pretrained", "clip_entities_text", "eiclip")}
+    return plain | {"eiclip_plus": checkpoint(root / "eiclip_plus", "eiclip_plus", image_levels=True)}
 
 
 def card(home, folders, variant, origin=DRAWN):
@@ -46,7 +50,9 @@ def code_of(text):
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize(("variant", "blocks"), [("clip_pretrained", 1), ("clip_entities_text", 2), ("eiclip", 2)])
+@pytest.mark.parametrize(
+    ("variant", "blocks"), [("clip_pretrained", 1), ("clip_entities_text", 2), ("eiclip", 2), ("eiclip_plus", 2)]
+)
 def test_the_code_of_a_card_runs_where_the_card_lies(whole_home, folders, variant, blocks, monkeypatch, capsys):
     code = code_of(card(whole_home, folders, variant))
     assert len(code) == blocks
@@ -74,6 +80,37 @@ def test_figures_are_the_catalogues(whole_home, folders):
     assert "| run | run-1 |" in text
     assert "| numpy | 2.0 |" in text
     assert "## Gates by group" in text
+
+
+def test_row_6_is_not_the_papers_and_more_than_its_towers(whole_home, folders):
+    text = re.sub(" +", " ", card(whole_home, folders, "eiclip_plus"))
+    assert text.startswith("# EI-CLIP+, our own (row 6), trained for `fashiongen`\n")
+    assert "| Row of the paper’s Table 1 | none: row 6 is our own |" in text
+    assert "| 6 | EI-CLIP+, our own (not in the paper) | 33.2 [30.2, 36.2] |" in text
+    assert "EI-CLIP+, our own (row 6) beats EI-CLIP (row 5). Recall@1" in text
+    assert "without what the head in `levels.safetensors` adds to them:" in text
+    assert "entity encoders and gates and the head over the image tower’s levels, by this project" in text
+    assert "Gates of row 6" in text
+    assert "| brand | 7 | 400 | 0.86 |" in text, "its own gates, not row 5's"
+    assert "levels.safetensors" not in card(whole_home, folders, "eiclip")
+
+
+def test_what_open_clip_loads_of_row_6_is_its_towers_alone(folders):
+    photos = torch.rand(2, 3, SMALL["vision_cfg"]["image_size"], SMALL["vision_cfg"]["image_size"])
+    for variant, alone in (("eiclip", True), ("eiclip_plus", False)):
+        towers = open_clip.create_model(f"local-dir:{folders[variant]}").eval()
+        with torch.inference_mode():
+            ours, theirs = load_checkpoint(folders[variant]).encode_image(photos), towers.encode_image(photos)
+        assert torch.allclose(F.normalize(ours, dim=-1), F.normalize(theirs, dim=-1), atol=1e-5) == alone
+
+
+def test_a_row_without_entities_may_have_a_levels_head_too(whole_home, tmp_path, monkeypatch, capsys):
+    folder = checkpoint(tmp_path / "model", "clip_description", image_levels=True)
+    text = card(whole_home, {"clip_description": folder}, "clip_description")
+    assert "The whole model, with the head over the image tower’s levels, by this project" in text
+    monkeypatch.chdir(folder)
+    exec(compile(code_of(text)[1], "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith(f"(1, {SMALL['embed_dim']})")
 
 
 def test_limits_are_measured(whole_home, folders):

@@ -120,6 +120,7 @@ def test_the_headline_stands_first_with_its_figures(made):
     assert "EI-CLIP (row 5) beats CLIP with the entities as text (row 3)" in said
     assert "+84.4 %" in said
     assert "paper: +10.3 %" in said
+    assert "EI-CLIP+ (row 6), our own and not in the paper, beats EI-CLIP (row 5). SumR" in said
     assert list(parsed.texts).index("short") < list(parsed.texts).index("d1-verdict")
     assert "Intervals: 2,000 bootstrap draws" in parsed.said("d1-verdict")
 
@@ -128,7 +129,10 @@ def test_leaderboards_with_intervals_paper_and_peers(made):
     page, _, metadata = made
     said = Page(page).said("d1-rows")
     assert "27.1 [24.1, 30.1]" in said
-    assert page.count('<tr class="paper">') == 5
+    assert page.count('<tr class="paper">') == 5, "row 6 is not the paper's"
+    assert said.count("6 EI-CLIP+, our own not in the paper 33.2 [30.2, 36.2]") == 1
+    assert "Row 6 is our own: the paper has no such row." in said
+    assert "EI-CLIP+, our own (not in the paper)" in metadata["fashiongen_rows"]
     assert page.count('<tr class="peer">') == 2 + 4, "two peers, and chance in each leaderboard"
     assert "chance 0.2 1.2 2.5 0.2 1.2 2.5 8.0" in said
     assert "Kaleido-BERT (CVPR 2021) 28.0 60.1 68.4 33.9 60.6 68.6 319.5" in said
@@ -261,6 +265,7 @@ def test_readings_hold_what_their_tables_hold(whole_home):
         rules = readings.protocols_table(connection, "fashiongen")
     assert quality.rows[0][:2] == ("chance", "1.0")
     assert quality.rows[5][:2] == ("5 EI-CLIP", "43.4\n[40.4, 46.4]")
+    assert [row[0] for row in quality.rows[6:]] == ["6 EI-CLIP+"]
     assert equal.rows[0][1:3] == ("0.2", "–"), "of the strict reading alone"
     assert equal.rows[5][1:3] == ("27.1", "28.1")
     assert [row[0] for row in rules.rows] == list(readings.PROTOCOL_TITLES)

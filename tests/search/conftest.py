@@ -82,3 +82,10 @@ def home(tmp_path_factory, shop):
 def engine(home):
     """Search by row 5."""
     return SearchEngine.open(home.root, DATASET, "eiclip")
+
+
+@pytest.fixture(scope="session")
+def engine_of_row_6(tmp_path_factory, shop):
+    """Search by row 6, whose photos a head of its own reads too; no job has made its views."""
+    home = small_home(tmp_path_factory.mktemp("row_6"), shop, ("eiclip", "eiclip_plus"), views=False)
+    return SearchEngine.open(home.root, DATASET, "eiclip_plus")

@@ -75,7 +75,9 @@ def vectors(engine, query):
     }
 
 
-def test_ranks_without_styles_are_of_the_product_itself(engine, home):
+@pytest.mark.parametrize("row", ["engine", "engine_of_row_6"])
+def test_ranks_without_styles_are_of_the_product_itself(row, home, request):
+    engine = request.getfixturevalue(row)
     table = linked_query_ranks(engine, home.lake, 7).to_pylist()
     found = {(row["variant"], row["view_pair"], row["product_id"]): row["rank"] for row in table}
     rows = engine.index.rows_of_split("test")
@@ -85,7 +87,7 @@ def test_ranks_without_styles_are_of_the_product_itself(engine, home):
         for name, vector in vectors(engine, query).items():
             for pair, view in (("t-i", "image"), ("t-m", "joint")):
                 expected = rank_of(vector, engine.index.views[view][rows], [own], [n for n in range(3) if n != own])
-                assert found[f"eiclip, {name}", pair, query.product_id] == expected
+                assert found[f"{engine.index.variant}, {name}", pair, query.product_id] == expected
     assert {(row["dataset"], row["seed"], row["right"], row["style_id"] == row["product_id"]) for row in table} == {
         ("shop", 7, 1, True)
     }

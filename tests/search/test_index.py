@@ -1,5 +1,6 @@
 """Where an index comes from, what makes it anew, and photos out of the shards."""
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -11,7 +12,7 @@ from eiclip.model.variants import get_variant
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex
 from eiclip.search.photos import PhotoShelf
-from eiclip.search.sources import kept_views, views_of
+from eiclip.search.sources import kept_views, trained_variants, views_of
 from eiclip.settings.training import TrainingSettings
 from eiclip.storage.cache import MANIFEST, content_digest, make_once
 from eiclip.storage.home import Paths
@@ -43,6 +44,27 @@ def test_views_that_no_job_made_are_made_once_and_equal_the_jobs(unmade, engine,
     train_again(unmade)
     SearchIndex.open(unmade.root, DATASET, "eiclip")
     assert kept.stat().st_mtime_ns > written, "another model, other views"
+
+
+def test_row_6_is_searched_by_all_that_it_reads_of_a_photo(engine_of_row_6, engine, shop):
+    index, model = engine_of_row_6.index, engine_of_row_6.model
+    photos: dict[str, list[bytes]] = {}
+    for sample in shop.samples():
+        photos.setdefault(sample.product_id, []).append(sample.jpeg)
+    for product, jpegs in photos.items():
+        mean = model.encode_image(jpegs).mean(axis=0)
+        found = index.views["image"][index.row(product)]
+        assert found == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+        assert found != pytest.approx(engine.index.views["image"][index.row(product)], abs=1e-2), "of the towers alone"
+
+
+def test_the_variant_to_search_with_is_the_first_there_is_of_those_served(tmp_path, shop):
+    home = Paths(tmp_path)
+    for variant, first in (("clip_description", "clip_description"), ("eiclip", "eiclip"),
+                           ("eiclip_plus", "eiclip_plus"), ("same_style", "same_style")):  # fmt: skip
+        save_checkpoint(shop.model(variant), home.checkpoint(DATASET, variant), {})
+        assert trained_variants(home)[DATASET][0] == first
+    assert trained_variants(home) == {DATASET: ["same_style", "eiclip_plus", "eiclip", "clip_description"]}
 
 
 def test_the_jobs_views_go_before_those_kept(unmade, home):

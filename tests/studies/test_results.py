@@ -9,7 +9,7 @@ import pytest
 
 from eiclip.errors import EiclipError
 from eiclip.storage.lake import Lake
-from eiclip.studies.results import RESULTS_SCHEMA, Outcome, results_table
+from eiclip.studies.results import RESULTS_SCHEMA, SEED_COMPARISONS_SCHEMA, Outcome, results_table, seed_comparisons
 from eiclip.studies.trials import Trial
 
 WAYS = ("i2t", "t2i")
@@ -121,3 +121,73 @@ def test_the_seeds_summary_is_mean_and_spread(tmp_path):
         values = [row[name] for row in rows]
         assert several[name] == pytest.approx(np.mean(values))
         assert several[f"{name}_spread"] == pytest.approx(np.std(values, ddof=1))
+
+
+def seeds_of(**better):
+    """Ranks by row and seed, those of a row better by so many places."""
+    names = {"row3": "clip_entities_text", "row5": "eiclip", "row6": "eiclip_plus"}
+    return {
+        (names[row], seed): table(drawn(10 * seed, better=places))
+        for row, places in better.items()
+        for seed in range(3)
+    }
+
+
+def test_rows_are_compared_over_seeds_by_their_means():
+    ranks = seeds_of(row3=0, row5=2)
+    rows = seed_comparisons("shop", ranks, resamples=400)
+    assert rows.schema.equals(SEED_COMPARISONS_SCHEMA)
+    found = {row["measure"]: row for row in rows.to_pylist()}
+    assert set(found) == {"i2t_r1", "t2i_r1", "sum_r"}
+
+    def mean(variant, way, k):
+        firsts = [
+            np.mean([r["rank"] <= k for r in ranks[variant, seed].to_pylist() if r["direction"] == way])
+            for seed in range(3)
+        ]
+        return 100 * np.mean(firsts)
+
+    for way in WAYS:
+        ours, theirs = mean("eiclip", way, 1), mean("clip_entities_text", way, 1)
+        row = found[f"{way}_r1"]
+        assert (row["value"], row["baseline_value"]) == pytest.approx((ours, theirs))
+        assert row["difference"] == pytest.approx(ours - theirs)
+        assert row["relative"] == pytest.approx(100 * (ours / theirs - 1))
+    total = sum(mean("eiclip", way, k) for way in WAYS for k in (1, 5, 10))
+    assert found["sum_r"]["value"] == pytest.approx(total)
+    assert all(row["low"] <= row["difference"] <= row["high"] for row in found.values())
+    assert all((row["seeds"], row["products"]) == (3, 60) for row in found.values())
+
+
+def test_a_row_that_is_better_on_every_product_is_ahead_for_sure_and_an_equal_one_is_not():
+    found = {
+        (row["variant"], row["baseline"], row["measure"]): row
+        for row in seed_comparisons("shop", seeds_of(row3=0, row5=0, row6=6), resamples=400).to_pylist()
+    }
+    equal = found["eiclip", "clip_entities_text", "sum_r"]
+    assert (equal["difference"], equal["low"], equal["high"]) == (0, 0, 0), "equal row by row and seed by seed"
+    assert found["eiclip_plus", "eiclip", "sum_r"]["relative_low"] > 0
+
+
+def test_seeds_that_differ_widen_the_interval():
+    alike = {("clip_entities_text", s): table(drawn(1)) for s in range(3)}
+    alike |= {("eiclip", s): table(drawn(1, better=3)) for s in range(3)}
+    apart = alike | {("eiclip", 2): table(drawn(1, better=12))}
+    [narrow], [wide] = (
+        [r for r in seed_comparisons("shop", ranks, resamples=400).to_pylist() if r["measure"] == "sum_r"]
+        for ranks in (alike, apart)
+    )
+    assert wide["high"] - wide["low"] > 2 * (narrow["high"] - narrow["low"])
+
+
+def test_a_baseline_that_finds_nothing_gives_no_ratio():
+    far = {way: {f"p{n}": [500] for n in range(5)} for way in WAYS}
+    ranks = {("clip_entities_text", 0): table(far), ("eiclip", 0): table(far)}
+    for row in seed_comparisons("shop", ranks, resamples=20).to_pylist():
+        assert (row["value"], row["relative"], row["relative_low"]) == (0, None, None)
+
+
+def test_seeds_of_other_queries_are_refused():
+    ranks = {("clip_entities_text", 0): table(drawn(0)), ("eiclip", 0): table(drawn(0, products=59))}
+    with pytest.raises(EiclipError, match=r"eiclip, seed 0 ranks other queries"):
+        seed_comparisons("shop", ranks)

@@ -5,11 +5,12 @@ from pydantic import ValidationError
 
 from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import AMAZON, FASHIONGEN
-from eiclip.settings.training import TrainingSettings
+from eiclip.settings.training import OWN, TrainingSettings
 from eiclip.studies.trials import ABLATIONS, Base, Trial, lengths
 
 GROUPS = ("brand", "subcategory", "season", "composition")
-BASE = Base(GROUPS, TrainingSettings(epochs=3, batch_size=64), 7)
+PLUS = TrainingSettings(epochs=3, batch_size=64, **OWN["eiclip_plus"])
+BASE = Base(GROUPS, TrainingSettings(epochs=3, batch_size=64), 7, {"eiclip_plus": PLUS})
 
 
 def plan(name, base=BASE):
@@ -48,7 +49,9 @@ def test_no_training_stands_twice_in_an_ablation(name):
         ("ablation_prior", {"eiclip"}),
         ("ablation_budget", {"clip_entities_text", "eiclip_equal", "eiclip"}),
         ("ablation_ambiguity", {"clip_entities_text", "eiclip"}),
-        ("seed_study", {"clip_description", "clip_entities_text", "eiclip_equal", "eiclip"}),
+        ("ablation_group_batches", {"clip_entities_text", "eiclip_equal", "eiclip"}),
+        ("ablation_plus", {"clip_entities_text", "eiclip", "eiclip_plus"}),
+        ("seed_study", {"clip_description", "clip_entities_text", "eiclip_equal", "eiclip", "eiclip_plus"}),
     ],
 )
 def test_the_rows_as_full_eval_trains_them_are_among_the_trials(name, rows):
@@ -137,3 +140,26 @@ def test_a_change_that_is_no_setting_is_refused():
     trial = Trial("x", "eiclip", "batch_size", "1", GROUPS, 0, changes={"batch_size": 1})
     with pytest.raises(ValidationError, match="batch_size"):
         trial.training(BASE)
+
+
+def test_group_batches_are_of_the_subcategory_or_of_the_first_group_there_is():
+    for groups, group in ((GROUPS, "subcategory"), (("brand",), "brand")):
+        trials = plan("ablation_group_batches", Base(groups, TrainingSettings(), 0))
+        assert [(VARIANTS[t.variant].row, t.changes["group_batches"]) for t in trials] == [
+            (row, given) for row in (3, 4, 5) for given in ("", group)
+        ]
+        assert [t.reference for t in trials[1::2]] == [t.label for t in trials[::2]]
+
+
+def test_each_part_of_row_6_is_away_once_and_row_3_has_none_and_all_of_them():
+    whole, *others = plan("ablation_plus")
+    assert whole.training(BASE) == PLUS
+    without = [trial for trial in others if trial.variant == "eiclip_plus"]
+    taken = [
+        {name for name in OWN["eiclip_plus"] if getattr(trial.training(BASE), name) != getattr(PLUS, name)}
+        for trial in without
+    ]
+    assert taken == [{"image_levels"}, {"level_dropout", "feature_noise"}, {"group_batches"}]
+    assert set().union(*taken) == set(OWN["eiclip_plus"])
+    text = [trial.training(BASE) for trial in others if trial.variant == "clip_entities_text"]
+    assert (text[0], text[-1]) == (BASE.training, PLUS)

@@ -21,7 +21,7 @@ from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import read_vocabulary
 from eiclip.settings.training import AugmentSettings, HardwareSettings
 from eiclip.shards import read_index, read_manifest, read_samples, shard_paths
-from eiclip.train.loader import Loader, epoch_order
+from eiclip.train.loader import Grouped, Loader, epoch_order, grouped_order
 from eiclip.train.world import World
 
 AUGMENT = AugmentSettings(scale=(0.3, 0.9), color_jitter=0.4, gray_scale_prob=0.3)
@@ -235,3 +235,54 @@ def test_a_trainer_ends_at_once_when_it_is_done(job):
     assert trainer.wait(timeout=8) == 0
     assert len(workers) == 2
     assert alive(workers) == []
+
+
+@pytest.mark.parametrize("window", [16, 40, 1_000])
+def test_grouped_batches_hold_as_few_groups_as_can_be(window):
+    random = np.random.default_rng(0)
+    order, groups = random.permutation(107), random.integers(0, 5, 107)
+    made = grouped_order(order, groups, 8, seed=0, epoch=1, window=window)
+    assert sorted(made) == list(range(107)), "every sample once"
+    assert list(made) == list(grouped_order(order, groups, 8, seed=0, epoch=1, window=window))
+    assert list(made) != list(grouped_order(order, groups, 8, seed=0, epoch=2, window=window))
+    batches = made[:104].reshape(13, 8)
+    inside = max(8, window // 8 * 8)
+    for begin in range(0, 104, inside):
+        part = set(order[begin : begin + inside])
+        own = [batch for batch in batches if part.issuperset(batch)]
+        assert len(own) == len(part) // 8, "windows of the order stay windows"
+        borders = sum(len(set(groups[batch])) - 1 for batch in own)
+        assert borders <= 4, "a batch has a second group only where one ends"
+    if window == 1_000:
+        firsts = [groups[batch[0]] for batch in batches]
+        assert firsts != sorted(firsts), "batches come in random order"
+
+
+def test_grouped_epochs_are_every_second_one(job, inputs):
+    brand = {sample.jpeg: (sample.entities.get("brand") or [""])[0] for sample in training_samples(job)}
+    pixels = {sample.pixels(64).tobytes(): brand[sample.jpeg] for sample in training_samples(job)}
+    plain, grouped = loader(job, inputs), loader(job, inputs, grouped=Grouped("brand", 2))
+    assert (plain.groups, grouped.groups) == (0, 2)
+    assert photos(grouped.epoch(0)) == photos(plain.epoch(0))
+    assert photos(grouped.epoch(1)) != photos(plain.epoch(1))
+    assert sorted(photos(grouped.epoch(1))) == sorted(photos(plain.epoch(1)))
+    mixed, together = (
+        sum(len({pixels[photo.numpy().tobytes()] for photo in batch.images}) for batch in made.epoch(1))
+        for made in (plain, grouped)
+    )
+    assert together < mixed
+    assert photos(grouped.epoch(1, start=2)) == photos(grouped.epoch(1))[16:], "an epoch can be entered at any step"
+
+
+def test_ranks_share_grouped_batches(job, inputs):
+    whole = loader(job, inputs, grouped=Grouped("brand", 1))
+    shares = [loader(job, inputs, grouped=Grouped("brand", 1), rank=rank, ranks=2) for rank in (0, 1)]
+    for batch, *parts in zip(whole.epoch(0), *(share.epoch(0) for share in shares), strict=True):
+        assert photos([batch]) == photos(parts)
+
+
+@pytest.mark.parametrize("group", ["season", ""])
+def test_without_an_entity_of_the_group_batches_are_mixed(job, inputs, group):
+    made = loader(job, inputs, grouped=Grouped(group, 1))
+    assert made.groups == 0
+    assert photos(made.epoch(0)) == photos(loader(job, inputs).epoch(0))

@@ -14,9 +14,11 @@ from PIL import Image
 from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
 from eiclip.model.entity_clip import load_checkpoint
 from eiclip.model.inputs import ModelInputs, normalise
+from eiclip.model.levels import ImageLevels
 from eiclip.model.pretrained import resolve_towers
 from eiclip.model.sources import PADDED
 from eiclip.model.towers import save_towers
+from eiclip.shards import read_samples, shard_paths
 from eiclip.storage.cache import LOG_FILE, MANIFEST
 from eiclip.storage.files import write_json
 from eiclip.train.__main__ import read_job
@@ -137,3 +139,39 @@ def test_told_to_stop_it_says_so_and_by_which_signal(job, changed, tmp_path):
         said = process.stderr.read()
     assert process.returncode == 128 + 15
     assert "its state is saved" in said
+
+
+LEVELS = {"image_levels": True, "level_dropout": 0.2, "group_batches": "brand"}
+
+
+@pytest.mark.parametrize("towers", [{}, {"image_tower": "heads", "text_tower": "heads"}])
+def test_row_6_learns_and_repeats_to_the_byte(job, changed, towers):
+    outputs = [job.output.with_name(name) for name in ("one", "two")]
+    for output in outputs:
+        train(changed(job, variant="eiclip_plus", output=output, training=LEVELS | towers), lambda _: None)
+    for file in ("open_clip_model.safetensors", "entities.safetensors", "levels.safetensors", "manifest.json"):
+        assert (outputs[0] / file).read_bytes() == (outputs[1] / file).read_bytes()
+    rows = pq.read_table(outputs[0] / LOG_FILE).to_pylist()
+    assert rows[-1]["loss"] < rows[0]["loss"]
+
+
+def test_levels_are_scaled_as_training_photos_have_them(job, changed):
+    train(changed(job, variant="eiclip_plus", training=LEVELS | {"epochs": 1}), lambda _: None)
+    model, start = load_checkpoint(job.output), resolve_towers("", str(job.initial))
+    levels = ImageLevels(start, None)
+    samples = list(read_samples(shard_paths(job.shards, "train")))
+    pixels = normalise(model, torch.stack([torch.from_numpy(sample.pixels(64).copy()) for sample in samples]))
+    with torch.no_grad(), levels.read() as found:
+        start.encode_image(pixels)
+    values = levels.of(pixels, found).numpy()
+    moving = values.std(axis=0) > 1e-3
+    assert moving.sum() > 50
+    head = model.level_head
+    assert head.mean.numpy()[moving] == pytest.approx(values.mean(axis=0)[moving], rel=1e-3, abs=1e-4)
+    assert head.deviation.numpy()[moving] == pytest.approx(values.std(axis=0)[moving], rel=5e-2, abs=1e-4)
+
+
+def test_batches_by_a_group_that_no_product_has_are_mixed_and_it_says_so(job, changed):
+    said = []
+    train(changed(job, training={"epochs": 1, "group_batches": "season"}), said.append)
+    assert any("no training sample has a 'season'" in line for line in said)

@@ -20,7 +20,7 @@ from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
-from eiclip.settings.training import TrainingSettings
+from eiclip.settings.training import OWN, TrainingSettings
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.storage.home import Paths
 from eiclip.web.app import create_app
@@ -30,7 +30,7 @@ HOSTILE = "<img src=x onerror=\"document.title='broken into'\">"
 BRANDS, KINDS = ("golden goose", "acne studios", "gucci"), ("boots", "coats")
 GENERAL = "leather"
 """An entity whose words most often mean no entity."""
-VARIANTS = ("eiclip", "clip_description")
+VARIANTS = ("eiclip_plus", "eiclip", "clip_description")
 COUNT = 18
 
 
@@ -103,7 +103,8 @@ def write_home(root: Path, dataset: str) -> None:
     names = {"brand": ["<unk>", *BRANDS], "subcategory": ["<unk>", *KINDS, GENERAL]}
     for variant in VARIANTS:
         torch.manual_seed(0)
-        model = EntityClipModel(new_towers(SMALL, 0), get_variant(variant), Vocabulary(names, {}), TrainingSettings())
+        own, training = get_variant(variant), TrainingSettings(**OWN.get(variant, {}))
+        model = EntityClipModel(new_towers(SMALL, 0), own, Vocabulary(names, {}), training)
         save_checkpoint(model.eval(), home.checkpoint(dataset, variant), {})
 
 

@@ -94,7 +94,10 @@ def test_a_photo_finds_its_product(client):
 
 def test_what_can_be_asked(client):
     [shop] = client.get("/api/catalogues").json()["datasets"]
-    assert (shop["name"], [own["name"] for own in shop["variants"]]) == ("shop", ["eiclip", "clip_description"])
+    assert (shop["name"], [own["name"] for own in shop["variants"]]) == (
+        "shop",
+        ["eiclip_plus", "eiclip", "clip_description"],
+    )
     about = client.get("/api/catalogue/shop/eiclip").json()
     assert (about["products"], about["entity_groups"]) == (COUNT, ["brand", "subcategory"])
     assert {"category", "gender"} < set(about["groups"])
