@@ -51,7 +51,7 @@ clean: ## remove what was made (data/), keep .venv
 
 ##@ Studies (docs/ablations.md): a question each, with a table, a plot and a sentence in the report
 
-seed_study: ## rows 2 to 5 with three training seeds: mean and spread
+seed_study: ## rows 2 to 6 with three training seeds: mean and spread
 ablation_entities: ## each entity group alone, as text and as entity
 ablation_batch_size: ## rows 3 and 5 at batch 16 to 128
 ablation_losses: ## row 5 without each term of its loss

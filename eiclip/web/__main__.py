@@ -54,7 +54,9 @@ def main(given: Sequence[str] | None = None) -> int:
     name = "a name the page is reached by, such as a proxy's; may be given again; '*' for any"
     parser.add_argument("--name", action="append", default=[], dest="names", metavar="HOST", help=name)
     parser.add_argument("--dataset", default="", help="opened at the start (the first that has a trained model)")
-    parser.add_argument("--variant", default="", help="opened at the start (same_style, eiclip or what there is)")
+    parser.add_argument(
+        "--variant", default="", help="opened at the start (same_style, eiclip_plus, eiclip or another)"
+    )
     parser.add_argument("--device", default="cpu", help="what encodes queries (cpu)")
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     LOG.setLevel(logging.INFO)

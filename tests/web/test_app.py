@@ -349,9 +349,12 @@ def test_the_command_serves_until_it_is_interrupted(shop_home, caplog):
     command = [sys.executable, "-m", "eiclip.web", "--home", str(shop_home), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            lines = [next(process.stderr), next(process.stderr)]
-            address = re.search(r"http://127\.0\.0\.1:\d+", lines[1])[0]
-            assert f"{COUNT} products" in lines[0]
+            said, found = "", None
+            while found is None:  # that it embeds every product comes first, where no one has searched by it yet
+                line = next(process.stderr)
+                found, said = re.search(r"http://127\.0\.0\.1:\d+", line), said + line
+            address = found[0]
+            assert f"shop, eiclip_plus: {COUNT} products" in said
             assert httpx.get(address).status_code == 200
             assert main(["--home", str(shop_home), "--port", address.rpartition(":")[2]]) == 1
             assert "cannot listen there" in caplog.text
