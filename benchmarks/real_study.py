@@ -27,7 +27,9 @@ from benchmarks import tables
 from eiclip.errors import EiclipError
 from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import load_settings
+from eiclip.storage.catalogue import connect
 from eiclip.storage.files import write_text
+from eiclip.storage.sql import read_sql
 
 SHARED = Path("../shared")
 QUERIES = 1_000
@@ -79,6 +81,16 @@ class Catalogue:
         else:
             print(f"{self.name}: {job}: {seconds:.0f} s", flush=True)
         return not done.returncode
+
+    def left_out(self) -> list[str]:
+        """A line on each entity group that tells products apart in no training; EiclipError without a catalogue."""
+        with connect(self.home) as connection:
+            found = connection.sql(read_sql("docs/groups_of_one")).fetchall()
+        counts = {0: "no entity", 1: "one entity"}
+        return [
+            f"{self.name}: training knows {counts[entities]} of {group!r}: what this group is worth is not measured"
+            for _, group, entities in found
+        ]
 
 
 def _reason(log: Path) -> str:
@@ -204,7 +216,7 @@ def main() -> None:
                     one.run(job)
     for one in found:
         try:
-            said = tables.write(one.home, f"{tables.REAL} ({one.name})")
+            said = [*one.left_out(), *tables.write(one.home, f"{tables.REAL} ({one.name})")]
             print("\n".join(said + (judge(one) if one.name == "names" else [])), flush=True)
         except EiclipError as error:
             print(f"{one.name}: no tables, {error}", flush=True)

@@ -2,6 +2,7 @@
 
 import tomllib
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from benchmarks import real_study, tables
 from benchmarks.real_study import QUERIES, Catalogue, catalogues, held_out, raw
 from eiclip.settings.load import DatasetSettings
+from eiclip.storage.catalogue import CATALOGUE
 
 
 @pytest.fixture
@@ -59,6 +61,18 @@ def test_a_job_that_fails_is_named_with_its_reason_and_its_log(tmp_path, capsys)
     assert "myntra: ingest left out" in said
     assert "nowhere" in said
     assert (tmp_path / "myntra" / "ingest.log").is_file()
+
+
+def test_groups_that_tell_nothing_are_named(tmp_path):
+    rows = [("brand", 0), ("brand", 1), ("brand", 2), ("season", 0), ("season", 1), ("composition", 0)]
+    (tmp_path / "shop").mkdir()
+    with duckdb.connect(str(tmp_path / "shop" / CATALOGUE)) as connection:
+        connection.sql("CREATE TABLE entity_vocabulary (dataset VARCHAR, entity_group VARCHAR, entity_id BIGINT)")
+        connection.executemany("INSERT INTO entity_vocabulary VALUES ('shop', ?, ?)", rows)
+    said = Catalogue.of(tmp_path, "shop", 'kind = "amazon"\n').left_out()
+    assert [line.split(":")[1].split(" what")[0] for line in said] == [
+        " training knows no entity of 'composition'", " training knows one entity of 'season'"
+    ]  # fmt: skip
 
 
 def test_a_table_is_filled_where_its_command_is_named(tmp_path, monkeypatch):

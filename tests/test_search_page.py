@@ -39,6 +39,7 @@ def test_the_python_runs_from_top_to_bottom(folder, monkeypatch, capsys):
     first = names["answer"].hits[0].product_id
     assert first not in [hit.product_id for hit in names["like_it"][1].hits]
     assert (names["share"], names["rows"].shape) == (1.0, (1, 3))
+    assert set(names["measured"]["query"].to_pylist()) == {"Item p3", "Item p4", "Item p5"}
 
 
 def test_the_sql_finds_what_the_engine_finds(folder):
@@ -53,6 +54,5 @@ def test_the_sql_finds_what_the_engine_finds(folder):
 
 
 def test_the_commands_are_understood():
-    [commands] = blocks("bash")
-    for line in commands.strip().splitlines():
+    for line in "".join(blocks("bash")).splitlines():
         assert command_line()[0].parse_args(shlex.split(line)[1:]).command

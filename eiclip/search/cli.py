@@ -1,4 +1,4 @@
-"""The command line: `eiclip search`. docs/search.md has examples.
+"""The command line: `eiclip search` and `eiclip judge`. docs/search.md has examples.
 
 Exit status 0: an answer; 1: an error, in one line; 2: the command line itself is wrong.
 """
@@ -6,7 +6,7 @@ Exit status 0: an answer; 1: an error, in one line; 2: the command line itself i
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,7 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     search = commands.add_parser("search", help="products by words, a photo, entities or another product")
     search.set_defaults(command=_search)
     pairs: dict[str, Any] = {"type": _pair, "action": "append", "default": [], "metavar": "GROUP=VALUE"}
-    where = search.add_argument_group("where")
-    where.add_argument("--home", type=Path, help="EICLIP_HOME, or what the settings say")
-    where.add_argument("--dataset", help="needed where the home has several")
-    where.add_argument("--variant", help=f"whose model ({' or '.join(SERVED)}: the first there is)")
+    _add_where(search)
     what = search.add_argument_group("what to look for")
     what.add_argument("--text", default="", help="words; entities are found in them")
     what.add_argument("--image", type=Path, help="a photo (JPEG, PNG, WEBP)")
@@ -65,7 +62,27 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     how.add_argument("--no-linking", action="store_false", dest="link", help="do not look for entities in the words")
     how.add_argument("--unlink", action="append", default=[], metavar="ENTITY", help="one not to link; repeatable")
     how.add_argument("--json", action="store_true", help="the whole answer as JSON")
+    judge = commands.add_parser("judge", help="recall and MRR of queries whose relevant products are known")
+    judge.set_defaults(command=_judge)
+    asked = judge.add_mutually_exclusive_group(required=True)
+    asked.add_argument(
+        "queries", nargs="?", type=Path, metavar="QUERIES", help="CSV, JSONL, Parquet: query, product_id"
+    )
+    asked.add_argument("--names", choices=("train", "validation", "test"), help="a split's product names instead")
+    _add_where(judge)
+    judge.add_argument(
+        "--view", choices=VIEWS, default="image", help="of the products (image, the mean of their photos)"
+    )
+    judge.add_argument("--split", choices=("test", "all"), default="all", help="whose products are ranked (all)")
+    judge.add_argument("--json", action="store_true", help="the figures as JSON")
     return parser, commands
+
+
+def _add_where(command: argparse.ArgumentParser) -> None:
+    where = command.add_argument_group("where")
+    where.add_argument("--home", type=Path, help="EICLIP_HOME, or what the settings say")
+    where.add_argument("--dataset", help="needed where the home has several")
+    where.add_argument("--variant", help=f"whose model ({' or '.join(SERVED)}: the first there is)")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -90,6 +107,26 @@ def _search(given: argparse.Namespace) -> None:
 
     answer = SearchEngine.open(*place).search(query)
     text = json.dumps(asdict(answer), indent=2, ensure_ascii=False, allow_nan=False) if given.json else _table(answer)
+    sys.stdout.write(text + "\n")
+
+
+def _judge(given: argparse.Namespace) -> None:
+    place = _place_of(given.home or load_settings().home, given.dataset, given.variant)
+    from eiclip.search import judged  # with torch
+
+    rows = judged.read_queries(given.queries) if given.queries else None
+    engine = judged.SearchEngine.open(*place)
+    if rows is None:
+        rows = judged.name_queries(engine.index, given.names)
+    asked = judged.Asked.of(rows, engine.index, given.split, str(given.queries or f"--names {given.names}"))
+    figures = judged.figures(judged.judged(engine, asked, given.view)).to_pylist()
+    notes = asked.notes
+    if not engine.reader.reads_entities:
+        notes.append(f"{place[2]} reads no entities: both readings are the same")
+    if given.json:
+        text = json.dumps({"notes": notes, "figures": figures}, indent=2, ensure_ascii=False, allow_nan=False)
+    else:
+        text = "\n".join([*(f"note: {note}" for note in notes), *_figures(figures)])
     sys.stdout.write(text + "\n")
 
 
@@ -130,10 +167,30 @@ def _table(answer: Answer) -> str:
         price = "" if hit.price is None else f"{hit.price:.2f}"
         tags = ", ".join(_short(value) for values in hit.entities.values() for value in values)
         rows.append((str(hit.rank), f"{hit.score:.3f}", *views, hit.product_id, price, _short(hit.title), tags))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    shown = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    shown = _aligned(rows)
     seconds = f"{len(answer.hits)} products in {1000 * answer.seconds:.0f} ms"
     return "\n".join([*lines, *([""] if lines else []), *(shown if answer.hits else []), seconds])
+
+
+def _figures(figures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return figures to read, a reading a line."""
+    first, rows = figures[0], [("reading", "R@1", "R@10", "MRR@10")]
+    for row in figures:
+        cells, is_difference = [], " - " in row["reading"]
+        for name in ("r1", "r10", "mrr10"):
+            value, low, high = (row[name + end] for end in ("", "_low", "_high"))
+            form = "{:+z.1f}" if is_difference else "{:.1f}" if value >= 1 or low is not None else "{:.2g}"
+            shown = [form.format(number) for number in (value, low, high) if number is not None]
+            cells.append(f"{shown[0]} [{', '.join(shown[1:])}]" if low is not None else shown[0])
+        rows.append((row["reading"], *cells))
+    asked = f"{first['queries']:,} queries, {first['linked']:,} of them with linked entities"
+    among = f"{first['candidates']:,} products of {first['dataset']}, view {first['view']}, by {first['variant']}"
+    return [f"{asked}; among {among}", "percent, with 95 % intervals over queries", *_aligned(rows)]
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _short(text: str, most: int = 40) -> str:

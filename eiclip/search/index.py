@@ -121,7 +121,9 @@ def _facets(facts: pa.Table) -> dict[str, Facet]:
     columns: dict[str, list[list[str]]] = {}
     for row, entities in enumerate(facts["entities"].to_pylist()):
         for group, names in entities or []:
-            columns.setdefault(group, [[] for _ in range(len(facts))])[row] = names
+            if group not in columns:
+                columns[group] = [[] for _ in range(len(facts))]
+            columns[group][row] = names
     for name in FACTS:
         if name not in columns:
             columns[name] = [normalise_entities([value or ""]) for value in facts[name].to_pylist()]

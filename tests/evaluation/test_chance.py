@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from eiclip.evaluation.chance import at_chance, expected_measures
+from eiclip.evaluation.chance import at_chance, expected_measures, expected_shares
 from eiclip.evaluation.embed import EmbeddedSplit
 
 
@@ -55,3 +55,12 @@ def test_a_split_of_random_embeddings_is_at_its_chance():
 )
 def test_under_three_times_chance_or_half_way_to_perfect(value, chance, found):
     assert at_chance(value, chance) is found
+
+
+@pytest.mark.parametrize(("candidates", "relevant"), [(1, 1), (4, 4), (7, 3), (12, 2), (14, 6), (101, 1), (30, 2)])
+def test_shares_of_several_relevant_candidates(candidates, relevant):
+    places = np.array(list(itertools.combinations(range(1, candidates + 1), relevant)))
+    shares = {f"r{k}": 100 * np.mean(places <= k) for k in (1, 10)}
+    firsts = places.min(axis=1)
+    wanted = shares | {"mrr10": 100 * np.mean(np.where(firsts <= 10, 1 / firsts, 0))}
+    assert expected_shares([(candidates, relevant)]) == pytest.approx(wanted)

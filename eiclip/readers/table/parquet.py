@@ -33,7 +33,7 @@ def missing_column(path: Path, name: str, held: Sequence[str]) -> RawDataError:
     """Return the error for a column that a file lacks."""
     return RawDataError(
         f"{path}: no column {name!r}; it has {', '.join(map(repr, held)) or 'none'}. "
-        "Name the column that holds it under the dataset's `columns`"
+        "Rename the column that holds it, or (of a catalogue) name that under the dataset's `columns`"
     )
 
 
