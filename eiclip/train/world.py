@@ -81,10 +81,18 @@ class World:
         for gradient, part in zip(dense, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
         for weight, gradient in found:
-            if gradient.is_sparse:  # each process has an entry for every pair it holds
+            if gradient.is_sparse:  # each process has an entry for every entity that its share holds
                 entries = [gradient._indices().T.contiguous(), gradient._values() / self.size]
-                indices, values = (_all_gather(part, self.size) for part in entries)
+                indices, values = self._gather_entries(entries)
                 weight.grad = torch.sparse_coo_tensor(indices.T, values, weight.shape, check_invariants=False)
+
+    def _gather_entries(self, parts: list[Tensor]) -> list[Tensor]:
+        """Concatenate tensors of as many rows as each process has; its own have the same number each."""
+        counts = _all_gather(torch.tensor([len(parts[0])], device=parts[0].device), self.size).tolist()
+        most = max(counts)
+        padded = [nn.functional.pad(part, (0, 0, 0, most - len(part))) for part in parts]
+        kept = [place * most + row for place, count in enumerate(counts) for row in range(count)]
+        return [_all_gather(part.contiguous(), self.size)[kept] for part in padded]
 
     def of_first(self, value: float) -> float:
         """The value that the first process gives; on the CPU, so that no GPU is waited for."""
