@@ -266,8 +266,13 @@ def test_the_seeds_are_summed_up(shop):
     shop.ablation("seed_study")
     assert {job.seed for job in shop.trained} == {0, 1, 2}
     summary = pq.read_table(shop.project.paths.lake.path("seed_study_summary", "shop")).to_pylist()
-    assert [(row["row"], row["seeds"]) for row in summary] == [(2, 3), (3, 3), (4, 3), (5, 3)]
+    assert [(row["row"], row["seeds"]) for row in summary] == [(row, 3) for row in range(2, 7)]
     assert all(row["reference"] == f"row 3, seed {row['seed']}" for row in shop.results("seed_study") if row["row"] > 3)
+    compared = pq.read_table(shop.project.paths.lake.path("seed_study_comparisons", "shop")).to_pylist()
+    assert {(row["variant"], row["baseline"]) for row in compared} >= {
+        ("eiclip", "clip_entities_text"), ("eiclip_plus", "eiclip"),
+    }  # fmt: skip
+    assert {row["seeds"] for row in compared} == {3}
 
 
 def test_a_training_that_fails_leaves_no_weights_and_is_tried_again(shop, monkeypatch):

@@ -78,7 +78,7 @@ def test_the_budget_is_spent_evenly_and_the_best_of_each_row_is_written(home, mo
         nearest = min(own, key=lambda row: abs(math.log(row["tower_lr"] / BEST)))
         assert chosen["tower_lr"] == nearest["tower_lr"]
     written = tomllib.loads(shop.project.paths.tuned("shop").read_text())["datasets"]["shop"]["rows"]
-    assert set(written) == {"clip_description", "clip_entities_text", "eiclip_equal", "eiclip"}
+    assert set(written) == {"clip_description", "clip_entities_text", "eiclip_equal", "eiclip", "eiclip_plus"}
     diverged = [row for row in rows if row["tower_lr"] > 4e-3]
     assert diverged, "or this shows nothing"
     assert all(row["validation"] is None and not row["chosen"] for row in diverged)
