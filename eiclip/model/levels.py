@@ -8,6 +8,7 @@ Shape suffixes: B batch, C channels, H height, W width, L patches, G values of a
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -79,6 +80,8 @@ class ImageLevels:
         self._channels_last = getattr(getattr(towers.visual, "trunk", None), "output_fmt", "NCHW") == "NHWC"
         self._towers, self._look = towers, look or towers.encode_image
         self._statistics = pixel_statistics(towers)
+        self._own, self._lock = threading.local(), threading.Lock()
+        self._hooked: list[Any] = []
 
     @functools.cached_property
     def _shapes(self) -> tuple[torch.Size, int]:
@@ -98,16 +101,27 @@ class ImageLevels:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[list[Tensor]]:
-        """Collect the levels of what the tower looks at meanwhile, a tensor (B, 2 C) a block in the list given."""
-        found: list[Tensor] = []
-        hooks = [
-            block.register_forward_hook(lambda _m, _i, out: found.append(self._pooled(out))) for block in self.blocks
-        ]
+        """Collect the levels of what the tower looks at meanwhile, a tensor (B, 2 C) a block in the list given.
+
+        Threads may read at once: each collects what it looks at itself.
+        """
+        with self._lock:
+            if not self._hooked:
+                self._hooked = [block.register_forward_hook(self._see) for block in self.blocks]
+        before, found = getattr(self._own, "found", None), list[Tensor]()
+        self._own.found = found
         try:
             yield found
         finally:
-            for hook in hooks:
-                hook.remove()
+            self._own.found = before
+
+    def _see(self, _block: nn.Module, _inputs: Any, output: Tensor) -> None:
+        """Pool what a block makes, also where no one reads: gradient checkpointing runs blocks again in the backward
+        pass, and is to find the same work there.
+        """
+        pooled = self._pooled(output)
+        if (found := getattr(self._own, "found", None)) is not None:
+            found.append(pooled)
 
     def of(self, pixels_BCHW: Tensor, found: list[Tensor]) -> Tensor:
         """Levels (B, G) of normalised pixels and of what `read` collected while the tower looked at them."""

@@ -1,5 +1,7 @@
 """Levels of an image tower: a photo's colours, and mean and deviation of each channel of its blocks."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import open_clip
 import pytest
@@ -115,7 +117,6 @@ def test_reading_leaves_the_towers_as_they_were():
     assert ImageLevels(towers, None).width > 0
     assert towers.training
     assert not towers.visual.transformer.training
-    assert not any(module._forward_hooks for module in towers.modules())
 
 
 def test_a_value_that_never_changes_counts_for_nothing():
@@ -143,3 +144,40 @@ def test_the_head_is_in_an_optimizer_group_of_its_own():
     groups = {group["name"]: group for group in with_levels(small()).parameter_groups(TrainingSettings(entity_lr=0.5))}
     assert groups["levels"]["lr"] == 0.5
     assert len(groups["levels"]["params"]) == 4
+
+
+def test_threads_read_each_its_own_photos():
+    model = with_levels(small())
+    batches = [photos(2) + n for n in range(12)]
+    with torch.no_grad():
+        alone = [model.encode_image(batch) for batch in batches]
+
+    def encode(batch):
+        with torch.no_grad():
+            return model.encode_image(batch)
+
+    with ThreadPoolExecutor(4) as pool:
+        for found, wanted in zip(pool.map(encode, batches * 3), alone * 3, strict=True):
+            assert torch.allclose(found, wanted, atol=1e-4)
+
+
+def test_gradients_are_the_same_with_checkpointing():
+    model = with_levels(small()).train()
+    pixels, weights = photos(), torch.linspace(-1, 1, model.level_head.mlp[-1].out_features)
+
+    def gradients():
+        model.zero_grad()
+        (model.encode_image(pixels) * weights).sum().backward()
+        return {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+
+    plain = gradients()
+    model.towers.set_grad_checkpointing(True)
+    again = gradients()
+    assert plain.keys() == again.keys()
+    assert any("resblocks.0" in name for name in plain), "the tower learns by its levels too"
+    assert all(torch.allclose(again[name], gradient, atol=1e-5) for name, gradient in plain.items())
+
+
+def test_what_is_not_trained_has_no_head():
+    settings = TrainingSettings(image_levels=True)
+    assert EntityClipModel(small(), get_variant("clip_pretrained"), VOCABULARY, settings).level_head is None
