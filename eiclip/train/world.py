@@ -87,7 +87,7 @@ class World:
                 weight.grad = torch.sparse_coo_tensor(indices.T, values, weight.shape, check_invariants=False)
 
     def _gather_entries(self, parts: list[Tensor]) -> list[Tensor]:
-        """Concatenate all processes' tensors, whose numbers of rows may differ; a process's own have the same number."""
+        """Concatenate all processes' tensors, whose numbers of rows may differ between processes alone."""
         counts = _all_gather(torch.tensor([len(parts[0])], device=parts[0].device), self.size).tolist()
         most = max(counts)
         padded = [nn.functional.pad(part, (0, 0, 0, most - len(part))) for part in parts]
