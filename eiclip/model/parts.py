@@ -18,7 +18,8 @@ from open_clip.hf_model import HFTextEncoder
 from torch import Tensor, nn
 
 from eiclip.errors import SettingsError
-from eiclip.model.towers import encode_cut_text, encode_text, image_size, located, tokenizer_of
+from eiclip.model.levels import black_photo, evaluating
+from eiclip.model.towers import by_length, encode_cut_text, encode_text, image_size, located, tokenizer_of
 from eiclip.settings.training import TowerMode
 
 Side = Literal["image", "text"]
@@ -44,17 +45,14 @@ class TowerParts:
     def trained(self) -> list[str]:
         """Names of the towers' weights that the upper part uses: those that a gradient reaches."""
         towers, kept = self.towers, {n: (p.grad, p.requires_grad) for n, p in self.towers.named_parameters()}
-        modes = [(module, module.training) for module in towers.modules()]
-        towers.eval()
         device = next(towers.parameters()).device
         try:
-            with torch.enable_grad():
+            with evaluating(towers), torch.enable_grad():
                 for parameter in towers.parameters():
                     parameter.grad = None
                     parameter.requires_grad_(True)
                 tokens_BL = tokenizer_of(towers)(["a"]).to(device) if self.side == "text" else None
-                side = image_size(towers)
-                given = torch.zeros(1, 3, side, side, device=device) if tokens_BL is None else tokens_BL
+                given = black_photo(towers) if tokens_BL is None else tokens_BL
                 with torch.no_grad():
                     features_BF = self.lower(given)
                 embedding_BD = self.upper(features_BF.clone(), tokens_BL)
@@ -65,8 +63,6 @@ class TowerParts:
             for name, parameter in towers.named_parameters():
                 parameter.grad, wanted = kept[name]
                 parameter.requires_grad_(wanted)
-            for module, mode in modes:
-                module.training = mode
 
     def frozen(self) -> list[str]:
         """Names of this tower's weights and statistics that the upper part does not use."""
@@ -205,13 +201,17 @@ def _last_blocks(towers: Any, side: Side, mode: TowerMode) -> TowerParts:
                 return found.hidden
         raise AssertionError("the tower did not come to its last blocks")
 
-    def upper(features_BF: Tensor, tokens_BL: Tensor | None) -> Tensor:
-        def fed(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def fed(plain: Tensor, features_BF: Tensor) -> Tensor:
+        def feed(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             return (features_BF, *given[1:])
 
-        plain = features_BF.new_zeros(1, 3, size, size) if tokens_BL is None else tokens_BL
-        with _hook(first, fed), _only_last(blocks, count):
+        with _hook(first, feed), _only_last(blocks, count):
             return encode(plain)
+
+    def upper(features_BF: Tensor, tokens_BL: Tensor | None) -> Tensor:
+        if tokens_BL is None:
+            return fed(features_BF.new_zeros(1, 3, size, size), features_BF)
+        return by_length(towers, fed, tokens_BL, features_BF)
 
     return TowerParts(towers, side, mode, lower, upper)
 

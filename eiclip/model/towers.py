@@ -8,7 +8,7 @@ transformers, its `config.json` and its tokenizer's files lie in the folder too.
 import json
 import math
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -172,17 +172,26 @@ def pixel_statistics(model: nn.Module) -> tuple[list[float], list[float]]:
 
 
 def encode_text(model: nn.Module, tokens_BL: Tensor) -> Tensor:
-    """E_D: text embeddings (B, D), not normalised, of ids (B, L) with L at most the context length.
+    """E_D: text embeddings (B, D), not normalised, of ids (B, L) with L at most the context length."""
+    return by_length(model, lambda rows_BL: encode_cut_text(model, rows_BL), tokens_BL)
 
-    On a CPU texts of like length go through the tower in four groups, each cut to its own longest: the padding that one
-    long text would cost all others is most of the work. On a GPU one large batch is faster.
+
+def by_length(model: nn.Module, encode: Callable[..., Tensor], tokens_BL: Tensor, *features_BLF: Tensor) -> Tensor:
+    """What `encode` makes (B, D) of texts and of features of their tokens, if there are any.
+
+    On a CPU texts of like length go through it together, each group cut to its longest, which is less than twice its
+    shortest: the padding that one long text would cost all others is most of the work. On a GPU one large batch is
+    faster.
     """
-    groups = min(4, len(tokens_BL)) if tokens_BL.device.type == "cpu" else 1
-    if groups <= 1 or not can_be_cut(model):
-        return encode_cut_text(model, tokens_BL)
+    if tokens_BL.device.type != "cpu" or len(tokens_BL) <= 1 or not can_be_cut(model):
+        return encode(tokens_BL, *features_BLF)
     lengths_B = tokenizer_of(model).lengths(tokens_BL)
     order_B = lengths_B.argsort(stable=True)
-    parts = [encode_cut_text(model, tokens_BL[rows, : int(lengths_B[rows].max())]) for rows in order_B.chunk(groups)]
+    sizes = torch.unique(torch.frexp(lengths_B.float()).exponent, return_counts=True)[1].tolist()
+    parts = []
+    for rows in order_B.split(sizes):
+        longest = int(lengths_B[rows].max())
+        parts.append(encode(tokens_BL[rows, :longest], *(one[rows, :longest] for one in features_BLF)))
     return torch.cat(parts)[order_B.argsort()]
 
 

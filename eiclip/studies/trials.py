@@ -277,7 +277,7 @@ ABLATIONS = _by_name(
              "of its text?", ambiguity, brands=True),
     Ablation("ablation_group_batches", "What do batches of one entity group, whose products are hard to tell apart, do "
              "to rows 3, 4 and 5?", group_batches),
-    Ablation("ablation_plus", "What does each part of row 6 do, and how much of its lead has row 3 with the same parts?",
+    Ablation("ablation_plus", "What does each part of row 6 do, and how far does row 3 come with the same?",
              plus),
     Ablation("seed_study", "How far do results spread between training seeds?", seed_study),
 )  # fmt: skip

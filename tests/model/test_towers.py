@@ -20,6 +20,7 @@ from eiclip.model.towers import (
     photo_form,
     pixel_statistics,
     save_towers,
+    tokenizer_of,
 )
 from eiclip.shards import fit_square
 
@@ -55,6 +56,17 @@ def test_gradients_pass_through_the_groups():
         output.square().sum().backward()
         gradients.append(towers.token_embedding.weight.grad.clone())
     assert torch.allclose(*gradients, rtol=1e-3, atol=1e-3 * float(gradients[1].abs().max()))
+
+
+@torch.inference_mode()
+def test_a_long_text_costs_the_short_ones_no_padding(towers):
+    tokens = clip_tokenizer(64)(TEXTS * 20)
+    lengths = tokenizer_of(towers).lengths(tokens)
+    read = []
+    with_shape = towers.transformer.register_forward_pre_hook(lambda _, given: read.append(given[0].shape[:2].numel()))
+    encode_text(towers, tokens)
+    with_shape.remove()
+    assert lengths.sum() <= sum(read) < 2 * lengths.sum() < tokens.numel()
 
 
 def test_tokens_are_cut_to_the_longest(towers):
