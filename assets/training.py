@@ -221,7 +221,7 @@ def checkpoint_step(
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
-    """The five variants' checkpoints."""
+    """The checkpoints of rows 1 to 6."""
     return [checkpoint_step(project, name, dataset, variant) for variant in VARIANTS.values()]
 
 

@@ -33,7 +33,7 @@ from eiclip.storage.sql import read_sql
 
 SHARED = Path("../shared")
 QUERIES = 1_000
-"""Products held out as queries by their names."""
+"""Products held out as queries by their names; at most a fifth of them all."""
 MORE = ("ablation_group_batches", "ablation_plus", "ablation_losses", "ablation_ambiguity")
 JOBS: Mapping[str, tuple[str, ...]] = {
     "myntra": (
@@ -138,17 +138,21 @@ entities = { brand = "brand", subcategory = "subcategory", season = "season", co
 
 
 def held_out(pack: Path, place: Path) -> Path:
-    """Write a pack once more with a column `split`: the products of the smallest digests, QUERIES of them, are test."""
+    """Write a pack once more with a column `split`: the QUERIES products of the smallest digests are test."""
     if not place.is_file():
         table = pq.read_table(pack)
         ids = [str(value) for value in table["product_id"].to_pylist()]
-        drawn = set(sorted(ids, key=lambda value: hashlib.sha256(f"names/{value}".encode()).digest())[:QUERIES])
+        drawn = set(sorted(ids, key=_digest)[: min(QUERIES, len(ids) // 5)])
         split = pa.array(["test" if value in drawn else "train" for value in ids])
         place.parent.mkdir(parents=True, exist_ok=True)
         part = place.with_suffix(".part")
         pq.write_table(table.set_column(0, "product_id", pa.array(ids)).append_column("split", split), part)
         part.replace(place)
     return place
+
+
+def _digest(product: str) -> bytes:
+    return hashlib.sha256(f"names/{product}".encode()).digest()
 
 
 def raw(shared: Path, kind: str, place: Path) -> Path | None:

@@ -15,7 +15,7 @@ from eiclip.storage.catalogue import CATALOGUE
 
 @pytest.fixture
 def pack(tmp_path):
-    ids = list(range(QUERIES + 500))
+    ids = list(range(5 * QUERIES + 500))
     pq.write_table(pa.table({"product_id": ids, "name": [f"n{i}" for i in ids]}), tmp_path / "pack.parquet")
     return tmp_path / "pack.parquet"
 
@@ -29,6 +29,12 @@ def test_the_same_products_are_held_out_whatever_their_order(pack, tmp_path):
     assert tests[0] == tests[1]
     assert len(tests[0]) == QUERIES
     assert set(found["split"].to_pylist()) == {"train", "test"}
+
+
+def test_a_small_pack_keeps_most_products_for_training(tmp_path):
+    pq.write_table(pa.table({"product_id": list(range(92))}), tmp_path / "pack.parquet")
+    found = pq.read_table(held_out(tmp_path / "pack.parquet", tmp_path / "names.parquet"))
+    assert found["split"].to_pylist().count("test") == 18
 
 
 def test_each_catalogue_has_a_home_and_settings_that_can_be_read(pack, tmp_path):

@@ -84,7 +84,7 @@ class DatasetSettings(Section):
     part_rows: int = Field(20_000, ge=1)  # raw rows a part: photos are examined and shards made part by part
     entity_groups: tuple[str, ...] = ("brand",)
     table_1: bool = True
-    """Whether the five rows of the paper's Table 1 are trained on it; False: for same-style retrieval alone."""
+    """Whether rows 1 to 6 are trained on it; False: for same-style retrieval alone."""
     same_style: SameStyleSettings | None = None  # set: same-style retrieval is learned from its clicks
     negatives_group: str = "subcategory"
     """What sample-100's negatives share with the query; where it is an entity group, the model goes without it."""

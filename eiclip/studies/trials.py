@@ -79,7 +79,7 @@ class Trial:
         return round(own.epochs / rows.epochs if own.epochs and rows.epochs else own.budget / rows.budget, 6)
 
     def plain(self, base: Base) -> bool:
-        """Return whether it is one of the five rows as `full_eval` trains them."""
+        """Return whether it is one of the rows as `full_eval` trains them."""
         as_it_is = base.groups, base.seed, base.of(self.variant)
         return (self.groups, self.seed, self.training(base)) == as_it_is and not self.neutral
 
