@@ -76,7 +76,7 @@ class EntityClipModel(nn.Module):
         self.image_levels = ImageLevels(towers, None if self.image_parts is None else self.image_parts.lower)
         self.level_head: LevelHead | None = None
         if training.image_levels and variant.trained:  # row 1 is what the towers are: nothing would train a head
-            self.level_head = LevelHead(self.image_levels.width, embedding_width(towers), training.level_dropout)
+            self.level_head = LevelHead(self.image_levels.width, embedding_width(towers))
         self._frozen: list[nn.Module] = []
         self.train()
 

@@ -152,14 +152,13 @@ class LevelHead(nn.Module):
     Args:
         values: G.
         width: D.
-        dropout: of the hidden values.
     """
 
-    def __init__(self, values: int, width: int, dropout: float) -> None:
+    def __init__(self, values: int, width: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(values))
         self.register_buffer("deviation", torch.ones(values))
-        self.mlp = nn.Sequential(nn.Linear(values, HIDDEN), nn.GELU(), nn.Dropout(dropout), nn.Linear(HIDDEN, width))
+        self.mlp = nn.Sequential(nn.Linear(values, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, width))
 
     @torch.no_grad()
     def fit(self, mean_G: Tensor, deviation_G: Tensor) -> None:

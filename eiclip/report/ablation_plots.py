@@ -177,7 +177,7 @@ def group_batches_plot(connection: duckdb.DuckDBPyConnection, dataset: str, them
 
 
 def plus_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
-    """Row 6 without each of its parts, row 5, and row 3 without and with these parts, against row 6."""
+    """Row 6 with noise and with group batches, rows 5 and 3, and row 3 with image levels, against row 6."""
     rows = _gained(connection, dataset, "ablation_plus")[::-1]
     names = [row["value"] if row["variant"] == PLUS else f"row {row['row']}, {row['value']}" for row in rows]
     return _changes(rows, names, "change of SumR from row 6’s", theme)

@@ -15,7 +15,7 @@ CAPTIONS = {
     "ablation_budget": ("Epochs", "gain: over row 3 after as many steps"),
     "ablation_ambiguity": ("Brand names", "gain: of row 5 over row 3, and of neutral names over real ones"),
     "ablation_group_batches": ("Batches", "gain: over the same row in mixed batches"),
-    "ablation_plus": ("Parts", "gain: over row 6 with all its parts"),
+    "ablation_plus": ("Parts", "gain: over row 6"),
     "seed_study": ("Seed", "gain: over row 3 of the same seed"),
 }
 """What varies, and what the gain is measured against."""

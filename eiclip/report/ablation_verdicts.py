@@ -13,7 +13,7 @@ from eiclip.evaluation.chance import at_chance
 from eiclip.report.queries import Row, one, select, where
 from eiclip.report.standing import chance, listed
 from eiclip.report.tables import interval, number
-from eiclip.studies.trials import ALL, AS_TEXT, BUDGETS, EQUAL, OURS, PLUS
+from eiclip.studies.trials import ALL, AS_IT_IS, AS_TEXT, BUDGETS, EQUAL, OURS, PLUS
 from eiclip.train.outcome import ADVICE, UNLEARNED
 
 SEED_STUDY = "seed_study"
@@ -225,11 +225,15 @@ def _group_batches(rows: Sequence[Row]) -> str | None:
 def _plus(rows: Sequence[Row]) -> str | None:
     of_row_6 = [row for row in rows if row["variant"] == PLUS and row["sum_r_gain"] is not None]
     others = [row for row in rows if row["variant"] != PLUS and row["sum_r_gain"] is not None]
-    sentences = [f"In row 6, {_effects(of_row_6, lambda row: str(row['value']))}."] if of_row_6 else []
+    sentences = [f"Added to row 6: {_effects(of_row_6, lambda row: str(row['value']))}."] if of_row_6 else []
     if others:
-        told = listed([f"{_row(row)} {row['value']} ({_gain(row)})" for row in others])
+        told = listed([f"{_row(row)} {_with(row)}({_gain(row)})" for row in others])
         sentences.append(f"Beside it stand {told}.")
     return " ".join(sentences) or None
+
+
+def _with(row: Row) -> str:
+    return "" if row["value"] == AS_IT_IS else f"with {row['value']} "
 
 
 def _row(row: Row) -> str:

@@ -15,7 +15,7 @@ WHAT = {
     "eiclip": "Both towers fine-tuned, and an encoder for each group of tags whose embeddings are added to the "
     "description’s, each weighted by a gate that was learned for that tag.",
     "eiclip_plus": "Row 5, whose photos are read once more by a head over the image tower’s earlier blocks, which "
-    "hold colour and texture; trained in batches of one subcategory every second epoch. Not in the paper.",
+    "hold colour and texture. Not in the paper.",
 }
 """By variant."""
 

@@ -128,7 +128,6 @@ class TrainingSettings(Section):
     """With a frozen image tower: kept views of each training photo, the first plain, the others augmented."""
     image_levels: bool = False
     """Add to a photo's embedding what a head of its own reads of the image tower's earlier blocks: colour, texture."""
-    level_dropout: float = Field(0.0, ge=0, lt=1)  # of that head's hidden values
     feature_noise: float = Field(0.0, ge=0)
     """Gaussian noise on kept features of photos in training, in standard deviations of each value; photos that are
     read as pixels have none."""
@@ -162,18 +161,15 @@ TRAINED_ROWS = (
 """The variants that are trained."""
 
 
-OWN: dict[str, dict[str, Any]] = {
-    "eiclip_plus": {"image_levels": True, "level_dropout": 0.35, "feature_noise": 0.3, "group_batches": "subcategory"}
-}
+OWN: dict[str, dict[str, Any]] = {"eiclip_plus": {"image_levels": True}}
 """What a row is trained with beside the settings, where these say nothing of it. Chosen on real products:
 docs/decisions.md."""
 
 
 class RowSettings(Section):
-    """What may differ for one row of a dataset: its rates, and the parts that row 6 has by itself."""
+    """What may differ for one row of a dataset: its rates, image levels, noise and group batches."""
 
     image_levels: bool | None = None
-    level_dropout: float | None = Field(None, ge=0, lt=1)
     feature_noise: float | None = Field(None, ge=0)
     group_batches: str | None = None
     group_every: int | None = Field(None, ge=1)

@@ -17,12 +17,9 @@ DESCRIPTION, AS_TEXT, EQUAL, OURS = "clip_description", "clip_entities_text", "e
 PLUS = "eiclip_plus"
 SAME_STYLE = "same_style"
 GROUP = "subcategory"
-WITHOUT: Mapping[str, dict[str, Any]] = {
-    "without image levels": {"image_levels": False},
-    "without noise": {"feature_noise": 0.0, "level_dropout": 0.0},
-    "without group batches": {"group_batches": ""},
-}
-"""What of row 6 is taken away, and the settings that do so."""
+NOISE = 0.3
+"""Of features of photos, in standard deviations of each value: what is tried of it."""
+AS_IT_IS = "as it is"
 BATCH_SIZES = (16, 32, 64, 128)
 BUDGETS = (Fraction(1, 3), Fraction(2, 3), Fraction(1), Fraction(2), Fraction(4))
 """Budgets, in those of the rows themselves."""
@@ -123,10 +120,13 @@ def prior(base: Base) -> list[Trial]:
     return _of_row_5(base, "prior_mixture", {"mixture": True, "own group alone": False})
 
 
+def _group(base: Base) -> str:
+    return GROUP if GROUP in base.groups else base.groups[0]
+
+
 def group_batches(base: Base) -> list[Trial]:
     """Rows 3, 4 and 5 with and without epochs whose batches are of one subcategory (or of the first group there is)."""
-    group = GROUP if GROUP in base.groups else base.groups[0]
-    found = []
+    group, found = _group(base), []
     for variant in (AS_TEXT, EQUAL, OURS):
         plain = _trial(base, variant, "group_batches", "mixed", changes={"group_batches": ""})
         found += _compared(plain, _trial(base, variant, "group_batches", group, changes={"group_batches": group}))
@@ -134,13 +134,11 @@ def group_batches(base: Base) -> list[Trial]:
 
 
 def plus(base: Base) -> list[Trial]:
-    """Row 6 as it is and without each of its parts; row 5, which has none of them; and row 3 without and with each."""
-    own = OWN[PLUS]
-    trials = [_trial(base, PLUS, "parts", name, changes=changes) for name, changes in WITHOUT.items()]
-    mixed = {name: value for name, value in own.items() if name != "group_batches"}
-    text = {"no part": {}, "all parts but group batches": mixed, "all parts": own}
-    others = [_trial(base, AS_TEXT, "parts", name, changes=changes) for name, changes in text.items()]
-    return _compared(_trial(base, PLUS, "parts", "all parts"), *trials, _trial(base, OURS, "parts", "no part"), *others)
+    """Row 6, and with noise or group batches besides; rows 5 and 3, and row 3 with row 6's image levels."""
+    more = {"noise": {"feature_noise": NOISE}, "group batches": {"group_batches": _group(base)}}
+    trials = [_trial(base, PLUS, "parts", name, changes=changes) for name, changes in more.items()]
+    whole, *others = (_trial(base, variant, "parts", AS_IT_IS) for variant in (PLUS, OURS, AS_TEXT))
+    return _compared(whole, *trials, *others, _trial(base, AS_TEXT, "parts", "image levels", changes=OWN[PLUS]))
 
 
 def _of_row_5(base: Base, setting: str, values: Mapping[str, Any]) -> list[Trial]:
@@ -277,8 +275,8 @@ ABLATIONS = _by_name(
              "of its text?", ambiguity, brands=True),
     Ablation("ablation_group_batches", "What do batches of one entity group, whose products are hard to tell apart, do "
              "to rows 3, 4 and 5?", group_batches),
-    Ablation("ablation_plus", "What does each part of row 6 do, and how far does row 3 come with the same?",
-             plus),
+    Ablation("ablation_plus", "What do noise and batches of one entity group add to row 6, and how far does row 3 come "
+             "with its image levels?", plus),
     Ablation("seed_study", "How far do results spread between training seeds?", seed_study),
 )  # fmt: skip
 """Studies of Table 1."""

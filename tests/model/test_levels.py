@@ -120,7 +120,7 @@ def test_reading_leaves_the_towers_as_they_were():
 
 
 def test_a_value_that_never_changes_counts_for_nothing():
-    head = LevelHead(3, 8, 0.0).eval()
+    head = LevelHead(3, 8)
     head.fit(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 0.0, 2.0]))
     levels = torch.tensor([[1.0, 2.0, 3.0], [1.0, 5000.0, 3.0], [2.0, 2.0, 3.0]])
     plain, odd, other = head(levels)
@@ -130,7 +130,7 @@ def test_a_value_that_never_changes_counts_for_nothing():
 
 
 def test_a_checkpoint_with_levels_comes_back(tmp_path):
-    model = with_levels(new_towers(SMALL, 0), level_dropout=0.3)
+    model = with_levels(new_towers(SMALL, 0))
     model.level_head.fit(torch.randn(model.image_levels.width), torch.rand(model.image_levels.width) + 0.5)
     save_checkpoint(model, tmp_path / "model", {})
     again = load_checkpoint(tmp_path / "model").eval()

@@ -86,9 +86,8 @@ def names_skill(closed):
 
 
 def plus_skill(trial):
-    """Of row 6's parts image levels alone are worth something; row 3 gains by having all of them."""
-    parts = {"without image levels": -0.3, "all parts": 0 if trial.variant == "eiclip_plus" else 0.3}
-    return ROWS[trial.variant] + parts.get(trial.value, 0)
+    """Image levels are worth something to row 3 as well, noise and group batches are not."""
+    return ROWS[trial.variant] + 0.3 * (trial.variant == "clip_entities_text" and trial.value == "image levels")
 
 
 SKILLS = {
@@ -249,6 +248,14 @@ def test_what_neutral_names_close(tmp_path, closed, what):
 def test_a_control_that_moves_is_said_to(tmp_path):
     written(tmp_path, "ablation_ambiguity", lambda trial: names_skill(0)(trial) + 0.4 * trial.neutral)
     assert "moves too" in said(tmp_path, "ablation_ambiguity")
+
+
+def test_what_row_6_is_beside_rows_with_less_and_with_as_much(home):
+    added, beside = said(home, "ablation_plus").split("Beside it stand ")
+    assert added.startswith("Added to row 6: no change is shown for noise (0.0 [0.0, 0.0]) and group batches (0.0")
+    assert beside.startswith("row 5 (−")
+    assert "row 3 (−" in beside
+    assert "row 3 with image levels (−" in beside
 
 
 def test_seeds_that_disagree_are_counted(tmp_path):

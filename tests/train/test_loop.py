@@ -141,7 +141,7 @@ def test_told_to_stop_it_says_so_and_by_which_signal(job, changed, tmp_path):
     assert "its state is saved" in said
 
 
-LEVELS = {"image_levels": True, "level_dropout": 0.2, "group_batches": "brand"}
+LEVELS = {"image_levels": True, "group_batches": "brand"}
 
 
 @pytest.mark.parametrize("towers", [{}, {"image_tower": "heads", "text_tower": "heads"}])
