@@ -164,7 +164,9 @@ def raw(shared: Path, kind: str, place: Path) -> Path | None:
     done = place / "whole"
     if not done.is_file():
         place.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, str(tool), kind, str(place)], check=True)
+        if subprocess.run([sys.executable, str(tool), kind, str(place)]).returncode:
+            print(f"{kind}: {tool} cannot read {pack}.parquet of {shared} (the lines above), left out", flush=True)
+            return None
         done.touch()
     return place
 

@@ -59,6 +59,15 @@ def test_a_pack_that_is_not_there_is_left_out_and_that_is_said(tmp_path, capsys)
     assert "amazon: no amazon_tops below" in capsys.readouterr().out
 
 
+def test_a_pack_that_its_tool_cannot_read_is_left_out(tmp_path, capsys):
+    for name, text in (("tools/raw_from_pack.py", "raise SystemExit(3)"), ("data/amazon_tops.parquet", "")):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    assert raw(tmp_path, "amazon", tmp_path / "raw") is None
+    assert "cannot read amazon_tops.parquet" in capsys.readouterr().out
+    assert not (tmp_path / "raw" / "whole").exists()
+
+
 def test_a_job_that_fails_is_named_with_its_reason_and_its_log(tmp_path, capsys):
     one = Catalogue.of(tmp_path, "myntra", f'kind = "fashiongen"\nfolder = "{tmp_path / "nowhere"}"\n')
     assert not one.run("ingest")
