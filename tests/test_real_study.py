@@ -11,6 +11,7 @@ from benchmarks import real_study, tables
 from benchmarks.real_study import QUERIES, Catalogue, catalogues, held_out, raw
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.catalogue import CATALOGUE
+from eiclip.storage.sql import read_sql
 
 
 @pytest.fixture
@@ -96,3 +97,12 @@ def test_a_table_is_filled_where_its_command_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "ROOT", tmp_path)
     tables.fill("page.md", "t", "two", "| new |\n")
     assert page.read_text() == ("a\n<!-- t: one -->\nold\n<!-- end -->\n<!-- t: two -->\n| new |\n<!-- end -->\n")
+
+
+def test_every_table_of_the_pages_has_its_query():
+    found = {
+        match["name"] for page in tables.PAGES
+        for match in tables._TABLE.finditer((tables.ROOT / page).read_text(encoding="utf-8"))
+    }  # fmt: skip
+    assert tables.JUDGED in found
+    assert all(read_sql(f"docs/{name}") for name in found - {tables.JUDGED})
