@@ -34,13 +34,12 @@ from eiclip.storage.sql import read_sql
 SHARED = Path("../shared")
 QUERIES = 1_000
 """Products held out as queries by their names; at most a fifth of them all."""
-OWN = ("ablation_group_batches", "ablation_plus")
 JOBS: Mapping[str, tuple[str, ...]] = {
     "myntra": (
-        "full_eval", "seed_study", *OWN, "ablation_losses", "ablation_ambiguity", "ablation_prior", "ablation_entities",
-        "ablation_batch_size", "ablation_budget",
+        "full_eval", "seed_study", "ablation_group_batches", "ablation_plus", "ablation_losses", "ablation_ambiguity",
+        "ablation_prior", "ablation_entities", "ablation_batch_size", "ablation_budget",
     ),
-    "tops": ("full_eval", "seed_study", *OWN),
+    "tops": ("full_eval", "seed_study"),
     "names": ("full_eval",),
     "myntra_text": ("full_eval",),
 }  # fmt: skip
