@@ -6,7 +6,7 @@ PORT ?= 3000
 INSTALLED := .venv/.installed
 
 # The questions that have a job of their own: docs/ablations.md.
-STUDIES := seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
+STUDIES := ablations seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
 	ablation_ambiguity ablation_group_batches ablation_plus same_style_seeds same_style_ablation
 BENCHMARKS := ingest retrieval training loader features same_style
 
@@ -51,6 +51,7 @@ clean: ## remove what was made (data/), keep .venv
 
 ##@ Studies (docs/ablations.md): a question each, with a table, a plot and a sentence in the report
 
+ablations: ## all of them up to ablation_plus, in one run
 seed_study: ## rows 2 to 6 with three training seeds: mean and spread
 ablation_entities: ## each entity group alone, as text and as entity
 ablation_batch_size: ## rows 3 and 5 at batch 16 to 128
@@ -58,10 +59,10 @@ ablation_losses: ## row 5 without each term of its loss
 ablation_prior: ## row 5 without the mixture of entities of several groups
 ablation_budget: ## rows 3, 4 and 5 against training steps
 ablation_ambiguity: ## made-up brand names against the real, ambiguous ones
+ablation_group_batches: ## rows 3, 4 and 5 with every second epoch in batches of one subcategory
+ablation_plus: ## row 6 with noise and group batches, and row 3 with its image levels
 same_style_seeds: ## same-style rows with three training seeds
 same_style_ablation: ## the same-style loss without each of its parts
-ablation_group_batches: ## rows 3, 4 and 5 with every second epoch in batches of one subcategory
-ablation_plus: ## row 6 without each of its parts, and rows 3 and 5 with all of them
 $(STUDIES): $(INSTALLED)
 	source .envrc && dagster job execute -j $@
 

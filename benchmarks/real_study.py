@@ -35,14 +35,11 @@ SHARED = Path("../shared")
 QUERIES = 1_000
 """Products held out as queries by their names; at most a fifth of them all."""
 JOBS: Mapping[str, tuple[str, ...]] = {
-    "myntra": (
-        "full_eval", "seed_study", "ablation_group_batches", "ablation_plus", "ablation_losses", "ablation_ambiguity",
-        "ablation_prior", "ablation_entities", "ablation_batch_size", "ablation_budget",
-    ),
+    "myntra": ("full_eval", "seed_study", "ablations"),
     "tops": ("full_eval", "seed_study"),
     "names": ("full_eval",),
     "myntra_text": ("full_eval",),
-}  # fmt: skip
+}
 """What is run for each catalogue. All first jobs come first, then all second ones, ..."""
 
 

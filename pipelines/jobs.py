@@ -11,7 +11,7 @@ from assets.common import Project
 from assets.same_style import MADE, group_of
 from assets.same_style_study import ABLATION, SEEDS, STUDIES
 from eiclip.storage.sql import headers
-from eiclip.studies.trials import ABLATIONS
+from eiclip.studies.trials import ABLATIONS, Ablation
 from eiclip.studies.tuning import RESULTS as TUNED
 from eiclip.studies.tuning import TUNING
 
@@ -90,12 +90,21 @@ tune = dg.define_asset_job(
     "is not read.",
 )
 
-ablation_jobs = [
-    dg.define_asset_job(
+
+def _ablation(name: str, ablation: Ablation) -> Job:
+    return dg.define_asset_job(
         name,
         selection=f'+key:"*/{name}" or {RESULTS}',
         description=f"{ablation.question} Trains what the answer needs, for every dataset it can be asked of, after "
         "whatever of its upstream has changed, and puts it into the report.",
     )
-    for name, ablation in ABLATIONS.items()
+
+
+ablation_jobs = [
+    dg.define_asset_job(
+        "ablations",
+        selection=" or ".join([*(f'+key:"*/{name}"' for name in ABLATIONS), RESULTS]),
+        description="Every question about the rows in one run: the ablations and the study of seeds. Trains for hours.",
+    ),
+    *(_ablation(name, ablation) for name, ablation in ABLATIONS.items()),
 ]
