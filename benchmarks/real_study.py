@@ -36,7 +36,7 @@ QUERIES = 1_000
 """Products held out as queries by their names; at most a fifth of them all."""
 JOBS: Mapping[str, tuple[str, ...]] = {
     "myntra": ("full_eval", "seed_study", "ablations"),
-    "tops": ("full_eval", "seed_study"),
+    "tops": ("full_eval", "seed_study", "ablation_plus"),
     "names": ("full_eval",),
     "myntra_text": ("full_eval",),
 }
