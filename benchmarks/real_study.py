@@ -35,7 +35,7 @@ SHARED = Path("../shared")
 QUERIES = 1_000
 """Products held out as queries by their names; at most a fifth of them all."""
 JOBS: Mapping[str, tuple[str, ...]] = {
-    "myntra": ("full_eval", "seed_study", "ablations"),
+    "myntra": ("full_eval", "ablations"),
     "tops": ("full_eval", "seed_study", "ablation_plus"),
     "names": ("full_eval",),
     "myntra_text": ("full_eval",),

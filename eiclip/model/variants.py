@@ -24,7 +24,7 @@ class Variant:
 
     @property
     def has_entities(self) -> bool:
-        """Whether entity encoders are part of the model (rows 4 and 5)."""
+        """Whether entity encoders are part of the model (rows 4 to 7, and 9)."""
         return self.gates != "none"
 
 

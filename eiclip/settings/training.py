@@ -162,8 +162,8 @@ TRAINED_ROWS = (
 
 
 OWN: dict[str, dict[str, Any]] = {"eiclip_plus": {"image_levels": True}}
-"""What a row is trained with beside the settings, where these say nothing of it. Chosen on real products:
-docs/decisions.md."""
+"""What a row is trained with over the general settings; what a dataset's entry says comes after it. Chosen on real
+products: docs/decisions.md."""
 
 
 class RowSettings(Section):
