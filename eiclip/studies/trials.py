@@ -158,11 +158,15 @@ class Length(NamedTuple):
 def length(training: TrainingSettings, share: Fraction) -> Length:
     """Return a share of the rows' own length: in whole epochs where these are set, else in that of their steps.
 
+    Another length than the rows' own is trained to its end: a long training that `patience` stops, stops at a rate that
+    has hardly fallen, and is then worse than a short one.
+
     >>> length(TrainingSettings(epochs=3), Fraction(1, 3)).named, length(TrainingSettings(), Fraction(1, 3)).named
     ('1 epochs', 'budget 1/3')
     """
     if training.epochs is None or training.steps is not None:
-        return Length("budget", str(share), f"budget {share}", {"budget": training.budget * float(share)})
+        to_its_end = {} if share == 1 else {"patience": 0}
+        return Length("budget", str(share), f"budget {share}", {"budget": training.budget * float(share)} | to_its_end)
     epochs = max(1, round(training.epochs * share))
     return Length("epochs", str(epochs), f"{epochs} epochs", {"epochs": epochs})
 

@@ -95,6 +95,8 @@ def test_budgets_are_shares_of_the_steps_where_no_epochs_are_set(training):
     assert [one.value for one in lengths(training)] == ["1/3", "2/3", "1", "2", "4"]
     trials = plan("ablation_budget", base)
     assert [trial.budget(base) for trial in trials] == [n for n in (0.333333, 0.666667, 1, 2, 4) for _ in range(3)]
+    # Each but the rows' own is trained to its end.
+    assert [trial.training(base).patience for trial in trials[::3]] == [0, 0, training.patience, 0, 0]
     assert [trial.label for trial in trials if trial.plain(base)] == [f"row {row}, budget 1" for row in (3, 4, 5)]
     assert {(trial.training(base).epochs, trial.training(base).steps) for trial in trials} == {(None, training.steps)}
     assert [trial.budget(base) for trial in plan("ablation_ambiguity", base) if trial.neutral] == [1, 1, 4]
