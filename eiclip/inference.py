@@ -196,9 +196,9 @@ def _jpeg(photo: object, number: int, form: PhotoForm) -> bytes:
             photo = photo_bytes(Path(photo), name)
         if isinstance(photo, bytes):
             decoded = decode_rgb(photo, name or f"its {len(photo):,} bytes")
-            with Image.open(io.BytesIO(photo)) as found:  # an upright RGB JPEG of the right size can stand as it is
-                upright = found.getexif().get(ExifTags.Base.Orientation, 1) == 1
-                fits = (found.format, found.mode, found.size, upright) == ("JPEG", "RGB", (form.size, form.size), True)
+            with Image.open(io.BytesIO(photo)) as found:  # an upright sRGB JPEG of the right size can stand as it is
+                plain = found.getexif().get(ExifTags.Base.Orientation, 1) == 1 and "icc_profile" not in found.info
+                fits = (found.format, found.mode, found.size, plain) == ("JPEG", "RGB", (form.size, form.size), True)
             return photo if fits else encode_photo(decoded, form)
         if isinstance(photo, Image.Image):
             return encode_photo(rgb_on_white(ImageOps.exif_transpose(photo)), form)

@@ -5,6 +5,7 @@ against a cap before a pixel is decoded, and only names that a listing of the fo
 """
 
 import contextlib
+import functools
 import hashlib
 import io
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import imagehash
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from eiclip.errors import RawDataError
 from eiclip.readers.base import PhotoFacts, UnusablePhotoError
@@ -23,6 +24,8 @@ from eiclip.storage.files import digest
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")  # in order of preference
 FORMATS = ("JPEG", "PNG", "WEBP")
+PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+"""Pillow's mode of the pixels that a colour profile describes, by the profile's colour space."""
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 64 * 2**20
 
@@ -99,7 +102,7 @@ def photo_facts(content: bytes, ref: str) -> PhotoFacts:
 
 
 def decode_rgb(content: bytes, ref: str) -> Image.Image:
-    """Decode a photo in full to upright RGB, transparent parts on white. Raises UnusablePhotoError."""
+    """Decode a photo in full to upright 8-bit sRGB, transparent parts on white. Raises UnusablePhotoError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about size, where our own cap is stricter, and about metadata
@@ -121,11 +124,43 @@ def decode_rgb(content: bytes, ref: str) -> Image.Image:
 
 
 def rgb_on_white(photo: Image.Image) -> Image.Image:
-    """Return the photo as RGB, transparent parts on white."""
-    if photo.has_transparency_data:  # a cut-out would turn black, its shops show it on white
+    """Return the photo as 8-bit sRGB, transparent parts on white.
+
+    Of 16 bits the upper 8 count, floats are from 0 to 1 (to 255 where one is above 1), and colours of another profile
+    that the photo carries (Adobe RGB, Display P3, a printer's CMYK) are converted. A profile that cannot be read, or is
+    of another kind of pixels, is left aside.
+    """
+    profile = photo.info.get("icc_profile")
+    if photo.mode.startswith("I") or photo.mode == "F":
+        photo = Image.fromarray(_eight_bits(np.asarray(photo)))
+    elif photo.has_transparency_data:  # a cut-out would turn black, its shops show it on white
         photo = photo.convert("RGBA")
-        photo = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo)
-    return photo.convert("RGB")
+        photo = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo).convert("RGB")
+    elif photo.mode == "P":
+        photo = photo.convert("RGB")
+    transform = _to_srgb(profile, photo.mode) if isinstance(profile, bytes) else None
+    return photo.convert("RGB") if transform is None else ImageCms.applyTransform(photo, transform) or photo
+
+
+def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of one channel as uint8."""
+    if np.issubdtype(pixels.dtype, np.floating):
+        pixels = np.nan_to_num(pixels)
+        return (pixels * (255 if pixels.max() <= 1 else 1)).clip(0, 255).round().astype(np.uint8)
+    return (pixels.clip(0, 65_535) // 256).astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=64)  # a shop's photos share a few profiles
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """What brings pixels of a profile to sRGB; None where they are it already, or it is not of pixels of this mode."""
+    try:
+        found = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        is_of_mode = PROFILE_MODES.get(found.profile.xcolor_space.strip()) == mode
+        if not is_of_mode or "sRGB" in (found.profile.profile_description or ""):
+            return None
+        return ImageCms.buildTransform(found, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return None
 
 
 def photo_bytes(path: Path, ref: str) -> bytes:

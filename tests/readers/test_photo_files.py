@@ -112,6 +112,84 @@ def test_grey_and_cmyk_photos_become_rgb(tmp_path):
     assert {folder.load(folder.check(stem).photo).mode for stem in "ab"} == {"RGB"}
 
 
+def in_16_bits(name):
+    """A grey PNG of 16 bits, written here, whose rows rise from black to white."""
+    rows = b"".join(b"\0" + (257 * value).to_bytes(2, "big") * 4 for value in (0, 51, 128, 255))
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 4, 4, 16, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    name.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+
+
+def test_the_upper_bits_of_16_are_what_is_seen(tmp_path):
+    in_16_bits(tmp_path / "a.png")
+    photo = PhotoFolder(tmp_path).load(f"{tmp_path.name}/a.png")
+    assert [photo.getpixel((1, row)) for row in range(4)] == [(v, v, v) for v in (0, 51, 128, 255)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "seen"),
+    [
+        (np.float32, [0, 0.5, 1], [0, 128, 255]),
+        (np.float32, [0, 40.4, 255], [0, 40, 255]),
+        (np.float32, [np.nan, -3, 900], [0, 0, 255]),
+        (np.int32, [0, 32_896, 65_535], [0, 128, 255]),
+    ],
+)
+def test_floats_and_whole_numbers_are_seen_by_their_range(kind, values, seen):
+    photo = photo_files.rgb_on_white(Image.fromarray(np.array([values], kind)))
+    assert np.asarray(photo)[0].tolist() == [[value] * 3 for value in seen]
+
+
+def profile_of(primaries, gamma):
+    """A colour profile (ICC, version 2) with these red, green and blue in XYZ at D50, written here."""
+
+    def fixed(*values):
+        return b"".join(struct.pack(">i", round(value * 65_536)) for value in values)
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    text = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"odd1\0" + b"\0" * 78
+    tags = [
+        (name, b"XYZ \0\0\0\0" + fixed(*xyz)) for name, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True)
+    ]
+    tags += [(b"wtpt", b"XYZ \0\0\0\0" + fixed(0.9642, 1.0, 0.8249)), (b"desc", text + b"\0" * (-len(text) % 4))]
+    tags += [(name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")]
+    place, entries, body = 128 + 4 + 12 * len(tags), b"", b""
+    for name, content in tags:
+        entries += name + struct.pack(">II", place + len(body), len(content))
+        body += content
+    size = place + len(body)
+    header = struct.pack(">I4sI4s4s4s12s4s", size, b"none", 0x02100000, b"mntr", b"RGB ", b"XYZ ", b"\0" * 12, b"acsp")
+    header += b"\0" * 28 + fixed(0.9642, 1.0, 0.8249)
+    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + entries + body
+
+
+def test_colours_of_another_profile_are_converted(tmp_path):
+    # Adobe RGB and sRGB by their primaries, adapted to D50: what comes out follows from the two matrices alone.
+    adobe = np.array([[0.60974, 0.31111, 0.01947], [0.20528, 0.62567, 0.06087], [0.14919, 0.06322, 0.74457]])
+    srgb = np.array([[0.43607, 0.22249, 0.01392], [0.38515, 0.71687, 0.09708], [0.14307, 0.06061, 0.71410]])
+    linear = (np.array([200, 100, 50]) / 255) ** (563 / 256) @ adobe @ np.linalg.inv(srgb)
+    expected = 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clip(0) ** (1 / 2.4) - 0.055).clip(
+        0, 1
+    )
+    assert np.abs(expected - (200, 100, 50)).max() > 15, "the profile matters"
+    profile = profile_of(adobe, 563 / 256)
+    pixels = np.full((8, 8, 3), (200, 100, 50), np.uint8)
+    pixels[0, 0] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=profile)
+    Image.fromarray(pixels).save(tmp_path / "b.png", icc_profile=b"no profile at all")
+    Image.fromarray(pixels).convert("L").save(tmp_path / "c.png", icc_profile=profile)
+    folder = PhotoFolder(tmp_path)
+    found = folder.load(f"{tmp_path.name}/a.png")
+    assert np.abs(np.array(found.getpixel((4, 4))) - expected).max() <= 2
+    assert found.getpixel((0, 0)) == (255, 255, 255)
+    assert folder.load(f"{tmp_path.name}/b.png").getpixel((4, 4)) == (200, 100, 50)
+    assert len(set(folder.load(f"{tmp_path.name}/c.png").getpixel((4, 4)))) == 1
+
+
 @pytest.mark.parametrize("ref", ["../x.jpg", "/etc/passwd", "{}/../x.jpg", "{}/..", "{}/", "x.jpg", "{}/gone.jpg"])
 def test_a_ref_of_another_place_is_an_error(tmp_path, ref):
     with pytest.raises(RawDataError):
