@@ -27,6 +27,7 @@ PRODUCT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ALT = re.compile(r"\balt\s*=\s*[\"']([^\"'<>]*)", re.IGNORECASE)
 _PRICE = re.compile(r"\s*\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s*(?:-\s*\$?\s*[\d.,]+\s*)?")
 _FASHION = re.compile(r"fashion|clothing|apparel", re.IGNORECASE)
+_ADDRESS = re.compile(r"<ast\.(\w+) object at 0x[0-9a-f]+>")  # would make a reason another one at each run
 _SMALL_WORDS = {"a", "an", "and", "by", "de", "for", "in", "of", "on", "or", "the", "to", "with"}
 # "Visit the Nike Store", "Brand: Nike", "by Nike": Amazon's own words around a brand.
 _AROUND = re.compile(r"^(?:visit the (?P<store>.+?) (?:store|shop)|brand: ?(?P<named>.+)|by (?P<by>.+))$")
@@ -73,11 +74,20 @@ def _literal(text: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd escapes in the text are not our reader's concern
-            return ast.literal_eval(text)
+            tree = ast.parse(text, mode="eval")
+            return ast.literal_eval(_WithoutNan().visit(tree) if "nan" in text else tree)
     except SyntaxError as error:
         raise UnusableRowError(f"broken Python literal: {error.msg} at column {error.offset}") from error
     except (ValueError, TypeError, MemoryError, RecursionError) as error:
-        raise UnusableRowError(f"broken Python literal: {str(error)[:80] or type(error).__name__}") from error
+        reason = _ADDRESS.sub(r"\1", str(error))[:80]
+        raise UnusableRowError(f"broken Python literal: {reason or type(error).__name__}") from error
+
+
+class _WithoutNan(ast.NodeTransformer):
+    """None in place of `nan`, which is no literal, though Python writes numbers that are missing so."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.copy_location(ast.Constant(None), node) if node.id == "nan" else node
 
 
 def listing_of(

@@ -5,6 +5,7 @@ numbers are read as they print, of a list of texts all count in descriptions and
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from eiclip.settings.load import ColumnSettings
 MAX_ID = 128  # characters
 MAX_ENTITIES = 32  # of a group: a model's input has room for as many of each product as the most have
 FIELD_GROUPS = ("category", "subcategory", "department", "gender")  # fields of a listing that may be entity groups
+_ROUNDED = re.compile(r"[0-9]([.,][0-9]+)?[eE][+][0-9]+")
+"""How spreadsheets write a long number: products that differ in its last digits would be one."""
 _PLAIN_FIELDS = ("category", "subcategory", "pose", "department", "gender")
 _VALIDATION = {"val", "valid", "validation", "dev"}
 
@@ -125,6 +128,8 @@ class TableReader:
             # What cannot be stored was replaced: two ids might now be the same.
             if len(text) > MAX_ID or not text.isprintable() or REPLACEMENT in text:
                 raise UnusableRowError(f"bad id: {text[:60]!a} (printable characters only, at most {MAX_ID})")
+            if _ROUNDED.fullmatch(text):
+                raise UnusableRowError(f"bad id: {text!a} was rounded by a spreadsheet; export the column as text")
             product_id = text
             return self._listing(source, place, product_id, cells)
         except UnusableRowError as error:

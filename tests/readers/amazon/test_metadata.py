@@ -81,7 +81,7 @@ def test_a_title_that_is_a_script_is_dropped():
         (b"<html>", "broken JSON: Expecting value at column 1"),
         (b"[" * 100_000, "broken JSON: nested too deeply"),
         (b'{"asin": ' + b"1" * 5000 + b"}", "broken JSON: Exceeds the limit (4300 digits)"),
-        (b"{'asin': __import__('os')}", "broken Python literal: malformed node or string"),
+        (b"{'asin': __import__('os')}", "broken Python literal: malformed node or string on line 1: Call"),
         (b"{'asin': 'B1'", "broken Python literal: "),
         (b"{'a': " + b"[" * 5000, "broken Python literal: too many nested"),
         (b"{'a': " + b"-" * 50_000 + b"1}", "broken Python literal: "),
@@ -110,6 +110,13 @@ def test_what_json_lets_through_is_made_harmless():
     found = product_of(parse_line(line))
     assert (found.product_id, found.price, found.title, found.brand_raw) == ("B2", None, "a b", "X")
     found.description_raw.encode()
+
+
+def test_a_missing_number_of_a_literal_is_missing():
+    found = product_of(
+        parse_line(b"{'asin': 'B1', 'title': 'A banana of nan', 'price': nan, 'salesRank': {'x': [nan]}}")
+    )
+    assert (found.title, found.price) == ("A banana of nan", None)
 
 
 def test_deep_nesting_inside_a_record_is_harmless():

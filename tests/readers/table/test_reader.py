@@ -161,6 +161,8 @@ def test_undecodable_bytes_become_replacement_characters(table):
         ({"sku": " "}, "no id"),
         ({"sku": "x" * 129}, "bad id"),
         ({"sku": "a\0b"}, "bad id"),
+        ({"sku": "8.71234E+12"}, "bad id: '8.71234E+12' was rounded by a spreadsheet"),
+        ({"sku": "8,7e+12"}, "bad id: '8,7e+12' was rounded by a spreadsheet"),
         ({"sku": "a\x1bb"}, "bad id"),
         ({"name": "<br>", "details": "-"}, "no title and no description"),
         ({"picture": ""}, "no photo"),
