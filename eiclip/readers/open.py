@@ -33,4 +33,4 @@ def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
         return AmazonReader(metadata, photos, dataset.entity_groups, downloads=kept, subset=dataset.subset)
     # The synthetic catalogue of styles names no files: the settings ask a table for its own.
     files = [raw / STYLES_FILE] if dataset.files is None else local_files(dataset.files, fetched)
-    return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads)
+    return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads, dataset.encoding)

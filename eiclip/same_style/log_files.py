@@ -14,7 +14,8 @@ import duckdb
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.readers.amazon.json_lines import is_gzip, numbered_lines
-from eiclip.readers.table.files import DELIMITERS, best_header, is_parquet
+from eiclip.readers.table.delimited import DELIMITERS, best_header
+from eiclip.readers.table.files import is_parquet
 from eiclip.settings.same_style import LogColumns
 
 _NO_LINES = 'SELECT 0::BIGINT AS "row" WHERE false'

@@ -75,6 +75,8 @@ class DatasetSettings(Section):
     """How many reviews' texts, the most helpful first, are added to a description."""
     files: Location | None = None  # the table: a file, or a pattern such as `exports/*.parquet`
     columns: ColumnSettings = ColumnSettings()
+    encoding: str | None = None
+    """Of the table's texts, such as `cp1252`; None: UTF-8, or of a CSV file what most of its lines are in."""
     download: DownloadSettings | None = None
     """Set (even empty): photos that are not in `images` are downloaded from their URLs."""
     publish: Location | None = None
@@ -104,6 +106,8 @@ class DatasetSettings(Section):
             raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (synthetic)")
         if self.kind == "table" and not self.files:
             raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
+        if self.encoding is not None:
+            _check_encoding(self.encoding, self.kind)
         for group, separator in self.columns.separators.items():
             if group not in self.entity_groups:
                 there = ", ".join(self.entity_groups)
@@ -125,6 +129,20 @@ class DatasetSettings(Section):
     def embedded(self) -> bool:
         """Whether the raw files are those of the synthetic catalogue."""
         return self.folder is None and self.metadata is None and self.files is None
+
+
+def _check_encoding(encoding: str, kind: str) -> None:
+    """Raise ValueError for an encoding that lines cannot be found in, or a dataset that has its own."""
+    if kind != "table":
+        raise ValueError(f"encoding is for a table; the files of kind {kind!r} have one of their own")
+    try:
+        is_readable = '\n,"'.encode(encoding) == b'\n,"'
+    except (LookupError, UnicodeError):
+        is_readable = False
+    if not is_readable:
+        raise ValueError(
+            f"encoding: {encoding!r} is none that Python reads line by line; choose utf-8, cp1252, gb18030, ..."
+        )
 
 
 FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))

@@ -56,12 +56,12 @@ _NO_TEXT = re.compile(r"true|false|-?\d[\d.eE+-]*|\{.*", re.DOTALL)
 _PLAIN_NUMBER = re.compile(r"\d{1,17}")  # spelled the same as a text
 
 
-def numbered_lines(path: Path, cap: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
+def numbered_lines(path: Path, cap: int = MAX_LINE_BYTES, end: bytes = b"\n") -> Iterator[tuple[int, bytes | None]]:
     """Yield (number from 1, content without its end, None where it is longer than `cap`). Raises RawDataError."""
     check_file(path, "the dataset's metadata")
     number = 0
     try:
-        with _opened(path) as stream:
+        with _opened(path, end) as stream:
             while line := stream.readline(cap + 1):
                 number += 1
                 if len(line) > cap and not line.endswith(b"\n"):
@@ -81,26 +81,57 @@ def is_gzip(path: Path) -> bool:
         return stream.read(2) == b"\x1f\x8b"
 
 
-def count_lines(path: Path) -> int:
+def line_end(path: Path) -> bytes:
+    r"""What ends the lines of a file: b"\r" alone where its first piece has no other. Raises RawDataError."""
+    check_file(path, "the dataset's files")
+    try:
+        with _opened(path) as stream:
+            piece = stream.read(_PIECE)
+    except (EOFError, zlib.error, OSError) as error:
+        raise _damaged(path, 0, error) from error
+    return b"\r" if b"\r" in piece and b"\n" not in piece else b"\n"
+
+
+def count_lines(path: Path, end: bytes = b"\n") -> int:
     """Count the lines as `numbered_lines` numbers them, without holding or splitting them. Raises RawDataError."""
     check_file(path, "the dataset's metadata")
-    ends, last = 0, b"\n"
+    ends, last = 0, end
     try:
         with _opened(path) as stream:
             while piece := stream.read(_PIECE):
-                ends, last = ends + piece.count(b"\n"), piece[-1:]
+                ends, last = ends + piece.count(end), piece[-1:]
     except (EOFError, zlib.error, OSError) as error:
         raise _damaged(path, ends, error) from error
-    return ends + (last != b"\n")
+    return ends + (last != end)
 
 
 def _damaged(path: Path, line: int, error: Exception) -> RawDataError:
     return RawDataError(f"{path}: damaged or cut short after line {line} ({error}); fetch it again from where it came")
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path, end: bytes = b"\n") -> IO[bytes]:
     # The extra buffer makes readline several times faster than GzipFile's own.
-    return io.BufferedReader(gzip.GzipFile(path), _PIECE) if is_gzip(path) else path.open("rb")
+    stream = io.BufferedReader(gzip.GzipFile(path), _PIECE) if is_gzip(path) else path.open("rb")
+    return stream if end == b"\n" else io.BufferedReader(_CarriageReturns(stream), _PIECE)
+
+
+class _CarriageReturns(io.RawIOBase):
+    """A file whose lines end with a carriage return, as if they ended with a line feed."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._stream.read(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def opens_like_json(path: Path) -> bool:

@@ -43,11 +43,20 @@ class UnusableRowError(Exception):
         self.product_id = product_id
 
 
-def parse_line(line: bytes | None) -> dict[str, Any]:
+def decoded(content: bytes, encoding: str = "utf-8") -> str:
+    """Return bytes as text, all of it. Raises UnusableRowError, which says where what is not in the encoding lies."""
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        place = f"its byte {error.start + 1} is 0x{content[error.start]:02x}"
+        raise UnusableRowError(f"not {encoding.upper()}: {place}") from error
+
+
+def parse_line(line: bytes | None, encoding: str = "utf-8") -> dict[str, Any]:
     """Return the record of a line, which is None where it is too long to be read. Raises UnusableRowError."""
     if line is None:
         raise UnusableRowError(f"line too long: over {MAX_LINE_BYTES:,} bytes")
-    text = line.decode("utf-8", "replace").strip()
+    text = decoded(line, encoding).strip()
     if not text:
         raise UnusableRowError("blank line")
     # No JSON object can open like this, and every 2014 line does.

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.metadata import UnusableRowError
+from eiclip.readers.amazon.metadata import UnusableRowError, decoded
 
 MAGIC = b"PAR1"
 BATCH_ROWS = 1000
@@ -44,6 +44,8 @@ class ParquetTable:
     path: Path
     columns: Sequence[str]
     photo: str
+    encoding: str = "utf-8"
+    """Of texts that are kept as bytes."""
 
     def check(self) -> None:
         """Raise RawDataError where a wanted column is absent, there twice, or cannot hold photos."""
@@ -67,9 +69,19 @@ class ParquetTable:
                 if embedded:
                     cells[self.photo] = [EMBEDDED] * batch.num_rows
                 for row in range(batch.num_rows):
-                    yield {name: column[row] for name, column in cells.items()}
+                    yield self._texts({name: column[row] for name, column in cells.items()})
             if left:
                 raise self._damaged("it holds other rows than it declares")
+
+    def _texts(self, cells: dict[str, Any]) -> dict[str, Any] | UnusableRowError:
+        """The cells of a row, their bytes as text."""
+        try:
+            for name, cell in cells.items():
+                if isinstance(cell, bytes):
+                    cells[name] = decoded(cell, self.encoding)
+            return cells
+        except UnusableRowError as error:
+            return error
 
     def photos(self, rows: Sequence[int]) -> Iterator[Any]:
         """Yield the photo's cell (bytes, a dict or None) of rising rows. Raises RawDataError beyond the last."""
@@ -140,6 +152,6 @@ def _cell(cell: pa.Scalar) -> Any:
     try:
         return cell.as_py()
     except UnicodeDecodeError:
-        return cell.as_buffer().to_pybytes().decode("utf-8", "replace") if hasattr(cell, "as_buffer") else None
+        return cell.as_buffer().to_pybytes() if hasattr(cell, "as_buffer") else None  # whoever reads it says where
     except _UNREADABLE:
         return None

@@ -14,7 +14,14 @@ from typing import Any
 from PIL import Image
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.readers.amazon.metadata import MAX_PARTS, MAX_TEXT, UnusableRowError, joined_texts, parse_price
+from eiclip.readers.amazon.metadata import (
+    MAX_PARTS,
+    MAX_TEXT,
+    UnusableRowError,
+    decoded,
+    joined_texts,
+    parse_price,
+)
 from eiclip.readers.base import URL_PREFIX, Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.photo_files import decode_rgb, photo_facts
 from eiclip.readers.table.files import Table, is_parquet, open_table
@@ -41,9 +48,11 @@ class TableReader:
 
     def __init__(
         self, files: Sequence[Path], columns: ColumnSettings, images: Path | None, groups: Sequence[str],
-        downloads: Path | None = None,
+        downloads: Path | None = None, encoding: str | None = None,
     ) -> None:  # fmt: skip
         """Take where everything lies; `downloads` holds `<digest of the URL>.<extension>`. Files are looked at later.
+
+        `encoding` is that of the texts; None: UTF-8, or of a CSV file what most of its lines are in.
 
         Raises SettingsError: a group has no column, no column of text is named, or two files have one name.
         """
@@ -51,6 +60,7 @@ class TableReader:
         known = {group: name for group in FIELD_GROUPS if (name := getattr(columns, group))} | columns.entities
         checked = check_groups(groups, known, "the table's columns (add it under columns.entities)")
         self.groups = {group: known[group] for group in checked}
+        self.encoding = encoding
         if columns.title is None and not columns.description:
             raise SettingsError("the table's columns name no text: set `title`, `description`, or both")
         self._names = Counter(file.name for file in self.files)
@@ -110,7 +120,7 @@ class TableReader:
     def _table(self, file: Path) -> Table:
         columns, fields = self.columns, ("product_id", "title", "split", "style", "price", *_PLAIN_FIELDS)
         names = (*(getattr(columns, field) for field in fields), *columns.description, *self.groups.values())
-        return open_table(file, tuple(dict.fromkeys(filter(None, names))), columns.photo)
+        return open_table(file, tuple(dict.fromkeys(filter(None, names))), columns.photo, self.encoding)
 
     def _photos(self) -> TablePhotos:
         photo = self.columns.photo
@@ -190,11 +200,11 @@ def _text(cell: Any) -> str:
 
 
 def _one(value: Any) -> str:
-    """A single value as text: '' for what is missing and for what holds other values."""
+    """A single value as text: '' for what is missing and for what holds other values. Raises UnusableRowError."""
     if value is None or isinstance(value, (list, tuple, dict)):
         return ""
-    if isinstance(value, bytes):  # text, in files of older tools
-        value = value[: 4 * MAX_TEXT].decode("utf-8", "replace")
+    if isinstance(value, bytes):  # in a list, in files of older tools
+        value = decoded(value)
     if isinstance(value, bool):
         value = str(value).lower()
     if isinstance(value, float):  # a column of whole numbers with gaps is one of floats

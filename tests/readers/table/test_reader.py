@@ -52,9 +52,9 @@ def as_parquet(rows):
 def table(tmp_path):
     """Return a function that writes a table's bytes and opens a reader of it."""
 
-    def write(content, columns=COLUMNS, groups=(), name="shop.csv", images=None, downloads=None):
+    def write(content, columns=COLUMNS, groups=(), name="shop.csv", images=None, downloads=None, encoding=None):
         (tmp_path / name).write_bytes(content)
-        return TableReader([tmp_path / name], columns, images or tmp_path, groups, downloads)
+        return TableReader([tmp_path / name], columns, images or tmp_path, groups, downloads, encoding)
 
     return write
 
@@ -148,11 +148,80 @@ def test_rows_of_one_id_are_photos_of_one_product(table):
     assert [(row.product_id, row.photo) for row in rows] == [("D-1", "d-1.jpg"), ("D-1", "back.jpg")]
 
 
-def test_undecodable_bytes_become_replacement_characters(table):
-    row = next(table(as_csv([DRESS]).replace("ÉTOILE".encode(), b"caf\xe9"), FULL, ("brand",)).rows())
-    assert row.entities == {"brand": ["caf bleue"]}
-    (bad,) = table(as_csv([DRESS]).replace(b"D-1", b"D\xe9")).rows()
-    assert bad == Rejected("shop.csv", 0, None, r"bad id: 'D\ufffd' (printable characters only, at most 128)")
+def test_a_row_that_is_not_in_the_encoding_is_rejected_with_the_place_of_its_bytes(table):
+    rows = [DRESS | {"sku": f"D-{number}", "maker": "Hermès"} for number in range(3)]
+    bad, *good = table(as_csv(rows).replace(b"D-0", b"D\xe90"), FULL, ("brand",)).rows()
+    assert bad == Rejected("shop.csv", 0, None, "not UTF-8: its byte 2 is 0xe9")
+    assert [row.entities["brand"] for row in good] == [["hermès"]] * 2
+    bad, *good = table(as_jsonl(rows).replace(b"D-0", b"D\xe90"), FULL, ("brand",)).rows()
+    assert bad == Rejected("shop.csv", 0, None, "not UTF-8: its byte 11 is 0xe9")
+    assert [row.entities["brand"] for row in good] == [["hermès"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("cp1252", ["Robe d’été brodée", "Hermès", "Größe für Mädchen"]),
+        ("cp1250", ["sukienka żółta", "łączka śliczna", "źdźbło"]),
+        ("gb18030", ["女装连衣裙", "红色真丝", "男鞋皮革"]),
+        ("cp1251", ["Платье красное", "Сапоги кожаные", "Синяя юбка"]),
+        ("cp932", ["ワンピース", "靴革製", "帽子"]),
+    ],
+)
+def test_a_file_that_mostly_is_in_another_encoding_is_read_and_told(table, caplog, encoding, names):
+    content = as_csv([DRESS | {"sku": f"D-{n}", "name": name, "maker": ""} for n, name in enumerate(names)]).decode()
+    rows = table(content.encode(encoding)).rows()
+    assert [row.title for row in rows] == names
+    assert f"most lines are not UTF-8 and are read as {encoding}" in caplog.text
+
+
+@pytest.mark.parametrize("form", [as_csv, as_jsonl])
+def test_an_encoding_that_is_set_is_that_of_every_row(table, form):
+    rows = [DRESS | {"sku": f"D-{number}", "maker": "Hermès"} for number in range(3)]
+    content = (
+        form(rows) if form is as_csv else b"".join(json.dumps(r, ensure_ascii=False).encode() + b"\n" for r in rows)
+    )
+    found = list(table(content.decode().encode("cp1252"), FULL, ("brand",), encoding="cp1252").rows())
+    assert [row.entities["brand"] for row in found] == [["hermès"]] * 3
+
+
+def test_a_quote_that_never_closes_costs_one_row(table):
+    lines = [b"Q%d,Dress %d,x,%d.jpg" % (number, number, number) for number in range(8)]
+    lines[2] = lines[2].replace(b"Dress", b'"Dress')
+    for later in (lines[5], lines[5].replace(b"Dress 5", b'"Dress, 5"'), lines[5].replace(b"Dress 5", b'5" heel')):
+        reader = table(b"\n".join([b"sku,name,details,picture", *lines[:5], later, *lines[6:]]))
+        found = list(reader.rows())
+        assert [row.product_id for row in found] == [None if n == 2 else f"Q{n}" for n in range(8)]
+        assert found[2] == Rejected("shop.csv", 2, None, "bad row: a quote is opened and not closed as it should be")
+        assert reader.rows_in() == 8
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (lambda text: text.replace(b"\r\n", b"\r"), ""),
+        (lambda text: b"sep=,\r\n" + text, "the header is line 2"),
+        (lambda text: b"Products,,,\r\nMade today,,,\r\n\r\n" + text, "the header is line 4"),
+        (lambda text: text.replace(b"\r\n", b",\r\n").replace(b"picture,", b"picture"), ""),
+        (lambda text: text.replace(b"\r\n", b";;\r\n"), ""),
+        (lambda text: text.replace(b'""', b'\\"'), ""),
+    ],
+    ids=["CR", "sep", "titles", "trailing", "trailing in the header too", "backslashes"],
+)
+def test_headers_and_quotes_as_programs_write_them(table, caplog, changed, said):
+    rows = [
+        {"sku": "A", "name": 'The "A", a skirt', "details": "x", "picture": "a.jpg"},
+        {"sku": "B", "name": "Plain", "details": 'A 5" heel', "picture": "b.jpg"},
+    ]
+    content = as_csv(rows)
+    if changed(b"\r\n") == b";;\r\n":
+        content = as_csv(rows, ";")
+    reader = table(changed(content))
+    assert [(row.product_id, row.title, row.photo) for row in reader.rows()] == [
+        ("A", 'The "A", a skirt', "a.jpg"), ("B", "Plain", "b.jpg")
+    ]  # fmt: skip
+    assert reader.rows_in() == 2
+    assert said in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -224,8 +293,12 @@ def test_parquet_cells_of_odd_types(table):
         "part": ["test", "test"],
         "kind": pa.array([[1], [2]], pa.list_(pa.int8())),
     }
-    first, second = table(as_parquet(pa.table(columns)), FULL, ("brand", "season")).rows()
-    assert (first.product_id, first.title, first.description) == ("1", "caf hat", "caf hat. a. b")
+    content = as_parquet(pa.table(columns))
+    bad = list(table(content, FULL, ("brand", "season")).rows())
+    assert [row.reason[:18] for row in bad] == ["not UTF-8: its byt", "not UTF-8: its byt"]
+    first, second = table(content, FULL, ("brand", "season"), encoding="latin-1").rows()
+    assert (first.product_id, first.title, first.description) == ("1", "café hat", "café hat. a. b")
+    assert first.entities["season"] == ["ÿþ"]
     assert (first.price, first.category) == (9.9, "1")
     assert first.entities["brand"][0].startswith("2020-01-01")
     assert second == Rejected("shop.csv", 1, None, "no id")
@@ -308,10 +381,11 @@ def test_endless_lines_cells_and_rows_are_single_rejected_rows(table):
     header, good = b"sku,name,details,picture\n", b"1,Hat,x,a.jpg\n"
     line = b"x" * (MAX_LINE_BYTES + 1) + b"\n"
     cell = b"2,Hat," + b"y" * 200_000 + b",a.jpg\n"
-    row = b'"' + b'\n","' * (MAX_LINE_BYTES // 3) + b'"\n'  # quoted line ends: one row of many short lines
+    row = b'2,"' + b"\ny" * 2_000 + b'"\n'  # quoted line ends: longer than any row
     reader = table(header + line + good + cell + good + row)
     kinds = [item.reason[:13] if isinstance(item, Rejected) else item.product_id for item in reader.rows()]
-    assert kinds[:5] == ["line too long", "1", "bad row: fiel", "1", "line too long"]
+    assert kinds[:6] == ["line too long", "1", "bad row: fiel", "1", "bad row: a qu", "bad row: 1 ce"]
+    assert len(kinds) == 4 + 2_001
     assert reader.rows_in() == len(kinds)
 
 
