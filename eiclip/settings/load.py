@@ -6,6 +6,7 @@ Order of precedence: environment variables (nested ones as `EICLIP_TRAINING__EPO
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -183,6 +184,29 @@ class EmbeddedSettings(Section):
     pretraining_epochs: int = Field(8, ge=1)
 
 
+class _TomlFile(TomlConfigSettingsSource):
+    """The TOML file, whose relative paths begin where it lies, wherever the command is run."""
+
+    def __call__(self) -> dict[str, Any]:
+        found, folder = super().__call__(), Path(str(self.toml_file_path)).absolute().parent
+        datasets = found.get("datasets")
+        entries = (
+            [entry for entry in datasets.values() if isinstance(entry, dict)] if isinstance(datasets, dict) else []
+        )
+        logs = [entry["same_style"] for entry in entries if isinstance(entry.get("same_style"), dict)]
+        given = [(found, _HOME_PLACES), *((entry, _PLACES) for entry in entries), *((log, ("log",)) for log in logs)]
+        for section, names in given:
+            for name in names:
+                if isinstance(place := section.get(name), str) and "://" not in place:
+                    section[name] = str(folder / Path(place).expanduser())
+        return found
+
+
+_HOME_PLACES = ("home", "fashiongen_dir", "amazon_meta", "amazon_images")
+_PLACES = ("folder", "metadata", "images", "reviews", "files", "publish")
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+
+
 class Settings(BaseSettings):
     """All settings of a home. Read once per process with `load_settings`."""
 
@@ -212,7 +236,7 @@ class Settings(BaseSettings):
     ) -> tuple[Source, ...]:
         """Arguments first (tests), then the environment, then the TOML file."""
         file = Path(os.environ.get("EICLIP_SETTINGS", "eiclip.toml"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        return init_settings, env_settings, _TomlFile(settings_cls, toml_file=file)
 
     @model_validator(mode="before")
     @classmethod
@@ -235,6 +259,9 @@ class Settings(BaseSettings):
             longer = {"training": {} if any(training.get(name) for name in LENGTHS) else {"epochs": 6}}
             smaller = {"amazon": AMAZON.model_copy(update=longer), "styles": STYLES.model_copy(update=longer)}
             datasets = {"fashiongen": FASHIONGEN, **smaller}
+        for name in (*datasets, *changes):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"datasets.{name}: a dataset's name has letters from a to z, digits and '_' alone")
         for name, entry in changes.items():
             if name not in datasets:
                 raise ValueError(f"datasets.{name} needs a `kind`: without one it changes {', '.join(datasets)} only")

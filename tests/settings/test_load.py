@@ -124,11 +124,37 @@ def test_misspelt_variables_and_missing_files_are_not_ignored(monkeypatch):
             "columns.separators: that of 'brand' is empty; give one such as '|', or leave it out",
         ),
         ({"kind": "csv", "files": "x.csv"}, "kind"),
+        ({"kind": "amazon", "encoding": "cp1252"}, "encoding is for a table"),
+        ({"kind": "table", "files": "x.csv", "encoding": "ansi"}, "encoding: 'ansi' is none that Python reads line by"),
+        ({"kind": "table", "files": "x.csv", "encoding": "utf-16"}, "encoding: 'utf-16' is none"),
     ],
 )
 def test_half_a_dataset_is_refused(entry, named):
     with pytest.raises(SettingsError, match=named):
         load_settings(datasets={"shop": entry})
+
+
+@pytest.mark.parametrize("name", ["my-shop", "my shop", "größe", "a.b", ""])
+def test_a_dataset_is_named_by_letters_digits_and_underscores(name):
+    with pytest.raises(SettingsError, match="a dataset's name has letters from a to z, digits and '_' alone"):
+        load_settings(datasets={name: {"kind": "amazon"}})
+
+
+def test_relative_paths_begin_where_the_settings_file_lies(monkeypatch, tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "eiclip.toml").write_text(
+        'home = "made"\n[datasets.shop]\nkind = "table"\nfiles = "raw/*.csv"\nimages = "../photos"\n'
+        'reviews = "s3://bucket/reviews"\npublish = "/shards"\n[datasets.shop.same_style]\nlog = "clicks.csv"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EICLIP_SETTINGS", "shop/eiclip.toml")
+    settings = load_settings()
+    shop, folder = settings.datasets["shop"], tmp_path / "shop"
+    assert settings.home == (folder / "made").resolve()
+    assert (shop.files, shop.images) == (f"{folder}/raw/*.csv", f"{folder}/../photos")
+    assert (shop.reviews, shop.publish) == ("s3://bucket/reviews", "/shards")
+    assert shop.same_style is not None
+    assert shop.same_style.log == f"{folder}/clicks.csv"
 
 
 @pytest.mark.parametrize(
