@@ -29,8 +29,10 @@ _PRICE = re.compile(r"\s*\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s*(?
 _FASHION = re.compile(r"fashion|clothing|apparel", re.IGNORECASE)
 _ADDRESS = re.compile(r"<ast\.(\w+) object at 0x[0-9a-f]+>")  # would make a reason another one at each run
 _SMALL_WORDS = {"a", "an", "and", "by", "de", "for", "in", "of", "on", "or", "the", "to", "with"}
-# "Visit the Nike Store", "Brand: Nike", "by Nike": Amazon's own words around a brand.
-_AROUND = re.compile(r"^(?:visit the (?P<store>.+?) (?:store|shop)|brand: ?(?P<named>.+)|by (?P<by>.+))$")
+# "Visit the Nike Store", "Visit Amazon's Nike Page", "Brand: Nike", "by Nike": Amazon's own words around a brand.
+_AROUND = re.compile(
+    r"^(?:visit (?:the|amazon['’]?s) (?P<store>.+?) (?:store|shop|page)|brand: ?(?P<named>.+)|by (?P<by>.+))$"
+)
 # Single words among the bullets that look like a category.
 _BULLETS = {"imported", "machine wash", "hand wash", "hand wash only", "dry clean only", "made in usa"}
 
