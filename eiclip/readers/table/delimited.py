@@ -217,7 +217,12 @@ def told_encoding(path: Path, end: bytes = b"\n") -> str:
     if others <= whole:
         return "utf-8"
     matches = list(from_bytes(b"\n".join(sample), cp_isolation=list(ENCODINGS)))
-    usual = [(min(map(ENCODINGS.index, match.could_be_from_charset)), match) for match in matches]
+    least = min((match.chaos for match in matches), default=0.0)
     # Of those that are no mess the one of most letters, since a few names tell no language; then the usual one.
-    usual = [(place, match) for place, match in usual if match.chaos == min(m.chaos for m in matches)]
-    return ENCODINGS[min(usual, key=lambda m: (-sum(map(str.isalpha, str(m[1]))), m[0]))[0]] if usual else "utf-8"
+    ranked = [
+        (-sum(map(str.isalpha, str(match))), ENCODINGS.index(name))
+        for match in matches
+        for name in match.could_be_from_charset
+        if match.chaos == least and name in ENCODINGS
+    ]
+    return ENCODINGS[min(ranked)[1]] if ranked else "utf-8"
