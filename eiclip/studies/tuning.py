@@ -3,7 +3,6 @@
 The test split has no part in it: what is chosen by it would be measured too well by it.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -115,7 +114,7 @@ def chosen_toml(table: pa.Table) -> str:
         [chosen] = [row for row in rows if row["variant"] == tuned and row["chosen"]]
         trainings = sum(row["variant"] == tuned for row in rows)
         said = f"{tuned}: SumR {chosen['validation']:.1f} on the validation split, the best of {trainings} trainings"
-        lines += [f"[datasets.{json.dumps(chosen['dataset'])}.rows.{variant}]  # {said}"]
+        lines += [f"[datasets.{chosen['dataset']}.rows.{variant}]  # {said}"]
         lines += [f"{name} = {chosen[name]!r}" for name in SETTINGS[variant] if chosen[name] is not None]
         lines.append("")
     return "\n".join(lines)

@@ -62,7 +62,7 @@ def test_only_rates_change():
 
 
 def test_the_best_of_each_row_is_chosen_and_a_diverged_one_never():
-    table = tuning_table("my shop", judged([10.0, 30.0, 50.0, None, 50.0, 20.0]))
+    table = tuning_table("my_shop", judged([10.0, 30.0, 50.0, None, 50.0, 20.0]))
     assert table.schema == SCHEMA
     rows = table.to_pylist()
     assert {(row["variant"], row["trial"]) for row in rows if row["chosen"]} == {
@@ -71,20 +71,20 @@ def test_the_best_of_each_row_is_chosen_and_a_diverged_one_never():
     }
     assert (rows[0]["entity_lr"], rows[1]["tower_lr"], rows[3]["validation"]) == (None, 2e-4, None)
     assert {row["head_lr"] for row in rows} == {None}
-    with pytest.raises(NonFiniteError, match="my shop/eiclip: all trainings diverged"):
-        tuning_table("my shop", judged([10.0, None]))
+    with pytest.raises(NonFiniteError, match="my_shop/eiclip: all trainings diverged"):
+        tuning_table("my_shop", judged([10.0, None]))
 
 
 def test_what_was_chosen_can_be_put_into_a_settings_file(tmp_path, monkeypatch):
-    table = tuning_table("my shop", judged([10.0, 30.0, 50.0, 40.0]))
+    table = tuning_table("my_shop", judged([10.0, 30.0, 50.0, 40.0]))
     file = tmp_path / "eiclip.toml"
-    file.write_text('[datasets."my shop"]\nkind = "table"\nfiles = "x.csv"\n[datasets."my shop".training]\nsteps = 9\n')
+    file.write_text('[datasets.my_shop]\nkind = "table"\nfiles = "x.csv"\n[datasets.my_shop.training]\nsteps = 9\n')
     file.write_text(file.read_text() + chosen_toml(table))
-    rows = tomllib.loads(file.read_text())["datasets"]["my shop"]["rows"]
+    rows = tomllib.loads(file.read_text())["datasets"]["my_shop"]["rows"]
     three, five = (row for row in table.to_pylist() if row["chosen"])
     assert rows["clip_description"] == rows["clip_entities_text"]
     assert rows["clip_entities_text"] == {name: three[name] for name in ("tower_lr", "weight_decay")}
     assert rows["eiclip"] == {name: five[name] for name in RANGES if name != "head_lr"}
     assert rows["eiclip_equal"] == {name: five[name] for name in ("tower_lr", "weight_decay", "entity_lr")}
     monkeypatch.setenv("EICLIP_SETTINGS", str(file))
-    assert load_settings().datasets["my shop"].rows["eiclip"].gate_lr == five["gate_lr"]
+    assert load_settings().datasets["my_shop"].rows["eiclip"].gate_lr == five["gate_lr"]
