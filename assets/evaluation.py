@@ -37,7 +37,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
             for row, variant in VARIANTS.items()
         ),
         Step(f"{name}__metrics", group, _metrics(name)),
-        Step(f"{name}__uncertainty", group, _uncertainty(name)),
+        Step(f"{name}__uncertainty", group, _uncertainty(name, dataset)),
     ]  # fmt: skip
 
 
@@ -82,15 +82,16 @@ def _ranks(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     return pa.concat_tables(ranked), {"shortfall": sum(lists["shortfall"].to_pylist())}
 
 
-def _uncertainty(name: str) -> list[Output]:
+def _uncertainty(name: str, dataset: DatasetSettings) -> list[Output]:
     """What a dataset's ranks are worth: facets, intervals, comparisons and breakdowns."""
     report, ranks = "eiclip.report.breakdown:", ("retrieval_ranks",)
     facets = ("products", "product_entities", "semantic_prior", "entity_vocabulary")
+    roles = {"group": dataset.brand_group, "negatives_group": dataset.negatives_group}
     comparisons = {"table": f"{report}comparisons_table", "comparison_plot": f"{report}comparison_plot"}
     breakdowns = {"table": f"{report}facet_table"}
     breakdowns |= {one: f"{report}{one}" for one in ("facet_plot", "brand_plot", "where_it_wins")}
     return [
-        query(name, "evaluation/query_facets", facets),
+        query(name, "evaluation/query_facets", facets, roles),
         Output((name, "metric_intervals"), kinds=NUMPY, make=_intervals, sources=ranks),
         Output((name, "row_comparisons"), kinds=NUMPY, make=_comparisons, sources=ranks, shown=comparisons),
         Output(

@@ -39,11 +39,16 @@ class Neutral:
         """The made-up name of each brand."""
         from eiclip.studies.neutral import names_of
 
-        return names_of(pq.read_table(self.project.paths.lake.path("tagged_entities", self.name)))
+        return names_of(pq.read_table(self.project.paths.lake.path("tagged_entities", self.name)), self.group)
+
+    @property
+    def group(self) -> str:
+        """The entity group whose names are made up."""
+        return self.project.datasets()[self.name].brand_group
 
     def outputs(self) -> list[Output]:
         """Return them in the order in which they can be made."""
-        names, tagged = {"names": self.names}, self.table("tagged_entities")
+        names, tagged = {"group": self.group, "names": self.names}, self.table("tagged_entities")
 
         def output(name: str, place: Path, make: Maker, source: str, **given: Any) -> Output:
             return Output((self.name, name, "neutral"), make=make, sources=(source,), place=place, **given)
@@ -75,7 +80,7 @@ def _rename(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     from eiclip.studies.neutral import renamed_table
 
     names = given.parameters["names"]
-    return renamed_table(given.table(given.of.sources[0]), names), {"brands": len(names)}
+    return renamed_table(given.table(given.of.sources[0]), **given.parameters), {"brands": len(names)}
 
 
 def _count(given: Given) -> Mapping[str, Any]:
@@ -87,5 +92,5 @@ def _count(given: Given) -> Mapping[str, Any]:
 def _rename_shards(given: Given) -> Mapping[str, Any]:
     from eiclip.studies.neutral import renamed_shards
 
-    manifest = renamed_shards(given.path("shards"), given.output, given.parameters["names"])
+    manifest = renamed_shards(given.path("shards"), given.output, **given.parameters)
     return {"samples": manifest["samples"]}

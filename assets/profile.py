@@ -16,7 +16,17 @@ from eiclip.storage.files import sha256_file
 from eiclip.storage.sql import header
 
 COMPOSITION = "composition"
-TABLES = ("splits", "entities", "confounded", "descriptions", "token_histogram", "photos", "quarantine", "compositions")
+TABLES = (
+    "splits",
+    "entities",
+    "confounded",
+    "descriptions",
+    "token_histogram",
+    "photos",
+    "quarantine",
+    "placeholders",
+    "compositions",
+)
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
@@ -61,8 +71,15 @@ def outputs(project: Project, name: str, dataset: DatasetSettings) -> list[Outpu
 
         return {"context_length": configured_tokenizer(**towers).context_length}
 
+    def placeholders() -> Mapping[str, Any]:
+        from eiclip.readers.texts import PLACEHOLDERS, entity_spelling
+
+        return {"placeholders": [*sorted(PLACEHOLDERS), *map(entity_spelling, dataset.placeholders)]}
+
     plots, tables = "eiclip.report.profile_plots:", "eiclip.report.profile_tables:"
-    shown = {f"table_{one}": tables + one for one in ("splits", "entities", "compositions", "quarantine")}
+    shown = {
+        f"table_{one}": tables + one for one in ("splits", "entities", "compositions", "quarantine", "placeholders")
+    }
     shown |= {f"{one}_plot": f"{plots}{one}_plot" for one in ("entity", "confounded", "token", "photo", "quarantine")}
     found = [
         Output(
@@ -75,6 +92,7 @@ def outputs(project: Project, name: str, dataset: DatasetSettings) -> list[Outpu
         query(name, "profile/profile_token_histogram", ("profile_tokens",), {"width": 4}),
         query(name, "profile/profile_photos", ("images",), {"step": 64, "most": 200}),
         query(name, "profile/profile_quarantine", ("quarantine",)),
+        query(name, "profile/profile_placeholders", ("records", "entity_spellings"), placeholders),
     ]
     if COMPOSITION in dataset.entity_groups:
         fibres = {"dataset": name, "shown": 30}

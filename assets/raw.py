@@ -34,7 +34,9 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step | 
         sizes = project.settings.embedded.model_dump(exclude={"general_images", "pretraining_epochs"})
         drawn = {"kind": dataset.kind, "seed": project.settings.seed, "sizes": sizes}
         files = replace(files, make=_draw, external={}, settings=drawn)
-    reading = dataset.model_dump(mode="json", include={"kind", "entity_groups", "columns", "subset", "encoding"})
+    reading = dataset.model_dump(
+        mode="json", include={"kind", "entity_groups", "columns", "subset", "encoding", "placeholders"}
+    )
     records = Output(
         (name, "records"),
         "One row per raw row: text and tags where it is usable (`listings`), else the reason why not.",

@@ -1,6 +1,7 @@
 """The relations that DuckDB makes of a dataset's records, run in order as one step."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -45,11 +46,26 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     photos = {"one_row": dataset.kind == "amazon", "part_rows": dataset.part_rows}
     unit = {"unit": "line" if dataset.kind == "amazon" else "row"}
     helpful = {"count": dataset.helpful_reviews, "characters": 500}
+    near = {"group": dataset.brand_group, "distance": 0, "similarity": 0.6}
+
+    def spellings() -> Mapping[str, Any]:
+        """The file of synonyms counts by what it says."""
+        from eiclip.readers.spellings import read_synonyms
+
+        synonyms = read_synonyms(None if dataset.synonyms is None else Path(dataset.synonyms))
+        return {"synonyms": synonyms, "placeholders": list(dataset.placeholders), "fold": dataset.fold_entities}
+
     outputs = [
-        query(name, "entities/brand_names", ("records",)),
+        Output(
+            (name, "entity_spellings"),
+            make=_entity_spellings,
+            sources=("records",),
+            settings=spellings,
+            queries=("entities/spelling_counts",),
+        ),
         query(name, "ingest/review_stats", ("reviews",)),
         query(name, "ingest/helpful_reviews", ("reviews",), helpful),
-        query(name, "ingest/duplicate_photos", ("records", "photos"), {"distance": 0, "similarity": 0.6}),
+        query(name, "ingest/duplicate_photos", ("records", "photos", "entity_spellings"), near),
         Output((name, "product_groups"), make=_product_groups, sources=("duplicate_photos",)),
         query(name, "ingest/split_pairs", ("records", "duplicate_photos"), {"dataset": name}),
         Output((name, "split_groups"), make=_split_groups, sources=("split_pairs",)),
@@ -57,7 +73,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         query(name, "ingest/styles", ("records", "products")),
         query(name, "ingest/images", ("records", "photos", "products"), photos),
         query(name, "ingest/quarantine", ("records", "photos", "images"), unit),
-        query(name, "entities/tagged_entities", ("records", "products"), {"groups": groups}),
+        query(name, "entities/tagged_entities", ("records", "products", "entity_spellings"), {"groups": groups}),
         query(name, "entities/entity_vocabulary", ("tagged_entities",), vocabulary),
         query(name, "entities/product_entities", ("tagged_entities", "entity_vocabulary")),
         query(name, "entities/semantic_prior", ("tagged_entities", "products"), {"dataset": name}),
@@ -65,6 +81,13 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         query(name, "evaluation/protocols", ("candidate_lists", "products", "images"), rules),
     ]
     return [Step(f"{name}__relations", f"{name}/relations", outputs, subset=True)]
+
+
+def _entity_spellings(given: Given) -> pa.Table:
+    """One row per entity group and way to write an entity in the raw rows, with the one name that it is counted by."""
+    from eiclip.readers.spellings import entity_spellings
+
+    return entity_spellings(given.files("records"), given.dataset, **given.parameters)
 
 
 def _product_groups(given: Given) -> pa.Table:

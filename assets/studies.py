@@ -53,7 +53,8 @@ class Study:
         """What its trials vary."""
         training = recipe_of(self.project, self.dataset, self.recipe)
         rows = {row: recipe_of(self.project, self.dataset, self.recipe, row) for row in {**self.dataset.rows, **OWN}}
-        return Base(self.dataset.entity_groups, training, self.project.settings.seed, rows)
+        groups = self.dataset.entity_groups
+        return Base(groups, training, self.project.settings.seed, rows, self.dataset.negatives_group)
 
     @cached_property
     def trials(self) -> dict[str, Trial]:

@@ -13,7 +13,15 @@ from eiclip.model.variants import get_variant
 from eiclip.settings.load import DatasetSettings
 
 RANKS, METRICS, COMPARISONS = (f"typed_query_{table}" for table in ("ranks", "metrics", "comparisons"))
-READ = ("products", "product_entities", "entity_vocabulary", "semantic_prior", "styles", "product_groups")
+READ = (
+    "products",
+    "product_entities",
+    "entity_spellings",
+    "entity_vocabulary",
+    "semantic_prior",
+    "styles",
+    "product_groups",
+)
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
@@ -25,8 +33,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     title = f"{get_variant(variant).title}. "
     asked = {
         "variant": variant,
-        # The entity group whose words buyers type: the brand, where there is one.
-        "group": "brand" if "brand" in dataset.entity_groups else dataset.entity_groups[0],
+        "group": dataset.brand_group,  # whose words buyers type
         "seed": project.settings.seed,
     }
     outputs = [

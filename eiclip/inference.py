@@ -9,6 +9,7 @@ Embeddings are NumPy arrays, float32, of length one, so that a dot product is a 
 Shape suffixes: N items, K entity groups, D embedding width.
 """
 
+import functools
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from eiclip.model.vocabulary import UNKNOWN_ID
 from eiclip.readers.amazon.metadata import MAX_TEXT
 from eiclip.readers.base import UnusablePhotoError
 from eiclip.readers.photo_files import decode_rgb, photo_bytes, rgb_on_white
-from eiclip.readers.texts import clean_description, normalise_entities
+from eiclip.readers.texts import clean_description, match_key, normalise_entities
 from eiclip.shards import PhotoForm, Sample, encode_photo
 from eiclip.system.devices import pick_device
 
@@ -161,6 +162,8 @@ class EntityClip:
     def normalised(self, entities: Entities | Sequence[Entities]) -> list[dict[str, list[str]]]:
         """Entities of each item as training has them, by group; those that say nothing are left out.
 
+        A name that training does not have stands for the one of the same `match_key`.
+
         Raises:
             SettingsError: a group the model does not have.
             RawDataError: an entity is not a text.
@@ -181,11 +184,24 @@ class EntityClip:
                     f"item {number}: its {wrong[0]} is {own[wrong[0]]!r}, neither a text nor a list of them"
                 )
             named = {
-                group: normalise_entities(value[:MAX_TEXT] for value in values if value)
+                group: [self._spelled(group, name) for name in normalise_entities(v[:MAX_TEXT] for v in values if v)]
                 for group, values in given.items()
             }
             found.append({group: names for group, names in named.items() if names})
         return found
+
+    def _spelled(self, group: str, entity: str) -> str:
+        """The name of an entity in the vocabulary: its own, else the one of its key."""
+        if self.model.vocabulary.entity_id(group, entity) != UNKNOWN_ID:
+            return entity
+        return self._keyed[group].get(match_key(entity), entity)
+
+    @functools.cached_property
+    def _keyed(self) -> dict[str, dict[str, str]]:
+        """Names by group and match key, the commonest where several have one key."""
+        names = self.model.vocabulary.names
+        keyed = {group: [(match_key(name), name) for name in own[:0:-1]] for group, own in names.items()}
+        return {group: {key: name for key, name in pairs if key} for group, pairs in keyed.items()}
 
 
 def _jpeg(photo: object, number: int, form: PhotoForm) -> bytes:

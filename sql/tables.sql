@@ -29,7 +29,7 @@
 -- source_split: train | test as the raw files say; empty where they do not
 -- style: true style of the product as the raw file names it; empty where it does not
 -- brand_raw: brand as the raw file writes it, where the reader normalises brands
--- entities: MAP of entity group to the entities of it
+-- entities: MAP of entity group to the entities of it, as the raw file writes them, in lower case
 -- entity_group: kind of the entity: brand, composition, season, subcategory, ...
 -- entity: the entity, normalised
 -- ordinal: place of the entity among those that the product has of its group, from 1
@@ -128,6 +128,11 @@
 -- photos: one row per listing: its photo decoded in full, or why it is unusable.
 -- width: width of the photo (pixels)
 -- height: height of the photo (pixels)
+
+-- entity_spellings: one row per entity group and way to write an entity of it in the raw rows.
+-- spelling: the entity as the raw rows write it, in lower case
+-- entity: the one name that it is counted by: the commonest of its spellings; empty: a placeholder, no entity
+-- rows: raw rows that write it so
 
 -- product_groups: one row per product of a group of known duplicates.
 -- group_id: the smallest product id of the group

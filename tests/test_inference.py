@@ -139,6 +139,8 @@ def test_more_than_a_batch_stays_in_order(model):
         ({"brand": "n/a", "season": None}, {}),
         ({"brand": "", "season": "fw2016"}, {"season": "fw2016"}),
         ({"brand": "never seen"}, {"brand": "nor this one"}),
+        ({"brand": ["B-0™", "b 1"]}, {"brand": ["never seen", "nor this one"]}),
+        ({"brand": ["b0™", "B’1"]}, {"brand": ["b0", "b1"]}),
         ({"brand": "&lt;unk&gt;"}, {}),
         ({"brand": ["B0"], "season": []}, {"brand": "b0"}),
         ({"brand": ["b1", " B0", None, "n/a", "b1"]}, {"brand": ("b0", "b1")}),

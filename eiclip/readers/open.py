@@ -17,9 +17,9 @@ def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
     raw, fetched = home.raw(name), home.fetched(name)
     if dataset.kind == "fashiongen":
         if dataset.folder is None:
-            return FashionGenReader(raw, dataset.entity_groups)
+            return FashionGenReader(raw, dataset.entity_groups, dataset.placeholders)
         files = [local_file(f"{dataset.folder.rstrip('/')}/{file}", fetched) for file in SPLITS]
-        return FashionGenReader(files[0].parent, dataset.entity_groups)
+        return FashionGenReader(files[0].parent, dataset.entity_groups, dataset.placeholders)
     images = None if dataset.images is None else local_folder(dataset.images, fetched / "images")
     downloads = home.downloads(name)
     if dataset.kind == "amazon":
@@ -30,7 +30,12 @@ def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
         if dataset.download is not None:
             downloads.mkdir(parents=True, exist_ok=True)  # a folder to list, before the first photo is there
         kept = None if dataset.download is None else downloads
-        return AmazonReader(metadata, photos, dataset.entity_groups, downloads=kept, subset=dataset.subset)
+        return AmazonReader(
+            metadata, photos, dataset.entity_groups,
+            downloads=kept, subset=dataset.subset, placeholders=dataset.placeholders,
+        )  # fmt: skip
     # The synthetic catalogue of styles names no files: the settings ask a table for its own.
     files = [raw / STYLES_FILE] if dataset.files is None else local_files(dataset.files, fetched)
-    return TableReader(files, dataset.columns, images, dataset.entity_groups, downloads, dataset.encoding)
+    return TableReader(
+        files, dataset.columns, images, dataset.entity_groups, downloads, dataset.encoding, dataset.placeholders
+    )

@@ -6,7 +6,7 @@ Patterns are linear in the text's length, and callers cap that length, so hostil
 import html
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 REPLACEMENT = "\ufffd"
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -19,10 +19,17 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--(?:.*?-->|.*)", re.DOTALL)
 _ENDLESS_REFERENCE = re.compile(r"&#\d{8,};?")  # html.unescape raises at 4,300 digits; characters have 7 at most
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_NO_ENTITY = {"", "-", "--", "n/a", "nan", "none", "null", "unknown"}
-_APOSTROPHES = re.compile("['’`.]")  # "Levi's" and "Levis", "J.Crew" and "JCrew"
-_SEPARATORS = re.compile(r"[^\w&+]+|_")
-_TRADEMARKS = re.compile("[™℠®©]")  # before NFKD, which spells ™ as "TM"
+PLACEHOLDERS = frozenset({
+    "-", "--", "---", ".", "?", "n/a", "n.a.", "n.a", "na", "#n/a", "#na", "#null!", "#ref!", "#value!", "#name?",
+    "nan", "none", "(none)", "<none>", "nil", "null", "(null)", "<null>", "[null]", r"\n", "undefined", "unknown",
+    "unbranded", "no brand", "not applicable", "not available", "not specified",
+})  # fmt: skip
+"""What stands where nothing is known, as programs and people write it, in lower case."""
+_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{%[^{}]*%\}")  # a variable that was never filled in
+_APOSTROPHES = re.compile(r"['’‘ʼ´`]|(?<!\d)\.|\.(?!\d)")  # "Levi's" and "Levis", "J.Crew" and "JCrew", but not "1.5"
+_IN_KEYS = frozenset("&+%<>=.")
+_TRADEMARKS = re.compile(r"[™℠®©]|\((?:tm|r|c)\)", re.IGNORECASE)  # before NFKD, which spells ™ as "TM"
+_ACCENTS = re.compile("[\u0300-\u036f]")  # marks of other scripts make another letter
 
 
 def storable(text: str) -> str:
@@ -55,15 +62,49 @@ def clean_description(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(_CONTROL.sub(" ", text).split()))
 
 
+def says_nothing(text: str, more: Collection[str] = frozenset()) -> bool:
+    """Whether a text stands where nothing is known: blank, of `PLACEHOLDERS` or of `more`, or a template's variable.
+
+    >>> [says_nothing(text) for text in ("#N/A", " NULL ", "{{product.vendor}}", "Nana")]
+    [True, True, True, False]
+    """
+    name = text.strip().lower()
+    return not name or name in PLACEHOLDERS or name in more or _TEMPLATE.fullmatch(name) is not None
+
+
+def informative(text: str, more: Collection[str] = frozenset()) -> str:
+    """Return a text as `clean_description` does; '' where it says nothing."""
+    cleaned = clean_description(text)
+    return "" if says_nothing(cleaned, more) else cleaned
+
+
+def entity_spelling(text: str) -> str:
+    """Return an entity's name in lower case, as one line of plain words: how records keep it.
+
+    >>> entity_spelling("  Golden  Goose ")
+    'golden goose'
+    """
+    # NFC again: lower-casing can take a character apart.
+    return " ".join(unicodedata.normalize("NFC", clean_description(text).lower()).split())
+
+
+def entity_spellings(texts: Iterable[str]) -> list[str]:
+    """Return the entities that texts name, each once, in their order; placeholders too.
+
+    >>> entity_spellings(["White", "", "black", " white"])
+    ['white', 'black']
+    """
+    return list(dict.fromkeys(filter(None, map(entity_spelling, texts))))
+
+
 def normalise_entity(text: str) -> str:
-    """Return an entity's name in the one form it is counted by; '' for a placeholder.
+    """Return an entity's spelling; '' for a placeholder.
 
     >>> normalise_entity("  Golden  Goose "), normalise_entity("N/A")
     ('golden goose', '')
     """
-    # NFC again: lower-casing can take a character apart.
-    entity = " ".join(unicodedata.normalize("NFC", clean_description(text).lower()).split())
-    return "" if entity in _NO_ENTITY else entity
+    entity = entity_spelling(text)
+    return "" if says_nothing(entity) else entity
 
 
 def normalise_entities(texts: Iterable[str]) -> list[str]:
@@ -78,12 +119,18 @@ def normalise_entities(texts: Iterable[str]) -> list[str]:
 def match_key(text: str) -> str:
     """Return the form in which two ways to write one name are equal.
 
-    Case, accents, apostrophes, trademark signs and punctuation other than '&' and '+' do not count.
+    Case, accents, apostrophes, trademark signs, "and" for "&", and punctuation do not count, apart from '&', '+', '%',
+    '<', '>', '=' and a point between digits.
 
-    >>> [match_key(text) for text in ("Levi’s®", "LEVIS", "J.Crew", "Chloé", "Rag  & Bone", "T-Shirt™", "A+", "!!!")]
-    ['levis', 'levis', 'jcrew', 'chloe', 'rag & bone', 't shirt', 'a+', '']
+    >>> [match_key(text) for text in ("Levi’s®", "LEVIS", "J.Crew", "Chloé", "Rag and Bone", "H&M", "A+", "1.5", "!!!")]
+    ['levis', 'levis', 'jcrew', 'chloe', 'rag & bone', 'h & m', 'a+', '1.5', '']
     """
-    letters = unicodedata.normalize("NFKD", _TRADEMARKS.sub(" ", text))
-    plain = "".join(letter for letter in letters if not unicodedata.combining(letter)).lower()
-    words = _SEPARATORS.sub(" ", _APOSTROPHES.sub("", plain)).split()
-    return unicodedata.normalize("NFC", " ".join(words))
+    plain = unicodedata.normalize("NFKD", _TRADEMARKS.sub(" ", text))
+    plain = _ACCENTS.sub("", plain).lower().replace("&", " & ")
+    # Vowels of some scripts are marks.
+    letters = (
+        letter if letter.isalnum() or letter in _IN_KEYS or unicodedata.category(letter).startswith("M") else " "
+        for letter in _APOSTROPHES.sub("", plain)
+    )
+    words = "".join(letters).split()
+    return unicodedata.normalize("NFC", " ".join("&" if word == "and" else word for word in words))

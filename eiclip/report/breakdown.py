@@ -1,7 +1,7 @@
 """Which rows differ and where row 5 wins, as plots and tables of intervals; None without the tables they show."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -22,8 +22,8 @@ NAMES = {
     "clip_pretrained": "pretrained", "clip_description": "description", "clip_entities_text": "entities as text",
     "eiclip_equal": "equal gates", "eiclip": "EI-CLIP", "eiclip_plus": "EI-CLIP+",
 }  # fmt: skip
-TITLES = {"brand confounded": "brand’s words untagged", "meanings": "entity meanings"}
-"""Facets of the plot beside the states of every entity group, as it calls them."""
+CONFOUNDED, STATE, MEANINGS = " confounded", " state", "meanings"
+"""Ends of the facets of `query_facets`, and one of them; the others are entity groups."""
 NOT_LEARNED = ("not learned", *("–",) * 5)
 """In place of the differences between rows of which one has not learned."""
 BRANDS_SHOWN = 12
@@ -99,11 +99,11 @@ def facet_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme
     rows = [
         row
         for row in _facets(connection, dataset)
-        if (row["facet"] in TITLES or row["facet"].endswith(" state")) and row["products"] >= MINIMUM_PRODUCTS
+        if row["facet"].endswith((CONFOUNDED, STATE, MEANINGS)) and row["products"] >= MINIMUM_PRODUCTS
     ]
     if not rows:
         return None
-    facets = sorted({row["facet"] for row in rows}, key=_facet_order)
+    facets = _ordered({row["facet"] for row in rows})
     lines: list[dict[str, Any] | str] = []
     for facet in facets:
         lines += [facet, *(row for row in rows if row["facet"] == facet)]
@@ -126,10 +126,22 @@ def _facets(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[dict[st
     return select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
 
 
-def _facet_order(facet: str) -> tuple[int, str]:
-    """How confounded the brand is, then the states, brand first, then the others."""
-    first, last = ("brand confounded", "brand state"), ("meanings", "subcategory", "brand")
-    return (first.index(facet) if facet in first else 3 + last.index(facet) if facet in last else 2, facet)
+def _ordered(facets: Collection[str]) -> list[str]:
+    """How confounded makers are, then the states, theirs first, then meanings and the other groups, makers last."""
+    makers = next((facet.removesuffix(CONFOUNDED) for facet in facets if facet.endswith(CONFOUNDED)), "")
+    places = {f"{makers}{CONFOUNDED}": 0, f"{makers}{STATE}": 1, MEANINGS: 3, makers: 5}
+    return sorted(facets, key=lambda facet: (places.get(facet, 2 if facet.endswith(STATE) else 4), facet))
+
+
+def _title(facet: str) -> str:
+    """A facet as the plot calls it.
+
+    >>> _title("brand confounded"), _title("season state")
+    ('brand’s words untagged', 'season state')
+    """
+    if facet.endswith(CONFOUNDED):
+        return f"{facet.removesuffix(CONFOUNDED)}’s words untagged"
+    return "entity meanings" if facet == MEANINGS else facet
 
 
 def _key(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -148,10 +160,7 @@ def _as_difference(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _facet_labels(axes: Axes, places: np.ndarray, lines: Sequence[dict[str, Any] | str]) -> None:
     """Facets in bold, their values and numbers of products to the left of the axis."""
-    labels = [
-        TITLES.get(line, line) if isinstance(line, str) else f"{line['value']}  ({line['products']:,})"
-        for line in lines
-    ]
+    labels = [_title(line) if isinstance(line, str) else f"{line['value']}  ({line['products']:,})" for line in lines]
     axes.set_yticks(places, labels)
     axes.tick_params(axis="y", labelsize=9)
     for tick, line in zip(axes.get_yticklabels(), lines, strict=True):
@@ -207,10 +216,13 @@ def facet_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | 
     """Recall@1 of rows 3 and 5 by kind of product, text to photo, and what row 5 gains."""
     rows = select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
     told = no_verdict(connection, dataset, *PAIRS[0]) is None
-    by_size = ("brand", "subcategory")
-    rows.sort(
-        key=lambda row: (*_facet_order(row["facet"]), -row["products"] if row["facet"] in by_size else 0, row["value"])
-    )
+    order = _ordered({row["facet"] for row in rows})
+
+    def place(row: Mapping[str, Any]) -> tuple[int, int, str]:
+        by_value = row["facet"].endswith((CONFOUNDED, STATE, MEANINGS))
+        return order.index(row["facet"]), 0 if by_value else -row["products"], row["value"]
+
+    rows.sort(key=place)
     lines = [
         (
             row["facet"],
@@ -261,7 +273,7 @@ def where_it_wins(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | 
 
 def _by_bucket(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
     rows = _facets(connection, dataset)
-    buckets = [row for row in rows if row["facet"] == "brand confounded" and row["gain_low"] is not None]
+    buckets = [row for row in rows if row["facet"].endswith(CONFOUNDED) and row["gain_low"] is not None]
     if len(buckets) < 2:
         return ""
     parts = [
@@ -273,7 +285,7 @@ def _by_bucket(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
 
 
 def _bucket(value: str) -> str:
-    """A value of `brand confounded` within a sentence.
+    """A value of `<group> confounded` within a sentence.
 
     >>> _bucket("0 %"), _bucket("10 to 50 %"), _bucket("no brand")
     ('where texts never use the brand’s words untagged', 'where 10 to 50 % of uses are untagged', 'with no brand')

@@ -57,6 +57,15 @@ def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | N
     return Table("Raw rows in quarantine", header, (False, True, True, False), lines) if lines else None
 
 
+def placeholders(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """What was left out of titles, texts and entities since it says nothing."""
+    rows = select(connection, "placeholders", dataset=dataset, shown=REASONS_SHOWN)
+    lines = [(row["field"], row["text"], f"{row['rows']:,}") for row in rows]
+    return (
+        Table("Placeholders left out", ("Field", "Placeholder", "Rows"), (False, False, True), lines) if lines else None
+    )
+
+
 def compositions(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
     """How many compositions could be taken apart, and the fibres most products are of."""
     lines = [

@@ -113,7 +113,7 @@ class SearchEngine:
             there = ", ".join(sorted(self.index.facets))
             raise SettingsError(f"products of {self.index.dataset} have no {group!r}; they have: {there}")
         facet, name = self.index.facets[group], normalise_entity(value[:MAX_QUERY])
-        if name not in facet.codes and name not in read.unknown.setdefault(group, []):
+        if not facet.codes_of(name) and name not in read.unknown.setdefault(group, []):
             read.unknown[group].append(name)
         return facet.having(name)
 

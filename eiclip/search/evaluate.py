@@ -38,7 +38,7 @@ class TypedQuery:
     entities: Mapping[str, list[str]]
 
 
-def typed_queries(lake: Lake, dataset: str, split: str, group: str = "brand") -> list[TypedQuery]:
+def typed_queries(lake: Lake, dataset: str, split: str, group: str) -> list[TypedQuery]:
     """Return typed queries of the products of a split that have an entity of the group, by product id.
 
     Raises EiclipError where the lake has no such dataset.
@@ -48,7 +48,7 @@ def typed_queries(lake: Lake, dataset: str, split: str, group: str = "brand") ->
     return [TypedQuery(**row | {"entities": dict(row["entities"])}) for row in rows]
 
 
-def linking_quality(linker: Linker, queries: Sequence[TypedQuery], group: str = "brand") -> dict[str, float]:
+def linking_quality(linker: Linker, queries: Sequence[TypedQuery], group: str) -> dict[str, float]:
     """Return precision, recall and F1 of kept links of a group, over each query with the entity's words and without.
 
     Only entities of the vocabulary can be found, but those it lacks are counted as missed too. Without the words, no
@@ -74,7 +74,7 @@ def linked_query_ranks(
     lake: Lake,
     seed: int,
     *,
-    group: str = "brand",
+    group: str,
     styles: pa.Table | None = None,
     groups: pa.Table | None = None,
 ) -> pa.Table:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from eiclip.errors import CorruptOutputError, SettingsError
-from eiclip.readers.texts import normalise_entities
+from eiclip.readers.texts import match_key, normalise_entities
 from eiclip.search.query import VIEWS, View
 from eiclip.search.sources import VIEWS_TABLE, query_tables, views_of
 from eiclip.storage.home import Paths
@@ -40,10 +40,21 @@ class Facet:
         codes = {value: code for code, value in enumerate(encoded.dictionary.to_pylist())}
         return cls(len(values), row_T, encoded.indices.to_numpy(), codes)
 
+    def codes_of(self, value: str) -> list[int]:
+        """Return the numbers that a value means: its own, else those of its `match_key`."""
+        return [self.codes[value]] if value in self.codes else self._keyed.get(match_key(value), [])
+
+    @cached_property
+    def _keyed(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for value, code in self.codes.items():
+            found.setdefault(match_key(value) or value, []).append(code)
+        return found
+
     def having(self, value: str) -> np.ndarray:
         """Return which products (N,) have a value: none where it is unknown."""
         having_N = np.zeros(self.products, dtype=bool)
-        having_N[self.row_T[self.code_T == self.codes.get(value, len(self.codes))]] = True
+        having_N[self.row_T[np.isin(self.code_T, self.codes_of(value))]] = True
         return having_N
 
 

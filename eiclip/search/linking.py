@@ -69,6 +69,8 @@ class Known:
     groups: tuple[str, ...]  # the likeliest (highest prior) first
     tagged: int
     untagged: int
+    spellings: tuple[str, ...] = ()
+    """Other ways to write it."""
 
     @property
     def share(self) -> float:
@@ -97,7 +99,8 @@ class Linker:
     """Finds entities of a vocabulary in texts; threads may share it.
 
     `catalogue_words`, of the catalogue's own texts, are never taken for slips. `sure` is the least share of an entity's
-    uses that are tags. Of the groups `several` a text may name several entities, of others one.
+    uses that are tags. Of the groups `several` a text may name several entities, of others one. "by" before a word
+    means an entity of the group `makers`.
     """
 
     def __init__(
@@ -106,12 +109,15 @@ class Linker:
         catalogue_words: Collection[str],
         sure: float = SURE,
         several: Collection[str] = (),
+        makers: str = "",
     ) -> None:
+        self.makers = makers
         self.sure, self.several = sure, frozenset(several)
         self._named: dict[str, Known] = {}
         named = []
         for known in sorted(entities, key=lambda known: (-known.tagged, known.entity)):
-            for reading in dict.fromkeys((known.entity, known.entity.replace("&", " and "))):
+            names = (known.entity, *known.spellings)
+            for reading in dict.fromkeys((*names, *(name.replace("&", " and ") for name in names))):
                 typed = words_of(reading)
                 if 0 < len(typed.words) <= MOST_WORDS:
                     named.append((known, typed.spellings(0, MOST_WORDS)))
@@ -124,13 +130,16 @@ class Linker:
 
     @classmethod
     def open(cls, lake: Lake, dataset: str, groups: Collection[str]) -> Self:
-        """Open the linker of a dataset's vocabulary, for a model's entity groups. Raises EiclipError without one."""
-        tables, asked = ("entity_vocabulary", "semantic_prior"), {"groups": sorted(groups)}
+        """Open the linker of a dataset's vocabulary, for a model's entity groups, of which the first names makers.
+
+        Raises EiclipError without a vocabulary.
+        """
+        tables, asked = ("entity_vocabulary", "semantic_prior", "entity_spellings"), {"groups": sorted(groups)}
         rows = query_tables(lake, dataset, tables, read_sql("search/linkable_entities"), asked).to_pylist()
         words = query_tables(lake, dataset, ("products",), read_sql("search/catalogue_words"))["word"].to_pylist()
         several = query_tables(lake, dataset, ("product_entities",), read_sql("search/several_groups"))
-        known = [Known(**row | {"groups": tuple(row["groups"])}) for row in rows]
-        return cls(known, words, several=several["entity_group"].to_pylist())
+        known = [Known(**row | {name: tuple(row[name]) for name in ("groups", "spellings")}) for row in rows]
+        return cls(known, words, several=several["entity_group"].to_pylist(), makers=next(iter(groups), ""))
 
     def link(
         self, text: str, given: Mapping[str, list[str]] | None = None, unlink: Collection[str] = ()
@@ -205,7 +214,7 @@ class Linker:
             kept, why = known.entity in closed[group], f"the {group} is {', '.join(map(repr, closed[group]))} already"
         elif known.share >= self.sure:
             kept, why = True, used
-        elif before == group.lower() or (before == "by" and group == "brand"):
+        elif before == group.lower() or (before == "by" and group == self.makers):
             kept, why = True, f"a general word ({used}), but {before!r} stands before it"
         else:
             kept, why = False, f"a general word: {used}"

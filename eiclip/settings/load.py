@@ -86,6 +86,14 @@ class DatasetSettings(Section):
     """`paper`: the fashion products alone that have brand, photo and text, as in the paper's Amazon experiment."""
     part_rows: int = Field(20_000, ge=1)  # raw rows a part: photos are examined and shards made part by part
     entity_groups: tuple[str, ...] = ("brand",)
+    main_group: str = ""
+    """The group that names makers, which breakdowns and typed queries go by; empty: the first of `entity_groups`."""
+    fold_entities: bool = True
+    """Whether ways to write a name that differ in case, accents, punctuation and the like are one entity."""
+    synonyms: Location | None = None
+    """A CSV file with the columns `spelling` and `entity`: which spelling means which entity (none where empty)."""
+    placeholders: tuple[str, ...] = ()
+    """Texts that say nothing, beside `NULL`, `n/a`, `#N/A`, `no brand` and the like: no titles and no entities."""
     table_1: bool = True
     """Whether rows 1 to 6 are trained on it; False: for same-style retrieval alone."""
     same_style: SameStyleSettings | None = None  # set: same-style retrieval is learned from its clicks
@@ -109,6 +117,9 @@ class DatasetSettings(Section):
             raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
         if self.encoding is not None:
             _check_encoding(self.encoding, self.kind)
+        if self.main_group and self.main_group not in self.entity_groups:
+            there = ", ".join(self.entity_groups)
+            raise ValueError(f"main_group: {self.main_group!r} is no entity group; choose from {there}")
         for group, separator in self.columns.separators.items():
             if group not in self.entity_groups:
                 there = ", ".join(self.entity_groups)
@@ -125,6 +136,11 @@ class DatasetSettings(Section):
         if no_rows := sorted(set(self.rows) - set(TRAINED_ROWS)):
             raise ValueError(f"rows: unknown {', '.join(no_rows)}; there are {', '.join(TRAINED_ROWS)}")
         return self
+
+    @property
+    def brand_group(self) -> str:
+        """The group that names makers."""
+        return self.main_group or next(iter(self.entity_groups), "")
 
     @property
     def embedded(self) -> bool:
@@ -203,7 +219,7 @@ class _TomlFile(TomlConfigSettingsSource):
 
 
 _HOME_PLACES = ("home", "fashiongen_dir", "amazon_meta", "amazon_images")
-_PLACES = ("folder", "metadata", "images", "reviews", "files", "publish")
+_PLACES = ("folder", "metadata", "images", "reviews", "files", "publish", "synonyms")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 
 

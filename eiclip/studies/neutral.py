@@ -16,7 +16,6 @@ from eiclip.model.tokenizer import clip_tokenizer
 from eiclip.model.vocabulary import UNKNOWN
 from eiclip.shards import Sample, merge_parts, read_manifest, read_samples, write_shards
 from eiclip.storage.files import whole_folder
-from eiclip.studies.trials import BRAND
 
 CONSONANTS, VOWELS = "fjkqvwxz", "aeiouy"
 """Words of these alone, one after the other, are hardly any language's."""
@@ -57,22 +56,22 @@ def _words(brand: str, wanted: int) -> Iterator[tuple[str, int]]:
         yield word, more
 
 
-def names_of(tagged: pa.Table) -> dict[str, str]:
-    """Return the made-up names of all brands of `tagged_entities` (of any split), none of which is an entity there."""
+def names_of(tagged: pa.Table, group: str) -> dict[str, str]:
+    """Return made-up names, none an entity of `tagged_entities`, of all entities of a group there (of any split)."""
     groups, entities = tagged["entity_group"].to_pylist(), tagged["entity"].to_pylist()
-    brands = {entity for group, entity in zip(groups, entities, strict=True) if group == BRAND}
+    brands = {entity for own, entity in zip(groups, entities, strict=True) if own == group}
     return neutral_names(brands, set(entities), clip_tokenizer().count)
 
 
-def renamed_table(table: pa.Table, names: Mapping[str, str]) -> pa.Table:
-    """Return a table of entities (columns entity_group, entity) with its brands renamed and its rows in their order."""
+def renamed_table(table: pa.Table, group: str, names: Mapping[str, str]) -> pa.Table:
+    """Return a table of entities (columns entity_group, entity) with those of a group renamed, its rows in order."""
     pairs = zip(table["entity_group"].to_pylist(), table["entity"].to_pylist(), strict=True)
-    renamed = [names.get(entity, entity) if group == BRAND else entity for group, entity in pairs]
+    renamed = [names.get(entity, entity) if own == group else entity for own, entity in pairs]
     return table.set_column(table.column_names.index("entity"), "entity", pa.array(renamed, pa.string()))
 
 
-def renamed_shards(shards: Path, output: Path, names: Mapping[str, str]) -> dict[str, Any]:
-    """Write the shards anew with their brands renamed: the same parts, photos and order, so the same batches.
+def renamed_shards(shards: Path, output: Path, group: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """Write the shards anew with a group's entities renamed: the same parts, photos and order, so the same batches.
 
     Returns:
         The manifest.
@@ -85,9 +84,9 @@ def renamed_shards(shards: Path, output: Path, names: Mapping[str, str]) -> dict
     def renamed(listed: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Sample]]:
         for shard in listed:
             for sample in read_samples([shards / shard["name"]]):
-                own = {group: brands for group, brands in sample.entities.items() if group == BRAND}
-                brand = {group: [names.get(name, name) for name in brands] for group, brands in own.items()}
-                yield shard["split"], replace(sample, entities=sample.entities | brand)
+                own = sample.entities.get(group)
+                made_up = {} if own is None else {group: [names.get(name, name) for name in own]}
+                yield shard["split"], replace(sample, entities=sample.entities | made_up)
 
     with whole_folder(output) as folder:
         for part, listed in parts.items():

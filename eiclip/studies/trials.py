@@ -12,11 +12,9 @@ from typing import Any, NamedTuple
 from eiclip.model.variants import SAME_STYLE_ROWS, VARIANTS
 from eiclip.settings.training import LOSS_TERMS, LOSS_VIEW_PAIRS, OWN, TrainingSettings, layered
 
-BRAND = "brand"
 DESCRIPTION, AS_TEXT, EQUAL, OURS = "clip_description", "clip_entities_text", "eiclip_equal", "eiclip"
 PLUS = "eiclip_plus"
 SAME_STYLE = "same_style"
-GROUP = "subcategory"
 NOISE = 0.3
 """Of features of photos, in standard deviations of each value: what is tried of it."""
 AS_IT_IS = "as it is"
@@ -37,6 +35,8 @@ class Base:
     seed: int
     rows: Mapping[str, TrainingSettings] = field(default_factory=dict)
     """Of rows that have rates of their own."""
+    negatives_group: str = ""
+    """What sample-100's negatives share with the query."""
 
     def of(self, variant: str) -> TrainingSettings:
         """Return what a row is trained with."""
@@ -121,7 +121,7 @@ def prior(base: Base) -> list[Trial]:
 
 
 def _group(base: Base) -> str:
-    return GROUP if GROUP in base.groups else base.groups[0]
+    return base.negatives_group if base.negatives_group in base.groups else base.groups[0]
 
 
 def group_batches(base: Base) -> list[Trial]:
@@ -251,15 +251,13 @@ class Ablation:
     plan: Callable[[Base], list[Trial]]
     several_groups: bool = False
     """Needs two entity groups at least."""
-    brands: bool = False
-    """Needs brands among the entity groups."""
     subsets: tuple[str, ...] = (ALL,)
     against_steps: bool = False
     """Its x are the steps that the trainings took."""
 
     def fits(self, groups: tuple[str, ...]) -> bool:
         """Return whether it can be asked of a dataset with these entity groups."""
-        return bool(groups) and (len(groups) > 1 or not self.several_groups) and (BRAND in groups or not self.brands)
+        return len(groups) > (1 if self.several_groups else 0)
 
 
 def _by_name(*ablations: Ablation) -> dict[str, Ablation]:
@@ -276,7 +274,7 @@ ABLATIONS = _by_name(
     Ablation("ablation_budget", "Is row 5's lead over row 3 speed or ceiling: what is left of it when both train "
              "longer?", budget, against_steps=True),
     Ablation("ablation_ambiguity", "Is row 3 held back by what the brands' words mean elsewhere, or by slow learning "
-             "of its text?", ambiguity, brands=True),
+             "of its text?", ambiguity),
     Ablation("ablation_group_batches", "What do batches of one entity group, whose products are hard to tell apart, do "
              "to rows 3, 4 and 5?", group_batches),
     Ablation("ablation_plus", "What do noise and batches of one entity group add to row 6, and how far does row 3 come "

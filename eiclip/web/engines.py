@@ -67,12 +67,13 @@ class OpenedEngine:
         return [value for *_, value in sorted(found, key=lambda ranked: ranked[:2])[:MOST_VALUES]]
 
     def examples(self, count: int = 4) -> list[str]:
-        """Return queries to try: titles of products far from each other in the catalogue, their brand before them."""
+        """Return queries to try: titles of products far from each other, an entity of the first group before them."""
         rows = np.linspace(0, len(self.engine.index) - 1, count + 2).astype(int)[1:-1].tolist()
         facts = self.engine.index.facts_of(rows)
-        brands = [" ".join(fact["entities"].get("brand", [])[:1]) for fact in facts]
-        named = zip(brands, facts, strict=True)
-        texts = [f"{brand} {fact['title'] or fact['description'] or ''}" for brand, fact in named]
+        group = next(iter(self.engine.model.groups), "")
+        names = [" ".join(fact["entities"].get(group, [])[:1]) for fact in facts]
+        named = zip(names, facts, strict=True)
+        texts = [f"{name} {fact['title'] or fact['description'] or ''}" for name, fact in named]
         return list(dict.fromkeys(" ".join(text.lower().split()[:6]) for text in texts if text.strip()))
 
     def warm(self) -> None:

@@ -1,12 +1,14 @@
 -- query_facets: one row per test product, facet and value of it: what recall is broken down by.
 -- Source: products (test split), product_entities, semantic_prior, entity_vocabulary (which groups there are).
--- Facets: 'brand' and 'subcategory' (the entity; a row each of several, none without one); '<group> state' of every
+-- Parameters: $group (the entity group that names makers), $negatives_group.
+-- Facets: these two groups (the entity; a row each of several, none without one); '<group> state' of every
 --   entity group: known, unseen (never in training, or too rarely to have an embedding; of several entities: all of
---   them) or missing; 'brand confounded': the share of training products with the brand's words in their description
---   or tag that are not tagged with it, of several brands the highest ('0 %', '0 to 10 %', '10 to 50 %', '50 to
---   100 %', upper ends included), 'unseen brand' where training never tags it, 'no brand'; 'meanings': several if the
+--   them) or missing; '<group> confounded' of the makers' group: the share of training products with the entity's
+--   words in their description or tag that are not tagged with it, of several entities the highest ('0 %',
+--   '0 to 10 %', '10 to 50 %', '50 to 100 %', upper ends included), 'unseen <group>' where training never tags it,
+--   'no <group>'; 'meanings': several if the
 --   prior of any of the product's entities is shared between groups, one if of none (no row without entities).
--- facet: brand | subcategory | '<group> state' | brand confounded | meanings
+-- facet: <group> | '<group> state' | '<group> confounded' | meanings
 -- value: the product's value of the facet
 WITH tested AS (
     SELECT dataset, product_id
@@ -45,7 +47,7 @@ meanings AS (
 facets AS (
     SELECT dataset, product_id, entity_group AS facet, entity AS value
     FROM entities
-    WHERE entity_group IN ('brand', 'subcategory')
+    WHERE entity_group IN ($group, $negatives_group)
     UNION ALL
     SELECT dataset, product_id, entity_group || ' state' AS facet, state AS value
     FROM states
@@ -53,17 +55,17 @@ facets AS (
     SELECT
         dataset,
         product_id,
-        'brand confounded' AS facet,
+        $group || ' confounded' AS facet,
         CASE
-            WHEN state = 'missing' THEN 'no brand'
-            WHEN untagged_share IS NULL THEN 'unseen brand'
+            WHEN state = 'missing' THEN 'no ' || $group
+            WHEN untagged_share IS NULL THEN 'unseen ' || $group
             WHEN untagged_share = 0 THEN '0 %'
             WHEN untagged_share <= 0.1 THEN '0 to 10 %'
             WHEN untagged_share <= 0.5 THEN '10 to 50 %'
             ELSE '50 to 100 %'
         END AS value
     FROM states
-    WHERE entity_group = 'brand'
+    WHERE entity_group = $group
     UNION ALL
     SELECT dataset, product_id, 'meanings' AS facet, if(is_several, 'several', 'one') AS value
     FROM meanings

@@ -3,7 +3,8 @@
 -- (broken, of odd types).
 -- Source: lines, the metadata as DuckDB reads it, every field as text (a list as JSON).
 -- Parameters: $dataset, $source, $groups, $urls (whether photos' addresses are kept), $paper (its subset alone),
---   $max_text, $max_parts.
+--   $max_text, $max_parts, $placeholders (texts that the line reader has to look at: truth values, and what says
+--   nothing).
 -- Functions of eiclip/readers/amazon/json_lines.py: described, brand_of, category_of, price_of; they see few values,
 -- or few rows: what SQL can say cheaply of the plain ones is said here.
 WITH typed AS (
@@ -24,6 +25,7 @@ WITH typed AS (
             THEN coalesce(try(coalesce(nullif(trim(details::JSON ->> '$.Brand'), ''), store, '')), '{')
             ELSE store
         END AS brand_given,
+        coalesce(starts_with(details, '{') OR trim(store) <> '', false) AS has_other_brand,
         category_of(json_array(
             coalesce(nullif(main_category, ''), main_cat),
             coalesce(nullif(nullif(categories, '[]'), ''), category)
@@ -74,7 +76,7 @@ unique_texts AS (
         CASE WHEN coalesce(regexp_full_match(product_id, '[A-Z][A-Z0-9]{9}'), false) THEN false  -- nearly every id
             ELSE NOT coalesce(regexp_full_match(product_id, '[A-Za-z0-9][A-Za-z0-9._-]{0,63}'), false)
                 OR regexp_full_match(product_id, 'true|false|[0-9]{18,}|[0-9]+[.eE][0-9.eE+-]*') END
-            OR brand.is_odd OR path.is_odd
+            OR brand.is_odd OR path.is_odd OR (brand.is_none AND brand.name <> '' AND has_other_brand)
             OR CASE WHEN contains(price, 'e') OR contains(price, 'E')
                 THEN regexp_full_match(price, '[0-9.]+[eE][0-9+-]+') ELSE false END
             OR len(parts) > $max_parts
@@ -84,9 +86,9 @@ unique_texts AS (
                 ELSE false END
             -- A list in a list, or a truth value; "[Red] Dress" is neither.
             OR CASE WHEN contains(raw, '[') OR contains(raw, '{') THEN regexp_matches(
-                raw, '(?:^|\n)(?:\[\s*(?:["''\[\]{}0-9-]|true|false|null|NaN|Inf)|\{\s*["''}])'
+                raw, '(?:^|\n)(?:\[\s*(?:["''\[\]{}0-9-]|true|false|null|NaN|Inf)|\{\s*["''}]|\$?\{[{%]?)'
             ) ELSE false END
-            OR list_has_any(lowered, ['true', 'false'])
+            OR list_has_any(lowered, $placeholders)
             AS is_odd,
         CASE WHEN len(list_distinct(lowered)) = len(lowered) THEN pieces
             ELSE list_filter(pieces, lambda piece, place: list_position(lowered, lower(piece)) = place) END AS texts
@@ -120,7 +122,7 @@ reasoned AS (
         *,
         CASE
             WHEN is_odd OR NOT regexp_matches(description, '[\p{L}\p{N}]') THEN 'retry'
-            WHEN $paper AND (brand.name = '' OR NOT regexp_matches(path.category, '(?i)fashion|clothing|apparel'))
+            WHEN $paper AND (brand.is_none OR NOT regexp_matches(path.category, '(?i)fashion|clothing|apparel'))
             THEN 'retry'  -- few lines of a fashion file, and the line reader knows how to say it
         END AS reason
     FROM described

@@ -1,15 +1,16 @@
 -- duplicate_photos: one row per pair of products found by their photos to be one listing in several sizes, colours
 --   or copies.
--- Source: listings, photos.
--- Parameters: $distance (bits; hashes within 3 agree in one of four bands, so that up to 3 no pair is overlooked),
---   $similarity.
+-- Source: listings, photos, entity_spellings.
+-- Parameters: $group (the entity group that names makers), $distance (bits; hashes within 3 agree in one of four
+--   bands, so that up to 3 no pair is overlooked), $similarity.
 -- The hash is of brightness and composition: garments photographed in one way collide (every print on one blank
 -- shirt), so near photos need the words too. A rare word weighs more, since "Women T-Shirt Size XL" is shared by
 -- all; the brand's own words are left out, since the brand is the same already. Not all pairs of a set of like
 -- photos are here: what counts is which products hang together (`product_groups`), and time has to grow with the
 -- photos, not with their pairs. Equal photos are paired with the first product; of a larger bucket of hashes than
 -- 50, neighbours in the order of titles are compared, where sizes and colours of a listing lie side by side: up to
--- 50 no pair is overlooked, beyond that one whose titles begin differently may be.
+-- 50 no pair is overlooked, beyond that one whose titles begin differently may be. A photo of more than 5 products
+-- whose titles have little in common is a placeholder ("no image available") and pairs nothing.
 -- other_id: id of the other product; product_id < other_id
 -- kind: same_photo: equal photo_sha256; near_photo: perceptual hashes within $distance bits, of one brand, under
 --   similar titles
@@ -21,22 +22,26 @@ WITH usable AS (
         listings.dataset,
         listings.product_id,
         coalesce(nullif(listings.title, ''), listings.description, '') AS title,
-        coalesce(array_to_string(listings.entities['brand'], ', '), '') AS brand,
+        coalesce(entity_spellings.entity, '') AS brand,
         photos.photo_sha256,
         photos.phash
     FROM listings
     JOIN photos USING (source, place)
+    LEFT JOIN entity_spellings
+        ON entity_spellings.entity_group = $group AND entity_spellings.spelling = listings.entities[$group][1]
     WHERE photos.reason IS NULL
 ),
 same_photos AS (
-    SELECT least(product_id, first_id) AS product_id, greatest(product_id, first_id) AS other_id
+    SELECT DISTINCT
+        photo_sha256,
+        least(product_id, first_id) AS product_id,
+        greatest(product_id, first_id) AS other_id
     FROM usable
     JOIN (
         SELECT photo_sha256, min(product_id) AS first_id
         FROM usable
         GROUP BY photo_sha256
-        -- What so many brands show is a placeholder ("no image available").
-        HAVING count(DISTINCT product_id) > 1 AND count(DISTINCT brand) <= 5
+        HAVING count(DISTINCT product_id) > 1
     ) USING (photo_sha256)
     WHERE product_id <> first_id
 ),
@@ -84,11 +89,11 @@ near_photos AS (
     JOIN hashes AS other ON other.id = neighbours.other_id
 ),
 pairs AS (
-    SELECT product_id, other_id, bool_or(paired) AS paired, bool_or(same) AS same, min(distance) AS distance
+    SELECT product_id, other_id, bool_or(same) AS same, min(distance) AS distance
     FROM (
-        SELECT product_id, other_id, true AS paired, true AS same, 0 AS distance FROM same_photos
+        SELECT product_id, other_id, true AS same, 0 AS distance FROM same_photos
         UNION ALL
-        SELECT product_id, other_id, false, same, distance FROM near_photos
+        SELECT product_id, other_id, same, distance FROM near_photos
     )
     GROUP BY product_id, other_id
 ),
@@ -124,6 +129,17 @@ shared AS (
     FROM pairs
     LEFT JOIN weighed AS one ON one.product_id = pairs.product_id
     LEFT JOIN weighed AS other ON other.product_id = pairs.other_id
+),
+compared AS (
+    SELECT product_id, other_id, same, distance, both_weight / nullif(weight - both_weight, 0) AS similarity
+    FROM shared
+),
+copies AS (
+    SELECT product_id, other_id
+    FROM same_photos
+    JOIN compared USING (product_id, other_id)
+    QUALIFY count(*) OVER (PARTITION BY photo_sha256) < 5
+        OR coalesce(median(similarity) OVER (PARTITION BY photo_sha256), 0) >= 0.2
 )
 SELECT
     (SELECT any_value(dataset) FROM usable) AS dataset,
@@ -131,7 +147,7 @@ SELECT
     other_id,
     CASE WHEN same THEN 'same_photo' ELSE 'near_photo' END AS kind,
     distance::INTEGER AS distance,
-    round(both_weight / nullif(weight - both_weight, 0), 6) AS similarity
-FROM shared
-WHERE paired OR similarity >= $similarity
+    round(similarity, 6) AS similarity
+FROM compared
+WHERE similarity >= $similarity OR (product_id, other_id) IN (FROM copies)
 ORDER BY product_id, other_id

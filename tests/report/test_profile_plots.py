@@ -24,6 +24,7 @@ TABLES = {
                        for n in range(40)],
     "profile_quarantine": [{"source": source, "kind": "photo | broken", "rows": 3, "example": "photo | broken: <b>\nx"}
                            for source in ("a.h5", "b.h5")],
+    "profile_placeholders": [{"field": "brand", "text": "<n/a>", "rows": 3}],
     "profile_compositions": [{"compositions": 3, "parsed": 2, "unparsed": 1, "products_unparsed": 4, "incomplete": 0,
                               "fibres": [{"fibre": "cotton", "products": 5}]}],
 }  # fmt: skip
@@ -34,7 +35,8 @@ PLOTS = {
     profile_plots.photo_plot: "profile_photos",
     profile_plots.quarantine_plot: "profile_quarantine",
 }
-WRITTEN = (profile_tables.splits, profile_tables.entities, profile_tables.compositions, profile_tables.quarantine)
+WRITTEN = (profile_tables.splits, profile_tables.entities, profile_tables.compositions, profile_tables.quarantine,
+           profile_tables.placeholders)  # fmt: skip
 
 
 def catalogue(**tables):
@@ -82,10 +84,11 @@ def test_zero_entities_of_every_group_can_be_drawn():
 
 def test_tables_say_what_the_profile_holds():
     with catalogue(**TABLES) as connection:
-        splits, entities, compositions, quarantine = (make(connection, "d") for make in WRITTEN)
+        splits, entities, compositions, quarantine, nothing = (make(connection, "d") for make in WRITTEN)
     assert splits.rows == [("test", "10", "100.0 %", "20", "20", "70", "99,000", "1 (10.0 %)", "2")]
     assert entities.rows[0] == ("brand", "7", "70.0 %", "3", "0", "570", "1")
     assert entities.rows[1][5] == "–"
+    assert nothing.rows == [("brand", "<n/a>", "3")]
     assert compositions.rows == [("3", "1", "4", "0", "cotton (5)")]
     assert quarantine.rows == [("photo | broken", "6", "2", "photo | broken: <b>\nx")]
     assert markdown(quarantine).splitlines() == [

@@ -34,6 +34,7 @@ OTHERS = {
     "untagged_mentions BIGINT, ratio DOUBLE",
     "profile_photos": "dataset VARCHAR, smaller_side INT, photo_width INT, photo_height INT, images BIGINT",
     "profile_quarantine": "dataset VARCHAR, source VARCHAR, kind VARCHAR, rows BIGINT, example VARCHAR",
+    "profile_placeholders": "dataset VARCHAR, field VARCHAR, text VARCHAR, rows BIGINT",
     "profile_compositions": "dataset VARCHAR, compositions BIGINT, parsed BIGINT, unparsed BIGINT, "
     "products_unparsed BIGINT, incomplete BIGINT, fibres STRUCT(fibre VARCHAR, products BIGINT)[]",
 }

@@ -65,6 +65,12 @@ def tables(samples, vocabulary):
             for group, names in vocabulary.names.items()
             for number, entity in enumerate(names)
         ],
+        "entity_spellings": [
+            {"entity_group": group, "entity": name, "spelling": spelling, "rows": 1}
+            for group, names in vocabulary.names.items()
+            for name in names[1:]
+            for spelling in (name, f"the {name}")
+        ],
         "semantic_prior": [
             {"entity": entity, "entity_group": group, "prior": 1.0} | dict(zip(COUNTED, counts, strict=True))
             for (group, entity), counts in COUNTS.items()

@@ -12,16 +12,16 @@ from tests.search.conftest import DATASET
 
 
 def test_a_typed_query_has_the_brands_words_at_an_end(home):
-    queries = typed_queries(home.lake, DATASET, "test")
+    queries = typed_queries(home.lake, DATASET, "test", "brand")
     assert [query.product_id for query in queries] == ["p3", "p4"], "p5 has no brand"
     for query in queries:
         assert query.text in (f"{query.entity} {query.description}", f"{query.description} {query.entity}")
         assert query.entities == {"brand": [query.entity], "season": ["fw2016"]}
-    assert queries == typed_queries(home.lake, DATASET, "test")
+    assert queries == typed_queries(home.lake, DATASET, "test", "brand")
     seasons = typed_queries(home.lake, DATASET, "test", "season")
     assert [query.entity for query in seasons] == ["fw2016"] * 3
     with pytest.raises(EiclipError, match="no table products of 'other'"):
-        typed_queries(home.lake, "other", "test")
+        typed_queries(home.lake, "other", "test", "brand")
 
 
 def test_ends_are_drawn(tmp_path):
@@ -34,7 +34,7 @@ def test_ends_are_drawn(tmp_path):
     )
     tags = [base | {"product_id": own, "entity_group": "brand", "entity": "b", "ordinal": 1} for own in ids]
     many.write(pa.Table.from_pylist(tags), "product_entities", "d")
-    texts = [query.text for query in typed_queries(many, "d", "test")]
+    texts = [query.text for query in typed_queries(many, "d", "test", "brand")]
     assert 15 < texts.count("b coat") < 45
     assert texts.count("b coat") + texts.count("coat b") == 60
 
@@ -48,13 +48,13 @@ def test_linking_quality_counts_by_hand():
         TypedQuery("3", "coach diesel engine", "diesel engine", "coach", {}),
         TypedQuery("4", "diesel diesel coat", "diesel coat", "diesel", {}),
     ]
-    found = linking_quality(linker, queries)
+    found = linking_quality(linker, queries, "brand")
     assert found == {"precision": 2 / 4, "recall": 2 / 4, "f1": 0.5}, "2 are correct, 2 wrong, 2 missed"
-    eager = linking_quality(Linker([sure, general], ["engine", "coat"], sure=0), queries)
+    eager = linking_quality(Linker([sure, general], ["engine", "coat"], sure=0), queries, "brand")
     assert eager == {"precision": 3 / 5, "recall": 3 / 4, "f1": 6 / 9}, "3 are correct, 2 wrong, 1 missed"
     both = [TypedQuery("5", "coach diesel engine", "diesel engine", "coach", {"brand": ["coach", "diesel"]})]
-    assert np.isnan(linking_quality(linker, both)["precision"]), "a product's other entity is not wrong"
-    nothing = linking_quality(linker, [])
+    assert np.isnan(linking_quality(linker, both, "brand")["precision"]), "a product's other entity is not wrong"
+    nothing = linking_quality(linker, [], "brand")
     assert np.isnan([nothing["precision"], nothing["recall"]]).all()
     assert nothing["f1"] == 0
 
@@ -78,11 +78,11 @@ def vectors(engine, query):
 @pytest.mark.parametrize("row", ["engine", "engine_of_row_6"])
 def test_ranks_without_styles_are_of_the_product_itself(row, home, request):
     engine = request.getfixturevalue(row)
-    table = linked_query_ranks(engine, home.lake, 7).to_pylist()
+    table = linked_query_ranks(engine, home.lake, 7, group="brand").to_pylist()
     found = {(row["variant"], row["view_pair"], row["product_id"]): row["rank"] for row in table}
     rows = engine.index.rows_of_split("test")
     assert len(found) == len(table) == 3 * 2 * 2
-    for query in typed_queries(home.lake, DATASET, "test"):
+    for query in typed_queries(home.lake, DATASET, "test", "brand"):
         own = [engine.index.product_ids[row] for row in rows].index(query.product_id)
         for name, vector in vectors(engine, query).items():
             for pair, view in (("t-i", "image"), ("t-m", "joint")):
@@ -95,10 +95,10 @@ def test_ranks_without_styles_are_of_the_product_itself(row, home, request):
 
 def test_ranks_with_styles_are_of_another_product_of_the_style(engine, home):
     styles = pa.table({"product_id": ["p0", "p3", "p5", "p4"], "style_id": ["s", "s", "s", "other"]})
-    table = linked_query_ranks(engine, home.lake, 0, styles=styles).to_pylist()
+    table = linked_query_ranks(engine, home.lake, 0, group="brand", styles=styles).to_pylist()
     rows = engine.index.rows_of_split("test")
     assert {row["product_id"] for row in table} == {"p3"}, "p4's style has no other test product, p5 no brand"
-    [query] = [query for query in typed_queries(home.lake, DATASET, "test") if query.product_id == "p3"]
+    [query] = [query for query in typed_queries(home.lake, DATASET, "test", "brand") if query.product_id == "p3"]
     for row in table:
         view = {"t-i": "image", "t-m": "joint"}[row["view_pair"]]
         vector = vectors(engine, query)[row["variant"].removeprefix("eiclip, ")]

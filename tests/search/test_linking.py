@@ -28,7 +28,7 @@ WORDS = ["coat", "coats", "in", "black", "a", "the", "by", "from", "bone", "shir
 
 @pytest.fixture(scope="module")
 def linker():
-    return Linker(SHOP, WORDS)
+    return Linker(SHOP, WORDS, makers="brand")
 
 
 def kept(linker, text, **given):
@@ -237,6 +237,8 @@ def test_the_lakes_vocabulary_is_read_by_group(home):
     both, brands = (Linker.open(home.lake, "shop", groups) for groups in (("brand", "season"), ("brand",)))
     assert kept(both, "b0 fw2016") == [("brand", "b0"), ("season", "fw2016")]
     assert kept(brands, "b0 fw2016") == [("brand", "b0")]
+    [link] = brands.link("coat by the b1")[0]
+    assert (link.entity, link.words) == ("b1", "the b1"), "a spelling of the raw rows"
     [general] = both.link("b2")[0]
     assert general.why == "a general word: 3 training products are tagged with it, 30 only mention it"
     assert not general.kept

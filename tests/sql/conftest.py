@@ -7,6 +7,7 @@ import pytest
 
 from eiclip.readers.photos import SCHEMA as PHOTO_SCHEMA
 from eiclip.readers.records import SCHEMA as RECORD_SCHEMA
+from eiclip.readers.spellings import entity_spellings
 from eiclip.storage.lake import Lake, open_views
 from eiclip.storage.sql import SQL_FOLDER, read_sql
 
@@ -73,9 +74,19 @@ class Relations:
         self.images(one_row)
         return self.run("quarantine", "records", "photos", "images", unit=unit)
 
-    def entities(self, minimum=2):
+    def spellings(self, synonyms=None, placeholders=(), fold=True):
+        records = [self.lake.path("records", "d")]
+        table = entity_spellings(records, "d", synonyms or {}, placeholders, fold=fold)
+        self.lake.write(table, "entity_spellings", "d")
+        return table.to_pylist()
+
+    def tagged(self, **given):
         self.products(validation_share=0.0)
-        self.run("tagged_entities", "records", "products", groups=GROUPS)
+        self.spellings(**given)
+        return self.run("tagged_entities", "records", "products", "entity_spellings", groups=GROUPS)
+
+    def entities(self, minimum=2):
+        self.tagged()
         return self.run("entity_vocabulary", "tagged_entities", dataset="d", groups=GROUPS, minimum=minimum)
 
     def lists(self, seed="0"):

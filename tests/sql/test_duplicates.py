@@ -4,6 +4,7 @@ import functools
 import itertools
 import math
 import re
+import statistics
 
 import duckdb
 import pyarrow as pa
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from eiclip.readers import photos, records
 from eiclip.readers.amazon.reviews import SCHEMA as REVIEWS
 from eiclip.readers.product_groups import product_groups
+from eiclip.readers.spellings import SCHEMA as SPELLINGS
 from eiclip.storage.lake import Lake, open_views
 from eiclip.storage.sql import read_sql
 
@@ -39,8 +41,11 @@ def raw(rows):
         | row
         for n, row in enumerate(rows)
     ]
-    listed = [row | {"entities": [("brand", row["brand"])] if row["brand"] else []} for row in given]
-    return {
+    listed = [row | {"entities": [("brand", [row["brand"]])] if row["brand"] else []} for row in given]
+    brands = sorted({row["brand"] for row in given} - {""})
+    spellings = {"dataset": "d", "entity_group": "brand", "rows": 1}
+    spelled = [spellings | {"spelling": brand, "entity": brand} for brand in brands]
+    return {"entity_spellings": pa.Table.from_pylist(spelled, SPELLINGS)} | {
         name: pa.Table.from_pylist([{column: row.get(column) for column in schema.names} for row in table], schema)
         for name, table, schema in (("records", listed, records.SCHEMA), ("photos", given, photos.SCHEMA))
     }
@@ -65,8 +70,8 @@ class Shop:
         return pq.read_table(output).to_pylist()
 
     def pairs(self, distance=0, similarity=0.0):
-        parameters = {"distance": distance, "similarity": similarity}
-        return self.run("duplicate_photos", parameters, "records", "photos")
+        parameters = {"group": "brand", "distance": distance, "similarity": similarity}
+        return self.run("duplicate_photos", parameters, "records", "photos", "entity_spellings")
 
     def groups(self, **parameters):
         self.pairs(**parameters)
@@ -115,16 +120,27 @@ def oracle(rows, distance, similarity):
     """The definition, every two rows compared: pairs to (same photo, near photo)."""
     titles = [words(row) for row in {row["product_id"]: row for row in reversed(rows)}.values()]
     weight = {word: math.log(1 + len(titles) / sum(word in title for title in titles)) for word in set().union(*titles)}
+    shown: dict[str, dict[str, set[str]]] = {}
+    for row in rows:
+        shown.setdefault(row["photo_sha256"], {})[row["product_id"]] = words(row)
+
+    def share(one, other):
+        return sum(weight[w] for w in one & other) / sum(weight[w] for w in one | other) if one | other else None
+
+    def is_placeholder(photo):
+        first, *others = [shown[photo][product] for product in sorted(shown[photo])]
+        shares = [own for own in (share(first, other) for other in others) if own is not None]
+        return len(others) >= 5 and (statistics.median(shares) if shares else 0) < 0.2
+
     found = {}
     for one, other in itertools.combinations(rows, 2):
         pair = tuple(sorted((one["product_id"], other["product_id"])))
         if pair[0] == pair[1]:
             continue
-        both, either = words(one) & words(other), words(one) | words(other)
-        alike = bool(either) and sum(weight[w] for w in both) / sum(weight[w] for w in either) >= similarity - 1e-6
+        alike = (own := share(words(one), words(other))) is not None and own >= similarity - 1e-6
         near = bits_apart(one["phash"], other["phash"]) <= distance and one["brand"] == other["brand"] and alike
         same = one["photo_sha256"] == other["photo_sha256"]
-        if near or same:
+        if near or (same and not is_placeholder(one["photo_sha256"])):
             found[pair] = tuple(a or b for a, b in zip(found.get(pair, (False, False)), (same, near), strict=True))
     return found
 
@@ -135,7 +151,8 @@ def found_in(rows, distance, similarity):
         tables = raw(rows)
         connection.register("photos", tables["photos"])
         connection.register("listings", tables["records"])
-        parameters = {"distance": distance, "similarity": similarity}
+        connection.register("entity_spellings", tables["entity_spellings"])
+        parameters = {"group": "brand", "distance": distance, "similarity": similarity}
         return connection.sql(read_sql("ingest/duplicate_photos"), params=parameters).to_arrow_table().to_pylist()
 
 
@@ -198,17 +215,21 @@ def test_alike_photos_need_one_brand_and_the_words_that_others_do_not_share(shop
     assert shop(rows).groups(similarity=0.6) == {"a": "a", "b": "a"}
 
 
-def test_a_photo_of_many_brands_is_a_placeholder_and_connects_nothing(shop):
-    def rows(brands):
-        return [{"product_id": f"p{n}", "brand": f"b{n}", "photo_sha256": "x", "phash": n} for n in range(brands)]
+@pytest.mark.parametrize("brand", ["", "acme", None], ids=["no brand", "one brand", "many brands"])
+def test_a_photo_of_products_of_unlike_titles_is_a_placeholder_and_connects_nothing(shop, brand):
+    def rows(count, title):
+        own = {"photo_sha256": "x"}
+        named = [{"product_id": f"p{n}", "brand": f"b{n}" if brand is None else brand} | own for n in range(count)]
+        return [row | {"phash": n, "title": title.format(n)} for n, row in enumerate(named)]
 
-    assert set(shop(rows(5)).groups().values()) == {"p0"}
-    assert shop(rows(6)).groups() == {}
+    assert set(shop(rows(5, "thing{}")).groups(similarity=0.6).values()) == {"p0"}
+    assert shop(rows(6, "thing{}")).groups(similarity=0.6) == {}
+    assert set(shop(rows(30, "moon landing shirt, size {}")).groups(similarity=0.9).values()) == {"p0"}
     beside = [
-        {"product_id": f"q{n}", "brand": "b0", "title": t, "photo_sha256": "x"}
+        {"product_id": f"q{n}", "brand": "b0", "title": t, "photo_sha256": "x", "phash": 99}
         for n, t in enumerate(["a b", "c d", "b a"])
     ]
-    assert shop(rows(6) + beside).groups(similarity=0.6) == {"q0": "q0", "q2": "q0"}
+    assert shop(rows(6, "thing{}") + beside).groups(similarity=0.6) == {"q0": "q0", "q2": "q0"}
 
 
 def test_unusable_rows_and_photos_are_in_no_pair(shop):

@@ -19,6 +19,9 @@ SCHEMAS = {
                        "untagged_mentions": "int64", "prior": "double"},
     "quarantine": {"dataset": "string", "source": "string", "locator": "string", "product_id": "string",
                    "reason": "string"},
+    "listings": {"dataset": "string", "description_raw": "string"},
+    "entity_spellings": {"dataset": "string", "entity_group": "string", "spelling": "string", "entity": "string",
+                         "rows": "int64"},
     "profile_tokens": {"dataset": "string", "product_id": "string", "tokens": "int32"},
 }  # fmt: skip
 SOURCES = {
@@ -29,6 +32,7 @@ SOURCES = {
     "profile_token_histogram": ("profile_tokens",),
     "profile_photos": ("images",),
     "profile_quarantine": ("quarantine",),
+    "profile_placeholders": ("listings", "entity_spellings"),
     "profile_compositions": ("compositions", "product_entities"),
 }
 PARAMETERS = {
@@ -37,6 +41,7 @@ PARAMETERS = {
     "profile_descriptions": {"context_length": 77},
     "profile_token_histogram": {"width": 4},
     "profile_photos": {"step": 64, "most": 200},
+    "profile_placeholders": {"placeholders": ["null", "n/a"]},
     "profile_compositions": {"dataset": "d", "shown": 30},
 }
 
@@ -155,6 +160,20 @@ def test_quarantine_by_file_and_kind(profile):
         ("b.h5", "no id", 1, "no id"),
         ("b.h5", "photo broken", 1, "photo broken: row 1"),
     ]
+
+
+def test_placeholders_of_texts_and_entities_are_counted(profile):
+    raw = ["NULL\nA coat.\nn/a", "Null coat\n N/A ", "{{title}}\nA coat.", "A coat."]
+    spellings = [("brand", "n/a", "", 7), ("season", "none", "", 2), ("brand", "nike", "nike", 9)]
+    names = ("entity_group", "spelling", "entity", "rows")
+    rows = profile(
+        "profile_placeholders",
+        listings=[{"description_raw": text} for text in raw],
+        entity_spellings=[dict(zip(names, row, strict=True)) for row in spellings],
+    )
+    assert [(row["field"], row["text"], row["rows"]) for row in rows] == [
+        ("brand", "n/a", 7), ("season", "none", 2), ("text", "n/a", 2), ("text", "null", 1), ("text", "{{title}}", 1),
+    ]  # fmt: skip
 
 
 def test_compositions_parsed_and_not(profile):

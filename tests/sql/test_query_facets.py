@@ -31,7 +31,12 @@ def facets(tmp_path):
             rows = [{"dataset": "d"} | row for row in tables.get(name, [])]
             lake.write(pa.Table.from_pylist(rows, schema=schema), name, "d")
         output = lake.path("query_facets", "d")
-        lake.query("evaluation/query_facets", output, {source: [lake.path(source, "d")] for source in SCHEMAS}, {})
+        lake.query(
+            "evaluation/query_facets",
+            output,
+            {source: [lake.path(source, "d")] for source in SCHEMAS},
+            {"group": "brand", "negatives_group": "subcategory"},
+        )
         return [(row["product_id"], row["facet"], row["value"]) for row in pq.read_table(output).to_pylist()]
 
     return run

@@ -125,15 +125,46 @@ def test_the_check_finds_embeddings_that_are_broken(relations):
     assert relations([photo("a")]).offenders("embeddings_are_finite", embeddings=rows) == [("p1",), ("p2",), ("p3",)]
 
 
-def test_brand_names_show_what_each_way_of_writing_came_to(relations):
-    written = [("Levi's", "levis"), ("LEVIS", "levis"), ("Levi's", "levis"), ("N/A", None), (None, None)]
-    rows = [
-        photo(f"p{n}", brand_raw=raw, entities={"brand": brand} if brand else {})
-        for n, (raw, brand) in enumerate(written)
+def test_spellings_of_one_name_are_one_entity_named_as_most_rows_write_it(relations):
+    written = ["levi’s", "LEVIS", "levi's", "levi's", "h&m", "h & m", "h & m", "hermès", "nike™", "nike", "nike", "!!!"]
+    rows = [photo(f"p{n}", entities={"brand": name.lower()}) for n, name in enumerate(written)]
+    rows += [
+        photo("a", entities={"subcategory": "levi's", "brand": "hermes"}),
+        photo("b", entities={"brand": "hermes"}),
     ]
-    rows += [photo("bad", brand_raw="Gone", reason="no description")]
-    found = [(row["brand_raw"], row["brand"], row["rows"]) for row in relations(rows).run("brand_names", "records")]
-    assert found == [("Levi's", "levis", 2), ("LEVIS", "levis", 1), ("N/A", "", 1)]
+    rows += [photo("bad", entities={"brand": "gone"}, reason="no description")]
+    made = relations(rows)
+    found = {(row["entity_group"], row["spelling"]): (row["entity"], row["rows"]) for row in made.spellings()}
+    assert found == {
+        ("brand", "levi’s"): ("levi's", 1), ("brand", "levis"): ("levi's", 1), ("brand", "levi's"): ("levi's", 2),
+        ("subcategory", "levi's"): ("levi's", 1), ("brand", "h&m"): ("h & m", 1), ("brand", "h & m"): ("h & m", 2),
+        ("brand", "hermès"): ("hermes", 1), ("brand", "hermes"): ("hermes", 2), ("brand", "nike™"): ("nike", 1),
+        ("brand", "nike"): ("nike", 2), ("brand", "!!!"): ("!!!", 1),
+    }  # fmt: skip
+    apart = {row["spelling"]: row["entity"] for row in made.spellings(fold=False)}
+    assert apart == {spelling: spelling for _, spelling in found}
+
+
+@pytest.mark.parametrize("fold", [True, False])
+def test_synonyms_go_before_spellings_and_an_empty_one_is_a_placeholder(relations, fold):
+    written = ["ysl", "yves saint laurent", "yves saint laurent", "saint laurent", "n/a", "house", "{{vendor}}", "tbd"]
+    rows = [photo(f"p{n}", entities={"brand": name}) for n, name in enumerate(written)]
+    given = {"ysl": "saint laurent", "yves saint laurent": "saint laurent", "house": ""}
+    found = {r["spelling"]: r["entity"] for r in relations(rows).spellings(given, ["TBD"], fold)}
+    assert found == dict.fromkeys(written[:4], "saint laurent") | dict.fromkeys(written[4:], "")
+
+
+def test_products_are_tagged_with_entities_whatever_their_spelling_and_with_no_placeholder(relations):
+    rows = [
+        photo("a", entities={"brand": "h&m", "composition": ["silk", "n/a", "Silk".lower(), "wool"]}),
+        photo("b", entities={"brand": "n/a"}), photo("b", 1, entities={"brand": "h & m"}),
+        photo("c", entities={"brand": ["h & m", "h&m", "acne"], "composition": "none"}),
+    ]  # fmt: skip
+    found = [(r["product_id"], r["entity_group"], r["entity"], r["ordinal"]) for r in relations(rows).tagged()]
+    assert found == [
+        ("a", "brand", "h & m", 1), ("a", "composition", "silk", 1), ("a", "composition", "wool", 2),
+        ("b", "brand", "h & m", 1), ("c", "brand", "h & m", 1), ("c", "brand", "acne", 2),
+    ]  # fmt: skip
 
 
 def test_the_first_row_with_an_entity_speaks_for_the_product(relations):
@@ -142,9 +173,7 @@ def test_the_first_row_with_an_entity_speaks_for_the_product(relations):
         photo("a", 2, entities={"brand": "diesel", "composition": ""}),
         photo("b", entities={"brand": "x"}, reason="y"),
     ]
-    made = relations(rows)
-    made.products(validation_share=0.0)
-    tagged = made.run("tagged_entities", "records", "products", groups=GROUPS)
+    tagged = relations(rows).tagged()
     assert [(row["product_id"], row["entity_group"], row["entity"]) for row in tagged] == [("a", "brand", "acne")]
 
 
@@ -209,7 +238,8 @@ def test_samples_of_a_part_are_in_the_raw_order_without_excluded_products(relati
     ]
     made = relations(rows, product_groups=duplicates("at"))
     made.images(part_rows=2)
-    made.run("tagged_entities", "records", "products", groups=GROUPS)
+    made.spellings()
+    made.run("tagged_entities", "records", "products", "entity_spellings", groups=GROUPS)
     sources = ("images", "products", "tagged_entities")
     assert [row["part"] for row in made.run("shard_parts", "images")] == ["train-h5-00000", "train-h5-00001"]
     first, second = (made.run("shard_samples", *sources, part=f"train-h5-0000{n}") for n in range(2))

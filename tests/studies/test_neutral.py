@@ -82,9 +82,9 @@ def tagged():
 
 
 def test_brands_alone_are_renamed_and_rows_keep_their_order():
-    names = names_of(tagged())
+    names = names_of(tagged(), "brand")
     assert set(names) == {"top", "diesel"}, "a brand called <unk> is none"
-    before, after = tagged().to_pylist(), renamed_table(tagged(), names).to_pylist()
+    before, after = tagged().to_pylist(), renamed_table(tagged(), "brand", names).to_pylist()
     for old, new in zip(before, after, strict=True):
         brand = old["entity_group"] == "brand" and old["entity"] != "<unk>"
         assert new == old | ({"entity": names[old["entity"]]} if brand else {})
@@ -106,9 +106,9 @@ def drawn_up(lake, rows):
 
 
 def test_a_brand_that_shared_its_name_with_another_group_no_longer_does(tmp_path):
-    names = names_of(tagged())
+    names = names_of(tagged(), "brand")
     real = drawn_up(Lake(tmp_path / "real"), tagged())
-    neutral = drawn_up(Lake(tmp_path / "neutral"), renamed_table(tagged(), names))
+    neutral = drawn_up(Lake(tmp_path / "neutral"), renamed_table(tagged(), "brand", names))
     assert real.priors == {"top": {"brand": 0.5, "subcategory": 0.5}}
     assert neutral.priors == {}
     assert neutral.names["subcategory"] == real.names["subcategory"]
@@ -138,8 +138,8 @@ def shards(tmp_path):
 
 
 def test_shards_keep_their_photos_texts_order_and_parts(shards, tmp_path):
-    names = names_of(tagged())
-    renamed_shards(shards, tmp_path / "neutral", names)
+    names = names_of(tagged(), "brand")
+    renamed_shards(shards, tmp_path / "neutral", "brand", names)
     assert find_damage(tmp_path / "neutral") == []
     one, other = read_manifest(shards), read_manifest(tmp_path / "neutral")
     assert [s["name"] for s in one["shards"]] == [s["name"] for s in other["shards"]]

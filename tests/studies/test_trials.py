@@ -10,7 +10,7 @@ from eiclip.studies.trials import ABLATIONS, Base, Trial, lengths
 
 GROUPS = ("brand", "subcategory", "season", "composition")
 PLUS = TrainingSettings(epochs=3, batch_size=64, **OWN["eiclip_plus"])
-BASE = Base(GROUPS, TrainingSettings(epochs=3, batch_size=64), 7, {"eiclip_plus": PLUS})
+BASE = Base(GROUPS, TrainingSettings(epochs=3, batch_size=64), 7, {"eiclip_plus": PLUS}, "subcategory")
 
 
 def plan(name, base=BASE):
@@ -134,7 +134,6 @@ def test_which_datasets_a_question_can_be_asked_of():
     assert fit == dict.fromkeys(ABLATIONS, (True, True)) | dict.fromkeys(
         ("ablation_entities", "ablation_prior"), (True, False)
     )
-    assert not ABLATIONS["ablation_ambiguity"].fits(("season", "subcategory"))
     assert not any(one.fits(()) for one in ABLATIONS.values())
 
 
@@ -146,7 +145,7 @@ def test_a_change_that_is_no_setting_is_refused():
 
 def test_group_batches_are_of_the_subcategory_or_of_the_first_group_there_is():
     for groups, group in ((GROUPS, "subcategory"), (("brand",), "brand")):
-        trials = plan("ablation_group_batches", Base(groups, TrainingSettings(), 0))
+        trials = plan("ablation_group_batches", Base(groups, TrainingSettings(), 0, negatives_group="subcategory"))
         assert [(VARIANTS[t.variant].row, t.changes["group_batches"]) for t in trials] == [
             (row, given) for row in (3, 4, 5) for given in ("", group)
         ]

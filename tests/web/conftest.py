@@ -93,6 +93,7 @@ def write_home(root: Path, dataset: str) -> None:
         ],
         "entity_vocabulary": [],
         "semantic_prior": [],
+        "entity_spellings": [{"entity_group": "brand", "entity": BRANDS[0], "spelling": BRANDS[0], "rows": 1}],
     }  # fmt: skip
     for group, name in [*(("brand", name) for name in BRANDS), *(("subcategory", name) for name in (*KINDS, GENERAL))]:
         own, (tagged, untagged) = {"entity_group": group, "entity": name}, (1, 9) if name == GENERAL else (6, 0)

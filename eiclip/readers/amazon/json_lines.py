@@ -11,11 +11,12 @@ import functools
 import glob
 import gzip
 import io
+import itertools
 import json
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,14 +29,14 @@ from eiclip.readers.amazon.metadata import (
     MAX_LINE_BYTES,
     MAX_PARTS,
     MAX_TEXT,
+    brand_spelling,
     category_names,
     describe,
-    normalise_brand,
     parse_price,
 )
 from eiclip.readers.base import Listing, Rejected, check_file
 from eiclip.readers.records import write_rows
-from eiclip.readers.texts import clean_description, normalise_entity
+from eiclip.readers.texts import PLACEHOLDERS, clean_description, entity_spelling, says_nothing
 from eiclip.storage.sql import read_sql
 
 _BOM = b"\xef\xbb\xbf"
@@ -46,7 +47,7 @@ FIELDS = (
 )  # fmt: skip
 LineReader = Callable[[Container[int]], Iterable[Listing | Rejected]]
 _DESCRIBED = pa.struct({name: pa.string() for name in ("title", "description", "raw")})
-_BRAND = pa.struct({"raw": pa.string(), "name": pa.string(), "is_odd": pa.bool_()})
+_BRAND = pa.struct({"raw": pa.string(), "name": pa.string(), "is_none": pa.bool_(), "is_odd": pa.bool_()})
 _PATH = pa.struct(
     [(name, pa.string()) for name in ("category", "subcategory", "category_entity", "subcategory_entity")]
     + [("is_odd", pa.bool_())]
@@ -152,10 +153,16 @@ def open_lines(connection: duckdb.DuckDBPyConnection, path: Path, fields: Sequen
     ).create_view("lines")
 
 
-def _add_functions(connection: duckdb.DuckDBPyConnection) -> None:
+def _add_functions(connection: duckdb.DuckDBPyConnection, placeholders: Collection[str]) -> None:
     """Register what `sql/ingest/amazon_records.sql` calls."""
+
+    def described(titles: pa.Array, parts: pa.Array) -> pa.Array:  # not by value: nearly every row differs
+        lists = ([text for text in texts if text and text.strip()] for texts in parts.to_pylist())
+        told = map(describe, titles.to_pylist(), lists, itertools.repeat(frozenset(placeholders)))
+        return pa.array(told, _DESCRIBED)
+
     functions: list[tuple[str, Callable[..., pa.Array], list[str], pa.DataType]] = [
-        ("described", _described, ["VARCHAR", "VARCHAR[]"], _DESCRIBED),
+        ("described", described, ["VARCHAR", "VARCHAR[]"], _DESCRIBED),
         ("brand_of", _by_value(_brand_of, _BRAND), ["VARCHAR"], _BRAND),
         ("category_of", _by_value(_category_of, _PATH), ["VARCHAR"], _PATH),
         ("price_of", _by_value(parse_price, pa.float64()), ["VARCHAR"], pa.float64()),
@@ -179,15 +186,11 @@ def _by_value(function: Callable[[str | None], Any], arrow: pa.DataType) -> Call
     return apply
 
 
-def _described(titles: pa.Array, parts: pa.Array) -> pa.Array:  # nearly every row differs: not by value
-    lists = ([text for text in texts if text and text.strip()] for texts in parts.to_pylist())
-    return pa.array(map(describe, titles.to_pylist(), lists), _DESCRIBED)
-
-
-def _brand_of(given: str | None) -> tuple[str | None, str, bool]:
+def _brand_of(given: str | None) -> tuple[str | None, str, bool, bool]:
     """Return `_BRAND` of a text; odd is one with which another field may name the brand."""
     raw = clean_description(given or "")
-    return raw or None, normalise_brand(raw), _is_odd(given or "") or (bool(given) and not raw) or len(raw) > 100
+    name, is_odd = brand_spelling(raw), _is_odd(given or "") or (bool(given) and not raw) or len(raw) > 100
+    return raw or None, name, says_nothing(name), is_odd
 
 
 def _category_of(fields: str | None) -> tuple[str, str, str, str, bool]:
@@ -199,7 +202,7 @@ def _category_of(fields: str | None) -> tuple[str, str, str, str, bool]:
             record["categories"] = json.loads(path)
     category, subcategory = category_names(record)
     is_odd = _is_odd(main or "") or _NO_TEXT.fullmatch(path or "") is not None
-    return category, subcategory, normalise_entity(category), normalise_entity(subcategory), is_odd
+    return category, subcategory, entity_spelling(category), entity_spelling(subcategory), is_odd
 
 
 def _is_odd(name: str) -> bool:
@@ -212,16 +215,19 @@ def write_json_records(
 ) -> int:
     """Write `records` of metadata whose lines are JSON to `output`; returns the number of lines.
 
-    `options` are the query's: `groups`, `urls` (keep the photos' addresses), `paper` (the paper's subset alone).
+    `options` are the query's: `groups`, `urls` (keep the photos' addresses), `paper` (the paper's subset alone),
+    `placeholders` (further texts that say nothing, in lower case).
     `read_again` says what lines, by number from 1, come to that SQL could not read. Raises duckdb.Error where DuckDB
     cannot read the file at all (damaged, or an object over the cap): read it by lines then.
     """
     parameters = {"dataset": dataset, "source": metadata.name, "max_text": MAX_TEXT, "max_parts": MAX_PARTS, **options}
+    more = parameters["placeholders"]
+    parameters["placeholders"] = ["true", "false", *sorted(PLACEHOLDERS), *more]
     # Not the folder that the process happens to run in.
     spill: dict[str, Any] = {"temp_directory": str(output.parent / ".duckdb")}
     with duckdb.connect(config=spill) as connection:
         open_lines(connection, metadata, FIELDS)
-        _add_functions(connection)
+        _add_functions(connection, more)
         found = connection.sql(read_sql("ingest/amazon_records"), params=parameters)
         found.write_parquet(str(output), compression="zstd")
     with duckdb.connect(config=spill) as connection, tempfile.TemporaryDirectory(dir=output.parent) as scratch:

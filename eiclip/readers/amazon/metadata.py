@@ -12,11 +12,11 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from eiclip.readers.base import Listing
-from eiclip.readers.texts import clean_description, match_key, normalise_entity, storable
+from eiclip.readers.texts import clean_description, entity_spelling, informative, says_nothing, storable
 
 GROUPS = ("brand", "category", "subcategory")
 MAX_LINE_BYTES = 4 * 2**20
@@ -102,46 +102,56 @@ class _WithoutNan(ast.NodeTransformer):
 
 
 def listing_of(
-    record: dict[str, Any], source: str, place: int, groups: Sequence[str] = GROUPS, *, urls: bool = True
-) -> Listing:
-    """Return the product of a record, with its photo's addresses where `urls`. Raises UnusableRowError."""
+    record: dict[str, Any], source: str, place: int, groups: Sequence[str] = GROUPS, *,
+    urls: bool = True, placeholders: Collection[str] = frozenset(),
+) -> Listing:  # fmt: skip
+    """Return the product of a record, with its photo's addresses where `urls`. Raises UnusableRowError.
+
+    `placeholders` are further texts that say nothing, in lower case.
+    """
     value = record.get("parent_asin")
     value = record.get("asin") if value is None else value
     product_id = product_id_of(value, _one(value))
     parts = [*_texts(record.get("features")), *_texts(record.get("feature")), *_texts(record.get("description"))]
-    title, description, raw = describe(_one(record.get("title")), parts)
+    title, description, raw = describe(_one(record.get("title")), parts, placeholders)
     if not any(letter.isalnum() for letter in description):
         raise UnusableRowError("no title and no description", product_id)
     details = record.get("details")
     if isinstance(details, str):  # one mirror keeps it as the text of a JSON object
         details = _loaded(details)
     inner = details.get("Brand") if isinstance(details, dict) else None
-    brands = (clean_description(_one(value)) for value in (record.get("brand"), inner, record.get("store")))
-    brand_raw = next((brand for brand in brands if brand and len(brand) <= 100), "")
+    brands = [clean_description(_one(value)) for value in (record.get("brand"), inner, record.get("store"))]
+    brands = [brand for brand in brands if brand and len(brand) <= 100]
+    brand_raw = next((brand for brand in brands if not says_nothing(brand)), next(iter(brands), ""))
     category, subcategory = category_names(record)
-    named = {"brand": normalise_brand(brand_raw), "category": category, "subcategory": subcategory}
+    named = {"brand": brand_spelling(brand_raw), "category": category, "subcategory": subcategory}
     return Listing(
         source=source, place=place, product_id=product_id, photo=product_id, title=title, description=description,
         description_raw=raw, category=category, subcategory=subcategory, price=parse_price(record.get("price")),
         brand_raw=brand_raw or None, photo_urls=_photo_urls(record) if urls else (),
-        entities={group: [entity] for group in groups if (entity := normalise_entity(named[group]))},
+        entities={group: [entity] for group in groups if (entity := entity_spelling(named[group]))},
     )  # fmt: skip
 
 
 def check_in_paper_subset(product: Listing) -> None:
     """Raise UnusableRowError where the product is not of the paper's Amazon experiment: fashion, with a brand."""
-    if not normalise_brand(product.brand_raw or ""):
+    if says_nothing(brand_spelling(product.brand_raw or "")):
         raise UnusableRowError("outside the paper's subset: no brand", product.product_id)
     if not _FASHION.search(product.category):
         reason = f"outside the paper's subset: category {product.category[:60]!r} is not fashion"
         raise UnusableRowError(reason, product.product_id)
 
 
-def describe(title_raw: str, parts: list[str]) -> tuple[str, str, str]:
-    """Return a product's title, its description (title first, then the parts) and both as they were written."""
+def describe(
+    title_raw: str, parts: list[str], placeholders: Collection[str] = frozenset()
+) -> tuple[str, str, str]:  # fmt: skip
+    """Return a product's title, its description (title first, then the parts) and both as they were written.
+
+    What says nothing (`placeholders` in lower case among it) is left out of the first two.
+    """
     # Such titles are scraped scripts ("var aPageStart = (new Date()).getTime()"), not names.
-    title = "" if "getTime" in title_raw else clean_description(title_raw)
-    description = joined_texts([title, *(clean_description(part) for part in parts)])
+    title = "" if "getTime" in title_raw else informative(title_raw, placeholders)
+    description = joined_texts([title, *(informative(part, placeholders) for part in parts)])
     return title, description, storable("\n".join([title_raw, *parts]))[:MAX_TEXT]
 
 
@@ -171,17 +181,15 @@ def product_id_of(value: Any, text: str) -> str:
 
 
 @functools.lru_cache(maxsize=200_000)
-def normalise_brand(text: str) -> str:
-    """Return the one name of a brand, as `match_key` and without Amazon's words around it; '' for a placeholder.
+def brand_spelling(text: str) -> str:
+    """Return a brand as `entity_spelling`, without Amazon's words around it.
 
-    >>> [normalise_brand(text) for text in ("Visit the Levi's Store", "LEVIS", "by Chloé", "Dolce & Gabbana", "N/A")]
-    ['levis', 'levis', 'chloe', 'dolce & gabbana', '']
+    >>> [brand_spelling(text) for text in ("Visit the Levi's Store", "LEVIS", "by Chloé", "Dolce & Gabbana", "N/A")]
+    ["levi's", 'levis', 'chloé', 'dolce & gabbana', 'n/a']
     """
-    brand = normalise_entity(text)
-    if around := _AROUND.match(brand):
-        brand = normalise_entity(next(filter(None, around.groups())))
-    key = match_key(brand)
-    return normalise_entity(key) or (brand if key else "")  # "(None)" is no placeholder
+    brand = entity_spelling(text)
+    around = _AROUND.match(brand)
+    return entity_spelling(next(filter(None, around.groups()))) if around else brand
 
 
 def is_category(text: str) -> bool:

@@ -11,6 +11,7 @@ from eiclip.readers.amazon.json_lines import count_lines, numbered_lines, opens_
 from eiclip.readers.amazon.metadata import GROUPS, UnusableRowError, check_in_paper_subset, listing_of, parse_line
 from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.photo_files import PhotoFolder
+from eiclip.readers.texts import entity_spelling
 from eiclip.storage.files import digest
 
 
@@ -22,18 +23,19 @@ class AmazonReader:
 
     def __init__(
         self, metadata: Path, images: Path, groups: Sequence[str] = ("brand",), *,
-        downloads: Path | None = None, subset: str = "all",
+        downloads: Path | None = None, subset: str = "all", placeholders: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """Raises SettingsError for a group that the metadata does not hold; files are looked at later.
 
         `downloads` holds photos that `images` lacks: listings keep their addresses then. `subset` "paper" is fashion
-        products with a brand alone.
+        products with a brand alone. `placeholders` are further texts that say nothing.
         """
         self.metadata = metadata
         self.folders = [PhotoFolder(folder) for folder in dict.fromkeys([images, downloads]) if folder is not None]
         self.groups = check_groups(groups, GROUPS, "Amazon data")
         self.keep_urls = downloads is not None
         self.subset = subset
+        self.placeholders = frozenset(map(entity_spelling, placeholders))
         self._lines_read: int | None = None
 
     def stamps(self) -> dict[str, list[int]]:
@@ -60,6 +62,7 @@ class AmazonReader:
         self._lines_read = None
         if opens_like_json(self.metadata):
             options = {"groups": list(self.groups), "urls": self.keep_urls, "paper": self.subset == "paper"}
+            options["placeholders"] = sorted(self.placeholders)
             with contextlib.suppress(duckdb.Error):
                 lines = write_json_records(self.metadata, dataset, output, options, self.rows)
                 if self._lines_read is None:
@@ -70,7 +73,10 @@ class AmazonReader:
     def row(self, number: int, line: bytes | None) -> Listing | Rejected:
         """The listing of one line, or why there is none; `line` is None where it was too long to be read."""
         try:
-            product = listing_of(parse_line(line), self.metadata.name, number, self.groups, urls=self.keep_urls)
+            product = listing_of(
+                parse_line(line), self.metadata.name, number, self.groups,
+                urls=self.keep_urls, placeholders=self.placeholders,
+            )  # fmt: skip
             if self.subset == "paper":
                 check_in_paper_subset(product)
             return product

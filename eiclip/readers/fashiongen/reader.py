@@ -22,7 +22,7 @@ from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoErro
 from eiclip.readers.fashiongen.hdf5 import read_rows, rows_per_slab
 from eiclip.readers.fashiongen.layout import TEXT_KEYS, FashionGenFile, open_fashiongen
 from eiclip.readers.photo_files import perceptual_hash
-from eiclip.readers.texts import clean_description, normalise_entity, storable
+from eiclip.readers.texts import entity_spelling, informative, storable
 
 SPLITS = {"fashiongen_256_256_train.h5": "train", "fashiongen_256_256_validation.h5": "test"}
 GROUPS = ("brand", "category", "subcategory", "season", "composition", "department", "gender")
@@ -30,8 +30,8 @@ TEXT_ROWS = 10_000  # whose texts, some 2 KB each, are read at a time
 logger = logging.getLogger(__name__)
 
 # Photos of a product repeat its texts, and seasons or categories are few.
-_clean = functools.lru_cache(maxsize=50_000)(clean_description)
-_entity = functools.lru_cache(maxsize=50_000)(normalise_entity)
+_informative = functools.lru_cache(maxsize=50_000)(informative)
+_entity = functools.lru_cache(maxsize=50_000)(entity_spelling)
 
 
 class FashionGenReader:
@@ -40,9 +40,16 @@ class FashionGenReader:
     unit = "row"
     photos_in_rows = True
 
-    def __init__(self, folder: Path, groups: Sequence[str] = ("brand", "subcategory", "season", "composition")) -> None:
-        """Raises SettingsError for a group that Fashion-Gen has no column for; files are looked at later."""
+    def __init__(
+        self, folder: Path, groups: Sequence[str] = ("brand", "subcategory", "season", "composition"),
+        placeholders: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Take the folder, looked at later; `placeholders` are further texts that say nothing.
+
+        Raises SettingsError for a group that Fashion-Gen has no column for.
+        """
         self.folder = folder
+        self.placeholders = frozenset(map(entity_spelling, placeholders))
         self.groups = check_groups(groups, GROUPS, "Fashion-Gen data")
 
     def stamps(self) -> dict[str, list[int]]:
@@ -81,7 +88,8 @@ class FashionGenReader:
             texts.setdefault("subcategory", texts.get("category", []))
             for offset in range(stop - start):
                 row, product_id = start + offset, str(ids[offset])
-                plain = {field: _clean(texts[field][offset]) if texts.get(field) else "" for field in TEXT_KEYS}
+                cell = {field: texts[field][offset] if texts.get(field) else "" for field in TEXT_KEYS}
+                plain = {field: _informative(text, self.placeholders) for field, text in cell.items()}
                 if not plain["description"]:
                     yield Rejected(name, row, product_id, "no description")
                     continue
@@ -93,7 +101,7 @@ class FashionGenReader:
                     category=plain["category"], subcategory=plain["subcategory"], pose=plain["pose"],
                     department=plain["department"], gender=plain["gender"],
                     price=price if math.isfinite(price) and price > 0 else None,  # 0 stands for "not known"
-                    entities={group: [entity] for group in self.groups if (entity := _entity(plain[group]))},
+                    entities={group: [entity] for group in self.groups if (entity := _entity(cell[group]))},
                 )  # fmt: skip
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:

@@ -4,6 +4,7 @@ One row is one photo of one product, and rows with the same id are several photo
 numbers are read as they print, of a list of texts all count in descriptions and as entities, the first elsewhere.
 """
 
+import functools
 import math
 import re
 from collections import Counter
@@ -27,7 +28,7 @@ from eiclip.readers.photo_files import decode_rgb, photo_facts
 from eiclip.readers.table.files import Table, is_parquet, open_table
 from eiclip.readers.table.parquet import ParquetTable
 from eiclip.readers.table.photos import TablePhotos, photo_of_cell
-from eiclip.readers.texts import REPLACEMENT, clean_description, normalise_entities, storable
+from eiclip.readers.texts import REPLACEMENT, entity_spelling, entity_spellings, informative, says_nothing, storable
 from eiclip.settings.load import ColumnSettings
 
 MAX_ID = 128  # characters
@@ -48,11 +49,12 @@ class TableReader:
 
     def __init__(
         self, files: Sequence[Path], columns: ColumnSettings, images: Path | None, groups: Sequence[str],
-        downloads: Path | None = None, encoding: str | None = None,
+        downloads: Path | None = None, encoding: str | None = None, placeholders: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """Take where everything lies; `downloads` holds `<digest of the URL>.<extension>`. Files are looked at later.
 
-        `encoding` is that of the texts; None: UTF-8, or of a CSV file what most of its lines are in.
+        `encoding` is that of the texts; None: UTF-8, or of a CSV file what most of its lines are in. `placeholders` are
+        further texts that say nothing.
 
         Raises SettingsError: a group has no column, no column of text is named, or two files have one name.
         """
@@ -61,6 +63,7 @@ class TableReader:
         checked = check_groups(groups, known, "the table's columns (add it under columns.entities)")
         self.groups = {group: known[group] for group in checked}
         self.encoding = encoding
+        self.placeholders = frozenset(map(entity_spelling, placeholders))
         if columns.title is None and not columns.description:
             raise SettingsError("the table's columns name no text: set `title`, `description`, or both")
         self._names = Counter(file.name for file in self.files)
@@ -133,7 +136,7 @@ class TableReader:
         product_id = None
         try:
             text = _text(cells.get(self.columns.product_id)).strip()
-            if not text:
+            if says_nothing(text):
                 raise UnusableRowError("no id")
             # What cannot be stored was replaced: two ids might now be the same.
             if len(text) > MAX_ID or not text.isprintable() or REPLACEMENT in text:
@@ -152,10 +155,11 @@ class TableReader:
             name = getattr(columns, field)
             return cells.get(name) if name else None
 
+        told = functools.partial(informative, more=self.placeholders)
         title_raw = _text(cell("title"))
         parts = [text for name in columns.description for text in _texts(cells.get(name))]
-        title = clean_description(title_raw)
-        description = joined_texts([title, *(clean_description(part) for part in parts)])
+        title = told(title_raw)
+        description = joined_texts([title, *map(told, parts)])
         if not any(letter.isalnum() for letter in description):
             raise UnusableRowError("no title and no description")
         photo, urls = photo_of_cell(cell("photo"), source, place, self._names)
@@ -169,9 +173,9 @@ class TableReader:
             source=source, place=place, product_id=product_id, photo=photo, photo_urls=urls, title=title,
             description=description, description_raw="\n".join(filter(None, [title_raw, *parts]))[:MAX_TEXT],
             source_split=split if columns.split else None, price=parse_price(cell("price")),
-            style=_text(cell("style")).strip() or None,
+            style=informative(_text(cell("style"))) or None,
             entities={group: found for group, found in entities.items() if found},
-            **{field: clean_description(next(self._values(field, cell(field)), "")) for field in _PLAIN_FIELDS},
+            **{field: told(next(self._values(field, cell(field)), "")) for field in _PLAIN_FIELDS},
         )  # fmt: skip
 
     def _values(self, group: str, cell: Any) -> Iterator[str]:
@@ -182,7 +186,7 @@ class TableReader:
 
     def _entities(self, group: str, cell: Any) -> list[str]:
         """Return the entities in a cell, each once, in their order. Raises UnusableRowError for too many."""
-        found = normalise_entities(self._values(group, cell))
+        found = entity_spellings(self._values(group, cell))
         if len(found) > MAX_ENTITIES:
             raise UnusableRowError(f"too many entities: {len(found)} of {group!r}, at most {MAX_ENTITIES}")
         return found

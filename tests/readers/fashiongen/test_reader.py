@@ -95,7 +95,7 @@ def test_a_price_that_is_none_is_absent(fashiongen, price):
 
 
 def test_empty_entities_are_absent(fashiongen):
-    row = next(FashionGenReader(fashiongen([{"brand": "", "season": "N/A"}])).rows())
+    row = next(FashionGenReader(fashiongen([{"brand": "", "season": " "}])).rows())
     assert set(row.entities) == {"subcategory", "composition"}
 
 

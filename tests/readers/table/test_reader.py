@@ -66,7 +66,7 @@ def test_every_format_gives_the_same_listing(table, form):
         source="shop.csv", place=0, product_id="D-1", photo="d-1.jpg", title="Wrap dress",
         description="Wrap dress. Silk & cotton.", description_raw="Wrap <b>dress</b>\nSilk &amp; cotton.",
         source_split="train", category="Dresses", price=49.5,
-        entities={"brand": ["étoile bleue"], "category": ["dresses"]},
+        entities={"season": ["n/a"], "brand": ["étoile bleue"], "category": ["dresses"]},
     )  # fmt: skip
 
 
@@ -98,7 +98,11 @@ NAMES = ["Black", "black ", "WHITE", "", " ", "n/a", "rag & bone", "a/b", "x|y"]
 def test_every_text_of_a_list_column_is_an_entity(table, form):
     row = DRESS | {"maker": ["Black", None, "n/a", "WHITE", " black"], "season": ["Fall"], "kind": ["Dresses", "Party"]}
     (listing,) = table(form([row]), FULL, ("brand", "season", "category")).rows()
-    assert listing.entities == {"brand": ["black", "white"], "season": ["fall"], "category": ["dresses", "party"]}
+    assert listing.entities == {
+        "brand": ["black", "n/a", "white"],
+        "season": ["fall"],
+        "category": ["dresses", "party"],
+    }
     assert listing.category == "Dresses"
 
 
@@ -112,9 +116,21 @@ def test_a_text_is_one_entity_unless_its_group_has_a_separator(table, form):
     }  # fmt: skip
     (several,) = table(form([row]), SEVERAL, groups).rows()
     assert several.entities == {
-        "brand": ["black", "white"], "season": ["fall|spring"], "category": ["dresses", "party"]
+        "brand": ["black", "n/a", "white"], "season": ["fall|spring"], "category": ["dresses", "party"]
     }  # fmt: skip
     assert (one.category, several.category) == ("Dresses / Party", "Dresses")
+
+
+@pytest.mark.parametrize("nothing", ["NULL", "#N/A", r"\N", "{{product.title}}", "Shop item"])
+def test_what_says_nothing_is_no_text_no_category_and_no_id(tmp_path, nothing):
+    rows = [DRESS | {"name": nothing, "kind": nothing}, DRESS | {"sku": nothing}]
+    (tmp_path / "shop.csv").write_bytes(as_csv(rows))
+    reader = TableReader([tmp_path / "shop.csv"], FULL, tmp_path, ("category",), placeholders=["shop ITEM"])
+    listing, other = reader.rows()
+    assert (listing.title, listing.category, listing.entities) == ("", "", {"category": [nothing.lower()]})
+    assert nothing not in listing.description
+    assert listing.description_raw.startswith(nothing), "what was left out can be counted"
+    assert isinstance(other, Listing if nothing == "Shop item" else Rejected)
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,0 +1,18 @@
+-- profile_placeholders: one row per text that says nothing, and where it stands: what was left out as a placeholder.
+-- Source: entity_spellings, listings.
+-- Parameters: $placeholders, in lower case.
+-- field: the entity group, or text: a title or a line of a description
+-- rows: raw rows that have it
+WITH lines AS (
+    SELECT dataset, lower(trim(unnest(string_split(description_raw, chr(10))))) AS text
+    FROM listings
+)
+SELECT dataset, entity_group AS field, spelling AS text, rows
+FROM entity_spellings
+WHERE entity = ''
+UNION ALL
+SELECT dataset, 'text' AS field, text, count(*) AS rows
+FROM lines
+WHERE text IN (SELECT unnest($placeholders)) OR regexp_full_match(text, '\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{%[^{}]*%\}')
+GROUP BY dataset, text
+ORDER BY rows DESC, field, text
