@@ -23,6 +23,7 @@ TABLES = (
     "descriptions",
     "token_histogram",
     "photos",
+    "prices",
     "quarantine",
     "placeholders",
     "compositions",
@@ -78,7 +79,8 @@ def outputs(project: Project, name: str, dataset: DatasetSettings) -> list[Outpu
 
     plots, tables = "eiclip.report.profile_plots:", "eiclip.report.profile_tables:"
     shown = {
-        f"table_{one}": tables + one for one in ("splits", "entities", "compositions", "quarantine", "placeholders")
+        f"table_{one}": tables + one
+        for one in ("splits", "entities", "compositions", "prices", "conflicts", "quarantine", "placeholders")
     }
     shown |= {f"{one}_plot": f"{plots}{one}_plot" for one in ("entity", "confounded", "token", "photo", "quarantine")}
     found = [
@@ -91,6 +93,7 @@ def outputs(project: Project, name: str, dataset: DatasetSettings) -> list[Outpu
         query(name, "profile/profile_descriptions", ("products", "profile_tokens"), context),
         query(name, "profile/profile_token_histogram", ("profile_tokens",), {"width": 4}),
         query(name, "profile/profile_photos", ("images",), {"step": 64, "most": 200}),
+        query(name, "profile/profile_prices", ("records",), {"dataset": name, "shown": 20}),
         query(name, "profile/profile_quarantine", ("quarantine",)),
         query(name, "profile/profile_placeholders", ("records", "entity_spellings"), placeholders),
     ]

@@ -11,8 +11,10 @@ from assets.outputs import Check, Given, Output
 from assets.sources import raw_content
 from assets.steps import PartedStep, Step
 from eiclip.readers.amazon.reviews import REJECTED_SCHEMA, SCHEMA, write_reviews
+from eiclip.readers.base import RawReader
+from eiclip.readers.known_photos import KnownPhotos, known_of
 from eiclip.readers.open import open_reader
-from eiclip.readers.photos import download_missing, list_parts, part_rows_of, write_photos
+from eiclip.readers.photos import PhotoRow, download_missing, list_parts, part_rows_of, write_photos
 from eiclip.readers.records import write_records
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import CachedOutput, Inputs, read_record, remembered, remove_output
@@ -117,6 +119,8 @@ def _photos(project: Project, name: str, dataset: DatasetSettings) -> PartedStep
     def tidy(parts: Mapping[str, str]) -> None:
         for stale in set(lake.files("photos", name)) - {lake.path("photos", name, part) for part in parts}:
             remove_output(stale)
+            for kept in (known_of(stale), _stamps_file(stale)):
+                kept.unlink(missing_ok=True)
 
     return PartedStep(
         (name, "photos"),
@@ -148,13 +152,8 @@ def _photos_of(project: Project, name: str, dataset: DatasetSettings, part: str)
 
     def inputs() -> Inputs:
         listed, reader = rows(), open_reader(project.paths, name, dataset)
-        refs, asked = [row.photo for row in listed], digest([[row.source, row.place, row.photo] for row in listed])
-        seen = {"raw": raw_content(project, name), "rows": asked}
-        photos = (
-            remembered(output.with_name(f"{part}.photos.json"), seen, lambda: reader.photos_fingerprint(refs))
-            if reader.photos_in_rows
-            else reader.photos_fingerprint(refs)
-        )
+        asked = digest([[row.source, row.place, row.photo] for row in listed])
+        photos = digest(_photo_stamps(project, name, output, listed, reader))
         # What could not be fetched is asked again when it may be made, and not by others.
         known, _ = read_record(output)
         failed = failures if failures is not None else known["inputs"]["sources"]["failures"] if known else {}
@@ -167,7 +166,26 @@ def _photos_of(project: Project, name: str, dataset: DatasetSettings, part: str)
     return declared
 
 
+def _stamps_file(part: Path) -> Path:
+    return part.with_suffix(".stamps.json")
+
+
+def _photo_stamps(project: Project, name: str, part: Path, rows: list[PhotoRow], reader: RawReader) -> list[str]:
+    """What each photo of a part is known by, in their order; of those in raw files as long as these are the same."""
+    refs = [row.photo for row in rows]
+    if not reader.photos_in_rows:
+        return reader.photo_stamps(refs)
+    seen = {"raw_files": raw_content(project, name), "refs": refs}
+    return list(remembered(_stamps_file(part), seen, lambda: reader.photo_stamps(refs)))
+
+
 def _examine(given: Given) -> Mapping[str, Any]:
     rows = part_rows_of([given.path("records")], given.parameters["part"], given.entry.part_rows)
     reader = open_reader(given.project.paths, given.dataset, given.entry)
-    return write_photos(rows, reader, given.dataset, given.output, given.inputs["sources"]["failures"])
+    stamps = _photo_stamps(given.project, given.dataset, given.output, rows, reader)
+    by_ref = dict(zip((row.photo for row in rows), stamps, strict=True))
+    photos = KnownPhotos(reader, by_ref, given.output, given.inputs["code"].digest)
+    counts = write_photos(rows, photos, given.dataset, given.output, given.inputs["sources"]["failures"])
+    if not given.inputs["code"].edited():  # what was loaded late may be of the new code
+        photos.save()
+    return counts | {"examined": photos.examined, "taken_over": photos.taken_over}

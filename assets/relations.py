@@ -18,6 +18,11 @@ CHECKS = {
         reads=("records", "split_groups"),
     ),
     "entity_vocabulary": Check("entity_ids_are_dense", "Ids of a group run from 0 without a gap."),
+    "conflicting_ids": Check(
+        "rows_of_an_id_agree", "Rows of one product id, which are photos of one product, agree in title, tags and "
+        "price; where they do not, several products may share an id.",
+        blocking=False,
+    ),
     "quarantine": Check(
         "rows_in_are_used_or_quarantined", "Every raw row is in images or in quarantine.", reads=("records", "images")
     ),
@@ -32,7 +37,7 @@ def query(name: str, made_by: str, sources: tuple[str, ...], settings: Settings 
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
-    """One step for all relations, in the order in which they can be made: seventeen tables, one process."""
+    """One step for all relations, in the order in which they can be made: eighteen tables, one process."""
     groups = list(dataset.entity_groups)
     seed = "0"  # splits and candidate lists stay the same whatever seed a training has
     draws = {"seed": seed, "test_share": dataset.test_share, "validation_share": dataset.validation_share}
@@ -63,6 +68,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
             settings=spellings,
             queries=("entities/spelling_counts",),
         ),
+        query(name, "ingest/conflicting_ids", ("records",)),
         query(name, "ingest/review_stats", ("reviews",)),
         query(name, "ingest/helpful_reviews", ("reviews",), helpful),
         query(name, "ingest/duplicate_photos", ("records", "photos", "entity_spellings"), near),

@@ -149,7 +149,9 @@ def log_outcome(context: Any, project: Project, output: Output, made: CachedOutp
         context.log.info(f"{name}: unchanged, reused")
     else:
         trained = f", trained {made.facts['trained']}" if "trained" in made.facts else ""
-        context.log.info(f"{name}: made in {made.seconds:.1f} s{trained} ({made.reason})")
+        photos = "photos examined: {examined:,}, unchanged: {taken_over:,}" if "taken_over" in made.facts else ""
+        told = f", {photos.format(**made.facts)}" if photos else trained
+        context.log.info(f"{name}: made in {made.seconds:.1f} s{told} ({made.reason})")
     append_outcome(project.paths, name, made, context.run.run_id)
 
 
@@ -260,7 +262,8 @@ def _parted(project: Project, step: PartedStep) -> dg.AssetsDefinition:
         output = step.part(recipe(context), part)
         made = output.make_once(project, context, context.resources.pipes if step.trains else None)
         log_outcome(context, project, output, made)
-        return dg.Output((part, made.content))  # a step that used Pipes must say so
+        facts = {fact: readable(value) for fact, value in made.facts.items()} | {"reused": made.reused}
+        return dg.Output((part, made.content), metadata=facts)  # a step that used Pipes must say so
 
     @dg.op(name=f"{prefix}__gather", out=dg.Out(dg.Nothing), **needs)
     def gather(context: dg.OpExecutionContext, parts: list[tuple[str, str]]) -> Any:

@@ -76,7 +76,7 @@ def same_style_jobs(project: Project) -> list[Job]:
 
 ingest = dg.define_asset_job(
     "ingest",
-    selection=select('+key:"*/shards" or +key:"*/data_profile" or +key:"*/candidate_lists"')
+    selection=select('+key:"*/shards" or +key:"*/data_profile" or +key:"*/candidate_lists" or key:"*/conflicting_ids"')
     - select('key:"general/*"'),
     description="From raw files to shards and the data profile: what a new catalogue is looked at with, before any "
     "training.",

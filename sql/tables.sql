@@ -19,6 +19,7 @@
 -- department: department of the shop
 -- gender: whom the product is for
 -- price: price, in the currency of the raw file
+-- price_unread: text of the raw file's price, where it could not be read as one
 -- pose: which photo of the product it is, as the raw file says
 -- photo: where the reader finds the photo
 -- photo_urls: addresses of the photo, the best first

@@ -9,6 +9,7 @@ import duckdb
 import psutil
 import pyarrow.parquet as pq
 
+from eiclip.readers.known_photos import ENDING
 from eiclip.storage.catalogue import CATALOGUE
 from eiclip.storage.files import digest, sha256_file
 from eiclip.system.processes import has_ended
@@ -39,6 +40,8 @@ def contents(folder: Path) -> dict[str, str]:
 def _content(file: Path, folder: Path) -> str:
     if file.suffix == ".parquet" and "training_log" in str(file):
         return digest(_without_times(pq.read_table(file).to_pylist()))
+    if file.suffix == ENDING:  # stamps hold times of the photos' files
+        return digest(pq.read_table(file).drop_columns("stamp").to_pylist())
     if file.name.endswith(".made.json"):
         record = json.loads(file.read_text(encoding="utf-8"))
         sizes = {name: size for name, (size, _) in record.get("stamps", {}).items()}

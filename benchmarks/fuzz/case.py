@@ -28,6 +28,8 @@ class Case:
     dataset: DatasetSettings
     rows: int | None = None  # raw rows, counted while they were written; None where only a reader can tell
     untouched: dict[Place, str] = field(default_factory=dict)  # rows that must be used -> their product ids
+    prices: dict[Place, float | None] = field(default_factory=dict)  # rows -> the price that they must have
+    conflicts: dict[str, set[str]] | None = None  # ids -> what their rows differ in; None where nobody knows
     key: str | None = None  # what a refusal has to name beside the file
 
 

@@ -50,6 +50,7 @@ def _ingest(home: Paths, dataset: DatasetSettings) -> None:
     photos = {"one_row": dataset.kind == "amazon", "part_rows": PART_ROWS}
     _relation(home, "ingest/images", ("records", "photos", "products"), photos)
     _relation(home, "ingest/quarantine", ("records", "photos", "images"), {"unit": unit_of(dataset)})
+    _relation(home, "ingest/conflicting_ids", ("records",), {})
     _check_accounts(home)
     _load_photos(home, dataset)
 

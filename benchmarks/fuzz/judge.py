@@ -73,6 +73,11 @@ def _faults_of_tables(root: Path, case: Case) -> list[str]:
         if used.get(place) != product_id:
             reason = next((row["reason"] for row in quarantine if row["locator"].endswith(f" {place[1]}")), None)
             found.append(f"{place} is product {product_id}, but {used.get(place)!r} is there ({reason})")
+    priced = {(row["source"], row["place"]): row["price"] for row in _rows(root, "records")}
+    found += [f"{at}: {priced.get(at)} is not {price}" for at, price in case.prices.items() if priced.get(at) != price]
+    conflicts = {row["product_id"]: set(row["differs"]) for row in _rows(root, "conflicting_ids")}
+    if case.conflicts is not None and conflicts != case.conflicts:
+        found.append(f"ids whose rows differ are {case.conflicts}, not {conflicts}")
     return found + _leaks(root)
 
 

@@ -49,6 +49,7 @@ GENERATED = """
         'P' || lpad(number::VARCHAR, 9, '0') AS product_id, product_id AS photo, []::VARCHAR[] AS photo_urls,
         NULL::VARCHAR AS source_split, left(description, 40) AS title, description, description AS description_raw,
         'fashion' AS category, subcategory, '' AS pose, '' AS department, '' AS gender, NULL::DOUBLE AS price,
+        NULL::VARCHAR AS price_unread,
         brand AS brand_raw, map($groups, [[coalesce(brand, '')], ['fashion'], [subcategory]]) AS entities,
         NULL::VARCHAR AS reason
     FROM written"""

@@ -17,6 +17,10 @@ URL_PREFIX = "url:"
 """How a photo's reference begins that is nothing but a download; the rest names the file."""
 
 
+CONTENT = "sha256:"
+"""How the stamp of a photo begins that is a digest of what it holds, wherever it lies."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """The text and tags of a raw row: one photo of one product."""
@@ -36,6 +40,7 @@ class Listing:
     gender: str = ""
     style: str | None = None  # which products are truly of one style, where the raw files say so: ground truth
     price: float | None = None
+    price_unread: str | None = None  # of the raw file's text, where it has one that is no price
     brand_raw: str | None = None  # as the raw file writes it, where it was normalised further
     entities: dict[str, list[str]] = field(default_factory=dict)  # by group; one without entities is absent
     photo_urls: tuple[str, ...] = ()  # where the photo can be had, best first
@@ -66,12 +71,19 @@ class UnusablePhotoError(Exception):
     """A photo cannot be used; its text is the reason, ready for the quarantine."""
 
 
-class RawReader(Protocol):
+class Examiner(Protocol):
+    """What looks at photos."""
+
+    def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
+        """Decode the photos `refs` (of `Listing.photo`) in full: facts or faults, in order. Raises RawDataError."""
+
+
+class RawReader(Examiner, Protocol):
     """Raw files of one dataset."""
 
     unit: str  # what `Listing.place` counts: 'row' or 'line'
     photos_in_rows: bool
-    """Whether photos lie in the raw files: their fingerprint, which reads them, holds as long as the files' stamps."""
+    """Whether photos lie in the raw files: their stamps, for which they are read, hold as long as the files' own."""
 
     def stamps(self) -> dict[str, list[int]]:
         """[size in bytes, time of the last change in ns] of the raw files, by name. Raises RawDataError."""
@@ -82,14 +94,11 @@ class RawReader(Protocol):
     def rows(self) -> Iterator[Listing | Rejected]:
         """Yield one item per raw row, in order. Raises RawDataError where a file is useless as a whole."""
 
-    def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
-        """Decode the photos `refs` (of `Listing.photo`) in full: facts or faults, in order. Raises RawDataError."""
-
     def missing(self, refs: Sequence[str]) -> list[str]:
         """Those of `refs` that are not at hand and would have to be downloaded. Raises RawDataError."""
 
-    def photos_fingerprint(self, refs: Sequence[str]) -> str:
-        """Digest that changes when one of these photos may have changed. Raises RawDataError."""
+    def photo_stamps(self, refs: Sequence[str]) -> list[str]:
+        """What changes when a photo may have changed, of each of `refs`, in their order. Raises RawDataError."""
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
         """Yield the RGB photos of `refs` (values of `PhotoFacts.photo`) in their order. Raises RawDataError."""

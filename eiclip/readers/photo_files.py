@@ -55,14 +55,14 @@ class PhotoFolder:
         names.sort(key=lambda name: (_rank(name), name), reverse=True)
         return {Path(name).stem: name for name in names}
 
-    def fingerprint(self, stems: Sequence[str]) -> str:
-        """Digest of the names, sizes and times of these photos; a missing one counts as such. Raises RawDataError."""
+    def stamps(self, stems: Sequence[str]) -> list[str]:
+        """Digests of the name, size and time of each photo; a missing one counts as such. Raises RawDataError."""
         facts = []
         for stem in stems:
             name = self.names.get(stem)
             stat = None if name is None else (self.folder / name).stat()
-            facts.append((name or stem, stat.st_size if stat else -1, stat.st_mtime_ns if stat else -1))
-        return digest(facts)
+            facts.append((self.name, name or stem, stat.st_size if stat else -1, stat.st_mtime_ns if stat else -1))
+        return [digest(fact) for fact in facts]
 
     def check(self, stem: str) -> PhotoFacts:
         """Return the facts of the photo of that stem, having decoded it in full. Raises UnusablePhotoError."""

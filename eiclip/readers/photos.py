@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.readers.base import URL_PREFIX, RawReader, UnusablePhotoError
+from eiclip.readers.base import URL_PREFIX, Examiner, RawReader, UnusablePhotoError
 from eiclip.readers.download.photos import download_photos
 from eiclip.settings.load import DownloadSettings
 from eiclip.storage.files import whole_file
@@ -75,7 +75,7 @@ def download_missing(
 
 
 def write_photos(
-    rows: list[PhotoRow], reader: RawReader, dataset: str, output: Path, failures: dict[str, str]
+    rows: list[PhotoRow], reader: Examiner, dataset: str, output: Path, failures: dict[str, str]
 ) -> dict[str, int]:
     """Examine the photos of `rows` and write their part of `photos`, whole; returns how many are usable and not."""
     usable = 0

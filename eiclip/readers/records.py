@@ -5,6 +5,7 @@ streamed, so memory does not grow with the dataset.
 """
 
 import glob
+import logging
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,11 @@ from eiclip.readers.base import Listing, RawReader, Rejected
 from eiclip.storage.files import whole_file
 from eiclip.storage.sql import read_sql
 
+logger = logging.getLogger(__name__)
+
 ROW_GROUP = 10_000
+UNREAD_SHOWN = 3
+"""Texts of prices that are no price, shown in the log."""
 SCHEMA = pa.schema(
     [
         *(pa.field(name, pa.string(), nullable=False) for name in ("dataset", "source")),
@@ -33,6 +38,7 @@ SCHEMA = pa.schema(
         ),
         *(pa.field(name, pa.string()) for name in ("pose", "department", "gender", "style")),
         pa.field("price", pa.float64()),
+        pa.field("price_unread", pa.string()),
         pa.field("brand_raw", pa.string()),
         pa.field("entities", pa.map_(pa.string(), pa.list_(pa.string()))),
         pa.field("reason", pa.string()),
@@ -44,7 +50,8 @@ def write_records(reader: RawReader, dataset: str, output: Path) -> dict[str, in
     """Write every raw row of `reader` to `output`, whole or not at all; the fast way where the reader has one.
 
     Returns how many raw rows there were and where they went: rows_in = usable + rejected. Raises RawDataError where a
-    raw file is useless as a whole, nothing at all is usable, or the files changed while they were read.
+    raw file is useless as a whole, nothing at all is usable, or the files changed while they were read. Prices that
+    could not be read are counted in the log.
     """
     with whole_file(output) as temporary:
         write = getattr(reader, "write", None)  # such as `AmazonReader.write`
@@ -64,6 +71,7 @@ def write_records(reader: RawReader, dataset: str, output: Path) -> dict[str, in
                 f"{dataset}: none of {rows_in:,} raw rows can be used: {'; '.join(common) or 'the files are empty'}; "
                 "check that the dataset's kind and paths are right"
             )
+        _warn_of_prices(temporary, dataset)
     return {"rows_in": rows_in, "usable": usable, "rejected": rejected}
 
 
@@ -72,6 +80,18 @@ def count_reasons(records: Path) -> dict[str, int]:
     with duckdb.connect() as connection:
         connection.read_parquet(glob.escape(str(records))).create_view("records")
         return dict(connection.sql(read_sql("ingest/rejection_kinds")).fetchall())
+
+
+def _warn_of_prices(records: Path, dataset: str) -> None:
+    with duckdb.connect() as connection:
+        connection.read_parquet(glob.escape(str(records))).create_view("records")
+        rows = connection.sql(read_sql("ingest/unread_prices"), params={"shown": UNREAD_SHOWN}).fetchall()
+    if rows:
+        logger.warning(
+            "%s: %s of %s texts of prices could not be read, and those rows have none: %s; see the profile's "
+            "profile_prices", dataset, f"{rows[0][2]:,}", f"{rows[0][3]:,}",
+            ", ".join(f"{text!r} {count:,} times" for text, count, *_ in rows),
+        )  # fmt: skip
 
 
 def write_rows(output: Path, dataset: str, rows: Iterable[Listing | Rejected]) -> None:

@@ -7,6 +7,8 @@ from eiclip.report.tables import Table, number
 
 REASONS_SHOWN = 20
 FIBRES_SHOWN = 8
+PRICES_SHOWN = 5
+IDS_SHOWN = 5
 
 
 def splits(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
@@ -80,6 +82,34 @@ def compositions(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table |
     ]
     header = ("Compositions", "Not parsed", "their products", "Not adding up", "Most common fibres (products)")
     return Table("Compositions", header, (True,) * 4 + (False,), lines) if lines else None
+
+
+def prices(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """How many raw rows have a price, and the most frequent texts that could not be read as one."""
+    lines = [
+        (
+            f"{row['rows']:,}",
+            f"{row['priced']:,}",
+            *(number(row[name], 2) for name in ("lowest", "median", "highest")),
+            f"{row['unread']:,}",
+            ", ".join(f"{entry['text']} ({entry['rows']:,})" for entry in row["unread_texts"][:PRICES_SHOWN]),
+        )
+        for row in select(connection, "price_profile", dataset=dataset)
+    ]
+    header = ("Raw rows", "With a price", "Lowest", "Median", "Highest", "Not read", "Most common of these (rows)")
+    return Table("Prices", header, (True,) * 6 + (False,), lines) if lines else None
+
+
+def conflicts(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
+    """Product ids whose raw rows differ in title, tags or price."""
+    rows = select(connection, "id_conflicts", dataset=dataset, shown=IDS_SHOWN)
+    lines = [(row["what"], f"{row['ids']:,}", f"{row['rows']:,}", ", ".join(row["examples"])) for row in rows]
+    header = ("Rows of one id differ in", "Ids", "Raw rows", "For example")
+    return (
+        Table("Product ids that several products may share", header, (False, True, True, False), lines)
+        if lines
+        else None
+    )
 
 
 def _percent(share: float | None) -> str:

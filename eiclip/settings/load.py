@@ -52,6 +52,10 @@ class ColumnSettings(Section):
     gender: str | None = None
     pose: str | None = None
     price: str | None = None
+    currency: str | None = None
+    """ISO 4217 code of the prices, such as `EUR`; None: the one that most of them name."""
+    decimal: Literal[".", ","] | None = None
+    """The prices' decimal mark; None: that of the prices that can only mean one thing."""
     style: str | None = None
     """Which products are truly of one style: same-style retrieval is measured by it, and never trained on it."""
     entities: dict[str, str] = Field(default_factory=dict)  # entity group -> column
@@ -117,6 +121,7 @@ class DatasetSettings(Section):
             raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
         if self.encoding is not None:
             _check_encoding(self.encoding, self.kind)
+        _check_prices(self.columns)
         if self.main_group and self.main_group not in self.entity_groups:
             there = ", ".join(self.entity_groups)
             raise ValueError(f"main_group: {self.main_group!r} is no entity group; choose from {there}")
@@ -160,6 +165,14 @@ def _check_encoding(encoding: str, kind: str) -> None:
         raise ValueError(
             f"encoding: {encoding!r} is none that Python reads line by line; choose utf-8, cp1252, gb18030, ..."
         )
+
+
+def _check_prices(columns: ColumnSettings) -> None:
+    """Raise ValueError for a currency that is no code, and for what is said of prices that no column holds."""
+    if columns.currency is not None and not re.fullmatch("[A-Z]{3}", columns.currency):
+        raise ValueError(f"columns.currency: {columns.currency!r} is no ISO 4217 code such as EUR or USD")
+    if columns.price is None and (columns.currency or columns.decimal):
+        raise ValueError("columns.currency and columns.decimal are of prices: name their column as columns.price")
 
 
 FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))

@@ -257,13 +257,13 @@ def _stamps(output: Path) -> dict[str, list[int]]:
     return {name: [fact.st_size, fact.st_mtime_ns] for name, fact in facts.items()}
 
 
-def remembered(record: Path, key: Any, compute: Callable[[], str]) -> str:
-    """Return the value of `compute` for this JSON-able key, kept in the file `record`: one value, of the last key."""
+def remembered(record: Path, key: Any, compute: Callable[[], Any]) -> Any:
+    """Return the value of `compute` for this key, both JSON, kept in the file `record`: one value, of the last key."""
     wanted = digest(key)
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
         if known["key"] == wanted:
-            return str(known["value"])
+            return known["value"]
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there, or not whole
     value = compute()

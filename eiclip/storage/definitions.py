@@ -4,6 +4,7 @@ Code is read, not imported.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import sys
@@ -222,7 +223,8 @@ class Source(ast.NodeVisitor):
             if isinstance(node, ast.Name):
                 self._follow(node.id)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                self._follow_annotation(ast.parse(node.value, mode="eval").body)
+                with contextlib.suppress(SyntaxError):  # a value of Literal
+                    self._follow_annotation(ast.parse(node.value, mode="eval").body)
 
     def _follow(self, name: str) -> None:
         """Note what a name means, where it is one of a module's."""

@@ -31,6 +31,9 @@ WITH typed AS (
             coalesce(nullif(nullif(categories, '[]'), ''), category)
         )::VARCHAR) AS path,
         price,
+        CASE WHEN regexp_full_match(price, '\$?[1-9][0-9]{0,8}(\.[0-9]+)?')
+            THEN {'price': ltrim(price, '$')::DOUBLE, 'unread': NULL::VARCHAR}
+            ELSE price_of(price) END AS priced,
         CASE WHEN $urls THEN list_concat(
             try(json_extract_string(images::JSON, [
                 '$[0].hi_res', '$[0].large', '$[0].thumb', '$.hi_res[0]', '$.large[0]', '$.thumb[0]'])),
@@ -147,8 +150,8 @@ SELECT
     '' AS department,
     '' AS gender,
     NULL::VARCHAR AS style,
-    CASE WHEN regexp_full_match(price, '\$?[1-9][0-9]{0,8}(\.[0-9]+)?') THEN ltrim(price, '$')::DOUBLE
-        ELSE price_of(price) END AS price,
+    priced.price AS price,
+    priced.unread AS price_unread,
     brand.raw AS brand_raw,
     CASE WHEN $groups = ['brand'] THEN map(['brand'], [[brand.name]])
         ELSE map($groups, list_transform($groups, lambda entity_group: CASE entity_group

@@ -13,7 +13,17 @@ from eiclip.storage.catalogue import CATALOGUE
 from eiclip.storage.home import Paths
 from pipelines.factory import build
 
-TABLES = {"splits", "entities", "confounded", "descriptions", "token_histogram", "photos", "quarantine", "tokens"}
+TABLES = {
+    "splits",
+    "entities",
+    "confounded",
+    "descriptions",
+    "token_histogram",
+    "photos",
+    "prices",
+    "quarantine",
+    "tokens",
+}
 
 
 @pytest.fixture
@@ -29,7 +39,9 @@ def fill(project, name, group):
                 for n in range(4)]  # fmt: skip
     entity = {"entity_group": group, "entity": "100% silk", "entity_id": 0}
     prior = {"entity": "100% silk", "entity_group": group, "tagged_count": 1, "untagged_mentions": 2, "prior": 1.0}
+    record = {"source": "shop.csv", "title": "Coat", "price": 9.5, "price_unread": None, "entities": [], "reason": None}
     tables = {
+        "records": [record | {"product_id": f"p{n}", "place": n} for n in range(4)],
         "products": products,
         "images": [{"image_id": "p1_0", "product_id": "p1", "split": "train", "photo_width": 60, "photo_height": 80}],
         "tagged_entities": [{"product_id": "p1", "split": "train"} | entity],
@@ -67,7 +79,7 @@ def test_fashiongens_profile_waits_for_its_compositions_and_amazons_does_not(pro
     upstream = {key.path[-1] for key in profile_assets(project, "fashiongen")[0].asset_deps[
         dg.AssetKey(["fashiongen", "data_profile"])]}  # fmt: skip
     assert upstream == {"products", "images", "product_entities", "entity_vocabulary", "semantic_prior", "quarantine",
-                        "compositions"}  # fmt: skip
+                        "records", "compositions"}  # fmt: skip
     spec = profile_assets(project, "amazon")[0].get_asset_spec()
     assert dg.AssetKey(["amazon", "compositions"]) not in {dep.asset_key for dep in spec.deps}
     assert spec.group_name == "amazon/profile"
@@ -80,7 +92,7 @@ def test_a_profile_is_made_once_and_lies_in_the_catalogue(project):
     asset, fibres = profile_assets(project, "fashiongen")
     metadata = profiled(project, asset, fibres)
     assert metadata["reused"].value is False
-    for shown in ("table_splits", "table_entities", "table_compositions"):
+    for shown in ("table_splits", "table_entities", "table_compositions", "table_prices"):
         assert metadata[shown].value.startswith("|")
     for plot in ("entity_plot", "confounded_plot", "token_plot", "photo_plot"):
         assert "data:image/png" in metadata[plot].value

@@ -84,7 +84,15 @@ def test_full_eval_selects_everything_but_the_ablations_and_same_style():
 
 
 def test_same_style_eval_selects_what_its_rows_need_and_the_studies_apart():
-    profile = {"compositions", "data_profile", "quarantine", "candidate_lists", "protocols", *STUDIES}
+    profile = {
+        "compositions",
+        "data_profile",
+        "quarantine",
+        "conflicting_ids",
+        "candidate_lists",
+        "protocols",
+        *STUDIES,
+    }
     found = JOBS["same_style_eval"]
     assert {f"styles/{table}" for table in tables_of("styles") - profile} - found <= {"styles/product_entities"}
     assert {"results/report", "general/pretrained"} <= found

@@ -20,7 +20,7 @@ class Work:
     def __init__(self, home, parts=("raw-h5-00000", "raw-h5-00001"), broken=()):
         self.project = Project(load_settings(home=home), Paths(home))
         self.parts, self.broken, self.calls = parts, broken, []
-        self.recipes, self.trainers = [], []
+        self.recipes, self.trainers, self.facts = [], [], {}
 
     def file(self, part):
         """Where a part lies."""
@@ -47,7 +47,7 @@ class Work:
             if part in self.broken:
                 raise ValueError(f"{part} is broken")
             given.output.write_text(f"content of {part}")
-            return {}
+            return self.facts
 
         self.recipes.append(recipe)
         return Output((*KEY, part), make=make, place=self.file(part), inputs=lambda: {"part": part})
@@ -82,6 +82,19 @@ def test_parts_are_made_one_by_one_and_put_together_in_order(tmp_path):
     assert event.materialization.metadata["parts"].value == 2
     assert work.together.read_text() == "content of raw-h5-00000+content of raw-h5-00001"
     assert event.materialization.tags["dagster/data_version"] == content_digest(work.together)
+
+
+def test_a_part_tells_how_many_photos_were_examined(tmp_path):
+    work = Work(tmp_path, ("one",))
+    work.facts = {"examined": 1, "taken_over": 1200}
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([upstream, work.asset()], instance=instance)
+        told = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    [line] = [text for text in told if text.startswith("d/photos/one: made")]
+    assert ", photos examined: 1, unchanged: 1,200 (" in line
+    outputs = [event.step_output_data for event in result.all_events if event.event_type_value == "STEP_OUTPUT"]
+    [facts] = [output.metadata for output in outputs if "taken_over" in output.metadata]
+    assert {name: value.value for name, value in facts.items()} == {"examined": 1, "taken_over": 1200, "reused": False}
 
 
 def test_the_asset_comes_after_what_is_upstream(tmp_path):

@@ -222,13 +222,13 @@ def test_photos_that_look_alike_have_close_hashes(tmp_path):
     assert all(-(2**63) <= value < 2**63 for value in (a, a_small, b))
 
 
-def test_the_fingerprint_follows_the_photos_named_alone(tmp_path):
+def test_stamps_follow_the_photos_named_alone(tmp_path):
     write_photo(tmp_path / "a.jpg")
-    before = PhotoFolder(tmp_path).fingerprint(["a", "gone"])
+    before = PhotoFolder(tmp_path).stamps(["a", "gone"])
     write_photo(tmp_path / "b.jpg")
-    assert PhotoFolder(tmp_path).fingerprint(["a", "gone"]) == before
+    assert PhotoFolder(tmp_path).stamps(["a", "gone"]) == before
     os.utime(tmp_path / "a.jpg", (1, 1))
-    touched = PhotoFolder(tmp_path).fingerprint(["a", "gone"])
+    touched = PhotoFolder(tmp_path).stamps(["a", "gone"])
     assert touched != before
     write_photo(tmp_path / "gone.jpg")
-    assert PhotoFolder(tmp_path).fingerprint(["a", "gone"]) not in {before, touched}
+    assert PhotoFolder(tmp_path).stamps(["a", "gone"]) not in [before, touched]

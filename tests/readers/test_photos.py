@@ -119,7 +119,7 @@ def test_rows_that_a_file_gains_leave_the_old_parts_as_they_are(tmp_path):
         parts = {part: part_rows_of(found, part, 3) for part in list_parts(found, 3)}
         for part, rows in parts.items():
             write_photos(rows, reader, "d", folder / part, {})
-        prints = {part: reader.photos_fingerprint([row.photo for row in rows]) for part, rows in parts.items()}
+        prints = {part: reader.photo_stamps([row.photo for row in rows]) for part, rows in parts.items()}
         return parts, prints, {part: pq.read_table(folder / part) for part in parts}
 
     before, after = made("before"), None

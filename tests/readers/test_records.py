@@ -43,7 +43,7 @@ class ListReader:
     def _no_photos(self, refs: Sequence[str]):
         raise NotImplementedError
 
-    photos = examine = missing = photos_fingerprint = _no_photos
+    photos = examine = missing = photo_stamps = _no_photos
 
     def rows_in(self) -> int:
         return self._rows_in
@@ -65,6 +65,18 @@ def test_rows_are_stored_as_they_are(tmp_path):
     assert all(usable[name] == getattr(ROW, name) for name in usable)
     held = {"dataset": "shop", "source": "raw.h5", "place": 1, "reason": BAD.reason}
     assert rejected == dict.fromkeys(SCHEMA.names) | held
+
+
+def test_prices_that_could_not_be_read_are_told(tmp_path, caplog):
+    texts = ["Call us", "£5", "Call us", "a", "b"]
+    unread = [replace(ROW, place=place, price=None, price_unread=text) for place, text in enumerate(texts)]
+    write_records(ListReader([ROW, *unread]), "shop", tmp_path / "out.parquet")
+    [message] = [record.getMessage() for record in caplog.records]
+    assert message.startswith("shop: 5 of 6 texts of prices could not be read, and those rows have none: "
+                              "'Call us' 2 times, 'a' 1 times, 'b' 1 times;")  # fmt: skip
+    caplog.clear()
+    write_records(ListReader([ROW]), "shop", tmp_path / "out.parquet")
+    assert not caplog.records
 
 
 def test_the_usable_rows_are_the_listings(tmp_path):

@@ -27,6 +27,10 @@ TABLES = {
     "profile_placeholders": [{"field": "brand", "text": "<n/a>", "rows": 3}],
     "profile_compositions": [{"compositions": 3, "parsed": 2, "unparsed": 1, "products_unparsed": 4, "incomplete": 0,
                               "fibres": [{"fibre": "cotton", "products": 5}]}],
+    "profile_prices": [{"rows": 1200, "priced": 1000, "unread": 7, "lowest": 0.5, "median": 20.0, "highest": 1299.0,
+                        "unread_texts": [{"text": "Call us", "rows": 6}, {"text": "£5", "rows": 1}]}],
+    "conflicting_ids": [{"product_id": f"p{n}", "rows": 2 + n, "differs": differs}
+                        for n, differs in enumerate((["title"], ["title"], ["title", "brand"]))],
 }  # fmt: skip
 PLOTS = {
     profile_plots.entity_plot: "profile_entities",
@@ -35,8 +39,10 @@ PLOTS = {
     profile_plots.photo_plot: "profile_photos",
     profile_plots.quarantine_plot: "profile_quarantine",
 }
-WRITTEN = (profile_tables.splits, profile_tables.entities, profile_tables.compositions, profile_tables.quarantine,
-           profile_tables.placeholders)  # fmt: skip
+WRITTEN = (
+    profile_tables.splits, profile_tables.entities, profile_tables.compositions, profile_tables.quarantine,
+    profile_tables.placeholders, profile_tables.prices, profile_tables.conflicts,
+)  # fmt: skip
 
 
 def catalogue(**tables):
@@ -84,17 +90,21 @@ def test_zero_entities_of_every_group_can_be_drawn():
 
 def test_tables_say_what_the_profile_holds():
     with catalogue(**TABLES) as connection:
-        splits, entities, compositions, quarantine, nothing = (make(connection, "d") for make in WRITTEN)
+        splits, entities, compositions, quarantine, nothing, prices, conflicts = (
+            make(connection, "d") for make in WRITTEN
+        )
     assert splits.rows == [("test", "10", "100.0 %", "20", "20", "70", "99,000", "1 (10.0 %)", "2")]
     assert entities.rows[0] == ("brand", "7", "70.0 %", "3", "0", "570", "1")
     assert entities.rows[1][5] == "–"
     assert nothing.rows == [("brand", "<n/a>", "3")]
     assert compositions.rows == [("3", "1", "4", "0", "cotton (5)")]
     assert quarantine.rows == [("photo | broken", "6", "2", "photo | broken: <b>\nx")]
+    assert prices.rows == [("1,200", "1,000", "0.50", "20.00", "1,299.00", "7", "Call us (6), £5 (1)")]
+    assert conflicts.rows == [("title", "2", "5", "p1, p0"), ("title, brand", "1", "4", "p2")]
     assert markdown(quarantine).splitlines() == [
         "| Reason          | Rows | Files | For example               |",
         "| :--             |  --: |   --: | :--                       |",
         "| photo \\| broken |    6 |     2 | photo \\| broken: &lt;b> x |",
     ]
-    for table in (splits, entities, compositions, quarantine):
+    for table in (splits, entities, compositions, quarantine, prices, conflicts):
         assert {len(table.header), len(table.numeric)} == {len(table.rows[0])}

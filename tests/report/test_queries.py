@@ -35,6 +35,9 @@ OTHERS = {
     "profile_photos": "dataset VARCHAR, smaller_side INT, photo_width INT, photo_height INT, images BIGINT",
     "profile_quarantine": "dataset VARCHAR, source VARCHAR, kind VARCHAR, rows BIGINT, example VARCHAR",
     "profile_placeholders": "dataset VARCHAR, field VARCHAR, text VARCHAR, rows BIGINT",
+    "profile_prices": "dataset VARCHAR, rows BIGINT, priced BIGINT, unread BIGINT, lowest DOUBLE, median DOUBLE, "
+    "highest DOUBLE, unread_texts STRUCT(text VARCHAR, rows BIGINT)[]",
+    "conflicting_ids": "dataset VARCHAR, product_id VARCHAR, rows BIGINT, differs VARCHAR[]",
     "profile_compositions": "dataset VARCHAR, compositions BIGINT, parsed BIGINT, unparsed BIGINT, "
     "products_unparsed BIGINT, incomplete BIGINT, fibres STRUCT(fibre VARCHAR, products BIGINT)[]",
 }

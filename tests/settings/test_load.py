@@ -203,3 +203,22 @@ def test_an_empty_download_section_is_enough(monkeypatch, tmp_path):
 def test_a_crop_keeps_a_share_of_the_photo(scale):
     with pytest.raises(SettingsError, match="no shares of a photo's area"):
         load_settings(training={"augment": {"scale": scale}})
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"price": "p", "currency": "euro"}, "columns.currency: 'euro' is no ISO 4217 code such as EUR"),
+        ({"price": "p", "decimal": ";"}, "decimal"),
+        ({"currency": "EUR"}, "name their column as columns.price"),
+        ({"decimal": ","}, "name their column as columns.price"),
+    ],
+)
+def test_a_currency_is_a_code_and_of_prices(columns, message):
+    with pytest.raises(SettingsError, match=message):
+        load_settings(datasets={"shop": {"kind": "table", "files": "x.csv", "columns": columns}})
+    known = {"price": "p", "currency": "EUR", "decimal": ","}
+    columns = (
+        load_settings(datasets={"shop": {"kind": "table", "files": "x.csv", "columns": known}}).datasets["shop"].columns
+    )
+    assert (columns.currency, columns.decimal) == ("EUR", ",")

@@ -22,6 +22,8 @@ SCHEMAS = {
     "listings": {"dataset": "string", "description_raw": "string"},
     "entity_spellings": {"dataset": "string", "entity_group": "string", "spelling": "string", "entity": "string",
                          "rows": "int64"},
+    "records": {"dataset": "string", "source": "string", "place": "int64", "price": "double", "price_unread": "string",
+                "reason": "string"},
     "profile_tokens": {"dataset": "string", "product_id": "string", "tokens": "int32"},
 }  # fmt: skip
 SOURCES = {
@@ -31,6 +33,7 @@ SOURCES = {
     "profile_descriptions": ("products", "profile_tokens"),
     "profile_token_histogram": ("profile_tokens",),
     "profile_photos": ("images",),
+    "profile_prices": ("records",),
     "profile_quarantine": ("quarantine",),
     "profile_placeholders": ("listings", "entity_spellings"),
     "profile_compositions": ("compositions", "product_entities"),
@@ -43,6 +46,7 @@ PARAMETERS = {
     "profile_photos": {"step": 64, "most": 200},
     "profile_placeholders": {"placeholders": ["null", "n/a"]},
     "profile_compositions": {"dataset": "d", "shown": 30},
+    "profile_prices": {"dataset": "d", "shown": 2},
 }
 
 
@@ -72,7 +76,7 @@ def photo(number, shot=0, width=256, height=256):
     return {"image_id": f"p{number}_{shot}", "product_id": f"p{number}", "photo_width": width, "photo_height": height}
 
 
-@pytest.mark.parametrize("query", [name for name in SOURCES if name != "profile_compositions"])
+@pytest.mark.parametrize("query", [name for name in SOURCES if "dataset" not in PARAMETERS.get(name, {})])
 def test_empty_tables_give_an_empty_profile(profile, query):
     assert profile(query) == []
 
@@ -190,3 +194,20 @@ def test_compositions_parsed_and_not(profile):
 def test_no_compositions_are_counted_as_none(profile):
     [row] = profile("profile_compositions")
     assert (row["compositions"], row["products_unparsed"], row["fibres"]) == (0, 0, [])
+
+
+def test_prices_and_the_commonest_texts_that_are_none(profile):
+    unread = ["Call us", "£5", "Call us", "0", "£5", "Call us"]
+    rows = [{"price": price} for price in (1.0, 2.0, 30.0, None)] + [{"price_unread": text} for text in unread]
+    rows += [{"price_unread": "of a row in quarantine", "reason": "no photo"}]
+    records = [{"source": "shop.csv", "place": place} | row for place, row in enumerate(rows)]
+    [row] = profile("profile_prices", records=records)
+    assert row == {
+        "dataset": "d", "rows": 10, "priced": 3, "unread": 6, "lowest": 1.0, "median": 2.0, "highest": 30.0,
+        "unread_texts": [{"text": "Call us", "rows": 3}, {"text": "£5", "rows": 2}],
+    }  # fmt: skip
+
+
+def test_no_prices_are_counted_as_none(profile):
+    [row] = profile("profile_prices")
+    assert (row["rows"], row["priced"], row["unread"], row["unread_texts"]) == (0, 0, 0, [])

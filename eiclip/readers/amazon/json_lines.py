@@ -32,7 +32,7 @@ from eiclip.readers.amazon.metadata import (
     brand_spelling,
     category_names,
     describe,
-    parse_price,
+    read_price,
 )
 from eiclip.readers.base import Listing, Rejected, check_file
 from eiclip.readers.records import write_rows
@@ -48,6 +48,7 @@ FIELDS = (
 LineReader = Callable[[Container[int]], Iterable[Listing | Rejected]]
 _DESCRIBED = pa.struct({name: pa.string() for name in ("title", "description", "raw")})
 _BRAND = pa.struct({"raw": pa.string(), "name": pa.string(), "is_none": pa.bool_(), "is_odd": pa.bool_()})
+_PRICE = pa.struct({"price": pa.float64(), "unread": pa.string()})
 _PATH = pa.struct(
     [(name, pa.string()) for name in ("category", "subcategory", "category_entity", "subcategory_entity")]
     + [("is_odd", pa.bool_())]
@@ -165,7 +166,7 @@ def _add_functions(connection: duckdb.DuckDBPyConnection, placeholders: Collecti
         ("described", described, ["VARCHAR", "VARCHAR[]"], _DESCRIBED),
         ("brand_of", _by_value(_brand_of, _BRAND), ["VARCHAR"], _BRAND),
         ("category_of", _by_value(_category_of, _PATH), ["VARCHAR"], _PATH),
-        ("price_of", _by_value(parse_price, pa.float64()), ["VARCHAR"], pa.float64()),
+        ("price_of", _by_value(read_price, _PRICE), ["VARCHAR"], _PRICE),
     ]
     for name, function, parameters, arrow in functions:
         returned = str(duckdb.from_arrow(pa.table({"x": pa.nulls(0, arrow)})).types[0])

@@ -23,6 +23,7 @@ MAX_LINE_BYTES = 4 * 2**20
 MAX_LITERAL_BYTES = 256 * 2**10  # Python's parser takes some hundred bytes of memory per byte
 MAX_TEXT = 20_000  # characters of one text kept; the text tower reads 77 tokens
 MAX_PARTS = 100
+MAX_UNREAD = 60  # characters kept of a text that is no price
 PRODUCT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ALT = re.compile(r"\balt\s*=\s*[\"']([^\"'<>]*)", re.IGNORECASE)
 _PRICE = re.compile(r"\s*\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s*(?:-\s*\$?\s*[\d.,]+\s*)?")
@@ -124,11 +125,12 @@ def listing_of(
     brands = [brand for brand in brands if brand and len(brand) <= 100]
     brand_raw = next((brand for brand in brands if not says_nothing(brand)), next(iter(brands), ""))
     category, subcategory = category_names(record)
+    price, unread = read_price(record.get("price"))
     named = {"brand": brand_spelling(brand_raw), "category": category, "subcategory": subcategory}
     return Listing(
         source=source, place=place, product_id=product_id, photo=product_id, title=title, description=description,
-        description_raw=raw, category=category, subcategory=subcategory, price=parse_price(record.get("price")),
-        brand_raw=brand_raw or None, photo_urls=_photo_urls(record) if urls else (),
+        description_raw=raw, category=category, subcategory=subcategory, price=price,
+        price_unread=unread, brand_raw=brand_raw or None, photo_urls=_photo_urls(record) if urls else (),
         entities={group: [entity] for group in groups if (entity := entity_spelling(named[group]))},
     )  # fmt: skip
 
@@ -223,6 +225,25 @@ def parse_price(value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return price if math.isfinite(price) and price > 0 else None
+
+
+def read_price(value: Any) -> tuple[float | None, str | None]:
+    """Return a price in dollars, and where there is a text or a number that is none, the beginning of it.
+
+    >>> read_price("$9.99 - $14.99"), read_price("Currently unavailable"), read_price("n/a")
+    ((9.99, None), (None, 'Currently unavailable'), (None, None))
+    """
+    price, text = parse_price(value), "" if isinstance(value, list) else _one(value)
+    if price or text.startswith(("[", "{")) or text in {"true", "false"}:
+        return price, None
+    with contextlib.suppress(ValueError):  # a number, which prints in several ways
+        return None, f"{float(text):g}" if abs(float(text)) < 1e18 else None
+    return None, unread_price(text)
+
+
+def unread_price(text: str) -> str | None:
+    """Return what is kept of a text that is no price; None of one that stands for none (`n/a`, '-')."""
+    return storable(text[:MAX_UNREAD]) if not says_nothing(text[:MAX_UNREAD]) else None
 
 
 def joined_texts(parts: list[str]) -> str:

@@ -96,9 +96,9 @@ class AmazonReader:
         """The product ids of `refs` without a photo in the folder of photos. Raises RawDataError: no such folder."""
         return [ref for ref in refs if ref not in self.folders[0].names]
 
-    def photos_fingerprint(self, refs: Sequence[str]) -> str:
-        """Digest of the names, sizes and times of the photos of the product ids `refs`. Raises RawDataError."""
-        return digest([folder.fingerprint(refs) for folder in self.folders])
+    def photo_stamps(self, refs: Sequence[str]) -> list[str]:
+        """Digests of the names, sizes and times of the photos of the product ids `refs`. Raises RawDataError."""
+        return [digest(both) for both in zip(*(folder.stamps(refs) for folder in self.folders), strict=True)]
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
         """Yield the RGB photos of `refs` ('<folder>/<name>') in their order. Raises RawDataError."""

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from eiclip.errors import RawDataError
-from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
+from eiclip.readers.base import CONTENT, Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.fashiongen.hdf5 import read_rows, rows_per_slab
 from eiclip.readers.fashiongen.layout import TEXT_KEYS, FashionGenFile, open_fashiongen
 from eiclip.readers.photo_files import perceptual_hash
@@ -124,12 +124,10 @@ class FashionGenReader:
         """None: photos lie in the rows."""
         return []
 
-    def photos_fingerprint(self, refs: Sequence[str]) -> str:
-        """Digest of the pixels of `refs`, all of which are read, not of a file's other rows. Raises RawDataError."""
-        found = hashlib.sha256()
-        for pixels in self.pixels(refs):
-            found.update(pixels.data)  # contiguous rows of a slab
-        return found.hexdigest()[:16]
+    def photo_stamps(self, refs: Sequence[str]) -> list[str]:
+        """Digests of the pixels of `refs`, all of which are read. Raises RawDataError."""
+        # Contiguous rows of a slab.
+        return [f"{CONTENT}{hashlib.sha256(pixels.data).hexdigest()}" for pixels in self.pixels(refs)]
 
     def pixels(self, refs: Sequence[str]) -> Iterator[np.ndarray[Any, Any]]:
         """Pixels of `refs` in their order, uint8 (H, W, 3), valid until the next is asked for. Raises RawDataError."""

@@ -9,6 +9,7 @@ import itertools
 import os
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon.metadata import UnusableRowError
-from eiclip.readers.base import URL_PREFIX, UnusablePhotoError
+from eiclip.readers.base import CONTENT, URL_PREFIX, UnusablePhotoError
 from eiclip.readers.photo_files import EXTENSIONS, MAX_FILE_BYTES, photo_bytes
 from eiclip.readers.table.parquet import EMBEDDED, ParquetTable
 from eiclip.readers.texts import storable
@@ -84,21 +85,23 @@ class TablePhotos:
             for ref, cell in zip(refs[begin:end], self.tables[place[0]].photos(rows), strict=True):
                 yield self._cell_content(ref, cell)
 
-    def fingerprint(self, refs: Sequence[str]) -> str:
-        """Digest of every file's size and time, and of the bytes that tables hold. Raises RawDataError."""
-        stats: list[list[str | int]] = []
+    def stamps(self, refs: Sequence[str]) -> list[str]:
+        """Digests of each file's size and time, or of the bytes that a table holds. Raises RawDataError."""
+        stats = defaultdict[str, list[list[str | int]]](list)
         for ref in (ref for ref in refs if self._row(ref) is None):
             try:
                 stat = self._file(ref).stat()
-                stats.append([ref, stat.st_size, stat.st_mtime_ns])
+                stats[ref].append([ref, stat.st_size, stat.st_mtime_ns])
             except (UnusablePhotoError, OSError) as error:
-                stats.append([ref, str(error)])
+                stats[ref].append([ref, str(error)])
         rows = [ref for ref in refs if self._row(ref) is not None]
-        held = [
-            [ref, str(content) if isinstance(content, UnusablePhotoError) else hashlib.sha256(content).hexdigest()]
+        held = {
+            ref: digest([ref, str(content)])
+            if isinstance(content, UnusablePhotoError)
+            else f"{CONTENT}{hashlib.sha256(content).hexdigest()}"
             for ref, content in zip(rows, self.contents(rows), strict=True)
-        ]
-        return digest([stats, held])
+        }
+        return [held.get(ref) or digest(stats[ref]) for ref in refs]
 
     def _row(self, ref: str) -> tuple[str, int] | None:
         found = _ROW.fullmatch(ref)

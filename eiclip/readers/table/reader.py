@@ -9,6 +9,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,13 @@ from eiclip.readers.amazon.metadata import (
     UnusableRowError,
     decoded,
     joined_texts,
-    parse_price,
 )
 from eiclip.readers.base import URL_PREFIX, Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.photo_files import decode_rgb, photo_facts
 from eiclip.readers.table.files import Table, is_parquet, open_table
 from eiclip.readers.table.parquet import ParquetTable
 from eiclip.readers.table.photos import TablePhotos, photo_of_cell
+from eiclip.readers.table.prices import LOOKED_AT, PriceForm, price_form, read_price
 from eiclip.readers.texts import REPLACEMENT, entity_spelling, entity_spellings, informative, says_nothing, storable
 from eiclip.settings.load import ColumnSettings
 
@@ -100,9 +102,9 @@ class TableReader:
         """Those of `refs` that are downloads."""
         return [ref for ref in refs if ref.startswith(URL_PREFIX)]
 
-    def photos_fingerprint(self, refs: Sequence[str]) -> str:
-        """Digest of the files' sizes and times, and of the bytes that Parquet holds. Raises RawDataError."""
-        return self._photos().fingerprint(refs)
+    def photo_stamps(self, refs: Sequence[str]) -> list[str]:
+        """Digests of a file's size and time, or of the bytes that Parquet holds. Raises RawDataError."""
+        return self._photos().stamps(refs)
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
         """Yield the RGB photos of `refs` in their order. Raises RawDataError where one can no longer be used."""
@@ -124,6 +126,18 @@ class TableReader:
         columns, fields = self.columns, ("product_id", "title", "split", "style", "price", *_PLAIN_FIELDS)
         names = (*(getattr(columns, field) for field in fields), *columns.description, *self.groups.values())
         return open_table(file, tuple(dict.fromkeys(filter(None, names))), columns.photo, self.encoding)
+
+    @cached_property
+    def _price_form(self) -> PriceForm:
+        """How the prices are written, as set or found out of the first rows of all files. Raises RawDataError."""
+        columns, files = self.columns, self._files()
+        name, currency, decimal = columns.price, columns.currency, columns.decimal
+        if name is None or (currency and decimal):
+            return PriceForm(currency, decimal)
+        share = max(1, LOOKED_AT // len(files))
+        rows = (row for file in files for row in islice(self._table(file).rows(), share))
+        cells = (row.get(name) for row in rows if isinstance(row, dict))
+        return price_form(cells, f"{files[0].parent}, column {name!r}", currency, decimal)
 
     def _photos(self) -> TablePhotos:
         photo = self.columns.photo
@@ -159,6 +173,7 @@ class TableReader:
         title_raw = _text(cell("title"))
         parts = [text for name in columns.description for text in _texts(cells.get(name))]
         title = told(title_raw)
+        price, unread = read_price(cell("price"), self._price_form)
         description = joined_texts([title, *map(told, parts)])
         if not any(letter.isalnum() for letter in description):
             raise UnusableRowError("no title and no description")
@@ -172,7 +187,7 @@ class TableReader:
         return Listing(
             source=source, place=place, product_id=product_id, photo=photo, photo_urls=urls, title=title,
             description=description, description_raw="\n".join(filter(None, [title_raw, *parts]))[:MAX_TEXT],
-            source_split=split if columns.split else None, price=parse_price(cell("price")),
+            source_split=split if columns.split else None, price=price, price_unread=unread,
             style=informative(_text(cell("style"))) or None,
             entities={group: found for group, found in entities.items() if found},
             **{field: told(next(self._values(field, cell(field)), "")) for field in _PLAIN_FIELDS},

@@ -133,7 +133,7 @@ def test_a_missing_file_or_folder_is_an_error(amazon, tmp_path):
     for look in (AmazonReader.stamps, AmazonReader.rows_in, lambda reader: list(reader.rows())):
         with pytest.raises(RawDataError, match="absent"):
             look(AmazonReader(tmp_path / "absent", images))
-    for name in ("examine", "missing", "photos_fingerprint"):
+    for name in ("examine", "missing", "photo_stamps"):
         with pytest.raises(RawDataError, match="absent"):
             list(getattr(AmazonReader(metadata, tmp_path / "absent"), name)(["B1"]))
 
@@ -150,12 +150,12 @@ def test_an_unknown_group_is_an_error(tmp_path):
         AmazonReader(tmp_path, tmp_path, groups=("season",))
 
 
-def test_stamps_follow_the_metadata_and_the_fingerprint_the_photos_named(amazon):
+def test_stamps_follow_the_metadata_and_the_photos_own_those_named(amazon):
     metadata, images = amazon([DRESS], ["B1"])
 
     def both():
         reader = AmazonReader(metadata, images)
-        return reader.stamps(), reader.photos_fingerprint(["B1", "B2"])
+        return reader.stamps(), reader.photo_stamps(["B1", "B2"])
 
     rows, photos = both()
     write_photo(images / "B3.jpg")

@@ -68,25 +68,25 @@ def test_nothing_has_to_be_downloaded(fashiongen):
     assert FashionGenReader(fashiongen()).missing([f"{TRAIN}#0"]) == []
 
 
-def test_rows_gained_elsewhere_leave_the_photos_fingerprint(tmp_path):
+def test_rows_gained_elsewhere_leave_the_photos_stamps(tmp_path):
     write_growing(tmp_path / TRAIN, [{} for _ in range(5)])
     write_growing(tmp_path / VALIDATION, [{}])
     reader = FashionGenReader(tmp_path)
     refs = [f"{TRAIN}#{place}" for place in (1, 2, 4)]
-    whole, before, others = reader.stamps(), reader.photos_fingerprint(refs), reader.photos_fingerprint(refs[:2])
+    whole, before, others = reader.stamps(), reader.photo_stamps(refs), reader.photo_stamps(refs[:2])
     grow(tmp_path / TRAIN, [{}, {}, {}])
     assert reader.rows_in() == 9
     assert reader.stamps() != whole
-    assert reader.photos_fingerprint(refs) == before != others
+    assert reader.photo_stamps(refs) == before != others
     with h5py.File(tmp_path / TRAIN, "a") as file:
         file["input_image"][2, 3, 3] ^= 1
-    assert reader.photos_fingerprint(refs) != before
+    assert reader.photo_stamps(refs) != before
 
 
-def test_the_photos_fingerprint_follows_their_order(fashiongen):
+def test_stamps_are_in_the_order_of_the_photos(fashiongen):
     reader = FashionGenReader(fashiongen())
     refs = [f"{TRAIN}#{place}" for place in range(3)]
-    assert reader.photos_fingerprint(refs) != reader.photos_fingerprint(refs[::-1])
+    assert reader.photo_stamps(refs) != reader.photo_stamps(refs[::-1])
 
 
 @pytest.mark.parametrize("price", [0, -1, float("nan"), float("inf")])
@@ -206,7 +206,7 @@ def test_a_ref_of_another_place_is_an_error(fashiongen, ref):
         with pytest.raises(RawDataError):
             list(look([ref]))
     with pytest.raises(RawDataError):
-        reader.photos_fingerprint([ref])
+        reader.photo_stamps([ref])
 
 
 def test_an_unknown_group_is_an_error(tmp_path):

@@ -98,12 +98,12 @@ def test_downloads_are_found_by_the_digest_of_their_url(tmp_path):
     reader = reader_of(tmp_path, urls, downloads=downloads)
     refs = refs_of(reader)
     assert outcomes(reader, refs) == ["photo missing: not downloaded from its URL"] * 2
-    before = reader.photos_fingerprint(refs)
+    before = reader.photo_stamps(refs)
     downloads.mkdir()
     write_photo(downloads / f"{hashlib.sha256(urls[1].encode()).hexdigest()[:32]}.webp")
     assert outcomes(reader, refs) == ["photo missing: not downloaded from its URL", refs[1]]
     assert [photo.size for photo in reader.photos(refs[1:])] == [(10, 12)]
-    assert reader.photos_fingerprint(refs) != before
+    assert reader.photo_stamps(refs) != before
 
 
 STRUCT = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -168,17 +168,19 @@ def test_columns_that_cannot_hold_a_photo_are_errors(tmp_path, kind, cell, match
         list(reader_of(tmp_path, [cell], kind=kind).rows())
 
 
-def test_the_photos_fingerprint_follows_files_and_bytes(tmp_path, images):
+def test_stamps_follow_files_and_bytes(tmp_path, images):
     refs = ["women/a.png", "shop.parquet#1"]
-    before = reader_of(tmp_path, [png(0), png(1)], images).photos_fingerprint(refs)
+    before = reader_of(tmp_path, [png(0), png(1)], images).photo_stamps(refs)
     # Rows and files that were not asked for change nothing, nor does writing the table again.
-    assert reader_of(tmp_path, [png(5), png(1), png(6)], images).photos_fingerprint(refs) == before
-    other_bytes = reader_of(tmp_path, [png(0), png(2)], images).photos_fingerprint(refs)
+    assert reader_of(tmp_path, [png(5), png(1), png(6)], images).photo_stamps(refs) == before
+    other_bytes = reader_of(tmp_path, [png(0), png(2)], images).photo_stamps(refs)
     write_photo(images / "women" / "a.png", seed=3)
-    other_file = reader_of(tmp_path, [png(0), png(1)], images).photos_fingerprint(refs)
+    other_file = reader_of(tmp_path, [png(0), png(1)], images).photo_stamps(refs)
     (images / "women" / "a.png").unlink()
-    gone = reader_of(tmp_path, [png(0), png(1)], images).photos_fingerprint(refs)
-    assert len({before, other_bytes, other_file, gone}) == 4
+    gone = reader_of(tmp_path, [png(0), png(1)], images).photo_stamps(refs)
+    assert len({tuple(stamps) for stamps in (before, other_bytes, other_file, gone)}) == 4
+    assert [one == other for one, other in zip(before, other_bytes, strict=True)] == [True, False]
+    assert [one == other for one, other in zip(before, other_file, strict=True)] == [False, True]
 
 
 def test_a_photo_that_changed_since_is_an_error(tmp_path, images):

@@ -70,6 +70,23 @@ def test_every_format_gives_the_same_listing(table, form):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("form", [as_csv, as_jsonl, as_parquet])
+def test_prices_are_read_by_the_form_of_their_column_in_all_files(tmp_path, form):
+    for name, prices in {"a.csv": ["1.299", "2.499"], "b.csv": ["12,50 €", "8 USD", "Call us", ""]}.items():
+        (tmp_path / name).write_bytes(form([DRESS | {"price": price} for price in prices]))
+
+    def read(**settings):
+        columns = FULL.model_copy(update=settings)
+        rows = TableReader([tmp_path / "a.csv", tmp_path / "b.csv"], columns, tmp_path, ()).rows()
+        return [(row.price, row.price_unread) for row in rows]
+
+    euros = [(1299.0, None), (2499.0, None), (12.5, None), (None, "8 USD"), (None, "Call us"), (None, None)]
+    assert read() == euros
+    assert read(currency="EUR", decimal=",") == euros
+    dollars = read(currency="USD", decimal=".")
+    assert dollars == [(1.299, None), (2.499, None), (None, "12,50 €"), (8.0, None), (None, "Call us"), (None, None)]
+
+
 @pytest.mark.parametrize("form", [as_csv, as_jsonl])
 def test_gzipped_tables_are_read_whatever_they_are_named(table, form):
     reader = table(gzip.compress(form([DRESS, DRESS])), name="shop.parquet")
