@@ -1,6 +1,7 @@
 """The relations that DuckDB makes of a dataset's records, run in order as one step."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -45,6 +46,12 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     photos = {"one_row": dataset.kind == "amazon", "part_rows": dataset.part_rows}
     unit = {"unit": "line" if dataset.kind == "amazon" else "row"}
     helpful = {"count": dataset.helpful_reviews, "characters": 500}
+    of_products = ("records", "photos", "split_groups", "review_stats", "helpful_reviews")
+    products = query(name, "ingest/products", of_products, draws)
+    split = Check(
+        "train_and_test_have_products", "There is a product to train on, and one to test with.", reads=("records",),
+        parameters={"test_share": dataset.test_share}, says=True,
+    )  # fmt: skip
     outputs = [
         query(name, "entities/brand_names", ("records",)),
         query(name, "ingest/review_stats", ("reviews",)),
@@ -53,7 +60,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         Output((name, "product_groups"), make=_product_groups, sources=("duplicate_photos",)),
         query(name, "ingest/split_pairs", ("records", "duplicate_photos"), {"dataset": name}),
         Output((name, "split_groups"), make=_split_groups, sources=("split_pairs",)),
-        query(name, "ingest/products", ("records", "photos", "split_groups", "review_stats", "helpful_reviews"), draws),
+        replace(products, checks=(*products.checks, split)),
         query(name, "ingest/styles", ("records", "products")),
         query(name, "ingest/images", ("records", "photos", "products"), photos),
         query(name, "ingest/quarantine", ("records", "photos", "images"), unit),

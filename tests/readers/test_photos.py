@@ -77,7 +77,8 @@ def test_a_part_has_a_row_per_listing_with_facts_or_a_reason(tmp_path, monkeypat
         (9, None),
     ]
     (facts,) = reader.examine(["B1"])
-    kept = {"photo": facts.photo, "width": 10, "height": 12, "photo_sha256": facts.photo_sha256, "phash": facts.phash}
+    kept = {"photo": facts.photo, "width": 10, "height": 12, "photo_sha256": facts.photo_sha256, "phash": facts.phash,
+            "other_name": False, "further_photos": 0}  # fmt: skip
     assert stored[0] == {"dataset": "d", "source": "meta", "place": 1, "reason": None} | kept
     assert stored[1] == dict.fromkeys(kept) | {
         "dataset": "d",

@@ -112,9 +112,13 @@ class FashionGenReader:
             photo = Image.fromarray(pixels)
             yield PhotoFacts(ref, *photo.size, hashlib.sha256(pixels.tobytes()).hexdigest(), perceptual_hash(photo))
 
-    def missing(self, refs: Sequence[str]) -> list[str]:
+    def missing(self, refs: Sequence[str]) -> dict[str, str]:
         """None: photos lie in the rows."""
-        return []
+        return {}
+
+    def nearest(self, ref: str) -> Path | None:
+        """None: photos have no names."""
+        return None
 
     def photos_fingerprint(self, refs: Sequence[str]) -> str:
         """Digest of the pixels of `refs`, all of which are read, not of a file's other rows. Raises RawDataError."""

@@ -236,7 +236,7 @@ def test_headers_and_quotes_as_programs_write_them(table, caplog, changed, said)
         ({"name": "<br>", "details": "-"}, "no title and no description"),
         ({"picture": ""}, "no photo"),
         ({"picture": "ftp://shop/a.jpg"}, "bad photo: 'ftp://shop/a.jpg' is neither http nor https"),
-        ({"picture": "https://shop/a b.jpg"}, "bad photo"),
+        ({"picture": "https://shop/a\tb.jpg"}, "bad photo: 'https://shop/a\\tb.jpg' has control characters"),
         ({"picture": "data:image/png;base64,iVBOR"}, "bad photo: text cannot hold a photo's bytes (base64)"),
         ({"picture": "A" * 5000}, "bad photo: text cannot hold a photo's bytes (base64)"),
         ({"picture": "a\0.jpg"}, "bad photo: 'a\\x00.jpg' has control characters"),
@@ -267,9 +267,10 @@ def test_cells_of_odd_types(table):
 @pytest.mark.parametrize(
     ("picture", "reason"),
     [
-        (["a.jpg", "b.jpg"], "bad photo: a list of 2"),
+        ([{"bytes": "aGk="}, "b.jpg"], "bad photo: text cannot hold"),
+        ([None, ""], "no photo"),
         ({"bytes": "aGk=", "path": None}, "bad photo: text cannot hold"),
-        (17, "no photo"),
+        (True, "no photo"),
         (None, "no photo"),
         ([], "no photo"),
         ("\ud800.jpg", "bad photo"),
