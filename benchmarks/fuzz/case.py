@@ -28,6 +28,8 @@ class Case:
     dataset: DatasetSettings
     rows: int | None = None  # raw rows, counted while they were written; None where only a reader can tell
     untouched: dict[Place, str] = field(default_factory=dict)  # rows that must be used -> their product ids
+    photos: dict[Place, str] = field(default_factory=dict)  # rows -> digest of the photo's file that must be used
+    titles: dict[Place, str] = field(default_factory=dict)  # rows -> the title that they must have
     key: str | None = None  # what a refusal has to name beside the file
 
 

@@ -1,5 +1,12 @@
 """Every class of bad input."""
 
-from benchmarks.fuzz import hdf5, hdf5_pointers, lines, photos, tables
+from benchmarks.fuzz import hdf5, hdf5_pointers, lines, photo_names, photos, tables
 
-CLASSES = [*hdf5.CLASSES, *hdf5_pointers.CLASSES, *lines.CLASSES, *photos.CLASSES, *tables.CLASSES]
+CLASSES = [
+    *hdf5.CLASSES,
+    *hdf5_pointers.CLASSES,
+    *lines.CLASSES,
+    *photos.CLASSES,
+    *photo_names.CLASSES,
+    *tables.CLASSES,
+]

@@ -73,7 +73,22 @@ def _faults_of_tables(root: Path, case: Case) -> list[str]:
         if used.get(place) != product_id:
             reason = next((row["reason"] for row in quarantine if row["locator"].endswith(f" {place[1]}")), None)
             found.append(f"{place} is product {product_id}, but {used.get(place)!r} is there ({reason})")
-    return found + _leaks(root)
+    return (
+        found
+        + _unlike(case.photos, images, "photo_sha256")
+        + _unlike(case.titles, _rows(root, "records"), "title")
+        + _leaks(root)
+    )
+
+
+def _unlike(wanted: dict[Place, str], rows: list[dict[str, Any]], column: str) -> list[str]:
+    """The rows whose cell is not the one that was put in."""
+    held = {(row["source"], row["place"]): row[column] for row in rows}
+    return [
+        f"{place}: {column} {held.get(place)!r}, not {cell!r}"
+        for place, cell in wanted.items()
+        if held.get(place) != cell
+    ]
 
 
 def _rows(root: Path, table: str) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ WITH given AS (
     SELECT (SELECT count(*) FROM products) AS count, (SELECT count(source_split) > 0 FROM records) AS is_split
 )
 SELECT
-    format('no {} product: of {} products with a usable photo none is in the {} split; ', needed.split, given.count, needed.split)
+    format('no {} product: of {} with a usable photo none is in the {} split; ', needed.split, given.count, needed.split)
     || CASE
         WHEN given.is_split THEN 'the raw files mark none of them so, correct their column of splits or those photos'
         WHEN needed.split = 'test' THEN format('set test_share (now {}) higher, or add products', $test_share)

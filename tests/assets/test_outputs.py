@@ -134,7 +134,11 @@ def test_a_check_selects_offenders_or_looks_at_facts(project):
     assert metadata["examples"][0].startswith("brand")
     held = Check("any", "It is.", holds=lambda made, place: (place.is_file(), {"seen": 1}))
     assert held.result(project, ("shop", "entity_vocabulary"), None, place) == (True, "", {"seen": 1})
-    assert held.result(project, ("shop", "entity_vocabulary"), None, place / "x") == (False, "Not so: It is.", {"seen": 1})
+    assert held.result(project, ("shop", "entity_vocabulary"), None, place / "x") == (
+        False,
+        "Not so: It is.",
+        {"seen": 1},
+    )
     looked = Check("any", "", summary=lambda: (False, "None of 3.", {"seen": 0}))
     assert looked.result(project, ("shop", "entity_vocabulary"), None, place) == (False, "None of 3.", {"seen": 0})
 
