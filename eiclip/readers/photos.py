@@ -107,10 +107,16 @@ def photos_found(
     Where none can, the sentence has the most common reason and the name that is most like the one missing. Raises
     RawDataError where the folder of photos cannot be listed.
     """
-    [(count, usable, others, other, further, kind, of_kind, example)] = _ask(
+    [(count, usable, others, other, shared, sharing, further, kind, of_kind, example)] = _ask(
         {RECORDS: records, "photos": photos}, read_sql("checks/photos_are_usable")
     )
-    facts = {"photos": count, "usable": usable, "under_another_name": others, "left_out_of_cells": further}
+    facts = {
+        "photos": count,
+        "usable": usable,
+        "under_another_name": others,
+        "of_several_names": shared,
+        "left_out_of_cells": further,
+    }
     if count and not usable:
         where = f"{example['source']} {reader.unit} {example['place']}"
         said = [f"0 of {count:,} photos found", f"most common reason ({of_kind:,}): {example['reason']} ({where})"]
@@ -120,6 +126,9 @@ def photos_found(
     said = [f"{usable:,} of {count:,} photos found"]
     if others:
         said.append(f"{others:,} of them under another name, such as {other['given']} as {other['photo']}")
+    if shared:
+        both = f"{sharing['first']} and {sharing['last']}, both {sharing['photo']}"
+        said.append(f"files found under several names: {shared:,}, such as {both}; see that they show one product")
     if further:
         said.append(f"{further:,} more are named in cells of several photos and left out: a row is one photo")
     return True, "; ".join(said), facts

@@ -4,6 +4,8 @@
 -- usable: those whose photo can be used
 -- other_names: those found under another name than the raw file gives
 -- other_name: an example: the name given, and the file
+-- shared: files that several names of the raw files were found to mean, not all exactly
+-- sharing: two names of the first such file, and the file
 -- further_photos: photos left out because their row names others
 -- kind: the most common kind of reason why one cannot be used
 -- of_kind: how many photos it is given for
@@ -31,12 +33,21 @@ kinds AS (
     GROUP BY kind
     ORDER BY of_kind DESC, kind
     LIMIT 1
+),
+shared AS (
+    SELECT photo, min(left(given, 80)) AS first_name, max(left(given, 80)) AS last_name
+    FROM outcomes
+    WHERE reason IS NULL
+    GROUP BY photo
+    HAVING bool_or(other_name) AND first_name <> last_name
 )
 SELECT
     count(*) AS photos,
     count(*) FILTER (reason IS NULL) AS usable,
     count(*) FILTER (other_name) AS other_names,
-    min_by({given: given, photo: photo}, (source, place)) FILTER (other_name) AS other_name,
+    min_by({given: left(given, 80), photo: photo}, (source, place)) FILTER (other_name) AS other_name,
+    (SELECT count(*) FROM shared) AS shared,
+    (SELECT min_by({first: first_name, last: last_name, photo: photo}, photo) FROM shared) AS sharing,
     coalesce(sum(further_photos), 0)::BIGINT AS further_photos,
     (SELECT kind FROM kinds) AS kind,
     (SELECT of_kind FROM kinds) AS of_kind,

@@ -206,7 +206,7 @@ def test_where_no_photo_is_found_the_commonest_reason_and_the_nearest_name_are_s
         False,
         "0 of 3 photos found; most common reason (2): photo missing: photos/img/dress-1.jpg (shop.csv row 1); "
         f"nearest existing name: {tmp_path}/photos/drezz-1.jpg",
-        {"photos": 3, "usable": 0, "under_another_name": 0, "left_out_of_cells": 0},
+        {"photos": 3, "usable": 0, "under_another_name": 0, "of_several_names": 0, "left_out_of_cells": 0},
     )
 
 
@@ -230,7 +230,20 @@ def test_photos_under_other_names_and_those_left_out_are_counted(tmp_path):
         "3 of 4 photos found; 1 of them under another name, such as A.JPG as a.jpg; "
         "2 more are named in cells of several photos and left out: a row is one photo"
     )
-    assert facts == {"photos": 4, "usable": 3, "under_another_name": 1, "left_out_of_cells": 2}
+    assert facts == {"photos": 4, "usable": 3, "under_another_name": 1, "of_several_names": 0, "left_out_of_cells": 2}
+
+
+def test_files_that_several_names_are_found_to_mean_are_said(tmp_path):
+    reader = table_of(tmp_path, ["C:/women/1.jpg", "C:/men/1.jpg", "2.jpg", "2.jpg"])
+    for name in ("1.jpg", "2.jpg"):
+        write_photo(tmp_path / "photos" / name)
+    passed, said, facts = found(reader, tmp_path)
+    assert passed
+    assert facts["of_several_names"] == 1
+    assert said.endswith(
+        "files found under several names: 1, such as C:/men/1.jpg and C:/women/1.jpg, both 1.jpg; "
+        "see that they show one product"
+    )
 
 
 def test_of_amazon_photos_the_nearest_name_is_said(tmp_path):
