@@ -33,7 +33,10 @@ FOLDERS = frozenset({"raw_files", "shards", "features", "checkpoint", "pretraine
 
 @dataclass(frozen=True)
 class Check:
-    """An asset check: `sql/checks/<name>.sql` selects the offenders, or `holds` looks at the output's facts."""
+    """An asset check: `sql/checks/<name>.sql` selects the offenders, or `holds` looks at the output's facts.
+
+    What it finds wanting is in the run's log, in a sentence.
+    """
 
     name: str
     description: str
@@ -41,18 +44,27 @@ class Check:
     """Tables of the dataset that the query reads beside the output."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     holds: Callable[[CachedOutput, Path], tuple[bool, dict[str, Any]]] | None = None
+    summary: Callable[[], tuple[bool, str, dict[str, Any]]] | None = None
+    """In place of both: looks at what was made by itself, and says in a sentence what it found."""
+    says: bool = False
+    """Whether the query's rows are sentences for people."""
     blocking: bool = True
     """Whether nothing is made of an output that does not pass it; False: it is a warning."""
 
-    def result(self, project: Project, key: Key, made: CachedOutput, place: Path) -> tuple[bool, dict[str, Any]]:
-        """Whether it holds, and what people want to see of it."""
+    def result(self, project: Project, key: Key, made: Any, place: Path) -> tuple[bool, str, dict[str, Any]]:
+        """Whether it holds, a sentence about that, and what else people want to see of it."""
+        if self.summary is not None:
+            return self.summary()
         if self.holds is not None:
-            return self.holds(made, place)
+            passed, facts = self.holds(made, place)
+            return passed, "" if passed else f"Not so: {self.description}", facts
         lake = project.paths.lake
         with duckdb.connect() as connection:
             open_views(connection, {t: lake.files(t, key[0]) for t in self.reads} | {key[1]: [place]})
             found = connection.sql(read_sql(f"checks/{self.name}"), params=dict(self.parameters) or None).fetchall()
-        return not found, {"offenders": len(found), "examples": [", ".join(map(str, row)) for row in found[:5]]}
+        examples = [", ".join(map(str, row)) for row in found[:5]]
+        said = ("" if self.says else f"Not so: {self.description} ") + "; ".join(examples[:2])
+        return not found, said if found else "", {"offenders": len(found), "examples": examples}
 
 
 @dataclass(frozen=True)

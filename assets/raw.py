@@ -14,7 +14,7 @@ from eiclip.readers.amazon.reviews import REJECTED_SCHEMA, SCHEMA, write_reviews
 from eiclip.readers.base import RawReader
 from eiclip.readers.known_photos import KnownPhotos, known_of
 from eiclip.readers.open import open_reader
-from eiclip.readers.photos import PhotoRow, download_missing, list_parts, part_rows_of, write_photos
+from eiclip.readers.photos import PhotoRow, download_missing, list_parts, part_rows_of, photos_found, write_photos
 from eiclip.readers.records import write_records
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import CachedOutput, Inputs, read_record, remembered, remove_output
@@ -133,6 +133,16 @@ def _photos(project: Project, name: str, dataset: DatasetSettings) -> PartedStep
         part=lambda _, part: _photos_of(project, name, dataset, part),
         whole=lambda *_: [],
         tidy=tidy,
+        checks=(
+            Check(
+                "photos_are_usable",
+                "At least one photo can be used. Also says how many were found under another name than the raw files "
+                "give, and how many were left out because their row names several.",
+                summary=lambda: photos_found(
+                    lake.files("records", name), lake.files("photos", name), open_reader(project.paths, name, dataset)
+                ),
+            ),
+        ),
         made_by=(("assets.raw:_examine", "eiclip.storage.lake:Lake"), ()),
     )
 

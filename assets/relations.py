@@ -1,6 +1,7 @@
 """The relations that DuckDB makes of a dataset's records, run in order as one step."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         synonyms = read_synonyms(None if dataset.synonyms is None else Path(dataset.synonyms))
         return {"synonyms": synonyms, "placeholders": list(dataset.placeholders), "fold": dataset.fold_entities}
 
+    of_products = ("records", "photos", "split_groups", "review_stats", "helpful_reviews")
+    products = query(name, "ingest/products", of_products, draws)
+    split = Check(
+        "train_and_test_have_products", "There is a product to train on, and one to test with.", reads=("records",),
+        parameters={"test_share": dataset.test_share}, says=True,
+    )  # fmt: skip
     outputs = [
         Output(
             (name, "entity_spellings"),
@@ -75,7 +82,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         Output((name, "product_groups"), make=_product_groups, sources=("duplicate_photos",)),
         query(name, "ingest/split_pairs", ("records", "duplicate_photos"), {"dataset": name}),
         Output((name, "split_groups"), make=_split_groups, sources=("split_pairs",)),
-        query(name, "ingest/products", ("records", "photos", "split_groups", "review_stats", "helpful_reviews"), draws),
+        replace(products, checks=(*products.checks, split)),
         query(name, "ingest/styles", ("records", "products")),
         query(name, "ingest/images", ("records", "photos", "products"), photos),
         query(name, "ingest/quarantine", ("records", "photos", "images"), unit),

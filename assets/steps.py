@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assets.outputs import Output
+from assets.outputs import Check, Output
 from assets.sources import Key, key_of
 from eiclip.storage.code_version import CodeVersion, code_version
 
@@ -58,6 +58,8 @@ class PartedStep:
     tidy: Callable[[Mapping[str, str]], None] | None = None
     """Called when the parts are there, before they are put together: what is no part any more goes."""
     shown: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    """Of the whole."""
     trains: bool = False
     made_by: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     """The functions and the queries that its code's version is computed from."""

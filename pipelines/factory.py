@@ -14,7 +14,7 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from assets.common import Project
-from assets.outputs import Output, Table, described, kinds_of
+from assets.outputs import Check, Output, Table, described, kinds_of
 from assets.sources import Key, key_of, source_files
 from assets.steps import PartedStep, Step
 from eiclip.storage.cache import CachedOutput, content_of
@@ -60,11 +60,7 @@ def build(project: Project, step: Step | PartedStep) -> dg.AssetsDefinition:
 def _step(project: Project, step: Step) -> dg.AssetsDefinition:
     outputs = step.declared()
     tables = [(output, table) for output in outputs for table in output.tables]
-    checks = [
-        dg.AssetCheckSpec(check.name, asset=list(table.key), blocking=check.blocking, description=check.description)
-        for _, table in tables
-        for check in table.checks
-    ]
+    checks = [_check_spec(check, table.key) for _, table in tables for check in table.checks]
 
     @dg.multi_asset(
         name=step.name,
@@ -89,7 +85,7 @@ def _step(project: Project, step: Step) -> dg.AssetsDefinition:
         refresh_catalogue(project.paths.lake, FILLED_BY)
         for output, record in made:  # also where a later one failed: they are there to be seen
             if not step.whole:
-                yield from _results(project, output, record)
+                yield from _results(project, context, output, record)
         if failure is not None:
             raise failure
         if step.whole:
@@ -155,19 +151,32 @@ def log_outcome(context: Any, project: Project, output: Output, made: CachedOutp
     append_outcome(project.paths, name, made, context.run.run_id)
 
 
-def _results(project: Project, output: Output, made: CachedOutput) -> Iterator[dg.MaterializeResult]:
+def _check_spec(check: Check, key: Key) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(check.name, asset=list(key), blocking=check.blocking, description=check.description)
+
+
+def _checked(
+    project: Project, context: Any, check: Check, key: Key, made: CachedOutput | None, place: Path
+) -> dg.AssetCheckResult:
+    """The result of a check, of which the run's log has a line where there is something to say."""
+    passed, said, facts = check.result(project, key, made, place)
+    if said:
+        log = context.log.info if passed else context.log.error if check.blocking else context.log.warning
+        log(f"{'/'.join(key)}: {said}")
+    return dg.AssetCheckResult(
+        check_name=check.name,
+        asset_key=dg.AssetKey(key),
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+        description=said or None,
+        metadata={name: readable(value) for name, value in facts.items()},
+    )
+
+
+def _results(project: Project, context: Any, output: Output, made: CachedOutput) -> Iterator[dg.MaterializeResult]:
     for table in output.tables:
         place = output.at(project) if table is output else project.paths.place(table.key)
-        checked = []
-        for check in table.checks:
-            passed, facts = check.result(project, table.key, made, place)
-            seen = {name: readable(value) for name, value in facts.items()}
-            key = dg.AssetKey(table.key)
-            severity = dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN
-            result = dg.AssetCheckResult(
-                check_name=check.name, asset_key=key, passed=passed, severity=severity, metadata=seen
-            )
-            checked.append(result)
+        checked = [_checked(project, context, check, table.key, made, place) for check in table.checks]
         metadata = {name: readable(value) for name, value in made.facts.items()}
         metadata |= table_metadata([place]) if place.suffix == ".parquet" else {}
         if isinstance(output.make, str):
@@ -265,10 +274,15 @@ def _parted(project: Project, step: PartedStep) -> dg.AssetsDefinition:
         facts = {fact: readable(value) for fact, value in made.facts.items()} | {"reused": made.reused}
         return dg.Output((part, made.content), metadata=facts)  # a step that used Pipes must say so
 
-    @dg.op(name=f"{prefix}__gather", out=dg.Out(dg.Nothing), **needs)
+    specs = [_check_spec(check, step.key) for check in step.checks]
+    outs = [spec.get_python_identifier() for spec in specs]  # what Dagster calls the graph's
+
+    @dg.op(name=f"{prefix}__gather", out=dict.fromkeys(("result", *outs), dg.Out(dg.Nothing)), **needs)
     def gather(context: dg.OpExecutionContext, parts: list[tuple[str, str]]) -> Any:
         """Put the parts together."""
         yield _gathered(project, step, context, recipe(context), dict(sorted(parts)))
+        for check in step.checks:
+            yield _checked(project, context, check, step.key, None, project.paths.place(step.key))
 
     @dg.graph_asset(
         key=dg.AssetKey(step.key),
@@ -279,9 +293,11 @@ def _parted(project: Project, step: PartedStep) -> dg.AssetsDefinition:
         owners=OWNERS,
         description=step.description,
         code_version=step.code.digest,
+        check_specs=specs or None,
     )  # fmt: skip
     def asset(**upstream_done: Any) -> Any:
-        return gather(plan(**upstream_done).map(make).collect())
+        made = gather(plan(**upstream_done).map(make).collect())
+        return {name: getattr(made, name) for name in ("result", *outs)} if outs else made
 
     return asset
 

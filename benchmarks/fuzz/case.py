@@ -30,6 +30,8 @@ class Case:
     untouched: dict[Place, str] = field(default_factory=dict)  # rows that must be used -> their product ids
     prices: dict[Place, float | None] = field(default_factory=dict)  # rows -> the price that they must have
     conflicts: dict[str, set[str]] | None = None  # ids -> what their rows differ in; None where nobody knows
+    photos: dict[Place, str] = field(default_factory=dict)  # rows -> digest of the photo's file that must be used
+    titles: dict[Place, str] = field(default_factory=dict)  # rows -> the title that they must have
     key: str | None = None  # what a refusal has to name beside the file
 
 

@@ -1,6 +1,7 @@
 """Whether a case passed: from what ingestion left behind, and from what is known of the raw files."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,27 @@ def _faults_of_tables(root: Path, case: Case) -> list[str]:
         if used.get(place) != product_id:
             reason = next((row["reason"] for row in quarantine if row["locator"].endswith(f" {place[1]}")), None)
             found.append(f"{place} is product {product_id}, but {used.get(place)!r} is there ({reason})")
-    priced = {(row["source"], row["place"]): row["price"] for row in _rows(root, "records")}
-    found += [f"{at}: {priced.get(at)} is not {price}" for at, price in case.prices.items() if priced.get(at) != price]
+    records = _rows(root, "records")
     conflicts = {row["product_id"]: set(row["differs"]) for row in _rows(root, "conflicting_ids")}
     if case.conflicts is not None and conflicts != case.conflicts:
         found.append(f"ids whose rows differ are {case.conflicts}, not {conflicts}")
-    return found + _leaks(root)
+    return (
+        found
+        + _unlike(case.photos, images, "photo_sha256")
+        + _unlike(case.titles, records, "title")
+        + _unlike(case.prices, records, "price")
+        + _leaks(root)
+    )
+
+
+def _unlike(wanted: Mapping[Place, Any], rows: list[dict[str, Any]], column: str) -> list[str]:
+    """The rows whose cell is not the one that was put in."""
+    held = {(row["source"], row["place"]): row[column] for row in rows}
+    return [
+        f"{place}: {column} {held.get(place)!r}, not {cell!r}"
+        for place, cell in wanted.items()
+        if held.get(place) != cell
+    ]
 
 
 def _rows(root: Path, table: str) -> list[dict[str, Any]]:

@@ -13,10 +13,6 @@ from PIL import Image
 
 from eiclip.errors import RawDataError, SettingsError
 
-URL_PREFIX = "url:"
-"""How a photo's reference begins that is nothing but a download; the rest names the file."""
-
-
 CONTENT = "sha256:"
 """How the stamp of a photo begins that is a digest of what it holds, wherever it lies."""
 
@@ -65,6 +61,8 @@ class PhotoFacts:
     height: int
     photo_sha256: str  # of the decoded RGB pixels (HDF5) or of the file's bytes
     phash: int  # 64-bit perceptual hash, as a signed integer
+    other_name: bool = False  # whether it was found under another name than the raw file gives
+    further_photos: int = 0  # how many more photos the row names, which are left out: a row is one photo
 
 
 class UnusablePhotoError(Exception):
@@ -94,8 +92,14 @@ class RawReader(Examiner, Protocol):
     def rows(self) -> Iterator[Listing | Rejected]:
         """Yield one item per raw row, in order. Raises RawDataError where a file is useless as a whole."""
 
-    def missing(self, refs: Sequence[str]) -> list[str]:
-        """Those of `refs` that are not at hand and would have to be downloaded. Raises RawDataError."""
+    def missing(self, refs: Sequence[str]) -> dict[str, str]:
+        """Those of `refs` that are not at hand and would have to be downloaded, and the stem of the file for each.
+
+        Raises RawDataError.
+        """
+
+    def nearest(self, ref: str) -> Path | None:
+        """The photo that is there whose name is most like that of a missing one. Raises RawDataError."""
 
     def photo_stamps(self, refs: Sequence[str]) -> list[str]:
         """What changes when a photo may have changed, of each of `refs`, in their order. Raises RawDataError."""

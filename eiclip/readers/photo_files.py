@@ -5,13 +5,17 @@ against a cap before a pixel is decoded, and only names that a listing of the fo
 """
 
 import contextlib
+import difflib
 import functools
 import hashlib
 import io
 import os
+import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import imagehash
@@ -28,6 +32,8 @@ PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Pillow's mode of the pixels that a colour profile describes, by the profile's colour space."""
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 64 * 2**20
+COMPARED = 20_000
+"""Names among which the one most like a missing one is looked for."""
 
 
 class PhotoFolder:
@@ -55,18 +61,41 @@ class PhotoFolder:
         names.sort(key=lambda name: (_rank(name), name), reverse=True)
         return {Path(name).stem: name for name in names}
 
+    def name_of(self, stem: str) -> str | None:
+        """The file of that stem, else of the stem in capitals or in small letters; stems are ids, in ASCII.
+
+        Raises UnusablePhotoError where there are both, RawDataError.
+        """
+        if (name := self.names.get(stem)) is not None:
+            return name
+        found = [self.names[other] for other in (stem.upper(), stem.lower()) if other in self.names]
+        if len(found) > 1:
+            raise UnusablePhotoError(f"ambiguous photo: {stem} may be {self.name}/{' or '.join(found)}; rename one")
+        return found[0] if found else None
+
+    def holds(self, stem: str) -> bool:
+        """Whether there is a file of that stem, or more than one that could be it. Raises RawDataError."""
+        return any(other in self.names for other in (stem, stem.upper(), stem.lower()))
+
+    def nearest(self, stem: str) -> Path | None:
+        """The photo whose name is most like that of a missing one; None for an empty folder. Raises RawDataError."""
+        found = nearest_name(f"{stem}.jpg", self.names.values())
+        return None if found is None else self.folder.absolute() / found
+
     def stamps(self, stems: Sequence[str]) -> list[str]:
         """Digests of the name, size and time of each photo; a missing one counts as such. Raises RawDataError."""
         facts = []
         for stem in stems:
-            name = self.names.get(stem)
+            name = None
+            with contextlib.suppress(UnusablePhotoError):
+                name = self.name_of(stem)
             stat = None if name is None else (self.folder / name).stat()
             facts.append((self.name, name or stem, stat.st_size if stat else -1, stat.st_mtime_ns if stat else -1))
         return [digest(fact) for fact in facts]
 
     def check(self, stem: str) -> PhotoFacts:
         """Return the facts of the photo of that stem, having decoded it in full. Raises UnusablePhotoError."""
-        name = self.names.get(stem)
+        name = self.name_of(stem)
         if name is None:
             for candidate in (self.folder / f"{stem}{extension}" for extension in EXTENSIONS):
                 if candidate.is_symlink():
@@ -74,7 +103,8 @@ class PhotoFolder:
                     raise UnusablePhotoError(f"photo outside the folder: {where} is a link to elsewhere")
             raise UnusablePhotoError(f"photo missing: {self.name}/{stem}.jpg")
         ref = f"{self.name}/{name}"
-        return photo_facts(photo_bytes(self.folder / name, ref), ref)
+        facts = photo_facts(photo_bytes(self.folder / name, ref), ref)
+        return replace(facts, other_name=Path(name).stem != stem)
 
     def has(self, ref: str) -> bool:
         """Whether `load` would find the file of this reference here."""
@@ -173,6 +203,27 @@ def photo_bytes(path: Path, ref: str) -> bytes:
     if len(content) > MAX_FILE_BYTES:
         raise UnusablePhotoError(f"photo too large: {ref} has over {MAX_FILE_BYTES:,} bytes")
     return content
+
+
+def fold_name(name: str) -> str:
+    """Return the form in which two file names are equal that differ in case, or in how letters are put together.
+
+    >>> fold_name("Robe-Brode\u0301e.JPG") == fold_name("robe-brod\u00e9e.jpg")
+    True
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def same_letters(first: str, second: str) -> bool:
+    """Whether names differ in how letters are put together at most: as one character, or with an accent's own."""
+    return unicodedata.normalize("NFC", first) == unicodedata.normalize("NFC", second)
+
+
+def nearest_name(name: str, names: Iterable[str]) -> str | None:
+    """Return the name that is most like another one, among the first `COMPARED`; None where there are none."""
+    folded = {fold_name(held): held for held in islice(names, COMPARED)}
+    found = difflib.get_close_matches(fold_name(name), folded, n=1, cutoff=0.0)
+    return folded[found[0]] if found else None
 
 
 def _rank(name: str) -> int:

@@ -4,6 +4,7 @@ A part is so many raw rows of one raw file. Its photos are examined on their own
 any process; rows that a raw file gains later make new parts and leave the old ones as they are.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.readers.base import URL_PREFIX, Examiner, RawReader, UnusablePhotoError
+from eiclip.readers.base import Examiner, RawReader, UnusablePhotoError
 from eiclip.readers.download.photos import download_photos
 from eiclip.settings.load import DownloadSettings
 from eiclip.storage.files import whole_file
@@ -29,6 +30,8 @@ SCHEMA = pa.schema(
         *(pa.field(name, pa.int32()) for name in ("width", "height")),
         pa.field("photo_sha256", pa.string()),
         pa.field("phash", pa.int64()),
+        pa.field("other_name", pa.bool_()),
+        pa.field("further_photos", pa.int32()),
         pa.field("reason", pa.string()),
     ]
 )
@@ -46,18 +49,20 @@ class PhotoRow:
 
 def list_parts(records: list[Path], part_rows: int) -> list[str]:
     """Return the names of a dataset's parts, in order, from its records."""
-    return [row[0] for row in _ask(records, read_sql("ingest/listing_parts"), {"part_rows": part_rows})]
+    return [row[0] for row in _ask({RECORDS: records}, read_sql("ingest/listing_parts"), {"part_rows": part_rows})]
 
 
 def part_rows_of(records: list[Path], part: str, part_rows: int) -> list[PhotoRow]:
     """Return the listings of one part, in the raw order."""
-    rows = _ask(records, read_sql("ingest/part_listings"), {"part": part, "part_rows": part_rows})
+    rows = _ask({RECORDS: records}, read_sql("ingest/part_listings"), {"part": part, "part_rows": part_rows})
     return [PhotoRow(source, place, photo, tuple(urls or ())) for source, place, photo, urls in rows]
 
 
-def _ask(records: list[Path], query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _ask(
+    tables: Mapping[str, Sequence[Path]], query: str, parameters: dict[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
-        open_views(connection, {RECORDS: records})
+        open_views(connection, tables)
         return connection.sql(query, params=parameters).fetchall()
 
 
@@ -66,12 +71,12 @@ def download_missing(
 ) -> dict[str, str]:
     """Fetch the photos of `rows` that the reader lacks into `folder`; returns photo -> reason for those not had."""
     urls = {row.photo: row.photo_urls for row in rows if row.photo_urls}
-    wanted = {photo.removeprefix(URL_PREFIX): photo for photo in reader.missing(list(urls))}
-    if not wanted:
+    stems = reader.missing(list(urls))
+    if not stems:
         return {}
     with exclusive(folder / ".lock"):  # parts made at once must not multiply the connections
-        found = download_photos(((stem, urls[photo]) for stem, photo in wanted.items()), folder, settings)
-    return {wanted[stem]: reason for stem, reason in found.items()}
+        reasons = download_photos(((stem, urls[photo]) for photo, stem in stems.items()), folder, settings)
+    return {photo: reasons[stem] for photo, stem in stems.items() if stem in reasons}
 
 
 def write_photos(
@@ -92,3 +97,38 @@ def write_photos(
                 entries.append(entry)
             writer.write_table(pa.Table.from_pylist(entries, schema=SCHEMA))
     return {"usable": usable, "unusable": len(rows) - usable}
+
+
+def photos_found(
+    records: Sequence[Path], photos: Sequence[Path], reader: RawReader
+) -> tuple[bool, str, dict[str, Any]]:
+    """Look at a dataset's `photos`: whether any can be used, a sentence for people, and the counts.
+
+    Where none can, the sentence has the most common reason and the name that is most like the one missing. Raises
+    RawDataError where the folder of photos cannot be listed.
+    """
+    [(count, usable, others, other, shared, sharing, further, kind, of_kind, example)] = _ask(
+        {RECORDS: records, "photos": photos}, read_sql("checks/photos_are_usable")
+    )
+    facts = {
+        "photos": count,
+        "usable": usable,
+        "under_another_name": others,
+        "of_several_names": shared,
+        "left_out_of_cells": further,
+    }
+    if count and not usable:
+        where = f"{example['source']} {reader.unit} {example['place']}"
+        said = [f"0 of {count:,} photos found", f"most common reason ({of_kind:,}): {example['reason']} ({where})"]
+        if kind == "photo missing" and (nearest := reader.nearest(example["given"])):
+            said.append(f"nearest existing name: {nearest}")
+        return False, "; ".join(said), facts
+    said = [f"{usable:,} of {count:,} photos found"]
+    if others:
+        said.append(f"{others:,} of them under another name, such as {other['given']} as {other['photo']}")
+    if shared:
+        both = f"{sharing['first']} and {sharing['last']}, both {sharing['photo']}"
+        said.append(f"files found under several names: {shared:,}, such as {both}; see that they show one product")
+    if further:
+        said.append(f"{further:,} more are named in cells of several photos and left out: a row is one photo")
+    return True, "; ".join(said), facts

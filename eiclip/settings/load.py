@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import PydanticBaseSettingsSource as Source
 
@@ -44,7 +44,8 @@ class ColumnSettings(Section):
     product_id: str = "product_id"
     title: str | None = None
     description: tuple[str, ...] = ()  # columns whose texts are joined, in this order
-    photo: str = "photo"  # a path below `images`, an http(s) URL, or the photo's bytes
+    photo: str = "photo"
+    """A column of paths below `images`, URLs or the photos' bytes; or a template with columns in it (`{sku}.jpg`)."""
     split: str | None = None  # 'train' or 'test'; without it test products are drawn
     category: str | None = None
     subcategory: str | None = None
@@ -61,6 +62,13 @@ class ColumnSettings(Section):
     entities: dict[str, str] = Field(default_factory=dict)  # entity group -> column
     separators: dict[str, str] = Field(default_factory=dict)
     """Entity group -> what parts several entities in a text ("black|white"); a list column needs none."""
+
+    @field_validator("photo")
+    @classmethod
+    def _whole_template(cls, photo: str) -> str:
+        if re.search("[{}]", re.sub(r"\{[^{}]+\}", "", photo)):
+            raise ValueError(f"{photo!r} is no template: a column's name goes in braces, such as {{sku}}.jpg")
+        return photo
 
 
 class DatasetSettings(Section):

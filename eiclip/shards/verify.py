@@ -59,7 +59,9 @@ def valid_shards(folder: Path, split: str, policy: Literal["refuse", "quarantine
     """
     shards = _checked_shards(folder, split)
     if not shards:
-        raise CorruptOutputError(f"{folder}: no {split} shard; materialise the shards again")
+        raise CorruptOutputError(
+            f"{folder}: no product of the {split} split has a photo there; see the dataset's quarantine and test_share"
+        )
     findings = [finding for shard in shards for finding in shard.findings]
     more = f" and {len(findings) - MOST_SHOWN} more" if len(findings) > MOST_SHOWN else ""
     damage = "; ".join(str(finding) for finding in findings[:MOST_SHOWN]) + more

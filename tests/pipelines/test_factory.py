@@ -133,6 +133,26 @@ def test_few_parts_are_parts_as_well(tmp_path, parts):
     assert list(work.calls[-1]) == list(parts)
 
 
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_check_of_parts_put_together_stops_what_comes_after(tmp_path, passed):
+    work = Work(tmp_path)
+    checks = (
+        Check("usable", "Some are usable.", summary=lambda: (passed, "1 of 2.", {"usable": 1})),
+        Check("whole", "All are there.", summary=lambda: (work.together.is_file(), "", {})),
+    )
+
+    @dg.asset(deps=[dg.AssetKey(KEY)])
+    def after():
+        return None
+
+    result = dg.materialize([upstream, work.asset(checks=checks), after], raise_on_error=False)
+    assert result.success is passed
+    made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+    assert ("after" in made) is passed
+    found = {e.check_name: (e.passed, e.description) for e in result.get_asset_check_evaluations()}
+    assert found == {"usable": (passed, "1 of 2."), "whole": (True, None)}
+
+
 @pytest.mark.parametrize("blocking", [True, False])
 def test_a_check_that_does_not_block_is_a_warning(tmp_path, blocking):
     project = Project(load_settings(home=tmp_path), Paths(tmp_path))

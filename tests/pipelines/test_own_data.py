@@ -143,6 +143,57 @@ def test_a_catalogue_of_ones_own_goes_all_the_way(tmp_path):
     assert {tuple(sample.entities["season"]) for sample in samples} == {("fw26", "ss27")}
 
 
+def refused(home, entry):
+    """Ingest a dataset that cannot go on: the failed checks, what they say, and the tables that were made of it."""
+    settings = load_settings(home=home, datasets={"shop": entry}, pretrained="general")
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = build_definitions(settings).resolve_job_def("ingest")
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert not result.success
+    found = {e.check_name: e.description for e in result.get_asset_check_evaluations() if not e.passed}
+    return found, {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
+
+
+def write_shop(folder, pictures, **columns):
+    """A table of products and the settings' entry of it."""
+    lines = ["sku,name,picture,part", *(f"p{number},Coat,{picture},train" for number, picture in enumerate(pictures))]
+    (folder / "shop.csv").write_text("\n".join(lines))
+    (folder / "photos").mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 9, 3), np.uint8)).save(folder / "photos/coat-1.png")
+    named = {"product_id": "sku", "title": "name", "photo": "picture", "category": "name", **columns}
+    return {"kind": "table", "files": str(folder / "shop.csv"), "images": str(folder / "photos"),
+            "entity_groups": ["category"], "columns": named}  # fmt: skip
+
+
+def test_a_catalogue_of_which_no_photo_is_found_stops_at_its_photos(tmp_path):
+    found, made = refused(tmp_path / "home", write_shop(tmp_path, ["img/Coat_1.jpg", "img/Coat_2.jpg"]))
+    assert found == {
+        "photos_are_usable": "0 of 2 photos found; most common reason (2): photo missing: photos/img/Coat_1.jpg "
+        f"(shop.csv row 0); nearest existing name: {tmp_path}/photos/coat-1.png"
+    }
+    assert "photos" in made
+    assert not {"products", "shards"} & made
+
+
+def test_a_catalogue_without_a_test_product_stops_at_its_products(tmp_path):
+    found, made = refused(tmp_path / "home", write_shop(tmp_path, ["coat-1.PNG", "gone.png"], split="part"))
+    (said,) = found.values()
+    assert said.startswith("no test product: of 1 with a usable photo none is in the test split")
+    assert {"products", "quarantine"} <= made
+    assert "shards" not in made
+
+
+def test_fashiongen_whose_photos_are_all_blank_stops_at_its_photos(growing):
+    settings, path = growing
+    for file in path.parent.glob("*.h5"):
+        with h5py.File(file, "a") as opened:
+            opened["input_image"][:] = 255
+    found, _ = refused(settings.home, settings.datasets["shop"])
+    assert list(found) == ["photos_are_usable"]
+    assert found["photos_are_usable"].startswith("0 of ")
+    assert "blank photo: every pixel is (255, 255, 255)" in found["photos_are_usable"]
+
+
 class Photos(http.server.BaseHTTPRequestHandler):
     """Serves a photo for every path but /gone; counts what it is asked for."""
 

@@ -43,6 +43,29 @@ def test_a_missing_photo_is_named(tmp_path):
     assert reason(tmp_path, "B001") == f"photo missing: {tmp_path.name}/B001.jpg"
 
 
+def test_a_photo_is_found_in_letters_of_the_other_case(tmp_path):
+    write_photo(tmp_path / "b001.JPG")
+    write_photo(tmp_path / "B002.png")
+    folder = PhotoFolder(tmp_path)
+    found = [(folder.holds(stem), folder.check(stem)) for stem in ("B001", "b001", "b002", "B002")]
+    assert [(held, facts.photo.rpartition("/")[2], facts.other_name) for held, facts in found] == [
+        (True, "b001.JPG", True), (True, "b001.JPG", False), (True, "B002.png", True), (True, "B002.png", False)
+    ]  # fmt: skip
+    assert folder.load(found[0][1].photo).size == (10, 12)
+    assert not folder.holds("B003")
+    assert folder.stamps(["B001"]) == folder.stamps(["b001"]) != folder.stamps(["B003"])
+
+
+def test_of_two_cases_the_same_counts_and_neither_is_guessed(tmp_path):
+    for name in ("b001.jpg", "B001.png", "ab1.jpg", "AB1.png"):
+        write_photo(tmp_path / name)
+    folder = PhotoFolder(tmp_path)
+    assert folder.check("B001").photo.endswith("/B001.png")
+    assert reason(tmp_path, "Ab1") == f"ambiguous photo: Ab1 may be {tmp_path.name}/AB1.png or ab1.jpg; rename one"
+    assert folder.holds("Ab1"), "nothing is downloaded in its place"
+    assert folder.nearest("b0011") == tmp_path / "b001.jpg"
+
+
 def test_other_formats_and_other_content_are_unreadable(tmp_path):
     Image.fromarray(noise(0)).save(tmp_path / "gif.png", format="GIF")
     (tmp_path / "html.jpg").write_text("<html>404</html>")

@@ -12,9 +12,10 @@ from eiclip.readers import photos
 from eiclip.readers.amazon.reader import AmazonReader
 from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.fashiongen.reader import FashionGenReader
-from eiclip.readers.photos import PhotoRow, download_missing, list_parts, part_rows_of, write_photos
+from eiclip.readers.photos import PhotoRow, download_missing, list_parts, part_rows_of, photos_found, write_photos
 from eiclip.readers.records import write_records, write_rows
-from eiclip.settings.load import DownloadSettings
+from eiclip.readers.table.reader import TableReader
+from eiclip.settings.load import ColumnSettings, DownloadSettings
 
 from .bad_server import photo, status
 from .conftest import TRAIN, VALIDATION, encoded, grow, write_growing, write_photo
@@ -77,7 +78,8 @@ def test_a_part_has_a_row_per_listing_with_facts_or_a_reason(tmp_path, monkeypat
         (9, None),
     ]
     (facts,) = reader.examine(["B1"])
-    kept = {"photo": facts.photo, "width": 10, "height": 12, "photo_sha256": facts.photo_sha256, "phash": facts.phash}
+    kept = {"photo": facts.photo, "width": 10, "height": 12, "photo_sha256": facts.photo_sha256, "phash": facts.phash,
+            "other_name": False, "further_photos": 0}  # fmt: skip
     assert stored[0] == {"dataset": "d", "source": "meta", "place": 1, "reason": None} | kept
     assert stored[1] == dict.fromkeys(kept) | {
         "dataset": "d",
@@ -175,3 +177,78 @@ def test_nothing_missing_makes_no_folder(tmp_path):
     rows = [PhotoRow("meta", 1, "B1", ("http://127.0.0.1:9/x",)), PhotoRow("meta", 2, "B2")]
     assert download_missing(rows, reader, tmp_path / "downloads", DownloadSettings()) == {}
     assert not (tmp_path / "downloads").exists()
+
+
+def found(reader, folder):
+    """What is said of a reader's photos."""
+    write_records(reader, "d", folder / "records")
+    listed = [folder / "records"]
+    files = []
+    for part in list_parts(listed, 2):
+        files.append(folder / f"{part}.parquet")
+        write_photos(part_rows_of(listed, part, 2), reader, "d", files[-1], {})
+    return photos_found(listed, files, reader)
+
+
+def table_of(folder, pictures):
+    lines = ["sku,name,picture", *(f'{number},Hat,"{picture}"' for number, picture in enumerate(pictures))]
+    (folder / "shop.csv").write_text("\n".join(lines))
+    columns = ColumnSettings(product_id="sku", title="name", photo="picture")
+    (folder / "photos").mkdir(exist_ok=True)
+    return TableReader([folder / "shop.csv"], columns, folder / "photos", ())
+
+
+def test_where_no_photo_is_found_the_commonest_reason_and_the_nearest_name_are_said(tmp_path):
+    reader = table_of(tmp_path, ["../a.jpg", "img/dress-1.jpg", "img/dress-2.jpg"])
+    write_photo(tmp_path / "photos" / "drezz-1.jpg")
+    write_photo(tmp_path / "photos" / "hat.jpg")
+    assert found(reader, tmp_path) == (
+        False,
+        "0 of 3 photos found; most common reason (2): photo missing: photos/img/dress-1.jpg (shop.csv row 1); "
+        f"nearest existing name: {tmp_path}/photos/drezz-1.jpg",
+        {"photos": 3, "usable": 0, "under_another_name": 0, "of_several_names": 0, "left_out_of_cells": 0},
+    )
+
+
+def test_an_empty_folder_and_blank_photos_have_no_nearest_name(tmp_path):
+    reader = table_of(tmp_path, ["a.jpg"])
+    reason = "photo missing: photos/a.jpg (shop.csv row 0)"
+    assert found(reader, tmp_path)[1] == f"0 of 1 photos found; most common reason (1): {reason}"
+    Image.new("RGB", (9, 9), "white").save(tmp_path / "photos" / "a.jpg")
+    passed, said, _ = found(reader, tmp_path)
+    assert not passed
+    assert said.endswith("blank photo: a.jpg is one colour, (255, 255, 255) (shop.csv row 0)")
+
+
+def test_photos_under_other_names_and_those_left_out_are_counted(tmp_path):
+    reader = table_of(tmp_path, ["A.JPG", "b.jpg", "b.jpg|a.jpg|c.jpg", "gone.jpg"])
+    for name in ("a.jpg", "b.jpg"):
+        write_photo(tmp_path / "photos" / name)
+    passed, said, facts = found(reader, tmp_path)
+    assert passed
+    assert said == (
+        "3 of 4 photos found; 1 of them under another name, such as A.JPG as a.jpg; "
+        "2 more are named in cells of several photos and left out: a row is one photo"
+    )
+    assert facts == {"photos": 4, "usable": 3, "under_another_name": 1, "of_several_names": 0, "left_out_of_cells": 2}
+
+
+def test_files_that_several_names_are_found_to_mean_are_said(tmp_path):
+    reader = table_of(tmp_path, ["C:/women/1.jpg", "C:/men/1.jpg", "2.jpg", "2.jpg"])
+    for name in ("1.jpg", "2.jpg"):
+        write_photo(tmp_path / "photos" / name)
+    passed, said, facts = found(reader, tmp_path)
+    assert passed
+    assert facts["of_several_names"] == 1
+    assert said.endswith(
+        "files found under several names: 1, such as C:/men/1.jpg and C:/women/1.jpg, both 1.jpg; "
+        "see that they show one product"
+    )
+
+
+def test_of_amazon_photos_the_nearest_name_is_said(tmp_path):
+    (tmp_path / "images").mkdir()
+    write_photo(tmp_path / "images" / "B000-1.jpg")
+    (tmp_path / "meta.json").write_text(json.dumps({"asin": "B0001", "title": "T"}))
+    _, said, _ = found(AmazonReader(tmp_path / "meta.json", tmp_path / "images"), tmp_path)
+    assert said.endswith(f"(meta.json line 1); nearest existing name: {tmp_path}/images/B000-1.jpg")

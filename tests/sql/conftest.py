@@ -100,12 +100,12 @@ class Relations:
             open_views(connection, {name: [self.lake.path(name, "d")] for name in tables})
             return connection.sql(read_sql(f"checks/{check}")).fetchall()
 
-    def offenders(self, check, **tables):
+    def offenders(self, check, parameters=None, **tables):
         with duckdb.connect() as connection:
             for name, rows in tables.items():
                 rows = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows)
                 connection.register(name, rows)
-            return connection.sql(read_sql(f"checks/{check}")).fetchall()
+            return connection.sql(read_sql(f"checks/{check}"), params=parameters).fetchall()
 
 
 def facts(row):

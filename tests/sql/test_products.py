@@ -167,3 +167,24 @@ def test_every_raw_row_is_used_or_quarantined(relations, one_row):
     assert made.offenders_of("rows_in_are_used_or_quarantined", *tables) == []
     made.lake.write(pa.Table.from_pylist(quarantined[1:]), "quarantine", "d")
     assert made.offenders_of("rows_in_are_used_or_quarantined", *tables) == [(200, len(images), len(quarantined) - 1)]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "source_split", "said"),
+    [
+        (("train", "test"), None, []),
+        (("train", "validation"), None, ["no test product: of 2 with a usable photo none is in the test split; "
+                                         "set test_share (now 0.25) higher, or add products"]),
+        (("test",), None, ["no train product: of 1 with a usable photo none is in the train split; "
+                           "set test_share (now 0.25) lower, or add products"]),
+        (("train",), "train", ["no test product: of 1 with a usable photo none is in the test split; "
+                               "the raw files mark none of them so, correct their column of splits or those photos"]),
+    ],
+)  # fmt: skip
+def test_the_check_says_which_split_is_empty_and_what_to_do(relations, drawn, source_split, said):
+    products = [{"product_id": f"p{number}", "split": split} for number, split in enumerate(drawn)]
+    records = [{"product_id": "p0", "source_split": source_split}]
+    made = relations([photo("a")])
+    tables = {"products": products, "records": records}
+    found = made.offenders("train_and_test_have_products", parameters={"test_share": 0.25}, **tables)
+    assert [row for (row,) in found] == said

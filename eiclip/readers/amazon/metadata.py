@@ -119,7 +119,7 @@ def listing_of(
         raise UnusableRowError("no title and no description", product_id)
     details = record.get("details")
     if isinstance(details, str):  # one mirror keeps it as the text of a JSON object
-        details = _loaded(details)
+        details = parse_value(details)
     inner = details.get("Brand") if isinstance(details, dict) else None
     brands = [clean_description(_one(value)) for value in (record.get("brand"), inner, record.get("store"))]
     brands = [brand for brand in brands if brand and len(brand) <= 100]
@@ -271,7 +271,7 @@ def _photo_urls(record: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(url for url in urls if url.startswith(("http://", "https://"))))
 
 
-def _loaded(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """Return the value of a text that holds a list or an object as JSON or as Python's repr, else None."""
     if not text.startswith(("[", "{")) or len(text) > MAX_LITERAL_BYTES:
         return None
@@ -295,7 +295,7 @@ def _one(value: Any) -> str:
 def _texts(value: Any) -> list[str]:
     """Return a value as a list of texts: a text may itself be a list as JSON or as Python's repr."""
     if isinstance(value, str):
-        inner = _loaded(value.strip())
+        inner = parse_value(value.strip())
         value = inner if isinstance(inner, list) else [value]
     if not isinstance(value, list):
         return []

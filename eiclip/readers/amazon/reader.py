@@ -86,15 +86,18 @@ class AmazonReader:
     def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
         """Facts of the photos of the product ids `refs`, in their order. Raises RawDataError: no such folder."""
         for ref in refs:
-            folder = next((folder for folder in self.folders if ref in folder.names), self.folders[0])
             try:
-                yield folder.check(ref)
+                yield next((folder for folder in self.folders if folder.holds(ref)), self.folders[0]).check(ref)
             except UnusablePhotoError as error:
                 yield error
 
-    def missing(self, refs: Sequence[str]) -> list[str]:
+    def missing(self, refs: Sequence[str]) -> dict[str, str]:
         """The product ids of `refs` without a photo in the folder of photos. Raises RawDataError: no such folder."""
-        return [ref for ref in refs if ref not in self.folders[0].names]
+        return {ref: ref for ref in refs if not self.folders[0].holds(ref)}
+
+    def nearest(self, ref: str) -> Path | None:
+        """The photo in the folder of photos whose name is most like an id. Raises RawDataError: no such folder."""
+        return self.folders[0].nearest(ref)
 
     def photo_stamps(self, refs: Sequence[str]) -> list[str]:
         """Digests of the names, sizes and times of the photos of the product ids `refs`. Raises RawDataError."""

@@ -120,9 +120,13 @@ class FashionGenReader:
             photo = Image.fromarray(pixels)
             yield PhotoFacts(ref, *photo.size, hashlib.sha256(pixels.tobytes()).hexdigest(), perceptual_hash(photo))
 
-    def missing(self, refs: Sequence[str]) -> list[str]:
+    def missing(self, refs: Sequence[str]) -> dict[str, str]:
         """None: photos lie in the rows."""
-        return []
+        return {}
+
+    def nearest(self, ref: str) -> Path | None:
+        """None: photos have no names."""
+        return None
 
     def photo_stamps(self, refs: Sequence[str]) -> list[str]:
         """Digests of the pixels of `refs`, all of which are read. Raises RawDataError."""

@@ -28,8 +28,8 @@ _JSON_ARRAY = re.compile(rb"\[\s*(?:\{|$)")
 _MAX_NAMES = 50  # column names shown in an error
 
 
-def open_table(path: Path, columns: Sequence[str], photo: str, encoding: str | None = None) -> "Table":
-    """Return the table in a file, gzipped or plain; wanted are `columns` and that of the photo.
+def open_table(path: Path, columns: Sequence[str], photo: str | None, encoding: str | None = None) -> "Table":
+    """Return the table in a file, gzipped or plain; wanted are `columns` and that of the photo, where there is one.
 
     `encoding` is that of its texts; None: UTF-8, or of a CSV file what most of its lines are in.
 
@@ -48,7 +48,7 @@ def open_table(path: Path, columns: Sequence[str], photo: str, encoding: str | N
             raise RawDataError(f"{path}: {meaning}")
     if _JSON_ARRAY.match(line):
         raise RawDataError(f"{path}: a JSON array; write one object a line (JSONL)")
-    wanted = tuple(dict.fromkeys([*columns, photo]))
+    wanted = tuple(dict.fromkeys([*columns, *([photo] if photo else [])]))
     if line.startswith(b"{"):
         return JsonlTable(path, wanted, encoding or "utf-8")
     return CsvTable(path, wanted, encoding)

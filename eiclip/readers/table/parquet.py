@@ -43,7 +43,8 @@ class ParquetTable:
 
     path: Path
     columns: Sequence[str]
-    photo: str
+    photo: str | None = None
+    """The photo's column, whose bytes are left out of `rows`; None: no column holds photos alone."""
     encoding: str = "utf-8"
     """Of texts that are kept as bytes."""
 
@@ -61,12 +62,12 @@ class ParquetTable:
         """Yield every row; the photo's cell is EMBEDDED where the column holds bytes. Raises RawDataError."""
         with self._opened() as file:
             embedded = self._embedded(file)
-            names = list(dict.fromkeys(self.columns if embedded else [*self.columns, self.photo]))
+            names = list(dict.fromkeys(self.columns if embedded else self._wanted))
             left = file.metadata.num_rows
             for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
                 left -= batch.num_rows
                 cells = {name: _cells(batch.column(name)) for name in names}
-                if embedded:
+                if embedded and self.photo is not None:
                     cells[self.photo] = [EMBEDDED] * batch.num_rows
                 for row in range(batch.num_rows):
                     yield self._texts({name: column[row] for name, column in cells.items()})
@@ -108,16 +109,23 @@ class ParquetTable:
             first = end
         raise self._damaged("it holds other rows than it declares")
 
+    @property
+    def _wanted(self) -> list[str]:
+        return [*self.columns, *([] if self.photo is None else [self.photo])]
+
     def _embedded(self, file: pq.ParquetFile) -> bool:
         """Check the columns, and return whether the photo's holds bytes."""
         schema = file.schema_arrow
-        for name in (*self.columns, self.photo):
+        for name in self._wanted:
             if name not in schema.names:
                 raise missing_column(self.path, name, schema.names)
             if schema.names.count(name) > 1:
                 raise RawDataError(f"{self.path}: {schema.names.count(name)} columns are named {name!r}; rename one")
+        if self.photo is None:
+            return False
         kind = schema.field(self.photo).type
-        if types.is_list(kind) or types.is_large_list(kind) or types.is_map(kind):
+        is_list = types.is_list(kind) or types.is_large_list(kind)
+        if types.is_map(kind) or (is_list and any(test(kind.value_type) for test in _HOLDS_BYTES)):
             raise RawDataError(f"{self.path}: column {self.photo!r} is {kind}; give every photo a row of its own")
         if types.is_struct(kind) and "bytes" not in [field.name for field in kind]:
             raise RawDataError(f"{self.path}: column {self.photo!r} is {kind}; a struct needs a field 'bytes'")

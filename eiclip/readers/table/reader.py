@@ -9,10 +9,12 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image
 
@@ -24,11 +26,13 @@ from eiclip.readers.amazon.metadata import (
     decoded,
     joined_texts,
 )
-from eiclip.readers.base import URL_PREFIX, Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
-from eiclip.readers.photo_files import decode_rgb, photo_facts
+from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
+from eiclip.readers.photo_files import decode_rgb, fold_name, photo_facts
 from eiclip.readers.table.files import Table, is_parquet, open_table
 from eiclip.readers.table.parquet import ParquetTable
-from eiclip.readers.table.photos import TablePhotos, photo_of_cell
+from eiclip.readers.table.photo_names import URL_PREFIX, fill_template, is_url, names_in, template_columns
+from eiclip.readers.table.photo_tree import PhotoTree
+from eiclip.readers.table.photos import Content, TablePhotos, photo_of_cell
 from eiclip.readers.table.prices import LOOKED_AT, PriceForm, price_form, read_price
 from eiclip.readers.texts import REPLACEMENT, entity_spelling, entity_spellings, informative, says_nothing, storable
 from eiclip.settings.load import ColumnSettings
@@ -87,32 +91,46 @@ class TableReader:
         for _, table in tables:
             table.check()
         for source, table in tables:
+            above: dict[str, Any] = {}
             for place, cells in enumerate(table.rows()):
-                yield self._row(source, place, cells)
+                yield self._row(source, place, cells, above)
+                above = {} if isinstance(cells, UnusableRowError) else cells
 
     def examine(self, refs: Sequence[str]) -> Iterator[PhotoFacts | UnusablePhotoError]:
         """Decode the photos of `refs` in full: facts or what is wrong, in their order. Raises RawDataError."""
-        for ref, content in zip(refs, self._photos().contents(refs), strict=True):
-            try:
-                yield content if isinstance(content, UnusablePhotoError) else photo_facts(content, ref)
-            except UnusablePhotoError as error:
-                yield error
+        for ref, tries in zip(refs, self._photos.contents(refs), strict=True):
+            faults = []
+            for exact, content in tries:
+                try:
+                    facts = photo_facts(_bytes(content), exact)
+                except UnusablePhotoError as error:
+                    faults.append(error)
+                    continue
+                names = [ref] if exact == ref or fold_name(exact) == fold_name(ref) else names_in(ref)
+                other = exact not in (ref, *names) and not exact.startswith(URL_PREFIX)
+                yield replace(facts, other_name=other, further_photos=len(names) - 1)
+                break
+            else:
+                yield faults[0]
 
-    def missing(self, refs: Sequence[str]) -> list[str]:
-        """Those of `refs` that are downloads."""
-        return [ref for ref in refs if ref.startswith(URL_PREFIX)]
+    def missing(self, refs: Sequence[str]) -> dict[str, str]:
+        """Those of `refs` that are downloads. Raises RawDataError where there is no folder of photos."""
+        return {ref: stem for ref in refs if (stem := self._photos.to_download(ref))}
+
+    def nearest(self, ref: str) -> Path | None:
+        """The photo below the folder whose path is most like one that is missing. Raises RawDataError: no folder."""
+        is_path = not ref.startswith(URL_PREFIX) and ref.rpartition("#")[0] not in self._names
+        return self._tree.nearest(names_in(ref)[0]) if self._tree and is_path else None
 
     def photo_stamps(self, refs: Sequence[str]) -> list[str]:
         """Digests of a file's size and time, or of the bytes that Parquet holds. Raises RawDataError."""
-        return self._photos().stamps(refs)
+        return self._photos.stamps(refs)
 
     def photos(self, refs: Sequence[str]) -> Iterator[Image.Image]:
         """Yield the RGB photos of `refs` in their order. Raises RawDataError where one can no longer be used."""
-        for ref, content in zip(refs, self._photos().contents(refs), strict=True):
+        for ref, tries in zip(refs, self._photos.contents(refs), strict=True):
             try:
-                if isinstance(content, UnusablePhotoError):
-                    raise content
-                yield decode_rgb(content, ref)
+                yield decode_rgb(_bytes(next(content for _, content in tries)), ref)
             except UnusablePhotoError as error:
                 way_out = "it changed after it was examined, examine the photos again"
                 raise RawDataError(f"photo {ref!r}: {error}; {way_out}") from error
@@ -125,7 +143,8 @@ class TableReader:
     def _table(self, file: Path) -> Table:
         columns, fields = self.columns, ("product_id", "title", "split", "style", "price", *_PLAIN_FIELDS)
         names = (*(getattr(columns, field) for field in fields), *columns.description, *self.groups.values())
-        return open_table(file, tuple(dict.fromkeys(filter(None, names))), columns.photo, self.encoding)
+        wanted = tuple(dict.fromkeys(filter(None, (*names, *self._in_photo))))
+        return open_table(file, wanted, None if self._in_photo else columns.photo, self.encoding)
 
     @cached_property
     def _price_form(self) -> PriceForm:
@@ -139,12 +158,24 @@ class TableReader:
         cells = (row.get(name) for row in rows if isinstance(row, dict))
         return price_form(cells, f"{files[0].parent}, column {name!r}", currency, decimal)
 
-    def _photos(self) -> TablePhotos:
-        photo = self.columns.photo
-        tables = {file.name: ParquetTable(file, (), photo) for file in self._files() if is_parquet(file)}
-        return TablePhotos(tables, self.images, self.downloads)
+    @cached_property
+    def _in_photo(self) -> tuple[str, ...]:
+        """The columns that the photo's template takes; none where it is a column itself."""
+        return template_columns(self.columns.photo)
 
-    def _row(self, source: str, place: int, cells: dict[str, Any] | UnusableRowError) -> Listing | Rejected:
+    @cached_property
+    def _tree(self) -> PhotoTree | None:
+        return None if self.images is None else PhotoTree(self.images)
+
+    @cached_property
+    def _photos(self) -> TablePhotos:
+        held = () if self._in_photo else self._files()
+        tables = {file.name: ParquetTable(file, (), self.columns.photo) for file in held if is_parquet(file)}
+        return TablePhotos(tables, self._tree, self.downloads)
+
+    def _row(
+        self, source: str, place: int, cells: dict[str, Any] | UnusableRowError, above: dict[str, Any]
+    ) -> Listing | Rejected:
         if isinstance(cells, UnusableRowError):
             return Rejected(source, place, None, str(cells))
         product_id = None
@@ -158,26 +189,40 @@ class TableReader:
             if _ROUNDED.fullmatch(text):
                 raise UnusableRowError(f"bad id: {text!a} was rounded by a spreadsheet; export the column as text")
             product_id = text
-            return self._listing(source, place, product_id, cells)
+            return self._listing(source, place, product_id, cells, above)
         except UnusableRowError as error:
             return Rejected(source, place, product_id, str(error))
 
-    def _listing(self, source: str, place: int, product_id: str, cells: dict[str, Any]) -> Listing:
-        columns = self.columns
+    def _listing(
+        self, source: str, place: int, product_id: str, cells: dict[str, Any], above: dict[str, Any]
+    ) -> Listing:
+        columns, photo_cell = self.columns, self._photo_cell(cells)
 
         def cell(field: str) -> Any:
             name = getattr(columns, field)
             return cells.get(name) if name else None
 
         told = functools.partial(informative, more=self.placeholders)
-        title_raw = _text(cell("title"))
-        parts = [text for name in columns.description for text in _texts(cells.get(name))]
-        title = told(title_raw)
-        price, unread = read_price(cell("price"), self._price_form)
-        description = joined_texts([title, *map(told, parts)])
-        if not any(letter.isalnum() for letter in description):
+
+        def texts() -> tuple[str, list[str], str, str]:
+            title_raw = _text(cell("title"))
+            parts = [text for name in columns.description for text in _texts(cells.get(name))]
+            title = told(title_raw)
+            return title_raw, parts, title, joined_texts([title, *map(told, parts)])
+
+        title_raw, parts, title, description = texts()
+        if not any(map(str.isalnum, description)) and product_id == _text(above.get(columns.product_id)).strip():
+            # Shopify's further rows of a product: a photo, a variant, or both, and no text.
+            cells.update(
+                {name: above.get(name) for name in above if not _texts(cells.get(name)) and name != columns.photo}
+            )
+            title_raw, parts, title, description = texts()
+            if photo_cell is None or (isinstance(photo_cell, str) and not photo_cell.strip()):
+                raise UnusableRowError("no photo of its own: a further row of the product above, such as a variant")
+        if not any(map(str.isalnum, description)):
             raise UnusableRowError("no title and no description")
-        photo, urls = photo_of_cell(cell("photo"), source, place, self._names)
+        price, unread = read_price(cell("price"), self._price_form)
+        photo, urls = photo_of_cell(photo_cell, source, place, self._names)
         split = _text(cell("split")).strip().lower()
         if columns.split and split in _VALIDATION:
             raise UnusableRowError("bad split: validation is drawn from train; mark the row 'train'")
@@ -193,6 +238,15 @@ class TableReader:
             **{field: told(next(self._values(field, cell(field)), "")) for field in _PLAIN_FIELDS},
         )  # fmt: skip
 
+    def _photo_cell(self, cells: dict[str, Any]) -> Any:
+        """The cell of the photo, or what the template makes of the row; numbers as they print."""
+        photo = self.columns.photo
+        if not self._in_photo:
+            cell = cells.get(photo)
+            return _one(cell) if isinstance(cell, (int, float)) and not isinstance(cell, bool) else cell
+        texts = [_text(cells.get(name)).strip() for name in self._in_photo]
+        return fill_template(photo, [quote(text, safe="/%") for text in texts] if is_url(photo) else texts)
+
     def _values(self, group: str, cell: Any) -> Iterator[str]:
         """Yield a cell's texts, taken apart where the group has a separator."""
         separator = self.columns.separators.get(group)
@@ -205,6 +259,13 @@ class TableReader:
         if len(found) > MAX_ENTITIES:
             raise UnusableRowError(f"too many entities: {len(found)} of {group!r}, at most {MAX_ENTITIES}")
         return found
+
+
+def _bytes(content: Content) -> bytes:
+    """The bytes of a photo. Raises UnusablePhotoError where there are none."""
+    if isinstance(content, UnusablePhotoError):
+        raise content
+    return content
 
 
 def _texts(cell: Any) -> list[str]:

@@ -64,7 +64,7 @@ def test_photos_are_examined_in_the_order_asked(amazon):
     ]
     assert [type(facts) for facts in found[1:3]] == [UnusablePhotoError] * 2
     assert isinstance(found[0], PhotoFacts)
-    assert reader.missing(["B4", "B2", "B3"]) == ["B2"]
+    assert reader.missing(["B4", "B2", "B3"]) == {"B2": "B2"}
 
 
 def test_photos_missing_from_the_folder_are_found_among_the_downloads(amazon, tmp_path):
@@ -80,7 +80,7 @@ def test_photos_missing_from_the_folder_are_found_among_the_downloads(amazon, tm
     facts = list(reader.examine(["B1", "B2"]))
     assert [found.photo for found in facts] == ["images/B1.jpg", "downloads/B2.png"], "the folder's own come first"
     assert [photo.size for photo in reader.photos([found.photo for found in facts])] == [(10, 12), (6, 6)]
-    assert reader.missing(["B1", "B2"]) == ["B2"], (
+    assert reader.missing(["B1", "B2"]) == {"B2": "B2"}, (
         "what lies among the downloads is asked for again: they are its state"
     )
 

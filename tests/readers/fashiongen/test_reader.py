@@ -65,7 +65,7 @@ def test_photos_are_examined_in_the_order_asked(fashiongen):
 
 
 def test_nothing_has_to_be_downloaded(fashiongen):
-    assert FashionGenReader(fashiongen()).missing([f"{TRAIN}#0"]) == []
+    assert FashionGenReader(fashiongen()).missing([f"{TRAIN}#0"]) == {}
 
 
 def test_rows_gained_elsewhere_leave_the_photos_stamps(tmp_path):

@@ -12,6 +12,7 @@ from eiclip.settings.load import ColumnSettings
 
 from ..conftest import encoded, noise, write_photo
 
+NOT_DOWNLOADED = "photo missing: not downloaded from its URL (the dataset's section `download` has it fetched)"
 COLUMNS = ColumnSettings(product_id="sku", title="name", photo="picture")
 
 
@@ -62,13 +63,23 @@ def test_paths_that_leave_the_folder_are_never_opened(tmp_path, images):
     (images / "loop.png").symlink_to(images / "loop.png")
     outside = [
         "../secret.png", str(tmp_path / "secret.png"), "link.png", "up/secret.png", "women/../../secret.png",
-        str(images / "women" / "a.png"),
+        "..\\secret.png",
     ]  # fmt: skip
-    missing = ["pipe.png", "women", ".", "absent.png", "women/a.png/b", "x" * 300, "loop.png"]
+    missing = [
+        "C:/../secret.png",
+        "%2e%2e/secret.png",
+        "pipe.png",
+        "women",
+        ".",
+        "absent.png",
+        "women/a.png/b",
+        "x" * 300,
+        "loop.png",
+    ]
     reader = reader_of(tmp_path, [*outside, *missing], images)
     refs = refs_of(reader)
     found = outcomes(reader, refs)
-    assert found[: len(outside)] == [f"photo outside the folder: {ref[:80]}" for ref in outside]
+    assert found[: len(outside)] == [f"photo outside the folder: {ascii(ref)[1:-1][:80]}" for ref in outside]
     assert found[len(outside) :] == [f"photo missing: images/{ref}" for ref in missing]
     assert outcomes(reader, ["a\0b", "\ud800"]) == [
         "photo outside the folder: a\\x00b",
@@ -97,11 +108,11 @@ def test_downloads_are_found_by_the_digest_of_their_url(tmp_path):
     downloads = tmp_path / "downloads"
     reader = reader_of(tmp_path, urls, downloads=downloads)
     refs = refs_of(reader)
-    assert outcomes(reader, refs) == ["photo missing: not downloaded from its URL"] * 2
+    assert outcomes(reader, refs) == [NOT_DOWNLOADED] * 2
     before = reader.photo_stamps(refs)
     downloads.mkdir()
     write_photo(downloads / f"{hashlib.sha256(urls[1].encode()).hexdigest()[:32]}.webp")
-    assert outcomes(reader, refs) == ["photo missing: not downloaded from its URL", refs[1]]
+    assert outcomes(reader, refs) == [NOT_DOWNLOADED, refs[1]]
     assert [photo.size for photo in reader.photos(refs[1:])] == [(10, 12)]
     assert reader.photo_stamps(refs) != before
 
@@ -159,7 +170,7 @@ def test_a_row_beyond_the_last_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "cell", "match"),
     [
-        (pa.list_(pa.string()), ["a.png"], "give every photo a row of its own"),
+        (pa.list_(pa.binary()), [b"\x89P"], "give every photo a row of its own"),
         (pa.struct({"path": pa.string()}), {"path": "a.png"}, "needs a field 'bytes'"),
     ],
 )
@@ -188,3 +199,78 @@ def test_a_photo_that_changed_since_is_an_error(tmp_path, images):
     (images / "women" / "a.png").write_text("gone")
     with pytest.raises(RawDataError, match="it changed after it was examined"):
         list(reader.photos(["women/a.png"]))
+
+
+def test_of_several_photos_the_first_that_can_be_used_counts_and_the_rest_are_counted(tmp_path, images):
+    (images / "broken.png").write_text("<html>")
+    write_photo(images / "a, b.png", seed=4)
+    write_photo(images / "b.png", seed=5)
+    cells = ["broken.png, absent.png| women\\a.png;b.png", '["absent.png", "b.png"]', "a, b.png", "A, B.png", "b.png,"]
+    reader = reader_of(tmp_path, cells, images)
+    found = list(reader.examine(refs_of(reader)))
+    assert [(facts.photo, facts.other_name, facts.further_photos) for facts in found] == [
+        ("women/a.png", True, 3), ("b.png", False, 1), ("a, b.png", False, 0), ("a, b.png", True, 0),
+        ("b.png", False, 0),
+    ]  # fmt: skip
+    pixels = [photo.tobytes() for photo in reader.photos([facts.photo for facts in found])]
+    assert pixels == [noise(seed, (12, 10)).tobytes() for seed in (1, 5, 4, 4, 5)]
+    (none,) = outcomes(reader, ["absent.png, broken.png, gone.png"])
+    assert none == "unreadable photo: broken.png is not a JPEG, PNG or WEBP"
+    assert outcomes(reader, ["absent.png, gone.png"]) == ["photo missing: images/absent.png"]
+
+
+def test_lists_of_a_parquet_column_are_several_photos(tmp_path, images):
+    reader = reader_of(tmp_path, [["absent.png", None, "women/a.png"]], images, kind=pa.list_(pa.string()))
+    (facts,) = reader.examine(refs_of(reader))
+    assert (facts.photo, facts.further_photos) == ("women/a.png", 1)
+
+
+def test_a_url_without_its_scheme_is_downloaded_unless_the_folder_has_the_file(tmp_path, images):
+    (images / "mirror.example" / "files").mkdir(parents=True)
+    write_photo(images / "mirror.example" / "files" / "a.png", seed=6)
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    cells = ["//cdn.shop.example/a.png", "www.shop.example/b", "mirror.example/files/A.png", "women/a.png"]
+    reader = reader_of(tmp_path, cells, images, downloads)
+    rows = list(reader.rows())
+    urls = ["https://cdn.shop.example/a.png", "https://www.shop.example/b", "https://mirror.example/files/A.png"]
+    assert [row.photo_urls for row in rows] == [*((url,) for url in urls), ()]
+    stems = [hashlib.sha256(url.encode()).hexdigest()[:32] for url in urls]
+    assert reader.missing([row.photo for row in rows]) == {rows[0].photo: stems[0], rows[1].photo: stems[1]}
+    assert outcomes(reader, cells) == [
+        f"photo missing: {cells[0]} is not in images, and {NOT_DOWNLOADED.removeprefix('photo missing: ')}",
+        f"photo missing: {cells[1]} is not in images, and {NOT_DOWNLOADED.removeprefix('photo missing: ')}",
+        "mirror.example/files/a.png",
+        "women/a.png",
+    ]
+    write_photo(downloads / f"{stems[1]}.png", seed=7)
+    found = list(reader.examine(cells[1:]))
+    assert [(facts.photo, facts.other_name) for facts in found] == [
+        (f"url:{stems[1]}", False), ("mirror.example/files/a.png", True), ("women/a.png", False)
+    ]  # fmt: skip
+    (photo,) = reader.photos([found[0].photo])
+    assert photo.tobytes() == noise(7, (12, 10)).tobytes()
+
+
+def test_several_urls_are_one_download_whose_name_depends_on_all(tmp_path):
+    cells = ["https://shop.example/a.jpg,https://shop.example/b.jpg", "https://shop.example/a.jpg|//shop.example/c.jpg"]
+    reader = reader_of(tmp_path, cells, downloads=tmp_path)
+    first, second = reader.rows()
+    assert first.photo_urls == ("https://shop.example/a.jpg", "https://shop.example/b.jpg")
+    stems = reader.missing([first.photo, second.photo])
+    assert len(set(stems.values())) == 2
+    write_photo(tmp_path / f"{stems[first.photo]}.jpg")
+    (facts, missing) = reader.examine([first.photo, second.photo])
+    assert (facts.photo, facts.further_photos) == (f"url:{stems[first.photo]}", 1)
+    assert "not downloaded" in str(missing)
+
+
+def test_a_file_that_is_renamed_changes_the_fingerprint(tmp_path, images):
+    def fingerprint():
+        return reader_of(tmp_path, ["WOMEN/A.png"], images).photo_stamps(["WOMEN/A.png"])[0]
+
+    before = fingerprint()
+    (images / "women" / "a.png").rename(images / "women" / "A.png")
+    renamed = fingerprint()
+    (images / "women" / "A.png").unlink()
+    assert len({before, renamed, fingerprint()}) == 3

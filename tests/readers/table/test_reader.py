@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import datetime
 import decimal
 import gzip
@@ -19,6 +20,8 @@ from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES
 from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.table.reader import TableReader
 from eiclip.settings.load import ColumnSettings
+
+from ..conftest import encoded
 
 COLUMNS = ColumnSettings(product_id="sku", title="name", description=("details",), photo="picture")
 FULL = COLUMNS.model_copy(
@@ -269,7 +272,7 @@ def test_headers_and_quotes_as_programs_write_them(table, caplog, changed, said)
         ({"name": "<br>", "details": "-"}, "no title and no description"),
         ({"picture": ""}, "no photo"),
         ({"picture": "ftp://shop/a.jpg"}, "bad photo: 'ftp://shop/a.jpg' is neither http nor https"),
-        ({"picture": "https://shop/a b.jpg"}, "bad photo"),
+        ({"picture": "https://shop/a\tb.jpg"}, "bad photo: 'https://shop/a\\tb.jpg' has control characters"),
         ({"picture": "data:image/png;base64,iVBOR"}, "bad photo: text cannot hold a photo's bytes (base64)"),
         ({"picture": "A" * 5000}, "bad photo: text cannot hold a photo's bytes (base64)"),
         ({"picture": "a\0.jpg"}, "bad photo: 'a\\x00.jpg' has control characters"),
@@ -300,9 +303,10 @@ def test_cells_of_odd_types(table):
 @pytest.mark.parametrize(
     ("picture", "reason"),
     [
-        (["a.jpg", "b.jpg"], "bad photo: a list of 2"),
+        ([{"bytes": "aGk="}, "b.jpg"], "bad photo: text cannot hold"),
+        ([None, ""], "no photo"),
         ({"bytes": "aGk=", "path": None}, "bad photo: text cannot hold"),
-        (17, "no photo"),
+        (True, "no photo"),
         (None, "no photo"),
         ([], "no photo"),
         ("\ud800.jpg", "bad photo"),
@@ -342,6 +346,66 @@ def test_urls_keep_their_address_and_a_reference_of_fixed_form(table):
     (row,) = table(as_csv([DRESS | {"picture": f" {url} "}])).rows()
     assert row.photo_urls == (url,)
     assert row.photo == "url:" + hashlib.sha256(url.encode()).hexdigest()[:32]
+
+
+SHOPIFY = FULL.model_copy(update={"split": None})
+
+
+@pytest.mark.parametrize("form", [as_csv, as_jsonl, as_parquet])
+def test_further_rows_of_a_product_that_have_a_photo_alone_are_its_photos(table, form):
+    empty = dict.fromkeys(DRESS, "") | {"sku": "D-1", "price": "30"}
+    rows = [
+        DRESS, empty | {"picture": "2.jpg"}, empty, empty | {"picture": "3.jpg", "maker": "Gap"},
+        DRESS | {"sku": "D-2", "picture": ""}, empty | {"sku": "D-2", "picture": "4.jpg"}, empty | {"picture": "5.jpg"},
+    ]  # fmt: skip
+    found = list(table(form(rows), SHOPIFY, ("brand",)).rows())
+    assert [row.photo if isinstance(row, Listing) else row.reason for row in found] == [
+        "d-1.jpg", "2.jpg", "no photo of its own: a further row of the product above, such as a variant", "3.jpg",
+        "no photo", "4.jpg", "no title and no description",
+    ]  # fmt: skip
+    first, second, fourth, last = (found[number] for number in (0, 1, 3, 5))
+    assert second == dataclasses.replace(first, place=1, photo="2.jpg", price=30.0)
+    assert fourth == dataclasses.replace(second, place=3, photo="3.jpg", entities={"brand": ["gap"]})
+    assert (last.product_id, last.title) == ("D-2", "Wrap dress")
+
+
+def test_a_row_that_cannot_be_read_gives_the_next_no_texts(table):
+    content = as_csv([DRESS]) + b'D-1,"open\nD-1,,,2.jpg,,,,,\n'
+    assert [getattr(row, "reason", "")[:7] for row in table(content, SHOPIFY).rows()] == ["", "bad row", "no titl"]
+
+
+@pytest.mark.parametrize("form", [as_csv, as_jsonl, as_parquet])
+def test_a_template_makes_the_photo_of_columns(table, form):
+    columns = COLUMNS.model_copy(update={"photo": "{kind}/{number}.jpg"})
+    rows = [
+        DRESS | {"kind": kind, "number": number, "picture": "", "none": ""}
+        for kind, number in (("women", 7), ("a, b", 8), ("", 9), ("../..", 10))
+    ]
+    found = list(table(form(rows), columns).rows())
+    assert [row.photo if isinstance(row, Listing) else row.reason for row in found] == [
+        "women/7.jpg", "a, b/8.jpg", "no photo", "../../10.jpg"
+    ]  # fmt: skip
+    urls = COLUMNS.model_copy(update={"photo": "https://shop.example/{kind}/{number}.jpg?v=1"})
+    assert next(table(form(rows[1:]), urls).rows()).photo_urls == ("https://shop.example/a%2C%20b/8.jpg?v=1",)
+    gone = COLUMNS.model_copy(update={"photo": "{nummer}.jpg"})
+    with pytest.raises(RawDataError, match=r"shop\.csv: no column 'nummer'; it has 'sku'"):
+        list(table(form(rows), gone).rows())
+
+
+def test_a_template_needs_no_column_of_photos_and_its_files_are_read(table, tmp_path):
+    columns = COLUMNS.model_copy(update={"photo": "{sku}.jpg"})
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "d-1.png").write_bytes(encoded("PNG"))
+    content = as_parquet([{"sku": "D-1", "name": "Dress", "details": "x"}])
+    reader = table(content, columns, images=tmp_path / "photos")
+    (facts,) = reader.examine([row.photo for row in reader.rows()])
+    assert (facts.photo, facts.other_name) == ("d-1.png", True)
+
+
+@pytest.mark.parametrize(("cell", "photo"), [(15970, "15970"), (15970.0, "15970"), (["a.jpg", "b.jpg"], None)])
+def test_numbers_and_lists_name_photos(table, cell, photo):
+    (row,) = table(as_jsonl([DRESS | {"picture": cell}])).rows()
+    assert row.photo == (photo or json.dumps(cell))
 
 
 @pytest.mark.parametrize("path", ["url:" + "0" * 32, "shop.csv#3"])
