@@ -3,9 +3,9 @@
 --   duplicates and products of one style), review_stats, helpful_reviews.
 -- Parameters: $seed, $test_share (only where the raw files define no test part), $validation_share.
 -- A product is in one split, and so is a group of known duplicates and of one style: splits are drawn by digests of the
--- group's id, so that they depend on no other row and on no version of DuckDB's own hash. Where the raw files define a
--- test part, any row in it, its photo usable or not, makes a test product; other products that duplicate one are
--- excluded from training.
+-- group's id, so that they depend on no other row and on no version of DuckDB's own hash; of so few that none is drawn
+-- for the test, the one nearest to it is taken. Where the raw files define a test part, any row in it, its photo usable
+-- or not, makes a test product; other products that duplicate one are excluded from training.
 -- image_count: number of usable photos
 -- description_count: number of distinct descriptions over its raw rows
 WITH seen AS (
@@ -46,9 +46,16 @@ drawn AS (
     SELECT
         merged.*,
         coalesce(grouped.duplicates_test, false) AS duplicates_test,
-        coalesce(grouped.group_id, product_id) AS draw_id
+        coalesce(grouped.group_id, product_id) AS draw_id,
+        md5_number_lower('test:' || $seed || ':' || coalesce(grouped.group_id, product_id))
+            / 18446744073709551616.0 AS test_draw
     FROM merged
     LEFT JOIN grouped USING (product_id)
+),
+lowest AS (
+    SELECT min(test_draw) AS test_draw, count(DISTINCT draw_id) AS draws
+    FROM drawn
+    WHERE NOT is_split
 )
 SELECT
     listings.dataset,
@@ -56,8 +63,8 @@ SELECT
     CASE
         WHEN drawn.is_test THEN 'test'
         WHEN drawn.is_split AND drawn.duplicates_test THEN 'excluded'
-        WHEN NOT drawn.is_split AND md5_number_lower('test:' || $seed || ':' || drawn.draw_id)
-            / 18446744073709551616.0 < $test_share THEN 'test'
+        WHEN NOT drawn.is_split AND drawn.test_draw < $test_share THEN 'test'
+        WHEN NOT drawn.is_split AND $test_share > 0 AND lowest.draws > 1 AND drawn.test_draw = lowest.test_draw THEN 'test'
         WHEN md5_number_lower('validation:' || $seed || ':' || drawn.draw_id)
             / 18446744073709551616.0 < $validation_share THEN 'validation'
         ELSE 'train'
@@ -81,6 +88,7 @@ SELECT
 FROM listings
 JOIN drawn ON drawn.product_id = listings.product_id
     AND drawn.first_row = row(listings.source, listings.place)
+CROSS JOIN lowest
 LEFT JOIN several ON several.product_id = drawn.product_id
 LEFT JOIN review_stats ON review_stats.product_id = drawn.product_id
 LEFT JOIN helpful_reviews ON helpful_reviews.product_id = drawn.product_id

@@ -1,5 +1,7 @@
 """Which split a product is in, which photos are used, and where the others go."""
 
+from hashlib import md5
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +28,17 @@ def test_shares_are_drawn_by_product_and_do_not_depend_on_other_rows(relations):
         "train": pytest.approx(0.7 * 0.8, abs=0.06),
     }
     assert splits(relations(many).products(seed="1")) != drawn
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_of_very_few_products_one_is_drawn_for_the_test(relations, count):
+    rows = [photo(f"p{number}", source_split=None) for number in range(count)]
+    for seed in "0123":
+        drawn = splits(relations(rows).products(seed, test_share=1e-9))
+        assert list(drawn.values()).count("test") == (1 if count > 1 else 0)
+        least = min(drawn, key=lambda name: md5(f"test:{seed}:{name}".encode()).digest()[:7:-1])
+        assert count == 1 or drawn[least] == "test"
+    assert "test" not in splits(relations(rows).products(test_share=0)).values()
 
 
 def test_the_first_row_speaks_for_the_product(relations):
