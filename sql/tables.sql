@@ -129,6 +129,8 @@
 -- photos: one row per listing: its photo decoded in full, or why it is unusable.
 -- width: width of the photo (pixels)
 -- height: height of the photo (pixels)
+-- other_name: whether it was found under another name than the raw file gives
+-- further_photos: how many more photos the row names, which are left out: a row is one photo
 
 -- entity_spellings: one row per entity group and way to write an entity of it in the raw rows.
 -- spelling: the entity as the raw rows write it, in lower case

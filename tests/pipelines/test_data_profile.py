@@ -20,6 +20,7 @@ TABLES = {
     "descriptions",
     "token_histogram",
     "photos",
+    "placeholders",
     "prices",
     "quarantine",
     "tokens",
@@ -40,12 +41,14 @@ def fill(project, name, group):
     entity = {"entity_group": group, "entity": "100% silk", "entity_id": 0}
     prior = {"entity": "100% silk", "entity_group": group, "tagged_count": 1, "untagged_mentions": 2, "prior": 1.0}
     record = {"source": "shop.csv", "title": "Coat", "price": 9.5, "price_unread": None, "entities": [], "reason": None}
+    record["description_raw"] = "Coat"
     tables = {
         "records": [record | {"product_id": f"p{n}", "place": n} for n in range(4)],
         "products": products,
         "images": [{"image_id": "p1_0", "product_id": "p1", "split": "train", "photo_width": 60, "photo_height": 80}],
         "tagged_entities": [{"product_id": "p1", "split": "train"} | entity],
         "product_entities": [{"product_id": "p1", "split": "train"} | entity],
+        "entity_spellings": [entity | {"spelling": "100% silk", "rows": 1}],
         "entity_vocabulary": [{"entity_group": group, "entity_id": 0, "entity": "<unk>", "product_count": 1}],
         "semantic_prior": [prior],
         "quarantine": [],
@@ -79,7 +82,7 @@ def test_fashiongens_profile_waits_for_its_compositions_and_amazons_does_not(pro
     upstream = {key.path[-1] for key in profile_assets(project, "fashiongen")[0].asset_deps[
         dg.AssetKey(["fashiongen", "data_profile"])]}  # fmt: skip
     assert upstream == {"products", "images", "product_entities", "entity_vocabulary", "semantic_prior", "quarantine",
-                        "records", "compositions"}  # fmt: skip
+                        "records", "entity_spellings", "compositions"}  # fmt: skip
     spec = profile_assets(project, "amazon")[0].get_asset_spec()
     assert dg.AssetKey(["amazon", "compositions"]) not in {dep.asset_key for dep in spec.deps}
     assert spec.group_name == "amazon/profile"

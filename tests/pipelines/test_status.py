@@ -79,7 +79,7 @@ def test_changed_settings_are_named(home):
     told = found(project(home, seed=7))
     assert told["fashiongen/raw_files"] == ("stale", "seed 0 -> 7")
     assert told["fashiongen/records"] == ("upstream", "fashiongen/raw_files is stale")
-    assert told["fashiongen/brand_names"] == ("upstream", "fashiongen/records may change")
+    assert told["fashiongen/entity_spellings"] == ("upstream", "fashiongen/records may change")
 
 
 def test_changed_packages_and_files_are_named(home, monkeypatch):
