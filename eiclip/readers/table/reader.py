@@ -50,6 +50,7 @@ class TableReader:
     """Rows and photos of a table in one or several files of the same columns."""
 
     photos_in_rows = False
+    expected = "expected CSV with a header, JSON (an object a line, or an array) or Parquet, with the columns named"
     unit = "row"
     """Rows from 0: of a CSV below its header, of JSONL its lines, blank ones too."""
 
