@@ -2,9 +2,7 @@
 
 import datetime
 import glob
-import hashlib
 import re
-import struct
 import tempfile
 from itertools import islice
 from pathlib import Path
@@ -38,6 +36,7 @@ SCHEMA = pa.schema(
     ]
 )
 REJECTED_SCHEMA = pa.schema([*(SCHEMA.field(n) for n in range(4)), pa.field("reason", pa.string())])
+_MEMORY = "1GB"  # of DuckDB; more goes to the disk
 _DIGESTS = pa.schema([pa.field(name, pa.int64()) for name in ("place", "high", "low")])
 FIELDS = (
     "asin", "parent_asin", "reviewerID", "user_id", "overall", "rating", "helpful", "vote", "helpful_vote",
@@ -75,10 +74,12 @@ def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> dic
             origin = {"dataset": dataset, "source": path.name}
             while rows := [origin | {"place": n} | read_review(record) for n, record in islice(records, ROW_GROUP)]:
                 reviews, others = [row for row in rows if "reason" not in row], [row for row in rows if "reason" in row]
-                known = [row for row in reviews if row["high"] is not None]
-                for writer, kept in ((reviews_file, reviews), (rejected_file, others), (digests_file, known)):
+                for writer, kept in ((reviews_file, reviews), (rejected_file, others)):
                     if kept:
                         writer.write_table(pa.Table.from_pylist(kept, writer.schema))
+                digests_file.write_table(
+                    pa.table([[row[name] for row in reviews] for name in _DIGESTS.names], _DIGESTS)
+                )
                 found, quarantined = found + len(reviews), quarantined + len(others)
         duplicates = _move_duplicates(output_part, rejected_part, digests)
         accepted, quarantined = found - duplicates, quarantined + duplicates
@@ -98,7 +99,8 @@ def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> dic
 def _move_duplicates(reviews: Path, rejected: Path, digests: Path) -> int:
     """Move the reviews that are there before from one file to the other; returns how many."""
     again = digests.with_name("again")
-    with duckdb.connect(config={"temp_directory": str(digests.parent / ".duckdb")}) as connection:
+    spill: dict[str, Any] = {"temp_directory": str(digests.parent / ".duckdb"), "memory_limit": _MEMORY}
+    with duckdb.connect(config=spill) as connection:
         for name, file in {"review_digests": digests, "reviews": reviews, "rejected": rejected}.items():
             connection.read_parquet(glob.escape(str(file))).create_view(name)
         connection.sql(read_sql("ingest/repeated_reviews")).create("repeated")
@@ -120,7 +122,7 @@ def _move_duplicates(reviews: Path, rejected: Path, digests: Path) -> int:
 def read_review(record: dict[str, Any] | UnusableRowError) -> dict[str, Any]:
     """Return the review of a record of any edition, or the `reason` why there is none.
 
-    `high` and `low`, None where no user is known, are the same for the same review alone.
+    `high` and `low`, None where no user is known, are the same for the same review alone, in this process.
     """
     product_id = None
     try:
@@ -140,11 +142,12 @@ def read_review(record: dict[str, Any] | UnusableRowError) -> dict[str, Any]:
             "time": _time(record),
             "verified": verified if isinstance(verified, bool) else None,
         }
-        user = _first(record, "reviewerID", "user_id")
-        told = (user, *(review[name] for name in ("product_id", "rating", "text", "summary", "time")))
-        digest = hashlib.blake2b(repr(told).encode(), digest_size=16).digest() if user else None
-        high, low = struct.unpack("<qq", digest) if digest else (None, None)
-        return review | {"high": high, "low": low}
+        user = record.get("user_id") or record.get("reviewerID")
+        is_known = isinstance(user, (str, int))
+        told = (user, product_id, review["rating"], review["text"], review["summary"], review["time"])
+        # 128 bits, so that two reviews are not taken for one.
+        review["high"], review["low"] = (hash(told), hash(told[::-1])) if is_known else (None, None)
+        return review
     except UnusableRowError as error:
         return {"product_id": product_id or error.product_id, "reason": str(error)}
 
@@ -168,7 +171,10 @@ def _time(record: dict[str, Any]) -> datetime.datetime | None:
 
 
 def _first(record: dict[str, Any], *names: str) -> Any:
-    return next((value for name in names if (value := record.get(name)) is not None), None)
+    for name in names:  # a generator takes three times as long
+        if (value := record.get(name)) is not None:
+            return value
+    return None
 
 
 def _rating(value: Any) -> float:
@@ -210,5 +216,7 @@ def _whole_number(value: Any) -> int | None:
 
 
 def _text(record: dict[str, Any], *names: str) -> str | None:
-    text = next((text for name in names if isinstance(text := record.get(name), str) and text), None)
-    return None if text is None else storable(text[:MAX_TEXT])
+    for name in names:
+        if isinstance(text := record.get(name), str) and text:
+            return storable(text[:MAX_TEXT])
+    return None
