@@ -43,9 +43,7 @@ def open_reader(home: Paths, name: str, dataset: DatasetSettings) -> RawReader:
     # The synthetic catalogue of styles names no files: the settings ask a table for its own.
     files = [raw / STYLES_FILE] if dataset.files is None else local_files(dataset.files, fetched)
     columns = fitting_columns(dataset.layouts, files)
-    return TableReader(
-        files, columns, images, dataset.entity_groups, downloads, dataset.encoding, dataset.placeholders
-    )
+    return TableReader(files, columns, images, dataset.entity_groups, downloads, dataset.encoding, dataset.placeholders)
 
 
 def fitting_columns(layouts: Sequence[ColumnSettings], files: Sequence[Path]) -> ColumnSettings:

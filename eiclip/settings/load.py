@@ -39,8 +39,14 @@ class DownloadSettings(Section):
     allow_private: bool = False  # fetch from loopback, private and link-local addresses too (a shop's own network)
 
 
+ONE_COLUMN = (
+    "product_id", "title", "photo", "split", "category", "subcategory", "department", "gender", "pose", "price", "style",
+)  # fmt: skip
+"""Entries of `ColumnSettings` that name a column each."""
+
+
 class ColumnSettings(Section):
-    """Which columns of a table (Parquet, CSV, JSONL) hold what. Only the id, a text and the photo are needed."""
+    """Which columns of a table (Parquet, CSV, JSON) hold what. Only the id, a text and the photo are needed."""
 
     product_id: str = "product_id"
     title: str | None = None
@@ -69,9 +75,8 @@ class ColumnSettings(Section):
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that are named, each once."""
-        fields = [getattr(self, name) for name in type(self).model_fields]
-        found = [name for name in fields if isinstance(name, str)] + [*self.description, *self.entities.values()]
-        return tuple(dict.fromkeys(found))
+        found = (*(getattr(self, name) for name in ONE_COLUMN), *self.description, *self.entities.values())
+        return tuple(dict.fromkeys(filter(None, found)))
 
     def over(self, preset: dict[str, Any]) -> "ColumnSettings":
         """Return the columns of a layout of `PRESETS`, of which a file may lack some, with what is set here instead."""
@@ -146,7 +151,7 @@ class DatasetSettings(Section):
         if self.kind == "amazon" and self.images and not self.metadata:
             raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (synthetic)")
         if self.kind == "table" and not self.files:
-            raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
+            raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSON file, or a pattern of them")
         if self.preset is not None and self.kind != "table":
             raise ValueError(f"preset is for a table; the files of kind {self.kind!r} have columns of their own")
         if self.encoding is not None:
