@@ -40,7 +40,8 @@ class DownloadSettings(Section):
 
 
 ONE_COLUMN = (
-    "product_id", "title", "photo", "split", "category", "subcategory", "department", "gender", "pose", "price", "style",
+    "product_id", "title", "photo", "split", "category", "subcategory", "department", "gender", "pose", "price",
+    "style",
 )  # fmt: skip
 """Entries of `ColumnSettings` that name a column each."""
 
