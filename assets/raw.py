@@ -37,7 +37,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step | 
         drawn = {"kind": dataset.kind, "seed": project.settings.seed, "sizes": sizes}
         files = replace(files, make=_draw, external={}, settings=drawn)
     reading = dataset.model_dump(
-        mode="json", include={"kind", "entity_groups", "columns", "subset", "encoding", "placeholders"}
+        mode="json", include={"kind", "entity_groups", "columns", "preset", "subset", "encoding", "placeholders"}
     )
     records = Output(
         (name, "records"),

@@ -124,7 +124,7 @@
 
 -- reviews: one row per usable review; empty without a file of reviews.
 
--- review_rejections: one row per line of a file of reviews that is not used.
+-- review_rejections: one row per line of a file of reviews that is not used; duplicates of a review are among them.
 
 -- photos: one row per listing: its photo decoded in full, or why it is unusable.
 -- width: width of the photo (pixels)

@@ -50,7 +50,7 @@ class Host:
 
     def run(self, root: Path, dataset: DatasetSettings) -> Outcome:
         """Ingest the raw files of a case's folder. A host that died is replaced, and its case counts as a crash."""
-        request = json.dumps({"root": str(root), "dataset": dataset.model_dump(mode="json")})
+        request = json.dumps({"root": str(root), "dataset": dataset.model_dump(mode="json", exclude_unset=True)})
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(OSError):

@@ -80,6 +80,8 @@ class RawReader(Examiner, Protocol):
     """Raw files of one dataset."""
 
     unit: str  # what `Listing.place` counts: 'row' or 'line'
+    expected: str
+    """What the raw files should be, for whoever sees that none of their rows can be used."""
     photos_in_rows: bool
     """Whether photos lie in the raw files: their stamps, for which they are read, hold as long as the files' own."""
 

@@ -24,6 +24,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from eiclip.errors import RawDataError
 from eiclip.readers.base import PhotoFacts, UnusablePhotoError
+from eiclip.readers.texts import without_addresses
 from eiclip.storage.files import digest
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")  # in order of preference
@@ -150,7 +151,7 @@ def decode_rgb(content: bytes, ref: str) -> Image.Image:
     except Image.UnidentifiedImageError as error:
         raise UnusablePhotoError(f"unreadable photo: {ref} is not a JPEG, PNG or WEBP") from error
     except Exception as error:  # on damaged files Pillow raises nearly anything: OSError, SyntaxError, struct.error
-        raise UnusablePhotoError(f"unreadable photo: {ref}: {error}") from error
+        raise UnusablePhotoError(f"unreadable photo: {ref}: {without_addresses(str(error))}") from error
 
 
 def rgb_on_white(photo: Image.Image) -> Image.Image:

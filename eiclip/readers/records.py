@@ -69,7 +69,7 @@ def write_records(reader: RawReader, dataset: str, output: Path) -> dict[str, in
             common = [f"{number:,} as '{reason}'" for reason, number in list(reasons.items())[:3]]
             raise RawDataError(
                 f"{dataset}: none of {rows_in:,} raw rows can be used: {'; '.join(common) or 'the files are empty'}; "
-                "check that the dataset's kind and paths are right"
+                f"check that the dataset's kind and paths are right: {reader.expected}"
             )
         _warn_of_prices(temporary, dataset)
     return {"rows_in": rows_in, "usable": usable, "rejected": rejected}

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 REPLACEMENT = "\ufffd"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # U+FFFD once written as UTF-8 and read as latin-1 shows as three letters, or two where the column's width cut it.
+_OBJECT = re.compile(r"<(?:\w+\.)*(\w+)(?: object)? at 0x[0-9a-f]+>")
 _BROKEN = re.compile("(?:ï¿½?|\ufffd)+")
 # What is never closed runs to the end, as in browsers, which also keeps these patterns linear.
 _BLOCK = re.compile(r"<(script|style)\b[^<>]*>(?:.*?</\1\s*>|.*)", re.IGNORECASE | re.DOTALL)
@@ -41,6 +42,15 @@ def storable(text: str) -> str:
     if not text.isascii():
         text = _SURROGATE.sub(REPLACEMENT, text)
     return text.replace("\x00", REPLACEMENT)
+
+
+def without_addresses(text: str) -> str:
+    """Return an error's text with its objects' kinds alone: where in memory they lie differs from run to run.
+
+    >>> without_addresses("malformed node on line 1: <ast.Call object at 0x7f12ab>")
+    'malformed node on line 1: Call'
+    """
+    return _OBJECT.sub(r"\1", text)
 
 
 def clean_description(text: str) -> str:

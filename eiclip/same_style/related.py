@@ -1,7 +1,8 @@
 """The related products that Amazon's metadata names, `also_*` and `related`: a second reading of the metadata.
 
-JSON lines (2018, 2023) are read by DuckDB (`sql/clicks/related_items.sql`); Python literals (2014), or a file that
-DuckDB refuses, line by line. Lines that cannot be read name nothing here: the first reading has quarantined them.
+JSON lines (2018, 2023) are read by DuckDB (`sql/clicks/related_items.sql`); Python literals (2014), other formats, or a
+file that DuckDB refuses, record by record. Those that cannot be read name nothing here: the first reading has
+quarantined them.
 """
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
@@ -17,8 +18,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eiclip.readers.amazon.json_lines import numbered_lines, open_lines, opens_like_json
-from eiclip.readers.amazon.metadata import PRODUCT_ID, UnusableRowError, parse_line
+from eiclip.readers.amazon.files import AmazonFile
+from eiclip.readers.amazon.json_lines import open_lines, opens_like_json
+from eiclip.readers.amazon.metadata import PRODUCT_ID, UnusableRowError
 from eiclip.same_style.log import connect
 from eiclip.storage.files import whole_file
 from eiclip.storage.lake import count_rows
@@ -34,15 +36,19 @@ _ROW_GROUP = 100_000
 
 
 def write_related(metadata: Path | None, dataset: str, output: Path) -> int:
-    """Write `related_items` of Amazon metadata (any edition, gzipped or plain) whole; returns the number of rows.
+    """Write `related_items` of Amazon metadata (any edition and format) whole; returns the number of rows.
 
-    `metadata` is None for a dataset of another kind: an empty table. Raises RawDataError: no such file, or damaged.
+    `metadata` is None for a dataset of another kind: an empty table. Raises RawDataError: missing, damaged, or another
+    file.
     """
     with whole_file(output) as temporary:
         if metadata is None:
             pq.write_table(SCHEMA.empty_table(), temporary)
-        elif not (opens_like_json(metadata) and _write_json(metadata, dataset, temporary)):
-            _write_lines(metadata, dataset, temporary)
+        else:
+            file = AmazonFile(metadata, _FIELDS)
+            is_fast = file.table is None and opens_like_json(metadata)
+            if not (is_fast and _write_json(metadata, dataset, temporary)):
+                _write_records(file, dataset, temporary)
         return count_rows([temporary])
 
 
@@ -78,14 +84,14 @@ def _write_json(metadata: Path, dataset: str, output: Path) -> bool:
     return False
 
 
-def _write_lines(metadata: Path, dataset: str, output: Path) -> None:
+def _write_records(file: AmazonFile, dataset: str, output: Path) -> None:
     def found() -> Iterator[tuple[str, str, str]]:
-        for _, line in numbered_lines(metadata):
-            with contextlib.suppress(UnusableRowError):
-                yield from related_of(parse_line(line))
+        for _, record in file.records():
+            if not isinstance(record, UnusableRowError):
+                yield from related_of(record)
 
     rows = found()
-    with pq.ParquetWriter(output, SCHEMA, compression="zstd") as file:
+    with pq.ParquetWriter(output, SCHEMA, compression="zstd") as writer:
         while batch := list(islice(rows, _ROW_GROUP)):
             columns = [[dataset] * len(batch), *(list(column) for column in zip(*batch, strict=True))]
-            file.write_table(pa.table(columns, schema=SCHEMA))
+            writer.write_table(pa.table(columns, schema=SCHEMA))

@@ -8,6 +8,7 @@ of a chunk, D embedding width.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -57,7 +58,9 @@ def read_queries(path: Path | str) -> pa.Table:
     path, columns = Path(path), ("query", "product_id")
     is_parquet(path, "QUERIES")  # says what is wrong where there is no file
     table = open_table(path, columns, photo="query")  # a column of the table as any other
-    where, table = ("line", JsonlTable(path, ("query",))) if isinstance(table, JsonlTable) else ("row", table)
+    where = "line" if isinstance(table, JsonlTable) else "row"
+    if isinstance(table, JsonlTable):
+        table = replace(table, wanted=("query",))
     found = []
     for number, row in enumerate(table.rows(), start=1):
         place = f"{path}: {where} {number}"

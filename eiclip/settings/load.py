@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettin
 from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from eiclip.errors import SettingsError
+from eiclip.settings.presets import ALWAYS, PRESETS
 from eiclip.settings.same_style import Location, SameStyleSettings
 from eiclip.settings.training import (
     LENGTHS,
@@ -38,8 +39,15 @@ class DownloadSettings(Section):
     allow_private: bool = False  # fetch from loopback, private and link-local addresses too (a shop's own network)
 
 
+ONE_COLUMN = (
+    "product_id", "title", "photo", "split", "category", "subcategory", "department", "gender", "pose", "price",
+    "style",
+)  # fmt: skip
+"""Entries of `ColumnSettings` that name a column each."""
+
+
 class ColumnSettings(Section):
-    """Which columns of a table (Parquet, CSV, JSONL) hold what. Only the id, a text and the photo are needed."""
+    """Which columns of a table (Parquet, CSV, JSON) hold what. Only the id, a text and the photo are needed."""
 
     product_id: str = "product_id"
     title: str | None = None
@@ -62,6 +70,22 @@ class ColumnSettings(Section):
     entities: dict[str, str] = Field(default_factory=dict)  # entity group -> column
     separators: dict[str, str] = Field(default_factory=dict)
     """Entity group -> what parts several entities in a text ("black|white"); a list column needs none."""
+    optional: tuple[str, ...] = ()
+    """Columns named above that a file may lack; those of `entity_groups` it may not."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that are named, each once."""
+        found = (*(getattr(self, name) for name in ONE_COLUMN), *self.description, *self.entities.values())
+        return tuple(dict.fromkeys(filter(None, found)))
+
+    def over(self, preset: dict[str, Any]) -> "ColumnSettings":
+        """Return the columns of a layout of `PRESETS`, of which a file may lack some, with what is set here instead."""
+        own = self.model_dump(exclude_unset=True)
+        groups = {name: preset.get(name, {}) | own.get(name, {}) for name in ("entities", "separators")}
+        needed = {preset[name] for name in ALWAYS} | set(ColumnSettings(**own).names)
+        optional = [name for name in ColumnSettings(**preset).names if name not in needed]
+        return ColumnSettings(**(preset | own | groups | {"optional": (*self.optional, *optional)}))
 
     @field_validator("photo")
     @classmethod
@@ -88,6 +112,8 @@ class DatasetSettings(Section):
     """How many reviews' texts, the most helpful first, are added to a description."""
     files: Location | None = None  # the table: a file, or a pattern such as `exports/*.parquet`
     columns: ColumnSettings = ColumnSettings()
+    preset: Literal["shopify", "woocommerce", "google_merchant"] | None = None
+    """The program that wrote the table: its columns are known, and `columns` says what differs."""
     encoding: str | None = None
     """Of the table's texts, such as `cp1252`; None: UTF-8, or of a CSV file what most of its lines are in."""
     download: DownloadSettings | None = None
@@ -126,7 +152,9 @@ class DatasetSettings(Section):
         if self.kind == "amazon" and self.images and not self.metadata:
             raise ValueError("an amazon dataset needs both `metadata` and `images`, or neither (synthetic)")
         if self.kind == "table" and not self.files:
-            raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSONL file, or a pattern of them")
+            raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSON file, or a pattern of them")
+        if self.preset is not None and self.kind != "table":
+            raise ValueError(f"preset is for a table; the files of kind {self.kind!r} have columns of their own")
         if self.encoding is not None:
             _check_encoding(self.encoding, self.kind)
         _check_prices(self.columns)
@@ -154,6 +182,11 @@ class DatasetSettings(Section):
     def brand_group(self) -> str:
         """The group that names makers."""
         return self.main_group or next(iter(self.entity_groups), "")
+
+    @property
+    def layouts(self) -> tuple[ColumnSettings, ...]:
+        """What the columns may be, the usual first: several where the preset's program has written several headers."""
+        return tuple(map(self.columns.over, PRESETS[self.preset])) if self.preset else (self.columns,)
 
     @property
     def embedded(self) -> bool:

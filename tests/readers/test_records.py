@@ -26,6 +26,7 @@ class ListReader:
 
     unit = "row"
     photos_in_rows = True
+    expected = "expected rows"
 
     def __init__(self, rows, rows_in=None):
         self._rows = rows

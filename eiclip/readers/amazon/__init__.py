@@ -1,1 +1,1 @@
-"""Amazon's metadata and reviews, in JSON lines of three editions. What makes a product is decided in SQL."""
+"""Amazon's metadata and reviews, of three editions and in several formats. What makes a product is decided in SQL."""

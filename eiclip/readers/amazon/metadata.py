@@ -7,16 +7,25 @@ Every field may be missing, of another type, or written as the text of a list, s
 import ast
 import contextlib
 import functools
+import io
 import itertools
 import json
 import math
 import re
+import tokenize
 import warnings
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from eiclip.readers.base import Listing
-from eiclip.readers.texts import clean_description, entity_spelling, informative, says_nothing, storable
+from eiclip.readers.texts import (
+    clean_description,
+    entity_spelling,
+    informative,
+    says_nothing,
+    storable,
+    without_addresses,
+)
 
 GROUPS = ("brand", "category", "subcategory")
 MAX_LINE_BYTES = 4 * 2**20
@@ -28,7 +37,9 @@ PRODUCT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ALT = re.compile(r"\balt\s*=\s*[\"']([^\"'<>]*)", re.IGNORECASE)
 _PRICE = re.compile(r"\s*\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s*(?:-\s*\$?\s*[\d.,]+\s*)?")
 _FASHION = re.compile(r"fashion|clothing|apparel", re.IGNORECASE)
-_ADDRESS = re.compile(r"<ast\.(\w+) object at 0x[0-9a-f]+>")  # would make a reason another one at each run
+_NO_VALUE = {"", "None", "nan", "NaN", "null", "NULL"}
+"""How programs write into CSV that there is no value."""
+_BARE = re.compile(r"(?:['\"}\]]|None)\s+(?:['\"{\[]|None)")  # values without a comma between them
 _SMALL_WORDS = {"a", "an", "and", "by", "de", "for", "in", "of", "on", "or", "the", "to", "with"}
 # "Visit the Nike Store", "Visit Amazon's Nike Page", "Brand: Nike", "by Nike": Amazon's own words around a brand.
 _AROUND = re.compile(
@@ -87,19 +98,23 @@ def _literal(text: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd escapes in the text are not our reader's concern
             tree = ast.parse(text, mode="eval")
-            return ast.literal_eval(_WithoutNan().visit(tree) if "nan" in text else tree)
+            return ast.literal_eval(_Plain().visit(tree) if "nan" in text or "array(" in text else tree)
     except SyntaxError as error:
         raise UnusableRowError(f"broken Python literal: {error.msg} at column {error.offset}") from error
     except (ValueError, TypeError, MemoryError, RecursionError) as error:
-        reason = _ADDRESS.sub(r"\1", str(error))[:80]
+        reason = without_addresses(str(error))[:80]
         raise UnusableRowError(f"broken Python literal: {reason or type(error).__name__}") from error
 
 
-class _WithoutNan(ast.NodeTransformer):
-    """None in place of `nan`, which is no literal, though Python writes numbers that are missing so."""
+class _Plain(ast.NodeTransformer):
+    """Literals for what Python and NumPy write otherwise: None for `nan`, a list for `array([...], dtype=...)`."""
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return ast.copy_location(ast.Constant(None), node) if node.id == "nan" else node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        is_array = isinstance(node.func, ast.Name) and node.func.id == "array" and len(node.args) == 1
+        return self.visit(node.args[0]) if is_array else node
 
 
 def listing_of(
@@ -120,6 +135,8 @@ def listing_of(
     details = record.get("details")
     if isinstance(details, str):  # one mirror keeps it as the text of a JSON object
         details = parse_value(details)
+    elif isinstance(details, list):  # Parquet's maps: pairs
+        details = dict(pair for pair in details if isinstance(pair, tuple) and len(pair) == 2)
     inner = details.get("Brand") if isinstance(details, dict) else None
     brands = [clean_description(_one(value)) for value in (record.get("brand"), inner, record.get("store"))]
     brands = [brand for brand in brands if brand and len(brand) <= 100]
@@ -271,14 +288,45 @@ def _photo_urls(record: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(url for url in urls if url.startswith(("http://", "https://"))))
 
 
+def value_of(cell: str) -> Any:
+    """Return what the text of a cell holds: a list or an object where it is that of one, None where it says so.
+
+    >>> value_of("['Imported', 'Zipper closure']"), value_of('{"Brand": "Acme"}'), value_of("[Red] dress")
+    (['Imported', 'Zipper closure'], {'Brand': 'Acme'}, '[Red] dress')
+    >>> value_of("['Imported' 'Zipper closure']"), value_of("None")
+    (['Imported', 'Zipper closure'], None)
+    """
+    text = cell.strip()
+    if text in _NO_VALUE:
+        return None
+    value = parse_value(text)
+    return cell if value is None else value
+
+
 def parse_value(text: str) -> Any:
     """Return the value of a text that holds a list or an object as JSON or as Python's repr, else None."""
     if not text.startswith(("[", "{")) or len(text) > MAX_LITERAL_BYTES:
         return None
     for parse in (_json, _literal):
         with contextlib.suppress(UnusableRowError):
-            return parse(text)
+            return parse(_separated(text) if parse is _literal and _BARE.search(text) else text)
     return None
+
+
+def _separated(text: str) -> str:
+    """Return a literal with commas between values that NumPy parts by white space: of texts Python would make one."""
+    parts: list[str] = []
+    is_after_value, at = False, 0
+    with contextlib.suppress(tokenize.TokenError, SyntaxError):
+        starts = [0, *itertools.accumulate(len(line) + 1 for line in text.split("\n"))]
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            is_name = token.type in (tokenize.STRING, tokenize.NUMBER, tokenize.NAME)
+            if is_after_value and (is_name or token.string in ("{", "[")):
+                begin = starts[token.start[0] - 1] + token.start[1]
+                parts, at = [*parts, text[at:begin], ","], begin
+            if token.type != tokenize.NL:
+                is_after_value = is_name or token.string in ("}", "]", ")")
+    return "".join([*parts, text[at:]])
 
 
 def _one(value: Any) -> str:

@@ -1,14 +1,16 @@
-"""Amazon review data: a metadata file with one product a line, and photos named by product id."""
+"""Amazon review data: a metadata file with one product a line or row, and photos named by product id."""
 
 import contextlib
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from PIL import Image
 
-from eiclip.readers.amazon.json_lines import count_lines, numbered_lines, opens_like_json, write_json_records
-from eiclip.readers.amazon.metadata import GROUPS, UnusableRowError, check_in_paper_subset, listing_of, parse_line
+from eiclip.readers.amazon.files import EXPECTED, AmazonFile
+from eiclip.readers.amazon.json_lines import FIELDS, opens_like_json, write_json_records
+from eiclip.readers.amazon.metadata import GROUPS, UnusableRowError, check_in_paper_subset, listing_of
 from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
 from eiclip.readers.photo_files import PhotoFolder
 from eiclip.readers.texts import entity_spelling
@@ -16,10 +18,12 @@ from eiclip.storage.files import digest
 
 
 class AmazonReader:
-    """Rows of a metadata file (2014, 2018 or 2023 edition, gzipped or plain) and photos `<images>/<id>.jpg`."""
+    """Rows of a metadata file (2014, 2018 or 2023 edition, in any format) and photos `<images>/<id>.jpg`."""
 
     unit = "line"
+    """Of Parquet or CSV a row, of a JSON array an item, counted from 1 too."""
     photos_in_rows = False
+    expected = EXPECTED
 
     def __init__(
         self, metadata: Path, images: Path, groups: Sequence[str] = ("brand",), *,
@@ -31,12 +35,12 @@ class AmazonReader:
         products with a brand alone. `placeholders` are further texts that say nothing.
         """
         self.metadata = metadata
+        self.file = AmazonFile(metadata, FIELDS)
         self.folders = [PhotoFolder(folder) for folder in dict.fromkeys([images, downloads]) if folder is not None]
         self.groups = check_groups(groups, GROUPS, "Amazon data")
         self.keep_urls = downloads is not None
         self.subset = subset
         self.placeholders = frozenset(map(entity_spelling, placeholders))
-        self._lines_read: int | None = None
 
     def stamps(self) -> dict[str, list[int]]:
         """Size and time of the metadata file. Raises RawDataError where it is missing."""
@@ -44,39 +48,38 @@ class AmazonReader:
 
     def rows_in(self) -> int:
         """Number of lines, as counted by the last full pass, else by a pass of its own. Raises RawDataError."""
-        return count_lines(self.metadata) if self._lines_read is None else self._lines_read
+        return self.file.count() if self.file.lines_read is None else self.file.lines_read
 
     def rows(self, wanted: Container[int] | None = None) -> Iterator[Listing | Rejected]:
         """Yield one item per line, blank ones too, or per line of the numbers `wanted`. Raises RawDataError."""
-        self._lines_read, number = None, 0
-        for number, line in numbered_lines(self.metadata):
-            if wanted is None or number in wanted:
-                yield self.row(number, line)
-        self._lines_read = number
+        for number, record in self.file.records(wanted):
+            yield self.row(number, record)
 
     def write(self, dataset: str, output: Path) -> bool:
         """Write the metadata's `records` to `output` the fast way; False where it has to be read line by line.
 
-        So are Python literals (2014), a file with blank lines, and one that DuckDB refuses. Raises RawDataError.
+        So are other formats, Python literals (2014), a file with blank lines, and one that DuckDB refuses. Raises
+        RawDataError.
         """
-        self._lines_read = None
-        if opens_like_json(self.metadata):
+        self.file.lines_read = None
+        if self.file.table is None and opens_like_json(self.metadata):
             options = {"groups": list(self.groups), "urls": self.keep_urls, "paper": self.subset == "paper"}
             options["placeholders"] = sorted(self.placeholders)
             with contextlib.suppress(duckdb.Error):
                 lines = write_json_records(self.metadata, dataset, output, options, self.rows)
-                if self._lines_read is None:
-                    self._lines_read = count_lines(self.metadata)  # not what DuckDB counted
-                return lines == self._lines_read
+                if self.file.lines_read is None:
+                    self.file.lines_read = self.file.count()  # not what DuckDB counted
+                return lines == self.file.lines_read
         return False
 
-    def row(self, number: int, line: bytes | None) -> Listing | Rejected:
-        """The listing of one line, or why there is none; `line` is None where it was too long to be read."""
+    def row(self, number: int, record: dict[str, Any] | UnusableRowError) -> Listing | Rejected:
+        """The listing of one record, or why there is none."""
         try:
+            if isinstance(record, UnusableRowError):
+                raise record
             product = listing_of(
-                parse_line(line), self.metadata.name, number, self.groups,
-                urls=self.keep_urls, placeholders=self.placeholders,
-            )  # fmt: skip
+                record, self.metadata.name, number, self.groups, urls=self.keep_urls, placeholders=self.placeholders
+            )
             if self.subset == "paper":
                 check_in_paper_subset(product)
             return product

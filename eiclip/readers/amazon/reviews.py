@@ -1,20 +1,25 @@
 """Amazon reviews of the 2014, 2018 and 2023 editions -> one row per review, millions of them."""
 
 import datetime
+import glob
 import re
+import tempfile
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.json_lines import count_lines, numbered_lines
-from eiclip.readers.amazon.metadata import MAX_LINE_BYTES, MAX_TEXT, UnusableRowError, parse_line, product_id_of
+from eiclip.readers.amazon.files import EXPECTED, AmazonFile
+from eiclip.readers.amazon.metadata import MAX_TEXT, UnusableRowError, product_id_of
 from eiclip.readers.records import ROW_GROUP
 from eiclip.readers.texts import storable
 from eiclip.storage.files import whole_file
+from eiclip.storage.sql import read_sql
 
 SCHEMA = pa.schema(
     [
@@ -31,6 +36,12 @@ SCHEMA = pa.schema(
     ]
 )
 REJECTED_SCHEMA = pa.schema([*(SCHEMA.field(n) for n in range(4)), pa.field("reason", pa.string())])
+_MEMORY = "1GB"  # of DuckDB; more goes to the disk
+_DIGESTS = pa.schema([pa.field(name, pa.int64()) for name in ("place", "high", "low")])
+FIELDS = (
+    "asin", "parent_asin", "reviewerID", "user_id", "overall", "rating", "helpful", "vote", "helpful_vote",
+    "reviewText", "text", "summary", "title", "unixReviewTime", "timestamp", "verified", "verified_purchase",
+)  # fmt: skip
 _END_OF_TIME = 4_102_444_800  # seconds, the year 2100: what lies outside is no time of a review
 _EPOCH = datetime.datetime(1970, 1, 1)  # UTC, without saying so, as everywhere in the lake
 _NUMBER = re.compile(r"[0-9]{1,4}(\.[0-9]{1,20})?")
@@ -39,26 +50,39 @@ _COUNT = re.compile(r"[0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}")
 
 
 def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> dict[str, int]:
-    """Read a reviews file, gzipped or plain, and write its reviews and what could not be used as Parquet.
+    """Read a reviews file of any edition and format, and write its reviews and what could not be used as Parquet.
 
-    Returns how many lines there were and where they went: rows_in = accepted + quarantined. Raises RawDataError where
-    the file is missing or damaged, no line at all is usable, or it changed meanwhile.
+    A review that is there again (same user, product, rating, texts and time) is among the latter: products that are
+    sold in variants have it once for each. Returns how many lines there were and where they went: rows_in = accepted +
+    quarantined, duplicates among these. Raises RawDataError where the file is missing, damaged or of another format, no
+    line at all is usable, or it changed meanwhile.
     """
-    rows_in, accepted, quarantined = count_lines(path), 0, 0
+    file = AmazonFile(path, FIELDS, "the dataset's reviews")
+    rows_in, found, quarantined = file.count(), 0, 0
     with (
         whole_file(output) as output_part,
         whole_file(rejected) as rejected_part,
-        pq.ParquetWriter(output_part, SCHEMA, compression="zstd") as reviews_file,
-        pq.ParquetWriter(rejected_part, REJECTED_SCHEMA, compression="zstd") as rejected_file,
+        tempfile.TemporaryDirectory(dir=output.parent) as scratch,
     ):
-        lines = numbered_lines(path)
-        origin = {"dataset": dataset, "source": path.name}
-        while rows := [origin | {"place": place} | read_review(line) for place, line in islice(lines, ROW_GROUP)]:
-            reviews, others = [row for row in rows if "reason" not in row], [row for row in rows if "reason" in row]
-            for file, kept in ((reviews_file, reviews), (rejected_file, others)):
-                if kept:
-                    file.write_table(pa.Table.from_pylist(kept, file.schema))
-            accepted, quarantined = accepted + len(reviews), quarantined + len(others)
+        digests = Path(scratch) / "digests"
+        with (
+            pq.ParquetWriter(output_part, SCHEMA, compression="zstd") as reviews_file,
+            pq.ParquetWriter(rejected_part, REJECTED_SCHEMA, compression="zstd") as rejected_file,
+            pq.ParquetWriter(digests, _DIGESTS) as digests_file,
+        ):
+            records = file.records()
+            origin = {"dataset": dataset, "source": path.name}
+            while rows := [origin | {"place": n} | read_review(record) for n, record in islice(records, ROW_GROUP)]:
+                reviews, others = [row for row in rows if "reason" not in row], [row for row in rows if "reason" in row]
+                for writer, kept in ((reviews_file, reviews), (rejected_file, others)):
+                    if kept:
+                        writer.write_table(pa.Table.from_pylist(kept, writer.schema))
+                digests_file.write_table(
+                    pa.table([[row[name] for row in reviews] for name in _DIGESTS.names], _DIGESTS)
+                )
+                found, quarantined = found + len(reviews), quarantined + len(others)
+        duplicates = _move_duplicates(output_part, rejected_part, digests)
+        accepted, quarantined = found - duplicates, quarantined + duplicates
         if rows_in != accepted + quarantined:
             raise RawDataError(
                 f"{path}: {rows_in:,} lines, but {accepted:,} accepted and {quarantined:,} rejected: "
@@ -67,44 +91,90 @@ def write_reviews(path: Path, output: Path, rejected: Path, dataset: str) -> dic
         if accepted == 0:
             raise RawDataError(
                 f"{path}: none of {rows_in:,} lines is a review (an id and a rating from 1 to 5); "
-                "check that the dataset's reviews are set to the right file"
+                f"check that the dataset's reviews are set to the right file: {EXPECTED}"
             )
-    return {"rows_in": rows_in, "accepted": accepted, "quarantined": quarantined}
+    return {"rows_in": rows_in, "accepted": accepted, "quarantined": quarantined, "duplicates": duplicates}
 
 
-def read_review(line: bytes | None) -> dict[str, Any]:
-    """Return the review of a line of any edition (None: too long to be read), or the `reason` why there is none."""
+def _move_duplicates(reviews: Path, rejected: Path, digests: Path) -> int:
+    """Move the reviews that are there before from one file to the other; returns how many."""
+    again = digests.with_name("again")
+    spill: dict[str, Any] = {"temp_directory": str(digests.parent / ".duckdb"), "memory_limit": _MEMORY}
+    with duckdb.connect(config=spill) as connection:
+        for name, file in {"review_digests": digests, "reviews": reviews, "rejected": rejected}.items():
+            connection.read_parquet(glob.escape(str(file))).create_view(name)
+        connection.sql(read_sql("ingest/repeated_reviews")).create("repeated")
+        places = connection.sql("SELECT place FROM repeated ORDER BY place").fetchnumpy()["place"]
+        if not len(places):
+            return 0
+        connection.sql(read_sql("ingest/refused_reviews")).write_parquet(str(again), compression="zstd")
+    for source, target in ((reviews, reviews), (again, rejected)):
+        schema = pq.read_schema(target)
+        with pq.ParquetFile(source) as file, pq.ParquetWriter(digests, schema, compression="zstd") as writer:
+            for batch in file.iter_batches(ROW_GROUP):
+                place = batch["place"].to_numpy()
+                is_first = places[np.searchsorted(places, place).clip(max=len(places) - 1)] != place
+                writer.write_batch((batch.filter(pa.array(is_first)) if source == reviews else batch).cast(schema))
+        digests.replace(target)
+    return len(places)
+
+
+def read_review(record: dict[str, Any] | UnusableRowError) -> dict[str, Any]:
+    """Return the review of a record of any edition, or the `reason` why there is none.
+
+    `high` and `low`, None where no user is known, are the same for the same review alone, in this process.
+    """
     product_id = None
     try:
-        if line is None:
-            raise UnusableRowError(f"line too long: more than {MAX_LINE_BYTES:,} bytes")
-        record = parse_line(line)
+        if isinstance(record, UnusableRowError):
+            raise record
         value = record.get("asin") if record.get("parent_asin") in (None, "") else record["parent_asin"]
         product_id = product_id_of(value, value if isinstance(value, str) else "")
-        # 2023 counts milliseconds, under another name.
-        a_second = 1 if record.get("unixReviewTime") is not None else 1000
-        ticks = _whole_number(_first(record, "unixReviewTime", "timestamp"))
-        time = None
-        if ticks is not None and ticks < _END_OF_TIME * a_second:
-            time = _EPOCH + datetime.timedelta(milliseconds=ticks * 1000 // a_second)
         verified = _first(record, "verified", "verified_purchase")
         if isinstance(verified, str):
             verified = {"true": True, "false": False}.get(verified.strip().lower())
-        return {
+        review = {
             "product_id": product_id,
             "rating": _rating(_first(record, "overall", "rating")),
             "helpful": _helpful(_first(record, "helpful", "vote", "helpful_vote")),
             "text": _text(record, "reviewText", "text"),
             "summary": _text(record, "summary", "title"),
-            "time": time,
+            "time": _time(record),
             "verified": verified if isinstance(verified, bool) else None,
         }
+        user = record.get("user_id") or record.get("reviewerID")
+        is_known = isinstance(user, (str, int))
+        told = (user, product_id, review["rating"], review["text"], review["summary"], review["time"])
+        # 128 bits, so that two reviews are not taken for one.
+        review["high"], review["low"] = (hash(told), hash(told[::-1])) if is_known else (None, None)
+        return review
     except UnusableRowError as error:
         return {"product_id": product_id or error.product_id, "reason": str(error)}
 
 
+def _time(record: dict[str, Any]) -> datetime.datetime | None:
+    """The time of a review (UTC): seconds, of 2023 milliseconds, or as tables write it; None where it tells none."""
+    value = _first(record, "unixReviewTime", "timestamp")
+    if isinstance(value, str) and "-" in value:
+        try:
+            time = datetime.datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+        time = time.astimezone(datetime.UTC).replace(tzinfo=None) if time.tzinfo else time
+        return time if _EPOCH <= time < _EPOCH + datetime.timedelta(seconds=_END_OF_TIME) else None
+    # 2023 counts milliseconds, under another name.
+    a_second = 1 if record.get("unixReviewTime") is not None else 1000
+    ticks = _whole_number(value)
+    if ticks is None or ticks >= _END_OF_TIME * a_second:
+        return None
+    return _EPOCH + datetime.timedelta(milliseconds=ticks * 1000 // a_second)
+
+
 def _first(record: dict[str, Any], *names: str) -> Any:
-    return next((value for name in names if (value := record.get(name)) is not None), None)
+    for name in names:  # a generator takes three times as long
+        if (value := record.get(name)) is not None:
+            return value
+    return None
 
 
 def _rating(value: Any) -> float:
@@ -146,5 +216,7 @@ def _whole_number(value: Any) -> int | None:
 
 
 def _text(record: dict[str, Any], *names: str) -> str | None:
-    text = next((text for name in names if isinstance(text := record.get(name), str) and text), None)
-    return None if text is None else storable(text[:MAX_TEXT])
+    for name in names:
+        if isinstance(text := record.get(name), str) and text:
+            return storable(text[:MAX_TEXT])
+    return None

@@ -39,6 +39,7 @@ class FashionGenReader:
 
     unit = "row"
     photos_in_rows = True
+    expected = "expected the two HDF5 files of Fashion-Gen"
 
     def __init__(
         self, folder: Path, groups: Sequence[str] = ("brand", "subcategory", "season", "composition"),

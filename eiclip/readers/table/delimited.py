@@ -20,7 +20,7 @@ from charset_normalizer import from_bytes
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon.json_lines import count_lines, line_end, numbered_lines
 from eiclip.readers.amazon.metadata import MAX_LINE_BYTES, UnusableRowError, decoded
-from eiclip.readers.table.parquet import missing_column
+from eiclip.readers.table.parquet import check_columns
 
 logger = logging.getLogger(__name__)
 
@@ -47,18 +47,25 @@ class CsvTable:
     path: Path
     wanted: Sequence[str]
     encoding: str | None = None
+    optional: Collection[str] = ()
+    """Columns of `wanted` that may be absent."""
 
     def check(self) -> tuple[str, list[str]]:
         """Return the delimiter and the header. Raises RawDataError where it lacks a wanted column or names it twice."""
         delimiter, header, above, _ = self._layout
+        check_columns(
+            self.path, [name for name in self.wanted if name not in header], self.optional, header[:_MAX_NAMES]
+        )
         for name in self.wanted:
-            if name not in header:
-                raise missing_column(self.path, name, header[:_MAX_NAMES])
             if header.count(name) > 1:
                 raise RawDataError(f"{self.path}: the header names {name!r} {header.count(name)} times; rename one")
         if above:
             logger.warning("%s: the header is line %d; what stands above it is left out", self.path, above + 1)
         return delimiter, header
+
+    def names(self) -> list[str]:
+        """Return the columns of the header. Raises RawDataError."""
+        return self._layout[1]
 
     def count(self) -> int:
         """Count the rows below the header, blank ones too: lines, less those that only go on with a row.
@@ -99,7 +106,7 @@ class CsvTable:
         lines = [line for _, line in islice(numbered_lines(self.path, end=self._end), HEADER_LINES)]
         texts = [self._text(line) if line is not None else "" for line in lines]
         filled = [number for number, text in enumerate(texts) if text.strip() and not _SEPARATOR.fullmatch(text)]
-        wanted, found = set(self.wanted), []
+        wanted, found = {name for name in self.wanted if name not in self.optional}, []
         for number in filled:
             headers = {mark: _header(texts[number:], mark) for mark in DELIMITERS}
             delimiter, header = best_header({mark: cells for mark, (cells, _) in headers.items()}, wanted)

@@ -3,8 +3,9 @@
 Photos are left out of the pass over the rows, and read later, a row group at a time and once each.
 """
 
+import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from pyarrow import types
 
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon.metadata import UnusableRowError, decoded
+
+logger = logging.getLogger(__name__)
 
 MAGIC = b"PAR1"
 BATCH_ROWS = 1000
@@ -37,6 +40,14 @@ def missing_column(path: Path, name: str, held: Sequence[str]) -> RawDataError:
     )
 
 
+def check_columns(path: Path, absent: Sequence[str], optional: Collection[str], held: Sequence[str]) -> None:
+    """Raise RawDataError for the first column of `absent` that is not `optional`, and log those that are."""
+    if needed := [name for name in absent if name not in optional]:
+        raise missing_column(path, needed[0], held)
+    if absent:
+        logger.warning("%s: no column %s; left out", path, ", ".join(map(repr, absent)))
+
+
 @dataclass(frozen=True)
 class ParquetTable:
     """One Parquet file, of which only the wanted columns are read."""
@@ -47,11 +58,20 @@ class ParquetTable:
     """The photo's column, whose bytes are left out of `rows`; None: no column holds photos alone."""
     encoding: str = "utf-8"
     """Of texts that are kept as bytes."""
+    optional: Collection[str] = ()
+    """Columns that may be absent."""
 
     def check(self) -> None:
         """Raise RawDataError where a wanted column is absent, there twice, or cannot hold photos."""
         with self._opened() as file:
             self._embedded(file)
+            held = file.schema_arrow.names
+            check_columns(self.path, [name for name in self.columns if name not in held], self.optional, held)
+
+    def names(self) -> list[str]:
+        """Return the columns that the file holds. Raises RawDataError."""
+        with self._opened() as file:
+            return list(file.schema_arrow.names)
 
     def count(self) -> int:
         """Count the rows, as the file's footer says. Raises RawDataError."""
@@ -62,7 +82,8 @@ class ParquetTable:
         """Yield every row; the photo's cell is EMBEDDED where the column holds bytes. Raises RawDataError."""
         with self._opened() as file:
             embedded = self._embedded(file)
-            names = list(dict.fromkeys(self.columns if embedded else self._wanted))
+            wanted = dict.fromkeys(self.columns if embedded else self._wanted)
+            names = [name for name in wanted if name in file.schema_arrow.names]
             left = file.metadata.num_rows
             for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
                 left -= batch.num_rows
@@ -117,7 +138,7 @@ class ParquetTable:
         """Check the columns, and return whether the photo's holds bytes."""
         schema = file.schema_arrow
         for name in self._wanted:
-            if name not in schema.names:
+            if name not in schema.names and name not in self.optional:
                 raise missing_column(self.path, name, schema.names)
             if schema.names.count(name) > 1:
                 raise RawDataError(f"{self.path}: {schema.names.count(name)} columns are named {name!r}; rename one")

@@ -1,4 +1,4 @@
-"""A user's own catalogue: Parquet, CSV or JSONL, whose columns the settings name; nothing to program.
+"""A user's own catalogue: Parquet, CSV or JSON, whose columns the settings name; nothing to program.
 
 One row is one photo of one product, and rows with the same id are several photos of it. Cells may be of any type:
 numbers are read as they print, of a list of texts all count in descriptions and as entities, the first elsewhere.
@@ -50,8 +50,9 @@ class TableReader:
     """Rows and photos of a table in one or several files of the same columns."""
 
     photos_in_rows = False
+    expected = "expected CSV with a header, JSON (an object a line, or an array) or Parquet, with the columns named"
     unit = "row"
-    """Rows from 0: of a CSV below its header, of JSONL its lines, blank ones too."""
+    """Rows from 0: of a CSV below its header, of JSONL its lines, blank ones too, of a JSON array its items."""
 
     def __init__(
         self, files: Sequence[Path], columns: ColumnSettings, images: Path | None, groups: Sequence[str],
@@ -144,7 +145,8 @@ class TableReader:
         columns, fields = self.columns, ("product_id", "title", "split", "style", "price", *_PLAIN_FIELDS)
         names = (*(getattr(columns, field) for field in fields), *columns.description, *self.groups.values())
         wanted = tuple(dict.fromkeys(filter(None, (*names, *self._in_photo))))
-        return open_table(file, wanted, None if self._in_photo else columns.photo, self.encoding)
+        optional = set(columns.optional) - {columns.product_id, columns.photo, *self.groups.values(), *self._in_photo}
+        return open_table(file, wanted, None if self._in_photo else columns.photo, self.encoding, optional)
 
     @cached_property
     def _price_form(self) -> PriceForm:

@@ -6,6 +6,7 @@ import json
 import re
 
 import duckdb
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -39,7 +40,7 @@ class Read:
     def __init__(self, path, content):
         path.write_bytes(content)
         output, rejected = path.with_name("out.parquet"), path.with_name("rejected.parquet")
-        self.counts = tuple(write_reviews(path, output, rejected, "shop").values())
+        *self.counts, self.duplicates = write_reviews(path, output, rejected, "shop").values()
         self.rows, self.rejected = pq.read_table(output).to_pylist(), pq.read_table(rejected).to_pylist()
         assert (pq.read_schema(output), pq.read_schema(rejected)) == (reviews.SCHEMA, reviews.REJECTED_SCHEMA)
 
@@ -73,7 +74,7 @@ def test_the_three_editions(read, zipped):
             "summary": "Tore", "time": datetime.datetime(2020, 5, 5, 14, 8, 48, 923000), "verified": False,
         },
     ]  # fmt: skip
-    assert found.counts == (3, 3, 0)
+    assert found.counts == [3, 3, 0]
 
 
 def test_python_literals_are_read_safely(read):
@@ -107,7 +108,7 @@ def test_python_literals_are_read_safely(read):
 )
 def test_what_cannot_be_used_is_kept_with_its_reason(read, line, reason):
     found = read(OLD, line, NEW)
-    assert found.counts == (3, 2, 1)
+    assert found.counts == [3, 2, 1]
     assert [row["place"] for row in found.rows] == [1, 3]
     [bad] = found.rejected
     assert (bad["dataset"], bad["source"], bad["place"]) == ("shop", "reviews.json", 2)
@@ -203,7 +204,7 @@ def test_whatever_the_lines_hold_each_is_a_review_or_rejected(read, lines, raw):
         for line in lines
     ]
     found = read(OLD, *dumped, NEW)
-    assert found.counts == (len(lines) + 2, len(found.rows), len(found.rejected))
+    assert found.counts == [len(lines) + 2, len(found.rows), len(found.rejected)]
     places = [row["place"] for row in found.rows], [row["place"] for row in found.rejected]
     assert sorted(places[0] + places[1]) == list(range(1, len(lines) + 3))
     assert list(places) == [sorted(place) for place in places]
@@ -240,13 +241,52 @@ def test_odd_lines_are_read_as_python_reads_json(read, line, expected):
     assert [{name: row[name] for name in expected or ()} for row in rows] == ([] if expected is None else [expected])
 
 
+def test_a_review_that_is_there_again_is_counted_once(read):
+    """A product in variants has the same review with each; the first stays, whatever order the others come in."""
+    changes = {"user_id": "AI", "rating": 2.0, "timestamp": 1588687728924, "text": "Tears", "parent_asin": "B9",
+               "title": "Torn"}  # fmt: skip
+    others = [NEW | {name: value} for name, value in changes.items()]
+    variants = [NEW | {"asin": asin, "helpful_vote": votes} for asin, votes in (("B2", 0), ("B3", 7))]
+    found = read(NEW, "{", others[0], *variants, *others[1:], OLD, {"asin": "B1"}, OLD)
+    assert [row["place"] for row in found.rows] == [1, 3, 6, 7, 8, 9, 10, 11]
+    assert [(row["place"], row["product_id"], row["reason"]) for row in found.rejected] == [
+        (2, None, "broken JSON: Expecting property name enclosed in double quotes at column 2"),
+        (4, "B0", "duplicate review: of line 1"),
+        (5, "B0", "duplicate review: of line 1"),
+        (12, "B1", "no rating: neither 'overall' nor 'rating'"),
+        (13, "0000013714", "duplicate review: of line 11"),
+    ]
+    assert (found.counts, found.duplicates) == ([13, 8, 5], 3)
+
+
+def test_reviews_whose_user_is_not_known_are_all_counted(read):
+    anonymous = {"asin": "B1", "overall": 5.0, "reviewText": "Good"}
+    assert read(*[anonymous] * 3).counts == [3, 3, 0]
+
+
+def test_every_second_of_many_reviews_is_a_duplicate(tmp_path):
+    """More than a row group, so that what is left out is found across them."""
+    rows = [
+        {"asin": f"B{n % 7}", "overall": 5, "reviewerID": f"A{n}", "reviewText": f"text {n}"} for n in range(12_000)
+    ]
+    order = np.random.default_rng(0).permutation([*range(12_000), *range(12_000)])
+    (tmp_path / "reviews").write_bytes(b"".join(as_line(rows[n]) + b"\n" for n in order))
+    counts = write_reviews(tmp_path / "reviews", tmp_path / "out", tmp_path / "rejected", "shop")
+    assert counts == {"rows_in": 24_000, "accepted": 12_000, "quarantined": 12_000, "duplicates": 12_000}
+    _, first = np.unique(order, return_index=True)
+    assert pq.read_table(tmp_path / "out")["place"].to_pylist() == sorted(first + 1)
+    assert set(pq.read_table(tmp_path / "rejected")["place"].to_pylist()) == set(range(1, 24_001)) - set(first + 1)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["out", "rejected", "reviews"]
+
+
 def test_many_reviews_are_counted_right(tmp_path):
     count = 25_000
-    line = json.dumps(MIDDLE | {"asin": "B%07d", "overall": "RATING"}).replace('"RATING"', "%d.0")
+    line = json.dumps({"asin": "B%07d", "overall": "RATING", "reviewerID": "A%d", "vote": "1,204"})
+    line = line.replace('"RATING"', "%d.0")
     with gzip.open(tmp_path / "many.json.gz", "wt", compresslevel=1) as stream:
-        stream.writelines((line % (n % 5 + 1, n % 1000)) + "\n" for n in range(count))
+        stream.writelines((line % (n % 1000, n % 5 + 1, n)) + "\n" for n in range(count))
         stream.write("{broken\n")
     counts = write_reviews(tmp_path / "many.json.gz", tmp_path / "out", tmp_path / "rejected", "shop")
-    assert counts == {"rows_in": count + 1, "accepted": count, "quarantined": 1}
+    assert counts == {"rows_in": count + 1, "accepted": count, "quarantined": 1, "duplicates": 0}
     found = duckdb.read_parquet(str(tmp_path / "out")).aggregate("min(place), max(place), avg(rating), sum(helpful)")
     assert found.fetchall() == [(1, count, 3.0, 1204 * count)]

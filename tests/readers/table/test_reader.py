@@ -503,7 +503,7 @@ def test_an_endless_json_line_is_a_single_rejected_row(table):
         (b"\n \n", "empty"),
         ("sku,name".encode("utf-16"), "UTF-16"),
         (b"PK\x03\x04xl/worksheets", "Excel"),
-        (b'[{"sku": 1}]', "one object a line"),
+        (b'[{"sku": 1}]', "no column 'name'; it has 'sku'"),
         (gzip.compress(b"PAR1", mtime=0), "gzipped Parquet"),
         (gzip.compress(as_csv([DRESS] * 50))[:-20], "cut short"),
         (b"PAR1 and no more", "damaged or cut short"),
