@@ -58,7 +58,9 @@ def test_the_example_is_cleaned_as_the_page_says(reader):
     assert dress.entities == {"brand": ["étoile bleue"], "season": ["spring"]}
     assert dress.entities == listings["women/dr-1001-front.jpg"].entities
     assert listings["women/dr-1002.jpg"].entities["brand"] == dress.entities["brand"]
-    assert listings["boots/bt-0449.webp"].entities == {"brand": ["marchand"]}
+    assert listings["boots/bt-0449.webp"].entities == {"brand": ["marchand"], "season": ["n/a"]}, (
+        "relations leave it out"
+    )
     assert (listings["scarves/sc-2032.png"].price, listings["scarves/sc-2032.png"].entities) == (
         1020,
         {"season": ["spring"]},
