@@ -85,26 +85,29 @@ def is_gzip(path: Path) -> bool:
 
 def line_end(path: Path) -> bytes:
     r"""What ends the lines of a file: b"\r" alone where its first piece has no other. Raises RawDataError."""
-    check_file(path, "the dataset's files")
-    try:
-        with _opened(path) as stream:
-            piece = stream.read(_PIECE)
-    except (EOFError, zlib.error, OSError) as error:
-        raise _damaged(path, 0, error) from error
+    piece = next(pieces(path), b"")
     return b"\r" if b"\r" in piece and b"\n" not in piece else b"\n"
 
 
 def count_lines(path: Path, end: bytes = b"\n") -> int:
     """Count the lines as `numbered_lines` numbers them, without holding or splitting them. Raises RawDataError."""
-    check_file(path, "the dataset's metadata")
     ends, last = 0, end
+    for piece in pieces(path):
+        ends, last = ends + piece.count(end), piece[-1:]
+    return ends + (last != end)
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """Yield the content of a file, gzipped or plain, piece by piece. Raises RawDataError."""
+    check_file(path, "the dataset's metadata")
+    ends = 0
     try:
         with _opened(path) as stream:
             while piece := stream.read(_PIECE):
-                ends, last = ends + piece.count(end), piece[-1:]
+                yield piece
+                ends += piece.count(b"\n")
     except (EOFError, zlib.error, OSError) as error:
         raise _damaged(path, ends, error) from error
-    return ends + (last != end)
 
 
 def _damaged(path: Path, line: int, error: Exception) -> RawDataError:

@@ -19,11 +19,22 @@ from eiclip.readers.table.parquet import MAGIC as PARQUET_MAGIC
 from eiclip.readers.table.parquet import ParquetTable, missing_column
 
 _OTHER_FORMATS = {
-    PARQUET_MAGIC: "a gzipped Parquet file; unpack it",
-    b"PK\x03\x04": "a zip file or an Excel workbook; unpack it, or save the sheet as CSV",
+    PARQUET_MAGIC.lower(): "a gzipped Parquet file; unpack it",
+    b"pk\x03\x04": "a zip file or an Excel workbook; unpack it, or save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save the sheet as CSV",
     b"\xff\xfe": "text in UTF-16; save it as UTF-8",
     b"\xfe\xff": "text in UTF-16; save it as UTF-8",
+    b"<!doctype": "a web page; fetch the file itself, which may need a login",
+    b"<html": "a web page, or a table that a program saved as one; export it as CSV",
+    b"<?xml": "XML; export it as CSV",
+    b"\x89png": "a picture; a table is CSV, JSONL or Parquet",
+    b"\xff\xd8\xff": "a picture; a table is CSV, JSONL or Parquet",
+    b"%pdf": "a PDF; export the table as CSV",
+    b"(\xb5/\xfd": "a file packed by zstd; unpack it",
+    b"\xfd7zxz": "a file packed by xz; unpack it",
+    b"bzh91ay&sy": "a file packed by bzip2; unpack it",
 }
+"""What files of other formats begin with, in lower case, and what to do with them."""
 _JSON_ARRAY = re.compile(rb"\[\s*(?:\{|$)")
 _MAX_NAMES = 50  # column names shown in an error
 
@@ -37,21 +48,30 @@ def open_table(path: Path, columns: Sequence[str], photo: str | None, encoding: 
     """
     if is_parquet(path):
         return ParquetTable(path, columns, photo, encoding or "utf-8")
-    lines = (line if line is None else line.strip() for _, line in numbered_lines(path, end=line_end(path)))
-    line = next((line for line in lines if line is None or line), b"")
-    if line is None:
-        raise RawDataError(f"{path}: its first line has over {MAX_LINE_BYTES:,} bytes; expected a CSV header")
+    line = first_line(path)
     if not line:
         raise RawDataError(f"{path}: empty; remove it, or give it a header (CSV) or objects (JSONL)")
-    for magic, meaning in _OTHER_FORMATS.items():
-        if line.startswith(magic):
-            raise RawDataError(f"{path}: {meaning}")
     if _JSON_ARRAY.match(line):
         raise RawDataError(f"{path}: a JSON array; write one object a line (JSONL)")
     wanted = tuple(dict.fromkeys([*columns, *([photo] if photo else [])]))
     if line.startswith(b"{"):
         return JsonlTable(path, wanted, encoding or "utf-8")
     return CsvTable(path, wanted, encoding)
+
+
+def first_line(path: Path) -> bytes:
+    """Return the first line that is not blank, stripped; b"" where there is none.
+
+    Raises RawDataError where the file is missing, damaged, or by its first bytes neither lines of text nor Parquet.
+    """
+    lines = (line if line is None else line.strip() for _, line in numbered_lines(path, end=line_end(path)))
+    line = next((line for line in lines if line is None or line), b"")
+    if line is None:
+        raise RawDataError(f"{path}: its first line has over {MAX_LINE_BYTES:,} bytes; expected a CSV header")
+    for magic, meaning in _OTHER_FORMATS.items():
+        if line.lower().startswith(magic):
+            raise RawDataError(f"{path}: {meaning}")
+    return line
 
 
 def is_parquet(path: Path, setting: str = "the dataset's files") -> bool:
