@@ -1,13 +1,6 @@
 """Every class of bad input."""
 
-from benchmarks.fuzz import cells, hdf5, hdf5_pointers, lines, photo_names, photos, tables
+from benchmarks.fuzz import cells, clicks, hdf5, hdf5_pointers, lines, photo_names, photos, tables
 
-CLASSES = [
-    *cells.CLASSES,
-    *hdf5.CLASSES,
-    *hdf5_pointers.CLASSES,
-    *lines.CLASSES,
-    *photos.CLASSES,
-    *photo_names.CLASSES,
-    *tables.CLASSES,
-]
+_MODULES = (cells, clicks, hdf5, hdf5_pointers, lines, photos, photo_names, tables)
+CLASSES = [kind for module in _MODULES for kind in module.CLASSES]
