@@ -239,6 +239,10 @@ class _TomlFile(TomlConfigSettingsSource):
             for name in names:
                 if isinstance(place := section.get(name), str) and "://" not in place:
                     section[name] = str(folder / Path(place).expanduser())
+        weights = found.get("pretrained")  # a tag, a hub's name, or a path
+        is_there = isinstance(weights, str) and {"/", "."} & set(weights) and (folder / weights).exists()
+        if isinstance(weights, str) and (is_there or weights.startswith((".", "~"))):
+            found["pretrained"] = str(folder / Path(weights).expanduser())
         return found
 
 
