@@ -214,7 +214,10 @@ def _header(texts: Sequence[str], delimiter: str) -> tuple[list[str], int]:
 
 
 def told_encoding(path: Path, end: bytes = b"\n") -> str:
-    """UTF-8, or where most lines that are not ASCII are no UTF-8 the likeliest of `ENCODINGS`. Raises RawDataError."""
+    """UTF-8, or where most lines that are not ASCII, and several, are no UTF-8 the likeliest of `ENCODINGS`.
+
+    Raises RawDataError.
+    """
     whole, others, sample, size = 0, 0, [], 0
     for _, line in numbered_lines(path, end=end):
         if line is None or line.isascii():
