@@ -34,7 +34,7 @@ _TIMES = ("TIMESTAMP", "DATE")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _MOST_NAMES = 50
 """Column names shown in an error."""
-_COPIED_ROWS = 20_000
+_COPIED_ROWS = 5_000
 """Rows held while a file is copied."""
 
 Columns = dict[str, tuple[str, str]]
