@@ -33,6 +33,8 @@ class Case:
     photos: dict[Place, str] = field(default_factory=dict)  # rows -> digest of the photo's file that must be used
     titles: dict[Place, str] = field(default_factory=dict)  # rows -> the title that they must have
     key: str | None = None  # what a refusal has to name beside the file
+    clicks: dict[int, tuple[str, str]] | None = None  # of a click log: row -> session and item; it has `log_rows` rows
+    log_rows: int = 0
 
 
 @dataclass(frozen=True)

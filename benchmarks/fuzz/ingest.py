@@ -11,6 +11,7 @@ from eiclip.errors import RawDataError, SettingsError
 from eiclip.readers.open import open_reader
 from eiclip.readers.photos import list_parts, part_rows_of, write_photos
 from eiclip.readers.records import write_records
+from eiclip.same_style.log import write_log
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.home import Paths
 from eiclip.storage.lake import open_views
@@ -53,6 +54,10 @@ def _ingest(home: Paths, dataset: DatasetSettings) -> None:
     _relation(home, "ingest/conflicting_ids", ("records",), {})
     _check_accounts(home)
     _load_photos(home, dataset)
+    if dataset.same_style is not None:
+        log = dataset.same_style.log
+        kept, rejected = (home.lake.path(table, NAME) for table in ("click_log", "click_rejections"))
+        write_log(log, dataset.same_style.columns, NAME, kept, rejected, cache=home.fetched(NAME), latest=None)
 
 
 def unit_of(dataset: DatasetSettings) -> str:

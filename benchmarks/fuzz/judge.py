@@ -22,7 +22,7 @@ def faults(root: Path, case: Case, outcome: Outcome) -> list[str]:
         found.append("the message shows what lies outside the dataset")
     if outcome.status == "done":
         found += _faults_of_tables(root, case)
-    elif outcome.status == "refused":
+    elif outcome.status == "refused" and case.clicks is None:
         found += _faults_of_refusal(root, case, outcome.message)
     else:
         found.append(f"{outcome.status}: {outcome.message}")
@@ -84,6 +84,7 @@ def _faults_of_tables(root: Path, case: Case) -> list[str]:
         + _unlike(case.titles, records, "title")
         + _unlike(case.prices, records, "price")
         + _leaks(root)
+        + _faults_of_log(root, case)
     )
 
 
@@ -95,6 +96,17 @@ def _unlike(wanted: Mapping[Place, Any], rows: list[dict[str, Any]], column: str
         for place, cell in wanted.items()
         if held.get(place) != cell
     ]
+
+
+def _faults_of_log(root: Path, case: Case) -> list[str]:
+    if case.clicks is None:
+        return []
+    rows, rejected = _rows(root, "click_log"), _rows(root, "click_rejections")
+    kept = {row["row"]: (row["session"], row["item"]) for row in rows}
+    found = [] if kept == case.clicks else [f"clicks are {kept}, {case.clicks} were put in"]
+    if len(rows) + len(rejected) != case.log_rows:
+        found.append(f"{case.log_rows} lines of the log, {len(rows)} kept and {len(rejected)} rejected")
+    return found + [f"rejected without a reason: {row}" for row in rejected if not row["reason"]]
 
 
 def _rows(root: Path, table: str) -> list[dict[str, Any]]:

@@ -5,7 +5,9 @@ Whatever its form, a source comes down to a configuration as `open_clip_config.j
 
 import contextlib
 import functools
+import json
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +22,7 @@ from eiclip.model.sources import (
     CONFIG_FILE,
     GENERAL,
     HUB,
+    INDEX,
     PICKLE_FILE,
     PROCESSOR_FILES,
     SMALL,
@@ -39,7 +42,7 @@ from eiclip.model.starter import starter_tokenizer, starter_towers
 from eiclip.model.text_files import Place, file_at, link, text_files
 from eiclip.model.tokenizer import Tokenizer
 from eiclip.model.towers import embedding_width, encode_text, image_size, open_towers, tokenizer_of
-from eiclip.model.transformers_clip import VOCABULARIES, clip_config, clip_weights
+from eiclip.model.transformers_clip import VISION, VOCABULARIES, clip_config, clip_weights
 from eiclip.model.weights_file import Weights, read_weights, weight_shapes
 from eiclip.shards import PhotoForm
 
@@ -172,7 +175,7 @@ def _source(model_name: str, pretrained: str) -> Source:
         beside, repository = _from_hub(pretrained, CONFIG_FILE, TOWER_CONFIG), pretrained.removeprefix(HUB)
         if beside.name == TOWER_CONFIG:
             require_clip(beside)
-            weights = functools.partial(_from_hub, pretrained, *TRANSFORMERS_NAMES)
+            weights = functools.partial(_transformers_from_hub, pretrained)
             source = _of_transformers(beside, weights, repository, pretrained)
         else:
             weights = functools.partial(_from_hub, pretrained, WEIGHTS_FILE, PICKLE_FILE)
@@ -190,9 +193,23 @@ def _of_transformers(file: Path, weights: Callable[[], Path], place: Place, pret
         processor = next(filter(None, (file_at(place, other) for other in PROCESSOR_FILES)), None)
         vocabulary = next(filter(None, (file_at(place, other) for other in VOCABULARIES)), None)
     if processor is None:
-        raise WeightsError(f"{name}: no {PROCESSOR_FILES[0]} beside its weights, which says how photos are prepared")
+        raise _no_processor(name, file)
     config = clip_config(read_json(file), read_json(processor), vocabulary, str(place))
     return Source(config, weights, place, clip_weights)
+
+
+def _no_processor(name: str, config: Path) -> WeightsError:
+    size = (read_json(config).get("vision_config") or {}).get("image_size", VISION["image_size"])
+    own = {
+        "size": {"shortest_edge": size}, "crop_size": size, "resample": 3,
+        "image_mean": list(open_clip.OPENAI_DATASET_MEAN), "image_std": list(open_clip.OPENAI_DATASET_STD),
+    }  # fmt: skip
+    made = json.dumps(str(config.with_name(PROCESSOR_FILES[0])))
+    command = shlex.quote(f'import json; json.dump({json.dumps(own)}, open({made}, "w"))')
+    return WeightsError(
+        f"{name}: no {PROCESSOR_FILES[0]} beside its weights, which says how photos are prepared; copy that of the "
+        f"model that it was trained from, or write CLIP's own: python -c {command}"
+    )
 
 
 def _named_config(model_name: str) -> dict[str, Any]:
@@ -239,6 +256,15 @@ def _from_hub(pretrained: str, *names: str) -> Path:
             if (file := file_at(pretrained.removeprefix(HUB), name)) is not None:
                 return file
         raise FileNotFoundError("the repository has no such file")
+
+
+def _transformers_from_hub(pretrained: str) -> Path:
+    """The weights of a CLIPModel, with their parts if they have any."""
+    file = _from_hub(pretrained, *TRANSFORMERS_NAMES)
+    if file.name.endswith(INDEX):
+        for part in dict.fromkeys((read_json(file).get("weight_map") or {}).values()):
+            _from_hub(pretrained, str(part))
+    return file
 
 
 @contextlib.contextmanager

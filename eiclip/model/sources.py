@@ -1,12 +1,14 @@
 """Weights that `EICLIP_PRETRAINED` names on this machine, and which open_clip configurations can be used (no torch).
 
-Three forms: a weights file; a folder that open_clip saved, or a local copy of a hub repository (both hold
-`open_clip_config.json` beside the weights); a hub cache's own folder (`models--org--name`, with its snapshots).
+Three forms: a weights file; a folder that open_clip or transformers saved, or a local copy of a hub repository (with
+`open_clip_config.json` or `config.json` beside the weights, in one file or in parts); a hub cache's own folder
+(`models--org--name`, with its snapshots). A folder may be named by any of these files.
 """
 
 import importlib.metadata
 import json
 import os
+import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,13 +31,23 @@ TOKENIZER_FILES = (
 """What a tokenizer of transformers may consist of."""
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 """How transformers prepares photos; the second holds the tokenizer's settings too."""
-TRANSFORMERS_NAMES = ("model.safetensors", "pytorch_model.bin")
+INDEX = ".index.json"
+"""How a file ends that says which of its parts holds which weights."""
+TRANSFORMERS_NAMES = (
+    "model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}",
+)  # fmt: skip
 """transformers' own names of a model's weights, in its order of preference."""
+TRAINER_FILES = {"optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "training_args.bin"}
+"""What transformers' training leaves beside the weights."""
 PADDED: dict[str, Any] = {"interpolation": "bicubic", "resize_mode": "longest", "fill_color": 255}
 """In open_clip's words: the whole photo, on white. So are photos prepared for towers that know no other way."""
 RESIZE_MODES = ("shortest", "longest", "squash")
 """open_clip's words for how a photo is made square."""
+CLIP = "clip"
+"""What transformers calls a CLIPModel."""
+ORIGIN = "config.json and preprocessor_config.json of the model that it was trained from"
 SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
+_PART = re.compile(r"-\d{5}-of-\d{5}\.\w+$")
 HUB = "hf-hub:"
 TOKENS = 49_408
 """Size of CLIP's own vocabulary of tokens."""
@@ -90,43 +102,91 @@ def local_weights(pretrained: str) -> tuple[Path, Path | None] | None:
     Raises:
         WeightsError: it is a path, and nothing is there, or no weights are in the folder, or several.
     """
-    path = Path(pretrained).expanduser()
+    path = Path(pretrained).expanduser().absolute()
     if path.is_file():
+        if path.suffix == ".json" or _PART.search(path.name):
+            return _in_folder(path.parent)
         own, theirs = path.parent / CONFIG_FILE, path.parent / TOWER_CONFIG
-        if not own.is_file() and theirs.is_file() and path.name in TRANSFORMERS_NAMES:
-            require_clip(theirs)
-            return path.absolute(), theirs
-        return path.absolute(), own if own.is_file() else None
+        if theirs.is_file() and (path.name in TRANSFORMERS_NAMES or not own.is_file()):
+            if read_json(theirs).get("model_type") == CLIP:
+                return path, theirs
+            if not own.is_file() and path.name in TRANSFORMERS_NAMES:
+                require_clip(theirs)
+        return path, own if own.is_file() else None
     if not path.is_dir():
         if not pretrained.startswith(HUB) and (os.sep in pretrained or path.suffix in SUFFIXES):
-            raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: no such file or folder")
+            is_name = path.suffix not in SUFFIXES and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", pretrained)
+            hub = f"; of a hub it is {HUB}{pretrained}" if is_name else ""
+            raise WeightsError(f"EICLIP_PRETRAINED={pretrained!r}: no such file or folder ({path}){hub}")
         return None
-    folder = path
-    snapshots = sorted(child for child in path.glob("snapshots/*") if child.is_dir())
-    if snapshots and not (path / CONFIG_FILE).is_file():  # a hub cache's folder: what its `main` is, or its only one
-        main = path / "refs" / "main"
-        named = path / "snapshots" / main.read_text(encoding="utf-8").strip() if main.is_file() else None
+    return _in_folder(path)
+
+
+def _in_folder(folder: Path) -> tuple[Path, Path]:
+    """As `local_weights`, of a folder."""
+    snapshots = sorted(child for child in folder.glob("snapshots/*") if child.is_dir())
+    if snapshots and not (folder / CONFIG_FILE).is_file():  # a hub cache's: what its `main` is, or its only one
+        main = folder / "refs" / "main"
+        named = folder / "snapshots" / main.read_text(encoding="utf-8").strip() if main.is_file() else None
         if named not in snapshots and len(snapshots) > 1:
-            names = ", ".join(child.name for child in snapshots)
-            raise WeightsError(f"{path}: several snapshots ({names}); name one of those folders")
+            several = ", ".join(child.name for child in snapshots)
+            raise WeightsError(f"{folder}: several snapshots ({several}); name one of those folders")
         folder = named if named in snapshots else snapshots[0]
-    found = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
-    if not (folder / CONFIG_FILE).is_file() and (folder / TOWER_CONFIG).is_file():
+    found = _weights_in(folder)
+    is_theirs = not (folder / CONFIG_FILE).is_file() and (folder / TOWER_CONFIG).is_file()
+    if is_theirs:
         require_clip(folder / TOWER_CONFIG)
-        weights = next((folder / name for name in TRANSFORMERS_NAMES if folder / name in found), None)
-        if weights is None:
-            raise WeightsError(f"{folder}: no {' or '.join(TRANSFORMERS_NAMES)} in it; a model in parts is not read")
-        return weights.absolute(), folder / TOWER_CONFIG
-    chosen = [folder / name for name in OPEN_CLIP_NAMES if folder / name in found][:1] or found
+    names: tuple[str, ...] = TRANSFORMERS_NAMES if is_theirs else OPEN_CLIP_NAMES
+    if part := next((file for file in found if _PART.search(file.name)), None):
+        index = _PART.sub("", part.name) + part.suffix + INDEX
+        raise WeightsError(f"{folder}: weights in parts, and no {index}, which says what is where; copy it beside them")
+    whole = [file for file in found if file.suffix == ".safetensors"]  # converted, maybe, from what lies beside it
+    chosen = [folder / name for name in names if folder / name in found][:1]
+    if is_theirs and len(whole) == 1 and not (chosen and chosen[0].name.startswith(names[0])):
+        chosen = whole
+    chosen = chosen or found
     if len(chosen) != 1:
+        within = sorted(child.name for child in folder.iterdir() if child.is_dir() and _weights_in(child))
         held = f"several weights ({', '.join(file.name for file in found)})" if found else "no weights"
-        raise WeightsError(f"{folder}: {held} in it, and no {WEIGHTS_FILE}; name the weights file itself")
-    if not (folder / CONFIG_FILE).is_file():
+        way_out = f"name one of its folders ({', '.join(within)})" if within else "name the weights file itself"
+        raise WeightsError(f"{folder}: {held} in it, and no {names[0]}; {way_out}")
+    if not is_theirs and not (folder / CONFIG_FILE).is_file():
         raise WeightsError(
             f"{folder}: no {CONFIG_FILE} in it, so it is no folder of open_clip's, and no {TOWER_CONFIG} of "
-            "transformers; name a weights file and set EICLIP_MODEL to its architecture"
+            f"transformers. Of open_clip's weights name the file ({chosen[0]}) and set EICLIP_MODEL to its "
+            f"architecture; of transformers' copy {ORIGIN} into the folder"
         )
-    return chosen[0].absolute(), folder / CONFIG_FILE
+    return chosen[0], folder / (TOWER_CONFIG if is_theirs else CONFIG_FILE)
+
+
+def _weights_in(folder: Path) -> list[Path]:
+    """The files that may be a model's weights, in order; of those in parts, the index alone."""
+    found = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES or file.name.endswith(INDEX))
+    return [
+        file
+        for file in found
+        if file.is_file()
+        and file.name not in TRAINER_FILES
+        and not file.name.startswith("rng_state")
+        and not (_PART.search(file.name) and any(other.name.endswith(INDEX) for other in found))
+    ]
+
+
+def parts_of(file: Path) -> list[Path]:
+    """The files that weights consist of: the parts that an index names, which lie beside it, or the file alone.
+
+    Raises:
+        WeightsError: the index cannot be read, or a part is not there.
+    """
+    if not file.name.endswith(INDEX):
+        return [file]
+    names = read_json(file).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise WeightsError(f"{file}: no weight_map in it, which says where its weights are; copy the index again")
+    parts = [file.parent / Path(str(name)).name for name in dict.fromkeys(names.values())]
+    if missing := [part.name for part in parts if not part.is_file()]:
+        raise WeightsError(f"{file}: its parts {', '.join(missing)} are not there; copy them beside it")
+    return parts
 
 
 def local_files(pretrained: str) -> list[Path]:
@@ -136,7 +196,8 @@ def local_files(pretrained: str) -> list[Path]:
         return []
     names = (CONFIG_FILE, TOWER_CONFIG, *PROCESSOR_FILES, *TOKENIZER_FILES)
     beside = (found[0].parent / name for name in names)
-    return [found[0], *(file for file in beside if file.is_file())]
+    files = [found[0], *parts_of(found[0]), *(file for file in beside if file.is_file())]
+    return list(dict.fromkeys(files))
 
 
 def require_clip(file: Path) -> None:
@@ -145,7 +206,7 @@ def require_clip(file: Path) -> None:
     Raises:
         WeightsError: says which, and in which form such towers are read.
     """
-    if (kind := read_json(file).get("model_type")) != "clip":
+    if (kind := read_json(file).get("model_type")) != CLIP:
         raise WeightsError(
             f"{file}: of a {kind!r}, and of transformers' models CLIPModel ('clip') alone is read; take the same model "
             f"in open_clip's form, with an {CONFIG_FILE} (SigLIP: hf-hub:timm/ViT-B-16-SigLIP)"

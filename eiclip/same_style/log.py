@@ -7,6 +7,7 @@ fit; repeated clicks are looked for among all of them.
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
 import datetime
+import logging
 import tempfile
 from pathlib import Path
 
@@ -20,14 +21,16 @@ from eiclip.storage.lake import count_rows
 from eiclip.storage.locations import local_files
 from eiclip.storage.sql import read_sql
 
+logger = logging.getLogger(__name__)
+
 MEMORY = "2GB"
 """What DuckDB may take for mining; what does not fit goes to the disk."""
-UNREADABLE, DUPLICATE = "unreadable row", "duplicate row"
+DUPLICATE = "duplicate row"
 _GRACE = datetime.timedelta(days=1)  # a log's clock may be of any time zone
 _NO_CLOCK = datetime.datetime(1990, 1, 1)  # what unpacks an archive may set a file's time to 1970
 _TABLE = (
     'CREATE TABLE log_rows (file INTEGER, "row" BIGINT, place BIGINT, session VARCHAR, "time" TIMESTAMP, item VARCHAR, '
-    '"trigger" VARCHAR, reason VARCHAR)'
+    '"trigger" VARCHAR, unread VARCHAR, reason VARCHAR)'
 )
 # Most sessions and many items are there a few times only: without dictionaries the file is smaller, and sooner there.
 _CLICKS = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1"
@@ -56,9 +59,13 @@ def write_log(
     scratch = tempfile.TemporaryDirectory(dir=output.parent, prefix=".log-")
     with scratch, connect(Path(scratch.name)) as connection:
         connection.execute(_TABLE)
+        _check_format(connection, columns.time_format)
+        limits = [limit or _latest(file) for file in files]
         for number, file in enumerate(files):
             if file.stat().st_size:  # else a day on which nobody clicked
-                _add(connection, number, file, columns, limit or _latest(file))
+                _add(connection, number, file, columns, limits[number], Path(scratch.name))
+        if columns.time_format is None:
+            _read_times(connection, limits)
         connection.execute(
             f"UPDATE log_rows SET reason = '{DUPLICATE}' WHERE rowid IN ({read_sql('clicks/log_duplicates')})"  # noqa: S608
         )
@@ -83,20 +90,53 @@ def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _add(
-    connection: duckdb.DuckDBPyConnection, number: int, file: Path, columns: LogColumns, latest: datetime.datetime
+    connection: duckdb.DuckDBPyConnection,
+    number: int,
+    file: Path,
+    columns: LogColumns,
+    latest: datetime.datetime,
+    scratch: Path,
 ) -> None:
-    """Add the rows of a file to `log_rows`, and the lines of it that cannot be read."""
+    """Add the rows of a file to `log_rows`, those that cannot be read too."""
     parameters = {"file": number, "latest": latest, "timed": bool(columns.time), "triggered": bool(columns.trigger)}
-    unreadable = 'INSERT INTO log_rows (file, "row", reason) SELECT $file, "row", $reason FROM'
-    for strict in (True, False):
+    for by_rows in (False, True):
+        connection.begin()
         try:
-            refused = open_log(connection, file, columns, strict=strict)
-            connection.execute(f"INSERT INTO log_rows {read_sql('clicks/log_rows')}", parameters)
-            connection.execute(f"{unreadable} ({refused})", {"file": number, "reason": UNREADABLE})
-            return
+            rows = open_log(connection, file, columns, scratch, by_rows=by_rows)
+            added = connection.execute(f"INSERT INTO log_rows {read_sql('clicks/log_rows')}", parameters).fetchall()
+            if rows is None or added == [(rows,)]:
+                connection.commit()
+                return
         except duckdb.Error as error:
-            if not strict:
+            if by_rows:
                 raise damaged(file, error) from error
+        connection.rollback()
+
+
+def _read_times(connection: duckdb.DuckDBPyConnection, limits: list[datetime.datetime]) -> None:
+    """Read the times that are texts in other forms than DuckDB's; `limits` are those of the files."""
+    if not connection.execute("SELECT 1 FROM log_rows WHERE unread IS NOT NULL LIMIT 1").fetchall():
+        return
+    connection.execute(f"CREATE TABLE log_times AS {read_sql('clicks/log_times')}", {"latest": limits})
+    told = 'SELECT "order", min(unread) FROM log_times WHERE "order" IS NOT NULL GROUP BY "order"'
+    for order, example in connection.execute(told).fetchall():
+        logger.warning("%r in the log, and dates like it, are read %s, as its other dates are", example, order)
+    connection.execute(
+        'UPDATE log_rows SET "time" = log_times."time", reason = log_times.reason FROM log_times '
+        "WHERE log_rows.rowid = log_times.id"
+    )
+
+
+def _check_format(connection: duckdb.DuckDBPyConnection, time_format: str | None) -> None:
+    if time_format is None:
+        return
+    setting, example = f"same_style.columns.time_format: {time_format!r}", "%d/%m/%Y %H:%M:%S"
+    if "%" not in time_format:
+        raise SettingsError(f"{setting} names no part of a time; write one as {example}")
+    try:
+        connection.execute("SELECT try_strptime('', $time_format)", {"time_format": time_format}).fetchall()
+    except duckdb.Error as error:
+        raise SettingsError(f"{setting} is none ({str(error).splitlines()[0]}); write one as {example}") from error
 
 
 def _moment(latest: str) -> datetime.datetime:

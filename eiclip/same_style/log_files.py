@@ -1,52 +1,86 @@
 """One file of a click log as DuckDB sees it: its columns by what they mean, whatever their types.
 
-Parquet and CSV (plain or gzipped) are told apart by content, not by name.
+Parquet and CSV (plain or gzipped) are told apart by content, not by name. DuckDB reads a CSV file that is plain; any
+other is copied row by row into Parquet first, which is slower, so that every line has a place and none is lost.
 """
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
-import csv
+import codecs
 import glob
+import json
 import re
+import shlex
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.readers.amazon.json_lines import is_gzip, numbered_lines
-from eiclip.readers.table.delimited import DELIMITERS, best_header
-from eiclip.readers.table.files import is_parquet
+from eiclip.readers.amazon.json_lines import is_gzip, pieces
+from eiclip.readers.amazon.metadata import UnusableRowError
+from eiclip.readers.table.delimited import BLANK, CsvTable
+from eiclip.readers.table.files import first_line, is_parquet
 from eiclip.settings.same_style import LogColumns
 
-_NO_LINES = 'SELECT 0::BIGINT AS "row" WHERE false'
-# A line's number counts from 1, and the header. One line may be refused for several reasons.
-_REFUSED_LINES = 'SELECT DISTINCT (line - 2)::BIGINT AS "row" FROM refused_lines'
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _BROKEN = ("FLOAT", "DOUBLE", "DECIMAL")
 _TEXTS = ("VARCHAR", "ENUM", "UUID")
 _TIMES = ("TIMESTAMP", "DATE")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _MOST_NAMES = 50
 """Column names shown in an error."""
+_COPIED_ROWS = 5_000
+"""Rows held while a file is copied."""
 
 Columns = dict[str, tuple[str, str]]
 """By a column's name in the file: how SQL refers to it, and its type."""
 
 
-def open_log(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, *, strict: bool) -> str:
-    """Make the view `raw_rows` of a file (row, place, session, trigger, item, time); see `sql/clicks/log_rows.sql`.
+def open_log(
+    connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, scratch: Path, *, by_rows: bool
+) -> int | None:
+    """Make the view `raw_rows` of a file (row, place, session, trigger, item, time, time_text, refused): a row a click.
 
-    Returns a query of the lines that cannot be read (column `row`), to be run after one over `raw_rows`. The time zone
-    of `connection` is UTC; `strict` refuses a CSV whose quotes or line ends are not in order. Raises RawDataError where
-    the file is missing, damaged, or neither Parquet nor CSV, SettingsError where it lacks a column, or one is of a type
-    that its meaning cannot be read from.
+    `time` is NULL where `time_text` cannot be read by itself; `refused` says why a row cannot be read, see
+    `sql/clicks/log_rows.sql`. The time zone of `connection` is UTC.
+
+    Args:
+        scratch: folder for the copy of a file that is not plain.
+        by_rows: whether a CSV file is read so, whatever it looks like.
+
+    Returns:
+        how many rows the view must have if DuckDB read the file rightly, by its line ends alone; None where it is not
+        DuckDB that finds the rows.
+
+    Raises:
+        RawDataError: the file is missing, damaged, or neither Parquet nor CSV.
+        SettingsError: it lacks a column, or one is of a type that its meaning cannot be read from.
+        duckdb.Error: it cannot be read as plain CSV; ask again with `by_rows`.
     """
+    rows = None
     if is_parquet(file, "the dataset's same_style.log"):
-        held, number, refused = _open_parquet(connection, file), "file_row_number", _NO_LINES
+        held, number = _open_parquet(connection, file), "file_row_number"
     else:
-        held, number, refused = _open_csv(connection, file, columns, strict), "row_number() OVER () - 1", _REFUSED_LINES
-    connection.execute(f"CREATE OR REPLACE VIEW raw_rows AS {_rows(file, held, columns, number)}")
-    return refused
+        line = first_line(file)
+        _require_csv(file, line)
+        wanted = [columns.item, columns.time, columns.trigger or columns.session]
+        table = CsvTable(file, [name for name in wanted if name], "utf-8", padded=True)
+        is_utf8 = columns.encoding is None or codecs.lookup(columns.encoding).name == "utf-8"
+        mark = table.plain_delimiter if line and is_utf8 and not by_rows else None
+        if mark and (lines := _plain_lines(file)):
+            rows, number = lines - 1, "row_number() OVER () - 1"
+            held = _open_plain(connection, file, mark, table.header)
+        else:
+            table = CsvTable(file, table.wanted, columns.encoding, padded=True)
+            held, number = _open_copy(connection, table, columns, scratch / "log.parquet"), '"row"'
+    refused = "refused" if number == '"row"' else "NULL::VARCHAR"
+    connection.execute(f"CREATE OR REPLACE VIEW raw_rows AS {_rows(file, held, columns, number, refused)}")
+    return rows
 
 
 def damaged(file: Path, error: Exception) -> RawDataError:
@@ -57,7 +91,9 @@ def damaged(file: Path, error: Exception) -> RawDataError:
 
 def _open_parquet(connection: duckdb.DuckDBPyConnection, file: Path) -> Columns:
     try:
-        relation = connection.read_parquet(glob.escape(str(file)), file_row_number=True, hive_partitioning=False)
+        relation = connection.read_parquet(
+            glob.escape(str(file)), file_row_number=True, hive_partitioning=False, binary_as_string=True
+        )
     except duckdb.Error as error:
         raise damaged(file, error) from error
     relation.create_view("log_file", replace=True)
@@ -65,43 +101,85 @@ def _open_parquet(connection: duckdb.DuckDBPyConnection, file: Path) -> Columns:
     return {name: (_quoted(name), kind) for name, kind in kinds if name != "file_row_number"}
 
 
-def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, columns: LogColumns, strict: bool) -> Columns:
-    """Cells as texts, in columns named for their places: a header may hold anything."""
-    line = next((line for _, line in numbered_lines(file) if line is None or line.strip()), None)
-    try:
-        text = "\0" if line is None else line.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if _CONTROL.search(text) or text.lstrip().startswith(("{", "[")):
+def _require_csv(file: Path, line: bytes) -> None:
+    """Refuse a file by its first line. Raises RawDataError."""
+    if line.startswith((b"{", b"[")):
+        places = [json.dumps(str(place)) for place in (file, file.with_suffix(".parquet"))]
+        command = shlex.quote("import duckdb; duckdb.read_json({}).write_parquet({})".format(*places))
+        raise RawDataError(f"{file}: JSON, and a log is Parquet or CSV; convert it: python -c {command}")
+    if _CONTROL.search(line):
         raise RawDataError(f"{file}: neither Parquet nor CSV with a header in UTF-8; convert it to one of them")
-    headers = {mark: [cell.strip() for cell in next(csv.reader([text], delimiter=mark), [])] for mark in DELIMITERS}
-    delimiter, header = best_header(headers, {columns.session, columns.item, columns.time, columns.trigger})
+
+
+def _plain_lines(file: Path) -> int | None:
+    """Count the lines of a file by their ends alone; None where DuckDB may find others, or other cells than Python.
+
+    It ends lines at every carriage return, and it keeps what spaces around quotes mean to itself.
+    """
+    ends, last = 0, b"\n"
+    for piece in pieces(file):
+        if b'"' in piece or b"\r" in piece or last == b'"' or last == b"\r":
+            text = last + piece
+            if b'" ' in text or b' "' in text or text.count(b"\r", 0, -1) > text.count(b"\r\n"):
+                return None
+        ends, last = ends + piece.count(b"\n"), piece[-1:]
+    return ends + (last != b"\n") if last != b"\r" else None
+
+
+def _open_plain(connection: duckdb.DuckDBPyConnection, file: Path, delimiter: str, header: list[str]) -> Columns:
+    """Cells as texts, in columns named for their places: a header may hold anything."""
     places = {f"c{place}": name for place, name in enumerate(header)}
-    for table in ("refused_lines", "refused_scans"):
-        connection.execute(f"DROP TABLE IF EXISTS {table}")
     connection.sql(
-        "FROM read_csv($path, delim = $delimiter, compression = $compression, columns = $columns, "
-        "strict_mode = $strict, quote = '\"', escape = '\"', header = true, auto_detect = false, null_padding = true, "
-        "store_rejects = true, rejects_table = 'refused_lines', rejects_scan = 'refused_scans')",
+        "FROM read_csv($path, delim = $delimiter, compression = $compression, columns = $columns, quote = '\"', "
+        "escape = '\"', header = true, auto_detect = false, null_padding = true)",
         params={
-            "path": glob.escape(str(file)), "delimiter": delimiter, "strict": strict,
-            "compression": "gzip" if is_gzip(file) else "none", "columns": dict.fromkeys(places, "VARCHAR"),
+            "path": glob.escape(str(file)), "delimiter": delimiter, "compression": "gzip" if is_gzip(file) else "none",
+            "columns": dict.fromkeys(places, "VARCHAR"),
         },
     ).create_view("log_file", replace=True)  # fmt: skip
     return {name: (place, "VARCHAR") for place, name in places.items()}
 
 
-def _rows(file: Path, held: Columns, columns: LogColumns, number: str) -> str:
+def _open_copy(connection: duckdb.DuckDBPyConnection, table: CsvTable, columns: LogColumns, copy: Path) -> Columns:
+    """The same of a file that is not plain, by way of a copy with its wanted columns and each row's place."""
+    held = {name: (f"c{place}", "VARCHAR") for place, name in enumerate(table.header)}
+    named = (columns.session, columns.item, columns.time, columns.trigger)
+    places = {name: place for name, (place, _) in held.items() if name in named}
+    if set(table.wanted) <= set(held):  # else whoever asks for a column says which one is missing
+        fields = {"row": pa.int64(), "refused": pa.string(), **dict.fromkeys(places.values(), pa.string())}
+        with pq.ParquetWriter(copy, pa.schema(list(fields.items()))) as writer:
+            rows = _numbered(table)
+            while batch := list(islice(rows, _COPIED_ROWS)):
+                cells = [[row.get(name) for _, row, _ in batch] for name in places]
+                numbers, reasons = [number for number, _, _ in batch], [reason for _, _, reason in batch]
+                writer.write_table(pa.table([numbers, reasons, *cells], schema=writer.schema))
+        connection.read_parquet(str(copy)).create_view("log_file", replace=True)
+    return held
+
+
+def _numbered(table: CsvTable) -> Iterator[tuple[int, dict[str, Any], str | None]]:
+    """Yield the number (from 0) and the cells of every row that is not blank; of one that is refused, the reason."""
+    for number, row in enumerate(table.rows()):
+        if not isinstance(row, UnusableRowError):
+            yield number, row, None
+        elif str(row) != BLANK:
+            yield number, {}, str(row).removeprefix("bad row: ")
+
+
+def _rows(file: Path, held: Columns, columns: LogColumns, number: str, refused: str) -> str:
     """The query of `raw_rows` over `log_file`."""
     item, kind = _column(file, held, columns.item, "item")
     is_list = kind.endswith("]")
     session = columns.session if columns.session in held or not columns.trigger else None
+    time, text = _time(file, *_column(file, held, columns.time, "time"), columns.time_format)
     cells = {
         "row": number,
+        "refused": refused,
         "session": _text(file, *_column(file, held, session, "session")),
         "trigger": _text(file, *_column(file, held, columns.trigger, "trigger")),
         "item": item if is_list else _text(file, item, kind),
-        "time": _time(file, *_column(file, held, columns.time, "time")),
+        "time": time,
+        "time_text": text,
     }
     base = f"SELECT {', '.join(f'{cell} AS {_quoted(name)}' for name, cell in cells.items())} FROM log_file"  # noqa: S608
     if not is_list:
@@ -140,26 +218,41 @@ def _text(file: Path, cell: str, kind: str) -> str:
     raise SettingsError(f"{file}: {cell} holds {kind}; a session or an item is a text or a number")
 
 
-def _time(file: Path, cell: str, kind: str) -> str:
-    """SQL of a time as TIMESTAMP in UTC; NULL where it cannot be read."""
+def _time(file: Path, cell: str, kind: str, time_format: str | None) -> tuple[str, str]:
+    """SQL of a time as TIMESTAMP in UTC, NULL where it cannot be read, and of its text, NULL where it is none."""
+    none = "NULL::VARCHAR"
     if kind.startswith(_TIMES):
-        return f"try(({cell})::TIMESTAMP)"
+        return f"try(({cell})::TIMESTAMP)", none
+    text = f"{cell}::VARCHAR"
+    if time_format and (kind == "VARCHAR" or kind in _WHOLE):
+        quoted = time_format.replace("'", "''")
+        return f"try_strptime(trim({text}), '{quoted}')::TIMESTAMP", text
     if kind in _WHOLE or kind.startswith(_BROKEN):
-        return _epoch(cell)
+        return _epoch(cell), none
     if kind == "VARCHAR":
         number = f"regexp_full_match(trim({cell}), '-?[0-9]{{1,18}}([.][0-9]*)?')"
-        return f"CASE WHEN {number} THEN {_epoch(cell)} ELSE try_cast({cell} AS TIMESTAMPTZ)::TIMESTAMP END"
+        return f"CASE WHEN {number} THEN {_epoch(cell)} ELSE try_cast({cell} AS TIMESTAMPTZ)::TIMESTAMP END", text
     raise SettingsError(
         f"{file}: {cell} holds {kind}; a time is a timestamp, a date, or a number of seconds since 1970"
     )
 
 
 def _epoch(cell: str) -> str:
-    """SQL of a number since 1970: of seconds, or of the smaller unit that its size leaves."""
+    """SQL of a number since 1970: of seconds, or of the smaller unit that its size leaves.
+
+    Numbers that would be times before 1990 or long after now may be a spreadsheet's days since 1900 or the digits of a
+    date and a time of day.
+    """
     number = f"try_cast({cell} AS DOUBLE)"
     units = (("1e11", "1e6"), ("1e14", "1e3"), ("1e17", "1"))
     cases = " ".join(f"WHEN abs({number}) < {bound} THEN {unit}" for bound, unit in units)
-    return f"try(make_timestamp(({number} * CASE {cases} ELSE 1e-3 END)::BIGINT))"
+    digits = " OR ".join(f"{number} BETWEEN 1990{rest} AND 2100{rest}" for rest in ("0101", "01010000", "0101000000"))
+    return (
+        f"CASE WHEN {number} BETWEEN 32874 AND 1e5 "
+        f"THEN make_timestamp((round(({number} - 25569) * 86400e3) * 1e3)::BIGINT) "
+        f"WHEN {digits} THEN try_strptime({number}::BIGINT::VARCHAR, ['%Y%m%d', '%Y%m%d%H%M', '%Y%m%d%H%M%S']) "
+        f"ELSE try(make_timestamp(({number} * CASE {cases} ELSE 1e-3 END)::BIGINT)) END"
+    )
 
 
 def _quoted(name: str) -> str:

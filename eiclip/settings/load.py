@@ -155,8 +155,11 @@ class DatasetSettings(Section):
             raise ValueError("a table dataset needs `files`: a Parquet, CSV or JSON file, or a pattern of them")
         if self.preset is not None and self.kind != "table":
             raise ValueError(f"preset is for a table; the files of kind {self.kind!r} have columns of their own")
-        if self.encoding is not None:
-            _check_encoding(self.encoding, self.kind)
+        if self.encoding is not None and self.kind != "table":
+            raise ValueError(f"encoding is for a table; the files of kind {self.kind!r} have one of their own")
+        _check_encoding("encoding", self.encoding)
+        if self.same_style is not None:
+            _check_encoding("same_style.columns.encoding", self.same_style.columns.encoding)
         _check_prices(self.columns)
         if self.main_group and self.main_group not in self.entity_groups:
             there = ", ".join(self.entity_groups)
@@ -194,17 +197,17 @@ class DatasetSettings(Section):
         return self.folder is None and self.metadata is None and self.files is None
 
 
-def _check_encoding(encoding: str, kind: str) -> None:
-    """Raise ValueError for an encoding that lines cannot be found in, or a dataset that has its own."""
-    if kind != "table":
-        raise ValueError(f"encoding is for a table; the files of kind {kind!r} have one of their own")
+def _check_encoding(setting: str, encoding: str | None) -> None:
+    """Raise ValueError for an encoding that lines cannot be found in."""
+    if encoding is None:
+        return
     try:
         is_readable = '\n,"'.encode(encoding) == b'\n,"'
     except (LookupError, UnicodeError):
         is_readable = False
     if not is_readable:
         raise ValueError(
-            f"encoding: {encoding!r} is none that Python reads line by line; choose utf-8, cp1252, gb18030, ..."
+            f"{setting}: {encoding!r} is none that Python reads line by line; choose utf-8, cp1252, gb18030, ..."
         )
 
 
@@ -269,6 +272,10 @@ class _TomlFile(TomlConfigSettingsSource):
             for name in names:
                 if isinstance(place := section.get(name), str) and "://" not in place:
                     section[name] = str(folder / Path(place).expanduser())
+        weights = found.get("pretrained")  # a tag, a hub's name, or a path
+        is_there = isinstance(weights, str) and {"/", "."} & set(weights) and (folder / weights).exists()
+        if isinstance(weights, str) and (is_there or weights.startswith((".", "~"))):
+            found["pretrained"] = str(folder / Path(weights).expanduser())
         return found
 
 

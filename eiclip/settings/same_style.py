@@ -19,6 +19,10 @@ class LogColumns(Section):
     time: str | None = "time"  # a timestamp, a date, or seconds since 1970; None (in TOML: ''): the log has none
     trigger: str | None = None
     """The product shown when another was clicked; if set, the log is of (trigger, item) and needs no session."""
+    time_format: str | None = None
+    """How times are written, such as `%d/%m/%Y %H:%M`; None: whatever is not ambiguous."""
+    encoding: str | None = None
+    """Of CSV files, such as `cp1252`; None: UTF-8, or what most of a file's lines are in."""
 
 
 class MiningSettings(Section):

@@ -45,9 +45,9 @@ steps AS (
     SELECT 1 AS block, 0 AS place, 'rows read' AS name, 'rows' AS unit, (SELECT count(*) FROM click_log)
         + (SELECT count(*) FROM click_rejections) AS begins, 0 AS lost, 'rows of the log, one a click' AS why
     UNION ALL
-    SELECT 1, row_number() OVER (ORDER BY reason), reason, 'rows', NULL, count(*), 'rejected: click_rejections'
-    FROM click_rejections
-    GROUP BY reason
+    SELECT 1, row_number() OVER (ORDER BY kind), kind, 'rows', NULL, count(*), 'rejected: click_rejections'
+    FROM (SELECT split_part(reason, ':', 1) AS kind FROM click_rejections)
+    GROUP BY kind
     UNION ALL
     SELECT 1, 1001, 'in the catalogue', 'rows', NULL, unknown, 'a product that the catalogue lacks, or has no photo of'
     FROM log_counts

@@ -90,8 +90,10 @@ def test_a_bare_file_is_read_as_the_model_that_the_settings_name(quick, tmp_path
     assert local_weights(str(file)) == (file, None)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "module._orig_mod.", "model.module."])
-@pytest.mark.parametrize("within", [None, "state_dict", "model", "safetensors"])
+@pytest.mark.parametrize(
+    "prefix", ["module.", "model.", "_orig_mod.", "module._orig_mod.", "model.module.", "net.clip."]
+)
+@pytest.mark.parametrize("within", [None, "state_dict", "model", "ema", "safetensors"])
 def test_what_programs_put_before_and_around_weights_is_taken_away(quick, tmp_path, prefix, within):
     """`state_dict` with `module.` is what open_clip's own training program writes."""
     named, file = {f"{prefix}{name}": value for name, value in quick.state_dict().items()}, tmp_path / "epoch.pt"
@@ -101,6 +103,27 @@ def test_what_programs_put_before_and_around_weights_is_taken_away(quick, tmp_pa
         beside = {"epoch": 3, "name": "run", "optimizer": {"state": {}}}
         torch.save(named if within is None else {**beside, within: named}, file)
     assert same(resolve_towers("small", str(file)), quick)
+
+
+def test_layers_that_were_wrapped_one_by_one(quick, tmp_path):
+    named = {name.replace("visual.", "visual._orig_mod."): value for name, value in quick.state_dict().items()}
+    named = {
+        name.replace(".resblocks.0.", ".resblocks.0._fsdp_wrapped_module."): value for name, value in named.items()
+    }
+    torch.save({"model": {"state_dict": named}, "ema": named}, tmp_path / "epoch.pt")
+    assert same(resolve_towers("small", str(tmp_path / "epoch.pt")), quick)
+
+
+@pytest.mark.parametrize("saved", ["epoch.pt", "epoch.safetensors"])
+def test_other_weights_beside_the_model_are_left_out_and_told(quick, tmp_path, caplog, saved):
+    weights = {f"clip.{name}": value for name, value in quick.state_dict().items()}
+    save = save_file if saved.endswith("safetensors") else torch.save
+    save(weights | {"head.weight": torch.zeros(2)}, tmp_path / saved)
+    assert same(resolve_towers("small", str(tmp_path / saved)), quick)
+    assert "under 'clip.' are read; 1 others are left out (head.weight" in caplog.text
+    save(weights | {f"ema.{name}": value.clone() for name, value in quick.state_dict().items()}, tmp_path / saved)
+    with pytest.raises(WeightsError, match=rf"{saved}: holds several models, under clip\., ema\."):
+        resolve_towers("small", str(tmp_path / saved))
 
 
 def test_openais_state_dict_has_numbers_beside_the_weights(quick, tmp_path):
@@ -235,6 +258,10 @@ def test_unknown_names_and_places_say_what_there_is(tmp_path):
         resolve_towers("ViT-Q", "openai")
     with pytest.raises(WeightsError, match="no such file or folder"):
         resolve_towers("ViT-B-32", str(tmp_path / "weights.pt"))
+    with pytest.raises(
+        WeightsError, match=r"no such file or folder .*of a hub it is hf-hub:openai/clip-vit-base-patch32"
+    ):
+        resolve_towers("ViT-B-32", "openai/clip-vit-base-patch32")
     with pytest.raises(WeightsError, match=f"no {CONFIG_FILE} in it|no weights in it"):
         resolve_towers("ViT-B-32", str(tmp_path))
 

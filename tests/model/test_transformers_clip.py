@@ -1,6 +1,8 @@
 """CLIP as transformers saves it is the same model in open_clip's names: folders, the hub, and what cannot be read."""
 
+import argparse
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -158,9 +160,114 @@ BROKEN = {
     "another width": (changed(text_config={"hidden_size": 64}), "do not fit their configuration"),
     "another GELU": (changed(text_config={"hidden_act": "relu"}), "different GELUs|hidden_act 'relu'"),
     "no tokenizer": (changed(text_config={"vocab_size": 300}), "its 300 tokens are not CLIP's"),
-    "in parts": (in_parts, "a model in parts is not read"),
-    "no configuration": (alone, "transformers' CLIPModel, without the config.json|no config.json of"),
+    "in parts": (in_parts, "weights in parts, and no model.safetensors.index.json.*copy it beside"),
+    "no configuration": (alone, "copy config.json and preprocessor_config.json of the model"),
 }
+
+
+def whole_and_in_parts(folder):
+    model = write(folder / "whole")
+    write(folder / "parts")
+    (folder / "parts" / "model.safetensors").unlink()
+    model.save_pretrained(folder / "parts", max_shard_size="100KB")
+    return model
+
+
+@pytest.mark.parametrize(
+    "named", ["", "model.safetensors.index.json", "model-00002-of-00004.safetensors", "config.json"]
+)
+def test_a_model_in_parts(named, tmp_path):
+    model = whole_and_in_parts(tmp_path)
+    place = tmp_path / "parts" / named
+    assert same(model, resolve_towers("ignored", str(place)))
+    assert len([file for file in local_files(str(place)) if file.suffix == ".safetensors"]) == 4
+    (tmp_path / "parts" / "model-00003-of-00004.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"index\.json: its parts model-00003-of-00004\.safetensors are not there"):
+        resolve_towers("ignored", str(place))
+
+
+def test_a_pickled_model_in_parts(tmp_path):
+    model = write(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    state = list(model.state_dict().items())
+    parts = {f"pytorch_model-0000{part}-of-00002.bin": dict(state[part - 1 :: 2]) for part in (1, 2)}
+    for name, weights in parts.items():
+        torch.save(weights, tmp_path / name)
+    index = {"weight_map": {weight: name for name, weights in parts.items() for weight in weights}}
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert same(model, resolve_towers("ignored", str(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["fashion-clip.safetensors", "checkpoint.pt", "model.fp32.safetensors"])
+def test_a_folder_with_weights_of_another_name_by_folder_and_by_file(name, tmp_path):
+    model = write(tmp_path)
+    if name.endswith(".pt"):
+        (tmp_path / "model.safetensors").unlink()
+        torch.save(
+            {"state_dict": {f"model.{key}": value for key, value in model.state_dict().items()}}, tmp_path / name
+        )
+    else:
+        (tmp_path / "model.safetensors").rename(tmp_path / name)
+    torch.save({"state": {}}, tmp_path / "optimizer.pt")  # as transformers' training leaves it
+    for place in (tmp_path, tmp_path / name, tmp_path / "config.json"):
+        assert same(model, resolve_towers("ignored", str(place)))
+
+
+def test_their_weights_in_a_repository_that_has_open_clips_too(tmp_path):
+    model = write(tmp_path / "both")
+    towers = resolve_towers("ignored", str(tmp_path / "both"))
+    save_towers(towers, tmp_path / "both")
+    for name in ("", "model.safetensors", "open_clip_model.safetensors", "open_clip_config.json"):
+        assert same(model, resolve_towers("ignored", str(tmp_path / "both" / name)))
+
+
+def run(message):
+    """Run the command that an error gives."""
+    _, code = shlex.split(message.rpartition(": python ")[2])
+    exec(compile(code, "command", "exec"), {})
+
+
+def refusal(place):
+    with pytest.raises(WeightsError) as caught:
+        resolve_towers("ViT-B-32", str(place))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("named", ["", "model.safetensors"])
+def test_what_the_errors_say_to_do_helps(named, tmp_path):
+    model = write(tmp_path / "origin")
+    model.save_pretrained(tmp_path / "tuned")  # transformers saves no processor with a model
+    place = tmp_path / "tuned" / named
+    run(refusal(place))
+    towers = resolve_towers("ignored", str(place))
+    assert same(model, towers)
+    assert pixel_statistics(towers)[0] == list(open_clip.OPENAI_DATASET_MEAN)
+    assert configured_photos("ignored", str(place)).interpolation == "bicubic"
+    for file in tmp_path.glob("tuned/*.json"):
+        file.unlink()
+    said = refusal(place)
+    assert "copy config.json and preprocessor_config.json of the model that it was trained from" in said
+    for name in ("config.json", "preprocessor_config.json"):
+        shutil.copy(tmp_path / "origin" / name, tmp_path / "tuned")
+    assert same(model, resolve_towers("ignored", str(place)))
+    shutil.move(tmp_path / "tuned", tmp_path / "run" / "checkpoint-500")
+    assert "name one of its folders (checkpoint-500)" in refusal(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "last.ckpt"])
+@pytest.mark.parametrize("by_file", [True, False])
+def test_a_checkpoint_with_more_than_tensors_is_read_once_it_is_converted(name, by_file, tmp_path):
+    model = write(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    weights = {f"clip.{key}": value for key, value in model.state_dict().items()}
+    weights["loss.weight"] = torch.zeros(2)
+    torch.save({"state_dict": weights, "hyper_parameters": argparse.Namespace(rate=1)}, tmp_path / name)
+    said = refusal(tmp_path / name if by_file else tmp_path)
+    run(said)
+    made = (tmp_path / name).with_suffix(".safetensors")
+    assert f"and name {made}" in said
+    for place in (made, tmp_path):
+        assert same(model, resolve_towers("ignored", str(place)))
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -13,7 +13,7 @@ from eiclip.errors import WeightsError
 from eiclip.model.pretrained import resolve_towers
 from eiclip.model.sources import CONFIG_FILE, PICKLE_FILE, WEIGHTS_FILE
 from eiclip.model.towers import save_towers
-from eiclip.model.weights_file import read_weights
+from eiclip.model.weights_file import read_weights, weight_shapes
 
 pytestmark = pytest.mark.usefixtures("small_model")
 
@@ -88,6 +88,17 @@ def test_a_model_pickled_whole_is_converted_by_the_given_command(quick, tmp_path
         read_weights(file)
     convert(str(caught.value))
     assert set(load_file(file.with_suffix(".safetensors"))) == {"weight", "bias"}
+
+
+@pytest.mark.parametrize("around", ["model", "state_dict", None])
+def test_a_checkpoint_with_a_whole_model_in_it_is_converted_by_the_given_command(quick, tmp_path, around):
+    file, held = tmp_path / "last.pt", quick.state_dict() if around == "state_dict" else torch.nn.Sequential(quick)
+    torch.save({"epoch": 1, "args": Path("runs"), around: held} if around else held, file)
+    with pytest.raises(WeightsError, match=r"and name .*last\.safetensors: python -c") as caught:
+        read_weights(file)
+    convert(str(caught.value))
+    found = weight_shapes(read_weights(tmp_path / "last.safetensors"))
+    assert found == {name: tuple(value.shape) for name, value in quick.state_dict().items()}
 
 
 def cut(file, towers):

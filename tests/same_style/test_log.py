@@ -5,6 +5,7 @@ import gzip
 import itertools
 import os
 import random
+import shlex
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,7 +67,7 @@ def test_random_logs_against_plain_python(tmp_path):
         expected, reasons, seen = [], {}, set()
         for place, (session, hours, item) in enumerate(rows):
             reason = "no session" if not session else "no item" if not item.strip() else None
-            reason = reason or ("unreadable time" if hours < 0 else None)
+            reason = reason or ("unreadable time: 'soon'" if hours < 0 else None)
             reason = reason or ("duplicate row" if (session, hours, item) in seen else None)
             seen |= set() if reason else {(session, hours, item)}
             reasons |= {place: reason} if reason else {}
@@ -152,19 +153,157 @@ def test_files_of_a_pattern_are_one_log(tmp_path):
     assert [row["source"] for row in read.rejected] == ["june-2.csv", "may-1.csv", "may-2.csv"]
 
 
-def test_lines_that_are_no_rows_are_counted(tmp_path):
-    text = 'session,item\ns,a\ns\ns,b,extra\n"t,t","b""c"\nu,d\n'
+def test_lines_that_are_no_rows_are_rejected_with_their_places(tmp_path):
+    text = 'session,item\ns,a\ns\ns,b,extra\n"t,t","b""c"\n\nu,d\n'
     (tmp_path / "log.csv").write_text(text)
     read = Read(tmp_path, tmp_path / "log.csv", UNTIMED)
     assert read.clicks == [("s", "a"), ("t,t", 'b"c'), ("u", "d")]
-    assert sorted(reason for _, reason in read.reasons) == ["no item", "unreadable row"]
+    assert [row["row"] for row in read.rows] == [0, 3, 5]
+    assert read.reasons == [(1, "no item"), (2, "unreadable row: 3 cells, the header has 2")]
 
 
 def test_line_ends_of_two_kinds_and_broken_text(tmp_path):
     (tmp_path / "log.csv").write_bytes(b"session,item\r\ns,a\r\nt,b\n\nu,\xff\xfe\nv,c\n")
     read = Read(tmp_path, tmp_path / "log.csv", UNTIMED)
     assert read.clicks == [("s", "a"), ("t", "b"), ("v", "c")]
-    assert [reason for _, reason in read.reasons] == ["unreadable row"]
+    assert read.reasons == [(3, "unreadable row: not UTF-8: its byte 3 is 0xff")]
+
+
+LINES = {  # whole lines, and how the click of one comes out; None: it must be rejected
+    b"s,a,x": ("s", "a"), b"t,b,": ("t", "b"), b'"u, u","c""c",y': ("u, u", 'c"c'), "é,ü,x".encode(): ("é", "ü"),
+    b'v,"d,z': None, b"w,e,x,more": None, b"w,\xe9,x": None, b',f,"': None, b"g,": None, b"x,g": ("x", "g"),
+    b"y,h,,,": ("y", "h"), b'z,"i\\"i",x': ("z", 'i"i'), b'a, "j",x': ("a", "j"), b'b,k,"l" x': None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("top", [b"", b"\xef\xbb\xbf", b"sep=,\n", b"Export of clicks\n\n"])
+def test_every_physical_line_is_a_click_or_a_rejection(tmp_path, end, top):
+    """Whatever the parser says: the file's lines are counted here by their ends."""
+    draw, path = random.Random(0), tmp_path / "log.csv"
+    for number in range(15):
+        lines = draw.choices(list(LINES), k=draw.randrange(1, 12)) + ["é,é,é".encode()] * 2
+        content = top.replace(b"\n", end) + end.join([b"session,item,page", *lines]) + end * draw.randrange(2)
+        path.write_bytes(gzip.compress(content) if number % 2 else content)
+        read = Read(tmp_path, path, UNTIMED)
+        above = top.count(b"\n")
+        physical = [line for line in content.split(end)[above + 1 :] if line]
+        assert read.counts["rows"] == len(physical) == len(lines)
+        known, seen = {}, set()
+        for row, line in enumerate(lines):
+            click = LINES.get(line, ("é", "é"))
+            known |= {} if click is None or click in seen else {row: click}
+            seen.add(click)
+        assert {row["row"]: (row["session"], row["item"]) for row in read.rows} == known
+
+
+def test_a_plain_file_is_read_as_row_by_row(tmp_path, monkeypatch):
+    draw, scraps = (
+        random.Random(0),
+        ["a", "b", "é", ",", ",", "\n", "\r\n", '"', '"a"', '"b,c"', '""', " ", "\t", "\\", "\r"],
+    )
+    for number in range(150):
+        text = "session,item,page\n" + "".join(draw.choices(scraps, [1] * 9 + [0.2] * 6, k=draw.randrange(1, 25)))
+        (path := tmp_path / "log.csv").write_bytes(text.encode())
+        plain = Read(tmp_path, path, UNTIMED)
+        with monkeypatch.context() as patch:
+            patch.setattr("eiclip.same_style.log_files.CsvTable.plain_delimiter", None)
+            by_rows = Read(tmp_path, path, UNTIMED)
+        assert (plain.rows, plain.rejected) == (by_rows.rows, by_rows.rejected), (number, text)
+
+
+@pytest.mark.parametrize(("encoding", "setting"), [("cp1252", None), ("cp1252", "cp1252"), ("gb18030", "gb18030"),
+                                                   ("utf-8", "UTF8"), ("cp1251", None)])  # fmt: skip
+def test_a_log_of_another_encoding_keeps_its_letters(tmp_path, encoding, setting):
+    items = {"cp1252": ["crème", "hermès", "été"], "gb18030": ["红裙", "外套", "鞋"]}.get(
+        encoding, ["платье", "туфли", "шуба"]
+    )
+    text = "séance;article\n" if encoding == "cp1252" else "séance;article\n".replace("é", "e")
+    path = tmp_path / "log.csv"
+    path.write_bytes((text + "".join(f"s;{item}\n" for item in items)).encode(encoding))
+    columns = LogColumns(session=text.partition(";")[0], item="article", time="", encoding=setting)
+    assert [item for _, item in Read(tmp_path, path, columns).clicks] == items
+
+
+def test_texts_of_parquet_that_are_kept_as_bytes(tmp_path):
+    items = pa.array(["hermès".encode(), b"0012"], pa.binary())
+    path = written(tmp_path / "log.parquet", session=["s", "t"], item=items)
+    assert [item for _, item in Read(tmp_path, path, UNTIMED).clicks] == ["hermès", "0012"]
+    path = written(tmp_path / "log.parquet", session=["s", "t"], item=pa.array([b"herm\xe8s", b"1"], pa.binary()))
+    with pytest.raises(RawDataError, match=r"log\.parquet.*xE8"):
+        Read(tmp_path, path, UNTIMED)
+
+
+MAY = datetime.datetime(2024, 5, 1, 10, 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.5.2024 10:03", "01.05.2024, 10:03:00", "May 1 2024 10:03", "May 1st, 2024 10:03", "1 may 2024 10:03",
+        "01-MAY-2024 10:03 AM", "Wed May  1 10:03:00 2024", "Wed, 01 May 2024 10:03:00 GMT",
+        "01/May/2024:12:03:00 +0200",
+        "Wed May 01 2024 12:03:00 GMT+0200 (Central European Summer Time)", "2024-05-01T12:03+02:00[Europe/Paris]",
+        "2024-05-01 12:03:00 Europe/Paris", "2024.05.01 10:03", "20240501T100300Z", "202405011003", "20240501100300",
+        "2024-05-01 10:03:00,000", "2024-05-01 10:03 am", "45413.41875", "45413,41875", "2024-05-01 12:03:00 +0200",
+        " 2024-05-01T10:03:00Z ", "1714557780", "1714557780000",
+    ],
+)  # fmt: skip
+def test_times_as_programs_write_them(tmp_path, text):
+    (tmp_path / "log.csv").write_text(f"session;time;item\ns;{text};a\n")
+    read = Read(tmp_path, tmp_path / "log.csv")
+    assert ([row["time"] for row in read.rows], read.reasons) == ([MAY], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["soon", "31.02.2024", "32/05/2024", "2024-13-01", "13/13/2024", "May 2024", "10:03", "1 mai 2024", "99999999",
+     "2024-05-01 25:00", "01/05/24", "2024-05-01 13:03 PM", "x" * 200, "it's"],
+)  # fmt: skip
+def test_what_is_no_time_is_named(tmp_path, text):
+    (tmp_path / "log.csv").write_text(f"session;time;item\ns;{text};a\nt;{text};a\n")
+    reasons = Read(tmp_path, tmp_path / "log.csv").reasons
+    kind = "time before 1990" if text in ("99999999", "01/05/24") else "unreadable time"
+    assert [reason for _, reason in reasons] == [f"{kind}: '{text[:60]}'"] * 2
+
+
+@pytest.mark.parametrize(
+    ("texts", "dates"),
+    [
+        (["01/05/2024", "02/05/2024 9:05", "25/05/2024"], ["2024-05-01", "2024-05-02", "2024-05-25"]),
+        (["05/01/2024", "5/2/2024 9:05 PM", "05/25/2024"], ["2024-05-01", "2024-05-02", "2024-05-25"]),
+        (["01/05/2024", "25/05/2024", "05/26/2024", "05/05/2024"], [None, "2024-05-25", "2024-05-26", "2024-05-05"]),
+        (["01/05/2024", "2024-05-25", "1.5.2024"], [None, "2024-05-25", "2024-05-01"]),
+        (["01-05-2024", "25-05-2024", "01/05/2024"], ["2024-05-01", "2024-05-25", None]),
+    ],
+)
+def test_the_other_dates_say_whether_the_day_is_first(tmp_path, caplog, texts, dates):
+    for number, text in enumerate(texts):  # a log of a file a day
+        (tmp_path / f"{number}.csv").write_text(f"session,time,item\n{number},{text},a\n")
+    read = Read(tmp_path, tmp_path / "*.csv")
+    found = {int(row["session"]): row["time"].date().isoformat() for row in read.rows}
+    assert [found.get(number) for number in range(len(texts))] == dates
+    assert all(reason.endswith("day or month first? set same_style.columns.time_format") for _, reason in read.reasons)
+    assert ("first, as its other dates are" in caplog.text) == (len({*dates[:2], None}) == 3)
+
+
+def test_the_format_of_times_may_be_set(tmp_path):
+    (tmp_path / "log.csv").write_text("session,time,item\ns,05/01/24 10h03,a\nt,soon,a\nu,,a\n")
+    columns = LogColumns(time_format="%m/%d/%y %Hh%M")
+    read = Read(tmp_path, tmp_path / "log.csv", columns)
+    assert [row["time"] for row in read.rows] == [MAY]
+    assert read.reasons == [(1, "unreadable time: 'soon'"), (2, "unreadable time")]
+    for wrong in ("DD/MM/YYYY", "%Q"):
+        with pytest.raises(SettingsError, match=f"time_format: '{wrong}'.*write one as %d/%m"):
+            Read(tmp_path, tmp_path / "log.csv", LogColumns(time_format=wrong))
+
+
+def test_times_read_from_texts_have_their_limits_too(tmp_path):
+    (tmp_path / "log.csv").write_text("session,time,item\ns,1.5.2034,a\nt,1.5.1989,a\nu,1.5.2024,a\nu,1.5.2024,a\n")
+    reasons = Read(tmp_path, tmp_path / "log.csv").reasons
+    assert reasons == [
+        (0, "time in the future: '1.5.2034'"), (1, "time before 1990: '1.5.1989'"), (3, "duplicate row"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("log", [None, "empty.parquet", "empty.csv", "header.csv"])
@@ -192,13 +331,25 @@ def test_a_column_of_structs_is_no_item(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"PAR1 and no more", b"PK\x03\x04zip", b'{"session": 1}\n', b"\xff\xfes\0", b"\x89PNG\r\n"]
-)
+    "content",
+    [b"PAR1 and no more", b"PK\x03\x04zip", b'{"session": 1}\n', b"\xff\xfes\0", b"\x89PNG\r\n", b" <!DOCTYPE html>\n",
+     b"<HTML><table>", b"\xd0\xcf\x11\xe0\xa1\xb1", b"\x00\x01", b"[\n{}]", b"<?xml version='1.0'?>"],
+)  # fmt: skip
 def test_what_is_neither_parquet_nor_csv_is_refused(tmp_path, content):
     (tmp_path / "log").write_bytes(content)
     with pytest.raises(RawDataError, match="log"):
         Read(tmp_path, tmp_path / "log", UNTIMED)
     assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_json_is_converted_by_the_given_command(tmp_path):
+    path = tmp_path / "it's a log.json"
+    path.write_text('{"session": 1, "item": "07"}\n{"session": 2, "item": "08"}\n')
+    with pytest.raises(RawDataError, match="JSON, and a log is Parquet or CSV; convert it: python -c") as caught:
+        Read(tmp_path, path, UNTIMED)
+    _, _, code = shlex.split(str(caught.value).partition("convert it: ")[2])
+    exec(compile(code, "command", "exec"), {})
+    assert Read(tmp_path, path.with_suffix(".parquet"), UNTIMED).clicks == [("1", "07"), ("2", "08")]
 
 
 def test_a_log_that_is_not_there(tmp_path):

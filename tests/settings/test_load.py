@@ -158,6 +158,34 @@ def test_relative_paths_begin_where_the_settings_file_lies(monkeypatch, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("named", "is_path"),
+    [
+        ("clip/model.safetensors", True), ("./clip", True), ("../gone", True), ("clip/..", True), ("openai", False),
+        ("general", False), ("hf-hub:org/name", False), ("org/name", False), ("gone.safetensors", False),
+    ],
+)  # fmt: skip
+def test_weights_beside_the_settings_file_are_found_from_anywhere(monkeypatch, tmp_path, named, is_path):
+    for folder in ("clip", "openai", "general"):
+        (tmp_path / "shop" / folder).mkdir(parents=True)
+    (tmp_path / "shop" / "clip" / "model.safetensors").touch()
+    (tmp_path / "shop" / "eiclip.toml").write_text(f'pretrained = "{named}"')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EICLIP_SETTINGS", "shop/eiclip.toml")
+    assert load_settings().pretrained == (str(tmp_path / "shop" / named) if is_path else named)
+
+
+def test_a_click_log_has_an_encoding_of_its_own():
+    columns = {"encoding": "cp1252"}
+    shop = load_settings(datasets={"shop": {"kind": "amazon", "same_style": {"columns": columns}}}).datasets["shop"]
+    assert shop.same_style is not None
+    assert shop.same_style.columns.encoding == "cp1252"
+    with pytest.raises(
+        SettingsError, match=r"same_style\.columns\.encoding: 'utf-16' is none that Python reads line by"
+    ):
+        load_settings(datasets={"shop": {"kind": "amazon", "same_style": {"columns": {"encoding": "utf-16"}}}})
+
+
+@pytest.mark.parametrize(
     ("entry", "embedded"),
     [
         ({"kind": "amazon"}, True),

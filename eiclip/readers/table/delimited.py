@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ ENCODINGS = (
 """What is tried where most lines are not UTF-8."""
 HEADER_LINES = 20
 """Lines from the top among which the header is looked for."""
+BLANK = "blank row"
 ROW_LINES = 500
 """Lines that a row may have, with the line ends of its quoted cells."""
 _LOOKED_AT = 20_000  # lines that are not ASCII, of which the encoding is told
@@ -49,6 +50,8 @@ class CsvTable:
     encoding: str | None = None
     optional: Collection[str] = ()
     """Columns of `wanted` that may be absent."""
+    padded: bool = False
+    """Whether a row with less cells than the header ends with empty ones, which some programs leave out."""
 
     def check(self) -> tuple[str, list[str]]:
         """Return the delimiter and the header. Raises RawDataError where it lacks a wanted column or names it twice."""
@@ -83,11 +86,23 @@ class CsvTable:
             if isinstance(cells, UnusableRowError):
                 yield cells
             elif not cells:
-                yield UnusableRowError("blank row")
-            elif len(cells) != len(header):
+                yield UnusableRowError(BLANK)
+            elif len(cells) != len(header) and not (self.padded and len(cells) < len(header)):
                 yield UnusableRowError(f"bad row: {len(cells)} cells, the header has {len(header)}")
             else:
-                yield dict(zip(header, cells, strict=True))
+                yield dict(zip_longest(header, cells, fillvalue=""))
+
+    @property
+    def header(self) -> list[str]:
+        """The columns' names, in order; some wanted one may not be among them. Raises RawDataError."""
+        return self._layout[1]
+
+    @property
+    def plain_delimiter(self) -> str | None:
+        """The delimiter where the header is the first line, holds the wanted columns and line feeds end the lines."""
+        delimiter, header, above, span = self._layout
+        is_plain = (above, span, self._end) == (0, 1, b"\n") and set(self.wanted) <= set(header)
+        return delimiter if is_plain else None
 
     @cached_property
     def _end(self) -> bytes:
@@ -206,7 +221,10 @@ def _header(texts: Sequence[str], delimiter: str) -> tuple[list[str], int]:
 
 
 def told_encoding(path: Path, end: bytes = b"\n") -> str:
-    """UTF-8, or where most lines that are not ASCII are no UTF-8 the likeliest of `ENCODINGS`. Raises RawDataError."""
+    """UTF-8, or where most lines that are not ASCII, and several, are no UTF-8 the likeliest of `ENCODINGS`.
+
+    Raises RawDataError.
+    """
     whole, others, sample, size = 0, 0, [], 0
     for _, line in numbered_lines(path, end=end):
         if line is None or line.isascii():
@@ -221,7 +239,7 @@ def told_encoding(path: Path, end: bytes = b"\n") -> str:
                 size += len(line)
         if whole + others >= _LOOKED_AT:
             break
-    if others <= whole:
+    if others <= max(whole, 1):
         return "utf-8"
     matches = list(from_bytes(b"\n".join(sample), cp_isolation=list(ENCODINGS)))
     least = min((match.chaos for match in matches), default=0.0)

@@ -21,17 +21,23 @@ from eiclip.readers.table.parquet import ParquetTable, check_columns
 
 Format = Literal["parquet", "array", "jsonl", "csv"]
 _OTHER_FORMATS = {
-    PARQUET_MAGIC: "a gzipped Parquet file; unpack it",
-    b"PK\x03\x04": "a zip file or an Excel workbook; unpack it, or save the sheet as CSV",
+    PARQUET_MAGIC.lower(): "a gzipped Parquet file; unpack it",
+    b"pk\x03\x04": "a zip file or an Excel workbook; unpack it, or save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
-    b"BZh": "compressed with bzip2; unpack it",
-    b"\xfd7zXZ": "compressed with xz; unpack it",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it",
-    b"ARROW1": "an Arrow (Feather) file; write it as Parquet",
+    b"arrow1": "an Arrow (Feather) file; write it as Parquet",
     b"\xff\xfe": "text in UTF-16; save it as UTF-8",
     b"\xfe\xff": "text in UTF-16; save it as UTF-8",
+    b"<!doctype": "a web page; fetch the file itself, which may need a login",
+    b"<html": "a web page, or a table that a program saved as one; export it as CSV",
     b"<": "XML or HTML; of a product feed fetch the text version (TSV or CSV), or convert it to one",
+    b"\x89png": "a picture; a table is CSV, JSON or Parquet",
+    b"\xff\xd8\xff": "a picture; a table is CSV, JSON or Parquet",
+    b"%pdf": "a PDF; export the table as CSV",
+    b"bzh91ay": "compressed with bzip2; unpack it",
+    b"\xfd7zxz": "compressed with xz; unpack it",
+    b"(\xb5/\xfd": "compressed with zstd; unpack it",
 }
+"""What files of other formats begin with, in lower case, and what to do with them."""
 _ARRAY = re.compile(rb"\[\s*(?:[\[{\]]|$)")
 _LIST_OF_OBJECTS = re.compile(rb'\{\s*"([\w. -]{1,50})"\s*:\s*\[\s*\{')
 _MAX_NAMES = 50  # column names shown in an error
@@ -52,9 +58,7 @@ def open_table(
     if kind == "parquet":
         return ParquetTable(path, columns, photo, encoding or "utf-8", optional)
     if kind == "csv":
-        if (line := _first_line(path)) is None:
-            raise RawDataError(f"{path}: its first line has over {MAX_LINE_BYTES:,} bytes; expected a CSV header")
-        if not line:
+        if not first_line(path):
             raise RawDataError(f"{path}: empty; remove it, or give it a header (CSV) or objects (JSON)")
         return CsvTable(path, wanted, encoding, optional)
     table = JsonArrayTable if kind == "array" else JsonlTable
@@ -70,17 +74,34 @@ def format_of(path: Path, wanted: Collection[str], setting: str = "the dataset's
     """
     if is_parquet(path, setting):
         return "parquet"
-    contents = (piece.removeprefix(b"\xef\xbb\xbf").lstrip() for piece in pieces(path))
-    begin = next(filter(None, contents), b"")
-    for magic, meaning in _OTHER_FORMATS.items():
-        if begin.startswith(magic):
-            raise RawDataError(f"{path}: {meaning}")
+    begin = _beginning(path)
     if _ARRAY.match(begin):
         return "array"
     if begin.startswith(b"{"):
         _check_rows(path, begin, _first_line(path), wanted)
         return "jsonl"
     return "csv"
+
+
+def first_line(path: Path) -> bytes:
+    """Return the first line that is not blank, stripped; b"" where there is none.
+
+    Raises RawDataError where the file is missing, damaged, or by its first bytes no lines of text, or of endless ones.
+    """
+    _beginning(path)
+    if (line := _first_line(path)) is None:
+        raise RawDataError(f"{path}: its first line has over {MAX_LINE_BYTES:,} bytes; expected a CSV header")
+    return line
+
+
+def _beginning(path: Path) -> bytes:
+    """The first bytes that are not blank. Raises RawDataError where they are another format's: names the way out."""
+    contents = (piece.removeprefix(b"\xef\xbb\xbf").lstrip() for piece in pieces(path))
+    begin = next(filter(None, contents), b"")
+    for magic, meaning in _OTHER_FORMATS.items():
+        if begin[:16].lower().startswith(magic):
+            raise RawDataError(f"{path}: {meaning}")
+    return begin
 
 
 def _first_line(path: Path) -> bytes | None:
