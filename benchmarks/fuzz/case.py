@@ -32,6 +32,9 @@ class Case:
     conflicts: dict[str, set[str]] | None = None  # ids -> what their rows differ in; None where nobody knows
     photos: dict[Place, str] = field(default_factory=dict)  # rows -> digest of the photo's file that must be used
     titles: dict[Place, str] = field(default_factory=dict)  # rows -> the title that they must have
+    spellings: dict[str, str] | None = None  # brands as they are written -> the entity that each must be
+    same_name: dict[str, str] | None = None  # brands as they are written -> a name: one entity where it is the same
+    brightness: dict[Place, int] = field(default_factory=dict)  # rows -> mean of the photo's pixels
     key: str | None = None  # what a refusal has to name beside the file
     clicks: dict[int, tuple[str, str]] | None = None  # of a click log: row -> session and item; it has `log_rows` rows
     log_rows: int = 0

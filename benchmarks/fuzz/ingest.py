@@ -11,6 +11,7 @@ from eiclip.errors import RawDataError, SettingsError
 from eiclip.readers.open import open_reader
 from eiclip.readers.photos import list_parts, part_rows_of, write_photos
 from eiclip.readers.records import write_records
+from eiclip.readers.spellings import entity_spellings
 from eiclip.same_style.log import write_log
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.home import Paths
@@ -52,6 +53,7 @@ def _ingest(home: Paths, dataset: DatasetSettings) -> None:
     _relation(home, "ingest/images", ("records", "photos", "products"), photos)
     _relation(home, "ingest/quarantine", ("records", "photos", "images"), {"unit": unit_of(dataset)})
     _relation(home, "ingest/conflicting_ids", ("records",), {})
+    lake.write(entity_spellings(listed, NAME, {}, (), fold=dataset.fold_entities), "entity_spellings", NAME)
     _check_accounts(home)
     _load_photos(home, dataset)
     if dataset.same_style is not None:

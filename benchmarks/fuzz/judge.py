@@ -1,10 +1,12 @@
 """Whether a case passed: from what ingestion left behind, and from what is known of the raw files."""
 
+import itertools
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -12,6 +14,8 @@ from benchmarks.fuzz.case import HOME, RAW, Case, Place
 from benchmarks.fuzz.datasets import SECRET, secret_photo
 from benchmarks.fuzz.host import Outcome
 from benchmarks.fuzz.ingest import NAME, unit_of
+from eiclip.readers.open import open_reader
+from eiclip.storage.home import Paths
 from eiclip.storage.lake import Lake
 
 
@@ -83,9 +87,34 @@ def _faults_of_tables(root: Path, case: Case) -> list[str]:
         + _unlike(case.photos, images, "photo_sha256")
         + _unlike(case.titles, records, "title")
         + _unlike(case.prices, records, "price")
+        + _faults_of_names(root, case)
+        + _faults_of_pixels(root, case)
         + _leaks(root)
         + _faults_of_log(root, case)
     )
+
+
+def _faults_of_names(root: Path, case: Case) -> list[str]:
+    named = {row["spelling"]: row["entity"] for row in _rows(root, "entity_spellings")}
+    found = [] if case.spellings in (None, named) else [f"entities are {named}, not {case.spellings}"]
+    for (one, name), (other, meant) in itertools.combinations((case.same_name or {}).items(), 2):
+        if (named.get(one, one) == named.get(other, other)) != (name == meant):
+            found.append(f"{one!r} is {named.get(one)!r} and {other!r} is {named.get(other)!r}")
+    return found
+
+
+def _faults_of_pixels(root: Path, case: Case) -> list[str]:
+    if not case.brightness:
+        return []
+    refs = {(row["source"], row["place"]): row["photo"] for row in _rows(root, "images")}
+    places = [place for place in case.brightness if place in refs]
+    photos = open_reader(Paths(root / HOME), NAME, case.dataset).photos([refs[place] for place in places])
+    means = {place: float(np.asarray(photo).mean()) for place, photo in zip(places, photos, strict=True)}
+    return [
+        f"{place}: the mean of its pixels is {means.get(place)}, not {mean}"
+        for place, mean in case.brightness.items()
+        if abs(means.get(place, -99) - mean) > 3
+    ]
 
 
 def _unlike(wanted: Mapping[Place, Any], rows: list[dict[str, Any]], column: str) -> list[str]:
