@@ -1,4 +1,5 @@
--- profile_prices: one row: how many raw rows have a price, and the most frequent texts that could not be read as one.
+-- profile_prices: one row per dataset: how many raw rows have a price, and the most frequent texts that could not be
+--   read as one.
 -- Source: records.
 -- Parameters: $dataset, $shown (texts).
 -- rows: number of usable raw rows
