@@ -57,13 +57,13 @@ class Check:
             return self.summary()
         if self.holds is not None:
             passed, facts = self.holds(made, place)
-            return passed, "" if passed else f"Not so: {self.description}", facts
+            return passed, "" if passed else f"failed: {self.description}", facts
         lake = project.paths.lake
         with duckdb.connect() as connection:
             open_views(connection, {t: lake.files(t, key[0]) for t in self.reads} | {key[1]: [place]})
             found = connection.sql(read_sql(f"checks/{self.name}"), params=dict(self.parameters) or None).fetchall()
         examples = [", ".join(map(str, row)) for row in found[:5]]
-        said = ("" if self.says else f"Not so: {self.description} ") + "; ".join(examples[:2])
+        said = ("" if self.says else f"failed: {self.description} ") + "; ".join(examples[:2])
         return not found, said if found else "", {"offenders": len(found), "examples": examples}
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -54,12 +53,15 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     helpful = {"count": dataset.helpful_reviews, "characters": 500}
     near = {"group": dataset.brand_group, "distance": 0, "similarity": 0.6}
 
-    def spellings() -> Mapping[str, Any]:
-        """The file of synonyms counts by what it says."""
-        from eiclip.readers.spellings import read_synonyms
+    spellings = {"placeholders": list(dataset.placeholders), "fold": dataset.fold_entities}
 
-        synonyms = read_synonyms(None if dataset.synonyms is None else Path(dataset.synonyms))
-        return {"synonyms": synonyms, "placeholders": list(dataset.placeholders), "fold": dataset.fold_entities}
+    def synonyms() -> Mapping[str, str]:
+        """The file of synonyms, which counts by what it says."""
+        from eiclip.readers.spellings import read_synonyms
+        from eiclip.storage.locations import local_file
+
+        place = dataset.synonyms
+        return read_synonyms(None if place is None else local_file(place, project.paths.fetched(name)))
 
     of_products = ("records", "photos", "split_groups", "review_stats", "helpful_reviews")
     products = query(name, "ingest/products", of_products, draws)
@@ -73,9 +75,9 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
             make=_entity_spellings,
             sources=("records",),
             settings=spellings,
-            queries=("entities/spelling_counts",),
+            external={"synonyms": synonyms},
         ),
-        query(name, "ingest/conflicting_ids", ("records",)),
+        query(name, "ingest/conflicting_ids", ("records", "entity_spellings")),
         query(name, "ingest/review_stats", ("reviews",)),
         query(name, "ingest/helpful_reviews", ("reviews",), helpful),
         query(name, "ingest/duplicate_photos", ("records", "photos", "entity_spellings"), near),
@@ -100,7 +102,8 @@ def _entity_spellings(given: Given) -> pa.Table:
     """One row per entity group and way to write an entity in the raw rows, with the one name that it is counted by."""
     from eiclip.readers.spellings import entity_spellings
 
-    return entity_spellings(given.files("records"), given.dataset, **given.parameters)
+    synonyms = given.inputs["sources"]["synonyms"]
+    return entity_spellings(given.files("records"), given.dataset, synonyms, **given.parameters)
 
 
 def _product_groups(given: Given) -> pa.Table:

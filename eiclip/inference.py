@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.evaluation.embed import embed_images, embed_texts
@@ -218,7 +218,7 @@ def _jpeg(photo: object, number: int, form: PhotoForm) -> bytes:
             return photo if fits else encode_photo(decoded, form)
         if isinstance(photo, Image.Image):
             return encode_photo(rgb_on_white(ImageOps.exif_transpose(photo)), form)
-    except (UnusablePhotoError, OSError, ValueError) as error:
+    except (UnusablePhotoError, ImageCms.PyCMSError, OSError, ValueError) as error:
         raise RawDataError(f"photo {number}: {error}") from error
     if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.shape[2:] != (3,) or not photo.size:
         what = f"{photo.dtype} {photo.shape}" if isinstance(photo, np.ndarray) else type(photo).__name__

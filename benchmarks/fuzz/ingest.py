@@ -52,8 +52,8 @@ def _ingest(home: Paths, dataset: DatasetSettings) -> None:
     photos = {"one_row": dataset.kind == "amazon", "part_rows": PART_ROWS}
     _relation(home, "ingest/images", ("records", "photos", "products"), photos)
     _relation(home, "ingest/quarantine", ("records", "photos", "images"), {"unit": unit_of(dataset)})
-    _relation(home, "ingest/conflicting_ids", ("records",), {})
     lake.write(entity_spellings(listed, NAME, {}, (), fold=dataset.fold_entities), "entity_spellings", NAME)
+    _relation(home, "ingest/conflicting_ids", ("records", "entity_spellings"), {})
     _check_accounts(home)
     _load_photos(home, dataset)
     if dataset.same_style is not None:

@@ -80,12 +80,16 @@ def read_weights(file: Path, convert: Callable[[Mapping[str, Tensor]], dict[str,
     if convert is None and parts == [file] and weights_name(file) == WEIGHTS_FILE:
         with _readable(file), safe_open(file, framework="pt") as weights:
             names = list(weights.keys())
+        if not names:
+            raise WeightsError(f"{file}: holds no weights; copy or download it again")
         if not _is_transformers(names) and own_names(names, file) == {name: name for name in names}:
             return file
     held: dict[str, Tensor] = {}
     for part in parts:
         with _readable(part):
             held |= load_file(part) if weights_name(part) == WEIGHTS_FILE else _pickled_tensors(part)
+    if not held:
+        raise WeightsError(f"{file}: holds no weights; copy or download it again")
     state = {own: held[name] for name, own in own_names(list(held), file).items() if own not in NUMBERS}
     if convert is None and _is_transformers(state):
         raise WeightsError(
@@ -125,7 +129,9 @@ def own_names(names: Sequence[str], file: Path) -> dict[str, str]:
     """
     found = {name: MARKS.sub("", name) for name in names}
     prefix = ""
-    while more := next((p for p in PREFIXES if all(own.startswith(prefix + p) for own in found.values())), ""):
+    while found and (
+        more := next((p for p in PREFIXES if all(own.startswith(prefix + p) for own in found.values())), "")
+    ):
         prefix += more
     found = {name: own[len(prefix) :] for name, own in found.items()}
     models = sorted(own.removesuffix(_SCALE) for own in found.values() if own == _SCALE or own.endswith(f".{_SCALE}"))

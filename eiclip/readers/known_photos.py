@@ -21,7 +21,7 @@ from eiclip.storage.files import whole_file
 ENDING = ".known"
 FACTS = tuple(one.name for one in fields(PhotoFacts))
 KEPT = pa.schema([
-    ("ref", pa.string()), ("stamp", pa.string()), *(SCHEMA.field(name) for name in FACTS), SCHEMA.field("reason"),
+    ("ref", pa.string()), ("stamp", pa.string()), *(SCHEMA.field(name) for name in FACTS),
 ])  # fmt: skip
 _CODE = b"code"
 
@@ -47,18 +47,19 @@ class KnownPhotos:
     _seen: list[pa.Table] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._by_ref = dict[tuple[str, str], PhotoFacts | UnusablePhotoError]()
+        self._by_ref = dict[tuple[str, str], PhotoFacts]()
         self._by_content = dict[str, PhotoFacts]()
         own, wanted = known_of(self.part), set(self.stamps.values())
-        others = sorted(set(self.part.parent.glob(f"*{ENDING}")) - {own})  # rows may have come from another part
+        # Rows may have come from another part, if this one was there before.
+        others = sorted(set(self.part.parent.glob(f"*{ENDING}")) - {own}) if own.exists() else []
         for file in [own, *others]:
             if not wanted:
                 break
             for row in _kept(file, wanted, self.code):
-                ref, stamp, reason = (row.pop(name) for name in ("ref", "stamp", "reason"))
-                found = UnusablePhotoError(reason) if reason is not None else PhotoFacts(**row)
+                ref, stamp = (row.pop(name) for name in ("ref", "stamp"))
+                found = PhotoFacts(**row)
                 self._by_ref.setdefault((ref, stamp), found)
-                if stamp.startswith(CONTENT) and isinstance(found, PhotoFacts) and found.photo == ref:
+                if stamp.startswith(CONTENT) and found.photo == ref:
                     self._by_content.setdefault(stamp, found)
                 wanted.discard(stamp)
 
@@ -70,20 +71,20 @@ class KnownPhotos:
         rows = list[dict[str, Any]]()
         for ref, taken in zip(refs, known, strict=True):
             found = next(examined) if taken is None else taken
-            facts = {"reason": str(found)} if isinstance(found, UnusablePhotoError) else asdict(found)
-            rows.append({"ref": ref, "stamp": self.stamps[ref]} | facts)
+            if isinstance(found, PhotoFacts):  # a fault may be one of the disk, or of this user's rights
+                rows.append({"ref": ref, "stamp": self.stamps[ref]} | asdict(found))
             yield found
         self.examined += len(new)
         self.taken_over += len(refs) - len(new)
         self._seen.append(pa.Table.from_pylist(rows, schema=KEPT))
 
     def save(self) -> None:
-        """Keep what was found of all photos that were asked for."""
+        """Keep the facts of all photos that were asked for."""
         table = pa.concat_tables([KEPT.empty_table(), *self._seen]).replace_schema_metadata({_CODE: self.code.encode()})
         with whole_file(known_of(self.part)) as temporary:
             pq.write_table(table, temporary, compression="zstd")
 
-    def _known(self, ref: str) -> PhotoFacts | UnusablePhotoError | None:
+    def _known(self, ref: str) -> PhotoFacts | None:
         stamp = self.stamps[ref]
         if (found := self._by_ref.get((ref, stamp))) is not None:
             return found

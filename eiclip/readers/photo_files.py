@@ -33,6 +33,8 @@ PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Pillow's mode of the pixels that a colour profile describes, by the profile's colour space."""
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 64 * 2**20
+MAX_PROFILE_BYTES = 4 * 2**20
+"""Of a colour profile; printers' have one or two."""
 COMPARED = 20_000
 """Names among which the one most like a missing one is looked for."""
 
@@ -157,7 +159,8 @@ def decode_rgb(content: bytes, ref: str) -> Image.Image:
 def rgb_on_white(photo: Image.Image) -> Image.Image:
     """Return the photo as 8-bit sRGB, transparent parts on white.
 
-    Of 16 bits the upper 8 count, floats are from 0 to 1 (to 255 where one is above 1), and colours of another profile
+    Of 16 bits the upper 8 count, also of 32 where one value is above 255; floats are from 0 to 1 (to 255 where one is
+    above 1), and colours of another profile
     that the photo carries (Adobe RGB, Display P3, a printer's CMYK) are converted. A profile that cannot be read, or is
     of another kind of pixels, is left aside.
     """
@@ -169,7 +172,8 @@ def rgb_on_white(photo: Image.Image) -> Image.Image:
         photo = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo).convert("RGB")
     elif photo.mode == "P":
         photo = photo.convert("RGB")
-    transform = _to_srgb(profile, photo.mode) if isinstance(profile, bytes) else None
+    is_profile = isinstance(profile, bytes) and len(profile) <= MAX_PROFILE_BYTES
+    transform = _to_srgb(profile, photo.mode) if is_profile else None
     return photo.convert("RGB") if transform is None else ImageCms.applyTransform(photo, transform) or photo
 
 
@@ -178,7 +182,9 @@ def _eight_bits(pixels: np.ndarray) -> np.ndarray:
     if np.issubdtype(pixels.dtype, np.floating):
         pixels = np.nan_to_num(pixels)
         return (pixels * (255 if pixels.max() <= 1 else 1)).clip(0, 255).round().astype(np.uint8)
-    return (pixels.clip(0, 65_535) // 256).astype(np.uint8)
+    # Of 32 bits it cannot be told but by the values.
+    scale = 256 if pixels.dtype == np.uint16 or pixels.max(initial=0) > 255 else 1
+    return (pixels.clip(0, 65_535) // scale).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=64)  # a shop's photos share a few profiles

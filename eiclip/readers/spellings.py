@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from eiclip.errors import SettingsError
-from eiclip.readers.texts import entity_spelling, match_key, says_nothing
+from eiclip.readers.texts import entity_spelling, match_key, names_nothing
 from eiclip.storage.lake import RECORDS, open_views
 from eiclip.storage.sql import read_sql
 
@@ -33,12 +33,14 @@ def entity_spellings(
         records: files of the table `records`.
         synonyms: spelling -> the entity that it means; '' for none.
         placeholders: further texts that name nothing.
+
+    Raises SettingsError where synonyms contradict each other.
     """
     with duckdb.connect() as connection:
         open_views(connection, {RECORDS: list(records)})
         rows = connection.sql(read_sql("entities/spelling_counts")).to_arrow_table().to_pylist()
     keys = {row["spelling"]: _key(row["spelling"], fold) for row in rows}
-    meant = {_key(spelling, fold): entity for spelling, entity in synonyms.items()}
+    meant = _meant(synonyms, fold)
     nothing = frozenset(entity_spelling(text) for text in placeholders)
     counts: dict[str, dict[str, int]] = {}
     for row in rows:  # of a synonym's entity too: it is named as the synonym names it
@@ -49,10 +51,26 @@ def entity_spellings(
 
     def entity_of(spelling: str) -> str:
         entity = meant.get(keys[spelling], spelling)
-        return "" if says_nothing(entity, nothing) else names[_key(entity, fold)]
+        return "" if names_nothing(entity, nothing) else names[_key(entity, fold)]
 
     named = [row | {"dataset": dataset, "entity": entity_of(row["spelling"])} for row in rows]
     return pa.Table.from_pylist(named, schema=SCHEMA)
+
+
+def _meant(synonyms: Mapping[str, str], fold: bool) -> dict[str, str]:
+    """The entity that each key means. Raises SettingsError where a key means two, or one that means another itself."""
+    meant: dict[str, tuple[str, str]] = {}
+    for spelling, entity in synonyms.items():
+        first, other = meant.setdefault(_key(spelling, fold), (spelling, entity))
+        if _key(other, fold) != _key(entity, fold):
+            raise SettingsError(
+                f"synonyms: {first!r} means {other!r}, and {spelling!r}, the same name, {entity!r}; keep one"
+            )
+    for spelling, entity in synonyms.items():
+        last = meant.get(_key(entity, fold), ("", entity))[1]
+        if _key(last, fold) != _key(entity, fold):
+            raise SettingsError(f"synonyms: {spelling!r} means {entity!r}, which means {last!r}; name the last")
+    return {key: entity for key, (_, entity) in meant.items()}
 
 
 def _key(text: str, fold: bool) -> str:
@@ -63,7 +81,7 @@ def read_synonyms(file: Path | None) -> dict[str, str]:
     """Return the spellings and entities of a CSV file with the columns `spelling` and `entity`, as `entity_spelling`.
 
     An empty entity says that the spelling names nothing. Raises SettingsError, which names the line, where the file
-    cannot be read, a spelling is empty or means two entities, or an entity is itself another's spelling.
+    cannot be read, or a spelling is empty or means two entities.
     """
     if file is None:
         return {}
@@ -77,9 +95,6 @@ def read_synonyms(file: Path | None) -> dict[str, str]:
                 _add(found, row, f"{file}: line {reader.line_num}")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{file}: cannot be read as synonyms ({error}); write a CSV file in UTF-8") from error
-    for spelling, entity in found.items():
-        if found.get(entity, entity) != entity:
-            raise SettingsError(f"{file}: {spelling!r} means {entity!r}, which means {found[entity]!r}; name the last")
     return found
 
 

@@ -21,9 +21,11 @@ _ENDLESS_REFERENCE = re.compile(r"&#\d{8,};?")  # html.unescape raises at 4,300 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 PLACEHOLDERS = frozenset({
-    "-", "--", "---", ".", "?", "n/a", "n.a.", "n.a", "na", "#n/a", "#na", "#null!", "#ref!", "#value!", "#name?",
-    "nan", "none", "(none)", "<none>", "nil", "null", "(null)", "<null>", "[null]", r"\n", "undefined", "unknown",
-    "unbranded", "no brand", "not applicable", "not available", "not specified",
+    "-", "--", "---", "–", "—", ".", "...", "…", "?", "n/a", "n / a", "n.a.", "n.a", "na", "nan", "none", "(none)",
+    "<none>", "nil", "null", "(null)", "<null>", "[null]", r"\n", "undefined", "unknown", "unbranded", "no brand",
+    "no-brand", "not applicable", "not available", "not specified", "k.a", "k. a", "keine angabe", "n.c",
+    "non renseigné",
+    "#n/a", "#na", "#nv", "#null!", "#ref!", "#value!", "#name?", "#bezug!", "#wert!", "#nom?", "#valeur!",
 })  # fmt: skip
 """What stands where nothing is known, as programs and people write it, in lower case."""
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{%[^{}]*%\}")  # a variable that was never filled in
@@ -82,6 +84,15 @@ def says_nothing(text: str, more: Collection[str] = frozenset()) -> bool:
     return not name or name in PLACEHOLDERS or name in more or _TEMPLATE.fullmatch(name) is not None
 
 
+def names_nothing(entity: str, more: Collection[str] = frozenset()) -> bool:
+    """Whether an entity's spelling is a placeholder, also within brackets or between dashes and full stops.
+
+    >>> [names_nothing(name) for name in ("(no brand)", "none.", "n/a", "!!!", "no name")]
+    [True, True, True, False, False]
+    """
+    return says_nothing(entity, more) or says_nothing(entity.strip(" .…-–—()[]<>"), more)
+
+
 def informative(text: str, more: Collection[str] = frozenset()) -> str:
     """Return a text as `clean_description` does; '' where it says nothing."""
     cleaned = clean_description(text)
@@ -114,7 +125,7 @@ def normalise_entity(text: str) -> str:
     ('golden goose', '')
     """
     entity = entity_spelling(text)
-    return "" if says_nothing(entity) else entity
+    return "" if names_nothing(entity) else entity
 
 
 def normalise_entities(texts: Iterable[str]) -> list[str]:

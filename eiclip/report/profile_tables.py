@@ -60,12 +60,10 @@ def quarantine(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | N
 
 
 def placeholders(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
-    """What was left out of titles, texts and entities since it says nothing."""
+    """Texts that name nothing, as entities or alone on a line of text."""
     rows = select(connection, "placeholders", dataset=dataset, shown=REASONS_SHOWN)
     lines = [(row["field"], row["text"], f"{row['rows']:,}") for row in rows]
-    return (
-        Table("Placeholders left out", ("Field", "Placeholder", "Rows"), (False, False, True), lines) if lines else None
-    )
+    return Table("Placeholders", ("Field", "Placeholder", "Rows"), (False, False, True), lines) if lines else None
 
 
 def compositions(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:

@@ -9,11 +9,12 @@ from __future__ import annotations  # DuckDB's types in them would be reported a
 import datetime
 import logging
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
-from eiclip.errors import SettingsError
+from eiclip.errors import RawDataError, SettingsError
 from eiclip.same_style.log_files import damaged, open_log
 from eiclip.settings.same_style import LogColumns
 from eiclip.storage.files import whole_file
@@ -78,7 +79,19 @@ def write_log(
                 str(rejected), compression="zstd"
             )
             counts = {"kept": count_rows([kept]), "rejected": count_rows([rejected])}
+            if not counts["kept"] and counts["rejected"]:
+                raise _nothing_kept(connection, files)
     return {"rows": sum(counts.values())} | counts
+
+
+def _nothing_kept(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> RawDataError:
+    """The error for a log of which no row can be used: names the commonest kind of reason and its first row."""
+    commonest = "SELECT mode(split_part(reason, ':', 1)) FROM log_rows"
+    [(file, row, reason)] = connection.execute(
+        f"SELECT file, \"row\", reason FROM log_rows WHERE split_part(reason, ':', 1) = ({commonest}) "  # noqa: S608
+        'ORDER BY file, "row" LIMIT 1'
+    ).fetchall()
+    return RawDataError(f"{files[file]}: no click can be used; the most common reason: {reason} (row {row})")
 
 
 def connect(scratch: Path) -> duckdb.DuckDBPyConnection:

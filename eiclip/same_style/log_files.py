@@ -74,7 +74,7 @@ def open_log(
         mark = table.plain_delimiter if line and is_utf8 and not by_rows else None
         if mark and (lines := _plain_lines(file)):
             rows, number = lines - 1, "row_number() OVER () - 1"
-            held = _open_plain(connection, file, mark, table.header)
+            held = _open_plain(connection, file, mark, table.names())
         else:
             table = CsvTable(file, table.wanted, columns.encoding, padded=True)
             held, number = _open_copy(connection, table, columns, scratch / "log.parquet"), '"row"'
@@ -142,7 +142,7 @@ def _open_plain(connection: duckdb.DuckDBPyConnection, file: Path, delimiter: st
 
 def _open_copy(connection: duckdb.DuckDBPyConnection, table: CsvTable, columns: LogColumns, copy: Path) -> Columns:
     """The same of a file that is not plain, by way of a copy with its wanted columns and each row's place."""
-    held = {name: (f"c{place}", "VARCHAR") for place, name in enumerate(table.header)}
+    held = {name: (f"c{place}", "VARCHAR") for place, name in enumerate(table.names())}
     named = (columns.session, columns.item, columns.time, columns.trigger)
     places = {name: place for name, (place, _) in held.items() if name in named}
     if set(table.wanted) <= set(held):  # else whoever asks for a column says which one is missing

@@ -123,9 +123,7 @@ class DatasetSettings(Section):
     subset: Literal["all", "paper"] = "all"
     """`paper`: the fashion products alone that have brand, photo and text, as in the paper's Amazon experiment."""
     part_rows: int = Field(20_000, ge=1)  # raw rows a part: photos are examined and shards made part by part
-    entity_groups: tuple[str, ...] = ("brand",)
-    main_group: str = ""
-    """The group that names makers, which breakdowns and typed queries go by; empty: the first of `entity_groups`."""
+    entity_groups: tuple[str, ...] = ("brand",)  # the first names the makers
     fold_entities: bool = True
     """Whether ways to write a name that differ in case, accents, punctuation and the like are one entity."""
     synonyms: Location | None = None
@@ -161,9 +159,6 @@ class DatasetSettings(Section):
         if self.same_style is not None:
             _check_encoding("same_style.columns.encoding", self.same_style.columns.encoding)
         _check_prices(self.columns)
-        if self.main_group and self.main_group not in self.entity_groups:
-            there = ", ".join(self.entity_groups)
-            raise ValueError(f"main_group: {self.main_group!r} is no entity group; choose from {there}")
         for group, separator in self.columns.separators.items():
             if group not in self.entity_groups:
                 there = ", ".join(self.entity_groups)
@@ -183,8 +178,8 @@ class DatasetSettings(Section):
 
     @property
     def brand_group(self) -> str:
-        """The group that names makers."""
-        return self.main_group or next(iter(self.entity_groups), "")
+        """The group that names makers, which breakdowns and typed queries go by."""
+        return next(iter(self.entity_groups), "")
 
     @property
     def layouts(self) -> tuple[ColumnSettings, ...]:

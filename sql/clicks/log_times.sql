@@ -26,7 +26,8 @@ parts AS (
         file,
         unread,
         regexp_extract(text, '^(\d{1,2})([/.-])(\d{1,2})[/.-](\d{4})(.*)$', ['a', 'mark', 'b', 'year', 'clock']) AS plain,
-        regexp_extract(text, '^(\d{4})[.-]?(\d\d?)[.-]?(\d\d?)([ T:].*|)$', ['year', 'month', 'day', 'clock']) AS iso,
+        regexp_extract(text, '^(\d{4})[.-](\d\d?)[.-](\d\d?)([ T:].*|)$', ['year', 'month', 'day', 'clock']) AS parted,
+        regexp_extract(text, '^(\d{4})(\d\d)(\d\d)([ T:].*|)$', ['year', 'month', 'day', 'clock']) AS joined,
         regexp_extract(text, '^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(.*)$', ['year', 'month', 'day', 'h', 'm', 's']) AS packed,
         regexp_extract(
             text, '^(\d{1,2})(?:st|nd|rd|th)?[ /.-]?([a-z]{3})[a-z]*[ /.-]{0,2}(\d{4})\b(.*)$',
@@ -50,6 +51,7 @@ marks AS (
 ordered AS (
     SELECT
         parts.*,
+        CASE WHEN parted.year <> '' THEN parted ELSE joined END AS iso,
         plain.mark <> '' AS is_plain,
         try_cast(plain.a AS INTEGER) AS a,
         try_cast(plain.b AS INTEGER) AS b,

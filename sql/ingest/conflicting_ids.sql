@@ -1,5 +1,5 @@
 -- conflicting_ids: one row per product id whose raw rows differ in title, tags or price: several products may share it.
--- Source: records.
+-- Source: records, entity_spellings.
 -- An empty title, a group without a tag and an absent price say nothing: rows that only bring a further photo are no
 -- conflict.
 -- rows: number of its usable raw rows
@@ -29,16 +29,26 @@ several AS (
     GROUP BY product_id
 ),
 tags AS (
-    SELECT product_id, unnest(map_entries(entities)) AS tag
+    SELECT product_id, source, place, unnest(map_entries(entities), recursive := true)
     FROM listings
     SEMI JOIN shared USING (product_id)
 ),
-differing AS (
-    SELECT product_id, tag.key AS entity_group
+spelled AS (
+    SELECT product_id, source, place, key AS entity_group, unnest(value) AS spelling
     FROM tags
-    WHERE tag.value <> [''] AND len(tag.value) > 0
-    GROUP BY product_id, tag.key
-    HAVING min(tag.value) < max(tag.value)
+),
+named AS (
+    SELECT product_id, source, place, entity_group, list_sort(list(DISTINCT entity)) AS entities
+    FROM spelled
+    JOIN entity_spellings USING (entity_group, spelling)
+    WHERE entity <> ''
+    GROUP BY product_id, source, place, entity_group
+),
+differing AS (
+    SELECT product_id, entity_group
+    FROM named
+    GROUP BY product_id, entity_group
+    HAVING min(entities) < max(entities)
 ),
 grouped AS (
     SELECT product_id, list(entity_group ORDER BY entity_group) AS entity_groups

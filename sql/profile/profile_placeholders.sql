@@ -1,4 +1,5 @@
--- profile_placeholders: one row per text that says nothing, and where it stands: what was left out as a placeholder.
+-- profile_placeholders: one row per text that names nothing and where it stands: as an entity, or alone on a line of
+--   text.
 -- Source: entity_spellings, listings.
 -- Parameters: $placeholders, in lower case.
 -- field: the entity group, or text: a title or a line of a description

@@ -129,14 +129,14 @@ def test_a_check_selects_offenders_or_looks_at_facts(project):
     check = Check("entity_ids_are_dense", "Ids run from 0.")
     passed, said, metadata = check.result(project, ("shop", "entity_vocabulary"), None, place)
     assert not passed
-    assert said.startswith("Not so: Ids run from 0. brand")
+    assert said.startswith("failed: Ids run from 0. brand")
     assert metadata["offenders"] == 1
     assert metadata["examples"][0].startswith("brand")
     held = Check("any", "It is.", holds=lambda made, place: (place.is_file(), {"seen": 1}))
     assert held.result(project, ("shop", "entity_vocabulary"), None, place) == (True, "", {"seen": 1})
     assert held.result(project, ("shop", "entity_vocabulary"), None, place / "x") == (
         False,
-        "Not so: It is.",
+        "failed: It is.",
         {"seen": 1},
     )
     looked = Check("any", "", summary=lambda: (False, "None of 3.", {"seen": 0}))

@@ -1,7 +1,9 @@
+import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import SettingsError
-from eiclip.readers.spellings import read_synonyms
+from eiclip.readers.records import SCHEMA as RECORDS
+from eiclip.readers.spellings import entity_spellings, read_synonyms
 
 
 @pytest.fixture
@@ -32,7 +34,6 @@ def test_a_file_of_synonyms_is_read_as_records_spell_entities(synonyms):
         ("spelling,entity\nysl,a,b\n", "line 2: 2 cells are expected"),
         ("spelling,entity\n ,a\n", "line 2: the spelling is empty"),
         ("spelling,entity\nysl,a\nYSL,b\n", "line 3: 'ysl' means 'b' here and 'a' above"),
-        ("spelling,entity\nysl,a\na,b\n", "'ysl' means 'a', which means 'b'; name the last"),
         ('spelling,entity\n"ysl,a\n', "cannot be read as synonyms"),
     ],
 )
@@ -48,3 +49,20 @@ def test_a_file_that_is_not_there_or_no_utf_8_is_told(synonyms, tmp_path):
         read_synonyms(tmp_path / "none.csv")
     with pytest.raises(SettingsError, match="write a CSV file in UTF-8"):
         read_synonyms(synonyms("spelling,entity\nhermès,hermes\n", "cp1252"))
+
+
+@pytest.mark.parametrize(
+    ("synonyms", "error"),
+    [
+        ({"ysl": "a", "a": "b"}, "'ysl' means 'a', which means 'b'; name the last"),
+        (
+            {"ysl": "saint laurent", "y.s.l.": "other"},
+            "'ysl' means 'saint laurent', and 'y.s.l.', the same name, 'other'",
+        ),
+        ({"nike inc": "nike", "nike™": "jordan"}, "'nike inc' means 'nike', which means 'jordan'"),
+    ],
+)
+def test_synonyms_that_contradict_each_other_are_refused(tmp_path, synonyms, error):
+    pq.write_table(RECORDS.empty_table(), tmp_path / "records")
+    with pytest.raises(SettingsError, match=error):
+        entity_spellings([tmp_path / "records"], "d", synonyms, (), fold=True)

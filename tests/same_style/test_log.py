@@ -203,7 +203,9 @@ def test_a_plain_file_is_read_as_row_by_row(tmp_path, monkeypatch):
         ["a", "b", "é", ",", ",", "\n", "\r\n", '"', '"a"', '"b,c"', '""', " ", "\t", "\\", "\r"],
     )
     for number in range(150):
-        text = "session,item,page\n" + "".join(draw.choices(scraps, [1] * 9 + [0.2] * 6, k=draw.randrange(1, 25)))
+        text = "session,item,page\ns,a,p\n" + "".join(
+            draw.choices(scraps, [1] * 9 + [0.2] * 6, k=draw.randrange(1, 25))
+        )
         (path := tmp_path / "log.csv").write_bytes(text.encode())
         plain = Read(tmp_path, path, UNTIMED)
         with monkeypatch.context() as patch:
@@ -223,6 +225,21 @@ def test_a_log_of_another_encoding_keeps_its_letters(tmp_path, encoding, setting
     path.write_bytes((text + "".join(f"s;{item}\n" for item in items)).encode(encoding))
     columns = LogColumns(session=text.partition(";")[0], item="article", time="", encoding=setting)
     assert [item for _, item in Read(tmp_path, path, columns).clicks] == items
+
+
+def test_a_log_of_which_no_click_can_be_used_stops(tmp_path):
+    (tmp_path / "log.csv").write_text("session;time;item\ns;2024-05-01 10:00;\nt;soon;a\nu;later;a\n")
+    with pytest.raises(
+        RawDataError, match=r"log.csv: no click can be used; the most common reason: unreadable time: 'soon'"
+    ):
+        Read(tmp_path, tmp_path / "log.csv")
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_a_column_that_is_there_twice_is_refused(tmp_path, space):
+    (tmp_path / "log.csv").write_text(f"session,item,item\ns,A,{space}B\n")
+    with pytest.raises(RawDataError, match="names 'item' 2 times"):
+        Read(tmp_path, tmp_path / "log.csv", UNTIMED)
 
 
 def test_texts_of_parquet_that_are_kept_as_bytes(tmp_path):
@@ -261,7 +278,7 @@ def test_times_as_programs_write_them(tmp_path, text):
      "2024-05-01 25:00", "01/05/24", "2024-05-01 13:03 PM", "x" * 200, "it's"],
 )  # fmt: skip
 def test_what_is_no_time_is_named(tmp_path, text):
-    (tmp_path / "log.csv").write_text(f"session;time;item\ns;{text};a\nt;{text};a\n")
+    (tmp_path / "log.csv").write_text(f"session;time;item\ns;{text};a\nt;{text};a\nu;2024-05-01 10:00;a\n")
     reasons = Read(tmp_path, tmp_path / "log.csv").reasons
     kind = "time before 1990" if text in ("99999999", "01/05/24") else "unreadable time"
     assert [reason for _, reason in reasons] == [f"{kind}: '{text[:60]}'"] * 2

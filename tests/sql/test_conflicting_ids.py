@@ -9,7 +9,8 @@ from .conftest import photo
 
 
 def found(made):
-    return {row["product_id"]: row for row in made.run("conflicting_ids", "records")}
+    made.spellings()
+    return {row["product_id"]: row for row in made.run("conflicting_ids", "records", "entity_spellings")}
 
 
 def test_photos_of_one_product_are_no_conflict(relations):
@@ -22,6 +23,11 @@ def test_photos_of_one_product_are_no_conflict(relations):
         photo("p", 3, **same | {"title": ""}),
     ]
     assert found(relations([*rows, photo("other", title="Hat", price=3.0, entities={"brand": "acne"})])) == {}
+
+
+def test_spellings_order_and_placeholders_of_tags_are_no_difference(relations):
+    tags = [{"brand": "nike™", "season": ["b", "a"]}, {"brand": "NIKE".lower(), "season": ["a", "b"]}, {"brand": "n/a"}]
+    assert found(relations([photo("p", n, title="Shoe", entities=own) for n, own in enumerate(tags)])) == {}
 
 
 def test_every_difference_is_named_with_its_rows(relations):

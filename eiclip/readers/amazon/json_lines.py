@@ -41,6 +41,8 @@ from eiclip.storage.sql import read_sql
 
 _BOM = b"\xef\xbb\xbf"
 _PIECE = 2**20
+_QUOTED = re.compile(rb'"[^"]*"')
+_FIRST_END = re.compile(rb"\r(?!\r?\n)|\r?\n")
 FIELDS = (
     "asin", "parent_asin", "title", "description", "feature", "features", "brand", "store", "details", "category",
     "categories", "main_cat", "main_category", "price", "image", "images", "imageURL", "imageURLHighRes", "imUrl",
@@ -84,17 +86,19 @@ def is_gzip(path: Path) -> bool:
 
 
 def line_end(path: Path) -> bytes:
-    r"""What ends the lines of a file: b"\r" alone where its first piece has no other. Raises RawDataError."""
+    r"""What ends the lines of a file: b"\r" where the first outside quotes is one alone. Raises RawDataError."""
     piece = next(pieces(path), b"")
-    return b"\r" if b"\r" in piece and b"\n" not in piece else b"\n"
+    first = _FIRST_END.search(_QUOTED.sub(b"", piece)) or _FIRST_END.search(piece)
+    return b"\r" if first is not None and first[0] == b"\r" else b"\n"
 
 
 def count_lines(path: Path, end: bytes = b"\n") -> int:
     """Count the lines as `numbered_lines` numbers them, without holding or splitting them. Raises RawDataError."""
-    ends, last = 0, end
+    ends, last = 0, b"\n"
     for piece in pieces(path):
-        ends, last = ends + piece.count(end), piece[-1:]
-    return ends + (last != end)
+        # Where carriage returns end lines, so do the line feeds in cells.
+        ends, last = ends + piece.count(b"\n") + (piece.count(b"\r") if end == b"\r" else 0), piece[-1:]
+    return ends + (last not in (b"\n", end))
 
 
 def pieces(path: Path) -> Iterator[bytes]:

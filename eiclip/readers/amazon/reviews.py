@@ -2,7 +2,9 @@
 
 import datetime
 import glob
+import hashlib
 import re
+import struct
 import tempfile
 from itertools import islice
 from pathlib import Path
@@ -122,7 +124,7 @@ def _move_duplicates(reviews: Path, rejected: Path, digests: Path) -> int:
 def read_review(record: dict[str, Any] | UnusableRowError) -> dict[str, Any]:
     """Return the review of a record of any edition, or the `reason` why there is none.
 
-    `high` and `low`, None where no user is known, are the same for the same review alone, in this process.
+    `high` and `low`, None where no user is known, are the same for the same review alone.
     """
     product_id = None
     try:
@@ -146,7 +148,8 @@ def read_review(record: dict[str, Any] | UnusableRowError) -> dict[str, Any]:
         is_known = isinstance(user, (str, int))
         told = (user, product_id, review["rating"], review["text"], review["summary"], review["time"])
         # 128 bits, so that two reviews are not taken for one.
-        review["high"], review["low"] = (hash(told), hash(told[::-1])) if is_known else (None, None)
+        digest = hashlib.blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        review["high"], review["low"] = struct.unpack("<qq", digest) if is_known else (None, None)
         return review
     except UnusableRowError as error:
         return {"product_id": product_id or error.product_id, "reason": str(error)}

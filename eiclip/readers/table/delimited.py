@@ -23,12 +23,15 @@ from eiclip.readers.amazon.metadata import MAX_LINE_BYTES, UnusableRowError, dec
 from eiclip.readers.table.parquet import check_columns
 
 logger = logging.getLogger(__name__)
+csv.field_size_limit(MAX_LINE_BYTES)  # a description may hold a picture
 
 DELIMITERS = (",", ";", "\t", "|")
 ENCODINGS = (
     "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r", "gb18030", "big5", "cp932", "cp949"
 )  # fmt: skip
 """What is tried where most lines are not UTF-8."""
+LATIN = ("cp1252", "cp1250", "cp1254")
+"""Those of scripts whose words are ASCII for the most part, the usual one first."""
 HEADER_LINES = 20
 """Lines from the top among which the header is looked for."""
 BLANK = "blank row"
@@ -37,6 +40,7 @@ ROW_LINES = 500
 _LOOKED_AT = 20_000  # lines that are not ASCII, of which the encoding is told
 _SAMPLE = 256 * 2**10  # bytes of them that tell which other encoding it is
 _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_HIGH = re.compile(rb"[\x80-\xff]+")
 _MAX_NAMES = 50  # column names shown in an error
 _Row = list[str] | UnusableRowError
 
@@ -56,6 +60,10 @@ class CsvTable:
     def check(self) -> tuple[str, list[str]]:
         """Return the delimiter and the header. Raises RawDataError where it lacks a wanted column or names it twice."""
         delimiter, header, above, _ = self._layout
+        for number, line in islice(numbered_lines(self.path, end=self._end), HEADER_LINES):
+            if line and not self._text(line) and not set(self.wanted) - set(self.optional) <= set(header):
+                found = f"{self.path}: line {number}, perhaps the header, is not {self._encoding.upper()}"
+                raise RawDataError(f"{found}; set the encoding, such as 'cp1252'")
         check_columns(
             self.path, [name for name in self.wanted if name not in header], self.optional, header[:_MAX_NAMES]
         )
@@ -93,15 +101,10 @@ class CsvTable:
                 yield dict(zip_longest(header, cells, fillvalue=""))
 
     @property
-    def header(self) -> list[str]:
-        """The columns' names, in order; some wanted one may not be among them. Raises RawDataError."""
-        return self._layout[1]
-
-    @property
     def plain_delimiter(self) -> str | None:
         """The delimiter where the header is the first line, holds the wanted columns and line feeds end the lines."""
         delimiter, header, above, span = self._layout
-        is_plain = (above, span, self._end) == (0, 1, b"\n") and set(self.wanted) <= set(header)
+        is_plain = (above, span, self._end) == (0, 1, b"\n") and all(header.count(name) == 1 for name in self.wanted)
         return delimiter if is_plain else None
 
     @cached_property
@@ -160,9 +163,9 @@ class CsvTable:
             return 1, error
         if '"' not in text and "\r" not in text and len(text) < csv.field_size_limit():  # as csv does, twice as fast
             return 1, _without_ends([cell.lstrip(" ") for cell in text.split(delimiter)] if text else [], width)
-        span, row = self._parsed(text, ahead, lines, delimiter, width, escape=None)
+        span, row = self._parsed(text, ahead, lines, delimiter, width, escaped=False)
         if isinstance(row, UnusableRowError) and '\\"' in text:  # quotes that a backslash escapes
-            span, other = self._parsed(text, ahead, lines, delimiter, width, escape="\\")
+            span, other = self._parsed(text, ahead, lines, delimiter, width, escaped=True)
             row = row if isinstance(other, UnusableRowError) else other
         for _ in range(span - 1):
             ahead.popleft()
@@ -170,33 +173,57 @@ class CsvTable:
 
     def _parsed(
         self, text: str, ahead: deque[bytes | None], lines: Iterator[bytes | None], delimiter: str, width: int,
-        escape: str | None,
+        *, escaped: bool,
     ) -> tuple[int, _Row]:  # fmt: skip
-        """The lines and the cells of a row that begins with `text`; (1, the error) where it is none."""
+        """The lines and the cells of a row that begins with `text`; (1, the error) where it is none.
+
+        Where a backslash `escaped` quotes, it is left as it is before anything else.
+        """
+        taken_lines: list[str] = []
+
+        def line_of(text: str) -> str:
+            taken_lines.append(text)
+            return (text.replace('\\"', '""') if escaped else text) + "\n"
 
         def source() -> Iterator[str]:
             size, taken = len(text), 0
-            yield f"{text}\n"
+            yield line_of(text)
             while taken < ROW_LINES and size <= MAX_LINE_BYTES:
                 if taken == len(ahead):
                     ahead.extend(islice(lines, 1))
                 if taken == len(ahead) or (line := ahead[taken]) is None:
                     return
                 size, taken = size + len(line), taken + 1
-                yield f"{decoded(line, self._encoding)}\n"
+                yield line_of(decoded(line, self._encoding))
 
-        reader = csv.reader(source(), delimiter=delimiter, escapechar=escape, strict=True, skipinitialspace=True)
+        reader = csv.reader(source(), delimiter=delimiter, strict=True, skipinitialspace=True)
         try:
             cells = next(reader, [])
         except (csv.Error, UnusableRowError) as error:
-            return 1, UnusableRowError(f"bad row: {error}" if reader.line_num <= 1 else _OPEN)
+            why = _STRAY_END if "universal-newline" in str(error) else str(error)
+            return 1, UnusableRowError(f"bad row: {why}" if reader.line_num <= 1 else _OPEN)
         cells = _without_ends(cells, width)
-        if len(cells) != width and reader.line_num > 1:
+        if reader.line_num > 1 and (len(cells) != width or _holds_rows(taken_lines, delimiter, width)):
             return 1, UnusableRowError(_OPEN)
         return reader.line_num, cells
 
 
 _OPEN = "bad row: a quote is opened and not closed as it should be"
+_STRAY_END = "a carriage return stands within a cell that has no quotes"
+_FEWEST_CELLS = 4  # of a line that is taken for a row: two commas are in many a sentence
+
+
+def _holds_rows(lines: Sequence[str], delimiter: str, width: int) -> bool:
+    """Whether lines of one row are rows themselves, at least half of those between its first and its last."""
+    within = lines[1:-1]
+    rows = sum(line.count(delimiter) == width - 1 for line in within)
+    return width >= _FEWEST_CELLS and bool(within) and 2 * rows >= len(within)
+
+
+def _signs_in_words(text: str) -> int:
+    """How many characters that are not ASCII stand between two letters and are none."""
+    triples = zip(text, text[1:], text[2:], strict=False)
+    return sum(not c.isascii() and not c.isalpha() and a.isalpha() and b.isalpha() for a, c, b in triples)
 
 
 def _without_ends(cells: list[str], width: int) -> list[str]:
@@ -239,9 +266,19 @@ def told_encoding(path: Path, end: bytes = b"\n") -> str:
                 size += len(line)
         if whole + others >= _LOOKED_AT:
             break
-    if others <= max(whole, 1):
-        return "utf-8"
-    matches = list(from_bytes(b"\n".join(sample), cp_isolation=list(ENCODINGS)))
+    return "utf-8" if others <= max(whole, 1) else _likeliest(b"\n".join(sample))
+
+
+def _likeliest(sample: bytes) -> str:
+    """The likeliest of `ENCODINGS` of some lines that are not ASCII; "utf-8" where it can be none of them."""
+    runs = _HIGH.findall(sample)
+    if sum(len(run) for run in runs if len(run) > 2) * 3 < sum(map(len, runs)):  # single letters or signs, as of Latin
+        texts = {name: sample.decode(name, "replace") for name in LATIN}
+        # No sign stands within a word; of encodings that are as good the usual one.
+        odd = {name: _signs_in_words(text) for name, text in texts.items() if "\ufffd" not in text}
+        if odd:
+            return min(odd, key=odd.__getitem__)
+    matches = list(from_bytes(sample, cp_isolation=list(ENCODINGS)))
     least = min((match.chaos for match in matches), default=0.0)
     # Of those that are no mess the one of most letters, since a few names tell no language; then the usual one.
     ranked = [

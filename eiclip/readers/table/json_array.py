@@ -48,6 +48,8 @@ def count_items(path: Path, encoding: str = "utf-8") -> int:
     for text in _texts(path, encoding):
         plain, quote, rest = _STRING.sub("0", rest + text).partition('"')
         rest = quote + rest  # the beginning of a string that the next piece ends
+        if len(rest) > MAX_LINE_BYTES:
+            raise RawDataError(f"{path}: a quote of item {commas + 1} of the array is not closed; write the file again")
         for mark in _MARK.findall(plain):
             is_filled = is_filled or (depth > 0 and mark != "]")
             depth += _DEPTH.get(mark, 0)

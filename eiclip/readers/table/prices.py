@@ -58,6 +58,14 @@ _SIGNS = {
 """What names a currency -> the ISO 4217 codes that it may mean, the likeliest first; any other is a code itself."""
 _CODES = {code for codes in _SIGNS.values() for code in codes.split()} - {"TRY", "COP"}  # English words
 _SMALL = re.compile(rf"\b(?:{'|'.join(sorted(_CODES)).lower()}|(?i:euros?))\b")
+_IN_BRACKETS = re.compile(r"(?<=\S) *\([^()]*\)$")  # a basic price, a saving
+_PRICES_APART = re.compile(
+    r"[\s¤.,:;/|–-]*(?:(?:instead of|was|now|sale|rrp|msrp|list|reg(?:ular)?|before|price|statt|war|jetzt|nur|uvp|"
+    r"vorher|au lieu de|avant|prix)[\s¤.,:;/|–-]*)*",
+    re.IGNORECASE,
+)
+"""What may stand between the usual price and that of a sale."""
+_MEASURE = re.compile(r" ?(?:(?:k?g|m?l|[cm]?m|oz|lbs?)\b|[%¢]|-$)", re.IGNORECASE)  # or a minus
 _THOUSANDTHS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 """Currencies that are parted in thousandths, so that their prices have three decimals."""
 
@@ -101,7 +109,7 @@ def price_form(cells: Iterable[Any], where: str, currency: str | None = None, de
         unclear = unclear or next(filter(_UNCLEAR.fullmatch, written.numbers), "")
     codes = Counter[str]()
     for found, count in named.items():
-        codes.update(dict.fromkeys(found, count))
+        codes.update({found[0]: count} if found else {})  # of a sign of several currencies the usual one
     currency = currency or next((code for code, _ in codes.most_common(1)), None)
     dots, commas = marks["."], marks[","]
     told = "." if dots > CLEARLY * commas else "," if commas > CLEARLY * dots else None
@@ -191,7 +199,11 @@ def written_price(text: str) -> WrittenPrice | None:
     """
     if len(text) > MAX_PRICE:
         return None
-    plain = _plain(text)
+    whole = _plain(text)
+    plain = _IN_BRACKETS.sub("", whole)
+    one, other = _currency(plain), _currency(whole[len(plain) :])
+    if one and other and set(_codes(one)).isdisjoint(_codes(other)):
+        return None
     layout = _layout(plain.translate(_ANY_DIGIT))
     if layout is None:
         return None
@@ -226,8 +238,12 @@ def _layout(text: str) -> _Layout | None:
     between = [text[one.end() : two.start()] for one, two in itertools.pairwise(found)]
     is_range = len(found) == 2 and _JOINT.fullmatch(between[0]) is not None
     if len(found) > 1 and not is_range:
-        found = [number for number in found if _is_beside(text, number)]
-    if not found:
+        pairs = zip(found, [*between, "x"], strict=True)
+        found = [number for number, gap in pairs if _is_beside(text, number) or (symbol and not gap.strip(" ¤"))]
+        gaps = [text[one.end() : two.start()] for one, two in itertools.pairwise(found)]
+        if not all(_PRICES_APART.fullmatch(gap) for gap in gaps):  # a shipping, a saving, an instalment
+            return None
+    if not found or _MEASURE.match(text[found[-1].end() :]):
         return None
     words = f"{text[: found[0].start()]} {text[found[-1].end() :]}".strip(" -.,:;/…")
     if symbol is None and any(map(str.isalpha, words)) and not _FROM.fullmatch(words):

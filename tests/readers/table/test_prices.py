@@ -62,7 +62,8 @@ def test_an_empty_cell_is_not_counted(cell):
         (["1.250 KWD", "3.750 KWD"], [1.25, 3.75]),
         (["1.299 €", "$12", "€ 5"], [1299, None, 5]),
         (["12 kr", "13 SEK", "14 EUR"], [12, 13, None]),
-        (["$5", "CAD 6", "7"], [5, 6, 7]),
+        (["$5", "CAD 6", "7", "$8"], [5, None, 7, 8]),
+        (["$5", "CAD 6", "C$7"], [5, 6, 7]),
         (["5", "6"], [5, 6]),
         ([5, "6,50", None], [5, 6.5, None]),
     ],
@@ -128,3 +129,17 @@ def test_no_text_breaks_it_and_a_price_is_one(text):
     form = price_form([text, "12,50 €"], "shop.csv")
     price, unread = read_price(text, form)
     assert price is None or (price > 0 and unread is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [
+        ("24,95 € (2,50 €/100 ml)", 24.95), ("1.299,00 € (Sie sparen 300,00 €)", 1299), ("$39.99 ($3.33/oz)", 39.99),
+        ("249,00 € (soit 62,25 € x 4)", 249), ("99,00 129,00 €", 99), ("UVP 129,00 € jetzt 99,00 €", 99),
+        ("$20.00 was $30.00", 20), ("49,95 € inkl. MwSt. zzgl. 4,90 € Versandkosten", None),
+        ("$80.00 or 4 payments of $20.00", None), ("10,00-", None), ("1,50 kg", None), ("250,00 ml", None),
+        ("99¢", None),
+    ],
+)  # fmt: skip
+def test_of_several_amounts_only_prices_of_the_product_count(text, price):
+    assert read_price(text, NOTHING_KNOWN) == (price, None if price else text)
