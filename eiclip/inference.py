@@ -26,8 +26,8 @@ from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
 from eiclip.model.inputs import ModelInputs
 from eiclip.model.towers import embedding_width, photo_form
 from eiclip.model.vocabulary import UNKNOWN_ID
-from eiclip.readers.amazon.metadata import MAX_TEXT
 from eiclip.readers.base import UnusablePhotoError
+from eiclip.readers.cells import MAX_TEXT
 from eiclip.readers.photo_files import decode_rgb, photo_bytes, rgb_on_white
 from eiclip.readers.texts import clean_description, match_key, normalise_entities
 from eiclip.shards import PhotoForm, Sample, encode_photo

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from benchmarks.ingest.raw import amazon_file
 from benchmarks.measure import GIB, Work, interleaved, line, median, say
-from eiclip.readers.amazon.json_lines import count_lines
 from eiclip.readers.amazon.reader import AmazonReader
+from eiclip.readers.lines import count_lines
 from eiclip.readers.records import write_records
 from eiclip.readers.spellings import entity_spellings
 from eiclip.storage.lake import Lake

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.readers.amazon.json_lines import is_gzip, pieces
-from eiclip.readers.amazon.metadata import UnusableRowError
+from eiclip.readers.cells import UnusableRowError
+from eiclip.readers.lines import is_gzip, pieces
 from eiclip.readers.table.delimited import BLANK, CsvTable
 from eiclip.readers.table.files import first_line, is_parquet
 from eiclip.settings.same_style import LogColumns

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 
 from eiclip.readers.amazon.files import AmazonFile
 from eiclip.readers.amazon.json_lines import open_lines, opens_like_json
-from eiclip.readers.amazon.metadata import PRODUCT_ID, UnusableRowError
+from eiclip.readers.amazon.metadata import PRODUCT_ID
+from eiclip.readers.cells import UnusableRowError
 from eiclip.same_style.log import connect
 from eiclip.storage.files import whole_file
 from eiclip.storage.lake import count_rows

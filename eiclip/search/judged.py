@@ -20,7 +20,7 @@ from eiclip.errors import RawDataError
 from eiclip.evaluation import bootstrap
 from eiclip.evaluation.chance import FIRST, expected_shares
 from eiclip.evaluation.ranking import TIE
-from eiclip.readers.amazon.metadata import UnusableRowError
+from eiclip.readers.cells import UnusableRowError
 from eiclip.readers.table.files import JsonlTable, is_parquet, open_table
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex

@@ -3,12 +3,12 @@ import time
 
 import pytest
 
-from eiclip.readers import texts
+from eiclip.readers import cells, texts
 from eiclip.readers.amazon import metadata as amazon_records
 from eiclip.readers.texts import clean_description, normalise_entity, storable
 
 
-@pytest.mark.parametrize("module", [texts, amazon_records])
+@pytest.mark.parametrize("module", [texts, cells, amazon_records])
 def test_examples_in_docstrings_hold(module):
     outcome = doctest.testmod(module)
     assert outcome.attempted > 0

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.json_lines import count_lines, numbered_lines
-from eiclip.readers.amazon.metadata import UnusableRowError, parse_line, value_of
+from eiclip.readers.cells import UnusableRowError, parse_line, value_of
+from eiclip.readers.lines import count_lines, numbered_lines
 from eiclip.readers.table.delimited import CsvTable
 from eiclip.readers.table.files import JsonArrayTable, Table, format_of
 from eiclip.readers.table.parquet import ParquetTable

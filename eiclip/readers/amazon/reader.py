@@ -10,8 +10,9 @@ from PIL import Image
 
 from eiclip.readers.amazon.files import EXPECTED, AmazonFile
 from eiclip.readers.amazon.json_lines import FIELDS, opens_like_json, write_json_records
-from eiclip.readers.amazon.metadata import GROUPS, UnusableRowError, check_in_paper_subset, listing_of
+from eiclip.readers.amazon.metadata import GROUPS, check_in_paper_subset, listing_of
 from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
+from eiclip.readers.cells import UnusableRowError
 from eiclip.readers.photo_files import PhotoFolder
 from eiclip.readers.texts import entity_spelling
 from eiclip.storage.files import digest

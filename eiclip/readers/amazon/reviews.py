@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from eiclip.errors import RawDataError
 from eiclip.readers.amazon.files import EXPECTED, AmazonFile
-from eiclip.readers.amazon.metadata import MAX_TEXT, UnusableRowError, product_id_of
+from eiclip.readers.amazon.metadata import product_id_of
+from eiclip.readers.cells import MAX_TEXT, UnusableRowError
 from eiclip.readers.records import ROW_GROUP
 from eiclip.readers.texts import storable
 from eiclip.storage.files import whole_file

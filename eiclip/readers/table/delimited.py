@@ -18,8 +18,8 @@ from typing import Any
 from charset_normalizer import from_bytes
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.json_lines import count_lines, line_end, numbered_lines
-from eiclip.readers.amazon.metadata import MAX_LINE_BYTES, UnusableRowError, decoded
+from eiclip.readers.cells import MAX_LINE_BYTES, UnusableRowError, decoded
+from eiclip.readers.lines import count_lines, line_end, numbered_lines
 from eiclip.readers.table.parquet import check_columns
 
 logger = logging.getLogger(__name__)

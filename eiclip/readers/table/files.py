@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.json_lines import count_lines, line_end, numbered_lines, pieces
-from eiclip.readers.amazon.metadata import MAX_LINE_BYTES, UnusableRowError, parse_line
 from eiclip.readers.base import check_file
+from eiclip.readers.cells import MAX_LINE_BYTES, UnusableRowError, parse_line
+from eiclip.readers.lines import count_lines, line_end, numbered_lines, pieces
 from eiclip.readers.table.delimited import CsvTable
 from eiclip.readers.table.json_array import array_rows, count_items
 from eiclip.readers.table.parquet import MAGIC as PARQUET_MAGIC

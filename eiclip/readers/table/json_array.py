@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.json_lines import pieces
-from eiclip.readers.amazon.metadata import MAX_LINE_BYTES, UnusableRowError, decoded
+from eiclip.readers.cells import MAX_LINE_BYTES, UnusableRowError, decoded
+from eiclip.readers.lines import pieces
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)

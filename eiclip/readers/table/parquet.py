@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.metadata import UnusableRowError, decoded
+from eiclip.readers.cells import UnusableRowError, decoded
 
 logger = logging.getLogger(__name__)
 

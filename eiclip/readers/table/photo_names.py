@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from eiclip.readers.amazon.metadata import UnusableRowError, parse_value
+from eiclip.readers.cells import UnusableRowError, parse_value
 from eiclip.readers.photo_files import EXTENSIONS
 from eiclip.readers.texts import storable
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eiclip.readers.amazon.metadata import UnusableRowError
 from eiclip.readers.base import CONTENT, UnusablePhotoError
+from eiclip.readers.cells import UnusableRowError
 from eiclip.readers.photo_files import EXTENSIONS, MAX_FILE_BYTES, photo_bytes
 from eiclip.readers.table.parquet import EMBEDDED, ParquetTable
 from eiclip.readers.table.photo_names import (

@@ -18,7 +18,7 @@ from typing import Any
 
 from price_parser import Price
 
-from eiclip.readers.amazon.metadata import unread_price
+from eiclip.readers.cells import unread_price
 
 logger = logging.getLogger(__name__)
 

@@ -19,14 +19,8 @@ from urllib.parse import quote
 from PIL import Image
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.readers.amazon.metadata import (
-    MAX_PARTS,
-    MAX_TEXT,
-    UnusableRowError,
-    decoded,
-    joined_texts,
-)
 from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
+from eiclip.readers.cells import MAX_PARTS, MAX_TEXT, UnusableRowError, decoded, joined_texts
 from eiclip.readers.photo_files import decode_rgb, fold_name, photo_facts
 from eiclip.readers.table.files import Table, is_parquet, open_table
 from eiclip.readers.table.parquet import ParquetTable

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.json_lines import count_lines, numbered_lines
 from eiclip.readers.amazon.metadata import GROUPS
 from eiclip.readers.amazon.reader import AmazonReader
+from eiclip.readers.lines import count_lines, numbered_lines
 from eiclip.readers.records import write_records, write_rows
 from eiclip.storage.lake import open_views
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eiclip.readers.amazon.metadata import UnusableRowError, brand_spelling, listing_of, parse_line, parse_price
+from eiclip.readers.amazon.metadata import brand_spelling, listing_of, parse_price
+from eiclip.readers.cells import UnusableRowError, parse_line
 from eiclip.readers.texts import match_key, says_nothing
 
 

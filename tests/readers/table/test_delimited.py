@@ -3,7 +3,7 @@
 import pytest
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.metadata import UnusableRowError
+from eiclip.readers.cells import UnusableRowError
 from eiclip.readers.table.delimited import CsvTable
 
 WANTED = ("sku", "name", "pic", "brand")

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon import json_lines
-from eiclip.readers.amazon.metadata import UnusableRowError
+from eiclip.readers import lines
+from eiclip.readers.cells import UnusableRowError
 from eiclip.readers.table.files import JsonArrayTable, open_table
 
 VALUES = st.recursive(
@@ -33,7 +33,7 @@ def read(path, **options):
 def test_rows_are_those_of_the_whole_however_it_is_cut(tmp_path, monkeypatch, items, indent, ascii_only, piece, packed):
     content = json.dumps(items, indent=indent, ensure_ascii=ascii_only).encode()
     (tmp_path / "array").write_bytes(gzip.compress(content) if packed else content)
-    monkeypatch.setattr(json_lines, "_PIECE", piece)
+    monkeypatch.setattr(lines, "_PIECE", piece)
     expected = [item if isinstance(item, dict) else f"not an object: {type(item).__name__}" for item in items]
     assert repr(read(tmp_path / "array")) == repr(expected)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiclip.errors import SettingsError
-from eiclip.readers.amazon.metadata import UnusableRowError
+from eiclip.readers.cells import UnusableRowError
 from eiclip.readers.table.photo_names import (
     MAX_CELL,
     MAX_URL,
