@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import RawDataError
-from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES
+from eiclip.readers.cells import MAX_LINE_BYTES
 from eiclip.same_style.related import SCHEMA, related_of, write_related
 
 OLD = {

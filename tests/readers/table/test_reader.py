@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiclip.errors import RawDataError, SettingsError
-from eiclip.readers.amazon.json_lines import MAX_LINE_BYTES
 from eiclip.readers.base import Listing, Rejected
+from eiclip.readers.cells import MAX_LINE_BYTES
 from eiclip.readers.table.reader import TableReader
 from eiclip.settings.load import ColumnSettings
 
