@@ -28,6 +28,7 @@ PLACEHOLDERS = frozenset({
     "#n/a", "#na", "#nv", "#null!", "#ref!", "#value!", "#name?", "#bezug!", "#wert!", "#nom?", "#valeur!",
 })  # fmt: skip
 """What stands where nothing is known, as programs and people write it, in lower case."""
+_LONGEST = max(map(len, PLACEHOLDERS))
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{%[^{}]*%\}")  # a variable that was never filled in
 _APOSTROPHES = re.compile(r"['’‘ʼ´`]|(?<!\d)\.|\.(?!\d)")  # "Levi's" and "Levis", "J.Crew" and "JCrew", but not "1.5"
 _IN_KEYS = frozenset("&+%<>=.")
@@ -80,8 +81,12 @@ def says_nothing(text: str, more: Collection[str] = frozenset()) -> bool:
     >>> [says_nothing(text) for text in ("#N/A", " NULL ", "{{product.vendor}}", "Nana")]
     [True, True, True, False]
     """
+    if len(text) > _LONGEST and not more and text[0] not in "{$ \t\n\r":  # nearly all text
+        return False
     name = text.strip().lower()
-    return not name or name in PLACEHOLDERS or name in more or _TEMPLATE.fullmatch(name) is not None
+    if not name or name in PLACEHOLDERS or name in more:
+        return True
+    return name[0] in "{$" and _TEMPLATE.fullmatch(name) is not None
 
 
 def names_nothing(entity: str, more: Collection[str] = frozenset()) -> bool:

@@ -155,6 +155,11 @@ class TableReader:
         return price_form(cells, f"{files[0].parent}, column {name!r}", currency, decimal)
 
     @cached_property
+    def _plain_fields(self) -> tuple[str, ...]:
+        """Those of `_PLAIN_FIELDS` that have a column; the others are empty."""
+        return tuple(field for field in _PLAIN_FIELDS if getattr(self.columns, field))
+
+    @cached_property
     def _in_photo(self) -> tuple[str, ...]:
         """The columns that the photo's template takes; none where it is a column itself."""
         return template_columns(self.columns.photo)
@@ -229,9 +234,9 @@ class TableReader:
             source=source, place=place, product_id=product_id, photo=photo, photo_urls=urls, title=title,
             description=description, description_raw="\n".join(filter(None, [title_raw, *parts]))[:MAX_TEXT],
             source_split=split if columns.split else None, price=price, price_unread=unread,
-            style=informative(_text(cell("style"))) or None,
+            style=(informative(_text(cell("style"))) or None) if columns.style else None,
             entities={group: found for group, found in entities.items() if found},
-            **{field: told(next(self._values(field, cell(field)), "")) for field in _PLAIN_FIELDS},
+            **{field: told(next(self._values(field, cell(field)), "")) for field in self._plain_fields},
         )  # fmt: skip
 
     def _photo_cell(self, cells: dict[str, Any]) -> Any:
