@@ -26,7 +26,7 @@ def faults(root: Path, case: Case, outcome: Outcome) -> list[str]:
         found.append("the message shows what lies outside the dataset")
     if outcome.status == "done":
         found += _faults_of_tables(root, case)
-    elif outcome.status == "refused" and case.clicks is None:
+    elif outcome.status == "refused" and not case.clicks:  # a log without any click stops
         found += _faults_of_refusal(root, case, outcome.message)
     else:
         found.append(f"{outcome.status}: {outcome.message}")
