@@ -73,9 +73,10 @@ def outputs(project: Project, name: str, dataset: DatasetSettings) -> list[Outpu
         return {"context_length": configured_tokenizer(**towers).context_length}
 
     def placeholders() -> Mapping[str, Any]:
-        from eiclip.readers.texts import PLACEHOLDERS, entity_spelling
+        from eiclip.readers.texts import PLACEHOLDERS, TEMPLATE, entity_spelling
 
-        return {"placeholders": [*sorted(PLACEHOLDERS), *map(entity_spelling, dataset.placeholders)]}
+        names = [*sorted(PLACEHOLDERS), *map(entity_spelling, dataset.placeholders)]
+        return {"placeholders": names, "template": TEMPLATE.pattern}
 
     plots, tables = "eiclip.report.profile_plots:", "eiclip.report.profile_tables:"
     shown = {

@@ -29,7 +29,7 @@ PLACEHOLDERS = frozenset({
 })  # fmt: skip
 """What stands where nothing is known, as programs and people write it, in lower case."""
 _LONGEST = max(map(len, PLACEHOLDERS))
-_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{%[^{}]*%\}")  # a variable that was never filled in
+TEMPLATE = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{%[^{}]*%\}")  # a variable that was never filled in
 _APOSTROPHES = re.compile(r"['’‘ʼ´`]|(?<!\d)\.|\.(?!\d)")  # "Levi's" and "Levis", "J.Crew" and "JCrew", but not "1.5"
 _IN_KEYS = frozenset("&+%<>=.")
 _TRADEMARKS = re.compile(r"[™℠®©]|\((?:tm|r|c)\)", re.IGNORECASE)  # before NFKD, which spells ™ as "TM"
@@ -86,7 +86,7 @@ def says_nothing(text: str, more: Collection[str] = frozenset()) -> bool:
     name = text.strip().lower()
     if not name or name in PLACEHOLDERS or name in more:
         return True
-    return name[0] in "{$" and _TEMPLATE.fullmatch(name) is not None
+    return name[0] in "{$" and TEMPLATE.fullmatch(name) is not None
 
 
 def names_nothing(entity: str, more: Collection[str] = frozenset()) -> bool:
@@ -114,10 +114,10 @@ def entity_spelling(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", clean_description(text).lower()).split())
 
 
-def entity_spellings(texts: Iterable[str]) -> list[str]:
+def spellings_of(texts: Iterable[str]) -> list[str]:
     """Return the entities that texts name, each once, in their order; placeholders too.
 
-    >>> entity_spellings(["White", "", "black", " white"])
+    >>> spellings_of(["White", "", "black", " white"])
     ['white', 'black']
     """
     return list(dict.fromkeys(filter(None, map(entity_spelling, texts))))

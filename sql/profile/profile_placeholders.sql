@@ -1,7 +1,7 @@
 -- profile_placeholders: one row per text that names nothing and where it stands: as an entity, or alone on a line of
 --   text.
 -- Source: entity_spellings, listings.
--- Parameters: $placeholders, in lower case.
+-- Parameters: $placeholders, in lower case; $template, the pattern of a variable that was never filled in.
 -- field: the entity group, or text: a title or a line of a description
 -- rows: raw rows that have it
 WITH lines AS (
@@ -14,6 +14,6 @@ WHERE entity = ''
 UNION ALL
 SELECT dataset, 'text' AS field, text, count(*) AS rows
 FROM lines
-WHERE text IN (SELECT unnest($placeholders)) OR regexp_full_match(text, '\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{%[^{}]*%\}')
+WHERE text IN (SELECT unnest($placeholders)) OR regexp_full_match(text, $template)
 GROUP BY dataset, text
 ORDER BY rows DESC, field, text

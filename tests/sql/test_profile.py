@@ -44,7 +44,7 @@ PARAMETERS = {
     "profile_descriptions": {"context_length": 77},
     "profile_token_histogram": {"width": 4},
     "profile_photos": {"step": 64, "most": 200},
-    "profile_placeholders": {"placeholders": ["null", "n/a"]},
+    "profile_placeholders": {"placeholders": ["null", "n/a"], "template": r"\{\{.*\}\}"},
     "profile_compositions": {"dataset": "d", "shown": 30},
     "profile_prices": {"dataset": "d", "shown": 2},
 }

@@ -28,7 +28,7 @@ from eiclip.readers.table.photo_names import URL_PREFIX, fill_template, is_url, 
 from eiclip.readers.table.photo_tree import PhotoTree
 from eiclip.readers.table.photos import Content, TablePhotos, photo_of_cell
 from eiclip.readers.table.prices import LOOKED_AT, PriceForm, price_form, read_price
-from eiclip.readers.texts import REPLACEMENT, entity_spelling, entity_spellings, informative, says_nothing, storable
+from eiclip.readers.texts import REPLACEMENT, entity_spelling, informative, says_nothing, spellings_of, storable
 from eiclip.settings.load import ColumnSettings
 
 MAX_ID = 128  # characters
@@ -256,7 +256,7 @@ class TableReader:
 
     def _entities(self, group: str, cell: Any) -> list[str]:
         """Return the entities in a cell, each once, in their order. Raises UnusableRowError for too many."""
-        found = entity_spellings(self._values(group, cell))
+        found = spellings_of(self._values(group, cell))
         if len(found) > MAX_ENTITIES:
             raise UnusableRowError(f"too many entities: {len(found)} of {group!r}, at most {MAX_ENTITIES}")
         return found
