@@ -4,7 +4,7 @@ Shape suffixes: Q queries, N products, D embedding width.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -63,6 +63,20 @@ class SearchEngine:
         answers = [self._answer(read, vector_D) for read, vector_D in zip(reads, self.vectors(reads), strict=True)]
         seconds = time.perf_counter() - start
         return [replace(answer, seconds=seconds) for answer in answers]
+
+    def scores(self, queries: Sequence[Query]) -> Iterator[np.ndarray]:
+        """Return each query's scores (N,) of all products, higher is nearer, whatever its filters. Raises as `search`.
+
+        Queries are encoded together; scores are made one query at a time.
+        """
+        reads = [self.reader.read(query) for query in queries]
+        for read, vector_D in zip(reads, self.vectors(reads), strict=True):
+            yield self._scores(read, vector_D)
+
+    def _scores(self, read: ReadQuery, vector_D: np.ndarray) -> np.ndarray:
+        """Return one query's scores (N,) of all products."""
+        scores_N: np.ndarray = self.index.views[read.query.view] @ vector_D
+        return scores_N
 
     def encode_words(self, words: Sequence[Words]) -> np.ndarray:
         """Return unit vectors (N, D) of texts with their entities."""
@@ -127,7 +141,7 @@ class SearchEngine:
                     left_N &= np.any([self._having(group, value, read) for value in values], axis=0)
             if query.product_id is not None:
                 left_N[self.index.row(query.product_id)] = False
-        score_N = self.index.views[query.view] @ vector_D
+        score_N = self._scores(read, vector_D)
         rows = best(score_N, query.top, left_N)
         return rows, score_N[rows]
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 View = Literal["image", "text", "joint"]
 VIEWS: tuple[View, ...] = get_args(View)
+Ranking = Literal["hybrid", "words", "vectors"]
+RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
 MAX_QUERY = 2000  # characters of a text that are read: some thirty times what a tower's context holds
 MOST_HITS = 1000
 
@@ -37,7 +39,9 @@ class Query:
     """Entity by group whose direction is taken out of the query (style transfer)."""
     add: Mapping[str, str] = field(default_factory=dict)  # and those whose direction is put in
     image_weight: float = 0.5  # share of the photo (or product): 0 is the words alone, 1 the photo alone
-    view: View = "joint"  # of the candidates
+    view: View = "joint"  # of the candidates, where vectors alone rank
+    by: Ranking = "vectors"
+    """What ranks the products: their vectors, their words (BM25), or both with the entities found (`hybrid`)."""
     top: int = 20
     link: bool = True  # look for entities in the words
     unlink: tuple[str, ...] = ()  # entities not to be linked, as `group=entity` or the entity alone
@@ -47,6 +51,8 @@ class Query:
             raise SettingsError(f"image_weight {self.image_weight}: give a share between 0 and 1")
         if self.view not in VIEWS:
             raise SettingsError(f"view {self.view!r}: choose one of {', '.join(VIEWS)}")
+        if self.by not in RANKINGS:
+            raise SettingsError(f"by {self.by!r}: choose one of {', '.join(RANKINGS)}")
         if not 1 <= self.top <= MOST_HITS:
             raise SettingsError(f"top {self.top}: ask for 1 to {MOST_HITS} products")
         if odd := [group for group, values in self.filters.items() if isinstance(values, str)]:
