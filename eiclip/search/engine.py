@@ -4,35 +4,54 @@ Shape suffixes: Q queries, N products, D embedding width.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import expit
 
 from eiclip.errors import SettingsError
 from eiclip.inference import EntityClip
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.compose import EMPHASIS, composed, restyled, summed, unit, without
+from eiclip.search.fusion import MATCH, Signals, Weights
 from eiclip.search.index import SearchIndex
 from eiclip.search.linking import Linker
 from eiclip.search.photos import PhotoShelf
 from eiclip.search.query import MAX_QUERY, VIEWS, Answer, Hit, Query
 from eiclip.search.reading import Reader, ReadQuery, Words
+from eiclip.search.signals import VECTORS, ProductSignals
+from eiclip.search.words import COVERAGE
 from eiclip.storage.home import Paths
 
 
 class SearchEngine:
     """Search among one dataset's products under one variant. Opened once, asked many times, by several threads."""
 
-    def __init__(self, index: SearchIndex, model: EntityClip, linker: Linker, shelf: PhotoShelf) -> None:
+    def __init__(
+        self,
+        index: SearchIndex,
+        model: EntityClip,
+        linker: Linker,
+        shelf: PhotoShelf,
+        weights: Weights | None = None,
+        synonyms: Path | None = None,
+    ) -> None:
         width = index.views["joint"].shape[1]
         if model.width != width:
             widths = f"the model's embeddings have {model.width} numbers, the index's {width}"
             raise SettingsError(f"{widths}: they are of two models; materialise product_views again")
         self.index, self.model, self.shelf, self.reader = index, model, shelf, Reader(model, linker)
         self._mean_D = index.views["joint"].mean(axis=0)
+        self.weights, self._synonyms = weights or Weights.default(), synonyms
+
+    @cached_property
+    def products(self) -> ProductSignals:
+        """What speaks for the products: made when it is first needed, a second or two for 10,000 products."""
+        return ProductSignals.of(self.index, self._synonyms)
 
     @classmethod
     def open(cls, home: Path | str, dataset: str, variant: str, device: str = "cpu") -> Self:
@@ -73,10 +92,43 @@ class SearchEngine:
         for read, vector_D in zip(reads, self.vectors(reads), strict=True):
             yield self._scores(read, vector_D)
 
+    def signals(self, read: ReadQuery, vector_D: np.ndarray) -> Signals:
+        """Return what speaks for each product, by name (N,), of a query whose vector (D,) is known.
+
+        What is not wanted speaks against those that have it. Beside a photo or product, words count by their share, and
+        the vector, which is of both, is compared with the view asked for.
+        """
+        query, unwanted = read.query, read.negative
+        found = dict(self._named(read.spelt, read.entities))
+        for name, value_N in self._named(read.spelt_negative, unwanted.entities).items():
+            found[name] = found.get(name, np.float32(0)) - np.maximum(value_N, 0)
+        if query.image is not None or query.product_id is not None:
+            share = np.float32(min(1.0, 2 * (1 - query.image_weight)))
+            seen_N = self.index.views[query.view] @ vector_D
+            return {name: share * value_N for name, value_N in found.items()} | dict.fromkeys(VECTORS, seen_N)
+        return {**found, **self.products.of_vector(vector_D)}
+
+    def _named(self, text: str, entities: Mapping[str, list[str]]) -> Signals:
+        """Return the signals of words and of entities."""
+        words = self.products.words
+        tokens = words.tokens(text)
+        return {**self.products.of_entities(entities), **(words.scores(tokens) if tokens else {})}
+
     def _scores(self, read: ReadQuery, vector_D: np.ndarray) -> np.ndarray:
-        """Return one query's scores (N,) of all products."""
-        scores_N: np.ndarray = self.index.views[read.query.view] @ vector_D
-        return scores_N
+        """Return one query's scores (N,) of all products: log-odds under `hybrid` where it has words or entities."""
+        by, has_words = read.query.by, bool(read.spelt.strip())
+        if by == "hybrid" and has_words:
+            return self.weights.scores(self.signals(read, vector_D))
+        if by == "words" and has_words:
+            found = self._named(read.spelt, {})
+            return np.asarray(sum(score_N for name, score_N in found.items() if name != COVERAGE))
+        return np.asarray(self.index.views[read.query.view] @ vector_D)
+
+    @staticmethod
+    def _is_judged(read: ReadQuery) -> bool:
+        """Whether scores are calibrated: of a query of words and entities alone, ranked by all signals."""
+        query = read.query
+        return query.by == "hybrid" and bool(read.spelt.strip()) and query.image is None and query.product_id is None
 
     def encode_words(self, words: Sequence[Words]) -> np.ndarray:
         """Return unit vectors (N, D) of texts with their entities."""
@@ -131,8 +183,8 @@ class SearchEngine:
             read.unknown[group].append(name)
         return facet.having(name)
 
-    def nearest(self, read: ReadQuery, vector_D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows of the products nearest to a query's vector (D,), best first, and their scores."""
+    def nearest(self, read: ReadQuery, vector_D: np.ndarray) -> tuple[np.ndarray, np.ndarray, int | None]:
+        """Return the rows of the best products, best first, their scores, and how many of all left are matches."""
         query, left_N = read.query, None
         if query.filters or query.product_id is not None:
             left_N = np.ones(len(self.index), dtype=bool)
@@ -143,13 +195,22 @@ class SearchEngine:
                 left_N[self.index.row(query.product_id)] = False
         score_N = self._scores(read, vector_D)
         rows = best(score_N, query.top, left_N)
-        return rows, score_N[rows]
+        if not self._is_judged(read):
+            return rows, score_N[rows], None
+        matching_N = score_N >= MATCH if left_N is None else (score_N >= MATCH) & left_N
+        return rows, expit(score_N[rows]), int(np.count_nonzero(matching_N))
 
     def _answer(self, read: ReadQuery, vector_D: np.ndarray) -> Answer:
         """Return the answer of a query whose vector is known."""
-        rows, scores = self.nearest(read, vector_D)
+        rows, scores, matches = self.nearest(read, vector_D)
+        lost = self._not_understood(read)
         if not len(rows):
             read.notes.append("the filters leave no product")
+        elif matches == 0:
+            of = f"no products of {', '.join(map(repr, lost))}" if lost else "nothing here is surely what is meant"
+            read.notes.append(f"{of}; these are the nearest by look")
+        elif lost:
+            read.notes.append(f"no product mentions {', '.join(map(repr, lost))}")
         by_view = {view: (self.index.views[view][rows] @ vector_D).tolist() for view in VIEWS}
         hits = []
         for place, fact in enumerate(self.index.facts_of(rows.tolist())):
@@ -159,7 +220,14 @@ class SearchEngine:
             hits.append(Hit(rank=place + 1, score=float(scores[place]), by_view=views, **own))
         entities = read.words.entities
         gates = self.model.gates(entities)[0] if self.model.model.fusion is not None and entities else {}
-        return Answer(hits, read.links, read.unknown, entities, gates, read.notes, 0.0)
+        return Answer(hits, read.links, read.unknown, entities, gates, read.notes, lost, matches, 0.0)
+
+    def _not_understood(self, read: ReadQuery) -> list[str]:
+        """Return the words of a query, as typed, that no product has and no link is of."""
+        text, known = read.query.text[:MAX_QUERY], self.products.words.knows
+        for link in reversed([link for link in read.links if link.kept]):
+            text = f"{text[: link.start]} {text[link.end :]}"
+        return [word for word in dict.fromkeys(text.split()) if not known(word)]
 
 
 def best(score_N: np.ndarray, top: int, left_N: np.ndarray | None = None) -> np.ndarray:

@@ -51,6 +51,13 @@ class Facet:
             found.setdefault(match_key(value) or value, []).append(code)
         return found
 
+    @cached_property
+    def tagged(self) -> np.ndarray:
+        """Which products (N,) have any value."""
+        tagged_N = np.zeros(self.products, dtype=bool)
+        tagged_N[self.row_T] = True
+        return tagged_N
+
     def having(self, value: str) -> np.ndarray:
         """Return which products (N,) have a value: none where it is unknown."""
         having_N = np.zeros(self.products, dtype=bool)

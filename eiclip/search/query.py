@@ -40,7 +40,7 @@ class Query:
     add: Mapping[str, str] = field(default_factory=dict)  # and those whose direction is put in
     image_weight: float = 0.5  # share of the photo (or product): 0 is the words alone, 1 the photo alone
     view: View = "joint"  # of the candidates, where vectors alone rank
-    by: Ranking = "vectors"
+    by: Ranking = "hybrid"
     """What ranks the products: their vectors, their words (BM25), or both with the entities found (`hybrid`)."""
     top: int = 20
     link: bool = True  # look for entities in the words
@@ -83,8 +83,10 @@ class Hit:
 
     rank: int
     product_id: str
-    score: float  # cosine of the query and the product's asked view: -1 to 1
-    by_view: Mapping[View, float]  # the same of each view
+    score: float
+    """Under `hybrid`, of a query with words or entities alone: how probable it is that the product is what is meant.
+    Else the similarity that ranks: the cosine with the product's asked view, or BM25."""
+    by_view: Mapping[View, float]  # cosine of the query and each view: -1 to 1
     title: str
     description: str
     category: str
@@ -103,4 +105,8 @@ class Answer:
     entities: dict[str, list[str]]  # those that the query's text was read with: given, and the links that were kept
     gates: dict[str, float]  # what those of each group weigh, where the variant has gates
     notes: list[str]  # what was cut, left out or has no effect, a sentence each
+    not_understood: list[str]  # words, as typed, that no product has and no entity is named by
+    matches: int | None
+    """Products, of those that the filters leave, that probably are what is meant: the first ones; None where scores are
+    no probabilities. What follows them is near in looks alone."""
     seconds: float  # wall time of the search (of the whole batch, in `search_many`)

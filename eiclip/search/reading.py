@@ -31,6 +31,12 @@ class ReadQuery(NamedTuple):
     links: list[Link]
     unknown: dict[str, list[str]]
     notes: list[str]
+    entities: dict[str, list[str]]
+    """By group, those given and those of links that were kept, whether or not the variant reads entities."""
+    spelt: str
+    """The text with the names of kept links as the vocabulary spells them, and the entities given."""
+    spelt_negative: str
+    """The same of what is not wanted."""
 
 
 class Reader:
@@ -63,8 +69,18 @@ class Reader:
         if not self.reads_entities and (given or any(link.kept for link in links)):
             notes.append(f"{self.model.model.variant.name} reads no entities: they count as words")
         [unknown] = self.model.unknown(given)
-        unwanted = self.linked(negative) if query.link else Words(negative, {})
-        return ReadQuery(query, self._words(text, given, links), unwanted, links, unknown, notes)
+        unlinked = self.linker.link(negative)[0] if query.link else []
+        return ReadQuery(
+            query,
+            self._words(text, given, links),
+            self._words(negative, {}, unlinked),
+            links,
+            unknown,
+            notes,
+            _entities(given, links),
+            _spelt(text, given, links),
+            _spelt(negative, {}, unlinked),
+        )
 
     def linked(self, text: str) -> Words:
         """Return a typed text with the entities found in it, whose words leave it."""
@@ -76,8 +92,20 @@ class Reader:
         kept = [link for link in links if link.kept]
         for link in reversed(kept):
             text = f"{text[: link.start]} {text[link.end :]}"
-        entities = {group: list(names) for group, names in given.items()}
-        for link in kept:
-            if link.entity not in entities.setdefault(link.group, []):
-                entities[link.group].append(link.entity)
-        return Words(text, entities)
+        return Words(text, _entities(given, kept))
+
+
+def _entities(given: Mapping[str, list[str]], links: list[Link]) -> dict[str, list[str]]:
+    """Return the entities given, and those of the links that are kept."""
+    entities = {group: list(names) for group, names in given.items()}
+    for link in links:
+        if link.kept and link.entity not in entities.setdefault(link.group, []):
+            entities[link.group].append(link.entity)
+    return entities
+
+
+def _spelt(text: str, given: Mapping[str, list[str]], links: list[Link]) -> str:
+    """Return a text with the names of kept links as the vocabulary spells them, after the entities given."""
+    for link in reversed([link for link in links if link.kept]):
+        text = f"{text[: link.start]} {link.entity} {text[link.end :]}"
+    return " ".join([*(name for names in given.values() for name in names), text])

@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import duckdb
 import numpy as np
@@ -23,6 +24,7 @@ from eiclip.storage.lake import open_views
 from eiclip.storage.sql import read_sql
 
 VIEWS = ("image", "text", "joint")
+by_vectors = partial(Query, by="vectors")
 
 
 def unit_of(vector):
@@ -47,7 +49,7 @@ def same(hits, expected):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_words_find_what_brute_force_finds(engine, view):
-    query = Query(text="item number 4", entities={"season": "FW2016"}, view=view, link=False)
+    query = by_vectors(text="item number 4", entities={"season": "FW2016"}, view=view, link=False)
     vector = engine.model.encode_text("item number 4", {"season": "fw2016"})[0]
     answer = engine.search(query)
     same(answer.hits, brute(engine, vector, view))
@@ -60,20 +62,20 @@ def test_words_find_what_brute_force_finds(engine, view):
 
 def test_a_photo_finds_its_product_first_among_photos(engine):
     photo = engine.photo("p3")
-    answer = engine.search(Query(image=photo, view="image", top=2))
+    answer = engine.search(by_vectors(image=photo, view="image", top=2))
     same(answer.hits, brute(engine, engine.model.encode_image(photo)[0], "image")[:2])
     assert answer.hits[0].product_id == "p3"
     assert (answer.entities, answer.gates, answer.links) == ({}, {}, [])
 
 
 def test_facts_of_hits_are_the_lakes(engine):
-    [hit] = [hit for hit in engine.search(Query(text="x")).hits if hit.product_id == "p4"]
+    [hit] = [hit for hit in engine.search(by_vectors(text="x")).hits if hit.product_id == "p4"]
     assert (hit.title, hit.description, hit.category, hit.price) == ("Item p4", "item number 4", "Shoes", 40.0)
     assert (hit.entities, hit.image_id) == ({"brand": ["b1"], "season": ["fw2016"]}, "p4_0")
 
 
 def test_a_product_finds_others_as_the_sql_does(engine, home):
-    answer = engine.search(Query(product_id="p1", view="text", top=3))
+    answer = engine.search(by_vectors(product_id="p1", view="text", top=3))
     same(answer.hits, brute(engine, engine.index.views["joint"][1], "text", {"p0", "p2", "p3", "p4", "p5"})[:3])
     asked = {
         "dataset": "shop",
@@ -94,23 +96,23 @@ def test_photo_and_words_are_the_models_joint_view_and_its_ends(engine):
     image, words = engine.model.encode_image(photo)[0], engine.model.encode_text(text)[0]
     joint = engine.model.encode_joint(image[None], words[None])[0]
     for weight, expected in ((0.0, words), (0.5, joint), (1.0, image)):
-        same(engine.search(Query(text=text, image=photo, image_weight=weight)).hits, brute(engine, expected))
+        same(engine.search(by_vectors(text=text, image=photo, image_weight=weight)).hits, brute(engine, expected))
 
 
 def test_a_product_and_words_are_their_weighted_sum(engine):
     words = engine.model.encode_text("item number 5")[0]
     vector = unit_of(0.8 * engine.index.views["joint"][0] + 0.2 * words)
-    answer = engine.search(Query(text="item number 5", product_id="p0", image_weight=0.8))
+    answer = engine.search(by_vectors(text="item number 5", product_id="p0", image_weight=0.8))
     same(answer.hits, brute(engine, vector, left={"p1", "p2", "p3", "p4", "p5"}))
 
 
 def test_batches_and_threads_answer_as_one_by_one(engine):
     queries = [
-        Query(text="item number 1", negative="number 2"),
-        Query(image=engine.photo("p2"), text="b0 item", filters={"season": ("fw2016",)}),
-        Query(product_id="p3", remove={"brand": "b0"}, add={"brand": "b1"}),
-        Query(entities={"brand": "b2"}, top=2),
-        Query(image=engine.photo("p5")),
+        by_vectors(text="item number 1", negative="number 2"),
+        by_vectors(image=engine.photo("p2"), text="b0 item", filters={"season": ("fw2016",)}),
+        by_vectors(product_id="p3", remove={"brand": "b0"}, add={"brand": "b1"}),
+        by_vectors(entities={"brand": "b2"}, top=2),
+        by_vectors(image=engine.photo("p5")),
     ]  # fmt: skip
     alone = [engine.search(query) for query in queries]
     with ThreadPoolExecutor(4) as pool:
@@ -134,17 +136,17 @@ def test_batches_and_threads_answer_as_one_by_one(engine):
 )
 def test_filters_are_alternatives_within_a_group_and_all_hold(engine, filters, left):
     vector = engine.model.encode_text("item")[0]
-    same(engine.search(Query(text="item", filters=filters, link=False)).hits, brute(engine, vector, left=left))
+    same(engine.search(by_vectors(text="item", filters=filters, link=False)).hits, brute(engine, vector, left=left))
 
 
 def test_a_filter_that_leaves_nothing_says_so(engine):
-    answer = engine.search(Query(text="item", filters={"brand": ("b0",), "category": ("hats",)}))
+    answer = engine.search(by_vectors(text="item", filters={"brand": ("b0",), "category": ("hats",)}))
     assert (answer.hits, answer.unknown, answer.notes) == ([], {"category": ["hats"]}, ["the filters leave no product"])
 
 
 def test_negative_words_move_products_like_them_down(engine):
     words = engine.model.encode_text(["item number 1", "item number 3"])
-    answer = engine.search(Query(text="item number 1", negative="item number 3"))
+    answer = engine.search(by_vectors(text="item number 1", negative="item number 3"))
     same(answer.hits, brute(engine, unit_of(words[0] - max(words[0] @ words[1], LEAST_NEGATIVE) * words[1])))
 
 
@@ -173,53 +175,58 @@ def grid(engine):
 @pytest.mark.parametrize("style", range(3))
 @pytest.mark.parametrize(("out", "put"), [("red", "green"), ("green", "blue"), ("blue", "red")])
 def test_this_style_that_colour(engine, style, out, put):
-    found = grid(engine).search(Query(product_id=f"{style} {out}", remove={"colour": out}, add={"colour": put}, top=1))
+    found = grid(engine).search(
+        by_vectors(product_id=f"{style} {out}", remove={"colour": out}, add={"colour": put}, top=1)
+    )
     assert [hit.product_id for hit in found.hits] == [f"{style} {put}"]
 
 
 def test_an_attribute_that_no_product_has_is_told_and_changes_nothing(engine):
     searched = grid(engine)
-    plain = searched.search(Query(product_id="0 red"))
-    answer = searched.search(Query(product_id="0 red", remove={"colour": "mauve"}, add={"colour": "Beige"}))
+    plain = searched.search(by_vectors(product_id="0 red"))
+    answer = searched.search(by_vectors(product_id="0 red", remove={"colour": "mauve"}, add={"colour": "Beige"}))
     same(answer.hits, [(hit.score, hit.product_id) for hit in plain.hits])
     assert answer.unknown == {"colour": ["mauve", "beige"]}
 
 
 def test_a_link_counts_as_a_tag_and_its_words_leave_the_text(engine):
-    answer = engine.search(Query(text="B0 item number 2"))
+    answer = engine.search(by_vectors(text="B0 item number 2"))
     assert [(link.entity, link.kept, link.words) for link in answer.links] == [("b0", True, "B0")]
     same(answer.hits, brute(engine, engine.model.encode_text("item number 2", {"brand": "b0"})[0]))
-    for query in (Query(text="B0 item number 2", unlink=("brand=b0",)), Query(text="B0 item number 2", link=False)):
+    for query in (
+        by_vectors(text="B0 item number 2", unlink=("brand=b0",)),
+        by_vectors(text="B0 item number 2", link=False),
+    ):
         answer = engine.search(query)
         assert (answer.entities, any(link.kept for link in answer.links)) == ({}, False)
         same(answer.hits, brute(engine, engine.model.encode_text("B0 item number 2")[0]))
 
 
 def test_what_is_given_by_hand_goes_before_what_is_typed(engine):
-    answer = engine.search(Query(text="b0 item", entities={"brand": "b1"}))
+    answer = engine.search(by_vectors(text="b0 item", entities={"brand": "b1"}))
     assert answer.entities == {"brand": ["b1"]}
     assert [(link.entity, link.kept, link.why) for link in answer.links] == [("b0", False, "the brand is 'b1' already")]
 
 
 def test_a_variant_without_entities_reads_them_as_words(home):
     searched = SearchEngine.open(home.root, "shop", "clip_description")
-    answer = searched.search(Query(text="a coat", entities={"brand": "b1"}))
+    answer = searched.search(by_vectors(text="a coat", entities={"brand": "b1"}))
     same(answer.hits, brute(searched, searched.model.encode_text("b1. a coat")[0]))
     assert (answer.entities, answer.gates) == ({}, {})
     assert answer.notes == ["clip_description reads no entities: they count as words"]
-    typed = searched.search(Query(text="b0 coat"))
+    typed = searched.search(by_vectors(text="b0 coat"))
     same(typed.hits, brute(searched, searched.model.encode_text("b0 coat")[0]))
 
 
 def test_unknown_entities_are_named_and_a_long_text_is_cut(engine):
     long = "a coat " * 1500
-    answer = engine.search(Query(text=long, entities={"brand": "Acme", "season": "n/a"}, negative="x" * 2001))
+    answer = engine.search(by_vectors(text=long, entities={"brand": "Acme", "season": "n/a"}, negative="x" * 2001))
     assert answer.unknown == {"brand": ["acme"]}
     assert answer.notes[:2] == [
         "text: the last 8,500 of 10,500 characters are not read",
         "negative words: the last 1 of 2,001 characters are not read",
     ]
-    cut = engine.search(Query(text=long[:MAX_QUERY], entities={"brand": "Acme"}, negative="x" * 2000))
+    cut = engine.search(by_vectors(text=long[:MAX_QUERY], entities={"brand": "Acme"}, negative="x" * 2000))
     same(answer.hits, [(hit.score, hit.product_id) for hit in cut.hits])
 
 
@@ -247,7 +254,7 @@ BAD = {
 def test_bad_queries_are_refused_with_the_way_out(engine, name):
     asked, error, said = BAD[name]
     with pytest.raises(error, match=said):
-        engine.search(Query(**asked))
+        engine.search(by_vectors(**asked))
 
 
 def test_an_index_of_another_model_is_refused(engine, home):
@@ -303,11 +310,11 @@ def test_which_groups_take_several_is_what_training_products_have(home, tmp_path
     assert Linker.open(lake, "shop", ["brand"]).several == {"brand"}
     assert Linker.open(home.lake, "shop", ["brand"]).several == frozenset()
     engine = SearchEngine.open(tmp_path, "shop", "eiclip")
-    answer = engine.search(Query(text="b0 and b1 item", top=6))
+    answer = engine.search(by_vectors(text="b0 and b1 item", top=6))
     assert answer.entities == {"brand": ["b0", "b1"]}
     assert list(answer.gates) == ["brand"]
     same(answer.hits, brute(engine, engine.model.encode_text("and item", {"brand": ["b1", "b0"]})[0]))
     for brand in ("b0", "b1"):
-        found = engine.search(Query(text="item", filters={"brand": (brand,)}, top=6)).hits
+        found = engine.search(by_vectors(text="item", filters={"brand": (brand,)}, top=6)).hits
         assert "p0" in {hit.product_id for hit in found}, "it has both"
     assert {tuple(hit.entities["brand"]) for hit in found if hit.product_id == "p0"} == {("b0", "b1")}

@@ -1,0 +1,175 @@
+"""Signals of how a product answers a query, and the weights that make one score of them.
+
+The weights are those of a logistic regression: learned on queries of the validation split whose relevant products are
+known, kept as a small table (`search_weights`), and the defaults below where no job has learned them. A score is the
+log-odds that the product is relevant.
+
+Shape suffixes: Q queries, N products, F signals.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+ENTITY = "entity "  # before the name of a group: agreement with the entities of that group
+DEFAULTS: Mapping[str, float] = {
+    "title words": 2.0,
+    "description words": 2.0,
+    "tag words": 2.0,
+    "coverage": 8.0,
+    ENTITY.strip(): 4.0,
+    "photo": 12.0,
+    "text": 6.0,
+}
+CONSTANT = -12.0
+PULL = 1e-3
+"""How strongly learned weights are pulled to the defaults: decides the weight of a signal that the queries lack."""
+WEIGHTS = pa.schema([("signal", pa.string()), ("weight", pa.float64()), ("queries", pa.int64())])
+MATCH = 0.0
+"""Least log-odds of a product that is shown as a match: as probably relevant as not."""
+
+Signals = Mapping[str, np.ndarray]
+"""By name, (N,) float32."""
+
+
+class Example(NamedTuple):
+    """A query whose relevant products are known."""
+
+    kind: str
+    """Kinds of queries count equally, however many queries they have."""
+    signals: Signals
+    relevant_N: np.ndarray
+    """Bool. None relevant: the query is used for the constant alone."""
+    complete: bool = True
+    """Whether all relevant products are known: else the query is not used for the constant."""
+
+
+def default_weight(signal: str) -> float:
+    """Return the weight of a signal where none was learned."""
+    return DEFAULTS[ENTITY.strip() if signal.startswith(ENTITY) else signal]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights by signal, and the constant: log-odds are constant + the sum of weight * signal."""
+
+    by_signal: Mapping[str, float]
+    constant: float
+    queries: int = 0
+    """That they were learned from; 0: the defaults."""
+
+    @classmethod
+    def default(cls) -> Self:
+        """Return the weights of a home where none were learned."""
+        return cls({}, CONSTANT)
+
+    def weight(self, signal: str) -> float:
+        """Return a signal's weight."""
+        return self.by_signal[signal] if signal in self.by_signal else default_weight(signal)
+
+    def scores(self, signals: Signals) -> np.ndarray:
+        """Return the log-odds (N,) that each product is relevant."""
+        scores_N = sum(np.float32(self.weight(name)) * value_N for name, value_N in signals.items())
+        return np.asarray(scores_N + np.float32(self.constant))
+
+    def table(self) -> pa.Table:
+        """Return them as a table, schema `WEIGHTS`."""
+        rows = {**self.by_signal, "constant": self.constant}
+        return pa.table([list(rows), list(rows.values()), [self.queries] * len(rows)], schema=WEIGHTS)
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Self:
+        """Return the weights that `table` has written."""
+        rows = dict(zip(table["signal"].to_pylist(), table["weight"].to_pylist(), strict=True))
+        return cls(rows, rows.pop("constant"), table["queries"][0].as_py())
+
+    @classmethod
+    def learned(cls, examples: Sequence[Example], pull: float = PULL) -> Self:
+        """Learn weights from queries, none negative; the defaults where no query has a relevant product.
+
+        First their direction, so that relevant products come before others of the same query: the likelihood of each
+        relevant product among itself and the irrelevant ones. Then scale and constant, by logistic regression over all
+        pairs of query and product.
+        """
+        ranked = [one for one in examples if one.relevant_N.any() and not one.relevant_N.all()]
+        if not ranked:
+            return cls.default()
+        names = list(dict.fromkeys(name for one in examples for name in one.signals))
+        spread_F = np.array([_spread([one.signals[name] for one in examples if name in one.signals]) for name in names])
+        start_F = np.array([default_weight(name) for name in names]) * spread_F
+        share = _shares([one.kind for one in ranked])
+        matrices = [(_matrix(one, names) / spread_F, one.relevant_N) for one in ranked]
+
+        def loss(weight_F: np.ndarray) -> tuple[float, np.ndarray]:
+            apart_F = weight_F - start_F
+            total, slope_F = pull * float(apart_F @ apart_F), 2 * pull * apart_F
+            for own, (value_NF, relevant_N) in zip(share, matrices, strict=True):
+                score_N = value_NF @ weight_F
+                right_K, others = score_N[relevant_N], logsumexp(score_N[~relevant_N])
+                whole_K = np.logaddexp(right_K, others)
+                total += own * float((whole_K - right_K).mean())
+                slope_N = np.empty_like(score_N)
+                slope_N[relevant_N] = (np.exp(right_K - whole_K) - 1) / len(right_K)
+                slope_N[~relevant_N] = np.exp(score_N[~relevant_N] + logsumexp(-whole_K)) / len(right_K)
+                slope_F = slope_F + own * (slope_N @ value_NF)
+            return total, slope_F
+
+        found_F = minimize(loss, start_F, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(names)).x / spread_F
+        scale, constant = _calibrated([one for one in examples if one.complete] or ranked, names, found_F)
+        weights = {name: float(scale * weight) for name, weight in zip(names, found_F, strict=True)}
+        return cls(weights, constant, len(ranked))
+
+
+def _matrix(one: Example, names: Sequence[str]) -> np.ndarray:
+    zero_N = np.zeros(len(one.relevant_N), dtype=np.float32)
+    return np.stack([one.signals.get(name, zero_N) for name in names], axis=1).astype(np.float64)
+
+
+def _spread(values: Sequence[np.ndarray]) -> float:
+    return float(np.sqrt(np.mean([value_N.var() for value_N in values]))) or 1.0
+
+
+def _shares(kinds: Sequence[str]) -> list[float]:
+    """The share of each query, so that kinds count equally."""
+    return [1 / (len(set(kinds)) * kinds.count(kind)) for kind in kinds]
+
+
+def _calibrated(examples: Sequence[Example], names: Sequence[str], weight_F: np.ndarray) -> tuple[float, float]:
+    """Return scale and constant of the logistic regression of relevance on the scores by `weight_F`."""
+    score_P = np.concatenate([_matrix(one, names) @ weight_F for one in examples])
+    relevant_P = np.concatenate([one.relevant_N for one in examples]).astype(np.float64)
+    share_P = np.concatenate(
+        [
+            np.full(len(one.relevant_N), share)
+            for one, share in zip(examples, _shares([e.kind for e in examples]), strict=True)
+        ]
+    )
+    middle, spread = score_P.mean(), score_P.std() or 1.0
+    standard_P = (score_P - middle) / spread
+
+    def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
+        odds_P = line[0] * standard_P + line[1]
+        slope_P = share_P * (1 / (1 + np.exp(-odds_P)) - relevant_P)
+        return float(share_P @ (np.logaddexp(0, odds_P) - relevant_P * odds_P)), np.array(
+            [slope_P @ standard_P, slope_P.sum()]
+        )
+
+    scale, constant = minimize(
+        loss, np.array([1.0, -3.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, None), (None, None)]
+    ).x
+    return float(scale / spread), float(constant - scale * middle / spread)
+
+
+def reciprocal_rank_fusion(scores: Sequence[np.ndarray], k: int = 60) -> np.ndarray:
+    """Return the sum over scorers (N,) of 1 / (k + rank): the usual fusion without weights."""
+    found_N = np.zeros(len(scores[0]))
+    for score_N in scores:
+        rank_N = np.empty(len(score_N))
+        rank_N[np.argsort(-score_N, kind="stable")] = np.arange(1, len(score_N) + 1)
+        found_N += 1 / (k + rank_N)
+    return found_N
