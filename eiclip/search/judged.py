@@ -21,10 +21,12 @@ from eiclip.errors import RawDataError
 from eiclip.evaluation import bootstrap
 from eiclip.evaluation.chance import FIRST, expected_shares
 from eiclip.evaluation.ranking import TIE
+from eiclip.readers.queries import QUERIES
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex
 from eiclip.search.queries import ALL, PAIRS
 from eiclip.search.query import MAX_QUERY, Query, View
+from eiclip.search.reading import Words
 
 PLAIN, LINKED, WORDS, HYBRID = "plain words", "linked entities", "words", "hybrid"
 READINGS: Mapping[str, Query] = {
@@ -82,12 +84,10 @@ class Asked(NamedTuple):
         """
         rows_N = np.arange(len(index)) if split == ALL else index.rows_of_split(split)
         place_of = {index.product_ids[row]: place for place, row in enumerate(rows_N)}
+        columns = (queries[name].to_pylist() for name in QUERIES.names)
         wanted: dict[tuple[str, str], dict[str, int]] = {}
-        repeated: dict[str, None] = {}
-        for kind, query, product, grade in zip(*map(pa.ChunkedArray.to_pylist, queries.columns), strict=True):
+        for kind, query, product, grade in zip(*columns, strict=True):
             own = wanted.setdefault((kind, query), {})
-            if product in own:
-                repeated[f"{query}: {product}"] = None
             own[product] = max(grade, own.get(product, 0))
         known = {
             asked: {place_of[own]: grade for own, grade in grades.items() if own in place_of and grade}
@@ -105,8 +105,6 @@ class Asked(NamedTuple):
             notes.append(f"product ids that are not among {there}, and do not count: {_some(absent)}")
         if lost := [query for (kind, query) in wanted if (kind, query) not in kept]:
             notes.append(f"queries without a relevant product there, left out of {len(wanted):,}: {_some(lost)}")
-        if repeated:
-            notes.append(f"products that a query names several times, whose highest grade counts: {_some(repeated)}")
         if cut := [query for _, query in kept if len(query) > MAX_QUERY]:
             notes.append(f"queries of which only the first {MAX_QUERY:,} characters are read: {_some(cut)}")
         kinds, texts = map(list, zip(*kept, strict=True))
@@ -132,24 +130,38 @@ def judged(
         view: of the candidates, where vectors alone rank them.
         readings: of `READINGS`.
     """
-    index, texts = engine.index, [text[:MAX_QUERY] for text in asked.texts]
-    linked = [bool(engine.reader.linked(text).entities) for text in texts]
+    index, places = engine.index, len(asked.rows_N)
+    texts = [text[:MAX_QUERY] for text in asked.texts]
+    linked = [engine.reader.linked(text) for text in texts]
     ideal = [_ideal(grade_K) for grade_K in asked.grades]
-    parts = []
+    chance = [
+        100 * own.sum() / places * _DISCOUNT_P[:places].sum() / best
+        for own, best in zip(asked.grades, ideal, strict=True)
+    ]
+    parts: dict[str, pa.Table] = {}
     for reading in readings:
-        asks = [replace(READINGS[reading], text=text, view=view) for text in texts]
+        settings = READINGS[reading]
+        reads_links = settings.link and settings.by != "words"
+        rows, kept = list(range(len(texts))), None
+        if reading == LINKED and PLAIN in parts:  # what has no entities is encoded once
+            rows, kept = [n for n in rows if linked[n] != Words(texts[n], {})], parts[PLAIN]
+        asks = [replace(settings, text=texts[n], view=view) for n in rows]
         batches = (asks[start : start + BATCH] for start in range(0, len(asks), BATCH))
         scores = (score_N[asked.rows_N] for batch in batches for score_N in engine.scores(batch))
-        found = _measures(scores, asked.relevant, asked.grades, ideal)
-        places = len(asked.rows_N)
-        chance = [100 * own.sum() / places * _DISCOUNT_P[:places].sum() / best
-                  for own, best in zip(asked.grades, ideal, strict=True)]  # fmt: skip
-        reads_links = READINGS[reading].link and READINGS[reading].by != "words"
-        named: list[list[str]] = [[value] * len(texts) for value in (index.dataset, index.variant, view)]
-        facts = [asked.texts, [own and reads_links for own in linked], [len(own) for own in asked.relevant]]
-        columns = [*named, asked.kinds, [reading] * len(texts), *facts, [places] * len(texts), *found, chance]
-        parts.append(pa.table(columns, schema=MEASURED))
-    return pa.concat_tables(parts)
+        found = np.empty((1 + len(MEASURES), len(texts)))
+        if kept is not None:
+            found[:] = [kept[name] for name in ("rank", *MEASURES)]
+        relevant, grades = ([own[n] for n in rows] for own in (asked.relevant, asked.grades))
+        found[:, rows] = _measures(scores, relevant, grades, [ideal[n] for n in rows])
+        named = [[value] * len(texts) for value in (index.dataset, index.variant, view)]
+        facts = [
+            asked.texts,
+            [reads_links and bool(own.entities) for own in linked],
+            [len(own) for own in asked.relevant],
+        ]
+        columns: list[Any] = [*named, asked.kinds, [reading] * len(texts), *facts, [places] * len(texts)]
+        parts[reading] = pa.table([*columns, found[0].astype(np.int64), *found[1:], chance], schema=MEASURED)
+    return pa.concat_tables(parts.values())
 
 
 def _ideal(grade_K: np.ndarray) -> float:
@@ -160,13 +172,13 @@ def _ideal(grade_K: np.ndarray) -> float:
 
 def _measures(
     scores: Iterator[np.ndarray], relevant: Sequence[np.ndarray], grades: Sequence[np.ndarray], ideal: Sequence[float]
-) -> tuple[np.ndarray, ...]:
-    """Return the rank of each query's best relevant candidate (Q,), then its `MEASURES` (Q,) each.
+) -> np.ndarray:
+    """Return the rank of each query's best relevant candidate, then its `MEASURES` in percent: (1 + M, Q).
 
     Ties count against the model: the j-th best relevant candidate has the rank j + the number of irrelevant candidates
     that score at least as high (less `TIE`), and of relevant ones that tie the least relevant come first.
     """
-    rank_Q, measures_QM = np.empty(len(relevant), np.int64), np.empty((len(relevant), len(MEASURES)))
+    found = np.empty((1 + len(MEASURES), len(relevant)))
     for query, (score_N, own_K, grade_K, best) in enumerate(zip(scores, relevant, grades, ideal, strict=True)):
         score_N = score_N.astype(np.float64)
         order_P = np.lexsort((grade_K, -score_N[own_K]))[:FIRST]
@@ -175,13 +187,14 @@ def _measures(
         least_P = score_P - TIE * np.maximum(1, np.abs(score_P))  # scores of words are no cosines
         others = np.partition(score_N, -FIRST)[-FIRST:] if len(score_N) > FIRST else score_N
         rank_P = np.arange(1, len(score_P) + 1) + (others >= least_P[:, None]).sum(axis=1)
-        rank_Q[query] = 1 + (score_N >= least_P[0]).sum()
+        rank = 1 + (score_N >= least_P[0]).sum()
         is_first_P = rank_P <= FIRST
         gains = grade_P[is_first_P] @ _DISCOUNT_P[rank_P[is_first_P] - 1]
         shares = [(rank_P <= k).sum() / len(own_K) for k in (1, FIRST)]
         reciprocal = 1 / rank_P[0] if is_first_P[0] else 0
-        measures_QM[query] = *shares, reciprocal, gains / best, is_first_P.sum() / FIRST
-    return rank_Q, *(100 * measures_QM).T
+        measures_M = np.array([*shares, reciprocal, gains / best, is_first_P.sum() / FIRST])
+        found[:, query] = rank, *(100 * measures_M)
+    return found
 
 
 def figures(measured: pa.Table, *, seed: int = 0, resamples: int = bootstrap.RESAMPLES) -> pa.Table:

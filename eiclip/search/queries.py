@@ -10,6 +10,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from eiclip.readers.queries import QUERIES
 from eiclip.search.sources import query_tables
 from eiclip.storage.lake import Lake
 from eiclip.storage.sql import read_sql
@@ -18,9 +19,7 @@ ALL = "all"  # splits
 NAMES, DESCRIPTIONS = "names", "descriptions"
 PAIRS = ("subcategory", "brand and subcategory", "colour and subcategory")
 KINDS = (*PAIRS, NAMES, DESCRIPTIONS)
-QUERIES = pa.schema([*((name, pa.string()) for name in ("kind", "query", "product_id")), ("grade", pa.int64())])
-"""A row a query and judged product; `grade` is how relevant it is, from 0: not at all. A query is a kind and words."""
-MINIMUM, MOST, MOST_PRODUCTS = 10, 40, 500
+MINIMUM, MOST, MOST_PRODUCTS = 10, 40, 200
 """Products that a common kind needs, queries of each of `PAIRS`, and of names and descriptions."""
 
 
@@ -54,12 +53,12 @@ def generated_queries(
     tables = ("products", "product_entities")
     common = {"split": split, "brand_group": brand_group, "minimum": minimum}
     pairs = query_tables(lake, dataset, tables, read_sql("evaluation/common_queries"), common)
-    parts = [_drawn(pairs.filter(pc.equal(pairs["kind"], kind)), kind, most) for kind in PAIRS]
-    parts.append(_drawn(name_queries(lake, dataset, asked_split, split), NAMES, most_products))
+    parts = [drawn(_of_kind(pairs.filter(pc.equal(pairs["kind"], kind)), kind), most) for kind in PAIRS]
+    parts.append(drawn(name_queries(lake, dataset, asked_split, split), most_products))
     typed = {"split": asked_split, "group": brand_group}
     descriptions = query_tables(lake, dataset, tables, read_sql("evaluation/typed_queries"), typed)
     texts = descriptions.select(["text", "product_id"]).rename_columns(["query", "product_id"])
-    parts.append(_drawn(texts, DESCRIPTIONS, most_products))
+    parts.append(drawn(_of_kind(texts, DESCRIPTIONS), most_products))
     return pa.concat_tables(parts).sort_by([(name, "ascending") for name in ("kind", "query", "product_id")])
 
 
@@ -75,11 +74,11 @@ def name_queries(lake: Lake, dataset: str, split: str, among: str = ALL) -> pa.T
     return _of_kind(found, NAMES)
 
 
-def _drawn(rows: pa.Table, kind: str, most: int) -> pa.Table:
-    """The rows of `most` queries, drawn by their digests, as those of a kind."""
+def drawn(rows: pa.Table, most: int) -> pa.Table:
+    """Return the rows (schema `QUERIES`) of at most so many queries, drawn by the digests of their words."""
     digests = {query: hashlib.sha256(query.encode()).digest() for query in rows["query"].unique().to_pylist()}
     chosen = sorted(digests, key=digests.__getitem__)[:most]
-    return _of_kind(rows.filter(pc.is_in(rows["query"], pa.array(chosen, pa.string()))), kind)
+    return rows.filter(pc.is_in(rows["query"], pa.array(chosen, pa.string())))
 
 
 def _of_kind(rows: pa.Table, kind: str) -> pa.Table:
