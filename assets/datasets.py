@@ -8,6 +8,7 @@ from assets import (
     evaluation,
     features,
     gates,
+    judged_queries,
     profile,
     raw,
     relations,
@@ -33,7 +34,11 @@ def declared(project: Project) -> list[Step | PartedStep]:
     found.append(training.pretrained(project))
     for name, dataset in project.datasets().items():
         own = (*(TABLE_1 if dataset.table_1 else ()), *(SAME_STYLE if dataset.same_style else ()))
-        found += [step for room in (*EVERY, *own, typed_queries) for step in room.steps(project, name, dataset)]
+        found += [
+            step
+            for room in (*EVERY, *own, judged_queries, typed_queries)
+            for step in room.steps(project, name, dataset)
+        ]
     return _sorted(found)
 
 

@@ -51,6 +51,8 @@ RESULT_TABLES = (
     "ablation_results",
     "seed_study_summary",
     "same_style_ablation",
+    "judged_query_metrics",
+    "judged_query_results",
     "typed_query_metrics",
     "typed_query_comparisons",
 )

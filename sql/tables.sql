@@ -319,3 +319,51 @@
 -- typed_query_comparisons: one row per way of reading typed queries, pair of views and measure: its gain over another.
 -- variant: variant and the way of reading: typed | typed and linked | tags given
 -- baseline: variant and the way of reading that it is compared with
+
+-- generated_queries: one row per generated query and relevant product: a floor for search.
+-- Of each kind so many queries as the settings say, drawn by the digest of their words.
+-- kind: subcategory | brand and subcategory | colour and subcategory: common ones, and all products that have them;
+--   names: titles of test products, and all products of exactly that title; descriptions: of a test product, with its
+--   brand written in, and the product alone
+-- query: what is typed
+-- grade: 1: relevant
+
+-- judged_queries: one row per query and product judged: those of the file of queries, and the generated ones.
+-- source: name of the file, or 'generated'
+-- kind: file, or as in `generated_queries`
+-- query: what is typed
+-- grade: how relevant the product is, from 0: not at all
+-- split: split of the product; empty where the catalogue has no such product, which does not count
+
+-- judged_query_rejections: one row per row of the file of queries that is not used; empty without a file.
+-- place: number of the row below the header, the line or the judgement, from 1
+
+-- judged_query_results: one row per variant, way of reading, and judged query with a relevant product.
+-- Candidates are all products of the dataset; ties count against the model.
+-- view: view of the products that vectors are compared with, where vectors alone rank: image | text | joint
+-- kind: as in `judged_queries`
+-- reading: plain words | linked entities: by vectors; words: by BM25; hybrid: by all of these
+-- query: what is typed
+-- linked: whether entities were found in it, and read
+-- relevant: number of relevant products
+-- candidates: number of products that are ranked
+-- r1: share of the relevant products that is found first (percent)
+-- r10: share of the relevant products among the first ten (percent)
+-- mrr10: 1 / rank, 0 beyond ten (percent)
+-- ndcg10: nDCG of the first ten, whose gains are the grades (percent)
+-- p10: share of the first ten that is relevant (percent)
+-- chance_ndcg10: ndcg10 of a random order (percent)
+
+-- judged_query_metrics: one row per variant, kind of queries, and way of reading, difference or bound.
+-- Means over queries; the ends of 95 % confidence intervals, over queries too, have _low and _high in their names.
+-- view: as in `judged_query_results`
+-- kind: as in `judged_queries`; tags: the three of subcategories together
+-- reading: as in `judged_query_results`; a - b: paired difference (points), where the best of the others is chosen for
+--   each measure anew; chance: a random order; best possible: no order gives more
+-- linked: number of queries in which entities were found, and read
+-- candidates: number of products that are ranked
+-- r1: mean share of the relevant products that is found first (percent)
+-- r10: mean share of the relevant products among the first ten (percent)
+-- mrr10: mean of 1 / rank, 0 beyond ten (percent)
+-- ndcg10: mean nDCG of the first ten, whose gains are the grades (percent)
+-- p10: mean share of the first ten that is relevant (percent)

@@ -8,15 +8,20 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from eiclip.errors import EiclipError, SettingsError
+from eiclip.readers.queries import read_queries
 from eiclip.search.query import VIEWS, Answer, Query
 from eiclip.search.sources import SERVED, trained_variants
 from eiclip.settings.load import load_settings
+from eiclip.settings.queries import QuerySettings
 from eiclip.storage.home import Paths
 
+SPLITS = ("train", "validation", "test")
 GROUPS = ("brand", "subcategory", "season", "composition", "colour")  # with options of their own, beside `--entity`
 
 
@@ -62,18 +67,22 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     how.add_argument("--no-linking", action="store_false", dest="link", help="do not look for entities in the words")
     how.add_argument("--unlink", action="append", default=[], metavar="ENTITY", help="one not to link; repeatable")
     how.add_argument("--json", action="store_true", help="the whole answer as JSON")
-    judge = commands.add_parser("judge", help="recall and MRR of queries whose relevant products are known")
+    judge = commands.add_parser("judge", help="measures of queries whose relevant products are known")
     judge.set_defaults(command=_judge)
     asked = judge.add_mutually_exclusive_group(required=True)
     asked.add_argument(
-        "queries", nargs="?", type=Path, metavar="QUERIES", help="CSV, JSONL, Parquet: query, product_id"
+        "queries", nargs="?", type=Path, metavar="QUERIES", help="CSV, JSON, Parquet (query, product_id, grade), qrels"
     )
-    asked.add_argument("--names", choices=("train", "validation", "test"), help="a split's product names instead")
+    asked.add_argument("--names", choices=SPLITS, help="a split's product names instead")
+    asked.add_argument("--generated", action="store_true", help="kinds, brand + kind, ... of the catalogue instead")
+    judge.add_argument("--texts", type=Path, metavar="FILE", help="the queries' words by id, where QUERIES has ids")
+    judge.add_argument("--log", action="store_true", help="QUERIES is a search log: a row a click")
     _add_where(judge)
     judge.add_argument(
         "--view", choices=VIEWS, default="image", help="of the products (image, the mean of their photos)"
     )
-    judge.add_argument("--split", choices=("test", "all"), default="all", help="whose products are ranked (all)")
+    judge.add_argument("--split", choices=(*SPLITS[1:], "all"), default="all", help="whose products are ranked (all)")
+    judge.add_argument("--worst", type=int, default=0, metavar="N", help="show the N worst queries of hybrid, too")
     judge.add_argument("--json", action="store_true", help="the figures as JSON")
     return parser, commands
 
@@ -111,22 +120,33 @@ def _search(given: argparse.Namespace) -> None:
 
 
 def _judge(given: argparse.Namespace) -> None:
+    if (given.texts or given.log) and not given.queries:
+        raise SettingsError("--texts and --log are of a file of queries: name that, too")
     place = _place_of(given.home or load_settings().home, given.dataset, given.variant)
-    from eiclip.search import judged  # with torch
+    rows, notes = None, list[str]()
+    if given.queries:
+        rows, _, notes = read_queries(given.queries, QuerySettings(file=str(given.queries), log=given.log), given.texts)
+    from eiclip.search import judged, queries  # with torch
 
-    rows = judged.read_queries(given.queries) if given.queries else None
     engine = judged.SearchEngine.open(*place)
-    if rows is None:
-        rows = judged.name_queries(engine.index, given.names)
-    asked = judged.Asked.of(rows, engine.index, given.split, str(given.queries or f"--names {given.names}"))
-    figures = judged.figures(judged.judged(engine, asked, given.view)).to_pylist()
-    notes = asked.notes
+    lake = Paths(place[0]).lake
+    if given.names:
+        rows = queries.name_queries(lake, place[1], given.names)
+    elif rows is None:
+        group = next(iter(engine.model.groups), "")
+        rows = queries.generated_queries(lake, place[1], given.split, brand_group=group)
+    source = str(given.queries or (f"--names {given.names}" if given.names else "--generated"))
+    asked = judged.Asked.of(rows, engine.index, given.split, source)
+    measured = judged.judged(engine, asked, given.view)
+    figures, worst = judged.figures(measured).to_pylist(), judged.worst(measured, given.worst).to_pylist()
+    notes = [*notes, *asked.notes]
     if not engine.reader.reads_entities:
-        notes.append(f"{place[2]} reads no entities: both readings are the same")
+        notes.append(f"{place[2]} reads no entities: plain words and linked entities are the same")
     if given.json:
-        text = json.dumps({"notes": notes, "figures": figures}, indent=2, ensure_ascii=False, allow_nan=False)
+        answer = {"notes": notes, "figures": figures} | ({"worst": worst} if given.worst else {})
+        text = json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False)
     else:
-        text = "\n".join([*(f"note: {note}" for note in notes), *_figures(figures)])
+        text = "\n".join([*(f"note: {note}" for note in notes), *_figures(figures), *_worst(worst)])
     sys.stdout.write(text + "\n")
 
 
@@ -172,20 +192,39 @@ def _table(answer: Answer) -> str:
     return "\n".join([*lines, *([""] if lines else []), *(shown if answer.hits else []), seconds])
 
 
+MEASURES = {"r1": "R@1", "r10": "R@10", "mrr10": "MRR@10", "ndcg10": "nDCG@10", "p10": "P@10"}
+
+
 def _figures(figures: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return figures to read, a reading a line."""
-    first, rows = figures[0], [("reading", "R@1", "R@10", "MRR@10")]
-    for row in figures:
-        cells, is_difference = [], " - " in row["reading"]
-        for name in ("r1", "r10", "mrr10"):
-            value, low, high = (row[name + end] for end in ("", "_low", "_high"))
-            form = "{:+z.1f}" if is_difference else "{:.1f}" if value >= 1 or low is not None else "{:.2g}"
-            shown = [form.format(number) for number in (value, low, high) if number is not None]
-            cells.append(f"{shown[0]} [{', '.join(shown[1:])}]" if low is not None else shown[0])
-        rows.append((row["reading"], *cells))
-    asked = f"{first['queries']:,} queries, {first['linked']:,} of them with linked entities"
+    """Return figures to read: a table of each kind of queries, a reading a line."""
+    first = figures[0]
     among = f"{first['candidates']:,} products of {first['dataset']}, view {first['view']}, by {first['variant']}"
-    return [f"{asked}; among {among}", "percent, with 95 % intervals over queries", *_aligned(rows)]
+    lines = [f"among {among}; percent, with 95 % intervals over queries"]
+    for kind, own in groupby(figures, key=itemgetter("kind")):
+        rows = [("reading", *MEASURES.values())]
+        for row in own:
+            linked = f"{row['queries']:,} queries, {row['linked']:,} of them with linked entities"
+            rows.append((row["reading"], *(_figure(row, name) for name in MEASURES)))
+        lines += ["", f"{kind}: {linked}", *_aligned(rows)]
+    return lines
+
+
+def _figure(row: Mapping[str, Any], name: str) -> str:
+    value, low, high = (row[name + end] for end in ("", "_low", "_high"))
+    form = "{:+z.1f}" if " - " in row["reading"] else "{:.1f}" if value >= 1 or low is not None else "{:.2g}"
+    shown = [form.format(number) for number in (value, low, high) if number is not None]
+    return f"{shown[0]} [{', '.join(shown[1:])}]" if low is not None else shown[0]
+
+
+def _worst(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the worst queries to read; no line where there are none."""
+    if not rows:
+        return []
+    lines = [("nDCG@10", "best rank", "relevant", "kind", "query")]
+    for row in rows:
+        ranks = (f"{row['ndcg10']:.1f}", f"{row['rank']:,}", f"{row['relevant']:,}")
+        lines.append((*ranks, row["kind"], _short(row["query"], 80)))
+    return ["", f"worst queries, {rows[0]['reading']}", *_aligned(lines)]
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -16,6 +16,7 @@ from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from eiclip.errors import SettingsError
 from eiclip.settings.presets import ALWAYS, PRESETS
+from eiclip.settings.queries import QuerySettings
 from eiclip.settings.same_style import Location, SameStyleSettings
 from eiclip.settings.training import (
     LENGTHS,
@@ -133,6 +134,8 @@ class DatasetSettings(Section):
     table_1: bool = True
     """Whether rows 1 to 6 are trained on it; False: for same-style retrieval alone."""
     same_style: SameStyleSettings | None = None  # set: same-style retrieval is learned from its clicks
+    queries: QuerySettings = QuerySettings()
+    """What search is measured with: generated queries, and a file of the shop's own where it is named."""
     negatives_group: str = "subcategory"
     """What sample-100's negatives share with the query; where it is an entity group, the model goes without it."""
     test_share: float = Field(0.3, ge=0, lt=1)
@@ -156,6 +159,7 @@ class DatasetSettings(Section):
         if self.encoding is not None and self.kind != "table":
             raise ValueError(f"encoding is for a table; the files of kind {self.kind!r} have one of their own")
         _check_encoding("encoding", self.encoding)
+        _check_encoding("queries.encoding", self.queries.encoding)
         if self.same_style is not None:
             _check_encoding("same_style.columns.encoding", self.same_style.columns.encoding)
         _check_prices(self.columns)
@@ -261,8 +265,13 @@ class _TomlFile(TomlConfigSettingsSource):
         entries = (
             [entry for entry in datasets.values() if isinstance(entry, dict)] if isinstance(datasets, dict) else []
         )
-        logs = [entry["same_style"] for entry in entries if isinstance(entry.get("same_style"), dict)]
-        given = [(found, _HOME_PLACES), *((entry, _PLACES) for entry in entries), *((log, ("log",)) for log in logs)]
+        within = [
+            (entry[section], names)
+            for section, names in (("same_style", ("log",)), ("queries", ("file", "texts")))
+            for entry in entries
+            if isinstance(entry.get(section), dict)
+        ]
+        given = [(found, _HOME_PLACES), *((entry, _PLACES) for entry in entries), *within]
         for section, names in given:
             for name in names:
                 if isinstance(place := section.get(name), str) and "://" not in place:
