@@ -27,9 +27,12 @@ DEFAULTS: Mapping[str, float] = {
     "text": 6.0,
 }
 CONSTANT = -12.0
+CONSTANT_ROW = "constant"
 PULL = 1e-3
 """How strongly learned weights are pulled to the defaults: decides the weight of a signal that the queries lack."""
-WEIGHTS = pa.schema([("signal", pa.string()), ("weight", pa.float64()), ("queries", pa.int64())])
+WEIGHTS = pa.schema(
+    [("asked", pa.string()), ("signal", pa.string()), ("weight", pa.float64()), ("queries", pa.int64())]
+)
 MATCH = 0.0
 """Least log-odds of a product that is shown as a match: as probably relevant as not."""
 
@@ -77,16 +80,19 @@ class Weights:
         scores_N = sum(np.float32(self.weight(name)) * value_N for name, value_N in signals.items())
         return np.asarray(scores_N + np.float32(self.constant))
 
-    def table(self) -> pa.Table:
-        """Return them as a table, schema `WEIGHTS`."""
-        rows = {**self.by_signal, "constant": self.constant}
-        return pa.table([list(rows), list(rows.values()), [self.queries] * len(rows)], schema=WEIGHTS)
+    def table(self, asked: str) -> pa.Table:
+        """Return them as a table, schema `WEIGHTS`: of queries by words, or by a product."""
+        rows = {**self.by_signal, CONSTANT_ROW: self.constant}
+        return pa.table(
+            [[asked] * len(rows), list(rows), list(rows.values()), [self.queries] * len(rows)], schema=WEIGHTS
+        )
 
     @classmethod
-    def of_table(cls, table: pa.Table) -> Self:
-        """Return the weights that `table` has written."""
-        rows = dict(zip(table["signal"].to_pylist(), table["weight"].to_pylist(), strict=True))
-        return cls(rows, rows.pop("constant"), table["queries"][0].as_py())
+    def of_table(cls, table: pa.Table, asked: str) -> Self:
+        """Return the weights that `table` has written; the defaults where there are none."""
+        found = [row for row in table.to_pylist() if row["asked"] == asked]
+        weights = {row["signal"]: row["weight"] for row in found}
+        return cls(weights, weights.pop(CONSTANT_ROW), found[0]["queries"]) if found else cls.default()
 
     @classmethod
     def learned(cls, examples: Sequence[Example], pull: float = PULL) -> Self:

@@ -58,6 +58,15 @@ class Facet:
         tagged_N[self.row_T] = True
         return tagged_N
 
+    def values_of(self, row: int) -> list[str]:
+        """Return the values of a product."""
+        start, end = np.searchsorted(self.row_T, [row, row + 1])  # rows are in order
+        return [self._names[code] for code in self.code_T[start:end].tolist()]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(self.codes)
+
     def having(self, value: str) -> np.ndarray:
         """Return which products (N,) have a value: none where it is unknown."""
         having_N = np.zeros(self.products, dtype=bool)

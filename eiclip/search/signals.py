@@ -49,6 +49,16 @@ class ProductSignals:
                 found[ENTITY + group] = np.where((having_N == 0) & facet.tagged, np.float32(-1), having_N)
         return found
 
+    def like(self, row: int) -> Signals:
+        """Return signals of the products as answers to one of them: its own words, entities and vectors."""
+        own = {group: facet.values_of(row) for group, facet in self.index.facets.items()}
+        cosines = {name: self.index.views[view] @ self.index.views[view][row] for name, view in VECTORS.items()}
+        tokens = self.words.tokens(self._texts(row))
+        return {**cosines, **self.of_entities(own), **(self.words.scores(tokens) if tokens else {})}
+
+    def _texts(self, row: int) -> str:
+        return " ".join(self.index.facts[name][row].as_py() or "" for name in ("title", "description"))
+
     def of_vector(self, vector_D: np.ndarray) -> Signals:
         """Return cosines of a query's vector with each product's photo and text."""
         return {name: self.index.views[view] @ vector_D for name, view in VECTORS.items()}
