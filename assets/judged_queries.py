@@ -15,6 +15,7 @@ from eiclip.settings.load import DatasetSettings
 from eiclip.storage.locations import local_file, stamp
 
 GENERATED, JUDGED = "generated_queries", "judged_queries"
+WEIGHTS = "search_weights"
 REJECTIONS, RESULTS, METRICS = "judged_query_rejections", "judged_query_results", "judged_query_metrics"
 SERVED = ("clip_entities_text", "eiclip", "eiclip_plus")
 """The rows of Table 1 that read entities, each in a way of its own."""
@@ -72,13 +73,22 @@ def _queries(project: Project, name: str, dataset: DatasetSettings) -> list[Outp
 def _measures(project: Project, name: str, dataset: DatasetSettings, variant: str) -> list[Output]:
     views = (f"product_views/{variant}",) if variant == SAME_STYLE else ()
     index = (f"checkpoint/{variant}", *views, "shards", *frozen_features(project, dataset))
-    title, results = f"{get_variant(variant).title}. ", f"{RESULTS}/{variant}"
+    title, results, weights = f"{get_variant(variant).title}. ", f"{RESULTS}/{variant}", f"{WEIGHTS}/{variant}"
     return [
+        Output(
+            (name, WEIGHTS, variant),
+            f"{title}One row per way to ask and signal: its weight in the score of hybrid search, learned on the "
+            "validation split.",
+            make=_weights,
+            sources=(*index, *READ, "styles", "product_groups"),
+            settings={"variant": variant, "brand_group": dataset.brand_group},
+            external={"synonyms": lambda: _synonyms(project)},
+        ),
         Output(
             (name, RESULTS, variant),
             f"{title}One row per judged query and way of reading it: where its relevant products are found.",
             make=_results,
-            sources=(*index, JUDGED, *READ),
+            sources=(*index, weights, JUDGED, *READ),
             settings={"variant": variant, "view": VIEW},
         ),
         Output(
@@ -128,6 +138,25 @@ def _judged(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     found = pa.concat_tables(parts).join(split_of, "product_id")  # products that there are not have no split
     order = ["dataset", "source", "kind", "query", "product_id", "grade", "split"]
     return found.select(order).sort_by([(name, "ascending") for name in order[1:5]]), facts
+
+
+def _synonyms(project: Project) -> list[list[str]]:
+    from eiclip.search.words import read_synonym_table, synonym_table
+
+    return read_synonym_table(synonym_table(project.paths))
+
+
+def _weights(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
+    from eiclip.search.engine import SearchEngine
+    from eiclip.search.learn import learned_weights
+
+    home, asked = given.project.paths, given.parameters
+    engine = SearchEngine.open(home.root, given.dataset, asked["variant"], given.device)
+    table = learned_weights(
+        engine, home.lake, asked["brand_group"], given.table("styles"), given.table("product_groups")
+    )
+    queries = dict(zip(table["asked"].to_pylist(), table["queries"].to_pylist(), strict=True))
+    return table, {f"queries by {name}": count for name, count in queries.items()}
 
 
 def _results(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:

@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from scipy.special import expit
 
 from eiclip.errors import SettingsError
 from eiclip.inference import EntityClip
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.compose import EMPHASIS, composed, restyled, summed, unit, without
-from eiclip.search.fusion import MATCH, Signals, Weights
+from eiclip.search.fusion import MATCH, WEIGHTS, WEIGHTS_TABLE, Signals, Weights
 from eiclip.search.index import SearchIndex
 from eiclip.search.linking import Linker
 from eiclip.search.photos import PhotoShelf
 from eiclip.search.query import MAX_QUERY, VIEWS, Answer, Hit, Query
 from eiclip.search.reading import Reader, ReadQuery, Words
 from eiclip.search.signals import VECTORS, ProductSignals
-from eiclip.search.words import COVERAGE
+from eiclip.search.words import COVERAGE, SYNONYMS, synonym_table
 from eiclip.storage.home import Paths
 
 
@@ -37,8 +39,8 @@ class SearchEngine:
         model: EntityClip,
         linker: Linker,
         shelf: PhotoShelf,
-        weights: Weights | None = None,
-        synonyms: Path | None = None,
+        weights: pa.Table | None = None,
+        synonyms: Path = SYNONYMS,
     ) -> None:
         width = index.views["joint"].shape[1]
         if model.width != width:
@@ -46,7 +48,9 @@ class SearchEngine:
             raise SettingsError(f"{widths}: they are of two models; materialise product_views again")
         self.index, self.model, self.shelf, self.reader = index, model, shelf, Reader(model, linker)
         self._mean_D = index.views["joint"].mean(axis=0)
-        self.weights, self._synonyms = weights or Weights.default(), synonyms
+        table = WEIGHTS.empty_table() if weights is None else weights
+        self.weights, self._weights_like = Weights.of_table(table, "words"), Weights.of_table(table, "product")
+        self._synonyms = synonyms
 
     @cached_property
     def products(self) -> ProductSignals:
@@ -62,7 +66,10 @@ class SearchEngine:
         paths = Paths(Path(home))
         index = SearchIndex.open(paths.root, dataset, variant, device)
         model = EntityClip.from_folder(paths.checkpoint(dataset, variant), device)
-        return cls(index, model, Linker.open(paths.lake, dataset, model.groups), PhotoShelf(paths.shards(dataset)))
+        linker, shelf = Linker.open(paths.lake, dataset, model.groups), PhotoShelf(paths.shards(dataset))
+        learned = paths.lake.path(WEIGHTS_TABLE, dataset, variant)
+        weights = pq.read_table(learned, schema=WEIGHTS) if learned.is_file() else None
+        return cls(index, model, linker, shelf, weights, synonym_table(paths))
 
     def photo(self, product_id: str) -> bytes:
         """Return the JPEG bytes of a product's first photo. Raises SettingsError where there is none."""
@@ -116,7 +123,10 @@ class SearchEngine:
 
     def _scores(self, read: ReadQuery, vector_D: np.ndarray) -> np.ndarray:
         """Return one query's scores (N,) of all products: log-odds under `hybrid` where it has words or entities."""
-        by, has_words = read.query.by, bool(read.spelt.strip())
+        query, has_words = read.query, bool(read.spelt.strip())
+        by = query.by
+        if by == "hybrid" and query.product_id is not None and _asks_for_the_like(query, read):
+            return self._weights_like.scores(self.products.like(self.index.row(query.product_id)))
         if by == "hybrid" and has_words:
             return self.weights.scores(self.signals(read, vector_D))
         if by == "words" and has_words:
@@ -228,6 +238,11 @@ class SearchEngine:
         for link in reversed([link for link in read.links if link.kept]):
             text = f"{text[: link.start]} {text[link.end :]}"
         return [word for word in dict.fromkeys(text.split()) if not known(word)]
+
+
+def _asks_for_the_like(query: Query, read: ReadQuery) -> bool:
+    """Whether a query is a product and nothing that changes what is looked for."""
+    return query.image is None and not (read.spelt.strip() or not read.negative.empty or query.add or query.remove)
 
 
 def best(score_N: np.ndarray, top: int, left_N: np.ndarray | None = None) -> np.ndarray:

@@ -30,6 +30,7 @@ CONSTANT = -12.0
 CONSTANT_ROW = "constant"
 PULL = 1e-3
 """How strongly learned weights are pulled to the defaults: decides the weight of a signal that the queries lack."""
+WEIGHTS_TABLE = "search_weights"
 WEIGHTS = pa.schema(
     [("asked", pa.string()), ("signal", pa.string()), ("weight", pa.float64()), ("queries", pa.int64())]
 )

@@ -12,7 +12,7 @@ import numpy as np
 from eiclip.search.fusion import ENTITY, Signals
 from eiclip.search.index import SearchIndex
 from eiclip.search.query import View
-from eiclip.search.words import Tokenizer, WordIndex
+from eiclip.search.words import SYNONYMS, Tokenizer, WordIndex
 
 VECTORS: Mapping[str, View] = {"photo": "image", "text": "text"}
 """Signals that are cosines of the query and a view of the product."""
@@ -25,8 +25,8 @@ class ProductSignals:
         self.index, self.words = index, words
 
     @classmethod
-    def of(cls, index: SearchIndex, synonyms: Path | None = None) -> Self:
-        """Make the word index of an index's products; `synonyms` as in `Tokenizer.open`."""
+    def of(cls, index: SearchIndex, synonyms: Path = SYNONYMS) -> Self:
+        """Make the word index of an index's products, with a table of synonyms."""
         facts = index.facts
         fields = {name: facts[name].to_pylist() for name in ("title", "description")}
         tags: list[list[str]] = [[] for _ in range(len(index))]

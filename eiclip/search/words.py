@@ -20,6 +20,7 @@ from bm25s.stopwords import STOPWORDS_EN
 
 from eiclip.errors import RawDataError
 from eiclip.readers.texts import match_key
+from eiclip.storage.home import Paths
 
 SYNONYMS = Path(__file__).with_name("synonyms.csv")
 COVERAGE = "coverage"
@@ -42,13 +43,9 @@ class Tokenizer:
                     self._same[tuple(words)] = means
 
     @classmethod
-    def open(cls, own: Path | None = None) -> Self:
-        """Make one with the table of synonyms at `own`, or this package's where there is none.
-
-        Raises RawDataError where a line of the table cannot be used.
-        """
-        path = own if own is not None and own.is_file() else SYNONYMS
-        return cls(read_synonym_table(path))
+    def open(cls, synonyms: Path = SYNONYMS) -> Self:
+        """Make one with a table of synonyms. Raises RawDataError where a line of the table cannot be used."""
+        return cls(read_synonym_table(synonyms))
 
     def _stemmed(self, text: str) -> list[str]:
         plain = text if text.isascii() and "'" not in text else match_key(text)
@@ -86,6 +83,12 @@ class Tokenizer:
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs each index it builds
 
 _STOP = frozenset(Stemmer.Stemmer("english").stemWords(list(STOPWORDS_EN)))
+
+
+def synonym_table(home: Paths) -> Path:
+    """Return where the synonyms of a home are: its own table, or this package's where it has none."""
+    own = home.root / "search" / SYNONYMS.name
+    return own if own.is_file() else SYNONYMS
 
 
 def read_synonym_table(path: Path) -> list[list[str]]:

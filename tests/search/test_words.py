@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eiclip.errors import RawDataError
-from eiclip.search.words import COVERAGE, Tokenizer, WordIndex, read_synonym_table
+from eiclip.search.words import COVERAGE, SYNONYMS, Tokenizer, WordIndex, read_synonym_table, synonym_table
+from eiclip.storage.home import Paths
 
 TITLES = ["Red coat", "Blue coats, blue", "Shoe", None, "Étoile bleue"]
 NOTES = ["a warm coat of wool", "", "red leather shoes", "x", "étoile"]
@@ -85,10 +86,12 @@ def test_scripts_without_spaces_are_read_in_pairs_of_letters():
 
 
 def test_a_home_has_a_table_of_its_own(tmp_path):
-    own = tmp_path / "synonyms.csv"
-    assert Tokenizer.open(own).tokens("tee") == ["tshirt"]
+    home = Paths(tmp_path)
+    assert synonym_table(home) == SYNONYMS
+    own = tmp_path / "search" / "synonyms.csv"
+    own.parent.mkdir()
     own.write_text("# ours\n\nclog, wooden shoe\n", encoding="utf-8")
-    assert Tokenizer.open(own).tokens("wooden shoes, tee") == ["clog", "tee"]
+    assert Tokenizer.open(synonym_table(home)).tokens("wooden shoes, tee") == ["clog", "tee"]
     own.write_text("clog\n", encoding="utf-8")
     with pytest.raises(RawDataError, match="line 1: 'clog' has no synonym"):
         read_synonym_table(own)
