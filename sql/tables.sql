@@ -355,7 +355,7 @@
 -- chance_ndcg10: ndcg10 of a random order (percent)
 
 -- judged_query_metrics: one row per variant, kind of queries, and way of reading, difference or bound.
--- Means over queries; the ends of 95 % confidence intervals, over queries too, have _low and _high in their names.
+-- Means over queries, and 95 % confidence intervals over queries, of which bounds may have none.
 -- view: as in `judged_query_results`
 -- kind: as in `judged_queries`; tags: the three of subcategories together
 -- reading: as in `judged_query_results`; a - b: paired difference (points), where the best of the others is chosen for
@@ -367,3 +367,13 @@
 -- mrr10: mean of 1 / rank, 0 beyond ten (percent)
 -- ndcg10: mean nDCG of the first ten, whose gains are the grades (percent)
 -- p10: mean share of the first ten that is relevant (percent)
+-- r1_low: lower end of the 95 % confidence interval of r1
+-- r1_high: upper end of the 95 % confidence interval of r1
+-- r10_low: lower end of the 95 % confidence interval of r10
+-- r10_high: upper end of the 95 % confidence interval of r10
+-- mrr10_low: lower end of the 95 % confidence interval of mrr10
+-- mrr10_high: upper end of the 95 % confidence interval of mrr10
+-- ndcg10_low: lower end of the 95 % confidence interval of ndcg10
+-- ndcg10_high: upper end of the 95 % confidence interval of ndcg10
+-- p10_low: lower end of the 95 % confidence interval of p10
+-- p10_high: upper end of the 95 % confidence interval of p10

@@ -71,9 +71,9 @@ def read_query_file(path: Path, settings: QuerySettings = PLAIN, texts: Path | N
     for place, item in _judgements(path, settings, has_texts=texts is not None):
         try:
             query, product, grade = _judgement(item, MOST_CLICKS if settings.log else MOST_GRADE)
-            if words is not None:
+            if words is not None and texts is not None:
                 if query not in words:
-                    raise UnusableRowError(f"no query: {texts} has none of the id {query[:60]!r}")
+                    raise UnusableRowError(f"no words: {texts.name} has none of the id {query[:60]!r}")
                 query = words[query]
         except UnusableRowError as error:
             if not str(error).startswith("blank"):
@@ -137,7 +137,7 @@ def _judgement(item: _Item | UnusableRowError, most: int) -> tuple[str, str, int
     if not query:
         raise UnusableRowError("no query")
     if not product:
-        raise UnusableRowError(f"no product for {query[:60]!r}")
+        raise UnusableRowError(f"no product: of {query[:60]!r}")
     return query, product, _grade(item.grade, most)
 
 
@@ -160,7 +160,7 @@ def _grade(cell: Any, most: int) -> int:
         if number != int(number) or number > most:
             raise ValueError
     except (ValueError, OverflowError):
-        reason = f"grade {text[:20]!r}: write a whole number from 0 (not relevant) to {most:,}"
+        reason = f"bad grade: {text[:20]!r}; write a whole number from 0 (not relevant) to {most:,}"
         raise UnusableRowError(reason) from None
     return max(0, int(number))
 
@@ -252,9 +252,9 @@ def _texts(path: Path, encoding: str | None, rejected: list[tuple[str, int, str]
         if text is None:
             rejected.append((path.name, place, own))
         elif not own or not text:
-            rejected.append((path.name, place, f"no words for {own!r}" if own else "no id before the words"))
+            rejected.append((path.name, place, f"no words: of the id {own!r}" if own else "no id before the words"))
         elif own in found:
-            rejected.append((path.name, place, f"the id {own!r} has words above already, which are kept"))
+            rejected.append((path.name, place, f"repeated id: {own!r} has words above, which are kept"))
         else:
             found[own] = text
     if not found:

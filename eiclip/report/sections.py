@@ -10,6 +10,7 @@ from eiclip.report import background, breakdown, intervention_plots, interventio
 from eiclip.report.ablation_section import ablations
 from eiclip.report.document import Block, Board, Section, Text, evidence, kept, titled
 from eiclip.report.headline import Headline
+from eiclip.report.judged_queries import judged_queries
 from eiclip.report.same_style import same_style
 from eiclip.report.source import Source, fold, pair
 from eiclip.report.typed_queries import typed_queries
@@ -204,13 +205,14 @@ SECTIONS: dict[str, tuple[str, str, Build, str]] = {
 
 
 def sections(found: Headline | None, source: Source) -> tuple[Section, ...]:
-    """All sections of a dataset; those on same-style retrieval and typed queries where there is anything to say.
+    """All sections of a dataset; those on same-style retrieval and queries where there is anything to say.
 
     A dataset that serves same-style retrieval alone, without results of Table 1's rows, has those first and does not
     say what else could be made of it.
     """
     of_rows = (verdict(found, source), *(_section(key, source) for key in SECTIONS))
-    search = tuple(section for section in (same_style(source), typed_queries(source)) if section is not None)
+    of_search = (same_style(source), judged_queries(source), typed_queries(source))
+    search = tuple(section for section in of_search if section is not None)
     if search and next(section for section in of_rows if section.key == "rows").missing:
         return (*search, *(section for section in of_rows if not section.missing and section.key != "ablations"))
     place = 1 + [section.key for section in of_rows].index("ablations")

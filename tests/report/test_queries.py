@@ -28,6 +28,10 @@ OTHERS = {
     "pair_funnel": "dataset VARCHAR, step INT, name VARCHAR, unit VARCHAR, kept BIGINT, lost BIGINT, why VARCHAR",
     "typed_query_metrics": f"{SEEDS}, view_pair VARCHAR, {RECALLS}",
     "typed_query_comparisons": f"{SEEDS}, {PAIRS}, {ENDS}",
+    "judged_query_metrics": "dataset VARCHAR, variant VARCHAR, kind VARCHAR, reading VARCHAR, queries BIGINT, "
+    + ", ".join(f"{name} DOUBLE" for name in ("mrr10", "mrr10_low", "mrr10_high", "ndcg10", "p10", "r1", "r10")),
+    "judged_query_results": "dataset VARCHAR, variant VARCHAR, kind VARCHAR, reading VARCHAR, query VARCHAR, "
+    "relevant BIGINT, rank BIGINT, ndcg10 DOUBLE",
     "seed_study_summary": 'dataset VARCHAR, variant VARCHAR, "row" BIGINT, seeds BIGINT, '
     + ", ".join(f"{name} DOUBLE, {name}_spread DOUBLE" for name in NAMES),
     "profile_confounded": "dataset VARCHAR, entity VARCHAR, entity_group VARCHAR, tagged_count BIGINT, "

@@ -1,21 +1,21 @@
-"""Queries with known products: the measures against a brute-force order, the files they come in, and `eiclip judge`."""
+"""Queries with known products: the measures against a brute-force order and ranx, their figures, and `eiclip judge`."""
 
-import gzip
 import json
 from collections import Counter
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 import pytest
+import ranx
 from scipy import stats
 
 from eiclip.errors import RawDataError
 from eiclip.model.variants import get_variant
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex
-from eiclip.search.judged import MEASURED, Asked, figures, judged, name_queries, read_queries
+from eiclip.readers.queries import QUERIES, read_queries
+from eiclip.search.judged import MEASURED, MEASURES, READINGS, Asked, figures, judged, worst
 from eiclip.search.query import MAX_QUERY
 from pipelines.cli import main
 from tests.search.conftest import DATASET, small_home
@@ -25,8 +25,13 @@ ROWS = [("b0 coat", "p0"), ("b0 coat", "p3"), ("B1 coats", "p1"), ("b2 number", 
 OTHERS = {"clip_pretrained": "text", "clip_entities_text": "joint", "eiclip_equal": "image"}  # and the view to rank
 
 
-def rows_of(pairs):
-    return pa.table({name: [pair[n] for pair in pairs] for n, name in enumerate(("query", "product_id"))})
+VECTORS = ("plain words", "linked entities")
+
+
+def rows_of(pairs, kind="file"):
+    """Queries and products, with a grade or without, as a table."""
+    rows = [(kind, query, product, *(rest or (1,))) for query, product, *rest in pairs]
+    return pa.table(list(map(list, zip(*rows, strict=True))), schema=QUERIES)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def test_the_measures_are_those_of_an_order_by_brute_force(engine, split):
     wanted = {text: {f"q{n}" for n in draw.choice(60, size=many, replace=False)} for text, many in
               zip(texts, (1, 2, 5, 25, 60), strict=True)}  # fmt: skip
     rows = rows_of([(text, own) for text, names in wanted.items() for own in sorted(names)])
-    found = judged(large, Asked.of(rows, large.index, split)).to_pylist()
+    found = judged(large, Asked.of(rows, large.index, split), readings=VECTORS).to_pylist()
     encode = engine.model.encode_text
     linked = {
         "b0 coat": encode("coat", {"brand": "b0"}), "B1 coats": encode("coats", {"brand": "b1"}),
@@ -111,7 +116,7 @@ def test_every_row_of_table_1_reads_entities_in_its_own_way(others):
     for name, view in OTHERS.items():
         variant = get_variant(name)
         engine = SearchEngine.open(others.root, DATASET, name)
-        found = judged(engine, Asked.of(rows_of(ROWS), engine.index), view).to_pylist()
+        found = judged(engine, Asked.of(rows_of(ROWS), engine.index), view, VECTORS).to_pylist()
         encode, entities = engine.model.encode_text, {}
         texts = {text: text for text, _ in ROWS}
         if variant.has_entities:
@@ -130,131 +135,116 @@ def test_every_row_of_table_1_reads_entities_in_its_own_way(others):
             assert (row["variant"], row["view"]) == (name, view)
 
 
-def measured_rows(r1, r10, mrr10, relevant, linked=()):
-    """A table of `judged` for queries a, b, c ...: each measure as a pair of columns, plain and linked."""
+def test_graded_measures_agree_with_ranx(engine):
+    large, draw = crowd(engine, ["coat"]), np.random.default_rng(4)
+    vector_ND = draw.normal(size=large.index.views["image"].shape).astype(np.float32)
+    vector_ND /= np.linalg.norm(vector_ND, axis=1, keepdims=True)
+    index = SearchIndex(DATASET, "eiclip", large.index.product_ids, {"image": vector_ND, "joint": vector_ND},
+                        large.index.facts, {})  # fmt: skip
+    scattered = SearchEngine(index, engine.model, engine.reader.linker, engine.shelf)
+    texts = {f"coat {number}": many for number, many in enumerate((1, 3, 12, 40))}
+    grades = {text: {f"q{n}": int(draw.integers(4)) or 2 for n in draw.choice(60, many, replace=False)}
+              for text, many in texts.items()}  # fmt: skip
+    rows = rows_of([(text, own, grade) for text, products in grades.items() for own, grade in products.items()])
+    found = judged(scattered, Asked.of(rows, index), readings=["plain words"])
+    scores = {text: dict(zip(index.product_ids, (vector_ND @ engine.model.encode_text(text)[0]).tolist(), strict=True))
+              for text in texts}  # fmt: skip
+    names = ["recall@1", "recall@10", "mrr@10", "ndcg@10", "precision@10"]
+    run = ranx.Run(scores)
+    ranx.evaluate(ranx.Qrels(grades), run, names)
+    for row in found.to_pylist():
+        theirs = [100 * run.scores[name][row["query"]] for name in names]
+        assert [row[name] for name in MEASURES] == pytest.approx(theirs), row["query"]
+
+
+def test_products_of_grade_0_are_irrelevant_and_the_highest_of_several_grades_counts(engine):
+    rows = rows_of([("coat", "p0", 0), ("coat", "p1", 1), ("coat", "p1", 3), ("shoe", "p2", 0)])
+    asked = Asked.of(rows, engine.index)
+    assert (asked.texts, [own.tolist() for own in asked.relevant]) == (["coat"], [[1]])
+    assert [own.tolist() for own in asked.grades] == [[3]]
+    assert asked.notes == ["queries without a relevant product there, left out of 2: 1 ('shoe')"]
+
+
+def test_the_same_words_of_two_kinds_are_two_queries(engine):
+    rows = pa.concat_tables([rows_of([("coat", "p0")], "names"), rows_of([("coat", "p1"), ("coat", "p2")], "tags")])
+    asked = Asked.of(rows, engine.index)
+    assert (asked.kinds, list(map(len, asked.relevant))) == (["names", "tags"], [1, 2])
+    measured = judged(engine, asked)
+    assert measured["reading"].unique().to_pylist() == list(READINGS)
+    found = figures(measured).to_pylist()
+    assert {(row["kind"], row["queries"]) for row in found} == {("names", 1), ("tags", 1)}
+
+
+def test_kinds_of_tags_are_also_taken_together_and_the_worst_come_first(engine):
+    kinds = ("subcategory", "brand and subcategory", "names")
+    rows = pa.concat_tables([rows_of([(f"coat {number}", f"p{number}")], kind) for number, kind in enumerate(kinds)])
+    measured = judged(engine, Asked.of(rows, engine.index), readings=["plain words"])
+    found = {row["kind"]: row for row in figures(measured).to_pylist() if row["reading"] == "plain words"}
+    assert list(found) == [*kinds, "tags"]
+    assert found["tags"]["ndcg10"] == pytest.approx(np.mean([found[kind]["ndcg10"] for kind in kinds[:2]]))
+    ranked = worst(measured, 2).to_pylist()
+    assert [row["ndcg10"] for row in ranked] == sorted(measured["ndcg10"].to_pylist())[:2]
+
+
+def measured_rows(values, relevant, linked=()):
+    """A table of `judged` for queries 0, 1, 2 ...: of each reading all `MEASURES` (M, Q)."""
     rows = []
-    for place, reading in enumerate(("plain words", "linked entities")):
-        for n in range(len(relevant)):
-            named = {"dataset": "d", "variant": "v", "view": "image", "reading": reading, "query": f"{n}"}
-            values = {"r1": r1[place][n], "r10": r10[place][n], "mrr10": mrr10[place][n]}
-            rows.append(
-                named | values | {"linked": place == 1 and n in linked, "relevant": relevant[n], "candidates": 40}
-            )
+    for reading, measures_MQ in values.items():
+        for n, own in enumerate(relevant):
+            named = {"dataset": "d", "variant": "v", "view": "image", "kind": "k", "reading": reading, "query": f"{n}"}
+            numbers = dict(zip(MEASURES, measures_MQ[:, n], strict=True)) | {"chance_ndcg10": 2.0, "rank": 1}
+            is_linked = reading == "linked entities" and n in linked
+            rows.append(named | numbers | {"linked": is_linked, "relevant": own, "candidates": 40})
     return pa.Table.from_pylist(rows, schema=MEASURED)
 
 
 def test_figures_are_means_with_intervals_over_queries():
     draw = np.random.default_rng(2)
-    plain = draw.choice([0.0, 50.0, 100.0], size=(3, 300))
-    linked = np.minimum(100, plain + draw.choice([0.0, 0.0, 50.0], size=(3, 300)))
-    table = figures(measured_rows(*zip(plain, linked, strict=True), relevant=[1] * 150 + [4] * 150, linked=range(20)))
-    first, second, difference, chance, best = table.to_pylist()
-    for place, name in enumerate(("r1", "r10", "mrr10")):
-        for row, values in ((first, plain), (second, linked), (difference, linked - plain)):
-            assert row[name] == pytest.approx(values[place].mean())
-            peer = stats.bootstrap((values[place],), np.mean, method="percentile", rng=np.random.default_rng(3))
+    plain = draw.choice([0.0, 50.0, 100.0], size=(5, 300))
+    better = [np.minimum(100, plain + draw.choice([0.0, 0.0, 50.0], size=(5, 300))) for _ in range(3)]
+    values = dict(zip(READINGS, [plain, *better], strict=True))
+    measured = measured_rows(values, [1] * 150 + [4] * 150, range(20))
+    table = figures(measured)
+    found = {row["reading"]: row for row in table.to_pylist()}
+    pairs = [("linked entities", "plain words"), ("hybrid", "words"), ("hybrid", "linked entities")]
+    expected = values | {f"{one} - {other}": values[one] - values[other] for one, other in pairs}
+    assert list(found) == [*expected, "hybrid - better of the others", "chance", "best possible"]
+    for place, name in enumerate(MEASURES):
+        for reading, measures in expected.items():
+            row = found[reading]
+            assert row[name] == pytest.approx(measures[place].mean())
+            peer = stats.bootstrap((measures[place],), np.mean, method="percentile", rng=np.random.default_rng(3))
             ends = (row[f"{name}_low"], row[f"{name}_high"])
-            error = peer.standard_error
-            assert ends == pytest.approx(tuple(peer.confidence_interval), abs=0.2 * error)
-        assert chance[f"{name}_low"] is best[f"{name}_high"] is None
-    assert {(row["queries"], row["linked"], row["candidates"]) for row in (first, chance, best)} == {(300, 20, 40)}
-    assert [best["r1"], best["r10"], best["mrr10"]] == pytest.approx([62.5, 100, 100])
-    assert [chance["r1"], chance["r10"]] == pytest.approx([2.5, 25])
-    assert (
-        figures(measured_rows(*zip(plain, linked, strict=True), relevant=[1] * 150 + [4] * 150, linked=range(20)))
-        == table
-    )
+            assert ends == pytest.approx(tuple(peer.confidence_interval), abs=0.2 * peer.standard_error)
+        others = [found[reading][name] for reading in list(READINGS)[:3]]
+        row = found["hybrid - better of the others"]
+        assert row[name] == pytest.approx(found["hybrid"][name] - max(others))
+        assert row[f"{name}_high"] <= min(found[f"{one} - {other}"][f"{name}_high"] for one, other in pairs[1:])
+        assert found["chance"][f"{name}_low"] is found["best possible"][f"{name}_high"] is None
+    assert {(row["queries"], row["linked"], row["candidates"]) for row in found.values()} == {(300, 20, 40)}
+    assert [found["best possible"][name] for name in MEASURES] == pytest.approx([62.5, 100, 100, 100, 25])
+    assert [found["chance"][name] for name in ("r1", "r10", "ndcg10", "p10")] == pytest.approx([2.5, 25, 2, 6.25])
+    assert figures(measured) == table
+
+
+def test_chance_is_what_random_orders_reach_on_average(engine):
+    large, draw = crowd(engine, ["coat"]), np.random.default_rng(6)
+    asked = Asked.of(rows_of([("coat", f"q{n}", 1 + n % 3) for n in range(7)]), large.index)
+    row = judged(large, asked, readings=["plain words"]).to_pylist()[0]
+    gains_N = np.zeros(60)
+    gains_N[:7] = 1 + np.arange(7) % 3
+    discount = 1 / np.log2(np.arange(10) + 2)
+    ideal = np.sort(gains_N)[::-1][:10] @ discount
+    drawn = [100 * draw.permutation(gains_N)[:10] @ discount / ideal for _ in range(20_000)]
+    assert row["chance_ndcg10"] == pytest.approx(np.mean(drawn), rel=0.02)
 
 
 def test_figures_of_one_query_and_of_readings_alike():
-    rows = figures(measured_rows(*[([20.0], [20.0])] * 3, relevant=[30])).to_pylist()
+    same = np.full((5, 1), 20.0)
+    rows = figures(measured_rows({"plain words": same, "linked entities": same}, relevant=[30])).to_pylist()
     assert [rows[2][name] for name in ("r1", "r1_low", "r1_high")] == [0, 0, 0]
     assert (rows[0]["r10_low"], rows[0]["r10_high"]) == (20, 20)
     assert rows[4]["r10"] == pytest.approx(100 / 3), "the first ten hold ten of thirty"
-
-
-def test_names_are_queries_of_all_products_that_have_them(engine):
-    index = crowd(engine, ["coat"]).index
-    rows = name_queries(index, "train").to_pylist()
-    named = {"Red coat": {f"q{n}" for n in range(2, 60, 5)}, "red coat": {f"q{n}" for n in range(3, 60, 5)}}
-    named["Blue, wide; shoe"] = {f"q{n}" for n in range(4, 60, 5)}
-    found = {name: {row["product_id"] for row in rows if row["query"] == name} for name in named}
-    assert found == named, "of products of other splits too"
-    assert len(rows) == 36
-    with pytest.raises(RawDataError, match="no product of the split 'validation' has a title"):
-        name_queries(index, "validation")
-
-
-def test_names_written_to_a_file_are_read_back(engine, tmp_path):
-    rows = name_queries(crowd(engine, ["coat"]).index, "test")
-    pa.csv.write_csv(rows, tmp_path / "names.csv")
-    assert read_queries(tmp_path / "names.csv") == rows
-    pq.write_table(rows, tmp_path / "names.parquet")
-    assert read_queries(tmp_path / "names.parquet") == rows
-
-
-FORMS = {
-    "comma.csv": "query,product_id\nred coat,10\n\"coat, wide\",011\nred coat,12\n\n",
-    "semicolon.csv": "\ufeffnote;product_id;query\n-;10;red coat\n-;011; coat, wide \n-;12;red coat\n",
-    "lines.jsonl": '{"query": "red coat", "product_id": 10}\n\n{"product_id": "011", "query": "coat, wide"}\n'
-                   '{"query": "red coat", "product_id": 12.0}\n',
-    "lists.jsonl": '{"query": "red coat", "product_ids": [10]}\n{"product_ids": ["011"], "query": "coat, wide"}\n'
-                   '{"query": "red coat", "product_ids": ["12"]}\n',
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("name", FORMS)
-def test_files_of_every_form_say_the_same(tmp_path, name, packed):
-    content = FORMS[name].encode()
-    (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
-    pairs = list(zip(*read_queries(tmp_path / name).to_pydict().values(), strict=True))
-    assert pairs == [("red coat", "10"), ("coat, wide", "011"), ("red coat", "12")]
-
-
-def test_parquet_has_ids_of_any_type_and_lists(tmp_path):
-    file = tmp_path / "queries.parquet"
-    for ids in ([10, 11], ["10", "11"], [10.0, 11.0], [[10], [11]]):
-        pq.write_table(pa.table({"query": ["coat", "shoe"], "product_id": ids}), file)
-        assert read_queries(file)["product_id"].to_pylist() == ["10", "11"]
-    pq.write_table(pa.table({"query": ["coat"], "product_id": [["a", "b"]]}), file)
-    assert read_queries(file).to_pylist() == [{"query": "coat", "product_id": own} for own in "ab"]
-
-
-BAD = [
-    ("q.csv", "query,sku\nred,1\n", "no column 'product_id'; it has 'query', 'sku'. Rename"),
-    ("q.csv", "query,product_id\n", "no queries; write a query and the id"),
-    ("q.csv", "query,product_id\nred,1\n \t,2\n", "q.csv: row 2: no query; write its words in 'query'"),
-    ("q.csv", "query,product_id\nred,1\n\nblue,\n", "q.csv: row 3: no product for 'blue'; write its id"),
-    ("q.csv", "query,product_id\nred, wide,1\n", "q.csv: row 1: bad row: 3 cells, the header has 2; mend it"),
-    ("q.csv", "", "empty; remove it, or give it a header"),
-    ("q.jsonl", '{"query": "red", "product_id": "1"}\n{"query": \n', "q.jsonl: line 2: broken JSON"),
-    ("q.jsonl", '{"query": "red"}\n', "q.jsonl: line 1: no product for 'red'"),
-    ("q.jsonl", '{"query": "red", "product_ids": []}\n', "q.jsonl: line 1: no product for 'red'"),
-    ("q.jsonl", '{"query": "red", "product_ids": ["1", null]}\n', "q.jsonl: line 1: no product for 'red'"),
-    ("q.jsonl", '{"text": "red", "product_id": 1}\n', "q.jsonl: line 1: no query"),
-    ("q.jsonl", '{"query": ["red"], "product_id": 1}\n', "q.jsonl: line 1: no query"),
-]
-
-
-@pytest.mark.parametrize(("name", "content", "said"), BAD)
-def test_a_file_that_is_wrong_says_where(tmp_path, name, content, said):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(RawDataError) as error:
-        read_queries(tmp_path / name)
-    assert str(error.value).startswith(str(tmp_path / name))
-    assert said in str(error.value)
-
-
-def test_no_file_and_no_parquet(tmp_path):
-    with pytest.raises(RawDataError, match=r"none\.csv: no such file; put it there"):
-        read_queries(tmp_path / "none.csv")
-    (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(RawDataError, match=r"cut\.parquet: damaged or cut short"):
-        read_queries(tmp_path / "cut.parquet")
-    pq.write_table(pa.table({"query": [None], "product_id": ["1"]}), tmp_path / "null.parquet")
-    with pytest.raises(RawDataError, match=r"null\.parquet: row 1: no query"):
-        read_queries(tmp_path / "null.parquet")
 
 
 def test_what_the_index_does_not_have_is_counted_and_named(engine):
@@ -290,7 +280,7 @@ def called(capsys, *arguments):
 @pytest.fixture
 def file(tmp_path):
     """A file of queries of the small shop, with one product that it does not have."""
-    pa.csv.write_csv(rows_of([*ROWS, ("number", "u1")]), tmp_path / "queries.csv")
+    pa.csv.write_csv(rows_of([*ROWS, ("number", "u1")]).drop_columns("kind"), tmp_path / "queries.csv")
     return tmp_path / "queries.csv"
 
 
@@ -298,7 +288,7 @@ def test_the_command_prints_what_the_functions_find(home, engine, file, capsys):
     options = ("--home", home.root, "--variant", "eiclip", "--view", "joint", "--split", "test", "--json")
     status, output, errors = called(capsys, file, *options)
     assert (status, errors) == (0, "")
-    asked = Asked.of(read_queries(file), engine.index, "test")
+    asked = Asked.of(read_queries(file).rows, engine.index, "test")
     answer = json.loads(output)
     assert answer["notes"] == asked.notes
     assert len(asked.notes) == 2
@@ -311,20 +301,43 @@ def test_the_command_shows_a_table(home, file, capsys):
     assert (status, errors) == (0, "")
     lines = output.splitlines()
     assert lines[0] == "note: product ids that are not among the 6 products of shop, and do not count: 1 ('u1')"
-    assert lines[1] == "4 queries, 2 of them with linked entities; among 6 products of shop, view image, by eiclip"
-    assert lines[3].split() == ["reading", "R@1", "R@10", "MRR@10"]
-    starts = ["plain words", "linked entities", "linked - plain", "chance", "best possible"]
-    assert all(line.startswith(start) for line, start in zip(lines[4:], starts, strict=True))
-    assert "100.0 [100.0, 100.0]" in lines[4], "six products are all among the first ten"
-    assert "+0.0 [+0.0, +0.0]" in lines[6]
-    assert lines[7].split() == ["chance", "16.7", "100.0", pytest.approx(lines[7].split()[3])]
+    assert lines[1].startswith("among 6 products of shop, view image, by eiclip; percent")
+    assert lines[3] == "file: 4 queries, 2 of them with linked entities"
+    assert lines[4].split() == ["reading", "R@1", "R@10", "MRR@10", "nDCG@10", "P@10"]
+    starts = [*READINGS, "linked entities - plain words", "hybrid - words", "hybrid - linked entities"]
+    starts += ["hybrid - better of the others", "chance", "best possible"]
+    assert all(line.startswith(start) for line, start in zip(lines[5:], starts, strict=True))
+    assert "100.0 [100.0, 100.0]" in lines[5], "six products are all among the first ten"
+    assert lines[13].split()[:3] == ["chance", "16.7", "100.0"]
+
+
+def test_the_command_shows_the_worst_queries(home, file, capsys):
+    _, output, _ = called(capsys, file, "--home", home.root, "--worst", "2")
+    lines = output.splitlines()[-4:]
+    assert lines[0] == "worst queries, hybrid"
+    assert len(lines[1].split("  ")) >= 5
+    assert all(line.split()[3] == "file" for line in lines[2:])
+
+
+def test_a_file_with_ids_and_a_log_are_judged(home, tmp_path, capsys):
+    (tmp_path / "qrels").write_text("1 0 p0 2\n2 0 p1 1\n")
+    (tmp_path / "texts.tsv").write_text("1\tb0 coat\n2\tB1 coats\n")
+    status, output, errors = called(
+        capsys, tmp_path / "qrels", "--texts", tmp_path / "texts.tsv", "--home", home.root, "--json"
+    )
+    assert (status, errors) == (0, "")
+    assert json.loads(output)["figures"][0]["queries"] == 2
+    (tmp_path / "log.csv").write_text("query,product_id\nCoat,p0\ncoat,p0\ncoat,p1\n")
+    _, output, _ = called(capsys, tmp_path / "log.csv", "--log", "--home", home.root, "--json")
+    assert json.loads(output)["figures"][0]["queries"] == 1
+    assert called(capsys, "--names", "test", "--log", "--home", home.root)[0] == 1
 
 
 def test_names_are_judged_without_a_file(home, capsys):
     status, output, _ = called(capsys, "--names", "test", "--home", home.root, "--variant", "clip_description")
     assert status == 0
-    assert "note: clip_description reads no entities: both readings are the same" in output
-    assert "3 queries, 0 of them with linked entities; among 6 products" in output
+    assert "note: clip_description reads no entities: plain words and linked entities are the same" in output
+    assert "names: 3 queries, 0 of them with linked entities" in output
 
 
 @pytest.mark.parametrize(
@@ -344,7 +357,7 @@ def test_errors_are_one_line_and_status_1(home, capsys, options, said):
 
 
 @pytest.mark.parametrize(
-    "options", ["", "q.csv --names test", "--names all", "q.csv --view side", "q.csv --split train"]
+    "options", ["", "q.csv --names test", "--names all", "q.csv --view side", "q.csv --split train", "q.csv --worst x"]
 )
 def test_a_wrong_command_line_is_status_2(options):
     with pytest.raises(SystemExit, match="^2$"):
