@@ -25,9 +25,12 @@ from eiclip.search.linking import Linker
 from eiclip.search.photos import PhotoShelf
 from eiclip.search.query import MAX_QUERY, VIEWS, Answer, Hit, Query
 from eiclip.search.reading import Reader, ReadQuery, Words
-from eiclip.search.signals import VECTORS, ProductSignals
+from eiclip.search.signals import MOST_EXACT, VECTORS, ProductSignals
 from eiclip.search.words import COVERAGE, SYNONYMS, synonym_table
 from eiclip.storage.home import Paths
+
+REFINED = 5_000
+"""Products that get exact cosines where all have nearly right ones (`MOST_EXACT`)."""
 
 
 class SearchEngine:
@@ -48,9 +51,12 @@ class SearchEngine:
             raise SettingsError(f"{widths}: they are of two models; materialise product_views again")
         self.index, self.model, self.shelf, self.reader = index, model, shelf, Reader(model, linker)
         self._mean_D = index.views["joint"].mean(axis=0)
-        table = WEIGHTS.empty_table() if weights is None else weights
-        self.weights, self._weights_like = Weights.of_table(table, "words"), Weights.of_table(table, "product")
+        self.use_weights(WEIGHTS.empty_table() if weights is None else weights)
         self._synonyms = synonyms
+
+    def use_weights(self, table: pa.Table) -> None:
+        """Rank by the weights of a table `search_weights`; by the defaults where it has none."""
+        self.weights, self.weights_like = Weights.of_table(table, "words"), Weights.of_table(table, "product")
 
     @cached_property
     def products(self) -> ProductSignals:
@@ -126,13 +132,23 @@ class SearchEngine:
         query, has_words = read.query, bool(read.spelt.strip())
         by = query.by
         if by == "hybrid" and query.product_id is not None and _asks_for_the_like(query, read):
-            return self._weights_like.scores(self.products.like(self.index.row(query.product_id)))
+            return self.weights_like.scores(self.products.like(self.index.row(query.product_id)))
         if by == "hybrid" and has_words:
-            return self.weights.scores(self.signals(read, vector_D))
+            return self._hybrid(read, vector_D)
         if by == "words" and has_words:
             found = self._named(read.spelt, {})
             return np.asarray(sum(score_N for name, score_N in found.items() if name != COVERAGE))
         return np.asarray(self.index.views[read.query.view] @ vector_D)
+
+    def _hybrid(self, read: ReadQuery, vector_D: np.ndarray) -> np.ndarray:
+        signals = self.signals(read, vector_D)
+        score_N = self.weights.scores(signals)
+        if len(self.index) > MOST_EXACT and self._is_judged(read):  # by nearly right cosines: the best are scored anew
+            rows = best(score_N, REFINED)
+            exact = self.products.exact(vector_D, rows)
+            score_N[rows] += self.weights.scores({name: exact[name] - signals[name][rows] for name in exact})
+            score_N[rows] -= np.float32(self.weights.constant)
+        return score_N
 
     @staticmethod
     def _is_judged(read: ReadQuery) -> bool:

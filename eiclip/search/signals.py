@@ -4,8 +4,9 @@ Shape suffixes: N products, D embedding width.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from eiclip.search.words import SYNONYMS, Tokenizer, WordIndex
 
 VECTORS: Mapping[str, View] = {"photo": "image", "text": "text"}
 """Signals that are cosines of the query and a view of the product."""
+MOST_EXACT = 200_000
+"""Products that each query is compared with whole: more take longer than a shopper waits."""
+DIRECTIONS, SAMPLE = 64, 20_000
+"""Of a coarse view, and the products whose covariance decides them."""
 
 
 class ProductSignals:
@@ -60,5 +65,40 @@ class ProductSignals:
         return " ".join(self.index.facts[name][row].as_py() or "" for name in ("title", "description"))
 
     def of_vector(self, vector_D: np.ndarray) -> Signals:
-        """Return cosines of a query's vector with each product's photo and text."""
-        return {name: self.index.views[view] @ vector_D for name, view in VECTORS.items()}
+        """Return cosines of a query's vector with each product's photo and text.
+
+        Of more than `MOST_EXACT` products they are near ones; `exact` has those of the products that matter.
+        """
+        if len(self.index) <= MOST_EXACT:
+            return {name: self.index.views[view] @ vector_D for name, view in VECTORS.items()}
+        return {name: coarse.cosines(vector_D) for name, coarse in self._coarse.items()}
+
+    def exact(self, vector_D: np.ndarray, rows: np.ndarray) -> Signals:
+        """Return the exact cosines (K,) of the products at `rows` (K,)."""
+        return {name: self.index.views[view][rows] @ vector_D for name, view in VECTORS.items()}
+
+    @cached_property
+    def _coarse(self) -> dict[str, "CoarseView"]:
+        return {name: CoarseView.of(self.index.views[view]) for name, view in VECTORS.items()}
+
+
+class CoarseView(NamedTuple):
+    """A view's main directions: K numbers a product in place of D, for cosines that are nearly right."""
+
+    mean_D: np.ndarray
+    direction_DK: np.ndarray
+    view_NK: np.ndarray
+
+    @classmethod
+    def of(cls, view_ND: np.ndarray) -> Self:
+        """Make one of unit vectors (N, D)."""
+        sample_SD = view_ND[:: max(1, len(view_ND) // SAMPLE)]
+        mean_D = sample_SD.mean(axis=0)
+        _, direction_DD = np.linalg.eigh(np.cov(sample_SD, rowvar=False))  # of rising variance
+        direction_DK = np.ascontiguousarray(direction_DD[:, -DIRECTIONS:], dtype=np.float32)
+        return cls(mean_D, direction_DK, view_ND @ direction_DK - mean_D @ direction_DK)
+
+    def cosines(self, vector_D: np.ndarray) -> np.ndarray:
+        """Return nearly the cosines (N,) of a unit vector with each product."""
+        cosine_N: np.ndarray = self.view_NK @ (vector_D @ self.direction_DK)
+        return cosine_N + np.float32(vector_D @ self.mean_D)
