@@ -169,14 +169,15 @@ def raw(shared: Path, kind: str, place: Path) -> Path | None:
 
 def judge(one: Catalogue) -> list[str]:
     """Write the table of judged queries: the names of held out products, read by each row; a line on it."""
-    from eiclip.search import judged
+    from eiclip.search import judged, queries
+    from eiclip.storage.home import Paths
 
     lines = []
     for variant in VARIANTS:
         if not (one.home / "models" / one.name / variant).is_dir():
             continue
         engine = judged.SearchEngine.open(one.home, one.name, variant)
-        asked = judged.Asked.of(judged.name_queries(engine.index, "test"), engine.index)
+        asked = judged.Asked.of(queries.name_queries(Paths(one.home).lake, one.name, "test"), engine.index)
         found = {row["reading"]: row for row in judged.figures(judged.judged(engine, asked)).to_pylist()}
         lines += [_judged_line(f"{VARIANTS[variant].row} `{variant}`", found[reading]) for reading in
                   (judged.PLAIN, judged.LINKED)]  # fmt: skip

@@ -12,9 +12,9 @@ from scipy import stats
 
 from eiclip.errors import RawDataError
 from eiclip.model.variants import get_variant
+from eiclip.readers.queries import QUERIES, read_queries
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex
-from eiclip.readers.queries import QUERIES, read_queries
 from eiclip.search.judged import MEASURED, MEASURES, READINGS, Asked, figures, judged, worst
 from eiclip.search.query import MAX_QUERY
 from pipelines.cli import main
