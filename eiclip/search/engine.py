@@ -31,7 +31,10 @@ class SearchEngine:
         if model.width != width:
             widths = f"the model's embeddings have {model.width} numbers, the index's {width}"
             raise SettingsError(f"{widths}: they are of two models; materialise product_views again")
-        self.index, self.model, self.shelf, self.reader = index, model, shelf, Reader(model, linker)
+        self.index, self.model, self.shelf = index, model, shelf
+        columns = {name: facet.codes for name, facet in index.facets.items() if name not in model.groups}
+        prices = index.facts["price"].null_count < len(index)
+        self.reader = Reader(model, linker, columns, prices=prices)
         self._mean_D = index.views["joint"].mean(axis=0)
 
     @classmethod

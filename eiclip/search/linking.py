@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 from eiclip.readers.texts import match_key, normalise_entity
 from eiclip.search.query import Link
-from eiclip.search.slips import Slips
+from eiclip.search.slips import ALIKE, SHORTEST, Slips, near_names
 from eiclip.search.sources import query_tables
 from eiclip.storage.lake import Lake
 from eiclip.storage.sql import read_sql
@@ -25,8 +25,9 @@ SURE = 0.5
 Anything from 0.5 to 0.7 has the best F1 on the synthetic catalogues' validation splits (docs/search.md)."""
 MOST_WORDS = 6  # of the longest entity that is looked for, as in `semantic_prior`
 MOST_SLIPS = 24  # unknown words that are compared with the entities: bounds the time of a text of nothing else
+SURE_SHORT = 0.9  # the same for a part of a maker's name
 LEAST_SHARE = 0.05  # the same where the words can count with less: in a short query, and of a short name
-SHORT_QUERY = 3  # words of the longest query in which general words count as entities, where all of its words are entities'
+SHORT_QUERY = 3  # words of the longest query of nothing but entities, in which general words count as theirs
 _MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)).startswith("M"))
 _WORD = re.compile(f"(?:[^\\W_][{_MARKS}]*)+")
 _ENDS = ".,;:!?…()[]\"'“”"  # what stands around words in a sentence and belongs to none of them
@@ -150,6 +151,11 @@ class Linker:
         for form in range(4):  # a name as it is typed goes before one that is the same but for signs or accents
             for known, spellings in named:  # and of several entities of the same words the one of most products
                 self._named.setdefault(spellings[form], known)
+        self.names: dict[str, list[str]] = {}
+        """Entities by group."""
+        for known in entities:
+            for group in known.groups:
+                self.names.setdefault(group, []).append(known.entity)
         catalogue_keys = {match_key(word) for word in catalogue_words}
         self._slips = Slips(self._named, catalogue_keys)
         self._correct = catalogue_keys.union(*(name.split(" ") for name in self._named))
@@ -187,21 +193,42 @@ class Linker:
         `group=entity` or the entity alone.
         """
         typed = words_of(text)
-        exact = self.exact(typed)
-        slips, notes = self._misspelt(typed, exact)
-        for match in exact:  # a slip goes before the exact matches wholly within it, and after any other
-            slips = [slip for slip in slips if slip.contains(match) or not slip.overlaps(match)]
-        matches = slips + [match for match in exact if not any(slip.overlaps(match) for slip in slips)]
+        matches, notes = self.matches(typed)
         covered = sum(match.last - match.first for match in matches)
         short = 0 < len(typed.words) <= SHORT_QUERY and covered == len(typed.words)
         removed, closed, links = {normalise_entity(name) for name in unlink}, dict(given or {}), []
-        for match in sorted(matches, key=lambda match: match.first):
+        for match in matches:
             links.append(self._judged(text, typed, match, closed, removed, short))
             if links[-1].kept and links[-1].group not in self.several:
                 closed.setdefault(links[-1].group, [links[-1].entity])
         return links, notes
 
-    def exact(self, typed: TypedWords) -> list[Match]:
+    def meant(self, group: str, name: str) -> tuple[str | None, list[str]]:
+        """Return the entity of a group that a name given for one means, None if none, and the three nearest to it.
+
+        Without digits and with a word that the catalogue lacks, a name may be misspelt as typed words may.
+        """
+        typed = words_of(name)
+        exact = [*map(self._named.get, typed.spellings(0, MOST_WORDS)), self._short.get(" ".join(typed.keys))]
+        if found := [known.entity for known in exact if known is not None and group in known.groups]:
+            return found[0], found[:1]
+        of_group = {key: known.entity for key, known in self._named.items() if group in known.groups}
+        near = near_names(" ".join(typed.keys), of_group)
+        is_slip = near and near[0][1] >= ALIKE and not set(typed.keys) <= self._correct
+        is_slip = is_slip and len(near[0][0]) >= SHORTEST and not any(map(str.isdigit, f"{name}{near[0][0]}"))
+        names = list(dict.fromkeys(of_group[key] for key, _ in near))
+        return names[0] if is_slip else None, names
+
+    def matches(self, typed: TypedWords) -> tuple[list[Match], list[str]]:
+        """Return what of the words can name an entity, in their order, and notes on what was not looked at."""
+        exact = self._exact(typed)
+        slips, notes = self._misspelt(typed, exact)
+        for match in exact:  # a slip goes before the exact matches wholly within it, and after any other
+            slips = [slip for slip in slips if slip.contains(match) or not slip.overlaps(match)]
+        matches = slips + [match for match in exact if not any(slip.overlaps(match) for slip in slips)]
+        return sorted(matches, key=lambda match: match.first), notes
+
+    def _exact(self, typed: TypedWords) -> list[Match]:
         """Return the names in the words, each the longest at its place from the left, and short names between them."""
         names = self._scan(typed, lambda first, last: map(self._named.get, typed.spellings(first, last)), ())
         return self._scan(typed, lambda first, last: [self._short.get(" ".join(typed.keys[first:last]))], names)
@@ -275,7 +302,7 @@ class Linker:
             kept, why = False, "removed by you"
         elif group in closed:
             kept, why = known.entity in closed[group], f"the {group} is {', '.join(map(repr, closed[group]))} already"
-        elif known.share >= self.sure:
+        elif known.share >= (max(self.sure, SURE_SHORT) if known.short and group == self.makers else self.sure):
             kept, why = True, used
         elif before == group.lower() or (before == "by" and group == self.makers):
             kept, why = True, f"a general word ({used}), but {before!r} stands before it"

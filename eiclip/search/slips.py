@@ -9,6 +9,10 @@ ALIKE = 0.8
 """Least similarity of a slip: one letter in five may be wrong, missing, too many or swapped with its neighbour."""
 SHORTEST = 5
 """Letters of the shortest name that slips are looked for of: among shorter words too many are one letter apart."""
+LONG = 8
+"""Letters of the shortest name whose first letter can be wrong: among shorter words those are often others."""
+MAYBE = 0.6
+"""Least similarity of a name to ask "did you mean ...?" with."""
 
 
 class Slips:
@@ -50,7 +54,8 @@ class _Phrases:
         found = process.extractOne(phrase, choices, scorer=OSA.normalized_similarity, score_cutoff=cutoff)
         near = [(found[0], round(found[1], 3))] if found else []
         rest, swapped = phrase[1:], phrase[1:2] + phrase[:1] + phrase[2:]
-        for other in (self._by_rest.get(rest), self._by_rest.get(phrase), self._exact(swapped), self._exact(rest)):
+        wrong = self._by_rest.get(rest) if len(phrase) >= LONG else None
+        for other in (wrong, self._by_rest.get(phrase), self._exact(swapped), self._exact(rest)):
             if other is not None and len(phrase) > 1:
                 alike = round(OSA.normalized_similarity(phrase, other), 3)
                 near += [(other, alike)] if alike >= cutoff else []
@@ -62,3 +67,13 @@ class _Phrases:
 
 def _has_digits(phrase: str) -> bool:
     return any(map(str.isdigit, phrase))
+
+
+def near_names(phrase: str, names: Collection[str], most: int = 3) -> list[tuple[str, float]]:
+    """Return the names most like a phrase, the nearest first, with how alike they are, from `MAYBE` to 1.
+
+    >>> near_names("guci", ["gucci", "gap", "coach"])
+    [('gucci', 0.8)]
+    """
+    near = process.extract(phrase, names, scorer=OSA.normalized_similarity, score_cutoff=MAYBE, limit=most)
+    return [(name, round(alike, 3)) for name, alike, _ in near]
