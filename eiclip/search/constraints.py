@@ -16,17 +16,18 @@ from eiclip.search.linking import Linker, Match, TypedWords, words_of
 NEGATIONS = frozenset({"not", "no", "without", "except", "excluding", "w"})  # w: of "w/o"
 _FILLERS = frozenset({"a", "an", "the", "any", "by", "in", "of", "from", "with", "made", "for", "too"})
 _AUXILIARY = frozenset({  # before "not": a sentence, of which only an entity is read ("do not wash")
-    "m", "s", "re", "do", "does", "did", "is", "are", "was", "were", "can", "could", "will", "would", "should", "may", "might",
-    "must", "has", "have", "had", "if", "or", "whether",
+    "m", "s", "re", "do", "does", "did", "is", "are", "was", "were", "can", "could", "will", "would", "should", "may",
+    "might", "must", "has", "have", "had", "if", "or", "whether",
 })  # fmt: skip
 _NEVER_NEGATED = frozenset({  # "not only", "no longer", "without being": nothing is unwanted
-    "only", "just", "to", "me", "further", "sizes", "so", "be", "been", "being", "quite", "yet", "all", "every", "always", "necessarily",
-    "sure", "included", "include", "available", "required", "recommended", "your", "my", "our", "its", "this", "that",
-    "these", "those", "it", "you", "we", "one", "matter", "more", "less", "longer", "doubt", "need", "problem",
-    "time", "other", "brainer", "name", "fuss", "show", "iron", "tie", "sew", "boundaries", "such", "limit", "limits",
-    "end", "exception", "way", "idea", "compromise", "and", "or", "but", "compromising", "sacrificing", "having",
-    "going", "losing", "making", "adding", "wearing", "feeling", "looking", "worrying", "needing", "using", "showing",
-    "causing", "damaging", "breaking", "giving", "getting", "taking", "letting", "worry", "effort",
+    "only", "just", "to", "me", "further", "sizes", "so", "be", "been", "being", "quite", "yet", "all", "every",
+    "always", "necessarily", "sure", "included", "include", "available", "required", "recommended", "your", "my",
+    "our", "its", "this", "that", "these", "those", "it", "you", "we", "one", "matter", "more", "less", "longer",
+    "doubt", "need", "problem", "time", "other", "brainer", "name", "fuss", "show", "iron", "tie", "sew",
+    "boundaries", "such", "limit", "limits", "end", "exception", "way", "idea", "compromise", "and", "or", "but",
+    "compromising", "sacrificing", "having", "going", "losing", "making", "adding", "wearing", "feeling", "looking",
+    "worrying", "needing", "using", "showing", "causing", "damaging", "breaking", "giving", "getting", "taking",
+    "letting", "worry", "effort",
 })  # fmt: skip
 _SIGN = r"(?:[$€£¥₹]|(?:usd|eur|euros?|gbp|dollars?|pounds?|bucks|inr|rs)(?![a-z]))"
 _MONEY = rf"(?P<sign{{0}}>(?<![a-z]){_SIGN}\.?\s*)?(?P<n{{0}}>\d+(?:[.,]\d+)*)(?P<unit{{0}}>\s*{_SIGN})?"
@@ -46,7 +47,10 @@ _AFTER = re.compile(
 _NO_PRICE = frozenset(
     {"size", "sizes", "age", "ages", "aged", "waist", "height", "length", "weight", "inseam", "width"}
 )
-_FOLLOWS = frozenset({"with", "without", "for", "and", "or", "but", "not", "no", "by", "from", "please", "except"})
+_FOLLOWS = frozenset({
+    "with", "without", "for", "and", "or", "but", "not", "no", "by", "from", "please", "except", "under", "over",
+    "below", "above",
+})  # fmt: skip
 _MOST_VALUE = 3  # words of the longest value of an attribute
 
 

@@ -40,7 +40,7 @@ class Reader:
     """Reads queries for one model.
 
     The words of a link that is kept leave the text: descriptions do not have their tags' words either (docs/search.md).
-    Constraints in the words are read by the products' `attributes`, known values by name, and `prices` if they have any.
+    Constraints in the words are read by products' `attributes`, known values by name, and `prices` if they have any.
     """
 
     def __init__(
