@@ -49,7 +49,10 @@ class SearchEngine:
         if model.width != width:
             widths = f"the model's embeddings have {model.width} numbers, the index's {width}"
             raise SettingsError(f"{widths}: they are of two models; materialise product_views again")
-        self.index, self.model, self.shelf, self.reader = index, model, shelf, Reader(model, linker)
+        self.index, self.model, self.shelf = index, model, shelf
+        columns = {name: facet.codes for name, facet in index.facets.items() if name not in model.groups}
+        prices = index.facts["price"].null_count < len(index)
+        self.reader = Reader(model, linker, columns, prices=prices)
         self._mean_D = index.views["joint"].mean(axis=0)
         self.use_weights(WEIGHTS.empty_table() if weights is None else weights)
         self._synonyms = synonyms
@@ -111,9 +114,9 @@ class SearchEngine:
         What is not wanted speaks against those that have it. Beside a photo or product, words count by their share, and
         the vector, which is of both, is compared with the view asked for.
         """
-        query, unwanted = read.query, read.negative
+        query = read.query
         found = dict(self._named(read.spelt, read.entities))
-        for name, value_N in self._named(read.spelt_negative, unwanted.entities).items():
+        for name, value_N in self._named(read.spelt_unwanted, read.unwanted).items():
             found[name] = found.get(name, np.float32(0)) - np.maximum(value_N, 0)
         if query.image is not None or query.product_id is not None:
             share = np.float32(min(1.0, 2 * (1 - query.image_weight)))

@@ -4,7 +4,7 @@ Shape suffixes: N products, T values of theirs, D embedding width.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -31,18 +31,24 @@ class Facet:
     row_T: np.ndarray
     code_T: np.ndarray
     codes: Mapping[str, int]
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    """The value that each other way to write one means, by itself and by its `match_key`."""
 
     @classmethod
-    def of(cls, values: Sequence[Sequence[str]]) -> Self:
+    def of(cls, values: Sequence[Sequence[str]], spellings: Mapping[str, str] | None = None) -> Self:
         """Make one of the values that each product has, each once."""
         encoded = pa.array([value for own in values for value in own], pa.string()).dictionary_encode()
         row_T = np.repeat(np.arange(len(values)), [len(own) for own in values])
         codes = {value: code for code, value in enumerate(encoded.dictionary.to_pylist())}
-        return cls(len(values), row_T, encoded.indices.to_numpy(), codes)
+        return cls(len(values), row_T, encoded.indices.to_numpy(), codes, spellings or {})
 
     def codes_of(self, value: str) -> list[int]:
-        """Return the numbers that a value means: its own, else those of its `match_key`."""
-        return [self.codes[value]] if value in self.codes else self._keyed.get(match_key(value), [])
+        """Return the numbers that a value means: its own, else those of its `match_key`, else of its entity."""
+        if value in self.codes:
+            return [self.codes[value]]
+        key = match_key(value)
+        meant = self.spellings.get(value, self.spellings.get(key, ""))
+        return self._keyed.get(key) or ([self.codes[meant]] if meant in self.codes else [])
 
     @cached_property
     def _keyed(self) -> dict[str, list[int]]:
@@ -109,8 +115,10 @@ class SearchIndex:
         return [fact | {"entities": dict(fact["entities"] or [])} for fact in found]
 
     @classmethod
-    def of_tables(cls, dataset: str, variant: str, views: pa.Table, facts: pa.Table) -> Self:
-        """Make an index of a table `product_views` and the facts of (at least) its products.
+    def of_tables(
+        cls, dataset: str, variant: str, views: pa.Table, facts: pa.Table, spellings: pa.Table | None = None
+    ) -> Self:
+        """Make an index of a table `product_views`, the facts of (at least) its products, and `entity_spellings`.
 
         Raises CorruptOutputError where there are no products, one has no facts, or a vector is zero or not finite.
         """
@@ -130,7 +138,7 @@ class SearchIndex:
             if not np.isfinite(length_N).all() or not length_N.all():
                 raise CorruptOutputError(f"{table}: {view} vectors not finite, or zero; train this variant again")
             matrices[view] = matrix_ND / length_N
-        return cls(dataset, variant, product_ids, matrices, ordered, _facets(ordered))
+        return cls(dataset, variant, product_ids, matrices, ordered, _facets(ordered, spellings))
 
     @classmethod
     def open(cls, root: Path, dataset: str, variant: str, device: str = "cpu") -> Self:
@@ -140,11 +148,17 @@ class SearchIndex:
         """
         home, tables = Paths(root), ("products", "product_entities", "images")
         facts = query_tables(home.lake, dataset, tables, read_sql("search/searched_products"))
-        return cls.of_tables(dataset, variant, views_of(home, dataset, variant, device), facts)
+        spellings = query_tables(home.lake, dataset, ("entity_spellings",), "FROM entity_spellings")
+        return cls.of_tables(dataset, variant, views_of(home, dataset, variant, device), facts, spellings)
 
 
-def _facets(facts: pa.Table) -> dict[str, Facet]:
+def _facets(facts: pa.Table, spellings: pa.Table | None) -> dict[str, Facet]:
     """Return facets of the entity groups, and of facts that are no entity group."""
+    meant: dict[str, dict[str, str]] = {}
+    for row in [] if spellings is None else spellings.to_pylist():
+        if row["entity"]:
+            own = meant.setdefault(row["entity_group"], {})
+            own |= {row["spelling"]: row["entity"], match_key(row["spelling"]): row["entity"]}
     columns: dict[str, list[list[str]]] = {}
     for row, entities in enumerate(facts["entities"].to_pylist()):
         for group, names in entities or []:
@@ -154,4 +168,4 @@ def _facets(facts: pa.Table) -> dict[str, Facet]:
     for name in FACTS:
         if name not in columns:
             columns[name] = [normalise_entities([value or ""]) for value in facts[name].to_pylist()]
-    return {name: Facet.of(column) for name, column in columns.items() if any(column)}
+    return {name: Facet.of(column, meant.get(name)) for name, column in columns.items() if any(column)}

@@ -1,11 +1,12 @@
 """How a query is read: texts cut, entities found in the words, given ones put into the form they are counted by."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from eiclip.errors import SettingsError
 from eiclip.inference import EntityClip
 from eiclip.model.inputs import compose_text
+from eiclip.search.constraints import Constraint, read_constraints
 from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, Link, Query
 
@@ -33,20 +34,33 @@ class ReadQuery(NamedTuple):
     notes: list[str]
     entities: dict[str, list[str]]
     """By group, those given and those of links that were kept, whether or not the variant reads entities."""
+    unwanted: dict[str, list[str]]
+    """The same of what is not wanted."""
     spelt: str
     """The text with the names of kept links as the vocabulary spells them, and the entities given."""
-    spelt_negative: str
+    spelt_unwanted: str
     """The same of what is not wanted."""
+    constraints: list[Constraint]
+    """Read in the words. What is not wanted is in `negative` too; prices and attributes are filters."""
 
 
 class Reader:
     """Reads queries for one model.
 
     The words of a link that is kept leave the text: descriptions do not have their tags' words either (docs/search.md).
+    Constraints in the words are read by products' `attributes`, known values by name, and `prices` if they have any.
     """
 
-    def __init__(self, model: EntityClip, linker: Linker) -> None:
+    def __init__(
+        self,
+        model: EntityClip,
+        linker: Linker,
+        attributes: Mapping[str, Collection[str]] | None = None,
+        *,
+        prices: bool = True,
+    ) -> None:
         self.model, self.linker = model, linker
+        self.attributes, self.prices = attributes or {}, prices
 
     @property
     def reads_entities(self) -> bool:
@@ -59,28 +73,56 @@ class Reader:
         if odd := [group for group in query.entities if group not in self.model.groups]:
             there = ", ".join(self.model.groups) or "none"
             raise SettingsError(f"no entity group {odd[0]!r}; the model's groups are: {there}")
-        [given], notes = self.model.normalised(query.entities), []
+        [given], notes = self.model.normalised(query.entities), list[str]()
+        given = self._corrected(given, notes)
         for what, typed in (("text", query.text), ("negative words", query.negative)):
             if len(typed) > MAX_QUERY:
                 notes.append(f"{what}: the last {len(typed) - MAX_QUERY:,} of {len(typed):,} characters are not read")
         text, negative = query.text[:MAX_QUERY], query.negative[:MAX_QUERY]
-        links, left_out = self.linker.link(text, given, query.unlink) if query.link else ([], [])
-        notes += left_out
+        constraints, wanted, links = list[Constraint](), text, list[Link]()
+        if query.link:
+            constraints, wanted = read_constraints(text, self.linker, self.attributes, query.unlink, prices=self.prices)
+            links, left_out = self.linker.link(wanted, given, query.unlink)
+            notes += left_out
+            if not (any(map(str.isalnum, wanted)) or given or query.image is not None or query.product_id):
+                wanted = text  # nothing else is asked, and something has to be compared
         if not self.reads_entities and (given or any(link.kept for link in links)):
             notes.append(f"{self.model.model.variant.name} reads no entities: they count as words")
         [unknown] = self.model.unknown(given)
-        unlinked = self.linker.link(negative)[0] if query.link else []
+        nots = [own for own in constraints if own.kind == "not"]
+        words = " ".join(filter(None, [negative, *(own.value for own in nots if own.group not in self.model.groups)]))
+        without: dict[str, list[str]] = {}
+        for own in nots:
+            if own.group in self.model.groups:
+                without.setdefault(own.group, []).append(own.value)
+        unlinked = self.linker.link(words)[0] if query.link else []
         return ReadQuery(
             query,
-            self._words(text, given, links),
-            self._words(negative, {}, unlinked),
+            self._words(wanted, given, links),
+            self._words(words, without, unlinked),
             links,
             unknown,
             notes,
             _entities(given, links),
-            _spelt(text, given, links),
-            _spelt(negative, {}, unlinked),
+            _entities(without, unlinked),
+            _spelt(wanted, given, links),
+            _spelt(words, without, unlinked),
+            constraints,
         )
+
+    def _corrected(self, given: Mapping[str, list[str]], notes: list[str]) -> dict[str, list[str]]:
+        """Return entities given by hand, the misspelt ones as they are meant; notes say so, or what may be meant."""
+        [unknown] = self.model.unknown(given)
+        found = {group: list(names) for group, names in given.items()}
+        for group, names in unknown.items():
+            for name in names:
+                meant, near = self.linker.meant(group, name)
+                if meant is not None:
+                    found[group] = list(dict.fromkeys(meant if own == name else own for own in found[group]))
+                    notes.append(f"{group} {name!r} is read as {meant!r}")
+                elif near:
+                    notes.append(f"no {group} {name!r} is known; did you mean {' or '.join(map(repr, near))}?")
+        return found
 
     def linked(self, text: str) -> Words:
         """Return a typed text with the entities found in it, whose words leave it."""

@@ -230,6 +230,47 @@ def test_unknown_entities_are_named_and_a_long_text_is_cut(engine):
     same(answer.hits, [(hit.score, hit.product_id) for hit in cut.hits])
 
 
+def test_what_is_not_wanted_joins_the_negative_words_and_limits_are_told(engine):
+    read = engine.reader.read(by_vectors(text="item not b1 without laces under 40, size 38", negative="belt b0"))
+    assert [own.name for own in read.constraints] == ["not brand=b1", "not laces", "price<40"], "there is no size"
+    assert (read.words.text.split(), read.words.entities) == (["item", ",", "size", "38"], {})
+    assert read.negative.text.split() == ["belt", "laces"]
+    assert read.negative.entities == {"brand": ["b1", "b0"]}
+    words = engine.model.encode_text(["item", "laces"], [{}, {"brand": "b1"}])
+    answer = engine.search(by_vectors(text="item without laces not b1"))
+    same(answer.hits, brute(engine, unit_of(words[0] - max(words[0] @ words[1], LEAST_NEGATIVE) * words[1])))
+    removed = engine.reader.read(by_vectors(text="item without laces under 40", unlink=("price<40", "not laces")))
+    assert (removed.constraints, removed.words.text) == ([], "item without laces under 40")
+    plain = engine.reader.read(by_vectors(text="item not b1 under 40", link=False))
+    assert (plain.constraints, plain.words.text) == ([], "item not b1 under 40")
+    assert [own.name for own in engine.reader.read(by_vectors(text="category coats")).constraints] == ["category=coats"]
+
+
+@pytest.mark.parametrize("text", ["under 40", "not b1", "not laces, under 40"])
+def test_constraints_alone_find_something(engine, text):
+    assert len(engine.search(by_vectors(text=text)).hits) == 6
+    assert engine.reader.read(by_vectors(text=text)).words.text == text
+
+
+def test_entities_given_by_hand_are_corrected_or_asked_about(engine):
+    read = engine.reader.read(by_vectors(entities={"season": ["FW2O16x"], "brand": ["the b0", "b1"]}))
+    assert read.words.entities == {"season": ["fw2o16x"], "brand": ["b0", "b1"]}
+    assert read.unknown == {"season": ["fw2o16x"]}
+    assert sorted(read.notes) == [
+        "brand 'the b0' is read as 'b0'",
+        "no season 'fw2o16x' is known; did you mean 'fw2016'?",
+    ]
+
+
+def test_filters_know_the_datasets_spellings(engine):
+    answers = [
+        engine.search(by_vectors(text="item", filters={"brand": (name,)})) for name in ("b0", "The B0", "the b9")
+    ]
+    assert answers[0].hits == answers[1].hits
+    assert {hit.product_id for hit in answers[1].hits} == {"p0", "p3"}
+    assert [answer.unknown for answer in answers] == [{}, {}, {"brand": ["the b9"]}]
+
+
 BAD = {
     "nothing": ({}, SettingsError, "nothing to search by: give words"),
     "blank": ({"text": " \n"}, SettingsError, "nothing to search by"),

@@ -2,13 +2,17 @@
 
 import itertools
 import re
+import shutil
+from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eiclip.errors import EiclipError
-from eiclip.search.linking import MOST_SLIPS, MOST_WORDS, Known, Linker, TypedWords, words_of
+from eiclip.search.linking import MOST_SLIPS, MOST_WORDS, Known, Linker, TypedWords, short_names, words_of
 from eiclip.storage.lake import Lake
 
 
@@ -23,6 +27,8 @@ SHOP = [
     known("gucci", untagged=0), known("coach"), known("rag & bone"), known("off-white"), LEATHER,
     known("sneakers", "subcategory"), known("fw2016", "season"),
 ]  # fmt: skip
+NAMES = {"b0": "umgee usa", "b1": "golden goose"}
+"""Names for the makers of the small home."""
 WORDS = ["coat", "coats", "in", "black", "a", "the", "by", "from", "bone", "shirts"]
 
 
@@ -129,7 +135,10 @@ def test_a_group_has_one_entity(linker):
         *((f"golden{end}", "golden goose") for end in (" gose coat", "goose coat", " goosee")),
         ("goldne goose", "golden goose"),
         ("sneaker", "sneakers"),
-        *((text, None) for text in ("ucci", "gxcxi", "gop", "fw2015", "coat55")),
+        *((text, "gucci") for text in ("ucci", "xgucci", "ugcci coat")),
+        *((f"{begins}golden goose", "golden goose") for begins in ("x",)),
+        ("holden goose", "golden goose"),
+        *((text, None) for text in ("xucci", "xucc", "gxcxi", "gop", "fw2015", "coat55")),
     ],
 )
 def test_slips_of_a_letter_in_five_are_mended(linker, text, entity):
@@ -146,8 +155,126 @@ def test_a_right_word_is_no_slip(linker):
 
 
 def test_a_slip_of_a_general_word_stays_general():
-    [link] = Linker([LEATHER], []).link("lether")[0]
+    [link] = Linker([LEATHER], []).link("soft and lether")[0]
     assert (link.kept, link.entity) == (False, "leather")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("leather", ["leather"]), ("Leather top", ["leather", "top"]),
+        ("gucci leather top", ["leather", "gucci", "top"]), ("lether top", ["leather", "top"]),
+        ("leather coat", []), ("soft leather top", ["top"]), ("goose top", ["goose", "top"]),
+        ("leather top, gucci fw2016", ["top", "gucci", "fw2016"]),
+    ],
+)  # fmt: skip
+def test_a_general_word_counts_in_a_short_query_of_nothing_but_entities(linker, text, found):
+    assert sorted(entity for _, entity in kept(linker, text)) == sorted(found)
+    rare = Linker([known("white", "colour", tagged=4, untagged=96), known("dress", "kind")], [])
+    assert kept(rare, "white dress") == [("kind", "dress")], "hardly ever a tag"
+
+
+def test_names_that_differ_in_signs_alone_can_both_be_typed():
+    linker = Linker([known("h.y", tagged=99), known("h#y", tagged=2), known("a", "size"), known("a+", "size")], [])
+    typed = {
+        text: linker.link(text)[0][0].entity for text in ("h#y coat", "(H#Y)", "h.y", "h y", "a+", "a", "grade a, b")
+    }
+    assert typed == {
+        "h#y coat": "h#y",
+        "(H#Y)": "h#y",
+        "h.y": "h.y",
+        "h y": "h.y",
+        "a+": "a+",
+        "a": "a",
+        "grade a, b": "a",
+    }
+
+
+def test_accents_may_be_left_out_where_the_words_are_the_catalogues_own():
+    linker = Linker([known("étoile bleue")], ["etoile", "bleue", "étoile"])
+    for text in ("etoile bleue", "Etoile  Bleue coat", "E\u0301toile bleue", "étoile-bleue"):
+        assert kept(linker, text) == [("brand", "étoile bleue")]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("i'm looking", []), ("I’M looking for m", ["m"]), ("women's coat", []), ("don't", []), ("d'orsay m", ["m"]),
+     ("t-shirt", ["t-shirts"]), ("t-shirts", ["t-shirts"]), ("tshirts", ["t-shirts"]), ("shirts", ["shirts"]),
+     ("off-shirts", ["shirts"]), ("size: s.", ["s"])],
+)  # fmt: skip
+def test_what_a_sign_parts_from_a_word_is_no_name(text, found):
+    names = [known(name, "size") for name in ("m", "s", "t", "d")] + [
+        known("shirts", "kind"),
+        known("t-shirts", "kind"),
+    ]
+    assert [link.entity for link in Linker(names, ["looking"]).link(text)[0]] == found
+
+
+def test_of_a_makers_name_a_word_of_its_own_will_do():
+    names = [
+        known("umgee usa"),
+        known("golden goose"),
+        known("golden bear"),
+        known("acme top"),
+        known("blue", "colour"),
+    ]
+    names += [known("dresses", "kind"), known("blue sky")]
+    short = short_names(names, "brand")
+    assert set(short) == {"umgee", "goose", "bear", "acme", "blues", "dress"}, "golden, blue and top are not its own"
+    meant = {phrase: replace(own, tagged=tagged, untagged=10 - tagged, short=True)
+             for phrase, tagged in (("umgee", 9), ("goose", 8), ("dress", 5)) for own, _ in [short[phrase]]}  # fmt: skip
+    linker = Linker(names, ["umgee", "goose", "dress"], makers="brand", short_names=meant)
+    links = {link.words: (link.entity, link.kept) for link in linker.link("a umgee dress with a goose on it")[0]}
+    assert links == {"umgee": ("umgee usa", True), "dress": ("dresses", True), "goose": ("golden goose", False)}
+    assert kept(linker, "golden goose dress") == [("brand", "golden goose"), ("kind", "dresses")], "names go first"
+
+
+def test_short_names_are_counted_in_the_lakes_texts(home, tmp_path):
+    shutil.copytree(home.root, tmp_path, dirs_exist_ok=True)
+    lake = Lake(tmp_path)
+    for table in ("entity_vocabulary", "semantic_prior", "product_entities"):
+        rows = pq.read_table(lake.path(table, "shop")).to_pylist()
+        lake.write(
+            pa.Table.from_pylist([row | {"entity": NAMES.get(row["entity"], row["entity"])} for row in rows]),
+            table,
+            "shop",
+        )
+    rows = pq.read_table(lake.path("products", "shop")).to_pylist()
+    texts = {"p0": "An UMGEE coat, for winter", "p1": "a goose. Umgéé? winter", "p2": "no umgee"}
+    rows = [row | {"split": "train", "description": texts.get(row["product_id"], "")} for row in rows]
+    lake.write(pa.Table.from_pylist(rows), "products", "shop")
+    found = {phrase: (own.entity, own.tagged, own.untagged) for phrase, own in
+             Linker.open(lake, "shop", ["brand"])._short.items()}  # fmt: skip
+    tagged = [row["product_id"] for row in pq.read_table(lake.path("product_entities", "shop")).to_pylist()
+              if row["entity"] == "umgee usa"]  # fmt: skip
+    assert found["umgee"] == ("umgee usa", len(set(tagged) & set(texts)), 3 - len(set(tagged) & set(texts)))
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "meant", "near"),
+    [
+        ("brand", "GUCCI", "gucci", ["gucci"]), ("brand", "guci", "gucci", ["gucci"]), ("brand", "ucci", "gucci", ["gucci"]),
+        ("brand", "rag and bone", "rag & bone", ["rag & bone"]), ("subcategory", "snekers", "sneakers", ["sneakers"]),
+        ("season", "fw2015", None, ["fw2016"]), ("brand", "sneakers", None, []), ("brand", "coaches", None, ["coach"]),
+        ("brand", "xyzzy", None, []), ("brand", "", None, []), ("nothing", "gucci", None, []),
+    ],
+)  # fmt: skip
+def test_a_name_given_for_an_entity_of_a_group(linker, group, name, meant, near):
+    found, names = linker.meant(group, name)
+    assert found == meant
+    assert names[:1] == near
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("साड़ी", ["साड़ी"]), ("लाल साड़ी", ["साड़ी"]), ("सड़", []), ("赤い ドレス", ["ドレス"]), ("赤いドレス", []),
+        ("rotes kleid", []), ("ein kleid in rot", ["rot"]), ("ROT", ["rot"]),
+    ],
+)  # fmt: skip
+def test_other_scripts_and_inflection_are_read_as_they_stand(text, found):
+    linker = Linker([known("साड़ी", "kind"), known("ドレス", "kind"), known("rot", "colour")], [])
+    assert [entity for _, entity in kept(linker, text)] == found, "no words are parted, no endings taken off"
 
 
 words = st.sampled_from(
@@ -239,6 +366,6 @@ def test_the_lakes_vocabulary_is_read_by_group(home):
     assert kept(brands, "b0 fw2016") == [("brand", "b0")]
     [link] = brands.link("coat by the b1")[0]
     assert (link.entity, link.words) == ("b1", "the b1"), "a spelling of the raw rows"
-    [general] = both.link("b2")[0]
+    [general] = both.link("a b2 coat")[0]
     assert general.why == "a general word: 3 training products are tagged with it, 30 only mention it"
     assert not general.kept
