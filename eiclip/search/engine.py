@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.special import expit
 
-from eiclip.errors import SettingsError
+from eiclip.errors import SettingsError, did_you_mean
 from eiclip.inference import EntityClip
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.compose import EMPHASIS, composed, restyled, summed, unit, without
@@ -71,7 +71,7 @@ class SearchEngine:
         """
         paths = Paths(Path(home))
         index = SearchIndex.open(paths.root, dataset, variant, device)
-        model = EntityClip.from_folder(paths.checkpoint(dataset, variant), device)
+        model = EntityClip(paths.checkpoint(dataset, variant), device)
         linker, shelf = Linker.open(paths.lake, dataset, model.groups), PhotoShelf(paths.shards(dataset))
         learned = paths.lake.path(WEIGHTS_TABLE, dataset, variant)
         weights = pq.read_table(learned, schema=WEIGHTS) if learned.is_file() else None
@@ -202,11 +202,13 @@ class SearchEngine:
     def _having(self, group: str, value: str, read: ReadQuery) -> np.ndarray:
         """Which products (N,) have a value of a facet; a value that none has becomes one of `read.unknown`."""
         if group not in self.index.facets:
-            there = ", ".join(sorted(self.index.facets))
+            there = ", ".join(sorted(self.index.facets)) + did_you_mean(group, self.index.facets)
             raise SettingsError(f"products of {self.index.dataset} have no {group!r}; they have: {there}")
         facet, name = self.index.facets[group], normalise_entity(value[:MAX_QUERY])
         if not facet.codes_of(name) and name not in read.unknown.setdefault(group, []):
             read.unknown[group].append(name)
+            if near := did_you_mean(name, facet.codes):
+                read.notes.append(f"no product has the {group} {name!r}{near}")
         return facet.having(name)
 
     def nearest(self, read: ReadQuery, vector_D: np.ndarray) -> tuple[np.ndarray, np.ndarray, int | None]:
@@ -245,7 +247,7 @@ class SearchEngine:
             views = {view: cosines[place] for view, cosines in by_view.items()}
             hits.append(Hit(rank=place + 1, score=float(scores[place]), by_view=views, **own))
         entities = read.words.entities
-        gates = self.model.gates(entities)[0] if self.model.model.fusion is not None and entities else {}
+        gates = self.model.gates(entities)[0] if self.model.variant.gates != "none" and entities else {}
         return Answer(hits, read.links, read.unknown, entities, gates, read.notes, lost, matches, 0.0)
 
     def _not_understood(self, read: ReadQuery) -> list[str]:

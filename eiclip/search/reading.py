@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from eiclip.errors import SettingsError
+from eiclip.errors import SettingsError, did_you_mean
 from eiclip.inference import EntityClip
-from eiclip.model.inputs import compose_text
+from eiclip.model.description import compose_text
 from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, Link, Query
 
@@ -51,14 +51,15 @@ class Reader:
     @property
     def reads_entities(self) -> bool:
         """Whether the variant does anything with entities (rows 1 and 2 do not)."""
-        variant = self.model.model.variant
+        variant = self.model.variant
         return variant.has_entities or variant.entities_as_text
 
     def read(self, query: Query) -> ReadQuery:
         """Return what of a query is encoded. Raises SettingsError where an entity given is of no group it has."""
         if odd := [group for group in query.entities if group not in self.model.groups]:
             there = ", ".join(self.model.groups) or "none"
-            raise SettingsError(f"no entity group {odd[0]!r}; the model's groups are: {there}")
+            near = did_you_mean(odd[0], self.model.groups)
+            raise SettingsError(f"no entity group {odd[0]!r}; the model's groups are: {there}{near}")
         [given], notes = self.model.normalised(query.entities), []
         for what, typed in (("text", query.text), ("negative words", query.negative)):
             if len(typed) > MAX_QUERY:
@@ -67,8 +68,11 @@ class Reader:
         links, left_out = self.linker.link(text, given, query.unlink) if query.link else ([], [])
         notes += left_out
         if not self.reads_entities and (given or any(link.kept for link in links)):
-            notes.append(f"{self.model.model.variant.name} reads no entities: they count as words")
+            notes.append(f"{self.model.variant.name} reads no entities: they count as words")
         [unknown] = self.model.unknown(given)
+        names = self.model.vocabulary.names
+        nearest = [(name, did_you_mean(name, names[group][1:])) for group, own in unknown.items() for name in own]
+        notes += [f"{name!r} is unknown{near}" for name, near in nearest if near]
         unlinked = self.linker.link(negative)[0] if query.link else []
         return ReadQuery(
             query,

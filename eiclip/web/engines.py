@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from eiclip.errors import EiclipError, SettingsError
+from eiclip.errors import EiclipError, SettingsError, did_you_mean
 from eiclip.readers.texts import match_key
 from eiclip.search import Query
 from eiclip.search.photos import PhotoShelf
@@ -46,7 +46,7 @@ class OpenedEngine:
 
         `known` are those that training saw as entities: what is not known steers nothing, and can only filter.
         """
-        trained, found = self.engine.model.model.vocabulary.names, {}
+        trained, found = self.engine.model.vocabulary.names, {}
         for group, facet in self.engine.index.facets.items():
             counts = np.bincount(facet.code_T, minlength=len(facet.codes)).tolist()
             known = set(trained.get(group, ())[1:])
@@ -140,9 +140,11 @@ class Engines:
     def _check(self, dataset: str, variant: str | None = None) -> None:
         available = self.available()
         if dataset not in available:
-            raise NotThereError(f"no dataset {dataset[:100]!r}: there are {', '.join(available) or 'none'}")
+            there = (", ".join(available) or "none") + did_you_mean(dataset[:100], available)
+            raise NotThereError(f"no dataset {dataset[:100]!r}: there are {there}")
         if variant is not None and variant not in available[dataset]:
-            raise NotThereError(f"no variant {variant[:100]!r} of {dataset}: there are {', '.join(available[dataset])}")
+            there = f"{', '.join(available[dataset])}{did_you_mean(variant[:100], available[dataset])}"
+            raise NotThereError(f"no variant {variant[:100]!r} of {dataset}: there are {there}")
 
     def _open(self, dataset: str, variant: str) -> OpenedEngine:
         from eiclip.search import SearchEngine
