@@ -109,13 +109,14 @@ class EntityClip:
         """
         if isinstance(photos, Image.Image | Path | str | bytes) or getattr(photos, "ndim", 0) == 3:
             photos = [photos]  # type: ignore[list-item]
+        if not (photos := list(photos)):
+            return np.zeros((0, self.width), dtype=np.float32)
         from eiclip.evaluation.embed import embed_images
         from eiclip.model.towers import photo_form
 
         form = photo_form(self.model.towers)
         samples = [Sample(str(n), str(n), "", {}, _jpeg(photo, n, form)) for n, photo in enumerate(photos)]
-        none = np.zeros((0, self.width), dtype=np.float32)
-        return embed_images(self.model, samples, self.device).numpy() if samples else none
+        return embed_images(self.model, samples, self.device).numpy()
 
     def encode_text(
         self, texts: str | Sequence[str], entities: Entities | Sequence[Entities] | None = None
@@ -129,8 +130,6 @@ class EntityClip:
             SettingsError: a group the model does not have, or entities that are not as many as texts.
             RawDataError: an item is not a text.
         """
-        from eiclip.evaluation.embed import embed_texts
-
         texts = [texts] if isinstance(texts, str) else list(texts)
         tags = [{} for _ in texts] if entities is None else self.normalised(entities)
         if len(tags) != len(texts):
@@ -140,8 +139,11 @@ class EntityClip:
             if not isinstance(text, str):
                 raise RawDataError(f"text {number}: {text!r} is not a text")
             samples.append(Sample(str(number), str(number), clean_description(text[:MAX_TEXT]), own))
-        none = np.zeros((0, self.width), dtype=np.float32)
-        return embed_texts(self.model, samples, self.device).numpy() if samples else none
+        if not samples:
+            return np.zeros((0, self.width), dtype=np.float32)
+        from eiclip.evaluation.embed import embed_texts
+
+        return embed_texts(self.model, samples, self.device).numpy()
 
     def encode_joint(self, image_ND: np.ndarray, text_ND: np.ndarray) -> np.ndarray:
         """Joint views (N, D) of products, of `encode_image`'s and `encode_text`'s embeddings, row by row.

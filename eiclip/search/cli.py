@@ -82,7 +82,10 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     how.add_argument("--unlink", action="append", default=[], metavar="ENTITY", help="one not to link; repeatable")
     how.add_argument("--json", action="store_true", help="the whole answer as JSON")
     judge = commands.add_parser(
-        "evaluate", aliases=["judge"], help="measures of queries whose relevant products are known"
+        "evaluate",
+        aliases=["judge"],
+        help="measures of queries whose relevant products are known",
+        allow_abbrev=False,
     )
     judge.set_defaults(command=_judge, parser=judge)
     asked = judge.add_mutually_exclusive_group(required=True)
@@ -100,7 +103,7 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     judge.add_argument("--split", choices=(*SPLITS[1:], "all"), default="all", help="whose products are ranked (all)")
     judge.add_argument("--worst", type=int, default=0, metavar="N", help="show the N worst queries of hybrid, too")
     judge.add_argument("--json", action="store_true", help="the figures as JSON")
-    export = commands.add_parser("export", help="products with their vectors, for what a shop runs")
+    export = commands.add_parser("export", help="products with their vectors, for what a shop runs", allow_abbrev=False)
     export.set_defaults(command=_export, parser=export)
     export.add_argument("output", type=Path, metavar="OUTPUT", help="the file, or the folder of a LanceDB database")
     export.add_argument("--to", choices=STORES, default="parquet", help="parquet; a table of LanceDB; SQL for pgvector")
@@ -176,7 +179,7 @@ def _search(given: argparse.Namespace) -> None:
     place = place or _place_of(given.home or load_settings().home, given.dataset, given.variant)
     from eiclip.search.engine import SearchEngine
 
-    answer = SearchEngine.open(*place).search(query)
+    answer = SearchEngine.open(*place, keep=True).search(query)
     text = json.dumps(asdict(answer), indent=2, ensure_ascii=False, allow_nan=False) if given.json else _table(answer)
     sys.stdout.write(text + "\n")
 

@@ -21,11 +21,13 @@ from eiclip.readers.texts import normalise_entity
 from eiclip.search.compose import EMPHASIS, composed, restyled, summed, unit, without
 from eiclip.search.fusion import MATCH, WEIGHTS, WEIGHTS_TABLE, Signals, Weights
 from eiclip.search.index import SearchIndex
+from eiclip.search.kept import KeptTexts
 from eiclip.search.linking import Linker
 from eiclip.search.photos import PhotoShelf
 from eiclip.search.query import MAX_QUERY, VIEWS, Answer, Hit, Query
 from eiclip.search.reading import Reader, ReadQuery, Words
 from eiclip.search.signals import MOST_EXACT, VECTORS, ProductSignals
+from eiclip.search.sources import kept_views
 from eiclip.search.words import COVERAGE, SYNONYMS, synonym_table
 from eiclip.storage.home import Paths
 
@@ -64,14 +66,18 @@ class SearchEngine:
         return ProductSignals.of(self.index, self._synonyms)
 
     @classmethod
-    def open(cls, home: Path | str, dataset: str, variant: str, device: str = "cpu") -> Self:
+    def open(cls, home: Path | str, dataset: str, variant: str, device: str = "cpu", *, keep: bool = False) -> Self:
         """Open the engine of a home's dataset and variant; views that no job has made are made now (minutes, once).
+
+        The model's weights are loaded when something is encoded first; `keep` keeps the vectors of texts in the home.
 
         Raises EiclipError where there is no such home, dataset or variant.
         """
         paths = Paths(Path(home))
         index = SearchIndex.open(paths.root, dataset, variant, device)
         model = EntityClip(paths.checkpoint(dataset, variant), device)
+        if keep:
+            model = KeptTexts(paths.checkpoint(dataset, variant), kept_views(paths, dataset, variant).with_suffix(".texts"), device)
         linker, shelf = Linker.open(paths.lake, dataset, model.groups), PhotoShelf(paths.shards(dataset))
         learned = paths.lake.path(WEIGHTS_TABLE, dataset, variant)
         weights = pq.read_table(learned, schema=WEIGHTS) if learned.is_file() else None
@@ -91,6 +97,8 @@ class SearchEngine:
     def search_many(self, queries: Sequence[Query]) -> list[Answer]:
         """Return the answers of several queries, encoded together. Raises as `search`."""
         start = time.perf_counter()
+        for query in queries:  # what is wrong is told before anything is encoded
+            self._check(query)
         reads = [self.reader.read(query) for query in queries]
         answers = [self._answer(read, vector_D) for read, vector_D in zip(reads, self.vectors(reads), strict=True)]
         seconds = time.perf_counter() - start
@@ -199,11 +207,17 @@ class SearchEngine:
                     vector_D = restyled(vector_D, has_ND, self._mean_D, emphasis)
         return unit(vector_D)
 
+    def _check(self, query: Query) -> None:
+        """Raise SettingsError where a product or facet that a query names does not exist."""
+        if query.product_id is not None:
+            self.index.row(query.product_id)
+        for group in (*query.filters, *query.remove, *query.add):
+            if group not in self.index.facets:
+                there = ", ".join(sorted(self.index.facets)) + did_you_mean(group, self.index.facets)
+                raise SettingsError(f"products of {self.index.dataset} have no {group!r}; they have: {there}")
+
     def _having(self, group: str, value: str, read: ReadQuery) -> np.ndarray:
         """Which products (N,) have a value of a facet; a value that none has becomes one of `read.unknown`."""
-        if group not in self.index.facets:
-            there = ", ".join(sorted(self.index.facets)) + did_you_mean(group, self.index.facets)
-            raise SettingsError(f"products of {self.index.dataset} have no {group!r}; they have: {there}")
         facet, name = self.index.facets[group], normalise_entity(value[:MAX_QUERY])
         if not facet.codes_of(name) and name not in read.unknown.setdefault(group, []):
             read.unknown[group].append(name)

@@ -3,6 +3,7 @@
 Shape suffixes: N products, T values of theirs, D embedding width.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -153,5 +154,6 @@ def _facets(facts: pa.Table) -> dict[str, Facet]:
             columns[group][row] = names
     for name in FACTS:
         if name not in columns:
-            columns[name] = [normalise_entities([value or ""]) for value in facts[name].to_pylist()]
+            normalised = functools.cache(lambda value: normalise_entities([value or ""]))  # few values, many products
+            columns[name] = [normalised(value) for value in facts[name].to_pylist()]
     return {name: Facet.of(column) for name, column in columns.items() if any(column)}

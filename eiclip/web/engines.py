@@ -105,6 +105,17 @@ class Engines:
                 places[dataset] = SERVED.index(first) if first in SERVED else len(SERVED), -products
         return {dataset: trained[dataset] for dataset in sorted(places, key=places.__getitem__)}
 
+    def chosen(self, dataset: str | None, variant: str | None) -> OpenedEngine:
+        """Return the engine of what is named, else of the only dataset and its best variant.
+
+        Raises SettingsError where none is named of several datasets, and as `get`.
+        """
+        available = self.available()
+        if dataset is None and len(available) > 1:
+            raise SettingsError(f"dataset: there are {', '.join(available)}; name one")
+        dataset = next(iter(available), "") if dataset is None else dataset
+        return self.get(dataset, available.get(dataset, [""])[0] if variant is None else variant)
+
     def get(self, dataset: str, variant: str) -> OpenedEngine:
         """Return the engine of a dataset and variant, opened and warmed where it is not yet.
 
