@@ -3,6 +3,7 @@
 Shape suffixes: Q queries, N products, D embedding width.
 """
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,6 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.special import expit
 
 from eiclip.errors import SettingsError, did_you_mean
 from eiclip.inference import EntityClip
@@ -46,6 +46,7 @@ class SearchEngine:
         shelf: PhotoShelf,
         weights: pa.Table | None = None,
         synonyms: Path = SYNONYMS,
+        kept: Path | None = None,
     ) -> None:
         width = index.views["joint"].shape[1]
         if model.width != width:
@@ -54,7 +55,7 @@ class SearchEngine:
         self.index, self.model, self.shelf, self.reader = index, model, shelf, Reader(model, linker)
         self._mean_D = index.views["joint"].mean(axis=0)
         self.use_weights(WEIGHTS.empty_table() if weights is None else weights)
-        self._synonyms = synonyms
+        self._synonyms, self._kept = synonyms, kept
 
     def use_weights(self, table: pa.Table) -> None:
         """Rank by the weights of a table `search_weights`; by the defaults where it has none."""
@@ -63,7 +64,7 @@ class SearchEngine:
     @cached_property
     def products(self) -> ProductSignals:
         """What speaks for the products: made when it is first needed, a second or two for 10,000 products."""
-        return ProductSignals.of(self.index, self._synonyms)
+        return ProductSignals.of(self.index, self._synonyms, self._kept)
 
     @classmethod
     def open(cls, home: Path | str, dataset: str, variant: str, device: str = "cpu", *, keep: bool = False) -> Self:
@@ -75,13 +76,15 @@ class SearchEngine:
         """
         paths = Paths(Path(home))
         index = SearchIndex.open(paths.root, dataset, variant, device)
-        model = EntityClip(paths.checkpoint(dataset, variant), device)
-        if keep:
-            model = KeptTexts(paths.checkpoint(dataset, variant), kept_views(paths, dataset, variant).with_suffix(".texts"), device)
+        model, kept = EntityClip(paths.checkpoint(dataset, variant), device), kept_views(paths, dataset, variant)
+        writable = os.access(paths.root, os.W_OK)
+        if keep and writable:
+            model = KeptTexts(paths.checkpoint(dataset, variant), kept.with_suffix(".texts"), device)
         linker, shelf = Linker.open(paths.lake, dataset, model.groups), PhotoShelf(paths.shards(dataset))
         learned = paths.lake.path(WEIGHTS_TABLE, dataset, variant)
-        weights = pq.read_table(learned, schema=WEIGHTS) if learned.is_file() else None
-        return cls(index, model, linker, shelf, weights, synonym_table(paths))
+        weights = pq.ParquetFile(learned).read() if learned.is_file() else None
+        words = kept.with_suffix(".words") if writable else None
+        return cls(index, model, linker, shelf, weights, synonym_table(paths), words)
 
     def photo(self, product_id: str) -> bytes:
         """Return the JPEG bytes of a product's first photo. Raises SettingsError where there is none."""
@@ -240,7 +243,7 @@ class SearchEngine:
         if not self._is_judged(read):
             return rows, score_N[rows], None
         matching_N = score_N >= MATCH if left_N is None else (score_N >= MATCH) & left_N
-        return rows, expit(score_N[rows]), int(np.count_nonzero(matching_N))
+        return rows, 1 / (1 + np.exp(-score_N[rows])), int(np.count_nonzero(matching_N))
 
     def _answer(self, read: ReadQuery, vector_D: np.ndarray) -> Answer:
         """Return the answer of a query whose vector is known."""
