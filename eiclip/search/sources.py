@@ -87,9 +87,8 @@ def views_of(home: Paths, dataset: str, variant: str, device: str = "cpu") -> pa
         code = code_version(("eiclip.evaluation.embedding_tables:views_of_checkpoint",))
         return make_once(output, {"code": code, "sources": sources}, make).content
 
-    if output.is_file() and os.access(
-        output.parent, os.W_OK
-    ):  # looked at as it is now, with this code: that it is current need not be worked out again
+    if output.is_file() and os.access(output.parent, os.W_OK):
+        # Found current once, and nothing touched since: it need not be worked out again.
         looked_at = {"sources": sources, "installation": installation(), "views": stamp_of(output)}
         remembered(output.with_name(f"{output.name}.current.json"), looked_at, current)
     else:

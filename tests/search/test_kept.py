@@ -1,4 +1,4 @@
-"""Vectors of texts kept on disk: the model's own, found again by another process, and never those of another model."""
+"""What is kept on disk between searches: the same as made anew, and never that of another model or of other texts."""
 
 import shutil
 
@@ -9,6 +9,8 @@ from eiclip.errors import RawDataError, SettingsError
 from eiclip.inference import EntityClip
 from eiclip.search import kept
 from eiclip.search.kept import KeptTexts
+from eiclip.search.words import Tokenizer, WordIndex
+from eiclip.storage.cache import read_record
 from tests.search.conftest import DATASET
 
 TEXTS, TAGS = ["a coat", "boots", "a coat"], [{"brand": "b0"}, {}, {"brand": ["b1"], "season": "fw2016"}]
@@ -65,3 +67,21 @@ def test_wrong_input_is_told_as_by_the_model(folder, tmp_path):
         model.encode_text("x", {"brnd": "b0"})
     with pytest.raises(RawDataError, match="text 0: 7 is not a text"):
         model.encode_text([7])
+
+
+FIELDS = {"title": ["red coat", "blue coats", None], "description": ["a", "warm wool", "red leather"], "tag": [""] * 3}
+TAGGED = FIELDS | {"tag": ["acme", "", "nike"]}
+
+
+def test_a_word_index_on_disk_answers_as_one_made_of_its_texts(tmp_path):
+    plain, other, made = Tokenizer(), Tokenizer([["red", "wool"]]), []
+    for fields, tokenizer in ((FIELDS, plain), (FIELDS, plain), (TAGGED, plain), (FIELDS, other)):
+        own, found = WordIndex(fields, tokenizer), WordIndex.kept(tmp_path / "words", fields, tokenizer)
+        for text in ("red wool coat", "leather from nike", "unheard", ""):
+            scores, wanted = found.scores(found.tokens(text)), own.scores(own.tokens(text))
+            assert scores.keys() == wanted.keys()
+            assert all(np.array_equal(scores[name], wanted[name]) for name in wanted)
+            assert [found.knows(word) for word in text.split()] == [own.knows(word) for word in text.split()]
+        made.append(read_record(tmp_path / "words")[0]["content"])
+    assert made[0] == made[1]
+    assert len(set(made)) == 3
