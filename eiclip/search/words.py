@@ -25,6 +25,7 @@ from eiclip.storage.cache import make_once
 from eiclip.storage.code_version import installation
 from eiclip.storage.files import digest, whole_folder, write_json
 from eiclip.storage.home import Paths
+from eiclip.storage.lock import exclusive
 
 SYNONYMS = Path(__file__).with_name("synonyms.csv")
 COVERAGE = "coverage"
@@ -134,15 +135,18 @@ class WordIndex:
     def kept(cls, folder: Path, fields: Mapping[str, Sequence[str | None]], tokenizer: Tokenizer) -> Self:
         """Return the index of these texts that lies in a folder, made first where there is none of them."""
         of = {"texts": digest([list(fields.items()), tokenizer.synonyms]), "installation": installation()}
-        make_once(folder, of, lambda: cls(fields, tokenizer)._save(folder))
         found = cls.__new__(cls)
         found._tokenizer = tokenizer
-        about = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+        with exclusive(
+            folder.with_name(f"{folder.name}.lock")
+        ):  # of several processes one makes it, the others read it
+            make_once(folder, of, lambda: cls(fields, tokenizer)._save(folder))
+            about = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+            found._all, *indexes = [
+                bm25s.BM25.load(folder / str(n), load_vocab=False, show_progress=False) if there else None
+                for n, there in enumerate(about["indexes"])
+            ]
         found._products, found._numbers = about["products"], {word: n for n, word in enumerate(about["words"])}
-        found._all, *indexes = [
-            bm25s.BM25.load(folder / str(n), load_vocab=False, show_progress=False) if there else None
-            for n, there in enumerate(about["indexes"])
-        ]
         found._fields = dict(zip(about["fields"], indexes, strict=True))
         return found
 
