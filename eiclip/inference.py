@@ -11,27 +11,26 @@ Shape suffixes: N items, K entity groups, D embedding width.
 
 import functools
 import io
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import torch
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
-from eiclip.errors import RawDataError, SettingsError
-from eiclip.evaluation.embed import embed_images, embed_texts
-from eiclip.evaluation.embedding_tables import joint_of
-from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
-from eiclip.model.inputs import ModelInputs
-from eiclip.model.towers import embedding_width, photo_form
-from eiclip.model.vocabulary import UNKNOWN_ID
+from eiclip.errors import RawDataError, SettingsError, did_you_mean
+from eiclip.model.description import Description
+from eiclip.model.variants import Variant
+from eiclip.model.vocabulary import UNKNOWN_ID, Vocabulary
 from eiclip.readers.base import UnusablePhotoError
 from eiclip.readers.cells import MAX_TEXT
 from eiclip.readers.photo_files import decode_rgb, photo_bytes, rgb_on_white
 from eiclip.readers.texts import clean_description, match_key, normalise_entities
 from eiclip.shards import PhotoForm, Sample, encode_photo
-from eiclip.system.devices import pick_device
+
+if TYPE_CHECKING:  # torch comes with the weights, at the first encoding
+    from eiclip.model.entity_clip import EntityClipModel
 
 Photo = Image.Image | Path | str | bytes | np.ndarray
 """An image of Pillow, a file's path, a file's bytes (JPEG, PNG, WEBP), or RGB pixels: uint8 (H, W, 3)."""
@@ -47,10 +46,42 @@ class EntityClip:
     Rows 1 and 2 read no entities, row 3 reads them as words of the text, rows 4 to 6 by their encoders.
     """
 
-    def __init__(self, model: EntityClipModel, device: str | None = None) -> None:
-        self.device = device or pick_device()
-        self.model = model.eval().to(self.device)
-        self._inputs = ModelInputs.of(self.model)
+    def __init__(self, model: "EntityClipModel | Path", device: str | None = None) -> None:
+        """Take a model, or the folder of one: its description is read now, its weights when they are first needed.
+
+        Raises:
+            WeightsError: a file of the description is missing or damaged.
+        """
+        self._given, self._device, self._loading = model, device, threading.Lock()
+        described = Description.read(model) if isinstance(model, Path) else model
+        self.variant: Variant = described.variant
+        self.vocabulary: Vocabulary = described.vocabulary
+        self.width: int = described.width
+        """D, the width of the embeddings."""
+
+    @property
+    def model(self) -> "EntityClipModel":
+        """The model with its weights, on its device. Threads that ask at once load it once.
+
+        Raises:
+            WeightsError: a file of its folder is missing, damaged or of another shape.
+        """
+        with self._loading:
+            return self._model
+
+    @functools.cached_property
+    def _model(self) -> "EntityClipModel":
+        from eiclip.model.entity_clip import load_checkpoint
+
+        model = load_checkpoint(self._given) if isinstance(self._given, Path) else self._given
+        return model.eval().to(self.device)
+
+    @functools.cached_property
+    def device(self) -> str:
+        """Where it encodes: `cpu`, `cuda` ..."""
+        from eiclip.system.devices import pick_device
+
+        return self._device or pick_device()
 
     @classmethod
     def from_folder(cls, folder: Path | str, device: str | None = None) -> Self:
@@ -61,17 +92,14 @@ class EntityClip:
         Raises:
             WeightsError: a file is missing, damaged or of another shape.
         """
+        from eiclip.model.entity_clip import load_checkpoint
+
         return cls(load_checkpoint(Path(folder)), device)
 
     @property
     def groups(self) -> tuple[str, ...]:
         """The entity groups that the model was trained with."""
-        return self.model.vocabulary.groups
-
-    @property
-    def width(self) -> int:
-        """D, the width of the embeddings."""
-        return embedding_width(self.model.towers)
+        return self.vocabulary.groups
 
     def encode_image(self, photos: Photo | Iterable[Photo]) -> np.ndarray:
         """Unit-length embeddings (N, D) of photos, made square as the model's shards were, through JPEG.
@@ -81,10 +109,14 @@ class EntityClip:
         """
         if isinstance(photos, Image.Image | Path | str | bytes) or getattr(photos, "ndim", 0) == 3:
             photos = [photos]  # type: ignore[list-item]
+        if not (photos := list(photos)):
+            return np.zeros((0, self.width), dtype=np.float32)
+        from eiclip.evaluation.embed import embed_images
+        from eiclip.model.towers import photo_form
+
         form = photo_form(self.model.towers)
         samples = [Sample(str(n), str(n), "", {}, _jpeg(photo, n, form)) for n, photo in enumerate(photos)]
-        none = np.zeros((0, self.width), dtype=np.float32)
-        return embed_images(self.model, samples, self.device).numpy() if samples else none
+        return embed_images(self.model, samples, self.device).numpy()
 
     def encode_text(
         self, texts: str | Sequence[str], entities: Entities | Sequence[Entities] | None = None
@@ -107,10 +139,12 @@ class EntityClip:
             if not isinstance(text, str):
                 raise RawDataError(f"text {number}: {text!r} is not a text")
             samples.append(Sample(str(number), str(number), clean_description(text[:MAX_TEXT]), own))
-        none = np.zeros((0, self.width), dtype=np.float32)
-        return embed_texts(self.model, samples, self.device).numpy() if samples else none
+        if not samples:
+            return np.zeros((0, self.width), dtype=np.float32)
+        from eiclip.evaluation.embed import embed_texts
 
-    @torch.inference_mode()
+        return embed_texts(self.model, samples, self.device).numpy()
+
     def encode_joint(self, image_ND: np.ndarray, text_ND: np.ndarray) -> np.ndarray:
         """Joint views (N, D) of products, of `encode_image`'s and `encode_text`'s embeddings, row by row.
 
@@ -122,10 +156,13 @@ class EntityClip:
         shapes = image_ND.shape, text_ND.shape
         if shapes[0] != shapes[1] or image_ND.ndim != 2 or image_ND.shape[1] != self.width:
             raise SettingsError(f"photos {shapes[0]} and texts {shapes[1]}: give embeddings (N, {self.width}) of both")
+        import torch
+
+        from eiclip.evaluation.embedding_tables import joint_of
+
         image, text = (torch.from_numpy(np.ascontiguousarray(view, np.float32)) for view in (image_ND, text_ND))
         return joint_of(self.model, image, text, self.device).numpy()
 
-    @torch.inference_mode()
     def gates(self, entities: Entities | Sequence[Entities]) -> list[dict[str, float]]:
         """Weight of each group in the sum that a text becomes, for each item; absent groups are left out.
 
@@ -135,13 +172,18 @@ class EntityClip:
         Raises:
             SettingsError: a group the model does not have, or the model has no gates (rows 1 to 3).
         """
-        if self.model.fusion is None:
-            raise SettingsError(
-                f"{self.model.variant.name} has no gates: rows 4 to 6 do (eiclip_equal, eiclip, eiclip_plus)"
-            )
+        if self.variant.gates == "none":
+            raise SettingsError(f"{self.variant.name} has no gates: rows 4 to 6 do (eiclip_equal, eiclip, eiclip_plus)")
         if not (tags := self.normalised(entities)):
             return []
-        weight_NK = self.model.fusion(self._inputs.entity_ids(tags).to(self.device)).weight_BK.tolist()
+        import torch
+
+        from eiclip.model.inputs import ModelInputs
+
+        assert self.model.fusion is not None
+        with torch.inference_mode():
+            ids_NKM = ModelInputs.of(self.model).entity_ids(tags).to(self.device)
+            weight_NK = self.model.fusion(ids_NKM).weight_BK.tolist()
         return [
             {group: weight for group, weight in zip(self.groups, row, strict=True) if group in own}
             for row, own in zip(weight_NK, tags, strict=True)
@@ -153,7 +195,7 @@ class EntityClip:
         Raises:
             SettingsError: a group the model does not have.
         """
-        id_of, found = self.model.vocabulary.entity_id, []
+        id_of, found = self.vocabulary.entity_id, []
         for own in self.normalised(entities):
             unseen = {group: [e for e in names if id_of(group, e) == UNKNOWN_ID] for group, names in own.items()}
             found.append({group: names for group, names in unseen.items() if names})
@@ -171,7 +213,7 @@ class EntityClip:
         found = []
         for number, own in enumerate([entities] if isinstance(entities, Mapping) else entities):
             if odd := [group for group in own if group not in self.groups]:
-                there = ", ".join(self.groups) or "none"
+                there = (", ".join(self.groups) or "none") + did_you_mean(odd[0], self.groups)
                 raise SettingsError(f"item {number}: no entity group {odd[0]!r}; the model's groups are: {there}")
             given = {
                 group: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
@@ -192,14 +234,14 @@ class EntityClip:
 
     def _spelled(self, group: str, entity: str) -> str:
         """The name of an entity in the vocabulary: its own, else the one of its key."""
-        if self.model.vocabulary.entity_id(group, entity) != UNKNOWN_ID:
+        if self.vocabulary.entity_id(group, entity) != UNKNOWN_ID:
             return entity
         return self._keyed[group].get(match_key(entity), entity)
 
     @functools.cached_property
     def _keyed(self) -> dict[str, dict[str, str]]:
         """Names by group and match key, the commonest where several have one key."""
-        names = self.model.vocabulary.names
+        names = self.vocabulary.names
         keyed = {group: [(match_key(name), name) for name in own[:0:-1]] for group, own in names.items()}
         return {group: {key: name for key, name in pairs if key} for group, pairs in keyed.items()}
 

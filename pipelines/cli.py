@@ -12,8 +12,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status = commands.add_parser("status", help="each output: made, reused, or stale, and why")
     status.add_argument("dataset", nargs="?", help="of this dataset alone")
     status.add_argument("--stale", action="store_true", help="only what the next run would make")
-    status.set_defaults(command=_status)
-    return run(parser, arguments)
+    status.set_defaults(command=_status, parser=status)
+    return run(parser, commands, arguments)
 
 
 def _status(given: argparse.Namespace) -> None:

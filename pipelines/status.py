@@ -18,7 +18,7 @@ from assets.outputs import Output
 from assets.report import recorded_page
 from assets.sources import Key
 from assets.steps import PartedStep, Step
-from eiclip.errors import CorruptOutputError, EiclipError, SettingsError
+from eiclip.errors import CorruptOutputError, EiclipError, SettingsError, did_you_mean
 from eiclip.settings.load import load_settings
 from eiclip.storage.cache import read_record
 from eiclip.storage.home import Paths
@@ -127,7 +127,8 @@ def print_status(dataset: str | None = None, *, only_stale: bool = False) -> Non
     settings = load_settings()
     project = Project(settings, Paths(settings.home))
     if dataset is not None and dataset not in settings.datasets:
-        raise SettingsError(f"no dataset {dataset!r}: there are {', '.join(settings.datasets)}")
+        there = f"{', '.join(settings.datasets)}{did_you_mean(dataset, settings.datasets)}"
+        raise SettingsError(f"no dataset {dataset!r}: there are {there}")
     found = [status for status in statuses(project) if dataset in (None, status.key[0])]
     shown = [status for status in found if not only_stale or status.state not in CURRENT]
     width = max((len(status.name) for status in shown), default=0)

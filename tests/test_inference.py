@@ -14,8 +14,9 @@ from eiclip.errors import RawDataError, SettingsError, WeightsError
 from eiclip.evaluation.embedding_tables import embeddings_table
 from eiclip.evaluation.gates import gate_weights
 from eiclip.inference import EntityClip
+from eiclip.model.description import compose_text
 from eiclip.model.entity_clip import save_checkpoint
-from eiclip.model.inputs import ModelInputs, compose_text
+from eiclip.model.inputs import ModelInputs
 from eiclip.model.variants import VARIANTS
 from eiclip.readers.photo_files import decode_rgb
 from eiclip.shards import Sample, encode_photo, fit_square, shard_paths, write_shards

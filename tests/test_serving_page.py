@@ -1,6 +1,7 @@
 """The worked example of docs/serving.md does what the page says."""
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,13 @@ import pytest
 from PIL import Image
 
 from eiclip.evaluation.embedding_tables import embeddings_table
-from eiclip.model.entity_clip import save_checkpoint
 from eiclip.model.sources import HUB
 from eiclip.report.model_card import FILE as CARD
-from eiclip.shards import shard_paths, write_shards
+from eiclip.search.cli import command_line
+from eiclip.shards import SPLITS, shard_paths
 from eiclip.storage.cache import LOG_FILE
 from eiclip.storage.catalogue import refresh_catalogue
-from eiclip.storage.home import Paths
+from tests.search.conftest import small_home
 
 PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
 TOWERS = (Path(__file__).parents[1] / "docs" / "towers.md").read_text(encoding="utf-8")
@@ -24,14 +25,11 @@ TOWERS = (Path(__file__).parents[1] / "docs" / "towers.md").read_text(encoding="
 def done(tmp_path_factory, shop):
     """What the page's Python leaves behind, run in a folder with a home and two photos."""
     folder = tmp_path_factory.mktemp("serving")
-    home = Paths(folder / "data")
-    model = shop.model()
-    save_checkpoint(model, home.checkpoint("fashiongen", "eiclip"), {})
-    write_shards((("test", sample) for sample in shop.samples()), home.shards("fashiongen"), photo_size=64)
-    shards = shard_paths(home.shards("fashiongen"), "test")
-    home.lake.write(
-        embeddings_table(model, "fashiongen", shards, excluded_group="season"), "embeddings", "fashiongen", "eiclip"
-    )
+    pytest.importorskip("lancedb")
+    home = small_home(folder / "data", shop, ("eiclip",), dataset="fashiongen")
+    shards = [path for split in SPLITS for path in shard_paths(home.shards("fashiongen"), split)]
+    embeddings = embeddings_table(shop.model(), "fashiongen", shards, excluded_group="season")
+    home.lake.write(embeddings, "embeddings", "fashiongen", "eiclip")
     refresh_catalogue(home.lake)
     for name, size in (("shoe.jpg", (90, 60)), ("coat.png", (50, 80))):
         pixels = np.random.default_rng(size[0]).integers(0, 256, (6, 6, 3), dtype=np.uint8)
@@ -57,6 +55,22 @@ def test_numpy_and_duckdb_find_the_same_products(done):
     assert len(done["vectors"]) == 6
     assert [row[0] for row in done["found"]] == done["nearest"].tolist()
     assert done["found"][0][1] == pytest.approx(float(done["vectors"][done["best"][0]] @ done["query"]), abs=1e-5)
+
+
+def test_a_store_of_ones_own_finds_what_search_finds(done):
+    views = done["catalogue"].sql("SELECT product_id, joint FROM product_views ORDER BY product_id").fetchnumpy()
+    score_N = np.stack(views["joint"]) @ done["query"]
+    order = np.argsort(-score_N)[:3]
+    assert [row["product_id"] for row in done["near"]] == views["product_id"][order].tolist()
+    assert [1 - row["_distance"] for row in done["near"]] == pytest.approx(score_N[order], abs=1e-5)
+
+
+def test_the_commands_are_understood():
+    lines = "".join(re.findall(r"^```bash\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)).splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        given = command_line()[0].parse_args(shlex.split(line)[1:])
+        assert given.to == "parquet" or f"--to {given.to} " in line
 
 
 def test_open_clip_alone_agrees_but_for_the_jpeg_and_the_entities(done):

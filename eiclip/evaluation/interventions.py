@@ -22,8 +22,8 @@ from eiclip.evaluation.gates import group_weights, products_of, stored_split, wi
 from eiclip.evaluation.ranking import full_ranks
 from eiclip.evaluation.relevance import Relevance
 from eiclip.features.reader import SplitFeatures
+from eiclip.model.description import compose_text
 from eiclip.model.entity_clip import EntityClipModel
-from eiclip.model.inputs import compose_text
 from eiclip.model.vocabulary import UNKNOWN
 from eiclip.shards import Sample
 

@@ -7,7 +7,6 @@ A checkpoint folder is open_clip's own (see `towers`) with some files more: `eic
 Shape suffixes: B batch, K entity groups, M entities of one, L tokens, D embedding width.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -22,12 +21,13 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from eiclip.errors import NonFiniteError, WeightsError
+from eiclip.model.description import Description
 from eiclip.model.entities import EntityFusion, FusedEntities
 from eiclip.model.levels import ImageLevels, LevelHead
 from eiclip.model.losses import Gather, LossTerms, Pairs, contrastive_loss, sigmoid_loss, unit
 from eiclip.model.parts import projections, tower_parts
 from eiclip.model.towers import embedding_width, encode_text, give_bias, load_towers, save_towers
-from eiclip.model.variants import Variant, get_variant
+from eiclip.model.variants import Variant
 from eiclip.model.views import ViewFusion
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.settings.training import LossTerm, TrainingSettings
@@ -142,6 +142,11 @@ class EntityClipModel(nn.Module):
         return F.normalize(image_BD + text_BD, dim=-1) if self.views is None else self.views(image_BD, text_BD)
 
     @property
+    def width(self) -> int:
+        """D, the width of the embeddings."""
+        return embedding_width(self.towers)
+
+    @property
     def scale(self) -> Tensor:
         """The learned inverse temperature."""
         return self.towers.logit_scale.exp()
@@ -252,10 +257,8 @@ def load_checkpoint(folder: Path, device: str = "cpu") -> EntityClipModel:
         WeightsError: a file is missing or of another shape.
     """
     try:
-        described = json.loads((folder / "eiclip.json").read_text(encoding="utf-8"))
-        vocabulary = Vocabulary(**json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
-        training = TrainingSettings(**described["training"])
-        model = EntityClipModel(load_towers(folder), get_variant(described["variant"]), vocabulary, training)
+        described = Description.read(folder)
+        model = EntityClipModel(load_towers(folder), described.variant, described.vocabulary, described.training)
         for file, module in model.modules_by_file().items():
             module.load_state_dict(load_file(folder / file))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eiclip.model.description import compose_text
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.tokenizer import Tokenizer
 from eiclip.model.towers import image_size, pixel_statistics, tokenizer_of
@@ -56,31 +57,6 @@ class ModelInputs:
         """Token ids (B, L) and entity ids (B, K, M) of samples."""
         texts = [self.text(sample.description, sample.entities, excluded_group) for sample in samples]
         return self.token_ids(texts), self.entity_ids([sample.entities for sample in samples], excluded_group)
-
-
-def compose_text(
-    description: str,
-    entities: Mapping[str, list[str]],
-    groups: tuple[str, ...],
-    *,
-    entities_first: bool,
-    excluded_group: str = "",
-) -> str:
-    """Row 3's text: the entities of `groups`, in their order, glued to the description.
-
-    Args:
-        entities: entities by group; groups without any are skipped.
-        entities_first: before the description (they survive a short context) or after it.
-        excluded_group: one not to write (that of sample-100's negatives).
-
-    >>> tags = {"brand": ["diesel"], "colour": ["black", "white"]}
-    >>> compose_text("A coat.", tags, ("brand", "colour"), entities_first=True)
-    'diesel, black, white. A coat.'
-    """
-    tags = ", ".join(name for group in groups if group != excluded_group for name in entities.get(group, []))
-    if not tags:
-        return description
-    return f"{tags}. {description}" if entities_first else f"{description} {tags}."
 
 
 def normalise(model: EntityClipModel, pixels_BHWC: Tensor) -> Tensor:

@@ -1,18 +1,21 @@
 """Entity vocabulary: entity strings to ids by group, and the prior-weighted mixture of an entity of several groups."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import torch
-from torch import Tensor
 
 from eiclip.errors import CorruptOutputError
+
+if TYPE_CHECKING:  # a query is read by the vocabulary without torch
+    from torch import Tensor
 
 UNKNOWN_ID = 0
 MISSING_ID = -1
@@ -59,6 +62,8 @@ class Vocabulary:
         Returns:
             ids (V, K) int64 and priors (V, K) float32: entity i's embedding is sum_b priors[i, b] h_b(ids[i, b]).
         """
+        import torch
+
         names, groups = self.names[group], self.groups
         ids_VK = torch.zeros(len(names), len(groups), dtype=torch.int64)
         priors_VK = torch.zeros(len(names), len(groups))

@@ -1,10 +1,12 @@
-"""The command line: `eiclip search` and `eiclip judge`. docs/search.md has examples.
+"""The command line: `eiclip search`, `evaluate` and `export`. docs/search.md has examples.
 
 Exit status 0: an answer; 1: an error, in one line; 2: the command line itself is wrong.
 """
 
 import argparse
+import importlib.metadata
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,7 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from eiclip.errors import EiclipError, SettingsError
+from eiclip.errors import EiclipError, RawDataError, SettingsError, did_you_mean
 from eiclip.readers.queries import read_queries
 from eiclip.search.query import SORTS, VIEWS, Answer, PriceRange, Query
 from eiclip.search.sources import SERVED, trained_variants
@@ -22,14 +24,22 @@ from eiclip.settings.queries import QuerySettings
 from eiclip.storage.home import Paths
 
 SPLITS = ("train", "validation", "test")
-GROUPS = ("brand", "subcategory", "season", "composition", "colour")  # with options of their own, beside `--entity`
+GROUP = "with --GROUP VALUE, as in --brand gucci, short for --entity GROUP=VALUE: any entity group of the dataset"
+STORES = ("parquet", "lancedb", "pgvector")  # what `export` writes
 VALUES_SHOWN = 10  # counted values of a facet; JSON has them all
 
 
-def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Run the command that a parser finds in the arguments; returns the exit status."""
-    given = parser.parse_args(arguments)
+def run(parser: argparse.ArgumentParser, commands: Any, arguments: Sequence[str] | None) -> int:
+    """Run the command that a parser finds in the arguments (the process's, if None); returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] not in commands.choices and not arguments[0].startswith("-"):
+        there = f"{', '.join(commands.choices)}{did_you_mean(arguments[0], commands.choices)}"
+        parser.error(f"no command {arguments[0]!r}: there are {there}")
+    given, other = parser.parse_known_args(arguments)
+    given.other = other
     try:
+        if given.other and given.command is not _search:
+            _refuse(given, given.other[0])
         given.command(given)
     except BrokenPipeError:  # whoever reads has read enough
         sys.stdout = None  # it cannot be flushed at exit
@@ -40,14 +50,20 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
 
 
 def command_line() -> tuple[argparse.ArgumentParser, Any]:
-    """Return the parser, and its commands, to which others can be added: each sets `command`, which gets what is given.
+    """Return the parser, and its commands, to which others can be added: each sets `command`, which gets what is given,
+    and `parser`, its own.
 
     An option's name is that of the field of `Query` which it fills, where it fills one.
     """
     parser = argparse.ArgumentParser(prog="eiclip", description="Ask a home.")
+    version = f"eiclip {importlib.metadata.version('eiclip')}"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    search = commands.add_parser("search", help="products by words, a photo, entities or another product")
-    search.set_defaults(command=_search)
+    # Whole options alone: one that is cut off might be meant for an entity group.
+    search = commands.add_parser(
+        "search", help="products by words, a photo, entities or another product", epilog=GROUP, allow_abbrev=False
+    )
+    search.set_defaults(command=_search, parser=search)
     pairs: dict[str, Any] = {"type": _pair, "action": "append", "default": [], "metavar": "GROUP=VALUE"}
     _add_where(search)
     what = search.add_argument_group("what to look for")
@@ -55,8 +71,6 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     what.add_argument("--image", type=Path, help="a photo (JPEG, PNG, WEBP)")
     what.add_argument("--like", dest="product_id", metavar="PRODUCT_ID", help="a product of the catalogue")
     what.add_argument("--entity", **pairs, help="a tag; repeatable, for several of a group too")
-    for group in GROUPS:
-        what.add_argument(f"--{group}", metavar="VALUE", help=f"short for --entity {group}=VALUE")
     how = search.add_argument_group("how")
     how.add_argument("--filter", **pairs, help="products with this alone; repeatable, alternatives within a group")
     how.add_argument("--price", type=_price, default=(None, None), metavar="LOW-HIGH", help="20-40, -40 or 20-")
@@ -73,8 +87,13 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     how.add_argument("--no-linking", action="store_false", dest="link", help="do not look for entities in the words")
     how.add_argument("--unlink", action="append", default=[], metavar="ENTITY", help="one not to link; repeatable")
     how.add_argument("--json", action="store_true", help="the whole answer as JSON")
-    judge = commands.add_parser("judge", help="measures of queries whose relevant products are known")
-    judge.set_defaults(command=_judge)
+    judge = commands.add_parser(
+        "evaluate",
+        aliases=["judge"],
+        help="measures of queries whose relevant products are known",
+        allow_abbrev=False,
+    )
+    judge.set_defaults(command=_judge, parser=judge)
     asked = judge.add_mutually_exclusive_group(required=True)
     asked.add_argument(
         "queries", nargs="?", type=Path, metavar="QUERIES", help="CSV, JSON, Parquet (query, product_id, grade), qrels"
@@ -90,6 +109,12 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     judge.add_argument("--split", choices=(*SPLITS[1:], "all"), default="all", help="whose products are ranked (all)")
     judge.add_argument("--worst", type=int, default=0, metavar="N", help="show the N worst queries of hybrid, too")
     judge.add_argument("--json", action="store_true", help="the figures as JSON")
+    export = commands.add_parser("export", help="products with their vectors, for what a shop runs", allow_abbrev=False)
+    export.set_defaults(command=_export, parser=export)
+    export.add_argument("output", type=Path, metavar="OUTPUT", help="the file, or the folder of a LanceDB database")
+    export.add_argument("--to", choices=STORES, default="parquet", help="parquet; a table of LanceDB; SQL for pgvector")
+    export.add_argument("--table", metavar="NAME", help="of the store (the dataset's name)")
+    _add_where(export)
     return parser, commands
 
 
@@ -118,26 +143,65 @@ def _price(text: str) -> PriceRange:
     return found
 
 
+def _refuse(given: argparse.Namespace, option: str, groups: Sequence[str] = ()) -> None:
+    """End with what is wrong with an option that the command does not have."""
+    own = re.findall(r"--[a-z-]+", given.parser.format_usage())
+    near = did_you_mean(option.partition("=")[0], [*own, *(f"--{group}" for group in groups)])
+    of_groups = f"; the dataset's groups: {', '.join(groups)}" if groups else ""
+    given.parser.error(f"no option {option}{of_groups}{near}")
+
+
+def _named_groups(given: argparse.Namespace, groups: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what options of the dataset's own groups (`--brand gucci`, `--brand=gucci`) ask for; others end it."""
+    found, rest = [], list(given.other)
+    while rest:
+        option = rest.pop(0)
+        group, equals, value = option.removeprefix("--").partition("=")
+        if not option.startswith("--") or group not in groups or not (equals or rest):
+            _refuse(given, option, groups)
+        found.append((group, value if equals else rest.pop(0)))
+    return found
+
+
+def _photo(path: Path) -> bytes:
+    """Return the bytes of a photo that can be read. Raises RawDataError."""
+    from eiclip.readers.base import UnusablePhotoError
+    from eiclip.readers.photo_files import decode_rgb, photo_bytes
+
+    try:
+        content = photo_bytes(path, str(path))
+        decode_rgb(content, str(path))
+    except (UnusablePhotoError, OSError, ValueError) as error:
+        raise RawDataError(f"--image: {error}; give a file that is a JPEG, PNG or WEBP photo") from error
+    return content
+
+
 def _search(given: argparse.Namespace) -> None:
+    if given.other and not any(given.other[1:] or "=" in one for one in given.other):  # no group has no value
+        _refuse(given, given.other[0])
     same = (
-        "text", "image", "product_id", "negative", "image_weight", "view", "top", "link", "price", "available", "sort",
-        "facets",
+        "text", "product_id", "negative", "image_weight", "view", "top", "link", "price", "available", "sort", "facets",
     )  # fmt: skip
     if given.page < 1:
         raise SettingsError(f"--page {given.page}: pages count from 1")
+    place, of_groups = None, []
+    if given.other:
+        place = _place_of(given.home or load_settings().home, given.dataset, given.variant)
+        of_groups = _named_groups(given, _groups_of(*place))
     query = Query(
         **{name: getattr(given, name) for name in same},
-        entities=_by_group(given.entity + [(group, own) for group in GROUPS if (own := getattr(given, group))]),
+        image=given.image and _photo(given.image),
+        entities=_by_group(given.entity + of_groups),
         filters=_by_group(given.filter),
         remove=dict(given.take_out),
         add=dict(given.put_in),
         unlink=tuple(given.unlink),
         offset=(given.page - 1) * given.top,
     )
-    place = _place_of(given.home or load_settings().home, given.dataset, given.variant)
-    from eiclip.search.engine import SearchEngine  # with torch: what is wrong above is told at once
+    place = place or _place_of(given.home or load_settings().home, given.dataset, given.variant)
+    from eiclip.search.engine import SearchEngine
 
-    answer = SearchEngine.open(*place).search(query)
+    answer = SearchEngine.open(*place, keep=True).search(query)
     text = json.dumps(asdict(answer), indent=2, ensure_ascii=False, allow_nan=False) if given.json else _table(answer)
     sys.stdout.write(text + "\n")
 
@@ -173,6 +237,19 @@ def _judge(given: argparse.Namespace) -> None:
     sys.stdout.write(text + "\n")
 
 
+def _export(given: argparse.Namespace) -> None:
+    place = _place_of(given.home or load_settings().home, given.dataset, given.variant)
+    from eiclip.search.export import export
+
+    sys.stdout.write(f"{export(*place, given.output, given.to, given.table)}\n")
+
+
+def _groups_of(root: Path, dataset: str, variant: str) -> Sequence[str]:
+    from eiclip.model.description import Description
+
+    return Description.read(Paths(root).checkpoint(dataset, variant)).vocabulary.groups
+
+
 def _by_group(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     return {group: tuple(value for name, value in pairs if name == group) for group, _ in pairs}
 
@@ -191,7 +268,8 @@ def _place_of(root: Path, dataset: str | None, variant: str | None) -> tuple[Pat
     variants = trained.get(dataset, [])
     if not variants or (variant is not None and variant not in variants):
         known = f"those of {dataset}: {', '.join(variants)}" if variants else f"datasets: {', '.join(trained)}"
-        raise SettingsError(f"{root}: no model {dataset}/{variant or SERVED[0]}; there are {known}")
+        near = did_you_mean(variant or "", variants) if variants else did_you_mean(dataset, trained)
+        raise SettingsError(f"{root}: no model {dataset}/{variant or SERVED[0]}; there are {known}{near}")
     return root, dataset, variant or variants[0]
 
 

@@ -3,6 +3,7 @@
 Shape suffixes: Q queries, N products, D embedding width.
 """
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,19 +14,20 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.special import expit
 
-from eiclip.errors import SettingsError
+from eiclip.errors import SettingsError, did_you_mean
 from eiclip.inference import EntityClip
 from eiclip.search.compose import EMPHASIS, composed, restyled, summed, unit, without
 from eiclip.search.filters import Filters, having, page, rows_needed
 from eiclip.search.fusion import MATCH, WEIGHTS, WEIGHTS_TABLE, Signals, Weights
 from eiclip.search.index import SearchIndex
+from eiclip.search.kept import KeptTexts
 from eiclip.search.linking import Linker
 from eiclip.search.photos import PhotoShelf
 from eiclip.search.query import MAX_QUERY, VIEWS, Answer, Hit, Query
 from eiclip.search.reading import Reader, ReadQuery, Words
 from eiclip.search.signals import MOST_EXACT, VECTORS, ProductSignals
+from eiclip.search.sources import kept_views
 from eiclip.search.words import COVERAGE, SYNONYMS, synonym_table
 from eiclip.storage.home import Paths
 
@@ -55,6 +57,7 @@ class SearchEngine:
         shelf: PhotoShelf,
         weights: pa.Table | None = None,
         synonyms: Path = SYNONYMS,
+        kept: Path | None = None,
     ) -> None:
         width = index.views["joint"].shape[1]
         if model.width != width:
@@ -66,7 +69,7 @@ class SearchEngine:
         self.reader = Reader(model, linker, columns, prices=prices)
         self._mean_D = index.views["joint"].mean(axis=0)
         self.use_weights(WEIGHTS.empty_table() if weights is None else weights)
-        self._synonyms = synonyms
+        self._synonyms, self._kept = synonyms, kept
 
     def use_weights(self, table: pa.Table) -> None:
         """Rank by the weights of a table `search_weights`; by the defaults where it has none."""
@@ -75,21 +78,27 @@ class SearchEngine:
     @cached_property
     def products(self) -> ProductSignals:
         """What speaks for the products: made when it is first needed, a second or two for 10,000 products."""
-        return ProductSignals.of(self.index, self._synonyms)
+        return ProductSignals.of(self.index, self._synonyms, self._kept)
 
     @classmethod
-    def open(cls, home: Path | str, dataset: str, variant: str, device: str = "cpu") -> Self:
+    def open(cls, home: Path | str, dataset: str, variant: str, device: str = "cpu", *, keep: bool = False) -> Self:
         """Open the engine of a home's dataset and variant; views that no job has made are made now (minutes, once).
+
+        The model's weights are loaded when something is encoded first; `keep` keeps the vectors of texts in the home.
 
         Raises EiclipError where there is no such home, dataset or variant.
         """
         paths = Paths(Path(home))
         index = SearchIndex.open(paths.root, dataset, variant, device)
-        model = EntityClip.from_folder(paths.checkpoint(dataset, variant), device)
+        model, kept = EntityClip(paths.checkpoint(dataset, variant), device), kept_views(paths, dataset, variant)
+        writable = os.access(paths.root, os.W_OK)
+        if keep and writable:
+            model = KeptTexts(paths.checkpoint(dataset, variant), kept.with_suffix(".texts"), device)
         linker, shelf = Linker.open(paths.lake, dataset, model.groups), PhotoShelf(paths.shards(dataset))
         learned = paths.lake.path(WEIGHTS_TABLE, dataset, variant)
-        weights = pq.read_table(learned, schema=WEIGHTS) if learned.is_file() else None
-        return cls(index, model, linker, shelf, weights, synonym_table(paths))
+        weights = pq.ParquetFile(learned).read() if learned.is_file() else None
+        words = kept.with_suffix(".words") if writable else None
+        return cls(index, model, linker, shelf, weights, synonym_table(paths), words)
 
     def photo(self, product_id: str) -> bytes:
         """Return the JPEG bytes of a product's first photo. Raises SettingsError where there is none."""
@@ -105,6 +114,8 @@ class SearchEngine:
     def search_many(self, queries: Sequence[Query]) -> list[Answer]:
         """Return the answers of several queries, encoded together. Raises as `search`."""
         start = time.perf_counter()
+        for query in queries:  # what is wrong is told before anything is encoded
+            self._check(query)
         reads = [self.reader.read(query) for query in queries]
         answers = [self._answer(read, vector_D) for read, vector_D in zip(reads, self.vectors(reads), strict=True)]
         seconds = time.perf_counter() - start
@@ -208,10 +219,19 @@ class SearchEngine:
             vector_D = without(vector_D, negative_D)
         for emphasis, attributes in ((0.0, query.remove), (EMPHASIS, query.add)):
             for group, entity in attributes.items():
-                has_ND = joint_ND[having(self.index, group, [entity], read.unknown)]
+                has_ND = joint_ND[having(self.index, group, [entity], read.unknown, read.notes)]
                 if len(has_ND):
                     vector_D = restyled(vector_D, has_ND, self._mean_D, emphasis)
         return unit(vector_D)
+
+    def _check(self, query: Query) -> None:
+        """Raise SettingsError where a product or facet that a query names does not exist."""
+        if query.product_id is not None:
+            self.index.row(query.product_id)
+        for group in (*query.filters, *query.remove, *query.add):
+            if group not in self.index.facets:
+                there = ", ".join(sorted(self.index.facets)) + did_you_mean(group, self.index.facets)
+                raise SettingsError(f"products of {self.index.dataset} have no {group!r}; they have: {there}")
 
     def nearest(self, read: ReadQuery, vector_D: np.ndarray) -> Found:
         """Return the best products of those that a query's filters leave, in its order; adds to its notes."""
@@ -221,7 +241,7 @@ class SearchEngine:
             matches = int(np.count_nonzero(score_N >= MATCH if left_N is None else (score_N >= MATCH) & left_N))
         rows = best(score_N, rows_needed(query, matches), left_N)
         rows = page(rows, query, self.index, filters.total, matches, read.notes)
-        scores = expit(score_N[rows]) if is_judged else score_N[rows]
+        scores = 1 / (1 + np.exp(-score_N[rows])) if is_judged else score_N[rows]
         return Found(rows, scores, matches, filters.total, filters.counts() if query.facets else {})
 
     def _answer(self, read: ReadQuery, vector_D: np.ndarray) -> Answer:
@@ -242,7 +262,7 @@ class SearchEngine:
             rank = read.query.offset + place + 1
             hits.append(Hit(rank=rank, score=float(scores[place]), by_view=views, **own))
         entities = read.words.entities
-        gates = self.model.gates(entities)[0] if self.model.model.fusion is not None and entities else {}
+        gates = self.model.gates(entities)[0] if self.model.variant.gates != "none" and entities else {}
         return Answer(hits, read.links, read.unknown, entities, gates, read.notes, lost, matches, 0.0, total, facets)
 
     def _not_understood(self, read: ReadQuery) -> list[str]:

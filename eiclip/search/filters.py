@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from eiclip.errors import SettingsError
+from eiclip.errors import SettingsError, did_you_mean
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.index import AVAILABILITY, IN_STOCK, SearchIndex
 from eiclip.search.query import MAX_QUERY, PriceRange, Query
@@ -21,8 +21,12 @@ SORTED_AMONG = 200
 """Products sorted by price where no score tells matches: of all, the cheapest have nothing to do with the query."""
 
 
-def having(index: SearchIndex, group: str, values: Sequence[str], unknown: dict[str, list[str]]) -> np.ndarray:
-    """Return which products (N,) have one of some values of a facet; those that none has are added to `unknown`.
+def having(
+    index: SearchIndex, group: str, values: Sequence[str], unknown: dict[str, list[str]], notes: list[str]
+) -> np.ndarray:
+    """Return which products (N,) have one of some values of a facet.
+
+    Values that none has are added to `unknown`, and `notes` get what may be meant by them.
 
     Raises SettingsError where products have no such facet.
     """
@@ -33,6 +37,8 @@ def having(index: SearchIndex, group: str, values: Sequence[str], unknown: dict[
     for name in names:
         if not facet.codes_of(name) and name not in unknown.setdefault(group, []):
             unknown[group].append(name)
+            if near := did_you_mean(name, facet.codes):
+                notes.append(f"no product has the {group} {name!r}{near}")
     return facet.having(*names)
 
 
@@ -71,7 +77,7 @@ class Filters:
         """
         for group, wanted in values.items():
             if wanted:
-                self.keep(group, having(self.index, group, wanted, self.unknown))
+                self.keep(group, having(self.index, group, wanted, self.unknown, self.notes))
 
     def keep_price(self, price: PriceRange) -> None:
         """Leave products whose price is in a range, its ends included; none without a price, which a note counts."""

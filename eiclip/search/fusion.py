@@ -13,8 +13,6 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 ENTITY = "entity "  # before the name of a group: agreement with the entities of that group
 DEFAULTS: Mapping[str, float] = {
@@ -109,6 +107,9 @@ class Weights:
         names = list(dict.fromkeys(name for one in examples for name in one.signals))
         spread_F = np.array([_spread([one.signals[name] for one in examples if name in one.signals]) for name in names])
         start_F = np.array([default_weight(name) for name in names]) * spread_F
+        from scipy.optimize import minimize  # it takes as long to import as a search does
+        from scipy.special import logsumexp
+
         share = _shares([one.kind for one in ranked])
         matrices = [(_matrix(one, names) / spread_F, one.relevant_N) for one in ranked]
 
@@ -148,6 +149,8 @@ def _shares(kinds: Sequence[str]) -> list[float]:
 
 def _calibrated(examples: Sequence[Example], names: Sequence[str], weight_F: np.ndarray) -> tuple[float, float]:
     """Return scale and constant of the logistic regression of relevance on the scores by `weight_F`."""
+    from scipy.optimize import minimize
+
     score_P = np.concatenate([_matrix(one, names) @ weight_F for one in examples])
     relevant_P = np.concatenate([one.relevant_N for one in examples]).astype(np.float64)
     share_P = np.concatenate(

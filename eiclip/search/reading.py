@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from eiclip.errors import SettingsError
+from eiclip.errors import SettingsError, did_you_mean
 from eiclip.inference import EntityClip
-from eiclip.model.inputs import compose_text
+from eiclip.model.description import compose_text
 from eiclip.search.constraints import Constraint, read_constraints
 from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, Link, Query
@@ -65,14 +65,15 @@ class Reader:
     @property
     def reads_entities(self) -> bool:
         """Whether the variant does anything with entities (rows 1 and 2 do not)."""
-        variant = self.model.model.variant
+        variant = self.model.variant
         return variant.has_entities or variant.entities_as_text
 
     def read(self, query: Query) -> ReadQuery:
         """Return what of a query is encoded. Raises SettingsError where an entity given is of no group it has."""
         if odd := [group for group in query.entities if group not in self.model.groups]:
             there = ", ".join(self.model.groups) or "none"
-            raise SettingsError(f"no entity group {odd[0]!r}; the model's groups are: {there}")
+            near = did_you_mean(odd[0], self.model.groups)
+            raise SettingsError(f"no entity group {odd[0]!r}; the model's groups are: {there}{near}")
         [given], notes = self.model.normalised(query.entities), list[str]()
         given = self._corrected(given, notes)
         for what, typed in (("text", query.text), ("negative words", query.negative)):
@@ -87,7 +88,7 @@ class Reader:
             if not (any(map(str.isalnum, wanted)) or given or query.image is not None or query.product_id):
                 wanted = text  # nothing else is asked, and something has to be compared
         if not self.reads_entities and (given or any(link.kept for link in links)):
-            notes.append(f"{self.model.model.variant.name} reads no entities: they count as words")
+            notes.append(f"{self.model.variant.name} reads no entities: they count as words")
         [unknown] = self.model.unknown(given)
         nots = [own for own in constraints if own.kind == "not"]
         words = " ".join(filter(None, [negative, *(own.value for own in nots if own.group not in self.model.groups)]))

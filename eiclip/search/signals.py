@@ -30,8 +30,11 @@ class ProductSignals:
         self.index, self.words = index, words
 
     @classmethod
-    def of(cls, index: SearchIndex, synonyms: Path = SYNONYMS) -> Self:
-        """Make the word index of an index's products, with a table of synonyms."""
+    def of(cls, index: SearchIndex, synonyms: Path = SYNONYMS, kept: Path | None = None) -> Self:
+        """Make the word index of an index's products, with a table of synonyms.
+
+        With a folder `kept` it is read from there, where it was made of the same texts before.
+        """
         facts = index.facts
         fields = {name: facts[name].to_pylist() for name in ("title", "description")}
         tags: list[list[str]] = [[] for _ in range(len(index))]
@@ -39,7 +42,8 @@ class ProductSignals:
             names = list(facet.codes)
             for row, code in zip(facet.row_T.tolist(), facet.code_T.tolist(), strict=True):
                 tags[row].append(names[code])
-        return cls(index, WordIndex(fields | {"tag": [" ".join(own) for own in tags]}, Tokenizer.open(synonyms)))
+        texts, tokenizer = fields | {"tag": [" ".join(own) for own in tags]}, Tokenizer.open(synonyms)
+        return cls(index, WordIndex(texts, tokenizer) if kept is None else WordIndex.kept(kept, texts, tokenizer))
 
     def of_entities(self, entities: Mapping[str, Sequence[str]]) -> Signals:
         """Return agreement by group: the share of a query's entities that a product has, -1 if it has only others.

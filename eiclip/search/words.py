@@ -7,6 +7,7 @@ Shape suffix: N products.
 """
 
 import csv
+import json
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,11 @@ from bm25s.stopwords import STOPWORDS_EN
 
 from eiclip.errors import RawDataError
 from eiclip.readers.texts import match_key
+from eiclip.storage.cache import make_once
+from eiclip.storage.code_version import installation
+from eiclip.storage.files import digest, whole_folder, write_json
 from eiclip.storage.home import Paths
+from eiclip.storage.lock import exclusive
 
 SYNONYMS = Path(__file__).with_name("synonyms.csv")
 COVERAGE = "coverage"
@@ -41,6 +46,11 @@ class Tokenizer:
             for expression in (first, *others):
                 if 0 < len(words := self._stemmed(expression)) <= MOST_WORDS:
                     self._same[tuple(words)] = means
+
+    @property
+    def synonyms(self) -> list[tuple[str, str]]:
+        """What expressions are counted as, by their stems."""
+        return [(" ".join(words), means) for words, means in self._same.items()]
 
     @classmethod
     def open(cls, synonyms: Path = SYNONYMS) -> Self:
@@ -120,6 +130,35 @@ class WordIndex:
         # With k1 = 0 the BM25 of a text is the sum of the rarities (idf) of the words that it has.
         self._all = self._index(everything, k1=0.0)
         self._fields = {f"{name} words": self._index(own, k1=1.5) for name, own in ids.items()}
+
+    @classmethod
+    def kept(cls, folder: Path, fields: Mapping[str, Sequence[str | None]], tokenizer: Tokenizer) -> Self:
+        """Return the index of these texts that lies in a folder, made first where there is none of them."""
+        of = {"texts": digest([list(fields.items()), tokenizer.synonyms]), "installation": installation()}
+        found = cls.__new__(cls)
+        found._tokenizer = tokenizer
+        with exclusive(
+            folder.with_name(f"{folder.name}.lock")
+        ):  # of several processes one makes it, the others read it
+            make_once(folder, of, lambda: cls(fields, tokenizer)._save(folder))
+            about = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+            found._all, *indexes = [
+                bm25s.BM25.load(folder / str(n), load_vocab=False, show_progress=False) if there else None
+                for n, there in enumerate(about["indexes"])
+            ]
+        found._products, found._numbers = about["products"], {word: n for n, word in enumerate(about["words"])}
+        found._fields = dict(zip(about["fields"], indexes, strict=True))
+        return found
+
+    def _save(self, folder: Path) -> dict[str, int]:
+        indexes = [self._all, *self._fields.values()]
+        about = {"products": self._products, "words": list(self._numbers), "fields": list(self._fields)}
+        with whole_folder(folder) as part:
+            for number, index in enumerate(indexes):
+                if index is not None:
+                    index.save(part / str(number), show_progress=False)
+            write_json(part / "words.json", about | {"indexes": [index is not None for index in indexes]})
+        return {"words": len(self._numbers)}
 
     def _ids(self, text: str) -> list[int]:
         return [self._numbers.setdefault(token, len(self._numbers)) for token in self._tokenizer.tokens(text)]

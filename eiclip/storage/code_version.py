@@ -14,6 +14,7 @@ process does before it makes anything; `CodeVersion.edited` names those that hav
 import functools
 import hashlib
 import platform
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -152,6 +153,16 @@ def _reached(roots: Sequence[str]) -> dict[Symbol, Source]:
         if symbol[1] and defined_in.effects:
             waiting.append((symbol[0], ""))
     return found
+
+
+def installation() -> str:
+    """Return a stamp of the project's files and the installed packages: while it stays, so does every version.
+
+    It takes milliseconds, where a version takes half a second, and changes more often.
+    """
+    files = sorted(f for room in ("eiclip", "sql") for f in (definitions.PROJECT / room).rglob("*") if f.is_file())
+    stamps = [(str(file), *stamp_of(file)) for file in files if file.suffix in (".py", ".sql")]
+    return digest_of(repr((Path(sysconfig.get_path("purelib")).stat().st_mtime_ns, stamps)).encode())
 
 
 def forget(path: Path) -> None:

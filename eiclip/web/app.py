@@ -1,29 +1,46 @@
-"""The server of the search page: the page's own files, what can be asked, answers, and products' photos."""
+"""The server: the search page and what it asks for, and `/search` and `/embed` for others (`/openapi.json`)."""
 
 import asyncio
 import hashlib
+import importlib.metadata
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from eiclip.errors import EiclipError, RawDataError, SettingsError
 from eiclip.model.variants import get_variant
-from eiclip.web.engines import Engines, NotThereError
+from eiclip.web.engines import Engines, NotThereError, OpenedEngine
 from eiclip.web.limits import FIELD_BYTES, PHOTO_BYTES, TOO_LARGE, Limits
-from eiclip.web.messages import answer_message, catalogue_message, read_query
+from eiclip.web.messages import (
+    MOST_TEXTS,
+    EmbedForm,
+    Form,
+    QueryForm,
+    Refusal,
+    SearchAnswer,
+    SearchForm,
+    Vectors,
+    answer_message,
+    catalogue_message,
+    read_form,
+    read_query,
+    vectors_message,
+)
 
 LOG = logging.getLogger("eiclip.web")
+Returned = TypeVar("Returned")
 PAGE = Path(__file__).parent / "page"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -39,7 +56,25 @@ def _engines(request: Request) -> Engines:
     return engines
 
 
-api = APIRouter(prefix="/api", dependencies=[Depends(_refuse_other_sites)])
+def _body(model: type[BaseModel], photos: int) -> dict[str, Any]:
+    """Return what the documentation says of a request's body: the handler reads it itself, within the limits."""
+    schema = model.model_json_schema()
+    photo = {"type": "string", "format": "binary", "description": "JPEG, PNG or WEBP"}
+    several = photo if photos == 1 else {"type": "array", "items": photo, "maxItems": photos}
+    form = {"type": "object", "properties": {"query": schema, "photo": several}}
+    content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+WRONG: dict[int | str, dict[str, Any]] = {
+    400: {"model": Refusal, "description": "A field, a photo or the whole makes no sense"},
+    404: {"model": Refusal, "description": "No such dataset or variant"},
+    413: {"model": Refusal, "description": "Larger than the limit"},
+    415: {"model": Refusal, "description": "Neither JSON nor a form"},
+    503: {"model": Refusal, "description": "The home cannot be searched now; the server's log says why"},
+}
+public = APIRouter(dependencies=[Depends(_refuse_other_sites)], responses=WRONG)
+api = APIRouter(prefix="/api", dependencies=[Depends(_refuse_other_sites)], include_in_schema=False)
 HomeEngines = Annotated[Engines, Depends(_engines)]
 
 
@@ -49,12 +84,15 @@ def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
     `hosts` are the names that a request's Host header may have ("*": any). They refuse a page of another site whose
     name was made to point to this machine.
     """
-    app = FastAPI(title="Product search", docs_url=None, redoc_url=None, openapi_url=None)
+    # Documented by /openapi.json; FastAPI's pages of it take their scripts from elsewhere.
+    version = importlib.metadata.version("eiclip")
+    app = FastAPI(title="Product search", version=version, docs_url=None, redoc_url=None)
     # One thread does all encoding and comparing: two at once would only share the cores, and each thread that calls
     # torch keeps a team of workers.
     app.state.engines, app.state.searcher = engines, ThreadPoolExecutor(1, "search")
+    app.include_router(public)
     app.include_router(api)
-    app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"))
+    app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), include_in_schema=False)
     app.mount("/page", StaticFiles(directory=PAGE))
     for kind in (EiclipError, AnyHTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _error_response)
@@ -118,20 +156,56 @@ def values(engines: HomeEngines, dataset: str, variant: str, group: str, typed: 
 
 
 @api.post("/search/{dataset}/{variant}")
-async def search(engines: HomeEngines, request: Request, dataset: str, variant: str) -> dict[str, Any]:
-    """Return products for a query: a form with the field `query` (JSON) and the file `photo`, either may be absent."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise HTTPException(415, "send a form (multipart/form-data) with the field query and, if any, the file photo")
-    async with request.form(max_files=1, max_fields=4, max_part_size=FIELD_BYTES) as form:
-        fields, file = form.get("query", "{}"), form.get("photo")
-        if isinstance(fields, UploadFile) or (file is not None and not isinstance(file, UploadFile)):
+async def page_search(engines: HomeEngines, request: Request, dataset: str, variant: str) -> dict[str, Any]:
+    """Return what `/search` does, for the page: the address says where."""
+    form, photos = await _asked(request, QueryForm, 1)
+    return await _search(request, await run_in_threadpool(engines.get, dataset, variant), form, photos)
+
+
+@public.post("/search", response_model=SearchAnswer, openapi_extra=_body(SearchForm, 1))
+async def search(engines: HomeEngines, request: Request) -> dict[str, Any]:
+    """Find products by words, a photo, entities, another product, or several of them at once."""
+    form, photos = await _asked(request, SearchForm, 1)
+    return await _search(request, await run_in_threadpool(engines.chosen, form.dataset, form.variant), form, photos)
+
+
+@public.post("/embed", response_model=Vectors, openapi_extra=_body(EmbedForm, MOST_TEXTS))
+async def embed(engines: HomeEngines, request: Request) -> dict[str, Any]:
+    """Embed texts with their entities, photos, and pairs of both, as the products' own vectors were made."""
+    form, photos = await _asked(request, EmbedForm, MOST_TEXTS)
+    if not (form.texts or photos):
+        raise SettingsError("nothing to embed: give texts, or photos in a form")
+    opened = await run_in_threadpool(engines.chosen, form.dataset, form.variant)
+    return await _encoding(request, vectors_message, opened, form, photos)
+
+
+async def _search(request: Request, opened: OpenedEngine, form: QueryForm, photos: list[bytes]) -> dict[str, Any]:
+    query = read_query(form, photos[0] if photos else None)
+    return answer_message(opened, query, await _encoding(request, opened.engine.search, query))
+
+
+async def _encoding(request: Request, work: Callable[..., Returned], *given: Any) -> Returned:
+    """Return what work returns that encodes: done in the thread that does all of it."""
+    return await asyncio.get_running_loop().run_in_executor(request.app.state.searcher, work, *given)
+
+
+async def _asked(request: Request, model: type[Form], most: int) -> tuple[Form, list[bytes]]:
+    """Return what a request asks, of JSON or of a form with the field `query` (JSON), and the form's files `photo`."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        if len(body := await request.body()) > FIELD_BYTES:
+            raise HTTPException(413, f"the JSON is larger than {FIELD_BYTES // 2**10} KB")
+        return read_form(model, body), []
+    if kind != "multipart/form-data":
+        wanted = "a form (multipart/form-data) with the field query and, if any, files named photo"
+        raise HTTPException(415, f"send JSON (application/json), or {wanted}")
+    async with request.form(max_files=most, max_fields=4, max_part_size=FIELD_BYTES) as form:
+        fields, files = form.get("query", "{}"), form.getlist("photo")
+        if isinstance(fields, UploadFile) or not all(isinstance(file, UploadFile) for file in files):
             raise HTTPException(400, "query is a text field of the form, photo a file")
-        photo = None if file is None else await file.read()
-    if photo is not None and len(photo) > PHOTO_BYTES:
+        photos = [await file.read() for file in files if isinstance(file, UploadFile)]
+    if sum(map(len, photos)) > PHOTO_BYTES:
         raise HTTPException(413, TOO_LARGE)
-    if photo == b"":
+    if not all(photos):
         raise HTTPException(400, "the photo is an empty file")
-    opened = await run_in_threadpool(engines.get, dataset, variant)
-    query = read_query(fields, photo)
-    loop, searcher = asyncio.get_running_loop(), request.app.state.searcher
-    return answer_message(opened, query, await loop.run_in_executor(searcher, opened.engine.search, query))
+    return read_form(model, fields), photos

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from eiclip.errors import EiclipError, SettingsError
+from eiclip.errors import EiclipError, SettingsError, did_you_mean
 from eiclip.readers.texts import match_key
 from eiclip.search import Query
 from eiclip.search.photos import PhotoShelf
@@ -46,7 +46,7 @@ class OpenedEngine:
 
         `known` are those that training saw as entities: what is not known steers nothing, and can only filter.
         """
-        trained, found = self.engine.model.model.vocabulary.names, {}
+        trained, found = self.engine.model.vocabulary.names, {}
         for group, facet in self.engine.index.facets.items():
             counts = np.bincount(facet.code_T, minlength=len(facet.codes)).tolist()
             known = set(trained.get(group, ())[1:])
@@ -105,6 +105,17 @@ class Engines:
                 places[dataset] = SERVED.index(first) if first in SERVED else len(SERVED), -products
         return {dataset: trained[dataset] for dataset in sorted(places, key=places.__getitem__)}
 
+    def chosen(self, dataset: str | None, variant: str | None) -> OpenedEngine:
+        """Return the engine of what is named, else of the only dataset and its best variant.
+
+        Raises SettingsError where none is named of several datasets, and as `get`.
+        """
+        available = self.available()
+        if dataset is None and len(available) > 1:
+            raise SettingsError(f"dataset: there are {', '.join(available)}; name one")
+        dataset = next(iter(available), "") if dataset is None else dataset
+        return self.get(dataset, available.get(dataset, [""])[0] if variant is None else variant)
+
     def get(self, dataset: str, variant: str) -> OpenedEngine:
         """Return the engine of a dataset and variant, opened and warmed where it is not yet.
 
@@ -140,9 +151,11 @@ class Engines:
     def _check(self, dataset: str, variant: str | None = None) -> None:
         available = self.available()
         if dataset not in available:
-            raise NotThereError(f"no dataset {dataset[:100]!r}: there are {', '.join(available) or 'none'}")
+            there = (", ".join(available) or "none") + did_you_mean(dataset[:100], available)
+            raise NotThereError(f"no dataset {dataset[:100]!r}: there are {there}")
         if variant is not None and variant not in available[dataset]:
-            raise NotThereError(f"no variant {variant[:100]!r} of {dataset}: there are {', '.join(available[dataset])}")
+            there = f"{', '.join(available[dataset])}{did_you_mean(variant[:100], available[dataset])}"
+            raise NotThereError(f"no variant {variant[:100]!r} of {dataset}: there are {there}")
 
     def _open(self, dataset: str, variant: str) -> OpenedEngine:
         from eiclip.search import SearchEngine

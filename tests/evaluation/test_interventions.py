@@ -19,8 +19,8 @@ from eiclip.evaluation.interventions import (
     training_counts,
     written,
 )
+from eiclip.model.description import compose_text
 from eiclip.model.entity_clip import EntityClipModel
-from eiclip.model.inputs import compose_text
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import embedding_width, new_towers
 from eiclip.model.variants import get_variant

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from open_clip.transform import image_transform
 from PIL import Image
 
-from eiclip.model.inputs import compose_text, normalise
+from eiclip.model.description import compose_text
+from eiclip.model.inputs import normalise
 
 GROUPS = ("brand", "subcategory", "season")
 words = st.text(alphabet="abcxyz ", min_size=1, max_size=8)

@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from importlib.metadata import version
 
 import pytest
 
 from eiclip.search import Query
 from pipelines.cli import main
 from tests.search.conftest import small_home
+
+TORCH = 7  # a status that nothing else ends with
 
 
 def run(*arguments, **more):
@@ -94,10 +97,14 @@ def test_the_variant_can_be_named(home, capsys):
     [
         ([], "nothing to search by"),
         (["--text", "x", "--variant", "nope"], "no model shop/nope; there are those of shop: eiclip, clip_description"),
+        (["--text", "x", "--variant", "eiclp"], "eiclip, clip_description; did you mean 'eiclip'?"),
         (["--text", "x", "--dataset", "nope"], "no model nope/same_style; there are datasets: shop"),
+        (["--text", "x", "--dataset", "shopp"], "there are datasets: shop; did you mean 'shop'?"),
         (["--like", "p77"], "product 'p77' is not among the 6 products"),
-        (["--image", "/nowhere.jpg"], "photo 0: "),
-        (["--text", "x", "--colour", "red"], "no entity group 'colour'"),
+        (["--image", "/nowhere.jpg"], "--image: unreadable photo: /nowhere.jpg: No such file"),
+        (["--image", __file__], "--image: "),
+        (["--text", "x", "--entity", "sason=fw2016"], "groups are: brand, season; did you mean 'season'?"),
+        (["--text", "x", "--filter", "brnd=b0"], "they have: brand, category, season; did you mean 'brand'?"),
         (["--text", "x", "--top", "0"], "top 0: ask for"),
         (["--text", "x", "--page", "0"], "--page 0: pages count from 1"),
         (["--text", "x", "--price", "40-20"], "no price is at least 40 and at most 20"),
@@ -118,17 +125,80 @@ def test_a_home_of_nothing_or_of_several_datasets(tmp_path, shop, capsys):
     assert "has models of other, shop: name one with --dataset" in called(capsys, "--home", tmp_path, "--text", "x")[2]
 
 
-WRONG = ("--filter brand", "--entity =x", "--top many", "--view side", "--nope", "--price 20", "--price a-b", 
-         "--price -", "--sort cheap")  # fmt: skip
-
-
-@pytest.mark.parametrize("options", WRONG)
-def test_a_wrong_command_line_is_status_2(options, capsys):
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("search --text x --filter brand", "'brand' is no GROUP=VALUE"),
+        ("search --text x --entity =x", "'=x' is no GROUP=VALUE"),
+        ("search --text x --top many", "--top: invalid int value: 'many'"),
+        ("search --text x --price 20", "'20' is no range of prices"),
+        ("search --text x --price a-b", "'a-b' is no range of prices"),
+        ("search --text x --price -", "'-' is no range of prices"),
+        ("search --text x --sort cheap", "--sort: invalid choice: 'cheap'"),
+        ("search --text x --view side", "--view: invalid choice: 'side'"),
+        ("search --text x --nope", "no option --nope"),
+        ("search --txt x", "no option --txt; the dataset's groups: brand, season; did you mean '--text'?"),
+        ("search --seasn=fw2016", "did you mean '--season'?"),
+        ("search --brand b0 --colour red", "no option --colour; the dataset's groups: brand, season"),
+        ("search boots", "no option boots"),
+        (
+            "serach --text x",
+            "no command 'serach': there are search, evaluate, judge, export, status; did you mean 'search'?",
+        ),
+        ("evaluate --name test", "did you mean '--names'?"),
+        ("export --too parquet x", "did you mean '--to'?"),
+    ],
+)
+def test_a_wrong_command_line_is_status_2(home, options, said, capsys, monkeypatch):
+    monkeypatch.setenv("EICLIP_HOME", str(home.root))
     with pytest.raises(SystemExit, match="^2$"):
-        main(["search", "--text", "x", *options.split()])
-    assert options.split()[0] in capsys.readouterr().err
+        main(options.split())
+    assert said in capsys.readouterr().err
 
 
-def test_help_needs_no_torch():
-    code = "import sys, eiclip.search.cli, eiclip.search; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_a_misspelt_value_is_answered_with_the_nearest(home, capsys):
+    options = ("--home", home.root, "--variant", "eiclip", "--text", "coat")
+    assert (
+        "note: no season 'fw2061' is known; did you mean 'fw2016'?" in called(capsys, *options, "--season", "fw2061")[1]
+    )
+    assert (
+        "note: no product has the category 'coast'; did you mean 'coats'?"
+        in called(capsys, *options, "--filter", "category=coast")[1]
+    )
+
+
+def test_the_version_and_the_older_name_of_evaluate(home, capsys):
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"eiclip {version('eiclip')}\n"
+    found = []
+    for name in ("evaluate", "judge"):
+        assert main([name, "--home", str(home.root), "--variant", "eiclip", "--names", "test", "--json"]) == 0
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
+
+
+def test_what_is_told_or_answered_without_a_model(home, tmp_path):
+    """No torch: in a process of its own, whose exit status says whether it was imported."""
+    code = f"""
+import sys, pipelines.cli
+try:
+    pipelines.cli.main(sys.argv[1:])
+finally:
+    sys.exit({TORCH} * ('torch' in sys.modules))
+"""
+    for options in (
+        ["search", "--help"],
+        ["search", "--text", "x", "--dataset", "shopp"],
+        ["search", "--image", __file__],
+        ["search", "--text", " "],
+        ["search", "--text", "x", "--brnd", "b0"],
+        ["search", "--text", "x", "--filter", "brnd=b0"],
+        ["search", "--like", "nope"],
+        ["search", "--like", "p1", "--filter", "brand=b0"],
+        ["export", tmp_path / "products.parquet"],
+    ):
+        command = [sys.executable, "-c", code, *map(str, options)]
+        done = subprocess.run(command, env={"EICLIP_HOME": str(home.root)}, capture_output=True, text=True, check=False)
+        assert done.returncode != TORCH, (options, done.stderr)
+        assert "Traceback" not in done.stderr

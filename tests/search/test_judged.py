@@ -50,7 +50,9 @@ def crowd(engine, texts, products=60):
     ids = [f"q{number}" for number in range(products)]
     titles = [None, "", "Red coat", "red coat", "Blue, wide; shoe"]
     splits = ["test" if number % 3 else "train" for number in range(products)]
-    facts = pa.table({"split": splits, "title": [titles[number % 5] for number in range(products)]})
+    none = pa.nulls(products, pa.string())
+    facts = pa.table({"split": splits, "title": [titles[n % 5] for n in range(products)], "description": none})
+    facts = facts.append_column("price", pa.nulls(products, pa.float64()))
     views = dict.fromkeys(("image", "text", "joint"), vector_ND)
     index = SearchIndex(DATASET, engine.index.variant, ids, views, facts, {})
     return SearchEngine(index, engine.model, engine.reader.linker, engine.shelf)
@@ -103,7 +105,12 @@ def test_ties_count_against_the_model_but_not_among_relevant_products(engine):
     large = crowd(engine, ["coat"])
     same_ND = np.repeat(engine.model.encode_text("coat"), 60, axis=0)
     index = SearchIndex(
-        DATASET, "eiclip", large.index.product_ids, {"image": same_ND, "joint": same_ND}, large.index.facts, {}
+        DATASET,
+        "eiclip",
+        large.index.product_ids,
+        dict.fromkeys(("image", "text", "joint"), same_ND),
+        large.index.facts,
+        {},
     )
     flat = SearchEngine(index, engine.model, engine.reader.linker, engine.shelf)
     one = judged(flat, Asked.of(rows_of([("coat", "q7")]), index)).to_pylist()[0]
