@@ -221,10 +221,8 @@ def test_of_a_makers_name_a_word_of_its_own_will_do():
     names += [known("dresses", "kind"), known("blue sky")]
     short = short_names(names, "brand")
     assert set(short) == {"umgee", "goose", "bear", "acme", "blues", "dress"}, "golden, blue and top are not its own"
-    meant = {
-        phrase: replace(short[phrase][0], tagged=tagged, untagged=10 - tagged, short=True)
-        for phrase, tagged in (("umgee", 9), ("goose", 8), ("dress", 5))
-    }
+    tagged = {"umgee": 9, "goose": 8, "dress": 5}
+    meant = {phrase: replace(short[phrase][0], tagged=n, untagged=10 - n, short=True) for phrase, n in tagged.items()}
     linker = Linker(names, ["umgee", "goose", "dress"], makers="brand", short_names=meant)
     links = {link.words: (link.entity, link.kept) for link in linker.link("a umgee dress with a goose on it")[0]}
     assert links == {"umgee": ("umgee usa", True), "dress": ("dresses", True), "goose": ("golden goose", False)}
