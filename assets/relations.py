@@ -37,7 +37,7 @@ def query(name: str, made_by: str, sources: tuple[str, ...], settings: Settings 
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
-    """One step for all relations, in the order in which they can be made: eighteen tables, one process."""
+    """One step for all relations, in the order in which they can be made: nineteen tables, one process."""
     groups = list(dataset.entity_groups)
     seed = "0"  # splits and candidate lists stay the same whatever seed a training has
     draws = {"seed": seed, "test_share": dataset.test_share, "validation_share": dataset.validation_share}
@@ -85,6 +85,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         query(name, "ingest/split_pairs", ("records", "duplicate_photos"), {"dataset": name}),
         Output((name, "split_groups"), make=_split_groups, sources=("split_pairs",)),
         replace(products, checks=(*products.checks, split)),
+        query(name, "ingest/offers", ("records", "products"), {"shop_url": dataset.shop_url or ""}),
         query(name, "ingest/styles", ("records", "products")),
         query(name, "ingest/images", ("records", "photos", "products"), photos),
         query(name, "ingest/quarantine", ("records", "photos", "images"), unit),

@@ -53,7 +53,8 @@ def same_style_jobs(project: Project) -> list[Job]:
     groups = [group_of(name) for name in project.of_same_style()]
     if not groups:
         return []
-    everything = dg.AssetSelection.groups(*groups).upstream()
+    offers = select(" or ".join(f'key:"{name}/offers"' for name in project.of_same_style()))  # a search shows them
+    everything = (dg.AssetSelection.groups(*groups) | offers).upstream()
     studies = {name: select(f'key:"*/{name}"') for name in STUDIES}
     rows = everything - studies[SEEDS] - studies[ABLATION]
     questions = {
@@ -76,7 +77,10 @@ def same_style_jobs(project: Project) -> list[Job]:
 
 ingest = dg.define_asset_job(
     "ingest",
-    selection=select('+key:"*/shards" or +key:"*/data_profile" or +key:"*/candidate_lists" or key:"*/conflicting_ids"')
+    selection=(
+        select('+key:"*/shards" or +key:"*/data_profile" or +key:"*/candidate_lists"')
+        | select('key:"*/conflicting_ids" or key:"*/offers"')
+    )
     - select('key:"general/*"'),
     description="From raw files to shards and the data profile: what a new catalogue is looked at with, before any "
     "training.",

@@ -20,6 +20,12 @@
 -- gender: whom the product is for
 -- price: price, in the currency of the raw file
 -- price_unread: text of the raw file's price, where it could not be read as one
+-- currency: ISO 4217 code of the price's currency, or the sign that names it; empty where nothing does
+-- available: whether the product is in stock; empty where the raw file does not say
+-- available_unread: text of the raw file on availability, where it could not be read
+-- link: address of the product's page in the shop
+-- link_unread: text of the raw file's link, where it is no http or https address
+-- attributes: MAP of attribute to its values, in lower case: what search filters by beside entities
 -- pose: which photo of the product it is, as the raw file says
 -- photo: where the reader finds the photo
 -- photo_urls: addresses of the photo, the best first

@@ -125,8 +125,12 @@ def drawn_engine(products: int, width: int) -> Any:
         "description": ["A coat of wool, lined, with two pockets at front."] * products,
         "price": [9.5] * products,
     }
+    facts |= {"currency": ["EUR"] * products, "available": [True] * products, "link": [""] * products}
     tags = [[("brand", [brands[number % BRANDS]])] for number in range(products)]
-    facts["entities"] = pa.array(tags, pa.map_(pa.string(), pa.list_(pa.string())))
+    facts |= {
+        name: pa.array(own, pa.map_(pa.string(), pa.list_(pa.string())))
+        for name, own in {"entities": tags, "attributes": [[]] * products}.items()
+    }
     index = SearchIndex.of_tables("drawn", "eiclip", pa.table(views), pa.table(facts))
     linker = Linker([Known(brand, ("brand",), 9, 1) for brand in brands], ["sneakers", "coat", "bag", "dress"])
     return SearchEngine(index, EntityClip(model, "cpu"), linker, PhotoShelf(Path("no shards")))

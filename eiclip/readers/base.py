@@ -37,6 +37,12 @@ class Listing:
     style: str | None = None  # which products are truly of one style, where the raw files say so: ground truth
     price: float | None = None
     price_unread: str | None = None  # of the raw file's text, where it has one that is no price
+    currency: str | None = None  # ISO 4217 code of the price, or the sign that names it
+    available: bool | None = None  # whether it is in stock, None where the raw file does not say
+    available_unread: str | None = None  # of the raw file's text, where it has one that does not say so
+    link: str | None = None  # address of the product's page, http or https
+    link_unread: str | None = None  # of the raw file's text, where it has one that is no such address
+    attributes: dict[str, list[str]] = field(default_factory=dict)  # to filter by; one without values is absent
     brand_raw: str | None = None  # as the raw file writes it, where it was normalised further
     entities: dict[str, list[str]] = field(default_factory=dict)  # by group; one without entities is absent
     photo_urls: tuple[str, ...] = ()  # where the photo can be had, best first
@@ -50,6 +56,8 @@ class Rejected:
     place: int
     product_id: str | None
     reason: str
+    available: bool | None = None  # as that of a listing: a variant is no photo, but can be had
+    attributes: dict[str, list[str]] | None = None
 
 
 @dataclass(frozen=True)

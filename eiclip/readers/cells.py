@@ -16,7 +16,7 @@ MAX_LINE_BYTES = 4 * 2**20
 MAX_LITERAL_BYTES = 256 * 2**10  # Python's parser takes some hundred bytes of memory per byte
 MAX_TEXT = 20_000  # characters of one text kept; the text tower reads 77 tokens
 MAX_PARTS = 100
-MAX_UNREAD = 60  # characters kept of a text that is no price
+MAX_UNREAD = 60  # characters kept of a text that could not be read, such as no price
 _NO_VALUE = {"", "None", "nan", "NaN", "null", "NULL"}
 """How programs write into CSV that there is no value."""
 _BARE = re.compile(r"(?:['\"}\]]|None)\s+(?:['\"{\[]|None)")  # values without a comma between them
@@ -90,8 +90,8 @@ class _Plain(ast.NodeTransformer):
         return self.visit(node.args[0]) if is_array else node
 
 
-def unread_price(text: str) -> str | None:
-    """Return what is kept of a text that is no price; None of one that stands for none (`n/a`, '-')."""
+def unread_text(text: str) -> str | None:
+    """Return what is kept of a text that could not be read; None of one that stands for none (`n/a`, '-')."""
     return storable(text[:MAX_UNREAD]) if not says_nothing(text[:MAX_UNREAD]) else None
 
 

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 ROW_GROUP = 10_000
 UNREAD_SHOWN = 3
-"""Texts of prices that are no price, shown in the log."""
+"""Texts that could not be read as prices, or as what else they were to be, shown in the log."""
+MAPS = ("entities", "attributes")
 SCHEMA = pa.schema(
     [
         *(pa.field(name, pa.string(), nullable=False) for name in ("dataset", "source")),
@@ -38,9 +39,11 @@ SCHEMA = pa.schema(
         ),
         *(pa.field(name, pa.string()) for name in ("pose", "department", "gender", "style")),
         pa.field("price", pa.float64()),
-        pa.field("price_unread", pa.string()),
+        *(pa.field(name, pa.string()) for name in ("price_unread", "currency")),
+        pa.field("available", pa.bool_()),
+        *(pa.field(name, pa.string()) for name in ("available_unread", "link", "link_unread")),
         pa.field("brand_raw", pa.string()),
-        pa.field("entities", pa.map_(pa.string(), pa.list_(pa.string()))),
+        *(pa.field(name, pa.map_(pa.string(), pa.list_(pa.string()))) for name in MAPS),
         pa.field("reason", pa.string()),
     ]
 )
@@ -50,8 +53,8 @@ def write_records(reader: RawReader, dataset: str, output: Path) -> dict[str, in
     """Write every raw row of `reader` to `output`, whole or not at all; the fast way where the reader has one.
 
     Returns how many raw rows there were and where they went: rows_in = usable + rejected. Raises RawDataError where a
-    raw file is useless as a whole, nothing at all is usable, or the files changed while they were read. Prices that
-    could not be read are counted in the log.
+    raw file is useless as a whole, nothing at all is usable, or the files changed while they were read. Prices, words
+    of availability and links that could not be read are counted in the log.
     """
     with whole_file(output) as temporary:
         write = getattr(reader, "write", None)  # such as `AmazonReader.write`
@@ -71,7 +74,7 @@ def write_records(reader: RawReader, dataset: str, output: Path) -> dict[str, in
                 f"{dataset}: none of {rows_in:,} raw rows can be used: {'; '.join(common) or 'the files are empty'}; "
                 f"check that the dataset's kind and paths are right: {reader.expected}"
             )
-        _warn_of_prices(temporary, dataset)
+        _warn_of_unread(temporary, dataset)
     return {"rows_in": rows_in, "usable": usable, "rejected": rejected}
 
 
@@ -82,15 +85,15 @@ def count_reasons(records: Path) -> dict[str, int]:
         return dict(connection.sql(read_sql("ingest/rejection_kinds")).fetchall())
 
 
-def _warn_of_prices(records: Path, dataset: str) -> None:
+def _warn_of_unread(records: Path, dataset: str) -> None:
     with duckdb.connect() as connection:
         connection.read_parquet(glob.escape(str(records))).create_view("records")
-        rows = connection.sql(read_sql("ingest/unread_prices"), params={"shown": UNREAD_SHOWN}).fetchall()
-    if rows:
+        rows = connection.sql(read_sql("ingest/unread_texts"), params={"shown": UNREAD_SHOWN}).fetchall()
+    for what, unread, given, texts in rows:
         logger.warning(
-            "%s: %s of %s texts of prices could not be read, and those rows have none: %s; see the profile's "
-            "profile_prices", dataset, f"{rows[0][2]:,}", f"{rows[0][3]:,}",
-            ", ".join(f"{text!r} {count:,} times" for text, count, *_ in rows),
+            "%s: %s of %s texts of %s could not be read, and those rows have none: %s; see the columns ..._unread of "
+            "the view `records`", dataset, f"{unread:,}", f"{given:,}", what,
+            ", ".join(f"{text['text']!r} {text['rows']:,} times" for text in texts),
         )  # fmt: skip
 
 
@@ -102,6 +105,6 @@ def write_rows(output: Path, dataset: str, rows: Iterable[Listing | Rejected]) -
             # Of a rejected row most columns are empty.
             columns = {name: [getattr(row, name, None) for row in group] for name in SCHEMA.names}
             columns["dataset"] = [dataset] * len(group)
-            columns["entities"] = [value and list(value.items()) for value in columns["entities"]]
+            columns |= {name: [value and list(value.items()) for value in columns[name]] for name in MAPS}
             arrays = [pa.array(columns[field.name], field.type) for field in SCHEMA]
             writer.write_batch(pa.record_batch(arrays, schema=SCHEMA))

@@ -15,7 +15,7 @@ from typing import Any
 
 from eiclip.errors import EiclipError, SettingsError
 from eiclip.readers.queries import read_queries
-from eiclip.search.query import VIEWS, Answer, Query
+from eiclip.search.query import SORTS, VIEWS, Answer, PriceRange, Query
 from eiclip.search.sources import SERVED, trained_variants
 from eiclip.settings.load import load_settings
 from eiclip.settings.queries import QuerySettings
@@ -23,6 +23,7 @@ from eiclip.storage.home import Paths
 
 SPLITS = ("train", "validation", "test")
 GROUPS = ("brand", "subcategory", "season", "composition", "colour")  # with options of their own, beside `--entity`
+VALUES_SHOWN = 10  # counted values of a facet; JSON has them all
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
@@ -58,6 +59,11 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
         what.add_argument(f"--{group}", metavar="VALUE", help=f"short for --entity {group}=VALUE")
     how = search.add_argument_group("how")
     how.add_argument("--filter", **pairs, help="products with this alone; repeatable, alternatives within a group")
+    how.add_argument("--price", type=_price, default=(None, None), metavar="LOW-HIGH", help="20-40, -40 or 20-")
+    how.add_argument("--available", action="store_true", help="products in stock alone")
+    how.add_argument("--sort", choices=SORTS, default="match", help="the best matches by price; --sort=-price: falling")
+    how.add_argument("--page", type=int, default=1, metavar="N", help="the Nth `--top` products (1)")
+    how.add_argument("--facets", action="store_true", help="count the values of the products that the filters leave")
     how.add_argument("--without", dest="negative", default="", metavar="WORDS", help="words for what is not wanted")
     how.add_argument("--take-out", **pairs, help="an attribute to take out of the style")
     how.add_argument("--put-in", **pairs, help="an attribute to put in")
@@ -101,8 +107,24 @@ def _pair(text: str) -> tuple[str, str]:
     return group, value
 
 
+def _price(text: str) -> PriceRange:
+    low, dash, high = (part.strip() for part in text.partition("-"))
+    try:
+        found = float(low) if low else None, float(high) if high else None
+    except ValueError:
+        dash = ""
+    if not dash or found == (None, None):
+        raise argparse.ArgumentTypeError(f"{text!r} is no range of prices; write 20-40, -40 or 20-")
+    return found
+
+
 def _search(given: argparse.Namespace) -> None:
-    same = ("text", "image", "product_id", "negative", "image_weight", "view", "top", "link")
+    same = (
+        "text", "image", "product_id", "negative", "image_weight", "view", "top", "link", "price", "available", "sort",
+        "facets",
+    )  # fmt: skip
+    if given.page < 1:
+        raise SettingsError(f"--page {given.page}: pages count from 1")
     query = Query(
         **{name: getattr(given, name) for name in same},
         entities=_by_group(given.entity + [(group, own) for group in GROUPS if (own := getattr(given, group))]),
@@ -110,6 +132,7 @@ def _search(given: argparse.Namespace) -> None:
         remove=dict(given.take_out),
         add=dict(given.put_in),
         unlink=tuple(given.unlink),
+        offset=(given.page - 1) * given.top,
     )
     place = _place_of(given.home or load_settings().home, given.dataset, given.variant)
     from eiclip.search.engine import SearchEngine  # with torch: what is wrong above is told at once
@@ -184,11 +207,13 @@ def _table(answer: Answer) -> str:
     rows: list[tuple[str, ...]] = [("", "score", "image", "text", "joint", "product", "price", "title", "tags")]
     for hit in answer.hits:
         views = [f"{hit.by_view[view]:.3f}" for view in VIEWS]
-        price = "" if hit.price is None else f"{hit.price:.2f}"
+        price = "" if hit.price is None else f"{hit.price:.2f} {hit.currency or ''}".strip()
         tags = ", ".join(_short(value) for values in hit.entities.values() for value in values)
         rows.append((str(hit.rank), f"{hit.score:.3f}", *views, hit.product_id, price, _short(hit.title), tags))
     shown = _aligned(rows)
-    seconds = f"{len(answer.hits)} products in {1000 * answer.seconds:.0f} ms"
+    for group, values in answer.facets.items():
+        lines.append(f"{group}: {', '.join(f'{_short(value)} {count:,}' for value, count in values[:VALUES_SHOWN])}")
+    seconds = f"{len(answer.hits)} of {answer.total:,} products in {1000 * answer.seconds:.0f} ms"
     return "\n".join([*lines, *([""] if lines else []), *(shown if answer.hits else []), seconds])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +17,8 @@ from scipy.special import expit
 
 from eiclip.errors import SettingsError
 from eiclip.inference import EntityClip
-from eiclip.readers.texts import normalise_entity
 from eiclip.search.compose import EMPHASIS, composed, restyled, summed, unit, without
+from eiclip.search.filters import Filters, having, page, rows_needed
 from eiclip.search.fusion import MATCH, WEIGHTS, WEIGHTS_TABLE, Signals, Weights
 from eiclip.search.index import SearchIndex
 from eiclip.search.linking import Linker
@@ -29,8 +29,19 @@ from eiclip.search.signals import MOST_EXACT, VECTORS, ProductSignals
 from eiclip.search.words import COVERAGE, SYNONYMS, synonym_table
 from eiclip.storage.home import Paths
 
+FACTS_SHOWN = ("product_id", "entities", "price", "currency", "available", "link", "attributes")
 REFINED = 5_000
 """Products that get exact cosines where all have nearly right ones (`MOST_EXACT`)."""
+
+
+class Found(NamedTuple):
+    """Rows of the products found, best first, with their scores; how many are matches and are left, and values."""
+
+    rows: np.ndarray
+    scores: np.ndarray
+    matches: int | None
+    total: int
+    facets: dict[str, list[tuple[str, int]]]
 
 
 class SearchEngine:
@@ -197,59 +208,42 @@ class SearchEngine:
             vector_D = without(vector_D, negative_D)
         for emphasis, attributes in ((0.0, query.remove), (EMPHASIS, query.add)):
             for group, entity in attributes.items():
-                has_ND = joint_ND[self._having(group, entity, read)]
+                has_ND = joint_ND[having(self.index, group, [entity], read.unknown)]
                 if len(has_ND):
                     vector_D = restyled(vector_D, has_ND, self._mean_D, emphasis)
         return unit(vector_D)
 
-    def _having(self, group: str, value: str, read: ReadQuery) -> np.ndarray:
-        """Which products (N,) have a value of a facet; a value that none has becomes one of `read.unknown`."""
-        if group not in self.index.facets:
-            there = ", ".join(sorted(self.index.facets))
-            raise SettingsError(f"products of {self.index.dataset} have no {group!r}; they have: {there}")
-        facet, name = self.index.facets[group], normalise_entity(value[:MAX_QUERY])
-        if not facet.codes_of(name) and name not in read.unknown.setdefault(group, []):
-            read.unknown[group].append(name)
-        return facet.having(name)
-
-    def nearest(self, read: ReadQuery, vector_D: np.ndarray) -> tuple[np.ndarray, np.ndarray, int | None]:
-        """Return the rows of the best products, best first, their scores, and how many of all left are matches."""
-        query, left_N = read.query, None
-        if query.filters or query.product_id is not None:
-            left_N = np.ones(len(self.index), dtype=bool)
-            for group, values in query.filters.items():
-                if values:
-                    left_N &= np.any([self._having(group, value, read) for value in values], axis=0)
-            if query.product_id is not None:
-                left_N[self.index.row(query.product_id)] = False
-        score_N = self._scores(read, vector_D)
-        rows = best(score_N, query.top, left_N)
-        if not self._is_judged(read):
-            return rows, score_N[rows], None
-        matching_N = score_N >= MATCH if left_N is None else (score_N >= MATCH) & left_N
-        return rows, expit(score_N[rows]), int(np.count_nonzero(matching_N))
+    def nearest(self, read: ReadQuery, vector_D: np.ndarray) -> Found:
+        """Return the best products of those that a query's filters leave, in its order; adds to its notes."""
+        query, filters = read.query, Filters.of(read.query, self.index, read.unknown, read.notes)
+        left_N, score_N, matches = filters.left_N, self._scores(read, vector_D), None
+        if is_judged := self._is_judged(read):
+            matches = int(np.count_nonzero(score_N >= MATCH if left_N is None else (score_N >= MATCH) & left_N))
+        rows = best(score_N, rows_needed(query, matches), left_N)
+        rows = page(rows, query, self.index, filters.total, matches, read.notes)
+        scores = expit(score_N[rows]) if is_judged else score_N[rows]
+        return Found(rows, scores, matches, filters.total, filters.counts() if query.facets else {})
 
     def _answer(self, read: ReadQuery, vector_D: np.ndarray) -> Answer:
         """Return the answer of a query whose vector is known."""
-        rows, scores, matches = self.nearest(read, vector_D)
+        rows, scores, matches, total, facets = self.nearest(read, vector_D)
         lost = self._not_understood(read)
-        if not len(rows):
-            read.notes.append("the filters leave no product")
-        elif matches == 0:
+        if matches == 0 and len(rows):
             of = f"no products of {', '.join(map(repr, lost))}" if lost else "nothing here is surely what is meant"
             read.notes.append(f"{of}; these are the nearest by look")
-        elif lost:
+        elif lost and len(rows):
             read.notes.append(f"no product mentions {', '.join(map(repr, lost))}")
         by_view = {view: (self.index.views[view][rows] @ vector_D).tolist() for view in VIEWS}
         hits = []
         for place, fact in enumerate(self.index.facts_of(rows.tolist())):
-            own: dict[str, Any] = {name: fact[name] for name in ("product_id", "entities", "price")}
+            own: dict[str, Any] = {name: fact[name] for name in FACTS_SHOWN}
             own |= {name: fact[name] or "" for name in ("title", "description", "category", "image_id")}
             views = {view: cosines[place] for view, cosines in by_view.items()}
-            hits.append(Hit(rank=place + 1, score=float(scores[place]), by_view=views, **own))
+            rank = read.query.offset + place + 1
+            hits.append(Hit(rank=rank, score=float(scores[place]), by_view=views, **own))
         entities = read.words.entities
         gates = self.model.gates(entities)[0] if self.model.model.fusion is not None and entities else {}
-        return Answer(hits, read.links, read.unknown, entities, gates, read.notes, lost, matches, 0.0)
+        return Answer(hits, read.links, read.unknown, entities, gates, read.notes, lost, matches, 0.0, total, facets)
 
     def _not_understood(self, read: ReadQuery) -> list[str]:
         """Return the words of a query, as typed, that no product has and no link is of."""

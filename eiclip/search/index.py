@@ -3,14 +3,15 @@
 Shape suffixes: N products, T values of theirs, D embedding width.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from eiclip.errors import CorruptOutputError, SettingsError
 from eiclip.readers.texts import match_key, normalise_entities
@@ -20,7 +21,10 @@ from eiclip.storage.home import Paths
 from eiclip.storage.lake import matrix_of
 from eiclip.storage.sql import read_sql
 
-FACTS = ("category", "subcategory", "department", "gender")  # columns to filter by, beside the entity groups
+MAPS = ("entities", "attributes")  # columns of values by group
+FACTS = ("category", "subcategory", "department", "gender")  # columns to filter by, beside the groups
+AVAILABILITY = "availability"
+IN_STOCK, OUT_OF_STOCK = "in stock", "out of stock"  # the values of that facet
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,11 @@ class Facet:
     """The value that each other way to write one means, by itself and by its `match_key`."""
 
     @classmethod
-    def of(cls, values: Sequence[Sequence[str]], spellings: Mapping[str, str] | None = None) -> Self:
-        """Make one of the values that each product has, each once."""
-        encoded = pa.array([value for own in values for value in own], pa.string()).dictionary_encode()
-        row_T = np.repeat(np.arange(len(values)), [len(own) for own in values])
+    def of(cls, products: int, row_T: np.ndarray, values: pa.Array) -> Self:
+        """Make one of the values (T,) that products have, each once a product, and the row of each one's product."""
+        encoded = values.dictionary_encode()
         codes = {value: code for code, value in enumerate(encoded.dictionary.to_pylist())}
-        return cls(len(values), row_T, encoded.indices.to_numpy(), codes, spellings or {})
+        return cls(products, row_T, encoded.indices.to_numpy(), codes)
 
     def codes_of(self, value: str) -> list[int]:
         """Return the numbers that a value means: its own, else those of its `match_key`, else of its entity."""
@@ -49,6 +52,11 @@ class Facet:
         key = match_key(value)
         meant = self.spellings.get(value, self.spellings.get(key, ""))
         return self._keyed.get(key) or ([self.codes[meant]] if meant in self.codes else [])
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The values, by their numbers."""
+        return list(self.codes)
 
     @cached_property
     def _keyed(self) -> dict[str, list[int]]:
@@ -67,16 +75,14 @@ class Facet:
     def values_of(self, row: int) -> list[str]:
         """Return the values of a product."""
         start, end = np.searchsorted(self.row_T, [row, row + 1])  # rows are in order
-        return [self._names[code] for code in self.code_T[start:end].tolist()]
+        return [self.names[code] for code in self.code_T[start:end].tolist()]
 
-    @cached_property
-    def _names(self) -> list[str]:
-        return list(self.codes)
-
-    def having(self, value: str) -> np.ndarray:
-        """Return which products (N,) have a value: none where it is unknown."""
-        having_N = np.zeros(self.products, dtype=bool)
-        having_N[self.row_T[np.isin(self.code_T, self.codes_of(value))]] = True
+    def having(self, *values: str) -> np.ndarray:
+        """Return which products (N,) have one of some values: none where they are unknown."""
+        having_N, is_meant = np.zeros(self.products, dtype=bool), np.zeros(len(self.codes), dtype=bool)
+        for value in values:
+            is_meant[self.codes_of(value)] = True
+        having_N[self.row_T[is_meant[self.code_T]]] = True
         return having_N
 
 
@@ -93,6 +99,22 @@ class SearchIndex:
 
     def __len__(self) -> int:
         return len(self.product_ids)
+
+    @cached_property
+    def price_N(self) -> np.ndarray:
+        """The products' prices (N,), NaN where there is none."""
+        return np.asarray(self.facts["price"].cast(pa.float64()).to_numpy(), np.float64)
+
+    @cached_property
+    def currency(self) -> str | None:
+        """The currency of all prices; None where they have several, or it is not known."""
+        named = self.facts["currency"].drop_null().unique().to_pylist()
+        return named[0] if len(named) == 1 else None
+
+    @property
+    def described(self) -> dict[str, Facet]:
+        """The facets that say what products are, and not whether they are in stock."""
+        return {name: facet for name, facet in self.facets.items() if name != AVAILABILITY}
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -112,7 +134,7 @@ class SearchIndex:
     def facts_of(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Return the facts of the products at `rows`: the columns of `sql/search/searched_products.sql`."""
         found = self.facts.take(pa.array(rows, type=pa.int64())).to_pylist()
-        return [fact | {"entities": dict(fact["entities"] or [])} for fact in found]
+        return [fact | {name: dict(fact[name] or []) for name in MAPS} for fact in found]
 
     @classmethod
     def of_tables(
@@ -147,25 +169,40 @@ class SearchIndex:
         Raises EiclipError where the dataset has no products, or there are neither views nor a checkpoint.
         """
         home, tables = Paths(root), ("products", "product_entities", "images")
-        facts = query_tables(home.lake, dataset, tables, read_sql("search/searched_products"))
+        absent = {"offers": read_sql("search/no_offers")}
+        facts = query_tables(home.lake, dataset, tables, read_sql("search/searched_products"), optional=absent)
         spellings = query_tables(home.lake, dataset, ("entity_spellings",), "FROM entity_spellings")
         return cls.of_tables(dataset, variant, views_of(home, dataset, variant, device), facts, spellings)
 
 
 def _facets(facts: pa.Table, spellings: pa.Table | None) -> dict[str, Facet]:
-    """Return facets of the entity groups, and of facts that are no entity group."""
+    """Return facets of entity groups and attributes, of availability, and of facts that are no group."""
     meant: dict[str, dict[str, str]] = {}
     for row in [] if spellings is None else spellings.to_pylist():
         if row["entity"]:
             own = meant.setdefault(row["entity_group"], {})
             own |= {row["spelling"]: row["entity"], match_key(row["spelling"]): row["entity"]}
-    columns: dict[str, list[list[str]]] = {}
-    for row, entities in enumerate(facts["entities"].to_pylist()):
-        for group, names in entities or []:
-            if group not in columns:
-                columns[group] = [[] for _ in range(len(facts))]
-            columns[group][row] = names
-    for name in FACTS:
-        if name not in columns:
-            columns[name] = [normalise_entities([value or ""]) for value in facts[name].to_pylist()]
-    return {name: Facet.of(column, meant.get(name)) for name, column in columns.items() if any(column)}
+    found: dict[str, Facet] = {}
+    for name in MAPS:
+        for group, row_T, values in _groups(facts[name].combine_chunks()):
+            found.setdefault(group, Facet.of(len(facts), row_T, values))
+    stock = pc.if_else(facts["available"].cast(pa.bool_()), IN_STOCK, OUT_OF_STOCK)
+    for name, column in {AVAILABILITY: stock, **{name: facts[name] for name in FACTS}}.items():
+        encoded = column.combine_chunks().dictionary_encode()
+        names = [next(iter(normalise_entities([value])), None) for value in encoded.dictionary.to_pylist()]
+        values = pa.array(names, pa.string()).take(encoded.indices)
+        found.setdefault(name, Facet.of(len(facts), np.flatnonzero(values.is_valid()), values.drop_null()))
+    return {name: replace(facet, spellings=meant.get(name, {})) for name, facet in found.items() if facet.codes}
+
+
+def _groups(maps: pa.Array) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
+    """Yield the groups of a column of maps, with the row (T,) of each value of theirs, and the values (T,)."""
+    if pa.types.is_null(maps.type):
+        return
+    row_E = np.repeat(np.arange(len(maps)), np.diff(maps.offsets.to_numpy()))  # of each entry of a map
+    keys = maps.keys.dictionary_encode()
+    for code, group in enumerate(keys.dictionary.to_pylist()):
+        own_E = np.flatnonzero(keys.indices.to_numpy() == code)
+        lists = maps.items.take(pa.array(own_E))
+        lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+        yield group, np.repeat(row_E[own_E], lengths), lists.flatten()

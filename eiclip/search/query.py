@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
@@ -15,6 +16,9 @@ View = Literal["image", "text", "joint"]
 VIEWS: tuple[View, ...] = get_args(View)
 Ranking = Literal["hybrid", "words", "vectors"]
 RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
+PriceRange = tuple[float | None, float | None]
+Sort = Literal["match", "price", "-price"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
 MAX_QUERY = 2000  # characters of a text that are read: some thirty times what a tower's context holds
 MOST_HITS = 1000
 
@@ -33,7 +37,10 @@ class Query:
     entities: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     """One entity or several by group, as a product's tags would be: they steer the query's text."""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Values by group, of which a product must have one in every group: entities, or a fact such as `category`."""
+    """Values by group, of which a product must have one in every group: of an entity group, an attribute, or a fact
+    such as `category`."""
+    price: PriceRange = (None, None)  # the lowest and the highest price, both included; None: no such limit
+    available: bool = False  # only products that are in stock
     negative: str = ""  # words for what is not wanted
     remove: Mapping[str, str] = field(default_factory=dict)
     """Entity by group whose direction is taken out of the query (style transfer)."""
@@ -42,7 +49,12 @@ class Query:
     view: View = "joint"  # of the candidates, where vectors alone rank
     by: Ranking = "hybrid"
     """What ranks the products: their vectors, their words (BM25), or both with the entities found (`hybrid`)."""
+    sort: Sort = "match"
+    """`price`, or `-price` for the highest first: of the matches alone, where these are not known or there are none of
+    the best 200 or `top`."""
     top: int = 20
+    offset: int = 0  # products to leave out before the first that is shown: a page is `top` of them
+    facets: bool = False  # count the values of the products that the filters leave
     link: bool = True  # look for entities in the words
     unlink: tuple[str, ...] = ()  # entities not to be linked, as `group=entity` or the entity alone
 
@@ -55,11 +67,25 @@ class Query:
             raise SettingsError(f"by {self.by!r}: choose one of {', '.join(RANKINGS)}")
         if not 1 <= self.top <= MOST_HITS:
             raise SettingsError(f"top {self.top}: ask for 1 to {MOST_HITS} products")
+        if self.offset < 0:
+            raise SettingsError(f"offset {self.offset}: give the number of products to leave out, from 0")
+        if self.sort not in SORTS:
+            raise SettingsError(f"sort {self.sort!r}: choose one of {', '.join(SORTS)}")
+        _check_price(self.price)
         if odd := [group for group, values in self.filters.items() if isinstance(values, str)]:
             raise SettingsError(f"filters: {odd[0]} is {self.filters[odd[0]]!r}; give a tuple of values")
         if not (self.text.strip() or self.image is not None or self.product_id or any(self.entities.values())):
             changes = "filters, negative words and style transfer change what those find"
             raise SettingsError(f"nothing to search by: give words, a photo, a product or entities ({changes})")
+
+
+def _check_price(price: PriceRange) -> None:
+    """Raise SettingsError for what is no range of prices."""
+    ends = [end for end in price if end is not None]
+    if len(price) != 2 or not all(math.isfinite(end) and end >= 0 for end in ends):
+        raise SettingsError(f"price {price}: give the lowest and the highest price, from 0; None is no limit")
+    if ends != sorted(ends):
+        raise SettingsError(f"price {price}: no price is at least {ends[0]:g} and at most {ends[1]:g}; swap the two")
 
 
 @dataclass(frozen=True)
@@ -93,6 +119,10 @@ class Hit:
     entities: Mapping[str, list[str]]
     price: float | None
     image_id: str
+    currency: str | None = None  # ISO 4217 code of the price, or the sign that names it
+    available: bool | None = None  # whether it is in stock, None where that is not known
+    link: str | None = None  # address of its page in the shop
+    attributes: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,3 +140,6 @@ class Answer:
     """Products, of those that the filters leave, that probably are what is meant: the first ones; None where scores are
     no probabilities. What follows them is near in looks alone."""
     seconds: float  # wall time of the search (of the whole batch, in `search_many`)
+    total: int  # products that the filters leave
+    facets: dict[str, list[tuple[str, int]]]
+    """Values by group with the products left that have them, where `Query.facets`: see `filters.Filters.counts`."""

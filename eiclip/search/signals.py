@@ -35,7 +35,7 @@ class ProductSignals:
         facts = index.facts
         fields = {name: facts[name].to_pylist() for name in ("title", "description")}
         tags: list[list[str]] = [[] for _ in range(len(index))]
-        for facet in index.facets.values():
+        for facet in index.described.values():
             names = list(facet.codes)
             for row, code in zip(facet.row_T.tolist(), facet.code_T.tolist(), strict=True):
                 tags[row].append(names[code])
@@ -56,7 +56,7 @@ class ProductSignals:
 
     def like(self, row: int) -> Signals:
         """Return signals of the products as answers to one of them: its own words, entities and vectors."""
-        own = {group: facet.values_of(row) for group, facet in self.index.facets.items()}
+        own = {group: facet.values_of(row) for group, facet in self.index.described.items()}
         cosines = {name: self.index.views[view] @ self.index.views[view][row] for name, view in VECTORS.items()}
         tokens = self.words.tokens(self._texts(row))
         return {**cosines, **self.of_entities(own), **(self.words.scores(tokens) if tokens else {})}

@@ -34,15 +34,24 @@ def trained_variants(home: Paths) -> dict[str, list[str]]:
 
 
 def query_tables(
-    lake: Lake, dataset: str, tables: Sequence[str], sql: str, parameters: Mapping[str, Any] | None = None
-) -> pa.Table:
-    """Return the rows that a query finds in a dataset's tables. Raises EiclipError where the lake lacks one of them."""
+    lake: Lake, dataset: str, tables: Sequence[str], sql: str, parameters: Mapping[str, Any] | None = None,
+    optional: Mapping[str, str] | None = None,
+) -> pa.Table:  # fmt: skip
+    """Return the rows that a query finds in a dataset's tables. Raises EiclipError where the lake lacks one of them.
+
+    `optional` are further tables, and the queries whose rows stand in for those that the lake lacks.
+    """
     files = {name: lake.files(name, dataset) for name in tables}
     if missing := [name for name in tables if not files[name]]:
         way_out = "run `make full_eval`, or name another dataset or home"
         raise EiclipError(f"{lake.home}: no table {missing[0]} of {dataset!r}; {way_out}")
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false").fetchall()
+        for name, instead in (optional or {}).items():
+            if found := lake.files(name, dataset):
+                files[name] = found
+            else:
+                connection.sql(instead).create_view(name)
         open_views(connection, files)
         return connection.sql(sql, params=dict(parameters or {}) or None).to_arrow_table()
 

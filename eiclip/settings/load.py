@@ -42,9 +42,15 @@ class DownloadSettings(Section):
 
 ONE_COLUMN = (
     "product_id", "title", "photo", "split", "category", "subcategory", "department", "gender", "pose", "price",
-    "style",
+    "style", "availability", "link",
 )  # fmt: skip
 """Entries of `ColumnSettings` that name a column each."""
+FILTERS = (*ONE_COLUMN, "entities", "currency")
+"""Names that no attribute has: search may filter by them already."""
+
+
+MAPS = ("entities", "attributes", "separators")
+"""Entries that are maps: of a preset's and one's own, both count."""
 
 
 class ColumnSettings(Section):
@@ -66,24 +72,29 @@ class ColumnSettings(Section):
     """ISO 4217 code of the prices, such as `EUR`; None: the one that most of them name."""
     decimal: Literal[".", ","] | None = None
     """The prices' decimal mark; None: that of the prices that can only mean one thing."""
+    availability: str | None = None  # whether it is in stock: a word, true or false, or a quantity
+    link: str | None = None  # the address of the product's page, http or https
     style: str | None = None
     """Which products are truly of one style: same-style retrieval is measured by it, and never trained on it."""
     entities: dict[str, str] = Field(default_factory=dict)  # entity group -> column
+    attributes: dict[str, str] = Field(default_factory=dict)
+    """Attribute -> column: what search filters by and counts, and no model learns, such as sizes."""
     separators: dict[str, str] = Field(default_factory=dict)
-    """Entity group -> what parts several entities in a text ("black|white"); a list column needs none."""
+    """Entity group or attribute -> what parts several values in a text ("black|white"); a list column needs none."""
     optional: tuple[str, ...] = ()
     """Columns named above that a file may lack; those of `entity_groups` it may not."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that are named, each once."""
-        found = (*(getattr(self, name) for name in ONE_COLUMN), *self.description, *self.entities.values())
+        one = (getattr(self, name) for name in ONE_COLUMN)
+        found = (*one, *self.description, *self.entities.values(), *self.attributes.values())
         return tuple(dict.fromkeys(filter(None, found)))
 
     def over(self, preset: dict[str, Any]) -> "ColumnSettings":
         """Return the columns of a layout of `PRESETS`, of which a file may lack some, with what is set here instead."""
         own = self.model_dump(exclude_unset=True)
-        groups = {name: preset.get(name, {}) | own.get(name, {}) for name in ("entities", "separators")}
+        groups = {name: preset.get(name, {}) | own.get(name, {}) for name in MAPS}
         needed = {preset[name] for name in ALWAYS} | set(ColumnSettings(**own).names)
         optional = [name for name in ColumnSettings(**preset).names if name not in needed]
         return ColumnSettings(**(preset | own | groups | {"optional": (*self.optional, *optional)}))
@@ -117,6 +128,8 @@ class DatasetSettings(Section):
     """The program that wrote the table: its columns are known, and `columns` says what differs."""
     encoding: str | None = None
     """Of the table's texts, such as `cp1252`; None: UTF-8, or of a CSV file what most of its lines are in."""
+    shop_url: str | None = None
+    """Address of a product's page that no column gives: `https://shop.example/p/{product_id}`."""
     download: DownloadSettings | None = None
     """Set (even empty): photos that are not in `images` are downloaded from their URLs."""
     publish: Location | None = None
@@ -163,10 +176,13 @@ class DatasetSettings(Section):
         if self.same_style is not None:
             _check_encoding("same_style.columns.encoding", self.same_style.columns.encoding)
         _check_prices(self.columns)
+        _check_attributes(self.columns, self.entity_groups)
+        _check_shop_url(self.shop_url)
         for group, separator in self.columns.separators.items():
-            if group not in self.entity_groups:
-                there = ", ".join(self.entity_groups)
-                raise ValueError(f"columns.separators: {group!r} is no entity group; choose from {there}")
+            if group not in (there := (*self.entity_groups, *self.columns.attributes)):
+                raise ValueError(
+                    f"columns.separators: {group!r} is no entity group or attribute; choose from {', '.join(there)}"
+                )
             if not separator:
                 raise ValueError(
                     f"columns.separators: that of {group!r} is empty; give one such as '|', or leave it out"
@@ -216,6 +232,28 @@ def _check_prices(columns: ColumnSettings) -> None:
         raise ValueError(f"columns.currency: {columns.currency!r} is no ISO 4217 code such as EUR or USD")
     if columns.price is None and (columns.currency or columns.decimal):
         raise ValueError("columns.currency and columns.decimal are of prices: name their column as columns.price")
+
+
+def _check_attributes(columns: ColumnSettings, groups: tuple[str, ...]) -> None:
+    """Raise ValueError for an attribute without a usable name, or with that of something else to filter by."""
+    for name in columns.attributes:
+        if not re.fullmatch(r"\w[\w -]*", name):
+            raise ValueError(f"columns.attributes: {name!r} is no name; use letters, digits, '_', '-' and spaces")
+        if name in groups:
+            raise ValueError(f"columns.attributes: {name!r} is an entity group, by which search filters already")
+        if name in FILTERS:
+            raise ValueError(f"columns.attributes: {name!r} is an entry of its own; name its column as columns.{name}")
+
+
+def _check_shop_url(url: str | None) -> None:
+    """Raise ValueError for a template that makes no address of a web page."""
+    if url is None:
+        return
+    if not re.match(r"https?://[^/\s{}]+", url) or re.search("[{}\\s]", url.replace("{product_id}", "")):
+        example = "https://shop.example/p/{product_id}"
+        raise ValueError(f"shop_url: {url!r} is no http or https address such as {example}")
+    if "{product_id}" not in url:
+        raise ValueError(f"shop_url: {url!r} is one page for all products; put {{product_id}} where the id goes")
 
 
 FASHIONGEN = DatasetSettings(kind="fashiongen", entity_groups=("brand", "subcategory", "season", "composition"))

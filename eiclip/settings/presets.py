@@ -10,12 +10,14 @@ _TAGS = {"separators": {"tag": ","}}
 _SHOPIFY: dict[str, Any] = {
     "product_id": "Handle", "title": "Title", "description": ("Body (HTML)",), "photo": "Image Src",
     "category": "Product Category", "subcategory": "Type", "gender": "Google Shopping / Gender",
-    "price": "Variant Price", "entities": {"brand": "Vendor", "tag": "Tags"}, **_TAGS,
+    "price": "Variant Price", "availability": "Variant Inventory Qty", "entities": {"brand": "Vendor", "tag": "Tags"},
+    **_TAGS,
 }  # fmt: skip
 _GOOGLE: dict[str, Any] = {
     "product_id": "id", "title": "title", "description": ("description",), "photo": "image_link",
     "category": "google_product_category", "subcategory": "product_type", "gender": "gender", "price": "price",
     "entities": {"brand": "brand", "colour": "color", "material": "material", "pattern": "pattern"},
+    "availability": "availability", "link": "link", "attributes": {"size": "size"},
     "separators": {"colour": "/", "material": "/"},
 }  # fmt: skip
 PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -23,13 +25,14 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         _SHOPIFY,
         _SHOPIFY | {
             "product_id": "URL handle", "description": ("Description",), "photo": "Product image URL",
-            "category": "Product category", "price": "Price",
+            "category": "Product category", "price": "Price", "availability": "Inventory quantity",
         },
     ),
     "woocommerce": (
         {
             "product_id": "ID", "title": "Name", "description": ("Short description", "Description"),
             "photo": "Images", "subcategory": "Categories", "price": "Regular price",
+            "availability": "In stock?",
             "entities": {"brand": "Brands", "tag": "Tags"}, **_TAGS,
         },
     ),

@@ -152,11 +152,17 @@ SELECT
     NULL::VARCHAR AS style,
     priced.price AS price,
     priced.unread AS price_unread,
+    CASE WHEN priced.price IS NOT NULL THEN 'USD' END AS currency,
+    NULL::BOOLEAN AS available,
+    NULL::VARCHAR AS available_unread,
+    NULL::VARCHAR AS link,
+    NULL::VARCHAR AS link_unread,
     brand.raw AS brand_raw,
     CASE WHEN $groups = ['brand'] THEN map(['brand'], [[brand.name]])
         ELSE map($groups, list_transform($groups, lambda entity_group: CASE entity_group
             WHEN 'brand' THEN [brand.name] WHEN 'category' THEN [path.category_entity]
             ELSE [path.subcategory_entity] END)) END
         AS entities,
+    MAP {}::MAP(VARCHAR, VARCHAR[]) AS attributes,
     reason
 FROM reasoned

@@ -1,5 +1,5 @@
 -- searched_products: one row per product: the facts that search shows and filters by.
--- Source: products, product_entities, images; of one dataset.
+-- Source: products, product_entities, images, offers; of one dataset.
 -- image_id: id of its first photo
 WITH groups AS (
     SELECT product_id, entity_group, list(entity ORDER BY ordinal) AS entities
@@ -26,9 +26,14 @@ SELECT
     products.department,
     products.gender,
     products.price,
+    offers.currency,
+    offers.available,
+    offers.link,
+    offers.attributes,
     tags.entities,
     first_photos.image_id
 FROM products
 LEFT JOIN tags USING (product_id)
 LEFT JOIN first_photos USING (product_id)
+LEFT JOIN offers USING (product_id)
 ORDER BY products.product_id

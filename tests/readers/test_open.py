@@ -17,36 +17,41 @@ from eiclip.storage.home import Paths
 
 SHOPIFY = (
     "Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,"
-    "Variant Grams,Variant Price,Image Src,Image Position,Google Shopping / Gender,Status"
+    "Variant Grams,Variant Inventory Qty,Variant Price,Image Src,Image Position,Google Shopping / Gender,Status"
 )
 SHOPIFY_2025 = (
     "Title,URL handle,Description,Vendor,Product category,Type,Tags,Published on online store,Status,SKU,Option1 name,"
-    "Option1 value,Price,Compare-at price,Product image URL,Image position,Google Shopping / Gender"
+    "Option1 value,Inventory quantity,Price,Compare-at price,Product image URL,Image position,Google Shopping / Gender"
 )
 WOOCOMMERCE = (
-    "ID,Type,SKU,Name,Published,Is featured?,Visibility in catalog,Short description,Description,Sale price,"
+    "ID,Type,SKU,Name,Published,Is featured?,Visibility in catalog,Short description,Description,In stock?,Sale price,"
     "Regular price,Categories,Tags,Shipping class,Images,Parent,Position,Brands,Attribute 1 name"
 )
-GOOGLE = "id\ttitle\tdescription\tlink\timage_link\tprice\tbrand\tgoogle_product_category\tproduct_type\tgender\tcolor"
+GOOGLE = (
+    "id\ttitle\tdescription\tlink\timage_link\tprice\tbrand\tgoogle_product_category\tproduct_type\tgender\tcolor\tsize\t"
+    "availability"
+)
 ROWS = {
     SHOPIFY: {
         "Handle": "wrap-dress", "Title": "Wrap dress", "Body (HTML)": "<p>Midi, in <b>silk</b></p>", "Vendor": "Acme",
         "Product Category": "Clothing > Dresses", "Type": "Dresses", "Tags": "silk, new in", "Variant Price": "149.00",
-        "Image Src": "1.jpg", "Google Shopping / Gender": "female", "Status": "active",
+        "Image Src": "1.jpg", "Google Shopping / Gender": "female", "Status": "active", "Variant Inventory Qty": "-2",
     },
     SHOPIFY_2025: {
         "URL handle": "wrap-dress", "Title": "Wrap dress", "Description": "Midi, in silk", "Vendor": "Acme",
         "Product category": "Clothing > Dresses", "Type": "Dresses", "Tags": "silk, new in", "Price": "149.00",
-        "Product image URL": "1.jpg", "Google Shopping / Gender": "female",
+        "Product image URL": "1.jpg", "Google Shopping / Gender": "female", "Inventory quantity": "7",
     },
     WOOCOMMERCE: {
         "ID": "wrap-dress", "Name": "Wrap dress", "Short description": "Midi, in silk", "Regular price": "149",
         "Categories": "Dresses", "Tags": "silk, new in", "Images": "1.jpg", "Brands": "Acme", "Type": "simple",
+        "In stock?": "1",
     },
     GOOGLE: {
         "id": "wrap-dress", "title": "Wrap dress", "description": "Midi, in silk", "image_link": "1.jpg",
         "price": "149.00", "brand": "Acme", "google_product_category": "Clothing > Dresses", "product_type": "Dresses",
         "gender": "female", "color": "red/black", "link": "https://shop.example/wrap-dress",
+        "size": "M", "availability": "in_stock",
     },
 }  # fmt: skip
 PRESETS = {SHOPIFY: "shopify", SHOPIFY_2025: "shopify", WOOCOMMERCE: "woocommerce", GOOGLE: "google_merchant"}
@@ -79,13 +84,14 @@ def opened(tmp_path):
 def test_a_preset_names_the_columns_of_an_export(opened, header):
     group, members = ("colour", ["red", "black"]) if header == GOOGLE else ("tag", ["silk", "new in"])
     reader = opened(export(header), preset=PRESETS[header], entity_groups=["brand", group])
-    is_woo = header == WOOCOMMERCE
+    is_woo, is_google = header == WOOCOMMERCE, header == GOOGLE
     [listing] = reader.rows()
     assert listing == Listing(
         source="export.csv", place=0, product_id="wrap-dress", photo="1.jpg", title="Wrap dress",
         description="Wrap dress. Midi, in silk", description_raw=listing.description_raw, price=149.0,
         category="" if is_woo else "Clothing > Dresses", subcategory="Dresses", gender="" if is_woo else "female",
-        entities={"brand": ["acme"], group: members},
+        entities={"brand": ["acme"], group: members}, available=header != SHOPIFY,
+        link="https://shop.example/wrap-dress" if is_google else None, attributes={"size": ["m"]} if is_google else {},
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from eiclip.errors import RawDataError
 from eiclip.readers import records
 from eiclip.readers.base import Listing, Rejected
-from eiclip.readers.records import SCHEMA, count_reasons, write_records, write_rows
+from eiclip.readers.records import MAPS, SCHEMA, count_reasons, write_records, write_rows
 from eiclip.storage.lake import open_views
 
 ROW = Listing(
@@ -60,7 +60,7 @@ def test_rows_are_stored_as_they_are(tmp_path):
     counts = write_records(ListReader([ROW, BAD]), "shop", tmp_path / "out.parquet")
     assert counts == {"rows_in": 2, "usable": 1, "rejected": 1}
     usable, rejected = pq.read_table(tmp_path / "out.parquet").to_pylist()
-    assert dict(usable.pop("entities")) == ROW.entities
+    assert {name: dict(usable.pop(name)) for name in MAPS} == {name: getattr(ROW, name) for name in MAPS}
     assert tuple(usable.pop("photo_urls")) == ROW.photo_urls
     assert (usable.pop("dataset"), usable.pop("reason")) == ("shop", None)
     assert all(usable[name] == getattr(ROW, name) for name in usable)

@@ -63,6 +63,12 @@ OPTIONS = [
         ),
     ),
     (
+        ["--text", "x", "--price", "-40", "--sort=-price", "--top", "2", "--page", "2", "--facets"],
+        Query(text="x", price=(None, 40), sort="-price", top=2, offset=2, facets=True),
+    ),
+    (["--text", "x", "--price", "10.5-", "--available"], Query(text="x", price=(10.5, None), available=True, top=10)),
+    (["--text", "x", "--price", "10 - 20", "--sort", "price"], Query(text="x", price=(10, 20), sort="price", top=10)),
+    (
         ["--like", "p0", "--take-out", "brand=b0", "--put-in", "brand=b1", "--text", "x", "--image-weight", "0.7"],
         Query(product_id="p0", remove={"brand": "b0"}, add={"brand": "b1"}, text="x", image_weight=0.7, top=10),
     ),
@@ -93,6 +99,8 @@ def test_the_variant_can_be_named(home, capsys):
         (["--image", "/nowhere.jpg"], "photo 0: "),
         (["--text", "x", "--colour", "red"], "no entity group 'colour'"),
         (["--text", "x", "--top", "0"], "top 0: ask for"),
+        (["--text", "x", "--page", "0"], "--page 0: pages count from 1"),
+        (["--text", "x", "--price", "40-20"], "no price is at least 40 and at most 20"),
     ],
 )
 def test_errors_are_one_line_and_status_1(home, capsys, options, said):
@@ -110,7 +118,11 @@ def test_a_home_of_nothing_or_of_several_datasets(tmp_path, shop, capsys):
     assert "has models of other, shop: name one with --dataset" in called(capsys, "--home", tmp_path, "--text", "x")[2]
 
 
-@pytest.mark.parametrize("options", ["--filter brand", "--entity =x", "--top many", "--view side", "--nope"])
+WRONG = ("--filter brand", "--entity =x", "--top many", "--view side", "--nope", "--price 20", "--price a-b", 
+         "--price -", "--sort cheap")  # fmt: skip
+
+
+@pytest.mark.parametrize("options", WRONG)
 def test_a_wrong_command_line_is_status_2(options, capsys):
     with pytest.raises(SystemExit, match="^2$"):
         main(["search", "--text", "x", *options.split()])

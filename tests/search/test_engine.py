@@ -167,6 +167,7 @@ def grid(engine):
     tags = pa.array([[("colour", [colour])] for _, colour in names], pa.map_(pa.string(), pa.list_(pa.string())))
     plain = {name: ["x"] * 9 for name in ("split", "title", "description", "image_id", "category", "subcategory",
                                           "department", "gender")}  # fmt: skip
+    plain |= {name: pa.nulls(9) for name in ("currency", "available", "link", "attributes")}
     facts = pa.table({"product_id": ids, "entities": tags, "price": [1.0] * 9, **plain})
     views = pa.table({"product_id": ids, **dict.fromkeys(VIEWS, column)})
     return engine_over(SearchIndex.of_tables("grid", "eiclip", views, facts), engine)

@@ -117,7 +117,7 @@ def test_misspelt_variables_and_missing_files_are_not_ignored(monkeypatch):
         ({"kind": "table", "files": "x.csv", "columns": {"colour": "c"}}, "columns.colour"),
         (
             {"kind": "table", "files": "x.csv", "columns": {"separators": {"size": "|"}}},
-            "columns.separators: 'size' is no entity group; choose from brand",
+            "columns.separators: 'size' is no entity group or attribute; choose from brand",
         ),
         (
             {"kind": "table", "files": "x.csv", "columns": {"separators": {"brand": ""}}},
@@ -250,3 +250,32 @@ def test_a_currency_is_a_code_and_of_prices(columns, message):
         load_settings(datasets={"shop": {"kind": "table", "files": "x.csv", "columns": known}}).datasets["shop"].columns
     )
     assert (columns.currency, columns.decimal) == ("EUR", ",")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"columns": {"attributes": {"brand": "b"}}}, "'brand' is an entity group, by which search"),
+        ({"columns": {"attributes": {"price": "p"}}}, "'price' is an entry of its own; name its column as columns"),
+        ({"columns": {"attributes": {"availability": "stock"}}}, "name its column as columns.availability"),
+        ({"columns": {"attributes": {"a=b": "x"}}}, "columns.attributes: 'a=b' is no name; use letters"),
+        ({"shop_url": "javascript:alert({product_id})"}, "shop_url: 'javascript.*' is no http or https address"),
+        ({"shop_url": "https://{product_id}"}, "is no http or https address such as https://shop.example/p/"),
+        ({"shop_url": "https://shop.example/{sku}"}, "is no http or https address"),
+        ({"shop_url": "https://shop.example/p"}, "is one page for all products; put {product_id} where the id goes"),
+    ],
+)
+def test_attributes_have_names_of_their_own_and_a_page_an_address(entry, message):
+    with pytest.raises(SettingsError, match=message):
+        load_settings(datasets={"shop": {"kind": "table", "files": "x.csv"} | entry})
+
+
+def test_attributes_are_parted_by_separators_and_added_to_those_of_a_preset():
+    columns = {"attributes": {"fit": "Fit"}, "separators": {"fit": "|"}}
+    entry = {"kind": "table", "files": "x.csv", "preset": "google_merchant", "columns": columns,
+             "shop_url": "http://shop.example/p?id={product_id}"}  # fmt: skip
+    shop = load_settings(datasets={"shop": entry}).datasets["shop"]
+    assert shop.layouts[0].attributes == {"size": "size", "fit": "Fit"}
+    assert {"size", "availability", "link"} <= set(shop.layouts[0].optional)
+    assert "Fit" not in shop.layouts[0].optional
+    assert shop.shop_url == "http://shop.example/p?id={product_id}"

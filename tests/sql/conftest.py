@@ -22,7 +22,10 @@ EMPTY = {
     "helpful_reviews": {"dataset": pa.string(), "product_id": pa.string(), "review_text": pa.string()},
 }  # fmt: skip
 """Tables that products are made with beside the records and photos, and their columns."""
-CODE = ("source_split", "price", "price_unread", "reason", "brand_raw", "photo_urls", "style")
+CODE = (
+    "source_split", "price", "price_unread", "currency", "available", "available_unread", "link", "link_unread",
+    "attributes", "reason", "brand_raw", "photo_urls", "style",
+)  # fmt: skip
 """What is absent and not an empty text."""
 
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from eiclip.readers.base import Listing
-from eiclip.readers.cells import MAX_PARTS, MAX_TEXT, UnusableRowError, joined_texts, parse_value, unread_price
+from eiclip.readers.cells import MAX_PARTS, MAX_TEXT, UnusableRowError, joined_texts, parse_value, unread_text
 from eiclip.readers.texts import (
     clean_description,
     entity_spelling,
@@ -66,7 +66,8 @@ def listing_of(
     return Listing(
         source=source, place=place, product_id=product_id, photo=product_id, title=title, description=description,
         description_raw=raw, category=category, subcategory=subcategory, price=price,
-        price_unread=unread, brand_raw=brand_raw or None, photo_urls=_photo_urls(record) if urls else (),
+        price_unread=unread, currency="USD" if price else None, brand_raw=brand_raw or None,
+        photo_urls=_photo_urls(record) if urls else (),
         entities={group: [entity] for group in groups if (entity := entity_spelling(named[group]))},
     )  # fmt: skip
 
@@ -174,7 +175,7 @@ def read_price(value: Any) -> tuple[float | None, str | None]:
         return price, None
     with contextlib.suppress(ValueError):  # a number, which prints in several ways
         return None, f"{float(text):g}" if abs(float(text)) < 1e18 else None
-    return None, unread_price(text)
+    return None, unread_text(text)
 
 
 def _photo_urls(record: dict[str, Any]) -> tuple[str, ...]:

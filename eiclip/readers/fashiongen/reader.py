@@ -95,13 +95,14 @@ class FashionGenReader:
                     yield Rejected(name, row, product_id, "no description")
                     continue
                 price = math.nan if prices is None else float(prices[offset])
+                is_known = math.isfinite(price) and price > 0  # 0 stands for "not known"
                 yield Listing(
                     source=name, place=row, product_id=product_id, photo=f"{name}#{row}", source_split=SPLITS[name],
                     title=plain["title"], description=plain["description"],
                     description_raw=storable(texts["description"][offset]),
                     category=plain["category"], subcategory=plain["subcategory"], pose=plain["pose"],
                     department=plain["department"], gender=plain["gender"],
-                    price=price if math.isfinite(price) and price > 0 else None,  # 0 stands for "not known"
+                    price=price if is_known else None, currency="USD" if is_known else None,
                     entities={group: [entity] for group in self.groups if (entity := _entity(cell[group]))},
                 )  # fmt: skip
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from price_parser import Price
 
-from eiclip.readers.cells import unread_price
+from eiclip.readers.cells import unread_text
 
 logger = logging.getLogger(__name__)
 
@@ -169,18 +169,18 @@ def read_price(cell: Any, form: PriceForm) -> tuple[float | None, str | None]:
         amount = math.nan
     if amount > 0 and math.isfinite(amount):
         return amount, None
-    return None, None if isinstance(cell, float) and math.isnan(cell) else unread_price(str(cell))
+    return None, None if isinstance(cell, float) and math.isnan(cell) else unread_text(str(cell))
 
 
 @functools.lru_cache(maxsize=10_000)  # prices repeat
 def _of_text(text: str, form: PriceForm) -> tuple[float | None, str | None]:
     written = written_price(text)
     if written is None or (written.currencies and form.currency and form.currency not in written.currencies):
-        return None, unread_price(text)
+        return None, unread_text(text)
     amounts = [_amount(number, form.decimal) for number in written.numbers]
     good = [amount for amount in amounts if amount and math.isfinite(amount)]
     if len(good) < len(amounts) or (written.is_range and not written.currencies and good != sorted(good)):
-        return None, unread_price(text)
+        return None, unread_text(text)
     return min(good), None
 
 

@@ -20,16 +20,25 @@ from PIL import Image
 
 from eiclip.errors import RawDataError, SettingsError
 from eiclip.readers.base import Listing, PhotoFacts, Rejected, UnusablePhotoError, check_groups, stamps_of
-from eiclip.readers.cells import MAX_PARTS, MAX_TEXT, UnusableRowError, decoded, joined_texts
+from eiclip.readers.cells import MAX_PARTS, MAX_TEXT, UnusableRowError, decoded, joined_texts, unread_text
 from eiclip.readers.photo_files import decode_rgb, fold_name, photo_facts
+from eiclip.readers.table.availability import read_availability
 from eiclip.readers.table.files import Table, is_parquet, open_table
 from eiclip.readers.table.parquet import ParquetTable
-from eiclip.readers.table.photo_names import URL_PREFIX, fill_template, is_url, names_in, template_columns
+from eiclip.readers.table.photo_names import URL_PREFIX, fill_template, is_url, names_in, template_columns, urls_of
 from eiclip.readers.table.photo_tree import PhotoTree
 from eiclip.readers.table.photos import Content, TablePhotos, photo_of_cell
 from eiclip.readers.table.prices import LOOKED_AT, PriceForm, price_form, read_price
-from eiclip.readers.texts import REPLACEMENT, entity_spelling, informative, says_nothing, spellings_of, storable
-from eiclip.settings.load import ColumnSettings
+from eiclip.readers.texts import (
+    REPLACEMENT,
+    entity_spelling,
+    informative,
+    names_nothing,
+    says_nothing,
+    spellings_of,
+    storable,
+)
+from eiclip.settings.load import ONE_COLUMN, ColumnSettings
 
 MAX_ID = 128  # characters
 MAX_ENTITIES = 32  # of a group: a model's input has room for as many of each product as the most have
@@ -136,8 +145,9 @@ class TableReader:
         return self.files
 
     def _table(self, file: Path) -> Table:
-        columns, fields = self.columns, ("product_id", "title", "split", "style", "price", *_PLAIN_FIELDS)
-        names = (*(getattr(columns, field) for field in fields), *columns.description, *self.groups.values())
+        columns, groups = self.columns, {**self.groups, **self.columns.attributes}
+        fields = (field for field in ONE_COLUMN if field != "photo")
+        names = (*(getattr(columns, field) for field in fields), *columns.description, *groups.values())
         wanted = tuple(dict.fromkeys(filter(None, (*names, *self._in_photo))))
         optional = set(columns.optional) - {columns.product_id, columns.photo, *self.groups.values(), *self._in_photo}
         return open_table(file, wanted, None if self._in_photo else columns.photo, self.encoding, optional)
@@ -196,7 +206,7 @@ class TableReader:
 
     def _listing(
         self, source: str, place: int, product_id: str, cells: dict[str, Any], above: dict[str, Any]
-    ) -> Listing:
+    ) -> Listing | Rejected:
         columns, photo_cell = self.columns, self._photo_cell(cells)
 
         def cell(field: str) -> Any:
@@ -212,6 +222,9 @@ class TableReader:
             return title_raw, parts, title, joined_texts([title, *map(told, parts)])
 
         title_raw, parts, title, description = texts()
+        attributes = {name: found for name, column in columns.attributes.items()
+                      if (found := self._attributes(name, cells.get(column)))}  # fmt: skip
+        available, available_unread = read_availability(_text(cell("availability")))
         if not any(map(str.isalnum, description)) and product_id == _text(above.get(columns.product_id)).strip():
             # Shopify's further rows of a product: a photo, a variant, or both, and no text.
             cells.update(
@@ -219,10 +232,12 @@ class TableReader:
             )
             title_raw, parts, title, description = texts()
             if photo_cell is None or (isinstance(photo_cell, str) and not photo_cell.strip()):
-                raise UnusableRowError("no photo of its own: a further row of the product above, such as a variant")
+                reason = "no photo of its own: a further row of the product above, such as a variant"
+                return Rejected(source, place, product_id, reason, available, attributes)
         if not any(map(str.isalnum, description)):
             raise UnusableRowError("no title and no description")
         price, unread = read_price(cell("price"), self._price_form)
+        link, link_unread = _link(_text(cell("link")).strip())
         photo, urls = photo_of_cell(photo_cell, source, place, self._names)
         split = _text(cell("split")).strip().lower()
         if columns.split and split in _VALIDATION:
@@ -234,6 +249,8 @@ class TableReader:
             source=source, place=place, product_id=product_id, photo=photo, photo_urls=urls, title=title,
             description=description, description_raw="\n".join(filter(None, [title_raw, *parts]))[:MAX_TEXT],
             source_split=split if columns.split else None, price=price, price_unread=unread,
+            currency=self._price_form.currency if price else None, available=available,
+            available_unread=available_unread, link=link, link_unread=link_unread, attributes=attributes,
             style=(informative(_text(cell("style"))) or None) if columns.style else None,
             entities={group: found for group, found in entities.items() if found},
             **{field: told(next(self._values(field, cell(field)), "")) for field in self._plain_fields},
@@ -260,6 +277,16 @@ class TableReader:
         if len(found) > MAX_ENTITIES:
             raise UnusableRowError(f"too many entities: {len(found)} of {group!r}, at most {MAX_ENTITIES}")
         return found
+
+    def _attributes(self, name: str, cell: Any) -> list[str]:
+        """Return the values of an attribute in a cell, as `_entities`, without those that say nothing."""
+        return [value for value in self._entities(name, cell) if not names_nothing(value, self.placeholders)]
+
+
+def _link(text: str) -> tuple[str | None, str | None]:
+    """Return the address of a web page in a cell's text, and where the text is something else, its beginning."""
+    urls = urls_of([text]) if is_url(text) and REPLACEMENT not in text else ()
+    return (urls[0], None) if urls else (None, unread_text(text))
 
 
 def _bytes(content: Content) -> bytes:

@@ -22,8 +22,8 @@ def test_a_line_becomes_a_listing_with_its_photo(amazon):
     assert list(reader.rows()) == [
         Listing(
             source="meta.json.gz", place=1, product_id="B1", photo="B1", title="Red Dress", description="Red Dress",
-            description_raw="Red Dress", category="Clothing", subcategory="Dresses", price=5.0, brand_raw="Diesel",
-            entities={"brand": ["diesel"], "subcategory": ["dresses"]},
+            description_raw="Red Dress", category="Clothing", subcategory="Dresses", price=5.0, currency="USD",
+            brand_raw="Diesel", entities={"brand": ["diesel"], "subcategory": ["dresses"]},
         )
     ]  # fmt: skip
     (facts,) = reader.examine(["B1"])

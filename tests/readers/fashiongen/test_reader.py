@@ -27,6 +27,7 @@ def test_a_row_becomes_a_listing(fashiongen):
         title="Black Jeans", description="Logo appliqu\u00e9. Zip-fly", description_raw=row["description"],
         category="JEANS", subcategory="SKINNY JEANS", pose="id_gridfs_1", department="CLOTHING", gender="Women",
         price=99.5,
+        currency="USD",
         entities={"brand": ["golden goose"], "subcategory": ["skinny jeans"], "season": ["ss2017"],
                   "composition": ["98% cotton, 2% elastane."]},
     )  # fmt: skip

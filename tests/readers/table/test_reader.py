@@ -566,3 +566,46 @@ def test_rows_in_are_rows_out_whatever_the_lines_hold(data, form, packed):
             assert text
             assert "\0" not in text
             text.encode()
+
+
+OFFERS = FULL.model_copy(update={
+    "availability": "stock", "link": "url", "currency": "EUR", "decimal": ".",
+    "attributes": {"size": "sizes", "fit": "fit"}, "separators": {"size": "|"},
+})  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [as_csv, as_jsonl, as_parquet])
+def test_stock_page_currency_and_attributes_are_read(table, form):
+    url = "https://shop.example/a b?x=1&amp;y=2"
+    row = DRESS | {"stock": "In_Stock", "url": url, "sizes": "M|XL | m|n/a", "fit": "-"}
+    other = row | {"sku": "D-2", "stock": "ask us", "url": "javascript:alert(1)", "sizes": "", "price": ""}
+    one, two = table(form([row, other]), OFFERS).rows()
+    assert (one.available, one.available_unread, one.currency) == (True, None, "EUR")
+    assert (one.link, one.link_unread) == ("https://shop.example/a%20b?x=1&y=2", None)
+    assert one.attributes == {"size": ["m", "xl"]}
+    assert (two.available, two.available_unread, two.currency) == (None, "ask us", None)
+    assert (two.link, two.link_unread, two.attributes) == (None, "javascript:alert(1)", {})
+
+
+def test_lists_truth_values_and_numbers_are_attributes_and_stock(table):
+    row = DRESS | {"url": None, "sizes": [36, 38.0, None], "fit": ["Slim"]}
+    found = list(table(as_jsonl([row | {"stock": stock} for stock in (True, False, 0)]), OFFERS).rows())
+    assert [row.available for row in found] == [True, False, False]
+    assert found[0].attributes == {"size": ["36", "38"], "fit": ["slim"]}
+
+
+@pytest.mark.parametrize("address", ["ftp://shop.example/a", "/p/1", "www.shop.example", "https://a\x00.example", "x"])
+def test_a_link_is_http_or_https(table, address):
+    (row,) = table(as_jsonl([DRESS | {"url": address, "stock": 1, "sizes": "", "fit": ""}]), OFFERS).rows()
+    assert row.link is None
+    assert row.link_unread
+
+
+def test_a_variant_without_a_photo_keeps_its_size_and_stock(table):
+    sold = {"stock": "0", "url": "", "sizes": "36", "fit": ""}
+    variant = dict.fromkeys(DRESS, "") | {"sku": "D-1"} | sold | {"sizes": "38", "stock": "2"}
+    first, second = table(as_csv([DRESS | sold, variant]), OFFERS).rows()
+    assert (first.available, first.attributes) == (False, {"size": ["36"]})
+    assert isinstance(second, Rejected)
+    assert second.reason.startswith("no photo of its own")
+    assert (second.available, second.attributes) == (True, {"size": ["38"]})
