@@ -43,6 +43,8 @@ class Reader:
     """Reads queries for one model.
 
     The words of a link that is kept leave the text: descriptions do not have their tags' words either (docs/search.md).
+    They stay where the model does not know the entity, such as a brand that came after its training: it reads `<unk>`,
+    and the words are all that tells one such entity from another.
     """
 
     def __init__(self, model: EntityClip, linker: Linker) -> None:
@@ -68,11 +70,12 @@ class Reader:
         notes += left_out
         if not self.reads_entities and (given or any(link.kept for link in links)):
             notes.append(f"{self.model.model.variant.name} reads no entities: they count as words")
-        [unknown] = self.model.unknown(given)
+        words = self._words(text, given, links)
+        [unknown] = self.model.unknown({**given, **words.entities})
         unlinked = self.linker.link(negative)[0] if query.link else []
         return ReadQuery(
             query,
-            self._words(text, given, links),
+            words,
             self._words(negative, {}, unlinked),
             links,
             unknown,
@@ -91,7 +94,8 @@ class Reader:
             return Words(compose_text(text, given, self.model.groups, entities_first=True), {})
         kept = [link for link in links if link.kept]
         for link in reversed(kept):
-            text = f"{text[: link.start]} {text[link.end :]}"
+            if self.model.model.variant.entities_as_text or not self.model.unknown({link.group: link.entity})[0]:
+                text = f"{text[: link.start]} {text[link.end :]}"
         return Words(text, _entities(given, kept))
 
 
