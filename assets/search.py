@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from assets.common import Project
 from assets.outputs import Check, Given, Output
 from assets.same_style import group_of
+from assets.sources import known_content
 from assets.steps import Step
 from eiclip.model.variants import SAME_STYLE_VARIANTS, get_variant
 from eiclip.search.sources import SERVED, TABLES, KeptViews
@@ -27,7 +28,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         of_clicks = variant in SAME_STYLE_VARIANTS
         if dataset.same_style is not None if of_clicks else dataset.table_1:
             group = group_of(name) if of_clicks else f"{name}/evaluation"
-            outputs = [_index(project, name, variant), _drift(name, variant)]
+            outputs = [_index(project, name, variant), _drift(project, name, variant)]
             found.append(Step(f"{name}__{INDEX}__{variant}", group, outputs, subset=True))
     return found
 
@@ -56,8 +57,8 @@ def _embed(given: Given) -> Mapping[str, Any]:
     return views.make(given.device)
 
 
-def _drift(name: str, variant: str) -> Output:
-    model = f"checkpoint/{variant}"
+def _drift(project: Project, name: str, variant: str) -> Output:
+    model, trained = f"checkpoint/{variant}", project.paths.place((name, TRAINED, variant))
     still = Check(
         "model_fits_the_products", "Products that are new since the training are found about as well as those that "
         "were held out of it, and have no more entities that the model does not know. A warning: train again.",
@@ -71,7 +72,7 @@ def _drift(name: str, variant: str) -> Output:
         sources=(model, f"{INDEX}/{variant}", "shards"),
         as_is=(model,),
         after=(model, f"{INDEX}/{variant}"),
-        optional=(TRAINED,),
+        external={TRAINED: lambda: known_content(trained) if trained.is_file() else "none"},
         checks=(still,),
     )
 
@@ -83,8 +84,8 @@ def _compare(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
 
     model, index, shards = map(given.path, given.of.sources)
     variant = given.of.key[-1]
-    files = {file.stem: file for file in given.files(TRAINED)}
-    trained = pq.read_table(files[variant], partitioning=None) if variant in files else None
+    file = given.project.paths.place((given.dataset, TRAINED, variant))
+    trained = pq.read_table(file, partitioning=None) if file.is_file() else None
     views = pq.read_table(index, partitioning=None)
     found = drift_table(views, product_contents(shards), trained, checkpoint_vocabulary(model), given.dataset, variant)
     return found, {"changed": "not known: trained before this table was kept"} if trained is None else {}
