@@ -14,6 +14,7 @@ from assets.steps import Step
 from eiclip.model.variants import SAME_STYLE_VARIANTS, get_variant
 from eiclip.search.sources import SERVED, TABLES, KeptViews
 from eiclip.settings.load import DatasetSettings
+from eiclip.storage.cache import content_digest
 
 INDEX, DRIFT, TRAINED = "search_index", "drift", "trained_products"
 
@@ -59,6 +60,7 @@ def _embed(given: Given) -> Mapping[str, Any]:
 
 def _drift(project: Project, name: str, variant: str) -> Output:
     model, trained = f"checkpoint/{variant}", project.paths.place((name, TRAINED, variant))
+    folder = project.paths.checkpoint(name, variant)
     still = Check(
         "model_fits_the_products", "Products that are new since the training are found about as well as those that "
         "were held out of it, and have no more entities that the model does not know. A warning: train again.",
@@ -69,10 +71,13 @@ def _drift(project: Project, name: str, variant: str) -> Output:
         f"{get_variant(variant).title}: what has changed since it was trained, and what that has cost.",
         frozenset({"numpy", "parquet"}),
         make=_compare,
-        sources=(model, f"{INDEX}/{variant}", "shards"),
+        sources=(f"{INDEX}/{variant}", "shards"),
         as_is=(model,),
         after=(model, f"{INDEX}/{variant}"),
-        external={TRAINED: lambda: known_content(trained) if trained.is_file() else "none"},
+        external={
+            model: lambda: content_digest(folder),
+            TRAINED: lambda: known_content(trained) if trained.is_file() else "none",
+        },
         checks=(still,),
     )
 
@@ -82,8 +87,8 @@ def _compare(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
     from eiclip.evaluation.drift import checkpoint_vocabulary, drift_table
     from eiclip.shards.products import product_contents
 
-    model, index, shards = map(given.path, given.of.sources)
-    variant = given.of.key[-1]
+    index, shards, variant = *map(given.path, given.of.sources), given.of.key[-1]
+    model = given.project.paths.checkpoint(given.dataset, variant)
     file = given.project.paths.place((given.dataset, TRAINED, variant))
     trained = pq.read_table(file, partitioning=None) if file.is_file() else None
     views = pq.read_table(index, partitioning=None)
