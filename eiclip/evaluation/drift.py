@@ -120,5 +120,5 @@ def _differ(before: np.ndarray, after: np.ndarray) -> bool:
     """Whether two means differ by more than their noise, of products enough to say so."""
     if len(after) < LEAST_PRODUCTS or len(before) < LEAST_PRODUCTS:
         return False
-    error = math.sqrt(before.var() / len(before) + after.var() / len(after))
+    error = math.sqrt(np.concatenate([before, after]).var() * (1 / len(before) + 1 / len(after)))  # if there were none
     return abs(_mean(after) - _mean(before)) > SURE * error
