@@ -162,7 +162,7 @@ def searched_stamp(home: Paths, dataset: str, variant: str) -> dict[str, tuple[i
     """Return time, size and number of each file that an engine is opened from: others, another engine."""
     views = KeptViews(home, dataset, variant)
     files = [views.checkpoint / MANIFEST, views.shards / MANIFEST, views.from_job, views.place]
-    files += [home.lake.path(table, dataset) for table in TABLES]
+    files += [home.lake.path(table, dataset) for table in TABLES] + [home.lake.path("search_weights", dataset, variant)]
     found = {}
     for file in files:
         with contextlib.suppress(OSError):
