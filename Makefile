@@ -10,7 +10,7 @@ STUDIES := ablations seed_study ablation_entities ablation_batch_size ablation_l
 	ablation_ambiguity ablation_group_batches ablation_plus same_style_seeds same_style_ablation
 BENCHMARKS := ingest retrieval training loader features same_style command_line
 
-.PHONY: help install full_eval same_style ingest tune $(STUDIES) real_study catalogue_study tables test check fuzz cache_test \
+.PHONY: help install full_eval same_style ingest refresh tune $(STUDIES) real_study catalogue_study tables test check fuzz cache_test \
 	crash_test $(BENCHMARKS:%=benchmark_%) status slots ui search clean
 
 ##@ The first hour
@@ -39,6 +39,9 @@ tune: $(INSTALLED) ## rates of rows 3 and 5 drawn and judged on the validation s
 
 status: $(INSTALLED) ## each output: made, reused, or stale, and why
 	source .envrc && eiclip status
+
+refresh: $(INSTALLED) ## new, changed and removed products into the search, by the models trained last: no training
+	source .envrc && dagster job execute -j refresh
 
 ui: $(INSTALLED) ## serve the Dagster UI on 127.0.0.1 (PORT=3000)
 	source .envrc && dagster dev --host 127.0.0.1 --port $(PORT)

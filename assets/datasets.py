@@ -14,6 +14,7 @@ from assets import (
     relations,
     same_style,
     same_style_study,
+    search,
     shards,
     training,
     tuning,
@@ -34,11 +35,8 @@ def declared(project: Project) -> list[Step | PartedStep]:
     found.append(training.pretrained(project))
     for name, dataset in project.datasets().items():
         own = (*(TABLE_1 if dataset.table_1 else ()), *(SAME_STYLE if dataset.same_style else ()))
-        found += [
-            step
-            for room in (*EVERY, *own, judged_queries, typed_queries)
-            for step in room.steps(project, name, dataset)
-        ]
+        rooms = (*EVERY, *own, search, judged_queries, typed_queries)
+        found += [step for room in rooms for step in room.steps(project, name, dataset)]
     return _sorted(found)
 
 

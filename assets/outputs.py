@@ -89,6 +89,10 @@ class Output(Table):
     """A query of `sql/`, or a function at the top level of a module."""
     sources: tuple[str, ...] = ()
     """What it is made from: tables of the dataset, `shards`, `checkpoint/<variant>`, ...; or `general/...`."""
+    as_is: tuple[str, ...] = ()
+    """Those of its sources that are taken as they lie there, such as a model trained on earlier shards: it is not made
+    again because they would be, and where one is not there it is left out of a run.
+    """
     files_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Where a query knows its sources under another name: that name, and the sources under it."""
     optional: tuple[str, ...] = ()
@@ -142,9 +146,15 @@ class Output(Table):
         """Where it lies."""
         return self.place or project.paths.place(self.key)
 
-    def upstream(self) -> list[Key]:
-        """The assets it comes after in the graph."""
-        return list(dict.fromkeys(key_of(self.dataset, source) for source in self.after or self.sources))
+    def upstream(self, *, followed: bool = False) -> list[Key]:
+        """The assets it comes after in the graph; `followed`: those alone whose staleness is its own."""
+        left_out = self.as_is if followed else ()
+        sources = (source for source in self.after or self.sources if source not in left_out)
+        return list(dict.fromkeys(key_of(self.dataset, source) for source in sources))
+
+    def is_possible(self, project: Project) -> bool:
+        """Whether the sources that are taken as they are are there."""
+        return all(file.exists() for source in self.as_is for file in source_files(project, self.dataset, source))
 
     @cached_property
     def parameters(self) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
@@ -17,9 +18,10 @@ from assets.steps import Step
 from eiclip.errors import SettingsError
 from eiclip.model.sources import STARTER, local_files, starter_versions
 from eiclip.model.variants import VARIANTS, Variant
+from eiclip.search.sources import SERVED
 from eiclip.settings.load import DatasetSettings
 from eiclip.settings.training import OWN, RowSettings, TrainingSettings, layered
-from eiclip.storage.cache import LOG_FILE, MANIFEST, made_before
+from eiclip.storage.cache import LOG_FILE, MANIFEST, content_digest, made_before, make_once
 from eiclip.storage.files import remove_parts, sha256_file, whole_folder, write_json
 from eiclip.train.job import TrainJob
 from eiclip.train.key import TRAINER, training_inputs, training_settings
@@ -199,6 +201,26 @@ def _publish_log(given: Given) -> None:
         output = given.project.paths.place((given.dataset, name, given.of.key[-1]))
         remove_parts(output)  # of a step that was killed just here
         given.project.paths.lake.write_file(table, output)
+    if given.of.key[-1] in SERVED:
+        _publish_products(given)
+
+
+def _publish_products(given: Given) -> None:
+    """Put the products that a model was trained among, as they were, into the lake: `drift` compares with them."""
+    from eiclip.shards.products import product_contents
+
+    paths, variant = given.project.paths, given.of.key[-1]
+    shards, output = paths.shards(given.dataset), paths.place((given.dataset, "trained_products", variant))
+
+    def make() -> Mapping[str, Any]:
+        found = product_contents(shards)
+        named = pa.table({"dataset": pa.repeat(given.dataset, len(found)), "variant": pa.repeat(variant, len(found))})
+        for column in found.column_names:
+            named = named.append_column(column, found[column])
+        paths.lake.write_file(named, output)
+        return {"rows": len(named)}
+
+    make_once(output, {"sources": {"shards": content_digest(shards), "checkpoint": content_digest(given.output)}}, make)
 
 
 def checkpoint_step(

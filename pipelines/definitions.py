@@ -11,7 +11,7 @@ from eiclip.storage.home import Paths
 from pipelines.checks import shards_match_manifest
 from pipelines.cluster import trainer_client
 from pipelines.factory import Recipe, build
-from pipelines.jobs import ablation_jobs, full_eval, ingest, same_style_jobs, tune
+from pipelines.jobs import ablation_jobs, full_eval, ingest, refresh, same_style_jobs, tune
 from pipelines.results import catalogue, report, runs
 from pipelines.sensors import raw_files_sensor
 
@@ -37,7 +37,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[*assets, catalogue(project), report(project)],
         asset_checks=[shards_match_manifest(project, name) for name in project.datasets()],
-        jobs=[full_eval(project), ingest, tune, *same_style_jobs(project), *ablation_jobs],
+        jobs=[full_eval(project), ingest, refresh, tune, *same_style_jobs(project), *ablation_jobs],
         sensors=[raw_files_sensor(project)],
         executor=executor,
         resources={"pipes": trainer_client(), "recipe": Recipe()},

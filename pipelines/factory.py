@@ -75,6 +75,10 @@ def _step(project: Project, step: Step) -> dg.AssetsDefinition:
         trainer = context.resources.pipes if step.trains else None
         selected = context.selected_asset_keys
         wanted = [o for o in step.declared(recipe) if step.whole or dg.AssetKey(o.key) in selected]
+        if impossible := [o for o in wanted if not o.is_possible(project)]:
+            sources = ", ".join(dict.fromkeys(source for output in impossible for source in output.as_is))
+            context.log.info(f"{step.name}: left out, there is no {sources} yet")
+            wanted = [output for output in wanted if output not in impossible]
         made, failure = list[tuple[Output, CachedOutput]](), None
         try:
             for output in wanted:
@@ -103,6 +107,7 @@ def _spec(output: Output, table: Table, group: str) -> dg.AssetSpec:
         owners=OWNERS,
         description=described(table),
         code_version=version_of(output),
+        skippable=bool(output.as_is),
     )
 
 
@@ -145,8 +150,9 @@ def log_outcome(context: Any, project: Project, output: Output, made: CachedOutp
         context.log.info(f"{name}: unchanged, reused")
     else:
         trained = f", trained {made.facts['trained']}" if "trained" in made.facts else ""
-        photos = "photos examined: {examined:,}, unchanged: {taken_over:,}" if "taken_over" in made.facts else ""
-        told = f", {photos.format(**made.facts)}" if photos else trained
+        taken_over = {"examined": "photos examined", "embedded": "products embedded"}
+        told = next((f", {what}: {made.facts[name]:,}, unchanged: {made.facts['taken_over']:,}"
+                     for name, what in taken_over.items() if name in made.facts), trained)  # fmt: skip
         context.log.info(f"{name}: made in {made.seconds:.1f} s{told} ({made.reason})")
     append_outcome(project.paths, name, made, context.run.run_id)
 

@@ -10,6 +10,7 @@ from assets.ablations import SEED_STUDY, SUMMARY
 from assets.common import Project
 from assets.same_style import MADE, group_of
 from assets.same_style_study import ABLATION, SEEDS, STUDIES
+from assets.search import DRIFT
 from eiclip.storage.sql import headers
 from eiclip.studies.trials import ABLATIONS, Ablation
 from eiclip.studies.tuning import RESULTS as TUNED
@@ -29,6 +30,7 @@ FILLED_BY = {
     SUMMARY: SEED_STUDY,
     ABLATION: ABLATION,
     TUNED: "tune",
+    DRIFT: "refresh",
 }
 """The job that fills each table of the catalogue; where several do, the one that most people run."""
 
@@ -84,6 +86,17 @@ ingest = dg.define_asset_job(
     - select('key:"general/*"'),
     description="From raw files to shards and the data profile: what a new catalogue is looked at with, before any "
     "training.",
+)
+
+refresh = dg.define_asset_job(
+    "refresh",
+    selection=select(
+        '+key:"*/shards" or +key:"*/product_entities" or +key:"*/semantic_prior" or key:"*/search_index/*" '
+        'or key:"*/drift/*"'
+    )
+    - select('key:"general/*"'),
+    description="New, changed and removed products into the search, by the models that were trained last: ingest, "
+    "embeddings of what changed, and what has drifted since the training. Nothing is trained.",
 )
 
 tune = dg.define_asset_job(

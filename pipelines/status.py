@@ -58,7 +58,7 @@ def statuses(project: Project) -> Iterator[Status]:
         if isinstance(step, PartedStep):
             found = [(_of_parts(project, step, outcomes), [(step.key[0], *name.split("/")) for name in step.upstream])]
         else:
-            found = [(_of_output(project, one, outcomes), one.upstream()) for one in step.declared()]
+            found = [(_of_output(project, one, outcomes), one.upstream(followed=True)) for one in step.declared()]
         for status, upstream in found:
             behind = [f"{'/'.join(key)} {changing[key]}" for key in upstream if key in changing]
             if behind and (status.state in CURRENT or status.reason.startswith(UNUSABLE)):

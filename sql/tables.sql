@@ -200,6 +200,23 @@
 -- text: vector of its text and tags
 -- joint: vector of both together
 
+-- trained_products: one row per variant that is searched with and product that it was trained among, as it was.
+-- Of all splits; written when a model has been trained.
+-- content: digest of its photos, text and entities
+-- entities: MAP of entity group to its entities
+
+-- drift: one row per variant that is searched with and measure: what has changed since its training.
+-- The newest products are those that are new or changed; they are compared with those that the training held out and
+-- that are as they were. Where the products of the training were not kept, they are all products.
+-- measure: products | new | changed | removed | moved (to another split): numbers of products; unknown_entities: share
+--   of the products with entities of the group that have one the model does not know (percent); r10 | mrr: of a
+--   product's mean photo by its text among all products (percent)
+-- entity_group: kind of entity; empty for other measures
+-- trained: at the training; of those held out for r10 and mrr; empty for counts of changes
+-- newest: of the newest products; of all for the number of products
+-- products: products behind `newest`
+-- warns: whether the model should be trained again for it
+
 -- retrieval_ranks: one row per variant, protocol, draw, direction and query of the test split.
 -- direction: i2t (photo to text) | t2i (text to photo)
 -- ndcg10: nDCG@10 of the query, 0 to 1

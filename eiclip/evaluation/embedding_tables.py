@@ -3,10 +3,11 @@
 Shape suffixes: P products, N photos or products, D embedding width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -16,6 +17,8 @@ from eiclip.features.reader import feature_store, features_of
 from eiclip.features.store import FeatureStore
 from eiclip.model.entity_clip import EntityClipModel, load_checkpoint
 from eiclip.shards import SPLITS, read_manifest, read_samples, shard_paths
+from eiclip.shards.products import product_contents
+from eiclip.shards.read import index_of
 
 IMAGE, PRODUCT, TEXT, TEXT_SAMPLE100 = "image", "product", "text", "text_sample100"
 """Kinds of embeddings: a photo, the mean of a product's photos, its text, and its text without the entity group that
@@ -67,8 +70,11 @@ def product_views_table(
     shards: Mapping[str, Sequence[Path]],
     device: str = "cpu",
     store: FeatureStore | None = None,
+    only: Collection[str] | None = None,
 ) -> pa.Table:
     """Embed products of each split's shards in three views, by a trained variant on `device`; a row a product.
+
+    `only` names the products to embed, which lie in these shards; without it all of them.
 
     Columns are dataset, variant, product_id, split, image, text, joint: `image` is the mean of a product's photos,
     `text` its description with its entities, `joint` the model's fusion of the two (without one, their mean); each of
@@ -79,8 +85,8 @@ def product_views_table(
     """
     parts = []
     for name, paths in shards.items():
-        if paths:
-            split = embed_samples(model, list(read_samples(paths)), device, features_of(store, paths))
+        if samples := list(read_samples(paths, _photos_of(paths, only))):
+            split = embed_samples(model, samples, device, features_of(store, paths))
             columns = {"dataset": dataset, "variant": model.variant.name, "product_id": split.product_ids}
             views = {"image": split.product_images(), "text": split.text_PD}
             views["joint"] = joint_of(model, views["image"], split.text_PD, device)
@@ -88,11 +94,26 @@ def product_views_table(
     return pa.concat_tables(parts)
 
 
+def _photos_of(shards: Sequence[Path], products: Collection[str] | None) -> list[str] | None:
+    """Return the image ids of products; None for all."""
+    if products is None:
+        return None
+    wanted, found = pa.array(products, pa.string()), list[str]()
+    for index in map(index_of, shards):
+        found += index.filter(pc.is_in(index["product_id"], wanted))["image_id"].to_pylist()
+    return found
+
+
 def views_of_checkpoint(
-    folder: Path, shards: Path, dataset: str, device: str = "cpu", features: Path | None = None
+    folder: Path,
+    shards: Path,
+    dataset: str,
+    device: str = "cpu",
+    features: Path | None = None,
+    only: Collection[str] | None = None,
 ) -> pa.Table:
     """Make the table of a trained variant's folder over all splits of a folder of shards; `features` holds those of
-    frozen towers.
+    frozen towers, and `only` names the products to embed.
 
     Raises:
         WeightsError, CorruptOutputError: one of the folders cannot be read.
@@ -101,7 +122,47 @@ def views_of_checkpoint(
     present = {shard["split"] for shard in read_manifest(shards)["shards"]}
     paths = {split: shard_paths(shards, split) for split in SPLITS if split in present}
     model = load_checkpoint(folder, device)
-    return product_views_table(model, dataset, paths, device, feature_store(model, features, shards, device))
+    store = feature_store(model, features, shards, device)
+    return product_views_table(model, dataset, paths, device, store, only)
+
+
+def renewed_views(
+    folder: Path,
+    shards: Path,
+    dataset: str,
+    known: pa.Table | None = None,
+    device: str = "cpu",
+    features: Path | None = None,
+) -> tuple[pa.Table, int]:
+    """Make the table of a trained variant's folder with the column `content` of `product_contents`.
+
+    Args:
+        known: such a table by the same folder and code: products of the same content have their vectors from it, and
+            only the others are embedded, without `features`, which may be of shards before the change.
+
+    Returns:
+        the table, and how many products were embedded.
+
+    Raises:
+        WeightsError, CorruptOutputError, NonFiniteError: as `views_of_checkpoint`.
+    """
+    contents = product_contents(shards)
+    states = dict(zip(contents["product_id"].to_pylist(), contents["content"].to_pylist(), strict=True))
+    names = ["dataset", "variant", "product_id", "image", "text", "joint"]
+    if known is None:
+        rows = views_of_checkpoint(folder, shards, dataset, device, features).select(names)
+        missing = list(states)
+    else:
+        pairs = zip(known["product_id"].to_pylist(), known["content"].to_pylist(), strict=True)
+        rows = known.filter(pa.array([states.get(product) == content for product, content in pairs])).select(names)
+        missing = list(states.keys() - set(rows["product_id"].to_pylist()))
+        if missing:
+            made = views_of_checkpoint(folder, shards, dataset, device, only=missing)
+            rows = pa.concat_tables([rows, made.select(names).cast(rows.schema)])
+    row_of = {product: row for row, product in enumerate(rows["product_id"].to_pylist())}
+    table = rows.take(pa.array([row_of[product] for product in states], pa.int64())).combine_chunks()
+    table = table.add_column(3, "split", contents["split"]).append_column("content", contents["content"])
+    return table, len(missing)
 
 
 @torch.inference_mode()

@@ -27,7 +27,6 @@ from eiclip.search.photos import PhotoShelf
 from eiclip.search.query import MAX_QUERY, VIEWS, Answer, Hit, Query
 from eiclip.search.reading import Reader, ReadQuery, Words
 from eiclip.search.signals import MOST_EXACT, VECTORS, ProductSignals
-from eiclip.search.sources import kept_views
 from eiclip.search.words import COVERAGE, SYNONYMS, synonym_table
 from eiclip.storage.home import Paths
 
@@ -90,7 +89,7 @@ class SearchEngine:
         """
         paths = Paths(Path(home))
         index = SearchIndex.open(paths.root, dataset, variant, device)
-        model, kept = EntityClip(paths.checkpoint(dataset, variant), device), kept_views(paths, dataset, variant)
+        model, kept = EntityClip(paths.checkpoint(dataset, variant), device), paths.search_index(dataset, variant)
         writable = os.access(paths.root, os.W_OK)
         if keep and writable:
             model = KeptTexts(paths.checkpoint(dataset, variant), kept.with_suffix(".texts"), device)

@@ -123,8 +123,9 @@ class SearchIndex:
     def row(self, product_id: str) -> int:
         """Return a product's row. Raises SettingsError where it is not in the catalogue."""
         if product_id not in self._rows:
-            there = f"the {len(self):,} products of {self.dataset}; their ids look like"
-            raise SettingsError(f"product {product_id!r} is not among {there} {', '.join(self.product_ids[:3])}")
+            there = f"the {len(self):,} products of {self.dataset}: it was removed, or never there"
+            like = f"their ids look like {', '.join(self.product_ids[:3])}"
+            raise SettingsError(f"product {product_id[:100]!r} is not among {there}; {like}")
         return self._rows[product_id]
 
     def rows_of_split(self, split: str) -> np.ndarray:

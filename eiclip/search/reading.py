@@ -48,6 +48,8 @@ class Reader:
     """Reads queries for one model.
 
     The words of a link that is kept leave the text: descriptions do not have their tags' words either (docs/search.md).
+    They stay where the model does not know the entity, such as a brand that came after its training: it reads `<unk>`,
+    and the words are all that tells one such entity from another.
     Constraints in the words are read by products' `attributes`, known values by name, and `prices` if they have any.
     """
 
@@ -89,7 +91,8 @@ class Reader:
                 wanted = text  # nothing else is asked, and something has to be compared
         if not self.reads_entities and (given or any(link.kept for link in links)):
             notes.append(f"{self.model.variant.name} reads no entities: they count as words")
-        [unknown] = self.model.unknown(given)
+        asked = self._words(wanted, given, links)
+        [unknown] = self.model.unknown({**given, **asked.entities})
         nots = [own for own in constraints if own.kind == "not"]
         words = " ".join(filter(None, [negative, *(own.value for own in nots if own.group not in self.model.groups)]))
         without: dict[str, list[str]] = {}
@@ -99,7 +102,7 @@ class Reader:
         unlinked = self.linker.link(words)[0] if query.link else []
         return ReadQuery(
             query,
-            self._words(wanted, given, links),
+            asked,
             self._words(words, without, unlinked),
             links,
             unknown,
@@ -134,7 +137,8 @@ class Reader:
             return Words(compose_text(text, given, self.model.groups, entities_first=True), {})
         kept = [link for link in links if link.kept]
         for link in reversed(kept):
-            text = f"{text[: link.start]} {text[link.end :]}"
+            if self.model.model.variant.entities_as_text or not self.model.unknown({link.group: link.entity})[0]:
+                text = f"{text[: link.start]} {text[link.end :]}"
         return Words(text, _entities(given, kept))
 
 

@@ -54,6 +54,10 @@ class Paths:
         """What the job `tune` chose, as lines of a settings file."""
         return self.root / "tuned" / f"{dataset}.toml"
 
+    def search_index(self, dataset: str, variant: str) -> Path:
+        """Views of a dataset's products under a variant, as search reads them (Parquet)."""
+        return self.root / "search" / dataset / f"{variant}.parquet"
+
     @property
     def report(self) -> Path:
         """The HTML report."""
@@ -66,5 +70,7 @@ class Paths:
             return self.pretrained
         if kind == "checkpoint":
             return self.checkpoint(dataset, part[0])
+        if kind == "search_index":
+            return self.search_index(dataset, part[0])
         folders = {"raw_files": self.raw, "shards": self.shards, "features": self.features}
         return folders[kind](dataset) if kind in folders else self.lake.path(kind, dataset, *part)

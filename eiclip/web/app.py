@@ -21,7 +21,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from eiclip.errors import EiclipError, RawDataError, SettingsError
 from eiclip.model.variants import get_variant
-from eiclip.web.engines import Engines, NotThereError, OpenedEngine
+from eiclip.web.engines import Engines, NotNowError, NotThereError, OpenedEngine
 from eiclip.web.limits import FIELD_BYTES, PHOTO_BYTES, TOO_LARGE, Limits
 from eiclip.web.messages import (
     MOST_TEXTS,
@@ -106,6 +106,9 @@ def _error_response(request: Request, error: Exception) -> Response:
     match error:
         case NotThereError():
             status, message = 404, str(error)
+        case NotNowError():
+            LOG.error("%s %s: %s", request.method, request.url.path, error.__cause__)
+            status, message = 503, str(error)
         case SettingsError() | RawDataError():
             status, message = 400, str(error).removeprefix("photo 0: ")
         case EiclipError():
@@ -137,7 +140,7 @@ def photo(engines: HomeEngines, request: Request, dataset: str, product: str) ->
     """Return a product's first photo, as training saw it."""
     content = engines.photo(dataset, product)
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "private, max-age=3600"}
+    headers = {"ETag": tag, "Cache-Control": "private, max-age=60"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="image/jpeg", headers=headers)

@@ -5,7 +5,8 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from eiclip.errors import EiclipError, SettingsError, did_you_mean
+from eiclip.errors import CorruptOutputError, EiclipError, SettingsError, did_you_mean
 from eiclip.readers.texts import match_key
 from eiclip.search import Query
 from eiclip.search.photos import PhotoShelf
-from eiclip.search.sources import SERVED, VIEWS_TABLE, kept_views, trained_variants
+from eiclip.search.sources import SERVED, KeptViews, searched_stamp, trained_variants
 from eiclip.storage.home import Paths
 from eiclip.storage.lake import count_rows
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:  # it imports torch: what there is to search is known without
 LOG = logging.getLogger("eiclip.web")
 MOST_OPEN = 4  # engines kept in memory: each holds a model and three matrices of all products
 MOST_VALUES = 12  # values of a group that are offered at once
+LOOK = 1.0  # least seconds between two looks at whether an engine's files have changed
+SETTLED = 3.0  # seconds without a change after which an engine is opened again: a job writes one table after the other
+SETTLED_WITHOUT_VIEWS = 60.0  # the same where products would have to be embedded first: a job may be about to
+RETRY = 60.0  # seconds until an engine that could not be opened again is tried once more
 HEARTBEAT = 10.0  # seconds between the lines that say that an engine is still being opened
 
 
@@ -34,11 +39,17 @@ class NotThereError(EiclipError):
     """No such dataset, variant, group or product."""
 
 
+class NotNowError(EiclipError):
+    """Something that is there cannot be read at the moment; its message is for a browser, its cause for the log."""
+
+
 @dataclass(frozen=True)
 class OpenedEngine:
     """An engine, and what can be chosen in it."""
 
     engine: "SearchEngine"
+    stamp: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    """`searched_stamp` of its files before it was opened."""
 
     @cached_property
     def values(self) -> dict[str, list[dict[str, Any]]]:
@@ -85,10 +96,17 @@ class OpenedEngine:
 
 
 class Engines:
-    """Engines of a home by dataset and variant. Threads may share it."""
+    """Engines of a home by dataset and variant. Threads may share it.
 
-    def __init__(self, home: Path, device: str = "cpu") -> None:
-        self.home, self.device = Paths(home), device
+    Where models, views, tables or shards have changed, an engine is opened again in the background while the old one
+    answers. It is looked for that when somebody asks, at most once in `look` seconds, and files must have been left
+    alone for `settled` seconds.
+    """
+
+    def __init__(self, home: Path, device: str = "cpu", *, look: float = LOOK, settled: float = SETTLED) -> None:
+        self.home, self.device, self.look, self.settled = Paths(home), device, look, settled
+        self._next_look: dict[tuple[str, str], float] = defaultdict(float)  # of `time.monotonic`
+        self._renewing = threading.Lock()  # one at a time
         self._opened: dict[tuple[str, str], OpenedEngine] = {}  # those asked for last are the last
         self._shelves: dict[str, PhotoShelf] = {}
         self._opening: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
@@ -133,12 +151,45 @@ class Engines:
                 self._opened[key] = opened
                 for oldest in list(self._opened)[:-MOST_OPEN]:
                     del self._opened[oldest]
+        self._look(key, opened)
         return opened
+
+    def _look(self, key: tuple[str, str], opened: OpenedEngine) -> None:
+        """Begin to open an engine again where its files have changed, and are no longer being changed."""
+        with self._lock:
+            if time.monotonic() < self._next_look[key]:
+                return
+            self._next_look[key] = time.monotonic() + self.look
+        stamp = searched_stamp(self.home, *key)
+        if stamp == opened.stamp:
+            return
+        quiet = time.time() - max((time_ns for time_ns, *_ in stamp.values()), default=0) / 1e9
+        if 0 <= quiet < self.settled or not self._renewing.acquire(blocking=False):
+            return
+        threading.Thread(target=self._renew, args=(key, quiet), daemon=True).start()
+
+    def _renew(self, key: tuple[str, str], quiet: float) -> None:
+        """Open an engine again and put it in the old one's place; holds `_renewing`, which the caller has taken."""
+        name = ", ".join(key)
+        try:
+            if quiet < SETTLED_WITHOUT_VIEWS and not KeptViews(self.home, *key).are_current():
+                return
+            opened = self._open(*key)
+            with self._lock:
+                if key in self._opened:
+                    self._opened[key] = opened
+            LOG.info("%s: what was searched has changed; the new products answer now", name)
+        except Exception as error:
+            LOG.warning("%s: the products of before are still searched, the new ones cannot be opened: %s", name, error)
+            with self._lock:
+                self._next_look[key] = time.monotonic() + RETRY
+        finally:
+            self._renewing.release()
 
     def photo(self, dataset: str, product_id: str) -> bytes:
         """Return the JPEG bytes of a product's first photo.
 
-        Raises NotThereError where there is no such dataset or photo, CorruptOutputError where shards are damaged.
+        Raises NotThereError where there is no such dataset or photo, NotNowError where shards cannot be read.
         """
         if dataset not in self._shelves:
             self._check(dataset)
@@ -146,7 +197,11 @@ class Engines:
         try:
             return shelf.photo(product_id)
         except SettingsError as error:  # it names the folder, which is no business of a browser's
-            raise NotThereError(f"no photo of product {product_id[:100]!r}") from error
+            gone = "it is no longer in the catalogue, or never was"
+            raise NotThereError(f"no photo of product {product_id[:100]!r}: {gone}") from error
+        except CorruptOutputError as error:
+            why = "a job is making them again, or they are damaged; the server's log says which"
+            raise NotNowError(f"photos cannot be shown now: {why}") from error
 
     def _check(self, dataset: str, variant: str | None = None) -> None:
         available = self.available()
@@ -161,8 +216,8 @@ class Engines:
         from eiclip.search import SearchEngine
 
         start, name, done = time.perf_counter(), f"{dataset}, {variant}", threading.Event()
-        views = self.home.lake.path(VIEWS_TABLE, dataset, variant), kept_views(self.home, dataset, variant)
-        if not any(path.is_file() for path in views):
+        views, stamp = KeptViews(self.home, dataset, variant), searched_stamp(self.home, dataset, variant)
+        if not (views.from_job.is_file() or views.place.is_file()):
             LOG.info("%s: embedding every product; once, it takes minutes", name)
 
         def say_so() -> None:
@@ -171,9 +226,12 @@ class Engines:
 
         threading.Thread(target=say_so, daemon=True).start()
         try:
-            opened = OpenedEngine(SearchEngine.open(self.home.root, dataset, variant, self.device))
+            engine = SearchEngine.open(self.home.root, dataset, variant, self.device)
         finally:
             done.set()
+        place = str(views.place)  # which may have been made just now, of what else is in the stamp
+        made = {place: now} if (now := searched_stamp(self.home, dataset, variant).get(place)) else {}
+        opened = OpenedEngine(engine, {**stamp, **made})
         opened.warm()
         try:
             self.photo(dataset, opened.engine.index.product_ids[0])  # reads the indexes of the shards

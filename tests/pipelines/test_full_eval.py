@@ -115,7 +115,7 @@ def test_every_view_and_column_is_described(settings, first):
     views = query(settings, "SELECT view_name FROM duckdb_views() WHERE NOT internal")
     found = query(settings, "SELECT name, grain, job FROM tables")
     assert sorted((name,) for name, _, _ in found) == sorted(views)
-    assert {job for _, _, job in found} == {"full_eval"}
+    assert {job for _, _, job in found} == {"full_eval", "refresh"}
     assert all(grain.startswith("one row per ") for _, grain, _ in found)
 
 

@@ -280,7 +280,7 @@ BAD = {
     "a placeholder": ({"entities": {"brand": "n/a"}}, SettingsError, "the entities given say nothing"),
     "no photo": ({"image": b"not a photo"}, RawDataError, "photo 0: .*not a JPEG, PNG or WEBP"),
     "no file": ({"image": "/nowhere/x.jpg"}, RawDataError, "photo 0: .*No such file"),
-    "no product": ({"product_id": "p77"}, SettingsError, "'p77' is not among the 6 products of shop; .* p0, p1, p2"),
+    "no product": ({"product_id": "p77"}, SettingsError, "'p77' is not among the 6 products of shop: .* p0, p1, p2"),
     "a group": ({"text": "x", "entities": {"colour": "red"}}, SettingsError, "group 'colour'; .*brand, season"),
     "a facet": ({"text": "x", "filters": {"size": ("8",)}}, SettingsError, "no 'size'; .*: brand, category, season"),
     "an attribute": ({"text": "x", "remove": {"size": "8"}}, SettingsError, "no 'size'"),

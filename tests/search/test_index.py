@@ -12,7 +12,7 @@ from eiclip.model.variants import get_variant
 from eiclip.search.engine import SearchEngine
 from eiclip.search.index import SearchIndex
 from eiclip.search.photos import PhotoShelf
-from eiclip.search.sources import kept_views, trained_variants, views_of
+from eiclip.search.sources import trained_variants, views_of
 from eiclip.settings.training import TrainingSettings
 from eiclip.storage.cache import MANIFEST, content_digest, make_once
 from eiclip.storage.home import Paths
@@ -37,7 +37,7 @@ def test_views_that_no_job_made_are_made_once_and_equal_the_jobs(unmade, engine,
         assert matrix == pytest.approx(found.views[view], abs=1e-6)
         assert (matrix.dtype, matrix.flags.c_contiguous) == ("float32", True)
     assert found.product_ids == engine.index.product_ids
-    kept = kept_views(unmade, DATASET, "eiclip")
+    kept = unmade.search_index(DATASET, "eiclip")
     written = kept.stat().st_mtime_ns
     SearchIndex.open(unmade.root, DATASET, "eiclip")
     assert kept.stat().st_mtime_ns == written
@@ -71,7 +71,7 @@ def test_the_jobs_views_go_before_those_kept(unmade, home):
     views = home.lake.path("product_views", DATASET, "eiclip")
     unmade.lake.write(pq.read_table(views).slice(0, 4), "product_views", DATASET, "eiclip")
     assert SearchIndex.open(unmade.root, DATASET, "eiclip").product_ids == ["p0", "p1", "p2", "p3"]
-    assert not kept_views(unmade, DATASET, "eiclip").exists()
+    assert not unmade.search_index(DATASET, "eiclip").exists()
 
 
 def test_the_jobs_views_of_an_earlier_model_are_not_searched(unmade, home):
@@ -124,7 +124,7 @@ def test_features_that_cannot_be_read_are_made_up_for_by_photos_and_texts(unmade
     frozen = EntityClipModel(new_towers(SMALL, 0), get_variant("eiclip"), shop.vocabulary, settings).eval()
     save_checkpoint(frozen, unmade.checkpoint(DATASET, "eiclip"), {})
     plain = views_of(unmade, DATASET, "eiclip")
-    kept_views(unmade, DATASET, "eiclip").unlink()
+    unmade.search_index(DATASET, "eiclip").unlink()
     unmade.features(DATASET).mkdir(parents=True)
     (unmade.features(DATASET) / MANIFEST).write_text("{}")  # and none of the files
     assert views_of(unmade, DATASET, "eiclip").equals(plain)

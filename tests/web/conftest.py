@@ -65,16 +65,22 @@ def as_file(photo, kind="PNG", **options):
     return file.getvalue()
 
 
-def write_home(root: Path, dataset: str) -> None:
-    """A dataset's lake, shards and models, as jobs leave them behind; no job has made its views."""
-    home, own = Paths(root), list(products())
-    photos = [encode_photo(photo_of(n), 64) for n in range(COUNT)]
+def split_of(number):
+    return "train" if number % 3 else "test"
+
+
+def write_photos(root: Path, dataset: str, own: list[Product]) -> None:
+    """A dataset's shards; each product has the photo of its place in the list."""
     samples = [
-        ("train" if n % 3 else "test", Sample(f"i{n}", p.product_id, p.description, p.entities, photos[n]))
+        (split_of(n), Sample(f"i{n}", p.product_id, p.description, p.entities, encode_photo(photo_of(n), 64)))
         for n, p in enumerate(own)
     ]
-    write_shards(sorted(samples, key=lambda pair: pair[0] == "test"), home.shards(dataset), photo_size=64)
-    split = [name for name, _ in samples]
+    write_shards(sorted(samples, key=lambda pair: pair[0] == "test"), Paths(root).shards(dataset), photo_size=64)
+
+
+def write_tables(root: Path, dataset: str, own: list[Product]) -> None:
+    """A dataset's lake."""
+    home, split = Paths(root), [split_of(n) for n in range(len(own))]
     rows = {
         "products": [
             {
@@ -101,6 +107,13 @@ def write_home(root: Path, dataset: str) -> None:
         rows["semantic_prior"].append(own | {"prior": 1.0, "tagged_count": tagged, "untagged_mentions": untagged})
     for table, own_rows in rows.items():
         home.lake.write(pa.Table.from_pylist([{"dataset": dataset} | row for row in own_rows]), table, dataset)
+
+
+def write_home(root: Path, dataset: str) -> None:
+    """A dataset's lake, shards and models, as jobs leave them behind; no job has made its views."""
+    home, own = Paths(root), list(products())
+    write_photos(root, dataset, own)
+    write_tables(root, dataset, own)
     names = {"brand": ["<unk>", *BRANDS], "subcategory": ["<unk>", *KINDS, GENERAL]}
     for variant in VARIANTS:
         torch.manual_seed(0)
