@@ -7,11 +7,10 @@ constraints: "under armour" is a brand.
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from eiclip.readers.texts import match_key, normalise_entity
 from eiclip.search.linking import Linker, Match, TypedWords, words_of
+from eiclip.search.query import Constraint
 
 NEGATIONS = frozenset({"not", "no", "without", "except", "excluding", "w"})  # w: of "w/o"
 _FILLERS = frozenset({"a", "an", "the", "any", "by", "in", "of", "from", "with", "made", "for", "too"})
@@ -52,29 +51,6 @@ _FOLLOWS = frozenset({
     "below", "above",
 })  # fmt: skip
 _MOST_VALUE = 3  # words of the longest value of an attribute
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """What a product must be, or must not be, to be an answer."""
-
-    kind: Literal["price", "not", "attribute"]
-    group: str  # not: the entity's group, "" for a plain word; attribute: the column or entity group
-    value: str  # the entity or word that is not wanted, or the attribute's value; "" for a price
-    low: float | None  # of a price
-    high: float | None
-    words: str  # as typed
-    start: int  # where in the text, in characters
-    end: int
-
-    @property
-    def name(self) -> str:
-        """By what it is removed, as `price<40`, `price=20-40`, `not colour=red`, `not laces`, `size=38`."""
-        if self.kind == "price":
-            low, high = ("" if limit is None else f"{limit:.12g}" for limit in (self.low, self.high))
-            return f"price={low}-{high}" if low and high else f"price<{high}" if high else f"price>{low}"
-        value = f"{self.group}={self.value}" if self.group else self.value
-        return f"not {value}" if self.kind == "not" else value
 
 
 def read_constraints(

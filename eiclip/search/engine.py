@@ -153,7 +153,7 @@ class SearchEngine:
 
     def _scores(self, read: ReadQuery, vector_D: np.ndarray) -> np.ndarray:
         """Return one query's scores (N,) of all products: log-odds under `hybrid` where it has words or entities."""
-        query, has_words = read.query, bool(read.spelt.strip())
+        query, has_words = read.query, bool(read.spelt)
         by = query.by
         if by == "hybrid" and query.product_id is not None and _asks_for_the_like(query, read):
             return self.weights_like.scores(self.products.like(self.index.row(query.product_id)))
@@ -178,7 +178,7 @@ class SearchEngine:
     def _is_judged(read: ReadQuery) -> bool:
         """Whether scores are calibrated: of a query of words and entities alone, ranked by all signals."""
         query = read.query
-        return query.by == "hybrid" and bool(read.spelt.strip()) and query.image is None and query.product_id is None
+        return query.by == "hybrid" and bool(read.spelt) and query.image is None and query.product_id is None
 
     def encode_words(self, words: Sequence[Words]) -> np.ndarray:
         """Return unit vectors (N, D) of texts with their entities."""
@@ -235,6 +235,7 @@ class SearchEngine:
     def nearest(self, read: ReadQuery, vector_D: np.ndarray) -> Found:
         """Return the best products of those that a query's filters leave, in its order; adds to its notes."""
         query, filters = read.query, Filters.of(read.query, self.index, read.unknown, read.notes)
+        filters.keep_constraints(read.constraints)
         left_N, score_N, matches = filters.left_N, self._scores(read, vector_D), None
         if is_judged := self._is_judged(read):
             matches = int(np.count_nonzero(score_N >= MATCH if left_N is None else (score_N >= MATCH) & left_N))
@@ -262,19 +263,32 @@ class SearchEngine:
             hits.append(Hit(rank=rank, score=float(scores[place]), by_view=views, **own))
         entities = read.words.entities
         gates = self.model.gates(entities)[0] if self.model.variant.gates != "none" and entities else {}
-        return Answer(hits, read.links, read.unknown, entities, gates, read.notes, lost, matches, 0.0, total, facets)
+        return Answer(
+            hits,
+            read.links,
+            read.unknown,
+            entities,
+            gates,
+            read.notes,
+            lost,
+            read.constraints,
+            matches,
+            0.0,
+            total,
+            facets,
+        )
 
     def _not_understood(self, read: ReadQuery) -> list[str]:
-        """Return the words of a query, as typed, that no product has and no link is of."""
+        """Return the words of a query, as typed, that no product has and neither a link nor a constraint is of."""
         text, known = read.query.text[:MAX_QUERY], self.products.words.knows
-        for link in reversed([link for link in read.links if link.kept]):
-            text = f"{text[: link.start]} {text[link.end :]}"
+        for own in (*(link for link in read.links if link.kept), *read.constraints):
+            text = f"{text[: own.start]}{' ' * (own.end - own.start)}{text[own.end :]}"
         return [word for word in dict.fromkeys(text.split()) if not known(word)]
 
 
 def _asks_for_the_like(query: Query, read: ReadQuery) -> bool:
     """Whether a query is a product and nothing that changes what is looked for."""
-    return query.image is None and not (read.spelt.strip() or not read.negative.empty or query.add or query.remove)
+    return query.image is None and not (read.spelt or not read.negative.empty or query.add or query.remove)
 
 
 def best(score_N: np.ndarray, top: int, left_N: np.ndarray | None = None) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from eiclip.errors import SettingsError, did_you_mean
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.index import AVAILABILITY, IN_STOCK, SearchIndex
-from eiclip.search.query import MAX_QUERY, PriceRange, Query
+from eiclip.search.query import MAX_QUERY, Constraint, PriceRange, Query
 
 MOST_VALUES = 50
 """Values counted of a facet: the most frequent ones."""
@@ -101,6 +101,19 @@ class Filters:
         if without := len(self.index) - len(facet.row_T):
             self.notes.append(f"`available` leaves out {without:,} products of which nothing is known")
         self.keep(AVAILABILITY, facet.having(IN_STOCK))
+
+    def keep_constraints(self, constraints: Sequence[Constraint]) -> None:
+        """Leave products that meet what was typed: limits of the price, attributes, and entities that are not wanted.
+
+        Plain words that are not wanted leave no product out: they count against it.
+        """
+        for own in constraints:
+            if own.kind == "price":
+                self.keep_price((own.low, own.high))
+            elif own.kind == "attribute":
+                self.keep_values({own.group: (own.value,)})
+            elif own.group:
+                self.keep(own.name, ~having(self.index, own.group, [own.value], self.unknown, self.notes))
 
     @cached_property
     def left_N(self) -> np.ndarray | None:

@@ -104,6 +104,29 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Constraint:
+    """What a product must be, or must not be, to be an answer: read in a query's words."""
+
+    kind: Literal["price", "not", "attribute"]
+    group: str  # not: the entity's group, "" for a plain word; attribute: the column or entity group
+    value: str  # the entity or word that is not wanted, or the attribute's value; "" for a price
+    low: float | None  # of a price
+    high: float | None
+    words: str  # as they were typed
+    start: int  # where in the query's text, in characters
+    end: int
+    name: str = field(init=False)
+    """By what `unlink` removes it, as `price<40`, `price=20-40`, `not colour=red`, `not laces`, `size=38`."""
+
+    def __post_init__(self) -> None:
+        value = f"{self.group}={self.value}" if self.group else self.value
+        if self.kind == "price":
+            low, high = ("" if limit is None else f"{limit:.12g}" for limit in (self.low, self.high))
+            value = f"price={low}-{high}" if low and high else f"price<{high}" if high else f"price>{low}"
+        object.__setattr__(self, "name", f"not {value}" if self.kind == "not" else value)
+
+
+@dataclass(frozen=True)
 class Hit:
     """A product found."""
 
@@ -136,6 +159,8 @@ class Answer:
     gates: dict[str, float]  # what those of each group weigh, where the variant has gates
     notes: list[str]  # what was cut, left out or has no effect, a sentence each
     not_understood: list[str]  # words, as typed, that no product has and no entity is named by
+    constraints: list[Constraint]
+    """Limits and negations read in the words; `unlink` their names to read them as words."""
     matches: int | None
     """Products, of those that the filters leave, that probably are what is meant: the first ones; None where scores are
     no probabilities. What follows them is near in looks alone."""

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from eiclip.errors import SettingsError, did_you_mean
 from eiclip.inference import EntityClip
 from eiclip.model.description import compose_text
-from eiclip.search.constraints import Constraint, read_constraints
+from eiclip.search.constraints import read_constraints
 from eiclip.search.linking import Linker
-from eiclip.search.query import MAX_QUERY, Link, Query
+from eiclip.search.query import MAX_QUERY, Constraint, Link, Query
 
 
 class Words(NamedTuple):
@@ -87,11 +87,11 @@ class Reader:
             constraints, wanted = read_constraints(text, self.linker, self.attributes, query.unlink, prices=self.prices)
             links, left_out = self.linker.link(wanted, given, query.unlink)
             notes += left_out
-            if not (any(map(str.isalnum, wanted)) or given or query.image is not None or query.product_id):
-                wanted = text  # nothing else is asked, and something has to be compared
+        asks_more = any(map(str.isalnum, wanted)) or given or query.image is not None or query.product_id
+        encoded = wanted if asks_more else text  # of constraints alone, something has to be compared
         if not self.reads_entities and (given or any(link.kept for link in links)):
             notes.append(f"{self.model.variant.name} reads no entities: they count as words")
-        asked = self._words(wanted, given, links)
+        asked = self._words(encoded, given, links)
         [unknown] = self.model.unknown({**given, **asked.entities})
         nots = [own for own in constraints if own.kind == "not"]
         words = " ".join(filter(None, [negative, *(own.value for own in nots if own.group not in self.model.groups)]))
@@ -155,4 +155,5 @@ def _spelt(text: str, given: Mapping[str, list[str]], links: list[Link]) -> str:
     """Return a text with the names of kept links as the vocabulary spells them, after the entities given."""
     for link in reversed([link for link in links if link.kept]):
         text = f"{text[: link.start]} {link.entity} {text[link.end :]}"
-    return " ".join([*(name for names in given.values() for name in names), text])
+    spelt = " ".join([*(name for names in given.values() for name in names), text])
+    return spelt if any(map(str.isalnum, spelt)) else ""

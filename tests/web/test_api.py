@@ -94,7 +94,7 @@ def test_vectors_are_the_models(client, engine, described):
 def test_a_vector_of_typed_words_finds_what_search_finds(client, engine, described):
     [vector] = answered(described, client, "/embed", variant="eiclip", texts=["gucci red boots"], link=True)["texts"]
     nearest = np.argsort(-(engine.index.views["joint"] @ np.array(vector)))[:5]
-    hits = engine.search(Query(text="gucci red boots", top=5)).hits
+    hits = engine.search(Query(text="gucci red boots", top=5, by="vectors")).hits
     assert [engine.index.product_ids[row] for row in nearest] == [hit.product_id for hit in hits]
 
 
