@@ -281,8 +281,9 @@ class SearchEngine:
     def _not_understood(self, read: ReadQuery) -> list[str]:
         """Return the words of a query, as typed, that no product has and neither a link nor a constraint is of."""
         text, known = read.query.text[:MAX_QUERY], self.products.words.knows
-        for own in (*(link for link in read.links if link.kept), *read.constraints):
-            text = f"{text[: own.start]}{' ' * (own.end - own.start)}{text[own.end :]}"
+        spans = [(own.start, own.end) for own in read.links if own.kept]
+        for start, end in spans + [(own.start, own.end) for own in read.constraints]:
+            text = f"{text[:start]}{' ' * (end - start)}{text[end:]}"
         return [word for word in dict.fromkeys(text.split()) if not known(word)]
 
 
