@@ -126,8 +126,10 @@ class SearchEngine:
         Queries are encoded together; scores are made one query at a time.
         """
         reads = [self.reader.read(query) for query in queries]
-        for read, vector_D in zip(reads, self.vectors(reads), strict=True):
-            yield self._scores(read, vector_D)
+        has_vector = [read.query.by != "words" or not read.spelt for read in reads]
+        vectors = iter(self.vectors([read for read, has in zip(reads, has_vector, strict=True) if has]))
+        for read, has in zip(reads, has_vector, strict=True):
+            yield self._scores(read, next(vectors) if has else self._mean_D)
 
     def signals(self, read: ReadQuery, vector_D: np.ndarray) -> Signals:
         """Return what speaks for each product, by name (N,), of a query whose vector (D,) is known.

@@ -32,7 +32,7 @@ PLAIN, LINKED, WORDS, HYBRID = "plain words", "linked entities", "words", "hybri
 READINGS: Mapping[str, Query] = {
     PLAIN: Query("-", by="vectors", link=False),
     LINKED: Query("-", by="vectors"),
-    WORDS: Query("-", by="words"),
+    WORDS: Query("-", by="words", link=False),
     HYBRID: Query("-", by="hybrid"),
 }
 """How a query is read and what ranks the products, by name: a `Query` but for its words and view."""
@@ -141,7 +141,6 @@ def judged(
     parts: dict[str, pa.Table] = {}
     for reading in readings:
         settings = READINGS[reading]
-        reads_links = settings.link and settings.by != "words"
         rows, kept = list(range(len(texts))), None
         if reading == LINKED and PLAIN in parts:  # what has no entities is encoded once
             rows, kept = [n for n in rows if linked[n] != Words(texts[n], {})], parts[PLAIN]
@@ -156,7 +155,7 @@ def judged(
         named = [[value] * len(texts) for value in (index.dataset, index.variant, view)]
         facts = [
             asked.texts,
-            [reads_links and bool(own.entities) for own in linked],
+            [settings.link and bool(own.entities) for own in linked],
             [len(own) for own in asked.relevant],
         ]
         columns: list[Any] = [*named, asked.kinds, [reading] * len(texts), *facts, [places] * len(texts)]
