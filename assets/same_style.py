@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from assets import training
 from assets.common import Project
+from assets.judged_queries import READ as SEARCHED
 from assets.outputs import Check, Given, Output, Table
 from assets.sources import prefixed, raw_content
 from assets.steps import Step
@@ -169,7 +170,12 @@ def measures(project: Project, name: str) -> list[Output]:
     sources = (*prefixed(f"{VIEWS_TABLE}/", SAME_STYLE_ROWS), "shards", *TRUTH)
     seed = {"seed": project.settings.seed}
     return [
-        Output((name, RANKS), make=_ranks, sources=sources, settings=seed),
+        Output(
+            (name, RANKS),
+            make=_ranks,
+            sources=tuple(dict.fromkeys((*sources, "checkpoint/same_style", "search_weights/same_style", *SEARCHED))),
+            settings=seed,
+        ),
         Output((name, CHANCE), make=_chance, sources=("products", "styles", "product_groups")),
         *of_ranks(name),
         Output((name, CURVE), make=_curve, sources=sources, settings=seed),
@@ -224,8 +230,13 @@ def _ranks(given: Given) -> pa.Table:
     among all other test products; ties count against the model.
     """
     from eiclip.same_style.evaluate import same_style_ranks
+    from eiclip.search.engine import SearchEngine
+    from eiclip.search.evaluate import hybrid_ranks
 
-    return _over_views(given, same_style_ranks)
+    engine = SearchEngine.open(given.project.paths.root, given.dataset, "same_style", given.device)
+    of_style = given.table("styles"), given.table("product_groups")
+    hybrid = hybrid_ranks(engine, given.parameters["seed"], *of_style)
+    return pa.concat_tables([_over_views(given, same_style_ranks), hybrid])
 
 
 def _chance(given: Given) -> pa.Table:

@@ -11,7 +11,7 @@ import argparse
 import importlib
 import os
 
-PARTS = ("mining", "search", "approximate", "page")
+PARTS = ("mining",)
 
 
 def main() -> None:

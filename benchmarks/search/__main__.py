@@ -6,7 +6,9 @@
 
 `judged`: judged queries of each dataset with a served model, hybrid search beside words and vectors alone.
 `same_style`: products as queries, hybrid search beside each single score, with texts as they are and without colours.
-`speed`: time to an answer of 20,000 and of a million products made by repetition, and over HTTP.
+`speed`: time to a hybrid answer among 20,000 products, and among a million made of them by repetition with noise.
+`page`: answers over HTTP, of a model of ViT-B-32's size, to one user and to several at once.
+`approximate`: faiss beside comparing with every product, a million of them (minutes to build; not run unless named).
 """
 
 import argparse
@@ -14,7 +16,7 @@ import importlib
 import os
 from pathlib import Path
 
-PARTS = ("judged", "same_style", "speed")
+OF_HOMES, OF_SPEED = ("judged", "same_style"), ("speed", "page", "approximate")
 
 
 def main() -> None:
@@ -22,11 +24,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     home = Path(os.environ.get("EICLIP_HOME", "data"))
     parser.add_argument("--home", nargs="+", type=Path, default=[home], help="homes with trained models (EICLIP_HOME)")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--only", nargs="+", choices=(*OF_HOMES, *OF_SPEED), default=[*OF_HOMES, *OF_SPEED[:2]])
     parser.add_argument("--quick", action="store_true", help="little data: the figures mean nothing")
+    parser.add_argument("--rounds", type=int, help="runs of each side (each part's own number)")
+    parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))), help="of each side (2)")
     given = parser.parse_args()
     for part in given.only:
-        importlib.import_module(f"benchmarks.search.{part}").measure(given.home, quick=given.quick)
+        module = importlib.import_module(f"benchmarks.search.{part}")
+        if part in OF_HOMES:
+            module.measure(given.home, quick=given.quick)
+        else:
+            module.measure(quick=given.quick, rounds=given.rounds, threads=given.threads)
 
 
 if __name__ == "__main__":

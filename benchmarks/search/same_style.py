@@ -15,8 +15,8 @@ import pyarrow as pa
 from benchmarks.measure import say
 from benchmarks.search.judged import table_of
 from eiclip.evaluation import bootstrap
-from eiclip.same_style.evaluate import Truth
 from eiclip.search.engine import SearchEngine
+from eiclip.search.evaluate import ProductQueries, rank_of
 from eiclip.search.fusion import Weights
 from eiclip.search.learn import product_examples
 from eiclip.search.signals import ProductSignals
@@ -42,7 +42,9 @@ def measure(homes: Sequence[Path], *, quick: bool) -> None:
                     engine.products = without_colours(engine)
                 weights = Weights.learned(list(product_examples(engine, styles, groups)))
                 say({"figure": "same_style weights", "dataset": dataset, "texts": texts} | dict(weights.by_signal))
-                for figure in _figures(*_ranks(engine, weights, styles, groups, 200 if quick else None)):
+                for figure in _figures(
+                    *_ranks(weights, ProductQueries.of(engine, "test", styles, groups), 200 if quick else None)
+                ):
                     say({"figure": "same_style", "dataset": dataset, "texts": texts} | figure)
 
 
@@ -61,26 +63,15 @@ def without_colours(engine: SearchEngine) -> ProductSignals:
     return ProductSignals.of(replace(index, facts=facts, facets=facets))
 
 
-def _ranks(
-    engine: SearchEngine, weights: Weights, styles: pa.Table, groups: pa.Table, most: int | None
-) -> tuple[dict[str, list[int]], list[int]]:
-    """Return by score the rank of each query's best product of its style, ties against the score; and its style."""
-    index = engine.index
-    rows_N = index.rows_of_split("test")
-    truth = Truth.of([index.product_ids[row] for row in rows_N], styles, groups)
-    queries = np.flatnonzero(truth.others())[:most]
+def _ranks(weights: Weights, queries: ProductQueries, most: int | None) -> tuple[dict[str, list[int]], list[int]]:
+    """Return by score the rank of each query's best product of its style, and the styles' numbers."""
     found: dict[str, list[int]] = {}
-    for place in queries:
-        kept_N = np.ones(len(rows_N), dtype=bool)
-        kept_N[[place, *truth.ignored(np.array([place]))[:, 1]]] = False
-        signals = {name: value_N[rows_N[kept_N]] for name, value_N in engine.products.like(rows_N[place]).items()}
-        relevant_N = (truth.style_N == truth.style_N[place])[kept_N]
-        by_field = [value_N for name, value_N in signals.items() if name.endswith(" words")]
-        scores = signals | {HYBRID: weights.scores(signals), WORDS: np.sum(by_field, axis=0)}
-        for name, score_N in scores.items():
-            best = score_N[relevant_N].max()
-            found.setdefault(name, []).append(1 + int((score_N[~relevant_N] >= best - 1e-6).sum()))
-    return found, truth.style_N[queries].tolist()
+    for place in queries.places[:most]:
+        signals, relevant_C = queries.signals(place)
+        by_field = [value_C for name, value_C in signals.items() if name.endswith(" words")]
+        for name, score_C in {**signals, HYBRID: weights.scores(signals), WORDS: np.sum(by_field, axis=0)}.items():
+            found.setdefault(name, []).append(rank_of(score_C, relevant_C))
+    return found, queries.truth.style_N[queries.places[:most]].tolist()
 
 
 def _figures(ranks: dict[str, list[int]], styles: list[int]) -> Iterator[dict[str, object]]:

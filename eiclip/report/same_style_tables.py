@@ -21,6 +21,7 @@ BASELINE_TITLES = {
 }
 """Rows without a model."""
 TITLES = BASELINE_TITLES | {name: variant.title for name, variant in SAME_STYLE_ROWS.items()}
+TITLES["hybrid"] = "Hybrid search: vectors, words and entities"
 """In the order of the tables."""
 MEASURE_TITLES = {"mrr": "MRR", "r1": "R@1", "r10": "R@10"}
 PUBLISHED = {

@@ -6,13 +6,13 @@ tags. Shape suffixes: Q queries, N candidates, D embedding width.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from eiclip.evaluation.ranking import full_ranks
+from eiclip.evaluation.ranking import TIE, full_ranks
 from eiclip.evaluation.relevance import Relevance
 from eiclip.same_style.evaluate import RANKS_SCHEMA, Truth
 from eiclip.search.engine import SearchEngine
@@ -24,6 +24,7 @@ from eiclip.storage.lake import Lake
 from eiclip.storage.sql import read_sql
 
 PAIRS: dict[str, View] = {"t-i": "image", "t-m": "joint"}  # the candidates' view of each pair that words can ask for
+HYBRID = "hybrid"  # as a variant of same-style's tables
 TYPED, LINKED, TAGGED = "typed", "typed and linked", "tags given"  # how a query's text was read
 
 
@@ -121,6 +122,68 @@ def linked_query_ranks(
             columns: dict[str, Any] = {column: [value] * len(queries) for column, value in row.items()}
             parts.append(pa.table(columns | same | {"rank": rank_Q.numpy()}, schema=RANKS_SCHEMA))
     return pa.concat_tables(parts)
+
+
+@dataclass(frozen=True)
+class ProductQueries:
+    """Products of a split as queries ("more like this") among the others of the split; N of them in all."""
+
+    engine: SearchEngine
+    rows_N: np.ndarray
+    """Their rows in the engine's index."""
+    truth: Truth
+
+    @classmethod
+    def of(cls, engine: SearchEngine, split: str, styles: pa.Table, groups: pa.Table | None = None) -> Self:
+        """Read which products are of one style: `styles` and `groups` as for `same_style_ranks`."""
+        rows_N = engine.index.rows_of_split(split)
+        return cls(engine, rows_N, Truth.of([engine.index.product_ids[row] for row in rows_N], styles, groups))
+
+    @property
+    def places(self) -> np.ndarray:
+        """The places in `rows_N` of the queries (Q,): products whose style has another one."""
+        return np.flatnonzero(self.truth.others())
+
+    def signals(self, place: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return the signals of the candidates of a query by name, and which of them are of its style.
+
+        Candidates (C,) are the others, less the known duplicates of other styles.
+        """
+        kept_N = np.ones(len(self.rows_N), dtype=bool)
+        kept_N[[place, *self.truth.ignored(np.array([place]))[:, 1]]] = False
+        found = self.engine.products.like(int(self.rows_N[place]))
+        signals = {name: value_N[self.rows_N[kept_N]] for name, value_N in found.items()}
+        return signals, (self.truth.style_N == self.truth.style_N[place])[kept_N]
+
+
+def hybrid_ranks(engine: SearchEngine, seed: int, styles: pa.Table, groups: pa.Table | None = None) -> pa.Table:
+    """Rank each test product's best candidate of its style by photo, text, words and entities together.
+
+    Ties count against the ranking. Schema `eiclip.same_style.evaluate.RANKS_SCHEMA`, of the variant `HYBRID`, pair m-m.
+
+    Args:
+        engine, seed: the model, and what is recorded with the rows.
+        styles, groups: as for `eiclip.same_style.evaluate.same_style_ranks`.
+    """
+    queries, rows = ProductQueries.of(engine, "test", styles, groups), []
+    truth, others_N = queries.truth, queries.truth.others()
+    same = {"dataset": engine.index.dataset, "variant": HYBRID, "seed": seed, "view_pair": "m-m"}
+    for place in queries.places.tolist():
+        signals, relevant_C = queries.signals(place)
+        rank = rank_of(engine.weights_like.scores(signals), relevant_C)
+        of = {"product_id": truth.products[place], "style_id": truth.names[place]}
+        rows.append(same | of | {"rank": rank, "right": int(others_N[place])})
+    return pa.Table.from_pylist(rows, schema=RANKS_SCHEMA)
+
+
+def rank_of(score_C: np.ndarray, relevant_C: np.ndarray) -> int:
+    """Return the rank of the best relevant candidate; irrelevant ones that tie with it come first.
+
+    >>> rank_of(np.array([0.5, 0.9, 0.5]), np.array([True, False, False]))
+    3
+    """
+    best = float(score_C[relevant_C].max())
+    return 1 + int(np.count_nonzero(score_C[~relevant_C] >= best - TIE * max(1, abs(best))))
 
 
 def _ranks(

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from eiclip.same_style.evaluate import Truth
 from eiclip.search.engine import SearchEngine
+from eiclip.search.evaluate import ProductQueries
 from eiclip.search.fusion import Example, Weights
 from eiclip.search.index import SearchIndex
 from eiclip.search.judged import Asked
@@ -58,15 +58,9 @@ def product_examples(engine: SearchEngine, styles: pa.Table, groups: pa.Table | 
         engine: of the catalogue.
         styles, groups: as for `eiclip.same_style.evaluate.same_style_ranks`.
     """
-    index = engine.index
-    rows_N = index.rows_of_split(SPLIT)
-    truth = Truth.of([index.product_ids[row] for row in rows_N], styles, groups)
-    queries = np.flatnonzero(truth.others())
-    for place in queries[_drawn((truth.products[place] for place in queries), MOST_STYLES)]:
-        kept_N = np.ones(len(rows_N), dtype=bool)
-        kept_N[[place, *truth.ignored(np.array([place]))[:, 1]]] = False
-        signals = {name: value_N[rows_N[kept_N]] for name, value_N in engine.products.like(rows_N[place]).items()}
-        yield Example("same style", signals, (truth.style_N == truth.style_N[place])[kept_N])
+    queries = ProductQueries.of(engine, SPLIT, styles, groups)
+    for place in queries.places[_drawn((queries.truth.products[own] for own in queries.places), MOST_STYLES)]:
+        yield Example("same style", *queries.signals(place))
 
 
 def learned_weights(

@@ -7,7 +7,7 @@ with noise. Real catalogues are clustered too, but how much is their own matter:
 import os
 
 from benchmarks.measure import Work, line, median, run_apart, say
-from benchmarks.same_style.search import timed
+from benchmarks.search.speed import timed
 
 PRODUCTS, WIDTH, QUERIES, TOP = 1_000_000, 128, 100, 20
 CLUSTERS, DIMENSIONS, SPREAD, NOISE = 2_000, 32, 0.6, 0.05

@@ -12,28 +12,32 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Work, line, median, run_apart, say
-from benchmarks.same_style.search import PRODUCTS, QUERIES, drawn_engine
+from benchmarks.search.speed import PRODUCTS, QUERIES, drawn_engine
 
 ANSWER_MS = 300.0
+USERS = 8
+"""Who ask at the same time, each as soon as the last answer is there: the figure is the 99th percentile."""
 WIDTH = 512
+AT_ONCE = f"words, {USERS} users, 99th percentile,"
 PHOTO = (1200, 1600)
 """Pixels of the photo that is sent, as shops show them."""
 TOWERS = "ViT-B-32"
 
 
 def measure(*, quick: bool, rounds: int | None, threads: int) -> None:
-    """Print the figures: first answer, words, photo with words."""
+    """Print the figures: first answer, words, photo with words, and words of several users at once."""
     products, repeats = (500, 2) if quick else (PRODUCTS, 8)
     runs = [run_apart(prepare, [(products, repeats, threads, quick)]) for _ in range(rounds or (1 if quick else 3))]
     named = {name: median([run.facts[name] for run in runs]) for name in runs[0].facts}
     model = "the small model" if quick else f"a model of {TOWERS}'s size"
     told = f"{products:,} products, {model}, {threads} threads, 24 shown; peer: the goal"
-    for name in ("first answer", "words", "photo and words"):
+    for name in ("first answer", "words", "photo and words", AT_ONCE):
         more = f"slowest {named[f'slowest {name}']} ms; " if f"slowest {name}" in named else ""
         note = f"{more}CPU {named[f'CPU {name}']} ms, client's included; {told}"
         say(line(f"page, {name} over HTTP (ms)", named[name], ANSWER_MS, 1.0, at_most=True, note=note))
@@ -56,6 +60,14 @@ def prepare(products: int, repeats: int, threads: int, small: bool) -> Work:
             for name, sent in (("words", None), ("photo and words", photo)):
                 walls, cpus = zip(*(_asked(client, text, sent) for text in QUERIES * repeats), strict=True)
                 found |= {name: median(walls), f"slowest {name}": round(max(walls), 3), f"CPU {name}": median(cpus)}
+            start = time.process_time()
+            with ThreadPoolExecutor(USERS) as users:
+                at_once = [wall for wall, _ in users.map(lambda text: _asked(client, text), QUERIES * repeats * USERS)]
+            found[AT_ONCE] = sorted(at_once)[int(0.99 * len(at_once))]
+            found |= {
+                f"slowest {AT_ONCE}": max(at_once),
+                f"CPU {AT_ONCE}": 1000 * (time.process_time() - start) / len(at_once),
+            }
         return found
 
     return work
