@@ -13,15 +13,25 @@ import uvicorn
 
 from eiclip.errors import EiclipError, SettingsError
 from eiclip.web.app import LOOPBACK, create_app
+from eiclip.web.clicks import ClickLog
 from eiclip.web.engines import Engines
 
 LOG = logging.getLogger("eiclip.web")
 
 
-def serve(home: Path, host: str, port: int, names: Sequence[str], dataset: str, variant: str, device: str) -> None:
+def serve(
+    home: Path,
+    host: str,
+    port: int,
+    names: Sequence[str],
+    dataset: str,
+    variant: str,
+    device: str,
+    log: Path | None = None,
+) -> None:
     """Open the first engine, say the address, answer until interrupted.
 
-    Raises EiclipError where the home has nothing to search, or the address is taken.
+    Raises EiclipError where the home has nothing to search, the address is taken, or `log` cannot be written.
     """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -35,10 +45,11 @@ def serve(home: Path, host: str, port: int, names: Sequence[str], dataset: str, 
             way_out = "`make full_eval` makes them (a quarter of an hour on 2 cores), or name another home with --home"
             raise SettingsError(f"{home}: no trained model with its catalogue; {way_out} or EICLIP_HOME")
         dataset = dataset or next(iter(available))
+        clicks = None if log is None else ClickLog(log)
         engines.get(dataset, variant or available.get(dataset, [""])[0])
         host, port = listener.getsockname()[:2]
         named = names or ipaddress.ip_address(host).is_loopback
-        app = create_app(engines, [*LOOPBACK, *names] if named else ["*"])
+        app = create_app(engines, [*LOOPBACK, *names] if named else ["*"], clicks)
         LOG.info("search page: http://%s:%s  (Ctrl+C ends it)", f"[{host}]" if ":" in host else host, port)
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, limit_concurrency=512)
         uvicorn.Server(config).run(sockets=[listener])
@@ -57,6 +68,8 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--variant", default="", help="opened at the start (same_style, eiclip_plus, eiclip or another)"
     )
+    recorded = "record clicks and thumbs in this CSV file, which `same_style.log` reads, and say so on the page (no)"
+    parser.add_argument("--log", type=Path, metavar="FILE", help=recorded)
     parser.add_argument("--device", default="cpu", help="what encodes queries (cpu)")
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     LOG.setLevel(logging.INFO)

@@ -21,6 +21,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from eiclip.errors import EiclipError, RawDataError, SettingsError
 from eiclip.model.variants import get_variant
+from eiclip.web.clicks import ClickForm, ClickLog
 from eiclip.web.engines import Engines, NotNowError, NotThereError, OpenedEngine
 from eiclip.web.limits import FIELD_BYTES, PHOTO_BYTES, TOO_LARGE, Limits
 from eiclip.web.messages import (
@@ -78,18 +79,18 @@ api = APIRouter(prefix="/api", dependencies=[Depends(_refuse_other_sites)], incl
 HomeEngines = Annotated[Engines, Depends(_engines)]
 
 
-def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK, log: ClickLog | None = None) -> FastAPI:
     """Return the server of these engines as an ASGI application.
 
     `hosts` are the names that a request's Host header may have ("*": any). They refuse a page of another site whose
-    name was made to point to this machine.
+    name was made to point to this machine. `log` gets what visitors click; None: nothing is recorded.
     """
     # Documented by /openapi.json; FastAPI's pages of it take their scripts from elsewhere.
     version = importlib.metadata.version("eiclip")
     app = FastAPI(title="Product search", version=version, docs_url=None, redoc_url=None)
     # One thread does all encoding and comparing: two at once would only share the cores, and each thread that calls
     # torch keeps a team of workers.
-    app.state.engines, app.state.searcher = engines, ThreadPoolExecutor(1, "search")
+    app.state.engines, app.state.searcher, app.state.log = engines, ThreadPoolExecutor(1, "search"), log
     app.include_router(public)
     app.include_router(api)
     app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), include_in_schema=False)
@@ -126,13 +127,13 @@ def _error_response(request: Request, error: Exception) -> Response:
 
 
 @api.get("/catalogues")
-def catalogues(engines: HomeEngines) -> dict[str, Any]:
-    """Return datasets and their variants, those to be shown first first."""
+def catalogues(engines: HomeEngines, request: Request) -> dict[str, Any]:
+    """Return datasets and their variants, those to be shown first first, and whether clicks are recorded."""
     datasets = []
     for name, variants in engines.available().items():
         shown = [{"name": variant, "title": get_variant(variant).title} for variant in variants]
         datasets.append({"name": name, "variants": shown})
-    return {"datasets": datasets}
+    return {"datasets": datasets, "records_clicks": request.app.state.log is not None}
 
 
 @api.get("/photo/{dataset}")
@@ -156,6 +157,27 @@ def catalogue(engines: HomeEngines, dataset: str, variant: str) -> dict[str, Any
 def values(engines: HomeEngines, dataset: str, variant: str, group: str, typed: str = "") -> list[dict[str, Any]]:
     """Return values of a group that go with what was typed."""
     return engines.get(dataset, variant).find(group, typed[:200])
+
+
+@api.get("/suggest/{dataset}/{variant}")
+def suggest(engines: HomeEngines, dataset: str, variant: str, typed: str = "") -> list[dict[str, Any]]:
+    """Return texts that begin as what was typed: its last words become an entity, or it becomes a product's title."""
+    return engines.get(dataset, variant).suggest(typed[:200])
+
+
+@api.post("/click/{dataset}/{variant}")
+def click(engines: HomeEngines, request: Request, dataset: str, variant: str, form: ClickForm) -> dict[str, bool]:
+    """Record what was done with a product."""
+    log: ClickLog | None = request.app.state.log
+    if log is None:
+        raise NotThereError("clicks are not recorded here")
+    index = engines.get(dataset, variant).engine.index
+    index.row(form.product_id)
+    try:
+        log.add(form, index.dataset, index.variant)
+    except OSError as error:
+        raise NotNowError("the click cannot be recorded; the server's log says why") from error
+    return {"recorded": True}
 
 
 @api.post("/search/{dataset}/{variant}")

@@ -17,6 +17,7 @@ from PIL import Image
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError, did_you_mean
 from eiclip.readers.texts import match_key
 from eiclip.search import Query
+from eiclip.search.linking import MOST_WORDS
 from eiclip.search.photos import PhotoShelf
 from eiclip.search.sources import SERVED, KeptViews, searched_stamp, trained_variants
 from eiclip.storage.home import Paths
@@ -28,6 +29,8 @@ if TYPE_CHECKING:  # it imports torch: what there is to search is known without
 LOG = logging.getLogger("eiclip.web")
 MOST_OPEN = 4  # engines kept in memory: each holds a model and three matrices of all products
 MOST_VALUES = 12  # values of a group that are offered at once
+MOST_ENTITIES = 8  # of the suggestions, which are `MOST_VALUES` with titles of products
+MOST_LENGTH = 60  # characters of an entity that is suggested: nobody types a whole list of ingredients
 LOOK = 1.0  # least seconds between two looks at whether an engine's files have changed
 SETTLED = 3.0  # seconds without a change after which an engine is opened again: a job writes one table after the other
 SETTLED_WITHOUT_VIEWS = 60.0  # the same where products would have to be embedded first: a job may be about to
@@ -73,9 +76,45 @@ class OpenedEngine:
         if group not in self.values:
             raise NotThereError(f"no group {group!r}: there are {', '.join(self.values)}")
         key = _key(typed)
-        keyed = [(_key(value["value"]), value) for value in self.values[group]]
-        found = [(not own.startswith(key), f" {key}" not in own, value) for own, value in keyed if key in own]
+        found = [
+            (not own.startswith(key), f" {key}" not in own, value) for own, value in self._keyed[group] if key in own
+        ]
         return [value for *_, value in sorted(found, key=lambda ranked: ranked[:2])[:MOST_VALUES]]
+
+    @cached_property
+    def _keyed(self) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+        """The same, each value after its `match_key`."""
+        return {group: [(_key(own["value"]), own) for own in values] for group, values in self.values.items()}
+
+    @cached_property
+    def _titles(self) -> list[tuple[str, str]]:
+        """The products' titles, each once, in small letters, with the `match_key` of each."""
+        titles = dict.fromkeys(title.lower() for title in self.engine.index.facts["title"].to_pylist() if title)
+        return [(match_key(title), title) for title in titles]
+
+    def suggest(self, typed: str) -> list[dict[str, Any]]:
+        """Return texts that somebody who typed this may mean, each with its `group` and number of `products`, if any.
+
+        Entities that as many of the last words as possible begin come first, those of most products before others; then
+        titles that begin with what was typed, then those that have it at the beginning of another word.
+        """
+        words, found = typed.split(), list[dict[str, Any]]()
+        for first in range(max(0, len(words) - MOST_WORDS), len(words)):
+            key, before = _key(" ".join(words[first:])), " ".join(words[:first])
+            found = [
+                {"text": f"{before} {own['value']}".strip(), "group": group, "products": own["products"]}
+                for group in self.engine.model.groups for known, own in self._keyed.get(group, ())
+                if known.startswith(key) and len(own["value"]) <= MOST_LENGTH
+            ]  # fmt: skip
+            if found:
+                break
+        found = sorted(found, key=lambda own: -own["products"])[:MOST_ENTITIES]
+        key = match_key(typed)
+        named = [(not own.startswith(key), title) for own, title in self._titles if key and f" {key}" in f" {own}"]
+        titles = [title for _, title in sorted(named, key=lambda pair: pair[0])]
+        found += [{"text": title, "group": None, "products": None} for title in titles]
+        offered = {own["text"]: own for own in reversed(found) if own["text"] != " ".join(words).lower()}
+        return list(reversed(offered.values()))[:MOST_VALUES]
 
     def examples(self, count: int = 4) -> list[str]:
         """Return queries to try: titles of products far from each other, an entity of the first group before them."""
@@ -89,7 +128,7 @@ class OpenedEngine:
 
     def warm(self) -> None:
         """Answer once, so that nobody waits for what the first answer sets up."""
-        self.values  # noqa: B018  counted here, kept
+        self._keyed, self._titles  # noqa: B018  counted here, kept
         with io.BytesIO() as file:
             Image.new("RGB", (64, 64), "white").save(file, "PNG")
             self.engine.search(Query(text="warm", image=file.getvalue(), top=1))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from eiclip.errors import SettingsError
 from eiclip.search import Answer, Query, View
-from eiclip.search.query import MAX_QUERY
+from eiclip.search.query import MAX_QUERY, PriceRange, Ranking, Sort
 from eiclip.web.engines import OpenedEngine
 
 Name = Annotated[str, StringConstraints(max_length=500)]
@@ -29,12 +29,18 @@ class QueryForm(BaseModel):
     product_id: Name | None = None
     entities: Annotated[dict[Name, OneOrMore], Field(max_length=20)] = {}
     filters: Annotated[dict[Name, Names], Field(max_length=20)] = {}
+    price: PriceRange = (None, None)
+    available: bool = False
     negative: str = ""
     remove: Entities = {}
     add: Entities = {}
     image_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     view: View = "joint"
+    by: Ranking = "hybrid"
+    sort: Sort = "match"
     top: Annotated[int, Field(ge=1, le=100)] = 24
+    offset: Annotated[int, Field(ge=0, le=10**9)] = 0
+    facets: bool = False
     link: bool = True
     unlink: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
 
@@ -149,5 +155,7 @@ def catalogue_message(opened: OpenedEngine) -> dict[str, Any]:
         "entity_groups": steering,
         "several": sorted(opened.engine.reader.linker.several),
         "groups": steering + [group for group in opened.values if group not in steering],
+        "has_prices": index.facts["price"].null_count < len(index),
+        "currency": index.currency,
         "examples": opened.examples(),
     }

@@ -1,5 +1,7 @@
 // What is asked of the server. Every failure is an Error with a sentence to show.
 
+import { sentence } from "./words.js";
+
 export const MOST_BYTES = 10 * 2 ** 20;
 
 async function asked(address, options) {
@@ -18,7 +20,6 @@ async function asked(address, options) {
   throw new Error(found?.error ? sentence(found.error) : `The server answered ${response.status}.`);
 }
 
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?)]$/.test(text) ? "" : "."}`;
 const path = (...parts) => `api/${parts.map(encodeURIComponent).join("/")}`;
 
 export const catalogues = () => asked(path("catalogues"));
@@ -29,9 +30,18 @@ export function values(dataset, variant, group, typed, signal) {
   return asked(`${path("values", dataset, variant)}?${new URLSearchParams({ group, typed })}`, { signal });
 }
 
+export function suggestions(dataset, variant, typed, signal) {
+  return asked(`${path("suggest", dataset, variant)}?${new URLSearchParams({ typed })}`, { signal });
+}
+
 export function search(dataset, variant, query, photo, signal) {
   const body = new FormData();
   body.append("query", JSON.stringify(query));
   if (photo) body.append("photo", photo);
   return asked(path("search", dataset, variant), { method: "POST", body, signal });
+}
+
+export function click(dataset, variant, form) {
+  const headers = { "Content-Type": "application/json" };
+  return asked(path("click", dataset, variant), { method: "POST", headers, body: JSON.stringify(form), keepalive: true });
 }

@@ -1,10 +1,16 @@
-// What is asked, as the address holds it: a search without a photo can be kept as a bookmark and sent to others.
+// What is asked, as the address holds it: a search can be kept as a bookmark and sent to others. Of a photo it holds
+// the number under which this browser keeps it.
 
-/** Picks are {group, value, steer, filter}; swaps {group, value, put} (put in, or taken out). */
+export const TOP = 24;  // products of a page
+
+/** Picks are {group, value, steer, filter}; swaps {group, value, put} (put in, or taken out); prices are texts. */
 export const nothing = () => ({
-  dataset: "", variant: "", second: "", words: "", negative: "", picks: [], swaps: [], unlink: [],
-  weight: 50, view: "joint", like: "",
+  dataset: "", variant: "", second: "", words: "", negative: "", picks: [], swaps: [], unlink: [], weight: 50,
+  view: "joint", by: "hybrid", like: "", photo: "", low: "", high: "", stock: false, sort: "match", page: 1, lab: false,
 });
+
+/** Takes back what is chosen in the lab's view alone. */
+export const leaveLab = (state) => Object.assign(state, { lab: false, variant: "", second: "", view: "joint", by: "hybrid", swaps: [] });
 
 const pair = ({ group, value }) => `${group}:${value}`;
 
@@ -13,8 +19,8 @@ function unpair(text) {
   return colon > 0 ? { group: text.slice(0, colon), value: text.slice(colon + 1) } : null;
 }
 
-const PLAIN = { d: "dataset", v: "variant", with: "second", q: "words", not: "negative", like: "like" };
-const VIEWS = ["joint", "image", "text"];
+const PLAIN = { d: "dataset", v: "variant", with: "second", q: "words", not: "negative", like: "like", photo: "photo", low: "low", high: "high" };
+const CHOICES = { view: ["joint", "image", "text"], by: ["hybrid", "words", "vectors"], sort: ["match", "price", "-price"] };
 
 export function toAddress(state) {
   const address = new URLSearchParams();
@@ -26,7 +32,10 @@ export function toAddress(state) {
   for (const swap of state.swaps) address.append(swap.put ? "in" : "out", pair(swap));
   for (const link of state.unlink) address.append("unlink", link);
   if (state.weight !== 50) address.append("w", state.weight);
-  if (state.view !== "joint") address.append("view", state.view);
+  for (const [name, [usual]] of Object.entries(CHOICES)) if (state[name] !== usual) address.append(name, state[name]);
+  if (state.stock) address.append("stock", 1);
+  if (state.page > 1) address.append("page", state.page);
+  if (state.lab) address.append("lab", 1);
   return `?${address}`;
 }
 
@@ -47,8 +56,19 @@ export function fromAddress(search) {
   state.unlink = address.getAll("unlink");
   const weight = Number(address.get("w") ?? 50);
   state.weight = weight >= 0 && weight <= 100 ? weight : 50;
-  state.view = VIEWS.includes(address.get("view")) ? address.get("view") : "joint";
+  for (const [name, values] of Object.entries(CHOICES)) if (values.includes(address.get(name))) state[name] = address.get(name);
+  for (const name of ["low", "high"]) state[name] = priceOf(state[name]);
+  state.stock = address.has("stock");
+  state.page = Math.min(10 ** 7, Math.max(1, Math.floor(Number(address.get("page"))) || 1));
+  // Addresses from before there was the switch, too.
+  state.lab = ["lab", "with", "view", "by", "in", "out"].some((key) => address.has(key));
   return state;
+}
+
+/** A price that was typed, as a text; "" where it is none. */
+export function priceOf(text) {
+  const value = Number.parseFloat(text);
+  return Number.isFinite(value) && value >= 0 ? String(value) : "";
 }
 
 const chosen = (list) => Object.fromEntries(list.map(({ group, value }) => [group, value]));
@@ -62,10 +82,12 @@ function byGroup(picks) {
 /** The query as the server reads it. */
 export function toQuery(state) {
   return {
-    text: state.words, negative: state.negative, unlink: state.unlink, view: state.view,
+    text: state.words, negative: state.negative, unlink: state.unlink, view: state.view, by: state.by,
     product_id: state.like || null,
     entities: byGroup(state.picks.filter((pick) => pick.steer)),
     filters: byGroup(state.picks.filter((pick) => pick.filter)),
+    price: [state.low, state.high].map((end) => (end === "" ? null : Number(end))),
+    available: state.stock, sort: state.sort, top: TOP, offset: (state.page - 1) * TOP, facets: true,
     remove: chosen(state.swaps.filter((swap) => !swap.put)),
     add: chosen(state.swaps.filter((swap) => swap.put)),
     image_weight: state.weight / 100,
@@ -75,3 +97,6 @@ export function toQuery(state) {
 /** Whether there is anything to search by. */
 export const asks = (state, photo) =>
   Boolean(state.words.trim() || photo || state.like || state.picks.some((pick) => pick.steer));
+
+/** Whether products are left out by more than the query. */
+export const filters = (state) => Boolean(state.low || state.high || state.stock || state.picks.some((pick) => pick.filter));
