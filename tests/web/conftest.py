@@ -44,10 +44,10 @@ class Product:
     entities: dict[str, list[str]]
 
 
-def products():
+def products(count=COUNT):
     """Eighteen products; ids that a path could be led astray by, a title that is markup."""
     odd = {3: "../../etc/passwd", 4: "a/b?c=d&e #1%2f"}
-    for n in range(COUNT):
+    for n in range(count):
         brand, kind = BRANDS[n % 3], KINDS[n % 2]
         title = HOSTILE if n == 5 else f"{('black', 'white', 'red')[n // 2 % 3]} {kind} number {n}"
         yield Product(odd.get(n, f"p{n}"), title, f"{title}, made well.", {"brand": [brand], "subcategory": [kind]})
@@ -81,6 +81,7 @@ def write_photos(root: Path, dataset: str, own: list[Product]) -> None:
 def write_tables(root: Path, dataset: str, own: list[Product]) -> None:
     """A dataset's lake."""
     home, split = Paths(root), [split_of(n) for n in range(len(own))]
+    sizes = [str(36 + n % 2 * 2) for n in range(len(own))]
     rows = {
         "products": [
             {
@@ -99,6 +100,13 @@ def write_tables(root: Path, dataset: str, own: list[Product]) -> None:
         ],
         "entity_vocabulary": [],
         "semantic_prior": [],
+        "offers": [
+            {
+                "product_id": p.product_id, "currency": "EUR", "available": (True, False, None, True)[n % 4],
+                "link": "javascript:alert(1)" if n == 5 else f"https://shop.example/{n}?a=1&b=2",
+            }
+            for n, p in enumerate(own)
+        ],
         "entity_spellings": [{"entity_group": "brand", "entity": BRANDS[0], "spelling": BRANDS[0], "rows": 1}],
     }  # fmt: skip
     for group, name in [*(("brand", name) for name in BRANDS), *(("subcategory", name) for name in (*KINDS, GENERAL))]:
@@ -106,12 +114,16 @@ def write_tables(root: Path, dataset: str, own: list[Product]) -> None:
         rows["entity_vocabulary"].append(own)
         rows["semantic_prior"].append(own | {"prior": 1.0, "tagged_count": tagged, "untagged_mentions": untagged})
     for table, own_rows in rows.items():
-        home.lake.write(pa.Table.from_pylist([{"dataset": dataset} | row for row in own_rows]), table, dataset)
+        found = pa.Table.from_pylist([{"dataset": dataset} | row for row in own_rows])
+        if table == "offers":
+            maps = pa.array([[("size", [size])] for size in sizes], pa.map_(pa.string(), pa.list_(pa.string())))
+            found = found.append_column("attributes", maps)
+        home.lake.write(found, table, dataset)
 
 
-def write_home(root: Path, dataset: str) -> None:
+def write_home(root: Path, dataset: str, count: int = COUNT) -> None:
     """A dataset's lake, shards and models, as jobs leave them behind; no job has made its views."""
-    home, own = Paths(root), list(products())
+    home, own = Paths(root), list(products(count))
     write_photos(root, dataset, own)
     write_tables(root, dataset, own)
     names = {"brand": ["<unk>", *BRANDS], "subcategory": ["<unk>", *KINDS, GENERAL]}

@@ -25,7 +25,8 @@ from eiclip.web.limits import BODY_BYTES
 from tests.web.conftest import BRANDS, COUNT, HOSTILE, as_file, photo_of, served, write_home
 
 SHOP = "/api/search/shop/eiclip"
-SAME = ("entities", "notes", "unknown")
+OFFER = ("currency", "available", "link", "rank", "attributes")
+SAME = ("entities", "notes", "unknown", "not_understood", "matches", "total")
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,10 @@ def refused(response, status, *said):
         {"product_id": "p1", "text": "in white", "image_weight": 0.2},
         {"product_id": "../../etc/passwd", "remove": {"brand": "golden goose"}, "add": {"brand": "gucci"}},
         {"text": "x", "entities": {"brand": HOSTILE}},
+        {"text": "boots", "price": (15, None), "available": True, "facets": True},
+        {"text": "gucci boots", "sort": "-price", "top": 4, "offset": 4, "by": "words"},
+        {"text": "coats not red under 20 nike", "price": (None, 25.5), "facets": True},
+        {"text": "coats not red under 20", "unlink": ("not red", "price<20")},
     ],
 )
 def test_answers_are_the_engines(client, engine, query):
@@ -76,7 +81,11 @@ def test_answers_are_the_engines(client, engine, query):
         assert hit["score"] == pytest.approx(own.score, abs=1e-5)
         assert hit["by_view"] == pytest.approx(dict(own.by_view), abs=1e-5)
         assert (hit["title"], hit["price"], hit["entities"]) == (own.title, own.price, dict(own.entities))
+        assert [hit[name] for name in OFFER] == [getattr(own, name) for name in OFFER]
     assert [link["entity"] for link in found["links"]] == [link.entity for link in expected.links]
+    assert [own["name"] for own in found["constraints"]] == [own.name for own in expected.constraints]
+    assert found["facets"] == {name: [list(pair) for pair in counts] for name, counts in expected.facets.items()}
+    assert bool(found["facets"]) == query.get("facets", False)
     assert [found[name] for name in SAME] == [getattr(expected, name) for name in SAME]
     assert found["gates"] == pytest.approx(expected.gates)
     assert found["products"] == COUNT
@@ -102,6 +111,27 @@ def test_what_can_be_asked(client):
     assert (about["products"], about["entity_groups"]) == (COUNT, ["brand", "subcategory"])
     assert {"category", "gender"} < set(about["groups"])
     assert about["examples"]
+    assert (about["has_prices"], about["currency"]) == (True, "EUR")
+
+
+def test_words_are_completed_to_entities_and_titles(client):
+    def offered(typed):
+        answer = client.get("/api/suggest/shop/eiclip", params={"typed": typed})
+        assert answer.status_code == 200, answer.text
+        return [(own["text"], own["group"]) for own in answer.json()]
+
+    assert offered("red  Gol") == [("red golden goose", "brand")], "the words before stay"
+    assert offered("g") == [("golden goose", "brand"), ("gucci", "brand")]
+    assert offered("golden g") == [("golden goose", "brand")], "as many words as possible are one name"
+    assert ("black boots number 12", None) in offered("boots number 1"), "a title that has it within"
+    titles = offered("black boots")
+    assert titles[0][1] is None
+    assert all(text.startswith("black boots number") for text, _ in titles)
+    assert offered("gucci") == [], "nothing is left to complete"
+    for typed in ("", " ", "!!!", "日本", HOSTILE + "x", "x" * 5000, "%s\0"):
+        assert offered(typed) == []
+    [own] = client.get("/api/suggest/shop/eiclip", params={"typed": "guc"}).json()
+    assert own["products"] == COUNT // 3
 
 
 def test_values_are_offered_by_what_is_typed(client):
@@ -144,6 +174,13 @@ def test_several_at_once_are_answered_as_alone(client):
         ({"text": 7}, "text"),
         ({"text": "x", "entities": {"smell": "roses"}}, "'smell'"),
         ({"text": "x", "filters": {"smell": ["roses"]}}, "'smell'"),
+        ({"text": "x", "price": [5, 1]}, "swap the two"),
+        ({"text": "x", "price": [-1, None]}, "price"),
+        ({"text": "x", "price": ["cheap", None]}, "price"),
+        ({"text": "x", "price": [1]}, "price"),
+        ({"text": "x", "offset": -1}, "offset"),
+        ({"text": "x", "sort": "smell"}, "sort"),
+        ({"text": "x", "by": "smell"}, "by"),
         ({"product_id": "p99"}, "'p99'"),
     ],
 )
@@ -168,7 +205,10 @@ def test_long_texts_are_cut_with_a_note_and_longer_ones_refused(client):
     refused(ask(client, text="x" * 300_000), 400)
 
 
-@pytest.mark.parametrize("place", ["/api/search/{}/{}", "/api/catalogue/{}/{}", "/api/values/{}/{}?group=brand"])
+@pytest.mark.parametrize(
+    "place",
+    ["/api/search/{}/{}", "/api/catalogue/{}/{}", "/api/values/{}/{}?group=brand", "/api/suggest/{}/{}?typed=x"],
+)
 def test_unknown_datasets_and_variants(client, place):
     def asked(dataset, variant):
         address = place.format(dataset, variant)
@@ -369,6 +409,7 @@ def test_what_cannot_be_served_says_what_to_do(tmp_path, shop_home, caplog):
         (tmp_path, "--port 0", "make full_eval"),
         (shop_home, "--port 0 --dataset nowhere", "no dataset 'nowhere': there are shop"),
         (shop_home, "--port 70000", "70000: cannot listen there"),
+        (shop_home, f"--port 0 --log {tmp_path}", "cannot be written"),
     ):
         assert main(["--home", str(home), *options.split()]) == 1
         assert said in caplog.text

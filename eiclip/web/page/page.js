@@ -243,7 +243,7 @@ function showRows(rows) {
 function showPages(found) {
   const last = Math.ceil(found.total / TOP);
   const step = (says, key, page) => {
-    const button = make("button", { type: "button", className: "button", disabled: page < 1 || page > last,
+    const button = make("button", { type: "button", className: "button", disabled: page < 1 || page > Math.max(last, state.page - 1),
       onclick: () => {
         changed({ page });
         $("status").focus({ preventScroll: true });
@@ -252,8 +252,8 @@ function showPages(found) {
     button.dataset.key = key;
     return button;
   };
-  $("pages").hidden = last < 2;
-  $("pages").replaceChildren(step("Previous", "previous", state.page - 1),
+  $("pages").hidden = last < 2 && state.page === 1;
+  $("pages").replaceChildren(step("Previous", "previous", Math.min(state.page - 1, last)),
     make("span", {}, `Page ${number(state.page)} of ${number(last)}`), step("Next", "next", state.page + 1));
 }
 

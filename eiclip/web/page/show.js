@@ -60,7 +60,8 @@ export function answer(found, context) {
   const notes = [...found.notes, ...unknown(found)].filter((note) => !note.includes(NEAREST) && !note.startsWith("no product mentions"));
   return make("section", { className: "answer" }, heading, context.lab ? gates(found) : null,
     notes.length ? make("ul", { className: "notes" }, notes.map((note) => make("li", {}, sentence(note)))) : null,
-    found.hits.length ? parts(found, context) : make("p", { className: "empty" }, "No product is left. Take a filter away."));
+    found.hits.length ? parts(found, context) : make("p", { className: "empty" },
+      found.total ? "There are no products on this page. Go back to an earlier one." : "No product is left. Take a filter away."));
 }
 
 /** The products found, by what they are: matches first, under a heading of their own where they are known. */
