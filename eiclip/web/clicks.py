@@ -36,7 +36,9 @@ class ClickForm(BaseModel):
 
 
 class ClickLog:
-    """Appends lines to a file, each by one write: processes may share it, and a line is there whole or not at all.
+    """Appends lines to a file, each by one write: processes may share it, and lines are never mixed.
+
+    A file that was moved away is begun again.
 
     Raises SettingsError where the file cannot be written, or is another table.
     """
@@ -44,18 +46,24 @@ class ClickLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with held(path), path.open("a+b") as file:
-                file.seek(0)
-                first = file.readline()
-                if first and first.strip() != ",".join(HEADER).encode():
-                    raise SettingsError(f"{path}: no log of clicks of this server ({first[:60]!r}); name another --log")
-                if not first:
-                    file.write(_line(HEADER))
-                elif file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":  # a disk was full
-                    file.write(b"\n")
+            self._begin()
         except OSError as error:
             raise SettingsError(f"{path}: cannot be written ({error}); name another --log") from error
+
+    def _begin(self) -> None:
+        """Write the header where there is none."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with held(self.path), self.path.open("a+b") as file:
+            file.seek(0)
+            first = file.readline()
+            if first and first.strip() != ",".join(HEADER).encode():
+                raise SettingsError(
+                    f"{self.path}: no log of clicks of this server ({first[:60]!r}); name another --log"
+                )
+            if not first:
+                file.write(_line(HEADER))
+            elif file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":  # a disk was full
+                file.write(b"\n")
 
     def add(self, form: ClickForm, dataset: str, variant: str) -> None:
         """Append a line. Raises OSError where it cannot be written."""
@@ -64,7 +72,9 @@ class ClickLog:
         item, unwanted = ("", form.product_id) if is_unwanted else (form.product_id, "")
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = _line((form.session, item, now, query, form.action, form.rank, unwanted, dataset, variant))
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        if not self.path.exists():  # somebody has moved it
+            self._begin()
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         try:
             written = os.write(descriptor, line)
         finally:

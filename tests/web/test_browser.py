@@ -480,12 +480,14 @@ CONTRAST = """() => {
         return (high + 0.05) / (low + 0.05);
     };
     const found = [];
-    const add = (element, text, part) => text && found.push([ratio(element, getComputedStyle(element, part).color), text]);
+    const add = (element, text, part) => {
+        if (text) found.push([ratio(element, getComputedStyle(element, part).color), text]);
+    };
     for (const element of document.querySelectorAll("body *")) {
         if (!element.checkVisibility() || element.matches(":disabled, option")) continue;
         const own = [...element.childNodes].filter((node) => node.nodeType === 3);
         add(element, own.map((node) => node.data.trim()).join(""));
-        if (element.matches("select, input:not([type=range], [type=checkbox], [type=radio])")) add(element, element.value);
+        if (element.matches("select, [type=search], [type=text], [type=number]")) add(element, element.value);
         if (element.placeholder && !element.value) add(element, element.placeholder, "::placeholder");
     }
     return found;

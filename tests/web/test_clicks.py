@@ -87,6 +87,9 @@ def test_lines_are_whole_whatever_is_in_them_and_whoever_writes(recording):
     assert "127.0.0.1" not in file.read_text(encoding="utf-8")
     ClickLog(file)  # opened again by a server that was restarted
     assert lines(file) == rows
+    file.rename(file.with_suffix(".old"))
+    click(client, rank=7)
+    assert [row["rank"] for row in lines(file)] == ["7"]
 
 
 def test_what_is_wrong_is_refused_and_leaves_no_line(recording, tmp_path):

@@ -9,10 +9,12 @@ const opened = new Map();  // groups that were opened or closed by hand
 
 /** The facets of an answer's counts, in the order of `groups`; `toggle(group, value)` ticks one, or no longer. */
 export function facets(counts, groups, picks, toggle) {
-  const shown = [];
+  const shown = [], same = new Set();
   for (const group of groups.filter((name) => name !== "availability")) {
     const ticked = picks.filter((pick) => pick.filter && pick.group === group).map((pick) => pick.value);
-    const counted = counts[group] ?? [];
+    const counted = counts[group] ?? [], whole = JSON.stringify(counted);
+    if (same.has(whole) && !ticked.length) continue;  // the category may be but the kind again
+    same.add(whole);
     const values = [...counted, ...ticked.filter((value) => !counted.some(([own]) => own === value)).map((value) => [value, 0])];
     if (values.length > 1 || ticked.length) shown.push(facet(group, values, ticked, shown.length < OPEN, toggle));
   }

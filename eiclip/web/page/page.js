@@ -13,6 +13,7 @@ let state = nothing();
 let datasets = [];
 let records = false;  // whether the server records clicks
 let about = null;  // what can be asked of the dataset and variant chosen
+let stale = false;  // whether the catalogue has changed since
 let photo = null;
 let running = null;
 let restoring = null;
@@ -186,10 +187,11 @@ async function run() {
 
 /** What can be asked of the variant chosen: the server opens it now, if it is not open yet. */
 async function ready(signal) {
-  if (about?.dataset === state.dataset && about.variant === state.variant) return;
+  if (!stale && about?.dataset === state.dataset && about.variant === state.variant) return;
   const title = titles(state.dataset).get(state.variant) ?? "the model";
   busy(`Opening ${title} of ${state.dataset} … the very first time every product is embedded, which takes minutes.`);
-  about = await server.catalogue(state.dataset, state.variant, signal);
+  about = await server.catalogue(state.dataset, state.variant || "any", signal);
+  stale = false;
   for (const id of ["pick-group", "swap-group"]) {
     const before = about.groups.includes($(id).value) ? $(id).value : about.groups[0];
     choose($(id), about.groups.map((group) => [group, label(group)]), before);
@@ -232,7 +234,7 @@ function showAnswers(variants, answers, milliseconds) {
   if (first.like_title && $("like-title")) $("like-title").textContent = `like ${first.like_title}`;
   const shown = first.hits.length ? `${number(first.hits[0].rank)} to ${number(first.hits.at(-1).rank)} of ${number(first.total)} products` : "No products";
   $("status").textContent = state.lab ? `${shown}, ${Math.round(milliseconds)} ms in all.` : `${shown}.`;
-  if (first.products !== about.products) about = null;  // the catalogue has changed: what can be asked is asked again
+  stale = first.products !== about.products;  // what can be asked is asked again
 }
 
 function showRows(rows) {

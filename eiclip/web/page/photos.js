@@ -107,6 +107,7 @@ export function cropper(use) {
   for (const name of ["pointerup", "pointercancel"]) frame.addEventListener(name, () => { from = null; });
 
   $("crop-use").addEventListener("click", () => {
+    if (!image.naturalWidth) return dialog.close();  // no photo, which a search says
     const { left, right, top, bottom } = at(), wide = image.naturalWidth / 100, high = image.naturalHeight / 100;
     const size = [Math.max(1, Math.round((right - left) * wide)), Math.max(1, Math.round((bottom - top) * high))];
     const canvas = Object.assign(document.createElement("canvas"), { width: size[0], height: size[1] });

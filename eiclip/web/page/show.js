@@ -6,6 +6,8 @@ import { label, limit, money, number, sentence } from "./words.js";
 
 const VIEWS = { joint: "both", image: "photo", text: "text" };
 const NEAREST = "nearest by look";
+// Notes that the page says in its own places.
+const SAID = [NEAREST, "no product mentions", "the filters leave no product", "none after the first"];
 
 // ---- how the query was read
 
@@ -57,7 +59,7 @@ export const pairs = (entities) => Object.entries(entities).flatMap(([group, val
 export function answer(found, context) {
   const heading = make("header", { className: "heading" }, make("h2", { className: context.lab ? "" : "unseen" }, context.lab ? context.title : "Products"),
     context.lab ? make("span", { className: "note" }, `${number(found.products)} products, ${milliseconds(found.seconds)}`) : null);
-  const notes = [...found.notes, ...unknown(found)].filter((note) => !note.includes(NEAREST) && !note.startsWith("no product mentions"));
+  const notes = [...found.notes, ...unknown(found)].filter((note) => !SAID.some((said) => note.includes(said)));
   return make("section", { className: "answer" }, heading, context.lab ? gates(found) : null,
     notes.length ? make("ul", { className: "notes" }, notes.map((note) => make("li", {}, sentence(note)))) : null,
     found.hits.length ? parts(found, context) : make("p", { className: "empty" },
