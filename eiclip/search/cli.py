@@ -17,7 +17,7 @@ from typing import Any
 
 from eiclip.errors import EiclipError, RawDataError, SettingsError, did_you_mean
 from eiclip.readers.queries import read_queries
-from eiclip.search.query import SORTS, VIEWS, Answer, PriceRange, Query
+from eiclip.search.query import RANKINGS, SORTS, VIEWS, Answer, PriceRange, Query
 from eiclip.search.sources import SERVED, trained_variants
 from eiclip.settings.load import load_settings
 from eiclip.settings.queries import QuerySettings
@@ -82,7 +82,8 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     how.add_argument("--take-out", **pairs, help="an attribute to take out of the style")
     how.add_argument("--put-in", **pairs, help="an attribute to put in")
     how.add_argument("--image-weight", type=float, default=0.5, metavar="SHARE", help="of the photo, not words (0.5)")
-    how.add_argument("--view", choices=VIEWS, default="joint", help="of the products (joint)")
+    how.add_argument("--by", choices=RANKINGS, default="hybrid", help="what ranks: vectors, words, or all (hybrid)")
+    how.add_argument("--view", choices=VIEWS, default="joint", help="of the products, where vectors rank (joint)")
     how.add_argument("--top", type=int, default=10, metavar="N", help="products to show (10)")
     how.add_argument("--no-linking", action="store_false", dest="link", help="do not look for entities in the words")
     how.add_argument("--unlink", action="append", default=[], metavar="ENTITY", help="one not to link; repeatable")
@@ -180,7 +181,8 @@ def _search(given: argparse.Namespace) -> None:
     if given.other and not any(given.other[1:] or "=" in one for one in given.other):  # no group has no value
         _refuse(given, given.other[0])
     same = (
-        "text", "product_id", "negative", "image_weight", "view", "top", "link", "price", "available", "sort", "facets",
+        "text", "product_id", "negative", "image_weight", "view", "by", "top", "link", "price", "available", "sort",
+        "facets",
     )  # fmt: skip
     if given.page < 1:
         raise SettingsError(f"--page {given.page}: pages count from 1")
@@ -279,11 +281,14 @@ def _table(answer: Answer) -> str:
     for link in answer.links:
         reading = "read as a tag " if link.kept else "only suggested"
         lines.append(f"{reading} {link.words!r}: {link.group} {link.entity!r} ({link.why})")
+    lines += [f"read as a limit {own.words!r}: {own.name}" for own in answer.constraints]
     lines += [f"unknown {group}: {', '.join(map(repr, names))}" for group, names in answer.unknown.items()]
     lines += [f"weight of {group}: {weight:.2f}" for group, weight in answer.gates.items()]
     lines += [f"note: {note}" for note in answer.notes]
     rows: list[tuple[str, ...]] = [("", "score", "image", "text", "joint", "product", "price", "title", "tags")]
-    for hit in answer.hits:
+    for place, hit in enumerate(answer.hits):
+        if hit.rank - 1 == answer.matches and place:
+            rows.append(("", "nearest by look:", *[""] * (len(rows[0]) - 2)))
         views = [f"{hit.by_view[view]:.3f}" for view in VIEWS]
         price = "" if hit.price is None else f"{hit.price:.2f} {hit.currency or ''}".strip()
         tags = ", ".join(_short(value) for values in hit.entities.values() for value in values)
@@ -291,7 +296,8 @@ def _table(answer: Answer) -> str:
     shown = _aligned(rows)
     for group, values in answer.facets.items():
         lines.append(f"{group}: {', '.join(f'{_short(value)} {count:,}' for value, count in values[:VALUES_SHOWN])}")
-    seconds = f"{len(answer.hits)} of {answer.total:,} products in {1000 * answer.seconds:.0f} ms"
+    matches = "" if answer.matches is None else f", {answer.matches:,} of which match,"
+    seconds = f"{len(answer.hits)} of {answer.total:,} products{matches} in {1000 * answer.seconds:.0f} ms"
     return "\n".join([*lines, *([""] if lines else []), *(shown if answer.hits else []), seconds])
 
 
