@@ -175,13 +175,3 @@ def _calibrated(examples: Sequence[Example], names: Sequence[str], weight_F: np.
         loss, np.array([1.0, -3.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, None), (None, None)]
     ).x
     return float(scale / spread), float(constant - scale * middle / spread)
-
-
-def reciprocal_rank_fusion(scores: Sequence[np.ndarray], k: int = 60) -> np.ndarray:
-    """Return the sum over scorers (N,) of 1 / (k + rank): the usual fusion without weights."""
-    found_N = np.zeros(len(scores[0]))
-    for score_N in scores:
-        rank_N = np.empty(len(score_N))
-        rank_N[np.argsort(-score_N, kind="stable")] = np.arange(1, len(score_N) + 1)
-        found_N += 1 / (k + rank_N)
-    return found_N

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eiclip.search.fusion import CONSTANT, DEFAULTS, MATCH, Example, Weights, default_weight, reciprocal_rank_fusion
+from eiclip.search.fusion import CONSTANT, DEFAULTS, MATCH, Example, Weights, default_weight
 
 
 def examples(queries=40, products=60, seed=0, informative="coverage"):
@@ -87,8 +87,3 @@ def test_a_table_holds_them():
     weights = Weights.learned(list(examples()))
     assert Weights.of_table(weights.table("words"), "words") == weights
     assert Weights.of_table(weights.table("words"), "product") == Weights.default()
-
-
-def test_reciprocal_rank_fusion():
-    one, other = np.array([3.0, 2.0, 1.0]), np.array([1.0, 3.0, 2.0])
-    assert reciprocal_rank_fusion([one, other], k=1) == pytest.approx([1 / 2 + 1 / 4, 1 / 3 + 1 / 2, 1 / 4 + 1 / 3])
