@@ -284,7 +284,7 @@ def _table(answer: Answer) -> str:
     lines += [f"read as a limit {own.words!r}: {own.name}" for own in answer.constraints]
     lines += [f"unknown {group}: {', '.join(map(repr, names))}" for group, names in answer.unknown.items()]
     lines += [f"weight of {group}: {weight:.2f}" for group, weight in answer.gates.items()]
-    lines += [f"note: {note}" for note in answer.notes]
+    lines += [f"note: {note}" for note in [*answer.notes, *answer.outcome]]
     rows: list[tuple[str, ...]] = [("", "score", "image", "text", "joint", "product", "price", "title", "tags")]
     for place, hit in enumerate(answer.hits):
         if hit.rank - 1 == answer.matches and place:

@@ -250,11 +250,6 @@ class SearchEngine:
         """Return the answer of a query whose vector is known."""
         rows, scores, matches, total, facets = self.nearest(read, vector_D)
         lost = self._not_understood(read)
-        if matches == 0 and len(rows):
-            of = f"no products of {', '.join(map(repr, lost))}" if lost else "nothing here is surely what is meant"
-            read.notes.append(f"{of}; these are the nearest by look")
-        elif lost and len(rows):
-            read.notes.append(f"no product mentions {', '.join(map(repr, lost))}")
         by_view = {view: (self.index.views[view][rows] @ vector_D).tolist() for view in VIEWS}
         hits = []
         for place, fact in enumerate(self.index.facts_of(rows.tolist())):

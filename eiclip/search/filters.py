@@ -96,10 +96,10 @@ class Filters:
         """Leave products that are in stock; not those of which nothing is known, which a note counts."""
         facet = self.index.facets.get(AVAILABILITY)
         if facet is None:
-            self.notes.append(f"{self.index.dataset} does not say what is in stock: `available` has no effect")
+            self.notes.append(f"{self.index.dataset} does not say what is in stock: the stock filter has no effect")
             return
         if without := len(self.index) - len(facet.row_T):
-            self.notes.append(f"`available` leaves out {without:,} products of which nothing is known")
+            self.notes.append(f"the stock filter leaves out {without:,} products of which nothing is known")
         self.keep(AVAILABILITY, facet.having(IN_STOCK))
 
     def keep_constraints(self, constraints: Sequence[Constraint]) -> None:
@@ -162,15 +162,11 @@ def page(
         order = np.argsort(-price if query.sort == "-price" else price, kind="stable")  # NaN is last in either
         rows = np.concatenate([rows[order], rows[among:]])
         if total > among:
-            notes.append(f"sorted by price are the {among:,} best matches of {total:,}")
+            which = "the products that match, before the others" if matches else f"the best {among:,} of {total:,}"
+            notes.append(f"sorted by price: {which}")
         if without := int(np.isnan(price).sum()):
             notes.append(f"{without:,} of the products sorted by price have none, and come last")
-    shown = rows[query.offset : query.offset + query.top]
-    if not total:
-        notes.append("the filters leave no product")
-    elif not len(shown):
-        notes.append(f"there are {total:,} products, none after the first {query.offset:,}")
-    return shown
+    return rows[query.offset : query.offset + query.top]
 
 
 def _sorted_among(query: Query, matches: int | None) -> int:

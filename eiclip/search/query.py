@@ -168,3 +168,16 @@ class Answer:
     total: int  # products that the filters leave
     facets: dict[str, list[tuple[str, int]]]
     """Values by group with the products left that have them, where `Query.facets`: see `filters.Filters.counts`."""
+
+    @property
+    def outcome(self) -> list[str]:
+        """What `total`, `matches` and `not_understood` say of the products found, for who reads no fields."""
+        lost = ", ".join(map(repr, self.not_understood))
+        if not self.total:
+            return ["the filters leave no product"]
+        if not self.hits:
+            return [f"there are {self.total:,} products, none of them on this page"]
+        if self.matches == 0:
+            of = f"no products of {lost}" if lost else "nothing here is surely what is meant"
+            return [f"{of}; these are the nearest by look"]
+        return [f"no product mentions {lost}"] if lost else []

@@ -39,7 +39,7 @@ def serve(
     except (OSError, OverflowError) as error:
         raise SettingsError(f"{host}:{port}: cannot listen there ({error}); give another --host or --port") from error
     with listener:
-        engines = Engines(home, device)
+        engines = Engines(home, device, first=(dataset, variant))
         available = engines.available()
         if not available:
             way_out = "`make full_eval` makes them (a quarter of an hour on 2 cores), or name another home with --home"
@@ -64,9 +64,9 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000; 0: a free one)")
     name = "a name the page is reached by, such as a proxy's; may be given again; '*' for any"
     parser.add_argument("--name", action="append", default=[], dest="names", metavar="HOST", help=name)
-    parser.add_argument("--dataset", default="", help="opened at the start (the first that has a trained model)")
+    parser.add_argument("--dataset", default="", help="opened and shown at first (the first that has a trained model)")
     parser.add_argument(
-        "--variant", default="", help="opened at the start (same_style, eiclip_plus, eiclip or another)"
+        "--variant", default="", help="opened and shown at first (same_style, eiclip_plus, eiclip or another)"
     )
     recorded = "record clicks and thumbs in this CSV file, which `same_style.log` reads, and say so on the page (no)"
     parser.add_argument("--log", type=Path, metavar="FILE", help=recorded)

@@ -142,8 +142,12 @@ class Engines:
     alone for `settled` seconds.
     """
 
-    def __init__(self, home: Path, device: str = "cpu", *, look: float = LOOK, settled: float = SETTLED) -> None:
+    def __init__(
+        self, home: Path, device: str = "cpu", *, first: tuple[str, str] = ("", ""), look: float = LOOK,
+        settled: float = SETTLED,
+    ) -> None:  # fmt: skip
         self.home, self.device, self.look, self.settled = Paths(home), device, look, settled
+        self.first = first
         self._next_look: dict[tuple[str, str], float] = defaultdict(float)  # of `time.monotonic`
         self._renewing = threading.Lock()  # one at a time
         self._opened: dict[tuple[str, str], OpenedEngine] = {}  # those asked for last are the last
@@ -154,13 +158,18 @@ class Engines:
     def available(self) -> dict[str, list[str]]:
         """Return variants by dataset that have a model and products, those to show first first.
 
-        Datasets with a variant of `SERVED` come first, in that order, then those of most products.
+        The dataset and variant of `first` come before others. Then datasets with a variant of `SERVED`, in that order,
+        then those of most products.
         """
         trained, places = trained_variants(self.home), {}
         for dataset, (first, *_) in trained.items():
             if products := count_rows(self.home.lake.files("products", dataset)):
                 places[dataset] = SERVED.index(first) if first in SERVED else len(SERVED), -products
-        return {dataset: trained[dataset] for dataset in sorted(places, key=places.__getitem__)}
+        dataset, variant = self.first
+        return {
+            name: sorted(trained[name], key=lambda own: (name, own) != (dataset or name, variant))
+            for name in sorted(places, key=lambda name: (name != dataset, places[name]))
+        }
 
     def chosen(self, dataset: str | None, variant: str | None) -> OpenedEngine:
         """Return the engine of what is named, else of the only dataset and its best variant.

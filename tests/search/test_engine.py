@@ -141,7 +141,8 @@ def test_filters_are_alternatives_within_a_group_and_all_hold(engine, filters, l
 
 def test_a_filter_that_leaves_nothing_says_so(engine):
     answer = engine.search(by_vectors(text="item", filters={"brand": ("b0",), "category": ("hats",)}))
-    assert (answer.hits, answer.unknown, answer.notes) == ([], {"category": ["hats"]}, ["the filters leave no product"])
+    assert (answer.hits, answer.total, answer.unknown, answer.notes) == ([], 0, {"category": ["hats"]}, [])
+    assert answer.outcome == ["the filters leave no product"]
 
 
 def test_negative_words_move_products_like_them_down(engine):

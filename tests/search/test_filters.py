@@ -99,14 +99,14 @@ def test_what_conditions_leave_out_unasked_is_told():
     filters.keep_in_stock()
     assert filters.notes == [
         "the price range leaves out 2 products without a price",
-        "`available` leaves out 1 products of which nothing is known",
+        "the stock filter leaves out 1 products of which nothing is known",
     ]
     nothing = Filters(index_of([PLAIN]), {}, [])
     nothing.keep_price((5.0, None))
     nothing.keep_in_stock()
     assert nothing.notes == [
         "no product of drawn has a price: the price range has no effect",
-        "drawn does not say what is in stock: `available` has no effect",
+        "drawn does not say what is in stock: the stock filter has no effect",
     ]
     assert (nothing.left_N, nothing.total) == (None, 1)
 
@@ -132,9 +132,9 @@ def test_pages_are_those_of_one_order_whose_matches_are_sorted(prices, sort, top
         rows = page(np.array(best[: rows_needed(query, matches)]), query, index, len(prices), matches, notes)
         found += rows.tolist()
         without = sum(prices[row] is None for row in best[:among])
-        assert notes == [f"sorted by price are the {among:,} best matches of {len(prices):,}"] * (
-            len(prices) > among
-        ) + [f"{without} of the products sorted by price have none, and come last"] * (without > 0)
+        which = "the products that match, before the others" if matches else f"the best {among:,} of {len(prices):,}"
+        without_price = f"{without} of the products sorted by price have none, and come last"
+        assert notes == [f"sorted by price: {which}"] * (len(prices) > among) + [without_price] * (without > 0)
     assert found == expected
 
 
@@ -168,7 +168,7 @@ def test_a_query_is_filtered_counted_sorted_and_paged(shop_engine):
     assert hit.attributes == {"size": ["36", "38"]}
     assert answer.facets["size"] == [("36", 1), ("38", 1)], "other sizes of what is in stock at that price"
     assert answer.facets["availability"] == [("in stock", 1), ("out of stock", 1)]
-    assert answer.notes == ["`available` leaves out 2 products of which nothing is known"]
+    assert answer.notes == ["the stock filter leaves out 2 products of which nothing is known"]
     dear = shop_engine.search(Query(text="item", sort="-price", top=2, offset=2))
     assert [(hit.rank, hit.price) for hit in dear.hits] == [(3, 30.0), (4, 20.0)]
     assert (dear.total, dear.facets) == (6, {})
@@ -176,14 +176,14 @@ def test_a_query_is_filtered_counted_sorted_and_paged(shop_engine):
     pages = [shop_engine.search(Query(text="item", top=4, offset=offset)).hits for offset in (0, 4)]
     assert [hit.product_id for own in pages for hit in own] == by_match
     past = shop_engine.search(Query(text="item", offset=6))
-    assert (past.hits, past.notes) == ([], ["there are 6 products, none after the first 6"])
+    assert (past.hits, past.outcome) == ([], ["there are 6 products, none of them on this page"])
     assert shop_engine.search(Query(product_id="p0", facets=True)).total == 5
     assert shop_engine.search(Query(text="x", filters={"size": ("39",)})).unknown == {"size": ["39"]}
 
 
 def test_a_home_of_before_offers_is_searched_without_them(engine):
     answer = engine.search(Query(text="item", available=True, facets=True, sort="price"))
-    assert answer.notes == ["shop does not say what is in stock: `available` has no effect"]
+    assert answer.notes == ["shop does not say what is in stock: the stock filter has no effect"]
     assert [hit.price for hit in answer.hits] == [10.0 * n for n in range(6)]
     hit = answer.hits[0]
     assert (hit.currency, hit.available, hit.link, hit.attributes) == (None, None, None, {})

@@ -62,7 +62,7 @@ def test_a_maker_and_a_kind_mean_it(shop_engine, maker, kind):
 def test_what_is_not_there_is_said(shop_engine):
     answer = shop_engine.search(Query(text="nike zebras", top=3))
     assert (answer.matches, answer.not_understood, len(answer.hits)) == (0, ["nike", "zebras"], 3)
-    assert answer.notes == ["no products of 'nike', 'zebras'; these are the nearest by look"]
+    assert answer.outcome == ["no products of 'nike', 'zebras'; these are the nearest by look"]
     assert all(hit.score < 0.5 for hit in answer.hits)
     partly = shop_engine.search(Query(text="nike coat", top=3))
     assert partly.not_understood == ["nike"]

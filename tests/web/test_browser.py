@@ -130,12 +130,21 @@ def test_what_nobody_understood_is_said_above_what_is_near(page):
     expect(read).to_contain_text("Not understood")
     expect(read.locator(".lost")).to_have_text(["zxcvb", "nike"])
     expect(
-        page.get_by_role("heading", name="No products of 'zxcvb', 'nike'; these are the nearest by look")
+        page.get_by_role("heading", name="No products of “zxcvb”, “nike”; these are the nearest by look")
     ).to_be_visible()
     expect(page.locator(".notes")).to_have_count(0)
     type_words(page, "golden goose black boots")
     expect(read.locator(".lost")).to_have_count(0)
     expect(page.get_by_role("heading", name=re.compile("No products"))).to_have_count(0)
+
+
+def test_what_is_typed_while_the_page_opens_is_kept(page):
+    page.route("**/api/catalogue/**", lambda route: (words_field(page).fill("red boots"), route.continue_()))
+    page.goto("/?q=coats")
+    expect(hits(page)).to_have_count(COUNT)
+    expect(words_field(page)).to_have_value("red boots")
+    words_field(page).press("Enter")
+    expect(page).to_have_url(re.compile("q=red[+]boots"))
 
 
 def test_suggestions_by_keyboard(page):
@@ -370,7 +379,7 @@ def test_entities_are_picked_by_keyboard_and_filter(page):
 
 
 def test_two_models_side_by_side_and_more_like_this(page):
-    page.goto("/?d=shop&v=eiclip&q=gucci+boots")
+    page.goto(f"/?d=shop&v=eiclip&q=gucci+boots&{LAB}")
     expect(hits(page)).to_have_count(COUNT)
     page.locator("#second").select_option("clip_description")
     expect(page.locator(".answer")).to_have_count(2)
@@ -509,8 +518,10 @@ def test_every_text_stands_out_from_what_is_behind_it(browser, site, scheme):
             seen += page.evaluate(CONTRAST)
         page.refused = 1
         page.goto("/?q=boots")
+        expect(hits(page)).to_have_count(COUNT)
+        words_field(page).press("End")
         words_field(page).press_sequentially(" g")
-        expect(page.get_by_role("option").first).to_be_visible()
+        expect(page.locator(".offers [role=option]").first).to_be_visible()
         words_field(page).press("ArrowDown")
         seen += page.evaluate(CONTRAST)
         words_field(page).press("Escape")

@@ -34,18 +34,24 @@ async function showChoices() {
   const own = [...titles(state.dataset)];
   state.variant ||= own[0]?.[0] ?? "";
   if (state.second === state.variant) state.second = "";
+  $("dataset").parentElement.hidden = datasets.length === 1 && datasets[0].name === state.dataset;
   choose($("dataset"), datasets.map(({ name }) => [name, name]), state.dataset);
   choose($("variant"), own, state.variant);
   choose($("second"), [["", "nothing"], ...own.filter(([name]) => name !== state.variant)], state.second);
 }
 
+/** What is typed: only after something was done by hand, so that nothing is taken from under who types meanwhile. */
+function showTyped() {
+  for (const name of ["words", "negative", "low", "high"]) $(name).value = state[name];
+}
+
 function showControls() {
-  for (const name of ["words", "negative", "low", "high", "weight", "sort"]) $(name).value = state[name];
+  for (const name of ["weight", "sort"]) $(name).value = state[name];
   for (const name of ["view", "by"]) for (const radio of document.getElementsByName(name)) radio.checked = radio.value === state[name];
   for (const own of document.querySelectorAll(".lab")) own.hidden = !state.lab;
   $("lab").checked = state.lab;
   $("stock").checked = state.stock;
-  $("prices").hidden = $("sorting").hidden = !about?.has_prices;
+  $("prices").hidden = !about?.has_prices;
   $("stocked").hidden = !about?.groups.includes("availability");
   $("price-says").textContent = about?.currency ? `Price (${about.currency})` : "Price";
   $("picks").replaceChildren(...state.picks.map(pickItem));
@@ -155,6 +161,7 @@ function changed({ replace = false, page = 1 } = {}) {
   const address = toAddress(state);
   if (replace || address === location.search) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
+  showTyped();
   showControls();
   return run();
 }
@@ -188,8 +195,7 @@ async function run() {
 /** What can be asked of the variant chosen: the server opens it now, if it is not open yet. */
 async function ready(signal) {
   if (!stale && about?.dataset === state.dataset && about.variant === state.variant) return;
-  const title = titles(state.dataset).get(state.variant) ?? "the model";
-  busy(`Opening ${title} of ${state.dataset} … the very first time every product is embedded, which takes minutes.`);
+  busy("Opening the catalogue … The very first time this takes minutes.");
   about = await server.catalogue(state.dataset, state.variant || "any", signal);
   stale = false;
   for (const id of ["pick-group", "swap-group"]) {
@@ -232,6 +238,7 @@ function showAnswers(variants, answers, milliseconds) {
   $("facets").replaceChildren(...facets(first.facets, about.groups, state.picks, toggleFilter));
   showPages(first);
   if (first.like_title && $("like-title")) $("like-title").textContent = `like ${first.like_title}`;
+  $("sorting").hidden = !about.has_prices || !first.hits.length;
   const shown = first.hits.length ? `${number(first.hits[0].rank)} to ${number(first.hits.at(-1).rank)} of ${number(first.total)} products` : "No products";
   $("status").textContent = state.lab ? `${shown}, ${Math.round(milliseconds)} ms in all.` : `${shown}.`;
   stale = first.products !== about.products;  // what can be asked is asked again
@@ -260,7 +267,7 @@ function showPages(found) {
 }
 
 function moreLike(hit) {
-  Object.assign(state, { like: hit.product_id, words: "", unlink: [], photo: "" });
+  Object.assign(state, { like: hit.product_id, words: "", unlink: [], photo: "", sort: "match" });
   for (const pick of [...state.picks]) setRole(pick, "steer", false);
   photo = null;
   scrollTo({ top: 0 });
@@ -290,7 +297,7 @@ function showStart() {
   const only = filters(state) || state.swaps.length || state.negative.trim();
   showRows([...show.reading({ links: [], constraints: [], not_understood: [] }, { picks: [], unlink: [] }, { filters: filterChips() })]);
   $("status").textContent = "";
-  $("pages").hidden = true;
+  $("pages").hidden = $("sorting").hidden = true;
   $("facets").replaceChildren();
   $("found").classList.remove("two");
   $("found").replaceChildren(make("div", { className: "start" },
@@ -309,7 +316,7 @@ function problem(sentence) {
   $("status").textContent = "";
   $("problem").textContent = sentence;
   $("problem").hidden = false;
-  $("pages").hidden = true;
+  $("pages").hidden = $("sorting").hidden = true;
   showRows([]);
   $("found").replaceChildren();
 }
@@ -436,6 +443,7 @@ async function restore() {
   [state, photo] = [next, found];
   const lost = state.photo && !photo;
   if (lost) state.photo = "";
+  showTyped();
   showControls();
   await run();
   if (lost) showSeed("The photo of this search is not in this browser, or no longer. Choose it again.");

@@ -5,9 +5,6 @@ import { photoOf } from "./server.js";
 import { label, limit, money, number, sentence } from "./words.js";
 
 const VIEWS = { joint: "both", image: "photo", text: "text" };
-const NEAREST = "nearest by look";
-// Notes that the page says in its own places.
-const SAID = [NEAREST, "no product mentions", "the filters leave no product", "none after the first"];
 
 // ---- how the query was read
 
@@ -15,7 +12,7 @@ const keyed = (element, key) => { element.dataset.key = key; return element; };
 
 /** A chip that can be taken away. */
 export const chip = (group, value, remove, said, more = {}) => make("li", { className: "chip kept", ...more.properties },
-  make("span", { className: "group" }, label(group)), " ", make("strong", {}, value), more.typed ?? null, cross(said, remove));
+  group && make("span", { className: "group" }, label(group)), group && " ", make("strong", {}, value), more.typed ?? null, cross(said, remove));
 
 function row(says, chips) {
   return chips.length ? make("div", {}, make("span", { className: "says" }, says), make("ul", { className: "chips" }, chips)) : null;
@@ -28,14 +25,14 @@ export function reading(answer, state, { unlink, relink, prefer, unprefer, filte
     && answer.links.findIndex((other) => same(other, link) && other.kept === link.kept) === place);
   const kept = mine.filter((link) => link.kept).map((link) => chip(link.group, link.entity, () => unlink(nameOf(link)),
     `Do not read “${link.words}” as ${label(link.group)} ${link.entity}`, {
-      properties: { title: link.why },
+      properties: { title: state.lab ? link.why : "" },
       typed: link.score < 1 ? make("span", { className: "typed" }, `for “${link.words}”`) : null,
     }));
   const limits = answer.constraints.map(({ name }) =>
     chip("", limit(name), () => unlink(name), `Do not read “${limit(name)}” as a limit`));
   const preferred = steered.map((pick) => chip(pick.group, pick.value, () => unprefer(pick), `Do not ask for ${label(pick.group)} ${pick.value}`));
   const offered = mine.filter((link) => !link.kept && link.why !== "given already").map((link) =>
-    offer(label(link.group), link.entity, inShort(link.why), link.why,
+    offer(label(link.group), link.entity, inShort(link.why), state.lab ? link.why : "",
       () => (link.why === "removed by you" ? relink(nameOf(link)) : prefer(link))));
   const unlinked = state.unlink.filter((name) => !answer.links.some((link) => nameOf(link) === name))
     .map((name) => offer("", limit(name), "removed by you", "", () => relink(name)));
@@ -59,11 +56,12 @@ export const pairs = (entities) => Object.entries(entities).flatMap(([group, val
 export function answer(found, context) {
   const heading = make("header", { className: "heading" }, make("h2", { className: context.lab ? "" : "unseen" }, context.lab ? context.title : "Products"),
     context.lab ? make("span", { className: "note" }, `${number(found.products)} products, ${milliseconds(found.seconds)}`) : null);
-  const notes = [...found.notes, ...unknown(found)].filter((note) => !SAID.some((said) => note.includes(said)));
+  const notes = [...found.notes, ...unknown(found)];
   return make("section", { className: "answer" }, heading, context.lab ? gates(found) : null,
     notes.length ? make("ul", { className: "notes" }, notes.map((note) => make("li", {}, sentence(note)))) : null,
     found.hits.length ? parts(found, context) : make("p", { className: "empty" },
-      found.total ? "There are no products on this page. Go back to an earlier one." : "No product is left. Take a filter away."));
+      found.total ? "There are no products on this page. Go back to an earlier one."
+        : "No product is left. Take away (×) one of the limits above."));
 }
 
 /** The products found, by what they are: matches first, under a heading of their own where they are known. */
@@ -71,11 +69,13 @@ function parts(found, context) {
   const matching = found.matches === null ? found.hits : found.hits.filter((hit) => hit.rank <= found.matches);
   const others = found.hits.slice(matching.length);
   const list = (hits) => make("ol", { className: "hits", start: hits[0].rank }, hits.map((hit) => product(hit, context)));
-  const told = found.notes.find((note) => note.includes(NEAREST)) ?? NEAREST;
+  const lost = found.not_understood.map((word) => `“${word}”`).join(", ");
+  const nearest = found.matches ? "Nearest by look"
+    : `${lost ? `No products of ${lost}` : "No product surely matches"}; these are the nearest by look`;
   return [
     matching.length && found.matches !== null ? make("h3", { className: "part" }, `${number(found.matches)} ${found.matches === 1 ? "product matches" : "products match"}`) : null,
     matching.length ? list(matching) : null,
-    others.length ? make("h3", { className: "part" }, sentence(found.matches ? NEAREST : told).replace(/[.]$/, "")) : null,
+    others.length ? make("h3", { className: "part" }, nearest) : null,
     others.length ? list(others) : null,
   ].filter(Boolean);
 }

@@ -4,14 +4,14 @@ const LABELS = { subcategory: "kind", composition: "material", sku_attrs: "detai
 
 export const label = (group) => LABELS[group] ?? group.replaceAll("_", " ");
 
-/** A price with its currency: a code of ISO 4217, a sign, or null. */
+/** A price with its currency: a code of ISO 4217, a sign, or null, where the number is said to be a price. */
 export function money(value, currency) {
   if (value === null) return "";
   try {
     if (/^[A-Z]{3}$/.test(currency ?? "")) return value.toLocaleString("en", { style: "currency", currency });
   } catch { /* no such code: as a sign */ }
   const number = value.toLocaleString("en", { maximumFractionDigits: 2 });
-  return currency ? `${currency} ${number}` : number;
+  return `${currency || "Price"} ${number}`;
 }
 
 /** What was read in the words, by its name: `price<40`, `price=20-40`, `not colour=red`, `not laces`, `size=38`. */
