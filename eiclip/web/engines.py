@@ -117,14 +117,15 @@ class OpenedEngine:
         return list(reversed(offered.values()))[:MOST_VALUES]
 
     def examples(self, count: int = 4) -> list[str]:
-        """Return queries to try: titles of products far from each other, an entity of the first group before them."""
+        """Return queries to try: titles of products far from each other, with their entity of the first group."""
         rows = np.linspace(0, len(self.engine.index) - 1, count + 2).astype(int)[1:-1].tolist()
         facts = self.engine.index.facts_of(rows)
         group = next(iter(self.engine.model.groups), "")
         names = [" ".join(fact["entities"].get(group, [])[:1]) for fact in facts]
-        named = zip(names, facts, strict=True)
-        texts = [f"{name} {fact['title'] or fact['description'] or ''}" for name, fact in named]
-        return list(dict.fromkeys(" ".join(text.lower().split()[:6]) for text in texts if text.strip()))
+        titles = [fact["title"] or fact["description"] or "" for fact in facts]
+        named = zip([name.lower() for name in names], [title.lower() for title in titles], strict=True)
+        texts = [title if name in title else f"{name} {title}" for name, title in named]
+        return list(dict.fromkeys(" ".join(text.split()[:6]) for text in texts if text.strip()))
 
     def warm(self) -> None:
         """Answer once, so that nobody waits for what the first answer sets up."""

@@ -169,7 +169,7 @@ def test_a_query_is_filtered_counted_sorted_and_paged(shop_engine):
     assert answer.facets["size"] == [("36", 1), ("38", 1)], "other sizes of what is in stock at that price"
     assert answer.facets["availability"] == [("in stock", 1), ("out of stock", 1)]
     assert answer.notes == ["the stock filter leaves out 2 products of which nothing is known"]
-    dear = shop_engine.search(Query(text="item", sort="-price", top=2, offset=2))
+    dear = shop_engine.search(Query(text="item", by="vectors", sort="-price", top=2, offset=2))
     assert [(hit.rank, hit.price) for hit in dear.hits] == [(3, 30.0), (4, 20.0)]
     assert (dear.total, dear.facets) == (6, {})
     by_match = [hit.product_id for hit in shop_engine.search(Query(text="item")).hits]
@@ -182,7 +182,7 @@ def test_a_query_is_filtered_counted_sorted_and_paged(shop_engine):
 
 
 def test_a_home_of_before_offers_is_searched_without_them(engine):
-    answer = engine.search(Query(text="item", available=True, facets=True, sort="price"))
+    answer = engine.search(Query(text="item", by="vectors", available=True, facets=True, sort="price"))
     assert answer.notes == ["shop does not say what is in stock: the stock filter has no effect"]
     assert [hit.price for hit in answer.hits] == [10.0 * n for n in range(6)]
     hit = answer.hits[0]

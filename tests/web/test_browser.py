@@ -130,7 +130,7 @@ def test_what_nobody_understood_is_said_above_what_is_near(page):
     expect(read).to_contain_text("Not understood")
     expect(read.locator(".lost")).to_have_text(["zxcvb", "nike"])
     expect(
-        page.get_by_role("heading", name="No products of “zxcvb”, “nike”; these are the nearest by look")
+        page.get_by_role("heading", name="No products match “zxcvb”, “nike”; these are the nearest by look")
     ).to_be_visible()
     expect(page.locator(".notes")).to_have_count(0)
     type_words(page, "golden goose black boots")

@@ -18,6 +18,12 @@ GONE, NEW = "p1", "p99"
 PATIENCE = 60
 
 
+def test_what_is_named_is_shown_first(shop_home):
+    assert [*Engines(shop_home).available()["shop"]] == ["eiclip_plus", "eiclip", "clip_description"]
+    for first in (("shop", "clip_description"), ("", "clip_description")):
+        assert Engines(shop_home, first=first).available()["shop"] == ["clip_description", "eiclip_plus", "eiclip"]
+
+
 @pytest.fixture
 def shop(tmp_path):
     """The root of a home of its own, and a client of its server, which looks at every request."""

@@ -71,7 +71,7 @@ function parts(found, context) {
   const list = (hits) => make("ol", { className: "hits", start: hits[0].rank }, hits.map((hit) => product(hit, context)));
   const lost = found.not_understood.map((word) => `“${word}”`).join(", ");
   const nearest = found.matches ? "Nearest by look"
-    : `${lost ? `No products of ${lost}` : "No product surely matches"}; these are the nearest by look`;
+    : `${lost ? `No products match ${lost}` : "No product surely matches"}; these are the nearest by look`;
   return [
     matching.length && found.matches !== null ? make("h3", { className: "part" }, `${number(found.matches)} ${found.matches === 1 ? "product matches" : "products match"}`) : null,
     matching.length ? list(matching) : null,
