@@ -91,8 +91,8 @@ ingest = dg.define_asset_job(
 refresh = dg.define_asset_job(
     "refresh",
     selection=select(
-        '+key:"*/shards" or +key:"*/product_entities" or +key:"*/semantic_prior" or key:"*/search_index/*" '
-        'or key:"*/drift/*"'
+        '+key:"*/shards" or +key:"*/product_entities" or +key:"*/semantic_prior" or +key:"*/entity_spellings" '
+        'or +key:"*/offers" or key:"*/search_index/*" or key:"*/drift/*"'
     )
     - select('key:"general/*"'),
     description="New, changed and removed products into the search, by the models that were trained last: ingest, "

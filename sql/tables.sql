@@ -343,6 +343,13 @@
 -- variant: variant and the way of reading: typed | typed and linked | tags given
 -- baseline: variant and the way of reading that it is compared with
 
+-- search_weights: one row per variant, way to ask and signal: its weight in the score of hybrid search.
+-- Learned on the validation split; the score is the log-odds that a product is meant (docs/search.md).
+-- asked: words (typed queries) or product ("more like this")
+-- signal: what speaks for a product; constant: what is added to the sum of weight * signal
+-- weight: its weight; 0 or more, but for the constant
+-- queries: queries that the weights were learned from; 0: the defaults
+
 -- generated_queries: one row per generated query and relevant product: a floor for search.
 -- Of each kind so many queries as the settings say, drawn by the digest of their words.
 -- kind: subcategory | brand and subcategory | colour and subcategory: common ones, and all products that have them;

@@ -238,13 +238,15 @@ class SearchEngine:
         """Return the best products of those that a query's filters leave, in its order; adds to its notes."""
         query, filters = read.query, Filters.of(read.query, self.index, read.unknown, read.notes)
         filters.keep_constraints(read.constraints)
-        left_N, score_N, matches = filters.left_N, self._scores(read, vector_D), None
+        left_N, score_N, matches, match_N = filters.left_N, self._scores(read, vector_D), None, None
         if is_judged := self._is_judged(read):
-            matches = int(np.count_nonzero(score_N >= MATCH if left_N is None else (score_N >= MATCH) & left_N))
+            match_N = score_N >= MATCH
+            matches = int(np.count_nonzero(match_N if left_N is None else match_N & left_N))
         rows = best(score_N, rows_needed(query, matches), left_N)
         rows = page(rows, query, self.index, filters.total, matches, read.notes)
         scores = 1 / (1 + np.exp(-score_N[rows])) if is_judged else score_N[rows]
-        return Found(rows, scores, matches, filters.total, filters.counts() if query.facets else {})
+        counts = filters.counts(match_N if matches else None) if query.facets else {}  # shoppers look at matches
+        return Found(rows, scores, matches, filters.total, counts)
 
     def _answer(self, read: ReadQuery, vector_D: np.ndarray) -> Answer:
         """Return the answer of a query whose vector is known."""

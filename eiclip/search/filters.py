@@ -125,13 +125,16 @@ class Filters:
         """How many products meet every condition."""
         return len(self.index) if self.left_N is None else int(self.left_N.sum())
 
-    def counts(self) -> dict[str, list[tuple[str, int]]]:
+    def counts(self, among_N: np.ndarray | None = None) -> dict[str, list[tuple[str, int]]]:
         """Return how many of the products left have each value, by facet, the most frequent `MOST_VALUES` first.
 
-        A facet's own condition is left out of its counts: they say what another choice in it would find. Values that
-        no such product has are left out; ties keep the catalogue's order.
+        Of those `among_N` (N,) alone, where it is given. A facet's own condition is left out of its counts: they say
+        what another choice in it would find. Values that no such product has are left out; ties keep the catalogue's
+        order.
         """
         failed_N = np.zeros(len(self.index), dtype=np.int16)
+        if among_N is not None:
+            failed_N[~among_N] = 2  # more conditions than the one that a facet's counts leave out
         for met_N in self._met.values():
             failed_N += ~met_N
         left_N, found = failed_N == 0, {}

@@ -167,7 +167,8 @@ class Answer:
     seconds: float  # wall time of the search (of the whole batch, in `search_many`)
     total: int  # products that the filters leave
     facets: dict[str, list[tuple[str, int]]]
-    """Values by group with the products left that have them, where `Query.facets`: see `filters.Filters.counts`."""
+    """Values by group with the matches that have them (with the products left, where none match or that is not known),
+    where `Query.facets`: see `filters.Filters.counts`."""
 
     @property
     def outcome(self) -> list[str]:

@@ -155,7 +155,7 @@ def shop_engine(tmp_path_factory, shop):
 
 def test_a_query_is_filtered_counted_sorted_and_paged(shop_engine):
     assert shop_engine.index.currency == "EUR"
-    ask = {"text": "item", "facets": True}
+    ask = {"text": "item", "facets": True, "by": "vectors"}
     every = shop_engine.search(Query(**ask))
     assert every.total == 6
     assert every.facets["size"] == [("38", 2), ("36", 1), ("xl", 1)]

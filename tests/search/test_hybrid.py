@@ -79,6 +79,15 @@ def test_matches_are_the_first_products_and_the_probable_ones(shop_engine):
     assert (left.matches, left.total) == (0, 48), "b1 has no red products"
 
 
+def test_values_are_counted_among_the_matches(shop_engine):
+    answer = shop_engine.search(Query(text="red boots hand sewn", facets=True, top=144))
+    assert 0 < answer.matches < 144
+    assert answer.facets["subcategory"] == [("boots", answer.matches)]
+    assert answer.facets["brand"] == [("b0", answer.matches)]
+    elsewhere = shop_engine.search(Query(text="red boots hand sewn", filters={"brand": ("b1",)}, facets=True))
+    assert (elsewhere.matches, sum(count for _, count in elsewhere.facets["subcategory"])) == (0, 48)
+
+
 def test_what_is_not_wanted_goes_last(shop_engine):
     answer = shop_engine.search(Query(text="boots", negative="black", top=144))
     colours = [colour for *_, colour in facts_of(shop_engine, answer)]
