@@ -58,8 +58,6 @@ def read_constraints(
     linker: Linker,
     attributes: Mapping[str, Collection[str]],
     removed: Collection[str] = (),
-    *,
-    prices: bool = True,
 ) -> tuple[list[Constraint], str]:
     """Return the constraints of a text in their order, and the text with their words blanked, as long as it was.
 
@@ -69,14 +67,13 @@ def read_constraints(
         attributes: known values of columns that are no entity groups, by name.
         removed: names of constraints not to read. Their words stay, apart from those of an entity that was not wanted:
             else it would be.
-        prices: whether products have prices.
     """
     typed, removed = words_of(text), {normalise_entity(name) for name in removed}
     if not typed.words:
         return [], text
     matches, _ = linker.matches(typed)
     reader = _Reader(text, typed, matches, linker, attributes)
-    found = [*reader.prices()] if prices else []
+    found = [*reader.prices()]
     found += reader.worded(found)
     blanked = text
     for own in found:

@@ -64,8 +64,7 @@ class SearchEngine:
             raise SettingsError(f"{widths}: they are of two models; materialise product_views again")
         self.index, self.model, self.shelf = index, model, shelf
         columns = {name: facet.codes for name, facet in index.facets.items() if name not in model.groups}
-        prices = index.facts["price"].null_count < len(index)
-        self.reader = Reader(model, linker, columns, prices=prices)
+        self.reader = Reader(model, linker, columns)
         self._mean_D = index.views["joint"].mean(axis=0)
         self.use_weights(WEIGHTS.empty_table() if weights is None else weights)
         self._synonyms, self._kept = synonyms, kept
@@ -252,6 +251,9 @@ class SearchEngine:
         """Return the answer of a query whose vector is known."""
         rows, scores, matches, total, facets = self.nearest(read, vector_D)
         lost = self._not_understood(read)
+        query = read.query
+        if query.text.strip() and not (read.spelt or read.constraints or query.image or query.product_id):
+            read.notes.append("there is no word in the query; these are the nearest by look")
         by_view = {view: (self.index.views[view][rows] @ vector_D).tolist() for view in VIEWS}
         hits = []
         for place, fact in enumerate(self.index.facts_of(rows.tolist())):

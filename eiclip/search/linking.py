@@ -60,7 +60,7 @@ class TypedWords(NamedTuple):
     def is_ending(self, number: int) -> bool:
         """Whether a word is no word of its own: the m of "i'm", the d of "d'orsay", the shirt of "t-shirt"."""
         glued = [0 < n < len(self.joined) and self.joined[n][0] != " " for n in (number, number + 1)]
-        return any(glued) and (len(self.words[number]) < 3 or (glued[0] and self.signs[number] == "-"))
+        return any(glued) and (len(self.words[number]) < 3 or (glued[0] and self.signs[number] in "- "))
 
 
 def words_of(text: str) -> TypedWords:
@@ -75,6 +75,7 @@ def words_of(text: str) -> TypedWords:
         end, key = match.end(), word if word.isascii() else match_key(word)  # most words are their own key
         is_joined = between != " " and match_key(f"a{between}a") == "aa"
         is_joined |= between == "-" and len(found.words) > 0 and len(found.words[-1]) == 1  # t-shirt is tshirt
+        is_joined |= between == " " and found.words[-1:] == ["t"] and key.startswith("shirt")  # and so is "t shirt"
         found.words.append(word)
         found.keys.append(key)
         found.joined.append(key if is_joined else f" {key}")
@@ -144,7 +145,7 @@ class Linker:
         named = []
         for known in sorted(entities, key=lambda known: (-known.tagged, known.entity)):
             names = (known.entity, *known.spellings)
-            for reading in dict.fromkeys((*names, *(name.replace("&", " and ") for name in names))):
+            for reading in dict.fromkeys((*names, *(form for name in names for form in _with_and(name)))):
                 typed = words_of(reading)
                 if 0 < len(typed.words) <= MOST_WORDS:
                     named.append((known, typed.spellings(0, MOST_WORDS)))
@@ -231,7 +232,12 @@ class Linker:
     def _exact(self, typed: TypedWords) -> list[Match]:
         """Return the names in the words, each the longest at its place from the left, and short names between them."""
         names = self._scan(typed, lambda first, last: map(self._named.get, typed.spellings(first, last)), ())
-        return self._scan(typed, lambda first, last: [self._short.get(" ".join(typed.keys[first:last]))], names)
+
+        def short(first: int, last: int) -> Iterable[Known | None]:
+            forms = " ".join(typed.keys[first:last]), "".join(typed.joined[first:last]).lstrip()
+            return map(self._short.get, forms)
+
+        return self._scan(typed, short, names)
 
     def _scan(
         self, typed: TypedWords, known_of: Callable[[int, int], Iterable[Known | None]], found: Collection[Match]
@@ -312,6 +318,11 @@ class Linker:
             kept, why = False, f"a general word: {used}"
         ambiguous = len(known.groups) > 1 or known.share < self.sure
         return Link(group, known.entity, text[start:end], start, end, match.score, ambiguous, kept, why)
+
+
+def _with_and(name: str) -> tuple[str, str]:
+    """Return a name with "and" for each "&", and the other way round."""
+    return name.replace("&", " and "), re.sub(r"(?<=\w )and(?= \w)", "&", name)
 
 
 def short_names(entities: Collection[Known], makers: str) -> dict[str, tuple[Known, bool]]:

@@ -50,19 +50,13 @@ class Reader:
     The words of a link that is kept leave the text: descriptions do not have their tags' words either (docs/search.md).
     They stay where the model does not know the entity, such as a brand that came after its training: it reads `<unk>`,
     and the words are all that tells one such entity from another.
-    Constraints in the words are read by products' `attributes`, known values by name, and `prices` if they have any.
+    Constraints in the words are read by products' `attributes`, known values by name.
     """
 
     def __init__(
-        self,
-        model: EntityClip,
-        linker: Linker,
-        attributes: Mapping[str, Collection[str]] | None = None,
-        *,
-        prices: bool = True,
+        self, model: EntityClip, linker: Linker, attributes: Mapping[str, Collection[str]] | None = None
     ) -> None:
-        self.model, self.linker = model, linker
-        self.attributes, self.prices = attributes or {}, prices
+        self.model, self.linker, self.attributes = model, linker, attributes or {}
 
     @property
     def reads_entities(self) -> bool:
@@ -84,7 +78,7 @@ class Reader:
         text, negative = query.text[:MAX_QUERY], query.negative[:MAX_QUERY]
         constraints, wanted, links = list[Constraint](), text, list[Link]()
         if query.link:
-            constraints, wanted = read_constraints(text, self.linker, self.attributes, query.unlink, prices=self.prices)
+            constraints, wanted = read_constraints(text, self.linker, self.attributes, query.unlink)
             links, left_out = self.linker.link(wanted, given, query.unlink)
             notes += left_out
         asks_more = any(map(str.isalnum, wanted)) or given or query.image is not None or query.product_id

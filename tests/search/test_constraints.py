@@ -23,9 +23,9 @@ LINKER = Linker(
 COLUMNS = {"shoe_size": ["38", "39"], "gender": {"women", "men"}}
 
 
-def read(text, removed=(), **given):
+def read(text, removed=()):
     """The constraints' names, and the words that are left."""
-    found, left = read_constraints(text, LINKER, COLUMNS, removed, **given)
+    found, left = read_constraints(text, LINKER, COLUMNS, removed)
     assert len(left) == len(text)
     for own in found:
         assert own.words == text[own.start : own.end]
@@ -87,7 +87,6 @@ def test_negations(text, names, left):
 )
 def test_prices(text, names, left):
     assert read(text) == (names, left)
-    assert read(text, prices=False)[0] == [name for name in names if not name.startswith("price")]
 
 
 @pytest.mark.parametrize(

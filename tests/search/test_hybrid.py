@@ -67,6 +67,16 @@ def test_what_is_not_there_is_said(shop_engine):
     partly = shop_engine.search(Query(text="nike coat", top=3))
     assert partly.not_understood == ["nike"]
     assert {own[1] for own in facts_of(shop_engine, partly)} == {"coat"}, "what was understood is found"
+    signs = shop_engine.search(Query(text="?! 👗", top=3))
+    assert (signs.matches, signs.notes) == (None, ["there is no word in the query; these are the nearest by look"])
+
+
+def test_a_limit_of_the_price_where_there_are_no_prices_hides_no_match(shop_engine, monkeypatch):
+    monkeypatch.setitem(shop_engine.index.__dict__, "price_N", np.full(len(shop_engine.index), np.nan))
+    plain, limited = (shop_engine.search(Query(text=f"red boots{limit}", top=9)) for limit in ("", " under 1000"))
+    assert [hit.product_id for hit in limited.hits] == [hit.product_id for hit in plain.hits]
+    assert (limited.matches, limited.not_understood) == (plain.matches, [])
+    assert limited.notes == [f"no product of {shop_engine.index.dataset} has a price: the price range has no effect"]
 
 
 def test_matches_are_the_first_products_and_the_probable_ones(shop_engine):

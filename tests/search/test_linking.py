@@ -190,6 +190,12 @@ def test_names_that_differ_in_signs_alone_can_both_be_typed():
     }
 
 
+def test_and_may_be_written_as_a_sign():
+    linker = Linker([known("gini and jony"), known("rag & bone")], [])
+    for text in ("gini & jony", "gini and jony", "rag and bone", "rag&bone"):
+        assert [link.words for link in linker.link(text)[0]] == [text]
+
+
 def test_accents_may_be_left_out_where_the_words_are_the_catalogues_own():
     linker = Linker([known("étoile bleue")], ["etoile", "bleue", "étoile"])
     for text in ("etoile bleue", "Etoile  Bleue coat", "E\u0301toile bleue", "étoile-bleue"):
@@ -200,6 +206,7 @@ def test_accents_may_be_left_out_where_the_words_are_the_catalogues_own():
     ("text", "found"),
     [("i'm looking", []), ("I’M looking for m", ["m"]), ("women's coat", []), ("don't", []), ("d'orsay m", ["m"]),
      ("t-shirt", ["t-shirts"]), ("t-shirts", ["t-shirts"]), ("tshirts", ["t-shirts"]), ("shirts", ["shirts"]),
+     ("t shirts", ["t-shirts"]), ("T shirt", ["t-shirts"]), ("m shirts", ["m", "shirts"]),
      ("off-shirts", ["shirts"]), ("size: s.", ["s"])],
 )  # fmt: skip
 def test_what_a_sign_parts_from_a_word_is_no_name(text, found):
