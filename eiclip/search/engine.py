@@ -250,8 +250,7 @@ class SearchEngine:
     def _answer(self, read: ReadQuery, vector_D: np.ndarray) -> Answer:
         """Return the answer of a query whose vector is known."""
         rows, scores, matches, total, facets = self.nearest(read, vector_D)
-        lost = self._not_understood(read)
-        query = read.query
+        query, lost = read.query, self._not_understood(read)
         if query.text.strip() and not (read.spelt or read.constraints or query.image or query.product_id):
             read.notes.append("there is no word in the query; these are the nearest by look")
         by_view = {view: (self.index.views[view][rows] @ vector_D).tolist() for view in VIEWS}

@@ -115,7 +115,7 @@ class Constraint:
     words: str  # as they were typed
     start: int  # where in the query's text, in characters
     end: int
-    name: str = field(init=False)
+    name: str = ""  # made of the others, whatever is given: a field without `init` would be left out of /search
     """By what `unlink` removes it, as `price<40`, `price=20-40`, `not colour=red`, `not laces`, `size=38`."""
 
     def __post_init__(self) -> None:

@@ -117,7 +117,8 @@ class Reader:
                 meant, near = self.linker.meant(group, name)
                 if meant is not None:
                     found[group] = list(dict.fromkeys(meant if own == name else own for own in found[group]))
-                    notes.append(f"{group} {name!r} is read as {meant!r}")
+                    if meant != name:  # else the entity came after the model's training
+                        notes.append(f"{group} {name!r} is read as {meant!r}")
                 elif near:
                     notes.append(f"no {group} {name!r} is known; did you mean {' or '.join(map(repr, near))}?")
         return found

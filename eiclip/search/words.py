@@ -92,7 +92,10 @@ class Tokenizer:
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs each index it builds
 
-_SAID = "i im ive id me my we our you your do does have can could would want need please show some something any".split()
+_SAID = [
+    "i", "im", "ive", "id", "me", "my", "we", "our", "you", "your", "do", "does", "have", "can", "could", "would",
+    "want", "need", "please", "show", "some", "something", "any",
+]  # fmt: skip
 """What people say around what they are looking for ("do you have ..."), beside the usual stop words."""
 _STOP = frozenset(Stemmer.Stemmer("english").stemWords([*STOPWORDS_EN, *_SAID]))
 
@@ -136,7 +139,8 @@ class WordIndex:
     @classmethod
     def kept(cls, folder: Path, fields: Mapping[str, Sequence[str | None]], tokenizer: Tokenizer) -> Self:
         """Return the index of these texts that lies in a folder, made first where there is none of them."""
-        of = {"texts": digest([list(fields.items()), tokenizer.synonyms, sorted(_STOP)]), "installation": installation()}
+        texts = [list(fields.items()), tokenizer.synonyms, sorted(_STOP)]
+        of = {"texts": digest(texts), "installation": installation()}
         found = cls.__new__(cls)
         found._tokenizer = tokenizer
         with exclusive(

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 PHOTO_BYTES = 10 * 2**20
 FIELD_BYTES = 256 * 2**10  # of the query beside a photo: a text of 10,000 characters is a tenth of it
 BODY_BYTES = PHOTO_BYTES + FIELD_BYTES + 4096
-TOO_LARGE = f"the photo is larger than {PHOTO_BYTES // 2**20} MB"
+TOO_LARGE = f"the photo, or what else was sent, is larger than {PHOTO_BYTES // 2**20} MB"
 HEADERS = {
     # Everything is of this server; `blob:` is the photo chosen, shown before it is sent.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "

@@ -63,7 +63,8 @@ class Shop:
         write(folder, rows())
         columns = {"product_id": "sku", "title": "name", "description": ["details"], "photo": "picture"}
         entry = {"kind": "table", "files": str(folder / "shop.csv"), "images": str(folder / "photos"),
-                 "entity_groups": ["brand"], "columns": columns | {"entities": {"brand": "maker"}}}  # fmt: skip
+                 "entity_groups": ["brand"], "shop_url": "https://shop.example/{product_id}",
+                 "columns": columns | {"entities": {"brand": "maker"}}}  # fmt: skip
         self.settings = load_settings(
             home=folder / "home", datasets={"shop": entry}, pretrained="general",
             embedded={"general_images": 64, "pretraining_epochs": 1}, training={"epochs": 1, "batch_size": 16},
@@ -115,6 +116,7 @@ def test_new_products_are_searched_removed_ones_are_not_and_changed_ones_as_they
     assert ids == {f"p{number}" for number in range(70)} - {GONE} | set(NEW)
     found = engine.search(Query(text="coat", filters={"brand": ("zorax",)}, top=10))
     assert {hit.product_id for hit in found.hits} == set(NEW)
+    assert {hit.link for hit in found.hits} == {f"https://shop.example/{new}" for new in NEW}, "offers are new, too"
     model = EntityClip.from_folder(shop.paths.checkpoint("shop", "eiclip"), "cpu")
     for product, text, brand in ((CHANGED, f"Coat 12. {MOSS}", "diesel"), ("n0", "Coat n0. Light", "zorax")):
         [fact] = engine.index.facts_of([engine.index.row(product)])
@@ -163,6 +165,7 @@ def test_the_words_of_a_brand_that_the_model_does_not_know_stay_in_the_text(shop
     assert [(link.entity, link.kept) for link in read.links] == [("zorax", True), ("diesel", False)]
     assert (read.words.text.split(), read.words.entities) == (["zorax", "coat", "diesel"], {"brand": ["zorax"]})
     assert read.unknown == {"brand": ["zorax"]}
+    assert engine.reader.read(Query(text="coat", entities={"brand": "zorax"})).notes == []
     known = engine.reader.read(Query(text="diesel coat"))
     assert (known.words.text.split(), known.unknown) == (["coat"], {})
 

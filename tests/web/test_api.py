@@ -54,12 +54,13 @@ def answered(described, client, path, *photos, **fields):
 
 
 def test_search_answers_as_the_engine_and_as_the_page(client, engine, described):
-    fields = {"text": "golden goose black boots", "filters": {"category": ["boots"]}, "top": 5}
+    fields = {"text": "golden goose black boots without laces", "filters": {"category": ["boots"]}, "top": 5}
     found = answered(described, client, "/search", dataset="shop", variant="eiclip", **fields)
     hits = engine.search(Query(text=fields["text"], filters={"category": ("boots",)}, top=5)).hits
     assert [hit["product_id"] for hit in found["hits"]] == [hit.product_id for hit in hits]
     page = client.post("/api/search/shop/eiclip", files={"query": (None, json.dumps(fields))}).json()
     assert page | {"seconds": 0} == found | {"seconds": 0}
+    assert [own["name"] for own in found["constraints"]] == ["not laces"], "what `unlink` takes"
     photo = as_file(photo_of(7, 300))
     found = answered(described, client, "/search", photo, variant="eiclip", view="image", text="boots", image_weight=1)
     assert found["hits"][0]["product_id"] == "p7"
