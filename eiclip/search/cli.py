@@ -7,6 +7,7 @@ import argparse
 import importlib.metadata
 import json
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -148,6 +149,8 @@ def _refuse(given: argparse.Namespace, option: str, groups: Sequence[str] = ()) 
     """End with what is wrong with an option that the command does not have."""
     own = re.findall(r"--[a-z-]+", given.parser.format_usage())
     near = did_you_mean(option.partition("=")[0], [*own, *(f"--{group}" for group in groups)])
+    if given.command is _search and not option.startswith("-"):
+        near = f"; words to search by follow --text: --text {shlex.quote(option)}"
     of_groups = f"; the dataset's groups: {', '.join(groups)}" if groups else ""
     given.parser.error(f"no option {option}{of_groups}{near}")
 

@@ -66,7 +66,7 @@ def product_examples(engine: SearchEngine, styles: pa.Table, groups: pa.Table | 
 def learned_weights(
     engine: SearchEngine, lake: Lake, brand_group: str, styles: pa.Table, groups: pa.Table | None = None
 ) -> pa.Table:
-    """Return the weights for typed queries and for products as queries, schema `WEIGHTS`.
+    """Return the weights for typed queries and for products as queries: `dataset`, `variant`, then schema `WEIGHTS`.
 
     Raises EiclipError where the lake has no such dataset.
     """
@@ -74,7 +74,9 @@ def learned_weights(
         "words": Weights.learned(list(typed_examples(engine, lake, brand_group))),
         "product": Weights.learned(list(product_examples(engine, styles, groups))),
     }
-    return pa.concat_tables([weights.table(asked) for asked, weights in learned.items()])
+    table = pa.concat_tables([weights.table(asked) for asked, weights in learned.items()])
+    names = [pa.array([name] * len(table)) for name in (engine.index.dataset, engine.index.variant)]
+    return pa.table([*names, *table.columns], names=["dataset", "variant", *table.column_names])
 
 
 def _drawn(names: Iterable[str], most: int) -> list[int]:

@@ -140,7 +140,7 @@ def test_a_home_of_nothing_or_of_several_datasets(tmp_path, shop, capsys):
         ("search --txt x", "no option --txt; the dataset's groups: brand, season; did you mean '--text'?"),
         ("search --seasn=fw2016", "did you mean '--season'?"),
         ("search --brand b0 --colour red", "no option --colour; the dataset's groups: brand, season"),
-        ("search boots", "no option boots"),
+        ("search boots", "no option boots; words to search by follow --text: --text boots"),
         (
             "serach --text x",
             "no command 'serach': there are search, evaluate, judge, export, status; did you mean 'search'?",

@@ -201,6 +201,7 @@ def test_weights_are_learned_of_validation_products(shop_engine, monkeypatch, tm
         "parts of descriptions": False,
     }
     learned = learned_weights(shop_engine, None, "brand", style_table(shop_engine))
+    assert set(zip(*learned.select(["dataset", "variant"]).to_pydict().values(), strict=True)) == {("shop", "eiclip")}
     words = Weights.of_table(learned, "words")
     assert words.queries == len(examples)
     assert words.weight(COVERAGE) > 0 == words.weight("photo") or words.weight("photo") < words.weight(COVERAGE)
