@@ -43,11 +43,11 @@ def test_the_python_runs_from_top_to_bottom(folder, monkeypatch, capsys):
 
 
 def test_the_sql_finds_what_the_engine_finds(folder):
-    [text] = blocks("sql")
+    *_, text = blocks("sql")
     with connect(folder / "data") as connection:
         found = connection.execute(text).fetchall()
     engine = SearchEngine.open(folder / "data", "fashiongen", "eiclip")
-    hits = engine.search(Query(product_id=found[0][0], top=5)).hits
+    hits = engine.search(Query(product_id=found[0][0], top=5, by="vectors")).hits
     assert [row[1] for row in found] == [hit.product_id for hit in hits]
     assert np.allclose([row[3] for row in found], [hit.score for hit in hits], atol=1e-3)
     assert np.allclose([row[4] for row in found], [hit.by_view["image"] for hit in hits], atol=1e-3)

@@ -19,7 +19,7 @@ from eiclip.errors import SettingsError, did_you_mean
 from eiclip.inference import EntityClip
 from eiclip.search.compose import EMPHASIS, composed, restyled, summed, unit, without
 from eiclip.search.filters import Filters, having, page, rows_needed
-from eiclip.search.fusion import MATCH, WEIGHTS, WEIGHTS_TABLE, Signals, Weights
+from eiclip.search.fusion import ENTITY, MATCH, WEIGHTS, WEIGHTS_TABLE, Signals, Weights
 from eiclip.search.index import SearchIndex
 from eiclip.search.kept import KeptTexts
 from eiclip.search.linking import Linker
@@ -139,7 +139,8 @@ class SearchEngine:
         query = read.query
         found = dict(self._named(read.spelt, read.entities))
         for name, value_N in self._named(read.spelt_unwanted, read.unwanted).items():
-            found[name] = found.get(name, np.float32(0)) - np.maximum(value_N, 0)
+            has_N = np.maximum(value_N + 1, 0) if name.startswith(ENTITY) else value_N
+            found[name] = found.get(name, np.float32(0)) - has_N
         if query.image is not None or query.product_id is not None:
             share = np.float32(min(1.0, 2 * (1 - query.image_weight)))
             seen_N = self.index.views[query.view] @ vector_D

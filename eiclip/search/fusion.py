@@ -16,16 +16,16 @@ import pyarrow as pa
 
 ENTITY = "entity "  # before the name of a group: agreement with the entities of that group
 DEFAULTS: Mapping[str, float] = {
-    "title words": 8.0,
+    "title words": 6.0,
     "description words": 2.0,
-    "tag words": 5.0,
-    "coverage": 9.5,
-    ENTITY.strip(): 3.5,
-    "photo": 5.0,
-    "text": 7.0,
+    "tag words": 4.0,
+    "coverage": 6.0,
+    ENTITY.strip(): 2.0,
+    "photo": 3.0,
+    "text": 4.0,
 }
 """About what is learned on a real catalogue (Myntra) and on drawn ones."""
-CONSTANT = -19.0
+CONSTANT = -10.0
 CONSTANT_ROW = "constant"
 PULL = 3e-3
 """How strongly learned weights are pulled to the defaults: it decides the weights of signals that queries do not tell
@@ -50,7 +50,7 @@ class Example(NamedTuple):
     relevant_N: np.ndarray
     """Bool. None relevant: the query is used for the constant alone."""
     complete: bool = True
-    """Whether all relevant products are known: else the query is not used for the constant."""
+    """Whether all relevant products are known. Else those that score as high as one known may be relevant, too."""
 
 
 def default_weight(signal: str) -> float:
@@ -101,7 +101,8 @@ class Weights:
 
         First their direction, so that relevant products come before others of the same query: the likelihood of each
         relevant product among itself and the irrelevant ones. Then scale and constant, by logistic regression over all
-        pairs of query and product.
+        pairs of query and product whose relevance is known. The scale is at most that of the first step: queries that a
+        small catalogue answers without a fault would make every score 0 or 1.
         """
         ranked = [one for one in examples if one.relevant_N.any() and not one.relevant_N.all()]
         if not ranked:
@@ -130,7 +131,7 @@ class Weights:
             return total, slope_F
 
         found_F = minimize(loss, start_F, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(names)).x / spread_F
-        scale, constant = _calibrated([one for one in examples if one.complete] or ranked, names, found_F)
+        scale, constant = _calibrated(examples, names, found_F)
         weights = {name: float(scale * weight) for name, weight in zip(names, found_F, strict=True)}
         return cls(weights, constant, len(ranked))
 
@@ -153,14 +154,12 @@ def _calibrated(examples: Sequence[Example], names: Sequence[str], weight_F: np.
     """Return scale and constant of the logistic regression of relevance on the scores by `weight_F`."""
     from scipy.optimize import minimize
 
-    score_P = np.concatenate([_matrix(one, names) @ weight_F for one in examples])
-    relevant_P = np.concatenate([one.relevant_N for one in examples]).astype(np.float64)
-    share_P = np.concatenate(
-        [
-            np.full(len(one.relevant_N), share)
-            for one, share in zip(examples, _shares([e.kind for e in examples]), strict=True)
-        ]
-    )
+    parts = []
+    for one, share in zip(examples, _shares([own.kind for own in examples]), strict=True):
+        score_N = _matrix(one, names) @ weight_F
+        known_N = one.relevant_N | (one.complete | (score_N < score_N[one.relevant_N].min(initial=np.inf)))
+        parts.append(np.stack([score_N, one.relevant_N, np.full(len(score_N), share)])[:, known_N])
+    score_P, relevant_P, share_P = np.concatenate(parts, axis=1)
     middle, spread = score_P.mean(), score_P.std() or 1.0
     standard_P = (score_P - middle) / spread
 
@@ -171,7 +170,7 @@ def _calibrated(examples: Sequence[Example], names: Sequence[str], weight_F: np.
             [slope_P @ standard_P, slope_P.sum()]
         )
 
-    scale, constant = minimize(
-        loss, np.array([1.0, -3.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, None), (None, None)]
-    ).x
+    bounds = [(1e-3 * spread, spread), (None, None)]
+    start = np.array([min(1.0, spread), -3.0])
+    scale, constant = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return float(scale / spread), float(constant - scale * middle / spread)

@@ -46,16 +46,17 @@ class ProductSignals:
         return cls(index, WordIndex(texts, tokenizer) if kept is None else WordIndex.kept(kept, texts, tokenizer))
 
     def of_entities(self, entities: Mapping[str, Sequence[str]]) -> Signals:
-        """Return agreement by group: the share of a query's entities that a product has, -1 if it has only others.
+        """Return agreement by group: 0 where a product has all entities of a query, -1 where it has none of the group.
 
-        A product without any entity of the group neither agrees nor disagrees: 0.
+        It is -2 where it has only others, and -1 and more where it has some of several. Nothing is added to what
+        agrees, so that a full answer scores alike whether or not a query has entities.
         """
         found = {}
         for group, names in entities.items():
             facet = self.index.facets.get(group)
             if facet is not None and names:
                 having_N = np.mean([facet.having(name) for name in names], axis=0, dtype=np.float32)
-                found[ENTITY + group] = np.where((having_N == 0) & facet.tagged, np.float32(-1), having_N)
+                found[ENTITY + group] = np.where((having_N == 0) & facet.tagged, np.float32(-2), having_N - 1)
         return found
 
     def like(self, row: int) -> Signals:

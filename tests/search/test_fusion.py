@@ -87,3 +87,27 @@ def test_a_table_holds_them():
     weights = Weights.learned(list(examples()))
     assert Weights.of_table(weights.table("words"), "words") == weights
     assert Weights.of_table(weights.table("words"), "product") == Weights.default()
+
+
+def test_texts_tell_where_a_match_begins_though_not_all_that_match_is_known():
+    """Of a text one product is known to be meant; another that scores higher is not counted against it."""
+    draw = np.random.default_rng(9)
+
+    def texts(twin):
+        for _ in range(30):
+            signal_N = draw.uniform(0, 0.4, 40).astype(np.float32)
+            signal_N[:2] = 0.8, twin
+            yield Example("texts", {"coverage": signal_N}, np.arange(40) == 0, complete=False)
+
+    alone, with_twin = (Weights.learned([*texts(twin)]) for twin in (0.1, 0.9))
+    for weights in (alone, with_twin):
+        odds = weights.scores({"coverage": np.float32([0.4, 0.8])})
+        assert odds[0] < MATCH < odds[1]
+
+
+def test_queries_without_a_fault_make_no_score_certain():
+    """Weights stay near the defaults where they tell all apart: the scale is not that of a step function."""
+    perfect = [
+        Example("kind", {"coverage": np.repeat(np.float32([1, 0.5]), 20)}, np.arange(40) < 20) for _ in range(50)
+    ]
+    assert Weights.learned(perfect).weight("coverage") < 10 * default_weight("coverage")

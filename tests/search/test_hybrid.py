@@ -42,7 +42,7 @@ def shop_engine(engine):
     index = SearchIndex.of_tables("shop", "eiclip", pa.table({"product_id": facts["product_id"], **views}), facts)
     linker = Linker([Known(maker, ("brand",), 30, 0) for maker in MAKERS], ["coat", "boot"], makers="brand")
     # Cosines of random vectors are about 0, where those of a model are half and more: a match needs less.
-    return SearchEngine(index, engine.model, linker, engine.shelf, Weights({}, CONSTANT + 7).table("words"))
+    return SearchEngine(index, engine.model, linker, engine.shelf, Weights({}, CONSTANT + 2).table("words"))
 
 
 def facts_of(engine, answer):
@@ -146,8 +146,8 @@ def test_like_a_product_is_its_photo_text_words_and_entities(shop_engine):
     index, row = shop_engine.index, 5
     found = shop_engine.products.like(row)
     assert found["photo"] == pytest.approx(index.views["image"] @ index.views["image"][row], abs=1e-6)
-    assert found["entity brand"][row] == found["entity subcategory"][row] == 1
-    assert set(found["entity brand"].tolist()) == {-1.0, 1.0}
+    assert found["entity brand"][row] == found["entity subcategory"][row] == 0
+    assert set(found["entity brand"].tolist()) == {-2.0, 0.0}
     assert found[COVERAGE][row] == pytest.approx(1, abs=1e-6)
     answer = shop_engine.search(Query(product_id="005", top=144))
     expected = shop_engine.weights_like.scores(found)
