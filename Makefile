@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 # The questions that have a job of their own: docs/ablations.md.
 STUDIES := ablations seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
 	ablation_ambiguity ablation_group_batches ablation_plus same_style_seeds same_style_ablation
-BENCHMARKS := ingest retrieval training loader features same_style command_line
+BENCHMARKS := ingest retrieval training loader features same_style search command_line
 
 .PHONY: help install full_eval same_style ingest refresh tune $(STUDIES) real_study catalogue_study tables test check fuzz cache_test \
 	crash_test $(BENCHMARKS:%=benchmark_%) status slots ui search clean
@@ -107,7 +107,8 @@ benchmark_training: ## training steps beside open_clip_train
 benchmark_loader: ## the loader beside simplejpeg alone
 benchmark_features: ## features of frozen towers beside timm's inference loop
 benchmark_command_line: ## `eiclip search` beside a bare import of torch
-benchmark_same_style: ## mining beside polars, a search answer beside a bare product and sort
+benchmark_same_style: ## mining beside polars
+benchmark_search: ## hybrid search beside words and vectors on judged queries, and its speed
 $(BENCHMARKS:%=benchmark_%): $(INSTALLED)
 	source .envrc && python -m benchmarks.$(@:benchmark_%=%)
 
