@@ -132,7 +132,7 @@ class Reader:
             return Words(compose_text(text, given, self.model.groups, entities_first=True), {})
         kept = [link for link in links if link.kept]
         for link in reversed(kept):
-            if self.model.model.variant.entities_as_text or not self.model.unknown({link.group: link.entity})[0]:
+            if self.model.variant.entities_as_text or not self.model.unknown({link.group: link.entity})[0]:
                 text = f"{text[: link.start]} {text[link.end :]}"
         return Words(text, _entities(given, kept))
 

@@ -178,8 +178,9 @@ def test_the_version_and_the_older_name_of_evaluate(home, capsys):
     assert found[0] == found[1]
 
 
-def test_what_is_told_or_answered_without_a_model(home, tmp_path):
+def test_what_is_told_or_answered_without_a_model(home, capsys, tmp_path):
     """No torch: in a process of its own, whose exit status says whether it was imported."""
+    assert called(capsys, "--home", home.root, "--variant", "eiclip", "--text", "b0 coat")[0] == 0
     code = f"""
 import sys, pipelines.cli
 try:
@@ -196,6 +197,7 @@ finally:
         ["search", "--text", "x", "--filter", "brnd=b0"],
         ["search", "--like", "nope"],
         ["search", "--like", "p1", "--filter", "brand=b0"],
+        ["search", "--text", "b0 coat", "--variant", "eiclip", "--filter", "category=coats"],  # asked before
         ["export", tmp_path / "products.parquet"],
     ):
         command = [sys.executable, "-c", code, *map(str, options)]
