@@ -1,11 +1,13 @@
 """The server: the search page and what it asks for, and `/search` and `/embed` for others (`/openapi.json`)."""
 
+import asyncio
 import hashlib
 import importlib.metadata
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -37,9 +39,9 @@ from eiclip.web.messages import (
     read_query,
     vectors_message,
 )
-from eiclip.web.searcher import Searcher
 
 LOG = logging.getLogger("eiclip.web")
+Returned = TypeVar("Returned")
 PAGE = Path(__file__).parent / "page"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -86,7 +88,9 @@ def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK, log: ClickLog 
     # Documented by /openapi.json; FastAPI's pages of it take their scripts from elsewhere.
     version = importlib.metadata.version("eiclip")
     app = FastAPI(title="Product search", version=version, docs_url=None, redoc_url=None)
-    app.state.engines, app.state.searcher, app.state.log = engines, Searcher(), log
+    # One thread does all encoding and comparing: two at once would only share the cores, and each thread that calls
+    # torch keeps a team of workers.
+    app.state.engines, app.state.searcher, app.state.log = engines, ThreadPoolExecutor(1, "search"), log
     app.include_router(public)
     app.include_router(api)
     app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), include_in_schema=False)
@@ -197,17 +201,17 @@ async def embed(engines: HomeEngines, request: Request) -> dict[str, Any]:
     if not (form.texts or photos):
         raise SettingsError("nothing to embed: give texts, or photos in a form")
     opened = await run_in_threadpool(engines.chosen, form.dataset, form.variant)
-    return await _searcher(request).run(vectors_message, opened, form, photos)
+    return await _encoding(request, vectors_message, opened, form, photos)
 
 
 async def _search(request: Request, opened: OpenedEngine, form: QueryForm, photos: list[bytes]) -> dict[str, Any]:
     query = read_query(form, photos[0] if photos else None)
-    return answer_message(opened, query, await _searcher(request).search(opened.engine, query))
+    return answer_message(opened, query, await _encoding(request, opened.engine.search, query))
 
 
-def _searcher(request: Request) -> Searcher:
-    searcher: Searcher = request.app.state.searcher
-    return searcher
+async def _encoding(request: Request, work: Callable[..., Returned], *given: Any) -> Returned:
+    """Return what work returns that encodes: done in the thread that does all of it."""
+    return await asyncio.get_running_loop().run_in_executor(request.app.state.searcher, work, *given)
 
 
 async def _asked(request: Request, model: type[Form], most: int) -> tuple[Form, list[bytes]]:
