@@ -17,7 +17,7 @@ from eiclip.storage.locations import local_file, stamp
 GENERATED, JUDGED = "generated_queries", "judged_queries"
 WEIGHTS = "search_weights"
 REJECTIONS, RESULTS, METRICS = "judged_query_rejections", "judged_query_results", "judged_query_metrics"
-SERVED = ("clip_entities_text", "eiclip", "eiclip_plus")
+VARIANTS = ("clip_entities_text", "eiclip", "eiclip_plus")
 """The rows of Table 1 that read entities, each in a way of its own."""
 SAME_STYLE = "same_style"
 READ = ("products", "product_entities", "images", "entity_spellings", "entity_vocabulary", "semantic_prior")
@@ -29,7 +29,7 @@ VIEW = "joint"
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """The queries, and what each served variant finds for them."""
     group = f"{name}/{'evaluation' if dataset.table_1 else 'same_style'}"
-    variants = dict.fromkeys(SERVED if dataset.table_1 else (), f"{name}/evaluation")
+    variants = dict.fromkeys(VARIANTS if dataset.table_1 else (), f"{name}/evaluation")
     variants |= {SAME_STYLE: f"{name}/same_style"} if dataset.same_style else {}
     return [
         Step(f"{name}__{JUDGED}", group, _queries(project, name, dataset)),

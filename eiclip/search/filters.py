@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from eiclip.errors import SettingsError, did_you_mean
+from eiclip.errors import did_you_mean
 from eiclip.readers.texts import normalise_entity
 from eiclip.search.index import AVAILABILITY, IN_STOCK, SearchIndex
 from eiclip.search.query import MAX_QUERY, Constraint, PriceRange, Query
@@ -30,10 +30,7 @@ def having(
 
     Raises SettingsError where products have no such facet.
     """
-    if group not in index.facets:
-        there = ", ".join(sorted(index.facets))
-        raise SettingsError(f"products of {index.dataset} have no {group!r}; they have: {there}")
-    facet, names = index.facets[group], [normalise_entity(value[:MAX_QUERY]) for value in values]
+    facet, names = index.facet(group), [normalise_entity(value[:MAX_QUERY]) for value in values]
     for name in names:
         if not facet.codes_of(name) and name not in unknown.setdefault(group, []):
             unknown[group].append(name)

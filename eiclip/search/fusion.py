@@ -28,8 +28,8 @@ DEFAULTS: Mapping[str, float] = {
 CONSTANT = -10.0
 CONSTANT_ROW = "constant"
 PULL = 3e-3
-"""How strongly learned weights are pulled to the defaults: it decides the weights of signals that queries do not tell
-apart. Validation queries can all be answered by words: without the pull, photos would count for nothing."""
+"""Strength of the L2 penalty on how far learned weights are from the defaults: it decides those of signals that queries
+do not tell apart. Validation queries can all be answered by words: without the pull, photos would count for nothing."""
 WEIGHTS_TABLE = "search_weights"
 WEIGHTS = pa.schema(
     [("asked", pa.string()), ("signal", pa.string()), ("weight", pa.float64()), ("queries", pa.int64())]

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from eiclip.errors import CorruptOutputError, SettingsError
+from eiclip.errors import CorruptOutputError, SettingsError, did_you_mean
 from eiclip.readers.texts import match_key, normalise_entities
 from eiclip.search.query import VIEWS, View
 from eiclip.search.sources import VIEWS_TABLE, query_tables, views_of
@@ -110,6 +110,13 @@ class SearchIndex:
         """The currency of all prices; None where they have several, or it is not known."""
         named = self.facts["currency"].drop_null().unique().to_pylist()
         return named[0] if len(named) == 1 else None
+
+    def facet(self, group: str) -> Facet:
+        """Return the facet of a group or column. Raises SettingsError where products have none of that name."""
+        if group not in self.facets:
+            there = ", ".join(sorted(self.facets)) + did_you_mean(group, self.facets)
+            raise SettingsError(f"products of {self.dataset} have no {group!r}; they have: {there}")
+        return self.facets[group]
 
     @property
     def described(self) -> dict[str, Facet]:

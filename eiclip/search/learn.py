@@ -7,8 +7,7 @@ where a match ends. Products as queries ("more like this") have the products of 
 Shape suffix: N products of the split.
 """
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +17,7 @@ from eiclip.search.evaluate import ProductQueries
 from eiclip.search.fusion import Example, Weights
 from eiclip.search.index import SearchIndex
 from eiclip.search.judged import Asked
-from eiclip.search.queries import DESCRIPTIONS, NAMES, generated_queries
+from eiclip.search.queries import DESCRIPTIONS, NAMES, drawn_places, generated_queries
 from eiclip.search.query import Query
 from eiclip.storage.lake import Lake
 
@@ -59,7 +58,7 @@ def product_examples(engine: SearchEngine, styles: pa.Table, groups: pa.Table | 
         styles, groups: as for `eiclip.same_style.evaluate.same_style_ranks`.
     """
     queries = ProductQueries.of(engine, SPLIT, styles, groups)
-    for place in queries.places[_drawn((queries.truth.products[own] for own in queries.places), MOST_STYLES)]:
+    for place in queries.places[drawn_places((queries.truth.products[own] for own in queries.places), MOST_STYLES)]:
         yield Example("same style", *queries.signals(place))
 
 
@@ -79,16 +78,10 @@ def learned_weights(
     return pa.table([*names, *table.columns], names=["dataset", "variant", *table.column_names])
 
 
-def _drawn(names: Iterable[str], most: int) -> list[int]:
-    """Return the places of at most so many names, drawn by their digests, in their order."""
-    digests = [hashlib.sha256(name.encode()).digest() for name in names]
-    return sorted(sorted(range(len(digests)), key=digests.__getitem__)[:most])
-
-
 def _part(text: str) -> str:
     """Return half the words of a text, drawn by their digests."""
     words = text.split()
-    return " ".join(words[place] for place in _drawn((f"{text}/{word}" for word in words), (len(words) + 1) // 2))
+    return " ".join(words[place] for place in drawn_places((f"{text}/{word}" for word in words), (len(words) + 1) // 2))
 
 
 def _absent(index: SearchIndex, brand_group: str) -> list[str]:
@@ -107,4 +100,4 @@ def _absent(index: SearchIndex, brand_group: str) -> list[str]:
         for kind, own in kinds.codes.items()
         if (number, own) not in there
     ]
-    return [absent[place] for place in _drawn(absent, MOST_ABSENT)]
+    return [absent[place] for place in drawn_places(absent, MOST_ABSENT)]

@@ -5,6 +5,7 @@ them favour what reads tags and words: docs/search.md says what they are good fo
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Literal
 
 import pyarrow as pa
@@ -76,9 +77,15 @@ def name_queries(lake: Lake, dataset: str, split: str, among: str = ALL) -> pa.T
 
 def drawn(rows: pa.Table, most: int) -> pa.Table:
     """Return the rows (schema `QUERIES`) of at most so many queries, drawn by the digests of their words."""
-    digests = {query: hashlib.sha256(query.encode()).digest() for query in rows["query"].unique().to_pylist()}
-    chosen = sorted(digests, key=digests.__getitem__)[:most]
+    queries = rows["query"].unique().to_pylist()
+    chosen = [queries[place] for place in drawn_places(queries, most)]
     return rows.filter(pc.is_in(rows["query"], pa.array(chosen, pa.string())))
+
+
+def drawn_places(names: Iterable[str], most: int) -> list[int]:
+    """Return the places of at most so many names, drawn by their digests, in their order."""
+    digests = [hashlib.sha256(name.encode()).digest() for name in names]
+    return sorted(sorted(range(len(digests)), key=digests.__getitem__)[:most])
 
 
 def _of_kind(rows: pa.Table, kind: str) -> pa.Table:

@@ -92,12 +92,12 @@ class Tokenizer:
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs each index it builds
 
-_SAID = [
+_AROUND = [
     "i", "im", "ive", "id", "me", "my", "we", "our", "you", "your", "do", "does", "have", "can", "could", "would",
     "want", "need", "please", "show", "some", "something", "any",
 ]  # fmt: skip
 """What people say around what they are looking for ("do you have ..."), beside the usual stop words."""
-_STOP = frozenset(Stemmer.Stemmer("english").stemWords([*STOPWORDS_EN, *_SAID]))
+_STOP = frozenset(Stemmer.Stemmer("english").stemWords([*STOPWORDS_EN, *_AROUND]))
 
 
 def synonym_table(home: Paths) -> Path:
@@ -143,9 +143,8 @@ class WordIndex:
         of = {"texts": digest(texts), "installation": installation()}
         found = cls.__new__(cls)
         found._tokenizer = tokenizer
-        with exclusive(
-            folder.with_name(f"{folder.name}.lock")
-        ):  # of several processes one makes it, the others read it
+        lock = folder.with_name(f"{folder.name}.lock")
+        with exclusive(lock):  # of several processes one makes it, the others read it
             make_once(folder, of, lambda: cls(fields, tokenizer)._save(folder))
             about = json.loads((folder / "words.json").read_text(encoding="utf-8"))
             found._all, *indexes = [

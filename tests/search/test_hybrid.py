@@ -42,7 +42,8 @@ def shop_engine(engine):
     index = SearchIndex.of_tables("shop", "eiclip", pa.table({"product_id": facts["product_id"], **views}), facts)
     linker = Linker([Known(maker, ("brand",), 30, 0) for maker in MAKERS], ["coat", "boot"], makers="brand")
     # Cosines of random vectors are about 0, where those of a model are half and more: a match needs less.
-    return SearchEngine(index, engine.model, linker, engine.shelf, Weights({}, CONSTANT + 2).table("words"))
+    weights = [Weights({}, CONSTANT + 2).table("words"), Weights({}, CONSTANT, queries=1).table("product")]
+    return SearchEngine(index, engine.model, linker, engine.shelf, pa.concat_tables(weights))
 
 
 def facts_of(engine, answer):
@@ -153,6 +154,12 @@ def test_like_a_product_is_its_photo_text_words_and_entities(shop_engine):
     expected = shop_engine.weights_like.scores(found)
     order = [index.product_ids[own] for own in np.argsort(-expected, kind="stable") if own != row]
     assert [hit.product_id for hit in answer.hits] == order
+
+
+def test_like_a_product_by_vectors_alone_where_no_weights_were_learned(shop_engine):
+    plain = SearchEngine(shop_engine.index, shop_engine.model, shop_engine.reader.linker, shop_engine.shelf)
+    found, expected = (plain.search(Query(product_id="005", by=by, top=144)).hits for by in ("hybrid", "vectors"))
+    assert [hit.product_id for hit in found] == [hit.product_id for hit in expected]
 
 
 def test_ranks_of_products_as_queries_against_brute_force(shop_engine):
