@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from eiclip.readers.texts import match_key, normalise_entity
 from eiclip.search.linking import Linker, Match, TypedWords, words_of
-from eiclip.search.query import Constraint
+from eiclip.search.query import AVAILABILITY, IN_STOCK, Constraint
 
 NEGATIONS = frozenset({"not", "no", "without", "except", "excluding", "w"})  # w: of "w/o"
 _FILLERS = frozenset({"a", "an", "the", "any", "by", "in", "of", "from", "with", "made", "for", "too"})
@@ -193,6 +193,11 @@ class _Reader:
     def _attribute(self, number: int) -> Iterator[tuple[Constraint, int]]:
         """Yield the attribute that is named at a word and whose value follows, if any, and the next word's number."""
         typed = self.typed
+        if " ".join(typed.keys[number : number + 2]) == IN_STOCK and IN_STOCK in self.values.get(AVAILABILITY, ()):
+            start, end = typed.spans[number][0], typed.spans[number + 1][1]
+            words = self.text[start:end]
+            yield Constraint("attribute", AVAILABILITY, IN_STOCK, None, None, words, start, end), number + 2
+            return
         for length in (2, 1):
             label, first = " ".join(typed.keys[number : number + length]), number + length
             if first >= len(typed.words) or typed.signs[first].strip() not in ("", ":", "="):

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from eiclip.errors import CorruptOutputError, SettingsError, did_you_mean
 from eiclip.readers.texts import match_key, normalise_entities
-from eiclip.search.query import VIEWS, View
+from eiclip.search.query import AVAILABILITY, IN_STOCK, OUT_OF_STOCK, VIEWS, View
 from eiclip.search.sources import VIEWS_TABLE, query_tables, views_of
 from eiclip.storage.home import Paths
 from eiclip.storage.lake import matrix_of
@@ -23,8 +23,6 @@ from eiclip.storage.sql import read_sql
 
 MAPS = ("entities", "attributes")  # columns of values by group
 FACTS = ("category", "subcategory", "department", "gender")  # columns to filter by, beside the groups
-AVAILABILITY = "availability"
-IN_STOCK, OUT_OF_STOCK = "in stock", "out of stock"  # the values of that facet
 
 
 @dataclass(frozen=True)

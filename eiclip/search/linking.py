@@ -7,6 +7,7 @@ many training products carry it as a tag, and how many have the words in their d
 
 import collections
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -145,7 +146,7 @@ class Linker:
         named = []
         for known in sorted(entities, key=lambda known: (-known.tagged, known.entity)):
             names = (known.entity, *known.spellings)
-            for reading in dict.fromkeys((*names, *(form for name in names for form in _with_and(name)))):
+            for reading in dict.fromkeys((*names, *(form for name in names for form in _other_forms(name)))):
                 typed = words_of(reading)
                 if 0 < len(typed.words) <= MOST_WORDS:
                     named.append((known, typed.spellings(0, MOST_WORDS)))
@@ -197,12 +198,26 @@ class Linker:
         matches, notes = self.matches(typed)
         covered = sum(match.last - match.first for match in matches)
         short = 0 < len(typed.words) <= SHORT_QUERY and covered == len(typed.words)
-        removed, closed, links = {normalise_entity(name) for name in unlink}, dict(given or {}), []
+        removed, closed, links = {normalise_entity(name) for name in unlink}, dict(given or {}), list[Link]()
+        kept: dict[str, Match] = {}  # the last of each group
         for match in matches:
-            links.append(self._judged(text, typed, match, closed, removed, short))
-            if links[-1].kept and links[-1].group not in self.several:
-                closed.setdefault(links[-1].group, [links[-1].entity])
+            before = kept.get(match.known.groups[0])
+            joined = before is not None and self._is_alternative(typed, before, match)
+            link = self._judged(text, typed, match, (given or {}) if joined else closed, removed, short)
+            links.append(replace(link, alternative=link.kept and joined))
+            if link.kept:
+                kept[link.group] = match
+                if link.group not in self.several:
+                    closed.setdefault(link.group, [link.entity])
         return links, notes
+
+    def _is_alternative(self, typed: TypedWords, before: Match, match: Match) -> bool:
+        """Whether "or" stands between two names; where products have one of the group, a comma or "and" will do."""
+        words = typed.words[before.last : match.first]
+        signs = {sign.strip() for sign in typed.signs[before.last : match.first + 1]} - {""}
+        if match.known.groups[0] in self.several:
+            return (words, signs) in ((["or"], set()), ([], {"/"}))
+        return words in ([], ["or"], ["and"]) and signs <= {",", "/", "&", "+"} and bool(words or signs)
 
     def meant(self, group: str, name: str) -> tuple[str | None, list[str]]:
         """Return the entity of a group that a name given for one means, None if none, and the three nearest to it.
@@ -320,9 +335,21 @@ class Linker:
         return Link(group, known.entity, text[start:end], start, end, match.score, ambiguous, kept, why)
 
 
-def _with_and(name: str) -> tuple[str, str]:
-    """Return a name with "and" for each "&", and the other way round."""
-    return name.replace("&", " and "), re.sub(r"(?<=\w )and(?= \w)", "&", name)
+def _other_forms(name: str) -> tuple[str, str, str]:
+    """Return a name with "and" for each "&", the other way round, and with its initials as one word."""
+    keys = words_of(name).keys
+    initials = name if (joined := _initials_joined(keys)) == keys else " ".join(joined)
+    return name.replace("&", " and "), re.sub(r"(?<=\w )and(?= \w)", "&", name), initials
+
+
+def _initials_joined(keys: Sequence[str]) -> list[str]:
+    """Return words with each run of single letters as one.
+
+    >>> _initials_joined(["u", "s", "polo", "assn"])
+    ['us', 'polo', 'assn']
+    """
+    runs = itertools.groupby(keys, lambda key: len(key) == 1 and key.isalpha())
+    return [word for is_run, run in runs for word in (["".join(run)] if is_run else run)]
 
 
 def short_names(entities: Collection[Known], makers: str) -> dict[str, tuple[Known, bool]]:
@@ -340,7 +367,9 @@ def short_names(entities: Collection[Known], makers: str) -> dict[str, tuple[Kno
         keys = words_of(known.entity).keys
         named |= {" ".join(keys), *(" ".join(words_of(spelling).keys) for spelling in known.spellings)}
         holders.update(set(keys))
-        for phrase, is_beginning in _short_names(keys, makers in known.groups).items():
+        of_maker = makers in known.groups
+        parts = _short_names(_initials_joined(keys), of_maker) | _short_names(keys, of_maker)
+        for phrase, is_beginning in parts.items():
             found.setdefault(phrase, []).append((known, is_beginning))
     return {
         phrase: meant[0]

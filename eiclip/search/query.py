@@ -19,6 +19,8 @@ RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
 PriceRange = tuple[float | None, float | None]
 Sort = Literal["match", "price", "-price"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
+AVAILABILITY = "availability"  # the facet that says what is in stock
+IN_STOCK, OUT_OF_STOCK = "in stock", "out of stock"  # and its values
 MAX_QUERY = 2000  # characters of a text that are read: some thirty times what a tower's context holds
 MOST_HITS = 1000
 
@@ -101,6 +103,7 @@ class Link:
     ambiguous: bool  # the words mean several things: entities of several groups, or a general word
     kept: bool  # whether it counts as a tag of this query; else it is a suggestion
     why: str
+    alternative: bool = False  # "or" joins it to the entity of its group before it: a product needs one of them
 
 
 @dataclass(frozen=True)

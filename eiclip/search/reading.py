@@ -1,5 +1,7 @@
 """How a query is read: texts cut, entities found in the words, given ones put into the form they are counted by."""
 
+import itertools
+import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -9,6 +11,9 @@ from eiclip.model.description import compose_text
 from eiclip.search.constraints import read_constraints
 from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, Constraint, Link, Query
+
+_SIZE = re.compile(r"\bsizes?:? (?:\d+[\w.,/]*|x*[sml]|\d?xl)\b", re.IGNORECASE)
+MOST_ALTERNATIVES = 8  # choices between names that "or" joins
 
 
 class Words(NamedTuple):
@@ -40,6 +45,8 @@ class ReadQuery(NamedTuple):
     """The text with the names of kept links as the vocabulary spells them, and the entities given."""
     spelt_unwanted: str
     """The same of what is not wanted."""
+    alternatives: list[tuple[str, dict[str, list[str]]]]
+    """`spelt` and `entities` with one entity alone where "or" joins several: a product needs to answer one of these."""
     constraints: list[Constraint]
     """Read in the words. What is not wanted is in `negative` too; prices and attributes are filters."""
 
@@ -81,6 +88,8 @@ class Reader:
             constraints, wanted = read_constraints(text, self.linker, self.attributes, query.unlink)
             links, left_out = self.linker.link(wanted, given, query.unlink)
             notes += left_out
+            if size := _SIZE.search(wanted):
+                notes.append(f"no product is said to have {size[0]!r}: it counts as words")
         asks_more = any(map(str.isalnum, wanted)) or given or query.image is not None or query.product_id
         encoded = wanted if asks_more else text  # of constraints alone, something has to be compared
         if not self.reads_entities and (given or any(link.kept for link in links)):
@@ -105,6 +114,7 @@ class Reader:
             _entities(without, unlinked),
             _spelt(wanted, given, links),
             _spelt(words, without, unlinked),
+            _alternatives(wanted, given, links),
             constraints,
         )
 
@@ -144,6 +154,23 @@ def _entities(given: Mapping[str, list[str]], links: list[Link]) -> dict[str, li
         if link.kept and link.entity not in entities.setdefault(link.group, []):
             entities[link.group].append(link.entity)
     return entities
+
+
+def _alternatives(
+    text: str, given: Mapping[str, list[str]], links: list[Link]
+) -> list[tuple[str, dict[str, list[str]]]]:
+    """Return the text and entities of each choice between names that "or" joins; empty where it joins none."""
+    kept, found = [link for link in links if link.kept], list[tuple[str, dict[str, list[str]]]]()
+    joined = {link.group for link in kept if link.alternative}
+    choices = [[link for link in kept if link.group == group] for group in sorted(joined)]
+    for chosen in itertools.islice(itertools.product(*choices), MOST_ALTERNATIVES) if joined else ():
+        left = [link for link in kept if link.group not in joined or link in chosen]
+        own = text
+        for link in kept:
+            if link not in left:
+                own = f"{own[: link.start]}{' ' * (link.end - link.start)}{own[link.end :]}"
+        found.append((_spelt(own, given, left), _entities(given, left)))
+    return found
 
 
 def _spelt(text: str, given: Mapping[str, list[str]], links: list[Link]) -> str:

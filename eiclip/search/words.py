@@ -10,7 +10,7 @@ import csv
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -97,7 +97,19 @@ _AROUND = [
     "want", "need", "please", "show", "some", "something", "any",
 ]  # fmt: skip
 """What people say around what they are looking for ("do you have ..."), beside the usual stop words."""
+_PURPOSE = re.compile(r"\bfor\s+(?:(?:an?|the|my|your|his|her|our|their)\s+)*([^\W_]+)", re.IGNORECASE)
 _STOP = frozenset(Stemmer.Stemmer("english").stemWords([*STOPWORDS_EN, *_AROUND]))
+
+
+def without_purpose(text: str, known: Callable[[str], bool]) -> str:
+    """Return a text without the words that say for whom or what it is, where no product has them.
+
+    A product that answers the rest is an answer. Of other unknown words ("nike shoes") it is not.
+
+    >>> without_purpose("shirt for my husband, for nike", {"shirt", "nike"}.__contains__)
+    'shirt , for nike'
+    """
+    return _PURPOSE.sub(lambda match: match[0] if known(match[1]) else "", text)
 
 
 def synonym_table(home: Paths) -> Path:

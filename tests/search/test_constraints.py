@@ -20,7 +20,7 @@ LINKER = Linker(
     ["dress", "boots", "jeans", "hood"],
     makers="brand",
 )  # fmt: skip
-COLUMNS = {"shoe_size": ["38", "39"], "gender": {"women", "men"}}
+COLUMNS = {"shoe_size": ["38", "39"], "gender": {"women", "men"}, "availability": {"in stock": 0, "out of stock": 1}}
 
 
 def read(text, removed=()):
@@ -96,6 +96,9 @@ def test_prices(text, names, left):
         ("shoe size: 39", ["shoe_size=39"], ""),
         ("dress Size M", ["size=m"], "dress"),
         ("gender women dress", ["gender=women"], "dress"),
+        ("boots in stock", ["availability=in stock"], "boots"),
+        ("In Stock: dress", ["availability=in stock"], ": dress"),
+        ("in stockings", [], "in stockings"),
         ("size 44", [], "size 44"),
         ("size zero", [], "size zero"),
         ("size. 38", [], "size. 38"),

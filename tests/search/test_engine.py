@@ -236,6 +236,7 @@ def test_what_is_not_wanted_joins_the_negative_words_and_limits_are_told(engine)
     read = engine.reader.read(by_vectors(text="item not b1 without laces under 40, size 38", negative="belt b0"))
     assert [own.name for own in read.constraints] == ["not brand=b1", "not laces", "price<40"], "there is no size"
     assert (read.words.text.split(), read.words.entities) == (["item", ",", "size", "38"], {})
+    assert read.notes == ["no product is said to have 'size 38': it counts as words"]
     assert read.negative.text.split() == ["belt", "laces"]
     assert read.negative.entities == {"brand": ["b1", "b0"]}
     words = engine.model.encode_text(["item", "laces"], [{}, {"brand": "b1"}])

@@ -72,6 +72,23 @@ def test_what_is_not_there_is_said(shop_engine):
     assert (signs.matches, signs.notes) == (None, ["there is no word in the query; these are the nearest by look"])
 
 
+@pytest.mark.parametrize("text", ["b0 or b1 coat", "coat b0, b1", "b0/b1 coats"])
+def test_of_alternatives_a_product_needs_one(shop_engine, text):
+    answer = shop_engine.search(Query(text=text, top=144))
+    pairs = [own[:2] for own in facts_of(shop_engine, answer)]
+    assert set(pairs[:48]) == {("b0", "coat"), ("b1", "coat")}, "all 24 of each"
+    assert set(answer.entities["brand"]) == {"b0", "b1"}
+    single = shop_engine.search(Query(text="b1 coat", top=144)).matches
+    assert answer.matches >= 2 * single > 0
+
+
+def test_for_whom_it_is_hides_no_match(shop_engine):
+    plain, meant = (shop_engine.search(Query(text=f"red boots{end}", top=9)) for end in ("", " for my husband"))
+    assert (meant.matches, meant.not_understood) == (plain.matches, ["husband"])
+    assert plain.matches > 0
+    assert meant.outcome == ["no product mentions 'husband'"]
+
+
 def test_a_limit_of_the_price_where_there_are_no_prices_hides_no_match(shop_engine, monkeypatch):
     monkeypatch.setitem(shop_engine.index.__dict__, "price_N", np.full(len(shop_engine.index), np.nan))
     plain, limited = (shop_engine.search(Query(text=f"red boots{limit}", top=9)) for limit in ("", " under 1000"))

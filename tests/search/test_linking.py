@@ -122,10 +122,39 @@ def test_an_entity_of_several_groups_is_of_the_likeliest_not_removed(linker):
 
 
 def test_a_group_has_one_entity(linker):
-    first, second = linker.link("gucci or coach")[0]
+    first, second = linker.link("gucci for coach")[0]
     assert (first.kept, second.kept, second.why) == (True, False, "the brand is 'gucci' already")
     assert kept(linker, "gucci coat", given={"brand": "coach"}) == []
     assert kept(linker, "gucci coat", given={"brand": "gucci"}) == [("brand", "gucci")], "its words leave the text"
+
+
+@pytest.mark.parametrize(
+    ("text", "alternatives"),
+    [
+        ("gucci or coach coat", ["coach"]), ("coats, gucci, coach or golden goose", ["coach", "golden goose"]),
+        ("gucci/coach", ["coach"]), ("gucci and coach", ["coach"]), ("gucci & coach", ["coach"]),
+        ("red or blue coat", ["blue"]), ("red/blue", ["blue"]), ("red and blue", []), ("red, blue", []),
+        ("gucci coat or coach", []), ("gucci coach", []), ("gucci. coach", []), ("gucci or red", []),
+    ],
+)  # fmt: skip
+def test_names_that_or_joins_are_alternatives(text, alternatives):
+    names = [known(name) for name in ("gucci", "coach", "golden goose")] + [known(c, "colour") for c in ("red", "blue")]
+    links = Linker(names, WORDS, several=("colour",), makers="brand").link(text)[0]
+    assert [link.entity for link in links if link.alternative] == alternatives
+    assert all(link.kept for link in links if link.alternative)
+
+
+def test_alternatives_to_an_entity_given_are_suggestions(linker):
+    links = linker.link("gucci or coach", {"brand": ["gucci"]})[0]
+    assert [(link.entity, link.kept) for link in links] == [("gucci", True), ("coach", False)]
+
+
+@pytest.mark.parametrize("typed", ["us polo assn", "u s polo assn", "U.S. Polo Assn.", "US polo", "u.s. polo shirt"])
+def test_initials_may_be_written_as_one_word(typed):
+    names = [known("u.s. polo assn."), known("shirt", "kind")]
+    short = {phrase: replace(own, short=True) for phrase, (own, _) in short_names(names, "brand").items()}
+    linker = Linker(names, ["polo"], makers="brand", short_names=short)
+    assert ("brand", "u.s. polo assn.") in kept(linker, typed)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +332,7 @@ def test_links_never_overlap_and_are_words_of_the_text(text, unlink):
         assert link.end in ends
         assert text[link.start : link.end] == link.words
         assert following is None or link.end <= following.start
-    groups = [link.group for link in links if link.kept]
+    groups = [link.group for link in links if link.kept and not link.alternative]
     entities = {f"{link.group}={link.entity}" for link in links if link.kept}
     assert len(set(groups)) == len(groups) or len(entities) < len(groups), "one entity a group"
     assert not unlink & (entities | {link.entity for link in links if link.kept})
@@ -359,7 +388,7 @@ COLOURS = [known(name, "colour") for name in ("black", "white", "off white")]
 
 def test_a_group_of_which_products_have_several_entities_takes_several():
     one, several = Linker(COLOURS, []), Linker(COLOURS, [], several=["colour"])
-    text = "black and off white dress, black"
+    text = "black with off white dress, black"
     assert kept(one, text) == [("colour", "black"), ("colour", "black")]
     assert kept(several, text) == [("colour", "black"), ("colour", "off white"), ("colour", "black")]
     assert kept(several, text, unlink=("black",)) == [("colour", "off white")]
