@@ -8,7 +8,6 @@
 `same_style`: products as queries, hybrid search beside each single score, with texts as they are and without colours.
 `speed`: time to a hybrid answer among 20,000 products, and among a million made of them by repetition with noise.
 `page`: answers over HTTP, of a model of ViT-B-32's size, to one user and to several at once.
-`approximate`: faiss beside comparing with every product, a million of them (minutes to build; not run unless named).
 """
 
 import argparse
@@ -16,7 +15,7 @@ import importlib
 import os
 from pathlib import Path
 
-OF_HOMES, OF_SPEED = ("judged", "same_style"), ("speed", "page", "approximate")
+OF_HOMES, OF_SPEED = ("judged", "same_style"), ("speed", "page")
 
 
 def main() -> None:
@@ -24,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     home = Path(os.environ.get("EICLIP_HOME", "data"))
     parser.add_argument("--home", nargs="+", type=Path, default=[home], help="homes with trained models (EICLIP_HOME)")
-    parser.add_argument("--only", nargs="+", choices=(*OF_HOMES, *OF_SPEED), default=[*OF_HOMES, *OF_SPEED[:2]])
+    parser.add_argument("--only", nargs="+", choices=(*OF_HOMES, *OF_SPEED), default=[*OF_HOMES, *OF_SPEED])
     parser.add_argument("--quick", action="store_true", help="little data: the figures mean nothing")
     parser.add_argument("--rounds", type=int, help="runs of each side (each part's own number)")
     parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))), help="of each side (2)")

@@ -1,11 +1,9 @@
 """The server: the search page and what it asks for, and `/search` and `/embed` for others (`/openapi.json`)."""
 
-import asyncio
 import hashlib
 import importlib.metadata
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -39,6 +37,7 @@ from eiclip.web.messages import (
     read_query,
     vectors_message,
 )
+from eiclip.web.searchers import Searchers
 
 LOG = logging.getLogger("eiclip.web")
 Returned = TypeVar("Returned")
@@ -88,9 +87,7 @@ def create_app(engines: Engines, hosts: Sequence[str] = LOOPBACK, log: ClickLog 
     # Documented by /openapi.json; FastAPI's pages of it take their scripts from elsewhere.
     version = importlib.metadata.version("eiclip")
     app = FastAPI(title="Product search", version=version, docs_url=None, redoc_url=None)
-    # One thread does all encoding and comparing: two at once would only share the cores, and each thread that calls
-    # torch keeps a team of workers.
-    app.state.engines, app.state.searcher, app.state.log = engines, ThreadPoolExecutor(1, "search"), log
+    app.state.engines, app.state.searchers, app.state.log = engines, Searchers(), log
     app.include_router(public)
     app.include_router(api)
     app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), include_in_schema=False)
@@ -210,8 +207,8 @@ async def _search(request: Request, opened: OpenedEngine, form: QueryForm, photo
 
 
 async def _encoding(request: Request, work: Callable[..., Returned], *given: Any) -> Returned:
-    """Return what work returns that encodes: done in the thread that does all of it."""
-    return await asyncio.get_running_loop().run_in_executor(request.app.state.searcher, work, *given)
+    searchers: Searchers = request.app.state.searchers
+    return await searchers.run(work, *given)
 
 
 async def _asked(request: Request, model: type[Form], most: int) -> tuple[Form, list[bytes]]:
