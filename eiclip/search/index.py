@@ -121,6 +121,14 @@ class SearchIndex:
         """The facets that say what products are, and not whether they are in stock."""
         return {name: facet for name, facet in self.facets.items() if name != AVAILABILITY}
 
+    def saying(self, phrases: Sequence[str]) -> np.ndarray:
+        """Return which products (N,) have all of some phrases in title or description; case does not count."""
+        has_N = np.ones(len(self), dtype=bool)
+        for phrase in phrases:
+            says = [pc.match_substring(self.facts[name], phrase, ignore_case=True) for name in ("title", "description")]
+            has_N &= pc.or_kleene(*says).fill_null(False).to_numpy(zero_copy_only=False)
+        return has_N
+
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {product: row for row, product in enumerate(self.product_ids)}

@@ -198,26 +198,18 @@ class Linker:
         matches, notes = self.matches(typed)
         covered = sum(match.last - match.first for match in matches)
         short = 0 < len(typed.words) <= SHORT_QUERY and covered == len(typed.words)
-        removed, closed, links = {normalise_entity(name) for name in unlink}, dict(given or {}), list[Link]()
-        kept: dict[str, Match] = {}  # the last of each group
+        removed, links = {normalise_entity(name) for name in unlink}, list[Link]()
+        kept: dict[str, Link] = {}  # the last of each group
         for match in matches:
-            before = kept.get(match.known.groups[0])
-            joined = before is not None and self._is_alternative(typed, before, match)
-            link = self._judged(text, typed, match, (given or {}) if joined else closed, removed, short)
-            links.append(replace(link, alternative=link.kept and joined))
+            link = self._judged(text, typed, match, given or {}, removed, short)
+            before = kept.get(link.group)
+            if link.kept and before is not None:
+                joined = link.group not in self.several or text[before.end : link.start].strip().lower() in ("or", "/")
+                link = replace(link, alternative=before.alternative if link.entity == before.entity else joined)
+            links.append(link)
             if link.kept:
-                kept[link.group] = match
-                if link.group not in self.several:
-                    closed.setdefault(link.group, [link.entity])
+                kept[link.group] = link
         return links, notes
-
-    def _is_alternative(self, typed: TypedWords, before: Match, match: Match) -> bool:
-        """Whether "or" stands between two names; where products have one of the group, a comma or "and" will do."""
-        words = typed.words[before.last : match.first]
-        signs = {sign.strip() for sign in typed.signs[before.last : match.first + 1]} - {""}
-        if match.known.groups[0] in self.several:
-            return (words, signs) in ((["or"], set()), ([], {"/"}))
-        return words in ([], ["or"], ["and"]) and signs <= {",", "/", "&", "+"} and bool(words or signs)
 
     def meant(self, group: str, name: str) -> tuple[str | None, list[str]]:
         """Return the entity of a group that a name given for one means, None if none, and the three nearest to it.
@@ -302,11 +294,11 @@ class Linker:
         text: str,
         typed: TypedWords,
         match: Match,
-        closed: Mapping[str, list[str]],
+        given: Mapping[str, list[str]],
         removed: Collection[str],
         short: bool,
     ) -> Link:
-        """Return the match as a link, with whether it counts and why; `closed` groups take no more entities.
+        """Return the match as a link, with whether it counts and why; groups of entities `given` take no others.
 
         In a `short` text of nothing else, general words count.
         """
@@ -321,8 +313,8 @@ class Linker:
             used = f"short for it: {known.tagged:,} of {uses:,} training products with these words are tagged with it"
         if not groups or known.entity in removed:
             kept, why = False, "removed by you"
-        elif group in closed:
-            kept, why = known.entity in closed[group], f"the {group} is {', '.join(map(repr, closed[group]))} already"
+        elif group in given:
+            kept, why = known.entity in given[group], f"the {group} is {', '.join(map(repr, given[group]))} already"
         elif known.share >= (max(self.sure, SURE_SHORT) if known.short and group == self.makers else self.sure):
             kept, why = True, used
         elif before == group.lower() or (before == "by" and group == self.makers):

@@ -103,7 +103,7 @@ class Link:
     ambiguous: bool  # the words mean several things: entities of several groups, or a general word
     kept: bool  # whether it counts as a tag of this query; else it is a suggestion
     why: str
-    alternative: bool = False  # "or" joins it to the entity of its group before it: a product needs one of them
+    alternative: bool = False  # to another entity of its group in the words: a product needs one of them
 
 
 @dataclass(frozen=True)

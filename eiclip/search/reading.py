@@ -1,6 +1,7 @@
 """How a query is read: texts cut, entities found in the words, given ones put into the form they are counted by."""
 
 import itertools
+import math
 import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, Constraint, Link, Query
 
 _SIZE = re.compile(r"\bsizes?:? (?:\d+[\w.,/]*|x*[sml]|\d?xl)\b", re.IGNORECASE)
-MOST_ALTERNATIVES = 8  # choices between names that "or" joins
+MOST_ALTERNATIVES = 8  # choices between several names of a group: in a text of more, all of them count at once
 
 
 class Words(NamedTuple):
@@ -46,7 +47,7 @@ class ReadQuery(NamedTuple):
     spelt_unwanted: str
     """The same of what is not wanted."""
     alternatives: list[tuple[str, dict[str, list[str]]]]
-    """`spelt` and `entities` with one entity alone where "or" joins several: a product needs to answer one of these."""
+    """`spelt` and `entities` with one entity alone of those that are alternatives: a product needs to answer one."""
     constraints: list[Constraint]
     """Read in the words. What is not wanted is in `negative` too; prices and attributes are filters."""
 
@@ -159,11 +160,13 @@ def _entities(given: Mapping[str, list[str]], links: list[Link]) -> dict[str, li
 def _alternatives(
     text: str, given: Mapping[str, list[str]], links: list[Link]
 ) -> list[tuple[str, dict[str, list[str]]]]:
-    """Return the text and entities of each choice between names that "or" joins; empty where it joins none."""
+    """Return the text and entities of each choice between alternatives; empty where there are none, or too many."""
     kept, found = [link for link in links if link.kept], list[tuple[str, dict[str, list[str]]]]()
     joined = {link.group for link in kept if link.alternative}
     choices = [[link for link in kept if link.group == group] for group in sorted(joined)]
-    for chosen in itertools.islice(itertools.product(*choices), MOST_ALTERNATIVES) if joined else ():
+    if math.prod(map(len, choices)) > MOST_ALTERNATIVES:
+        return []
+    for chosen in itertools.product(*choices) if joined else ():
         left = [link for link in kept if link.group not in joined or link in chosen]
         own = text
         for link in kept:

@@ -212,6 +212,14 @@ class WordIndex:
                 found[name] = index.get_scores_from_ids(known) / np.float32(whole)
         return found
 
+    def having_all(self, tokens: Sequence[str]) -> np.ndarray:
+        """Return which products (N,) have all of some tokens, in any field; none where there are no tokens."""
+        known = [self._numbers[token] for token in tokens if token in self._numbers]
+        if not known or len(known) < len(tokens):
+            return np.zeros(self._products, dtype=bool)
+        has_N: np.ndarray = self._all.get_scores_from_ids(known) > sum(map(self._rarity, known)) * (1 - 1e-4)
+        return has_N
+
     def _rarity(self, number: int) -> float:
         scores = self._all.scores
         return float(scores["data"][scores["indptr"][number]])

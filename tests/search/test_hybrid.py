@@ -233,3 +233,41 @@ def test_weights_are_learned_of_validation_products(shop_engine, monkeypatch, tm
         if one.kind == "subcategory":
             assert ((words.scores(one.signals) >= MATCH) == one.relevant_N).mean() > 0.95
     assert len(list(product_examples(shop_engine, style_table(shop_engine)))) == len(validation)
+
+
+def test_what_a_products_texts_say_is_no_other_entity(shop_engine):
+    """Kinds are tags: "boot" in a title beside the tag "coats" is neither that kind nor clearly another."""
+    index = shop_engine.index
+    facts = index.facts.set_column(
+        index.facts.column_names.index("title"), "title", pa.array(["boots, or so"] + ["thing"] * (len(index) - 1))
+    )
+    own = signals.ProductSignals.of(SearchIndex.of_tables("shop", "eiclip", views_table(index), facts))
+    found, coats = own.of_entities({"subcategory": ["boots"]})["entity subcategory"], index.facets["subcategory"]
+    expected = np.where(coats.having("boots"), 0, -2)
+    assert expected[0] == -2
+    assert found.tolist() == [-1, *expected[1:].tolist()]
+
+
+def test_what_says_the_negation_itself_is_not_counted_against(shop_engine):
+    answer = shop_engine.search(Query(text="boots without hand sewn", top=144))
+    assert not any("without hand" in hit.description for hit in answer.hits)
+    index = shop_engine.index
+    texts = index.facts["description"].to_pylist()
+    texts[5] = "Red boots WITHOUT laces"
+    texts[11] = "Red boots with laces"
+    at = index.facts.column_names.index("description")
+    facts = index.facts.set_column(at, "description", pa.array(texts))
+    changed = SearchIndex.of_tables("shop", "eiclip", views_table(index), facts)
+    engine = SearchEngine(changed, shop_engine.model, shop_engine.reader.linker, shop_engine.shelf)
+    ids = [hit.product_id for hit in engine.search(Query(text="red boots without laces", top=144)).hits]
+    assert ids.index(index.product_ids[5]) < ids.index(index.product_ids[11])
+    assert changed.saying(["without LACES"]).nonzero()[0].tolist() == [5]
+    assert changed.saying(["laces", "with laces"]).nonzero()[0].tolist() == [11]
+
+
+def views_table(index):
+    width = index.views["image"].shape[1]
+    views = {
+        name: pa.FixedSizeListArray.from_arrays(pa.array(view.ravel()), width) for name, view in index.views.items()
+    }
+    return pa.table({"product_id": index.product_ids, **views})
