@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -20,6 +21,7 @@ from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
+from eiclip.search import SearchEngine
 from eiclip.settings.training import OWN, TrainingSettings
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.storage.home import Paths
@@ -163,3 +165,14 @@ def site(shop_home):
     """The address of the served home."""
     with served(create_app(Engines(shop_home))) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def client(site):
+    with httpx.Client(base_url=site, timeout=60) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def engine(shop_home):
+    return SearchEngine.open(shop_home, "shop", "eiclip")

@@ -8,21 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eiclip.search import Query, SearchEngine
+from eiclip.search import Query
 from eiclip.web.app import create_app
 from eiclip.web.engines import Engines
 from tests.web.conftest import COUNT, VARIANTS, as_file, photo_of, served, write_home
-
-
-@pytest.fixture(scope="module")
-def client(site):
-    with httpx.Client(base_url=site, timeout=60) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def engine(shop_home):
-    return SearchEngine.open(shop_home, "shop", "eiclip")
 
 
 @pytest.fixture(scope="module")

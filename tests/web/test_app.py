@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eiclip.search import Query, SearchEngine
+from eiclip.search import Query
 from eiclip.web.__main__ import main
 from eiclip.web.app import PAGE, create_app
 from eiclip.web.engines import Engines
@@ -27,17 +27,6 @@ from tests.web.conftest import BRANDS, COUNT, HOSTILE, as_file, photo_of, served
 SHOP = "/api/search/shop/eiclip"
 OFFER = ("currency", "available", "link", "rank", "attributes")
 SAME = ("entities", "notes", "unknown", "not_understood", "matches", "total")
-
-
-@pytest.fixture(scope="module")
-def client(site):
-    with httpx.Client(base_url=site, timeout=60) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def engine(shop_home):
-    return SearchEngine.open(shop_home, "shop", "eiclip")
 
 
 def ask(client, photo=None, path=SHOP, **query):
