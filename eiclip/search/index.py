@@ -70,6 +70,11 @@ class Facet:
         tagged_N[self.row_T] = True
         return tagged_N
 
+    @cached_property
+    def is_single(self) -> bool:
+        """Whether no product has several values."""
+        return len(self.row_T) == int(self.tagged.sum())
+
     def values_of(self, row: int) -> list[str]:
         """Return the values of a product."""
         start, end = np.searchsorted(self.row_T, [row, row + 1])  # rows are in order

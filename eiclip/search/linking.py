@@ -31,6 +31,8 @@ LEAST_SHARE = 0.05  # the same where the words can count with less: in a short q
 SHORT_QUERY = 3  # words of the longest query of nothing but entities, in which general words count as theirs
 _MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)).startswith("M"))
 _WORD = re.compile(f"(?:[^\\W_][{_MARKS}]*)+")
+_OR = ("or", "/")  # between two names: a product needs one of them
+_LISTED = (*_OR, ",", ", or", "and", ", and", "&")  # the same between makers, of which a product has one
 _ENDS = ".,;:!?…()[]\"'“”"  # what stands around words in a sentence and belongs to none of them
 
 
@@ -126,7 +128,7 @@ class Linker:
     """Finds entities of a vocabulary in texts; threads may share it.
 
     `catalogue_words`, of the catalogue's own texts, are never taken for slips. `sure` is the least share of an entity's
-    uses that are tags. Of the groups `several` a text may name several entities, of others one. "by" before a word
+    uses that are tags. "by" before a word
     means an entity of the group `makers`. `short_names` are further phrases (as `match_key` has them) that mean an
     entity where no name stands.
     """
@@ -136,12 +138,11 @@ class Linker:
         entities: Collection[Known],
         catalogue_words: Collection[str],
         sure: float = SURE,
-        several: Collection[str] = (),
         makers: str = "",
         short_names: Mapping[str, Known] | None = None,
     ) -> None:
         self.makers, self._short = makers, dict(short_names or {})
-        self.sure, self.several = sure, frozenset(several)
+        self.sure = sure
         self._named: dict[str, Known] = {}
         named = []
         for known in sorted(entities, key=lambda known: (-known.tagged, known.entity)):
@@ -171,7 +172,6 @@ class Linker:
         tables, asked = ("entity_vocabulary", "semantic_prior", "entity_spellings"), {"groups": sorted(groups)}
         rows = query_tables(lake, dataset, tables, read_sql("search/linkable_entities"), asked).to_pylist()
         words = query_tables(lake, dataset, ("products",), read_sql("search/catalogue_words"))["word"].to_pylist()
-        several = query_tables(lake, dataset, ("product_entities",), read_sql("search/several_groups"))
         known = [Known(**row | {name: tuple(row[name]) for name in ("groups", "spellings")}) for row in rows]
         makers = next(iter(groups), "")
         short = short_names(known, makers)
@@ -184,7 +184,7 @@ class Linker:
             for tagged, untagged in (counts.get(phrase, (0, 0)),)
             if tagged >= LEAST_SHARE * (tagged + untagged) and (is_beginning or tagged)
         }
-        return cls(known, words, several=several["entity_group"].to_pylist(), makers=makers, short_names=meant)
+        return cls(known, words, makers=makers, short_names=meant)
 
     def link(
         self, text: str, given: Mapping[str, list[str]] | None = None, unlink: Collection[str] = ()
@@ -204,7 +204,8 @@ class Linker:
             link = self._judged(text, typed, match, given or {}, removed, short)
             before = kept.get(link.group)
             if link.kept and before is not None:
-                joined = link.group not in self.several or text[before.end : link.start].strip().lower() in ("or", "/")
+                between = text[before.end : link.start].strip().lower()
+                joined = between in (_LISTED if link.group == self.makers else _OR)
                 link = replace(link, alternative=before.alternative if link.entity == before.entity else joined)
             links.append(link)
             if link.kept:

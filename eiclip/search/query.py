@@ -103,7 +103,7 @@ class Link:
     ambiguous: bool  # the words mean several things: entities of several groups, or a general word
     kept: bool  # whether it counts as a tag of this query; else it is a suggestion
     why: str
-    alternative: bool = False  # to another entity of its group in the words: a product needs one of them
+    alternative: bool = False  # "or" or the like joins it to another of its group: a product needs one of them
 
 
 @dataclass(frozen=True)

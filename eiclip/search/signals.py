@@ -48,15 +48,16 @@ class ProductSignals:
     def of_entities(self, entities: Mapping[str, Sequence[str]]) -> Signals:
         """Return agreement by group: 0 where a product has all entities of a query, -1 where it has none of the group.
 
-        It is -2 where it has only others, unless its texts say one asked for ("off white", tagged as white): then -1,
-        and -1 and more where it has some of several. Nothing is added to what agrees, so that a full answer scores
-        alike whether or not a query has entities.
+        Of a group of which products have one entity, one of several is all; of others -1 and more is for some of
+        several. It is -2 where a product has only others, unless its texts say one asked for ("off white", tagged as
+        white). Nothing is added to what agrees: a full answer scores alike whether or not a query has entities.
         """
         found = {}
         for group, names in entities.items():
             facet = self.index.facets.get(group)
             if facet is not None and names:
-                having_N = np.mean([facet.having(name) for name in names], axis=0, dtype=np.float32)
+                having = [facet.having(name) for name in names]
+                having_N = (np.max(having, axis=0) if facet.is_single else np.mean(having, axis=0)).astype(np.float32)
                 says_N = np.logical_or.reduce([self.words.having_all(self.words.tokens(name)) for name in names])
                 is_other_N = (having_N == 0) & facet.tagged & ~says_N
                 found[ENTITY + group] = np.where(is_other_N, np.float32(-2), having_N - 1)
