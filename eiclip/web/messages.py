@@ -153,7 +153,6 @@ def catalogue_message(opened: OpenedEngine) -> dict[str, Any]:
         "variant": index.variant,
         "products": len(index),
         "entity_groups": steering,
-        "several": sorted(opened.engine.reader.linker.several),
         "groups": steering + [group for group in opened.values if group not in steering],
         "has_prices": index.facts["price"].null_count < len(index),
         "currency": index.currency,

@@ -162,8 +162,8 @@ def test_what_has_drifted_is_told(shop):
 
 def test_the_words_of_a_brand_that_the_model_does_not_know_stay_in_the_text(shop, engine):
     read = engine.reader.read(Query(text="zorax coat diesel", link=True))
-    assert [(link.entity, link.kept) for link in read.links] == [("zorax", True), ("diesel", False)]
-    assert (read.words.text.split(), read.words.entities) == (["zorax", "coat", "diesel"], {"brand": ["zorax"]})
+    assert [(link.entity, link.kept) for link in read.links] == [("zorax", True), ("diesel", True)]
+    assert (read.words.text.split(), read.words.entities) == (["zorax", "coat"], {"brand": ["zorax", "diesel"]})
     assert read.unknown == {"brand": ["zorax"]}
     assert engine.reader.read(Query(text="coat", entities={"brand": "zorax"})).notes == []
     known = engine.reader.read(Query(text="diesel coat"))

@@ -17,7 +17,6 @@ from eiclip.search import Query, SearchEngine
 from eiclip.search.compose import LEAST_NEGATIVE, composed, unit, without
 from eiclip.search.engine import best
 from eiclip.search.index import SearchIndex
-from eiclip.search.linking import Linker
 from eiclip.search.query import MAX_QUERY, RANKINGS
 from eiclip.storage.home import Paths
 from eiclip.storage.lake import open_views
@@ -347,24 +346,23 @@ def test_what_is_unwanted_is_never_near(query, negative):
     assert without(query, negative) @ negative <= 1e-3
 
 
-def test_which_groups_take_several_is_what_training_products_have(home, tmp_path):
+def test_a_product_may_have_several_entities_of_a_group(home, tmp_path):
     shutil.copytree(home.root, tmp_path, dirs_exist_ok=True)
     lake = Paths(tmp_path).lake
     rows = pq.read_table(lake.path("product_entities", "shop")).to_pylist()
-    more = {"train": ("p0", "brand"), "test": ("p3", "season")}
-    rows += [
-        {"dataset": "shop", "product_id": product, "split": split, "entity_group": group, "entity": "b1"}
-        | {"entity_id": 2, "ordinal": 2}
-        for split, (product, group) in more.items()
-    ]
+    second = {"dataset": "shop", "product_id": "p0", "split": "train", "entity_group": "brand", "entity": "b1"}
+    rows.append(second | {"entity_id": 2, "ordinal": 2})
     lake.write(pa.Table.from_pylist(rows), "product_entities", "shop")
-    assert Linker.open(lake, "shop", ["brand"]).several == {"brand"}
-    assert Linker.open(home.lake, "shop", ["brand"]).several == frozenset()
     engine = SearchEngine.open(tmp_path, "shop", "eiclip")
-    answer = engine.search(by_vectors(text="b0 and b1 item", top=6))
+    assert not engine.index.facets["brand"].is_single
+    assert engine.index.facets["season"].is_single
+    read = engine.reader.read(Query(text="b0 b1 item"))
+    agreement = engine.products.of_entities(read.entities)["entity brand"]
+    assert agreement[engine.index.row("p0")] == max(agreement) == 0, "it has both"
+    answer = engine.search(by_vectors(text="b0 with b1 item", top=6))
     assert answer.entities == {"brand": ["b0", "b1"]}
     assert list(answer.gates) == ["brand"]
-    same(answer.hits, brute(engine, engine.model.encode_text("and item", {"brand": ["b1", "b0"]})[0]))
+    same(answer.hits, brute(engine, engine.model.encode_text("with item", {"brand": ["b1", "b0"]})[0]))
     for brand in ("b0", "b1"):
         found = engine.search(by_vectors(text="item", filters={"brand": (brand,)}, top=6)).hits
         assert "p0" in {hit.product_id for hit in found}, "it has both"

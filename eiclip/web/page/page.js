@@ -110,9 +110,7 @@ function swapItem(swap) {
     cross(`Leave ${label(swap.group)} ${swap.value} as it is`, () => { state.swaps = state.swaps.filter((each) => each !== swap); changed(); })));
 }
 
-/** A query has one tag of a group of which products have one: another of the same group steers no more. */
 function setRole(pick, name, on) {
-  if (name === "steer" && on && !about?.several.includes(pick.group)) for (const other of state.picks) if (other.group === pick.group) other.steer = false;
   pick[name] = on;
   state.picks = state.picks.filter((each) => each.steer || each.filter);
 }
