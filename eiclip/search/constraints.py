@@ -193,7 +193,7 @@ class _Reader:
     def _attribute(self, number: int) -> Iterator[tuple[Constraint, int]]:
         """Yield the attribute that is named at a word and whose value follows, if any, and the next word's number."""
         typed = self.typed
-        if " ".join(typed.keys[number : number + 2]) == IN_STOCK and IN_STOCK in self.values.get(AVAILABILITY, ()):
+        if " ".join(typed.keys[number : number + 2]) == IN_STOCK:
             start, end = typed.spans[number][0], typed.spans[number + 1][1]
             words = self.text[start:end]
             yield Constraint("attribute", AVAILABILITY, IN_STOCK, None, None, words, start, end), number + 2

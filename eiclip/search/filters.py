@@ -12,8 +12,8 @@ import numpy as np
 
 from eiclip.errors import did_you_mean
 from eiclip.readers.texts import normalise_entity
-from eiclip.search.index import AVAILABILITY, IN_STOCK, SearchIndex
-from eiclip.search.query import MAX_QUERY, Constraint, PriceRange, Query
+from eiclip.search.index import SearchIndex
+from eiclip.search.query import AVAILABILITY, IN_STOCK, MAX_QUERY, Constraint, PriceRange, Query
 
 MOST_VALUES = 50
 """Values counted of a facet: the most frequent ones."""
@@ -107,6 +107,8 @@ class Filters:
         for own in constraints:
             if own.kind == "price":
                 self.keep_price((own.low, own.high))
+            elif own.group == AVAILABILITY and own.value == IN_STOCK and own.kind == "attribute":
+                self.keep_in_stock()  # which says where it has no effect
             elif own.kind == "attribute":
                 self.keep_values({own.group: (own.value,)})
             elif own.group:

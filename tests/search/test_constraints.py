@@ -20,7 +20,7 @@ LINKER = Linker(
     ["dress", "boots", "jeans", "hood"],
     makers="brand",
 )  # fmt: skip
-COLUMNS = {"shoe_size": ["38", "39"], "gender": {"women", "men"}, "availability": {"in stock": 0, "out of stock": 1}}
+COLUMNS = {"shoe_size": ["38", "39"], "gender": {"women", "men"}}
 
 
 def read(text, removed=()):

@@ -97,6 +97,12 @@ def test_a_limit_of_the_price_where_there_are_no_prices_hides_no_match(shop_engi
     assert limited.notes == [f"no product of {shop_engine.index.dataset} has a price: the price range has no effect"]
 
 
+def test_in_stock_where_no_product_says_so_hides_no_match(shop_engine):
+    plain, limited = (shop_engine.search(Query(text=f"red boots{end}", top=9)) for end in ("", " in stock"))
+    assert [hit.product_id for hit in limited.hits] == [hit.product_id for hit in plain.hits]
+    assert limited.notes == ["shop does not say what is in stock: the stock filter has no effect"]
+
+
 def test_matches_are_the_first_products_and_the_probable_ones(shop_engine):
     answer = shop_engine.search(Query(text="red boots hand sewn", top=144))
     scores = [hit.score for hit in answer.hits]
