@@ -96,9 +96,6 @@ def test_prices(text, names, left):
         ("shoe size: 39", ["shoe_size=39"], ""),
         ("dress Size M", ["size=m"], "dress"),
         ("gender women dress", ["gender=women"], "dress"),
-        ("boots in stock", ["availability=in stock"], "boots"),
-        ("In Stock: dress", ["availability=in stock"], ": dress"),
-        ("in stockings", [], "in stockings"),
         ("size 44", [], "size 44"),
         ("size zero", [], "size zero"),
         ("size. 38", [], "size. 38"),
@@ -107,6 +104,13 @@ def test_prices(text, names, left):
 def test_attributes(text, names, left):
     assert read(text) == (names, left)
     assert read_constraints(text, Linker([], []), {})[0] == []
+
+
+@pytest.mark.parametrize(("text", "left"), [("boots in stock", "boots"), ("In Stock: dress", ": dress")])
+def test_what_is_in_stock(text, left):
+    assert read(text) == (["availability=in stock"], left)
+    assert read(text, ["availability=in stock"]) == ([], text)
+    assert read("in stockings") == ([], "in stockings")
 
 
 @pytest.mark.parametrize(
