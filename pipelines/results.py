@@ -96,6 +96,7 @@ def catalogue(project: Project) -> dg.AssetsDefinition:
         deps=[
             *([name, table] for name in project.of_table_1() for table in (*RESULTS, "data_profile")),
             *([name, table] for name in project.of_same_style() for table in SAME_STYLE),
+            *(list(key) for key in (*ablation_keys(project), *study_keys(project))),
         ],
         group_name="results",
         kinds={"duckdb"},
@@ -121,7 +122,7 @@ def report(project: Project) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=list(REPORT_KEY),
-        deps=[CATALOGUE_KEY, *(list(key) for key in (*ablation_keys(project), *study_keys(project)))],
+        deps=[CATALOGUE_KEY],  # alone: the UI asks before it makes what depends on studies that nobody has run
         code_version=code_version(CODE).digest,
         group_name="results",
         kinds={"html"},

@@ -122,8 +122,10 @@ def test_an_ablation_is_a_job_that_ends_in_the_report(embedded, name):
     trained = {"general/pretrained", "fashiongen/shards", "fashiongen/checkpoint/eiclip"}
     assert chosen | trained | {"results/catalogue", "results/report"} <= JOBS[name]
     assert not JOBS[name] & (others | {"fashiongen/leaderboard"})
-    report = embedded.resolve_asset_graph().get(dg.AssetKey(["results", "report"]))
-    assert chosen <= {key.to_user_string() for key in report.parent_keys}, "the report is made after it"
+    graph = embedded.resolve_asset_graph()
+    catalogue, report = (graph.get(dg.AssetKey(["results", own])) for own in ("catalogue", "report"))
+    assert chosen <= {key.to_user_string() for key in catalogue.parent_keys}
+    assert report.parent_keys == {catalogue.key}, "it is made last, and the UI asks for no study that nobody ran"
 
 
 def test_tuning_reads_nothing_that_the_test_split_is_ranked_by():
