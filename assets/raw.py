@@ -18,7 +18,7 @@ from eiclip.readers.photos import PhotoRow, download_missing, list_parts, part_r
 from eiclip.readers.records import write_records
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import CachedOutput, Inputs, read_record, remembered, remove_output
-from eiclip.storage.files import digest, whole_folder, write_json
+from eiclip.storage.files import beside, digest, whole_folder, write_json
 from eiclip.storage.lake import count_rows
 from eiclip.storage.locations import local_file, stamp
 from eiclip.synthetic import write_amazon, write_fashiongen, write_styles
@@ -177,7 +177,7 @@ def _photos_of(project: Project, name: str, dataset: DatasetSettings, part: str)
 
 
 def _stamps_file(part: Path) -> Path:
-    return part.with_suffix(".stamps.json")
+    return beside(part, ".stamps.json")
 
 
 def _photo_stamps(project: Project, name: str, part: Path, rows: list[PhotoRow], reader: RawReader) -> list[str]:

@@ -79,7 +79,7 @@ def test_homes_are_equal_but_for_their_place_and_the_history_of_what_they_hold(t
     wanted = contents(tmp_path / "a")
     assert differences(tmp_path / "b", wanted) == []
     assert {"other content: eiclip.duckdb", "other content: x.made.json"} <= set(differences(tmp_path / "c", wanted))
-    assert differences(tmp_path / "d", wanted) == ["other content: lake/products/dataset=shop/data.parquet"]
+    assert differences(tmp_path / "d", wanted) == ["other content: lake/products/folder=shop/data.parquet"]
 
 
 def test_a_process_is_known_by_its_environment(tmp_path):

@@ -22,7 +22,7 @@ from assets.steps import PartedStep, Step
 from eiclip.readers.known_photos import known_of
 from eiclip.report.about import About
 from eiclip.settings.load import AMAZON, FASHIONGEN, STYLES, Settings, load_settings
-from eiclip.storage.cache import LOG_FILE, inputs_digest, read_record, recorded
+from eiclip.storage.cache import LOG_FILE, inputs_digest, read_record, record_of, recorded
 from eiclip.storage.catalogue import refresh_catalogue
 from eiclip.storage.home import Paths
 from eiclip.train.job import TrainJob
@@ -115,7 +115,7 @@ def make_all(home: Path, *, quick: bool = False, forget: Collection[str] = (), w
             place = output.at(project)
             made.places[name] = str(place.relative_to(settings.home))
             if name in forget:
-                place.with_name(f"{place.name}.made.json").unlink(missing_ok=True)
+                record_of(place).unlink(missing_ok=True)
                 known_of(place).unlink(missing_ok=True)  # nothing is to be taken over
             try:
                 made.note(name, recorded(output.made_from(project)))

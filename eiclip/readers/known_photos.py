@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from eiclip.readers.base import CONTENT, Examiner, PhotoFacts, UnusablePhotoError
 from eiclip.readers.photos import SCHEMA
-from eiclip.storage.files import whole_file
+from eiclip.storage.files import beside, whole_file
 
 ENDING = ".known"
 FACTS = tuple(one.name for one in fields(PhotoFacts))
@@ -28,7 +28,7 @@ _CODE = b"code"
 
 def known_of(part: Path) -> Path:
     """Return where what was found of a part's photos is kept."""
-    return part.with_suffix(ENDING)
+    return beside(part, ENDING)
 
 
 @dataclass

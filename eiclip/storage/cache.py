@@ -16,7 +16,7 @@ from typing import Any
 
 from eiclip.errors import CorruptOutputError
 from eiclip.storage.code_version import CodeVersion
-from eiclip.storage.files import digest, remove_parts, sha256_file, write_json
+from eiclip.storage.files import beside, digest, remove_parts, sha256_file, write_json
 
 MANIFEST = "manifest.json"
 """A folder that holds this file is identified by it: it lists the folder's files with their checksums."""
@@ -131,7 +131,7 @@ def _usable(output: Path, inputs: Inputs | None = None) -> tuple[CachedOutput | 
 
 def record_of(output: Path) -> Path:
     """Return where the record of an output lies."""
-    return output.with_name(f"{output.name}.made.json")
+    return beside(output, ".made.json")
 
 
 def remove_output(output: Path) -> None:

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
-from eiclip.storage.files import whole_file
+from eiclip.storage.files import FOLDER, whole_file
 from eiclip.storage.lake import RECORD_VIEWS, RECORDS, Lake
 from eiclip.storage.lock import exclusive
 from eiclip.storage.sql import Header, column_meanings, headers, read_sql
@@ -65,7 +65,7 @@ def refresh_catalogue(lake: Lake, jobs: Mapping[str, str] = MappingProxyType({})
 def _views(lake: Lake, table: str) -> list[str]:
     """CREATE VIEW statements of one table; DuckDB takes no parameters there, so names are quoted by hand."""
     place = lake.home / "lake" / table
-    pattern = Path(glob.escape(str(place))) / "dataset=*" / "*.parquet"
+    pattern = Path(glob.escape(str(place))) / f"{FOLDER}*" / "*.parquet"
     source = f"read_parquet({_quoted(pattern)}, union_by_name = true"
     if table == RECORDS:
         rows = f"SELECT * FROM {source}, hive_partitioning = false, file_row_number = true)"  # noqa: S608
@@ -73,7 +73,7 @@ def _views(lake: Lake, table: str) -> list[str]:
         return [f"CREATE VIEW record_rows AS {rows}", *views]
     columns = "*"
     if vectors := VECTORS.get(table):
-        schemas = [pq.read_schema(file) for file in place.glob("dataset=*/*.parquet")]
+        schemas = [pq.read_schema(file) for file in place.glob(f"{FOLDER}*/*.parquet")]
         widths = {schema.field(vectors[0]).type.list_size for schema in schemas}
         if len(widths) == 1:  # one width everywhere: an array, for which DuckDB has distances
             width = widths.pop()

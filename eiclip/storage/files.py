@@ -14,6 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+FOLDER = "folder="
+"""Begins the name of a dataset's folder in a table of the lake. Readers of Parquet folders make a column of it, which
+must not be one that the files have: theirs is `dataset`."""
+
 
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
@@ -71,6 +75,19 @@ def whole_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def beside(output: Path, ending: str) -> Path:
+    """Return where a file lies that belongs to an output and is no part of it: next to it, with a further ending.
+
+    Of a Parquet file of the lake it lies in `lake/.beside`: to pandas, Spark and others every file of a table's folder
+    is part of the table.
+    """
+    name = f"{output.name}{ending}"
+    if not output.parent.name.startswith(FOLDER):
+        return output.with_name(name)
+    table = output.parents[1]
+    return table.parent / ".beside" / table.name / output.parent.name / name
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The Parquet lake: every table is `HOME/lake/<table>/dataset=<name>/<part>.parquet`."""
+"""The Parquet lake: every table is `HOME/lake/<table>/folder=<dataset>/<part>.parquet`."""
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eiclip.errors import EiclipError
-from eiclip.storage.files import whole_file
+from eiclip.storage.files import FOLDER, whole_file
 from eiclip.storage.sql import read_sql
 
 RECORDS = "records"
@@ -28,7 +28,7 @@ class Lake:
 
     def path(self, table: str, dataset: str, part: str = "data") -> Path:
         """Where one part of a dataset's table lies."""
-        return self.home / "lake" / table / f"dataset={dataset}" / f"{part}.parquet"
+        return self.home / "lake" / table / f"{FOLDER}{dataset}" / f"{part}.parquet"
 
     def files(self, table: str, dataset: str) -> list[Path]:
         """The files of a dataset's table, in the order of their parts' names."""
@@ -36,7 +36,7 @@ class Lake:
 
     def tables(self) -> list[str]:
         """Names of the tables that have at least one file."""
-        return sorted({file.parent.parent.name for file in (self.home / "lake").glob("*/dataset=*/*.parquet")})
+        return sorted({file.parent.parent.name for file in (self.home / "lake").glob(f"*/{FOLDER}*/*.parquet")})
 
     def query(
         self, query: str, output: Path, inputs: Mapping[str, Sequence[Path]], parameters: Mapping[str, Any]
@@ -82,7 +82,7 @@ def open_views(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Seque
             for view in RECORD_VIEWS:
                 connection.sql(read_sql(f"views/{view}")).create_view(view)
         else:
-            # Partitioned `dataset=` folders repeat a column that the files already hold.
+            # The folder's name says what the column `dataset` does.
             connection.read_parquet(paths, hive_partitioning=False).create_view(name)
 
 

@@ -16,7 +16,7 @@ from assets.steps import PartedStep, Step
 from eiclip.errors import CorruptOutputError
 from eiclip.settings.load import AMAZON, FASHIONGEN, load_settings
 from eiclip.storage import definitions
-from eiclip.storage.cache import make_once
+from eiclip.storage.cache import make_once, record_of
 from eiclip.storage.home import Paths
 
 
@@ -81,7 +81,7 @@ def test_it_is_made_again_where_a_source_or_a_setting_is_another_and_says_which(
 def test_the_record_says_all_that_it_was_made_from(project):
     put(project, "numbers", [{"n": 1}])
     DOUBLED.make_once(project)
-    record = json.loads((project.paths.lake.path("doubled", "shop").with_name("data.parquet.made.json")).read_text())
+    record = json.loads(record_of(project.paths.lake.path("doubled", "shop")).read_text())
     inputs = record["inputs"]
     assert inputs["parameters"] == {"more": 1}
     assert inputs["sources"].keys() == {"numbers"}

@@ -262,6 +262,6 @@ def test_what_came_of_each_training_is_a_table(settings, first):
 
 
 def test_training_log_is_a_table(settings, first):
-    log = pq.read_table(settings.home / "lake" / "training_log" / "dataset=fashiongen" / "eiclip.parquet").to_pylist()
+    log = pq.read_table(settings.home / "lake" / "training_log" / "folder=fashiongen" / "eiclip.parquet").to_pylist()
     assert [row["step"] for row in log] == sorted(row["step"] for row in log)
     assert set(dict(log[-1]["gates"])) == set(FASHIONGEN.entity_groups)

@@ -68,7 +68,7 @@ def append(path, count):
 def test_rows_that_a_file_gains_leave_the_old_parts_alone(growing):
     settings, path = growing
     ingest(settings)
-    photos, shards = settings.home / "lake/photos/dataset=shop", settings.home / "shards/shop"
+    photos, shards = settings.home / "lake/photos/folder=shop", settings.home / "shards/shop"
     before = times(photos, "*.parquet"), times(shards, "*/*.tar")
     rows = query(settings, "SELECT count(*) FROM records")[0][0]
     append(path, 20)

@@ -44,8 +44,8 @@ def test_ingestion_of_real_products(settings, name):
     assert result.success
     assert all(check.passed for check in result.get_asset_check_evaluations())
     lake = settings.home / "lake"
-    products = pq.read_table(lake / "products" / f"dataset={name}" / "data.parquet").to_pylist()
+    products = pq.read_table(lake / "products" / f"folder={name}" / "data.parquet").to_pylist()
     # Real products have duplicates across the raw files' line.
     assert {row["split"] for row in products} - {"excluded"} == {"train", "validation", "test"}
-    vocabulary = pq.read_table(lake / "entity_vocabulary" / f"dataset={name}" / "data.parquet").to_pylist()
+    vocabulary = pq.read_table(lake / "entity_vocabulary" / f"folder={name}" / "data.parquet").to_pylist()
     assert sum(row["entity_group"] == "brand" for row in vocabulary) > 5

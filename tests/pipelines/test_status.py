@@ -14,6 +14,7 @@ from dagster._core.loader import LoadingContextForTest
 from assets.common import Project
 from benchmarks.cache.home import tiny_settings
 from eiclip.errors import SettingsError
+from eiclip.storage.cache import record_of
 from eiclip.storage.code_version import CodeVersion
 from eiclip.storage.home import Paths
 from pipelines import status
@@ -67,7 +68,7 @@ def test_what_was_never_made_is_told_so(home):
 
 
 def test_an_edited_table_is_stale_and_what_is_made_of_it_depends(home):
-    table = home / "lake" / "products" / "dataset=fashiongen" / "data.parquet"
+    table = home / "lake" / "products" / "folder=fashiongen" / "data.parquet"
     table.write_bytes(table.read_bytes()[:-1])
     told = found(project(home))
     assert told["fashiongen/products"] == ("stale", "data.parquet was edited after it was made")
@@ -93,7 +94,7 @@ def test_changed_packages_and_files_are_named(home, monkeypatch):
         }
         return {"version": known["version"] + "x", "files": files, "packages": packages}
 
-    duckdb = json.loads((home / "lake/products/dataset=fashiongen/data.parquet.made.json").read_text())
+    duckdb = json.loads(record_of(home / "lake/products/folder=fashiongen/data.parquet").read_text())
     before = duckdb["inputs"]["code"]["packages"]["duckdb"]
     monkeypatch.setattr(CodeVersion, "recorded", later)
     told = found(project(home))
@@ -108,7 +109,7 @@ def test_a_part_of_an_asset_that_is_gone_is_named(home):
 
 
 def test_a_record_that_cannot_be_read_is_told_and_never_a_traceback(home):
-    record = home / "lake" / "records" / "dataset=fashiongen" / "data.parquet.made.json"
+    record = record_of(home / "lake/records/folder=fashiongen/data.parquet")
     record.write_text(record.read_text()[:100])
     told = found(project(home))
     assert told["fashiongen/records"] == ("stale", "its record cannot be read (JSONDecodeError)")
@@ -150,7 +151,7 @@ def test_the_quick_home_is_the_same_each_time(finished, tmp_path):
     again = json.loads(run.stdout)
     known = {
         name: json.loads(
-            (finished / "lake" / name.split("/")[1] / "dataset=fashiongen" / "data.parquet.made.json").read_text()
+            record_of(finished / "lake" / name.split("/")[1] / "folder=fashiongen" / "data.parquet").read_text()
         )
         for name in ("fashiongen/products", "fashiongen/images", "fashiongen/semantic_prior")
     }

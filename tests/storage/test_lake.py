@@ -1,12 +1,17 @@
 """The lake and its catalogue: queries write whole files, analysts and runs do not hinder each other."""
 
 import duckdb
+import pandas as pd
+import polars as pl
 import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from eiclip.errors import EiclipError
 from eiclip.readers.base import Listing, Rejected
 from eiclip.readers.records import write_rows
+from eiclip.storage.cache import make_once, read_record
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake, open_views
 
@@ -27,6 +32,46 @@ def test_a_query_reads_named_inputs_and_writes_its_rows(lake):
     assert lake.query("evaluation/retrieval_metrics", output, inputs, {}) == 1
     found = duckdb.read_parquet(str(output)).project("r1, r5, r10, queries").fetchall()
     assert found == [(pytest.approx(100 / 3), pytest.approx(200 / 3), pytest.approx(200 / 3), 3)]
+
+
+def _spark(folder):
+    pyspark = pytest.importorskip("pyspark.sql")
+    session = pyspark.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+    frame = session.read.parquet(str(folder))
+    return frame.columns, [row["dataset"] for row in frame.collect()]
+
+
+def _hive(folder):
+    table = ds.dataset(folder, partitioning="hive").to_table()
+    return table.column_names, table["dataset"].to_pylist()
+
+
+READERS = {
+    "pandas": lambda folder: (lambda frame: (list(frame.columns), list(frame["dataset"])))(pd.read_parquet(folder)),
+    "pyarrow": lambda folder: (lambda table: (table.column_names, table["dataset"].to_pylist()))(pq.read_table(folder)),
+    "pyarrow, by folder": _hive,
+    "polars": lambda folder: (lambda frame: (frame.columns, frame["dataset"].to_list()))(pl.read_parquet(folder)),
+    "duckdb": lambda folder: (lambda found: (found.columns, [row[0] for row in found.project("dataset").fetchall()]))(
+        duckdb.read_parquet(f"{folder}/**/*.parquet", hive_partitioning=True)
+    ),
+    "spark": _spark,
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_table_is_a_dataset_to_other_readers(tmp_path, reader):
+    """Records of how the files were made are no files of the table, and the folders' name is no column of the files."""
+    lake = Lake(tmp_path)
+    for dataset in ("a", "b"):
+        rows = pa.table({"dataset": [dataset] * 2, "x": [1, 2]})
+        output = lake.path("things", dataset)
+        make_once(output, {"code": "1"}, lambda rows=rows, output=output: lake.write_file(rows, output) or {})
+        assert read_record(output)[0] is not None
+        assert [file.name for file in output.parent.iterdir()] == ["data.parquet"]
+    assert lake.tables() == ["things"]
+    columns, datasets = READERS[reader](tmp_path / "lake" / "things")
+    assert sorted(datasets) == ["a", "a", "b", "b"]
+    assert set(columns) - {"folder"} == {"dataset", "x"}
 
 
 def test_a_failing_query_is_named_and_leaves_nothing(lake):
