@@ -36,7 +36,7 @@ FILE, LEVELS = "README.md", "levels.safetensors"
 PAPER = "EI-CLIP, CVPR 2022, doi 10.1109/CVPR52688.2022.01752"
 BOARDS = {
     "full": "All test items are candidates",
-    "sample100": "One right item among 101 of its subcategory (sample-100)",
+    "sample100": "One right item among 101, of its subcategory where there are as many (sample-100)",
 }
 
 

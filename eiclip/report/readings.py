@@ -10,6 +10,8 @@ from eiclip.report.queries import select
 from eiclip.report.standing import TITLE, chance
 from eiclip.report.tables import Table, interval, intervals, number
 
+NEGATIVES = 100
+"""Wrong items of a list."""
 PROTOCOL_TITLES = {
     "full": "All candidates",
     "full_distinct": "All, no known duplicates",
@@ -76,6 +78,22 @@ def text_equal_table(connection: duckdb.DuckDBPyConnection, dataset: str, protoc
         lines.insert(0, (TITLE, *(number(floor.get(name)) for name in TEXT_EQUAL)))
     caption = "Identical descriptions counted as right, beside the strict reading (all candidates)"
     return Table(caption, ("Model", *TEXT_EQUAL.values()), (False,) + (True,) * 6, lines) if lines else None
+
+
+def list_note(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str = "sample100") -> str | None:
+    """How many of the lists' wrong items are of the subcategory that the lists are said to be of."""
+    rows = [row for row in select(connection, "protocol_rules", dataset=dataset) if row["protocol"] == protocol]
+    if not rows or not rows[0]["queries"]:
+        return None
+    short, lists = rows[0]["with_shortfall"], rows[0]["queries"]
+    share = rows[0]["negatives_short"] / (NEGATIVES * lists)
+    if not share:
+        return f"All {NEGATIVES} wrong items of each list are of the right item’s subcategory."
+    return (
+        f"{share:.0%} of the wrong items are of other subcategories than the right one: {short:,} of {lists:,} lists are "
+        f"of subcategories with too few test products for {NEGATIVES}, and were filled up. The more of them, the easier "
+        "the lists."
+    )
 
 
 def protocols_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:

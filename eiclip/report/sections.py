@@ -23,6 +23,9 @@ RECALL_ALT = (
 )
 
 
+SAMPLE_100 = "One right item among 101, of its subcategory where there are as many (sample-100)"
+
+
 def verdict(found: Headline | None, source: Source) -> Section:
     """Row 5 against row 3: the sentence, what qualifies it, row 6 against row 5, and the other pairs of rows."""
     section = Section("verdict", "Does EI-CLIP beat CLIP that reads the same tags as text?", "Verdict")
@@ -53,7 +56,8 @@ def _rows(source: Source) -> Sequence[Block]:
             source.picture(plots.recall_plot, RECALL_ALT, "Recall over all candidates. Whiskers: 95 % intervals."),
             source.table(readings.quality_table),
         ),
-        Board("One right item among 101 of its subcategory (sample-100)", [*boards["sample100"], *peers]),
+        Board(SAMPLE_100, [*boards["sample100"], *peers]),
+        source.sentence(readings.list_note, quiet=True) if boards["sample100"] else None,
         Text(paper.PEERS_NOTE, quiet=True) if peers else None,
         source.table(readings.sums_table),
         fold(

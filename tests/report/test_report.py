@@ -4,6 +4,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+import duckdb
 import pytest
 
 from eiclip.errors import EiclipError
@@ -298,3 +299,19 @@ def test_leaderboard_markdown(fake):
     assert cells == ["", "chance", "0.8", "4.0", "8.0", "0.8", "4.0", "8.0", "25.6"]
     assert re.search(r"^\| +3 \| CLIP fine-tuned, entities as text +\| +20\.0 \|", lines[2])
     assert missing == "No `full` leaderboard of `other` yet: materialise `leaderboard`."
+
+
+@pytest.mark.parametrize(
+    ("short", "lists", "said"),
+    [(0, 0, "All 100 wrong items of each list are of the right"), (1200 * 84, 1100, "84% of the wrong items"),
+     (1200 * 84, 1100, "1,100 of 1,200 lists")],
+)  # fmt: skip
+def test_how_many_wrong_items_are_of_the_subcategory_is_said(short, lists, said):
+    with duckdb.connect() as connection:
+        connection.execute(
+            "CREATE TABLE protocols AS SELECT 'toys' AS dataset, 'sample100' AS protocol, '' AS rule, "
+            "'image' AS level, 'list' AS candidates, 1200 AS queries, 1 AS draws, 7 AS seed, ? AS with_shortfall, ? AS negatives_short",
+            [lists, short],
+        )
+        assert said in readings.list_note(connection, "toys")
+        assert readings.list_note(connection, "elsewhere") is None
