@@ -90,9 +90,9 @@ def list_note(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str
     if not share:
         return f"All {NEGATIVES} wrong items of each list are of the right item’s subcategory."
     return (
-        f"{share:.0%} of the wrong items are of other subcategories than the right one: {short:,} of {lists:,} lists are "
-        f"of subcategories with too few test products for {NEGATIVES}, and were filled up. The more of them, the easier "
-        "the lists."
+        f"{share:.0%} of the wrong items are of other subcategories than the right one: {short:,} of {lists:,} lists "
+        f"are of subcategories with too few test products for {NEGATIVES}, and were filled up. The more of them, the "
+        "easier the lists."
     )
 
 

@@ -310,7 +310,8 @@ def test_how_many_wrong_items_are_of_the_subcategory_is_said(short, lists, said)
     with duckdb.connect() as connection:
         connection.execute(
             "CREATE TABLE protocols AS SELECT 'toys' AS dataset, 'sample100' AS protocol, '' AS rule, "
-            "'image' AS level, 'list' AS candidates, 1200 AS queries, 1 AS draws, 7 AS seed, ? AS with_shortfall, ? AS negatives_short",
+            "'image' AS level, 'list' AS candidates, 1200 AS queries, 1 AS draws, 7 AS seed, "
+            "? AS with_shortfall, ? AS negatives_short",
             [lists, short],
         )
         assert said in readings.list_note(connection, "toys")
