@@ -44,7 +44,7 @@ refresh: $(INSTALLED) ## new, changed and removed products into the search, by t
 	source .envrc && dagster job execute -j refresh
 
 ui: $(INSTALLED) ## serve the Dagster UI on 127.0.0.1 (PORT=3000)
-	source .envrc && dagster dev --host 127.0.0.1 --port $(PORT)
+	source .envrc && exec python -m pipelines.ui --port $(PORT)
 
 search: $(INSTALLED) ## serve the search page on 127.0.0.1 (PORT=8000)
 	source .envrc && python -m eiclip.web --port $(if $(filter file,$(origin PORT)),8000,$(PORT))
