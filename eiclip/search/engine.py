@@ -139,7 +139,7 @@ class SearchEngine:
         query = read.query
         found = dict(self._named(read.spelt, read.entities))
         for name, value_N in self._named(read.spelt_unwanted, read.unwanted).items():
-            has_N = np.maximum(value_N + 1, 0) if name.startswith(ENTITY) else value_N * self._lack_N(read)
+            has_N = np.maximum(value_N + 1, 0) if name.startswith(ENTITY) else value_N * self._countable_N(read)
             found[name] = found.get(name, np.float32(0)) - has_N
         if query.image is not None or query.product_id is not None:
             share = np.float32(min(1.0, 2 * (1 - query.image_weight)))
@@ -147,10 +147,10 @@ class SearchEngine:
             return {name: share * value_N for name, value_N in found.items()} | dict.fromkeys(VECTORS, seen_N)
         return {**found, **self.products.of_vector(vector_D)}
 
-    def _lack_N(self, read: ReadQuery) -> np.ndarray:
-        """Return which products (N,) lack a negation as it was typed: what is made "without laces" says "laces"."""
+    def _countable_N(self, read: ReadQuery) -> np.ndarray:
+        """Return which products (N,) unwanted words count against: not what is itself "made without laces"."""
         phrases = [own.words for own in read.constraints if own.kind == "not" and not own.group]
-        return np.array([True]) if not phrases or read.query.negative else ~self.index.saying(phrases)
+        return np.array([True]) if not phrases or read.query.negative else ~self.index.containing(phrases)
 
     def _named(self, text: str, entities: Mapping[str, list[str]]) -> Signals:
         """Return the signals of words and of entities."""

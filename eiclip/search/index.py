@@ -126,8 +126,8 @@ class SearchIndex:
         """The facets that say what products are, and not whether they are in stock."""
         return {name: facet for name, facet in self.facets.items() if name != AVAILABILITY}
 
-    def saying(self, phrases: Sequence[str]) -> np.ndarray:
-        """Return which products (N,) have all of some phrases in title or description; case does not count."""
+    def containing(self, phrases: Sequence[str]) -> np.ndarray:
+        """Return which products (N,) have all of some phrases in title or description, whatever the case."""
         has_N = np.ones(len(self), dtype=bool)
         for phrase in phrases:
             says = [pc.match_substring(self.facts[name], phrase, ignore_case=True) for name in ("title", "description")]
