@@ -2,10 +2,12 @@
 
 import duckdb
 
-from eiclip.report.ablation_verdicts import learned, results, signed
+from eiclip.report.ablation_verdicts import learned, results
+from eiclip.report.numbers import signed
 from eiclip.report.queries import select
 from eiclip.report.standing import TITLE, chance
-from eiclip.report.tables import HEADINGS, MEASURES, Table, interval, number, variant_title
+from eiclip.report.tables import HEADINGS, MEASURES, Table
+from eiclip.report.numbers import interval, number, variant_title
 
 CAPTIONS = {
     "ablation_entities": ("Entities", "gain: over the description alone"),

@@ -11,8 +11,9 @@ import duckdb
 
 from eiclip.evaluation.chance import at_chance
 from eiclip.report.queries import Row, one, select, where
-from eiclip.report.standing import chance, listed
-from eiclip.report.tables import interval, number
+from eiclip.report.standing import chance
+from eiclip.report.numbers import listed
+from eiclip.report.numbers import interval, number, signed
 from eiclip.studies.trials import ALL, AS_IT_IS, AS_TEXT, BUDGETS, EQUAL, OURS, PLUS
 from eiclip.train.outcome import ADVICE, UNLEARNED
 
@@ -62,17 +63,6 @@ def learned(
         if row.get("verdict") in UNLEARNED or (floor is not None and at_chance(row["sum_r"], floor["sum_r"]))
     }
     return [row for row in rows if row["trial"] not in wrong and not (with_reference and row["reference"] in wrong)]
-
-
-def signed(value: float | None) -> str:
-    """A number with its sign; a dash for none.
-
-    >>> signed(3.14), signed(-2.0), signed(-0.01), signed(None)
-    ('+3.1', '−2.0', '0.0', '–')
-    """
-    if value is None or round(value, 1) == 0:
-        return number(value and 0.0)
-    return number(value) if value < 0 else f"+{number(value)}"
 
 
 def _gain(row: Row) -> str:

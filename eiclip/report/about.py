@@ -19,6 +19,8 @@ class About:
     """Seed, device, processor, memory and the like."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of Python and of every package that matters."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Where each dataset's data is from: drawn by this project, or which files."""
     settings: str = ""
     """All settings, as text that can be read and compared."""
 

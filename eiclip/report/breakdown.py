@@ -12,10 +12,13 @@ from matplotlib.figure import Figure
 from eiclip.evaluation.breakdowns import MINIMUM_PRODUCTS, rank_correlation
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS
-from eiclip.report.headline import WAYS, probability, signed
+from eiclip.report.headline import WAYS
+from eiclip.report.numbers import probability, signed
+from eiclip.report.numbers import probability, signed
 from eiclip.report.queries import select
 from eiclip.report.standing import chance, no_verdict
-from eiclip.report.tables import Table, number, short
+from eiclip.report.tables import Table
+from eiclip.report.numbers import number, short
 from eiclip.report.theme import LIGHT, WIDTH, Theme, figure, png, themed
 
 NAMES = {

@@ -13,9 +13,10 @@ import duckdb
 from scipy.stats import binomtest
 
 from eiclip.model.variants import VARIANTS
+from eiclip.report.numbers import CHANCE, listed, number, probability, relative, signed
 from eiclip.report.paper import TABLE_1, paper_row
 from eiclip.report.queries import select
-from eiclip.report.standing import no_verdict, undertrained
+from eiclip.report.standing import chance, no_verdict, undertrained
 
 BASELINE, EQUAL, OURS, PLUS = "clip_entities_text", "eiclip_equal", "eiclip", "eiclip_plus"
 WAYS = {"i2t": "from photo to text", "t2i": "from text to photo"}
@@ -25,8 +26,6 @@ MEASURES = {
     "sum_r": "SumR",
 }
 """What the verdict is about, by column of the leaderboard."""
-CHANCE = 0.05
-"""A difference that chance gives more often than this is not called one."""
 UNLEARNED = "unlearned"
 """The outcome where rows are at chance or have not learned."""
 ROW_3, ROW_5 = "CLIP with the entities as text (row 3)", "EI-CLIP (row 5)"
@@ -62,6 +61,8 @@ class Headline:
     """The verdict with its numbers."""
     figures: tuple[Figure, ...] = ()
     remarks: tuple[str, ...] = ()
+    brief: tuple[str, ...] = ()
+    """What the first screen says: row 5 against rows 3 and 4 in SumR, and what chance reaches."""
     own: str = ""
     """Row 6, which is not the paper's, against row 5; empty where one of the two is not there or has not learned."""
 
@@ -77,7 +78,41 @@ def headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | 
     remarks = (_against_equal_gates(connection, dataset), _basis(connection, dataset))
     sentence = f"{verdict}. {_phrases(found)}."
     own = _own(connection, dataset)
-    return Headline(outcome_of(found), verdict, sentence, found, tuple(filter(None, remarks)), own)
+    brief = (f"{verdict}: {found[-1].phrase()}", remarks[0], _floor(connection, dataset))
+    return Headline(
+        outcome_of(found), verdict, sentence, found, tuple(filter(None, remarks)), tuple(filter(None, brief)), own
+    )
+
+
+def advice(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
+    """Which row to use and how sure that is, for who has not read the paper; None without a leaderboard."""
+    board = {row["variant"]: row for row in select(connection, "board", dataset=dataset, protocol="full")}
+    usable = [name for name in board if no_verdict(connection, dataset, name) is None]
+    if not board or not usable:
+        return "Use none of these models yet: none has learned." if board else None
+    best = max(usable, key=lambda name: board[name]["sum_r"] or 0.0)
+    states = {name: _state_of_sum(connection, dataset, best, name) for name in board if name != best}
+    ahead, equal = ([_named(name) for name in states if states[name] == state] for state in ("ahead", "open"))
+    told = [f"Use {VARIANTS[best].title} ({_named(best)}): it has the highest SumR, {board[best]['sum_r']:.1f}"]
+    if ahead:
+        told.append(f"It is ahead of {listed(ahead)} by more than other test products would change")
+    if equal:
+        told.append(f"It cannot be told from {listed(equal)}: either will do")
+    return ". ".join([*told, *filter(None, [undertrained(connection, dataset, best)])]) + "."
+
+
+def _named(variant: str) -> str:
+    return f"row {VARIANTS[variant].row}"
+
+
+def _state_of_sum(connection: duckdb.DuckDBPyConnection, dataset: str, one: str, other: str) -> str:
+    """How one row's SumR stands to another's: `ahead`, `behind`, `open`, or empty where they are not compared."""
+    if no_verdict(connection, dataset, one, other) is not None:
+        return ""
+    if found := figures(connection, dataset, one, other):
+        return found[-1].state
+    turned = figures(connection, dataset, other, one)
+    return {"behind": "ahead", "ahead": "behind", "open": "open"}[turned[-1].state] if turned else ""
 
 
 def comparison(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str, baseline: str) -> str | None:
@@ -95,37 +130,6 @@ def comparison(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str
 def _qualified(connection: duckdb.DuckDBPyConnection, dataset: str, verdict: str, variants: Sequence[str]) -> str:
     """A verdict, and that it is on undertrained rows where it is."""
     return ". ".join(filter(None, [verdict, undertrained(connection, dataset, *variants)]))
-
-
-def relative(new: float, old: float) -> str:
-    """The change from `old` to `new`, in percent of `old`.
-
-    >>> relative(25.7, 23.3), relative(10.0, 20.0), relative(1.0, 0.0)
-    ('+10.3 %', '−50.0 %', 'from none')
-    """
-    if old == 0:
-        return "from none" if new else "±0 %"
-    return signed(100 * (new - old) / old, " %")
-
-
-def signed(value: float, unit: str = "") -> str:
-    """A change with its sign.
-
-    >>> signed(1.25), signed(-0.04), signed(-3, " %")
-    ('+1.2', '±0.0', '−3.0 %')
-    """
-    text = f"{abs(value):.1f}"
-    sign = "±" if text == "0.0" else "−" if value < 0 else "+"
-    return f"{sign}{text}{unit}"
-
-
-def probability(p: float) -> str:
-    """A p-value in words.
-
-    >>> probability(0.00009), probability(0.0123), probability(0.6)
-    ('p < 0.001', 'p = 0.012', 'p = 0.60')
-    """
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < CHANCE else f"p = {p:.2f}"
 
 
 def figures(connection: duckdb.DuckDBPyConnection, dataset: str, variant: str, baseline: str) -> tuple[Figure, ...]:
@@ -199,6 +203,15 @@ def _against_equal_gates(connection: duckdb.DuckDBPyConnection, dataset: str) ->
     else:
         opening = verdict_of(found, "EI-CLIP with learned gates (row 5)", "EI-CLIP with equal gates (row 4)")
     return f"{_qualified(connection, dataset, opening, (OURS, EQUAL))}. {_phrases(found)}."
+
+
+def _floor(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
+    """Row 5's SumR beside that of a random order, where it is known."""
+    rows = {row["variant"]: row for row in select(connection, "board", dataset=dataset, protocol="full")}
+    floor = chance(connection, dataset)
+    if floor is None or OURS not in rows:
+        return ""
+    return f"A random order reaches SumR {number(floor['sum_r'])}, row 5 {number(rows[OURS]['sum_r'])} of 600."
 
 
 def _own(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:

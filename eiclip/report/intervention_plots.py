@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import BASELINE, OURS
 from eiclip.report.queries import select
-from eiclip.report.tables import short
+from eiclip.report.numbers import short
 from eiclip.report.theme import LIGHT, Theme, figure, png, themed
 
 TITLES = {

@@ -11,7 +11,8 @@ from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import OURS
 from eiclip.report.queries import select
 from eiclip.report.standing import no_verdict
-from eiclip.report.tables import Table, number, short
+from eiclip.report.tables import Table
+from eiclip.report.numbers import number, short
 
 DONE = {"removed": "Taken away", "swapped": "Swapped", "as_text": "Written as text"}
 TOP = 10

@@ -6,10 +6,11 @@ from typing import Any
 import duckdb
 
 from eiclip.report.document import Block, Section, Text, evidence, kept
-from eiclip.report.headline import signed
+from eiclip.report.numbers import signed
 from eiclip.report.queries import Row, select
 from eiclip.report.source import Source
-from eiclip.report.tables import Table, number, short
+from eiclip.report.tables import Table
+from eiclip.report.numbers import number, short
 
 KEY = "judged_queries"
 TITLE, SHORT = "How much of what is relevant does search find?", "Judged queries"

@@ -6,9 +6,11 @@ import duckdb
 
 from eiclip.model.variants import Variant
 from eiclip.report.ablation_verdicts import verdict
-from eiclip.report.headline import MEASURES, signed
+from eiclip.report.headline import MEASURES
+from eiclip.report.numbers import signed
 from eiclip.report.queries import select
-from eiclip.report.tables import intervals, number
+from eiclip.report.numbers import number
+from eiclip.report.queries import intervals
 
 FEWEST = 10
 """Test products that a recall is worth telling of."""

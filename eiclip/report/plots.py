@@ -12,7 +12,8 @@ from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import WAYS
 from eiclip.report.queries import select
 from eiclip.report.standing import TITLE, chance
-from eiclip.report.tables import intervals, short, variant_title
+from eiclip.report.numbers import short, variant_title
+from eiclip.report.queries import intervals
 from eiclip.report.theme import CHANCE_STYLE, LIGHT, Theme, chance_line, figure, png, themed
 
 STYLES = ("-", (0, (1, 1)), (0, (5, 1.5)), (0, (4, 1, 1, 1)), "-", (0, (6, 1, 1, 1, 1, 1)))

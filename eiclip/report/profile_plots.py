@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from eiclip.report.queries import select
-from eiclip.report.tables import short
+from eiclip.report.numbers import short
 from eiclip.report.theme import LIGHT, Theme, figure, png, themed
 
 SHOWN = 5

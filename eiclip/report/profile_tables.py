@@ -3,7 +3,8 @@
 import duckdb
 
 from eiclip.report.queries import select
-from eiclip.report.tables import Table, number
+from eiclip.report.tables import Table
+from eiclip.report.numbers import number
 
 REASONS_SHOWN = 20
 FIBRES_SHOWN = 8

@@ -63,3 +63,17 @@ def one(rows: Sequence[Row], **wanted: Any) -> Row | None:
     """The only such row; None where there is none, or more than one."""
     found = where(rows, **wanted)
     return found[0] if len(found) == 1 else None
+
+
+def intervals(
+    connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """95 % intervals: low and high end by variant and by the leaderboard's name of a measure (`i2t_r1`, `sum_r`)."""
+    rows = select(connection, "metric_intervals", dataset=dataset, protocol=protocol)
+    return {
+        (row["variant"], row["measure"] if row["direction"] == "both" else f"{row['direction']}_{row['measure']}"): (
+            row["low"],
+            row["high"],
+        )
+        for row in rows
+    }

@@ -6,10 +6,11 @@ from typing import Any
 import duckdb
 
 from eiclip.model.variants import SAME_STYLE_ROWS
-from eiclip.report.headline import probability, signed
+from eiclip.report.numbers import probability, signed
 from eiclip.report.queries import select
 from eiclip.report.standing import TITLE, chance_of_styles, no_verdict
-from eiclip.report.tables import Table, interval, number
+from eiclip.report.tables import Table
+from eiclip.report.numbers import interval, number
 from eiclip.same_style import VIEW_PAIRS
 from eiclip.same_style.uncertainty import JOINT, PAIRS
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import duckdb
 
-from eiclip.report.headline import UNLEARNED, Figure, Headline, outcome_of, probability, signed, verdict_of
+from eiclip.report.headline import UNLEARNED, Figure, Headline, outcome_of, verdict_of
+from eiclip.report.numbers import probability, signed
 from eiclip.report.same_style_tables import (
     BASELINE_TITLES,
     MEASURE_TITLES,
@@ -18,7 +19,7 @@ from eiclip.report.same_style_tables import (
     title,
 )
 from eiclip.report.standing import no_verdict, undertrained
-from eiclip.report.tables import number
+from eiclip.report.numbers import number
 from eiclip.same_style.uncertainty import JOINT, SINGLE
 
 ASKED = (

@@ -6,6 +6,7 @@ import duckdb
 
 from eiclip.evaluation.chance import PERFECT_RECALL, PERFECT_SUM, at_chance
 from eiclip.model.variants import VARIANTS, get_variant
+from eiclip.report.numbers import listed
 from eiclip.report.queries import Row, one, select, where
 from eiclip.train.outcome import ADVICE, LONGER, UNLEARNED
 
@@ -21,15 +22,6 @@ def chance(connection: duckdb.DuckDBPyConnection, dataset: str, protocol: str = 
 def chance_of_styles(connection: duckdb.DuckDBPyConnection, dataset: str) -> Row | None:
     """What a random order reaches in same-style retrieval; None where it is not computed."""
     return one(select(connection, "chance_of_styles", dataset=dataset))
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as they stand in a sentence.
-
-    >>> listed(["a"]), listed(["a", "b", "c"])
-    ('a', 'a, b and c')
-    """
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def no_verdict(connection: duckdb.DuckDBPyConnection, dataset: str, *variants: str, styles: bool = False) -> str | None:

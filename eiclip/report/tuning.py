@@ -4,7 +4,8 @@ import duckdb
 
 from eiclip.model.variants import VARIANTS
 from eiclip.report.queries import select
-from eiclip.report.tables import Table, number
+from eiclip.report.tables import Table
+from eiclip.report.numbers import number
 from eiclip.studies.tuning import RANGES
 
 

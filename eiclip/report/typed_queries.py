@@ -6,11 +6,12 @@ from typing import Any
 import duckdb
 
 from eiclip.report.document import Block, Section, Text, evidence, kept
-from eiclip.report.headline import signed
+from eiclip.report.numbers import signed
 from eiclip.report.queries import select
 from eiclip.report.source import Source
 from eiclip.report.standing import no_verdict
-from eiclip.report.tables import Table, number
+from eiclip.report.tables import Table
+from eiclip.report.numbers import number
 
 KEY = "typed_queries"
 TITLE, SHORT = "Does finding entities in typed words help?", "Typed queries"

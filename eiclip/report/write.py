@@ -1,28 +1,24 @@
-"""Gathers a home's results and lays them out as one HTML page that needs no network and no JavaScript."""
+"""Gathers a home's results and lays them out as one HTML page that needs no network, and JavaScript only for comfort."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+import duckdb
+from markupsafe import Markup
 
-from eiclip.report import tables
 from eiclip.report.about import About
-from eiclip.report.about_section import about_blocks
-from eiclip.report.document import Block, Section
-from eiclip.report.gallery import LOST, TOP, WON, Gallery
-from eiclip.report.headline import Headline, headline
-from eiclip.report.markdown import as_markdown
+from eiclip.report.gallery import Gallery
+from eiclip.report.headline import Headline, advice, headline
+from eiclip.report.html import as_html
+from eiclip.report.queries import select
 from eiclip.report.same_style_verdicts import same_style_headline
-from eiclip.report.sections import sections
-from eiclip.report.source import Source
+from eiclip.report.sections import Section, sections
+from eiclip.report.source import Source, render
 from eiclip.storage.catalogue import connect
-from eiclip.storage.files import write_json, write_text
-
-TEMPLATES = Path(__file__).parent / "templates"
-NO_BREAK = "\u00a0"
+from eiclip.storage.files import write_text
+from eiclip.studies.trials import ABLATIONS
 
 
 @dataclass(frozen=True)
@@ -31,28 +27,29 @@ class DatasetPart:
 
     name: str
     anchor: str
+    provenance: str
     headline: Headline | None
+    advice: str | None
+    table: Markup
+    """Of the headline's figures."""
+    examples: Gallery | None
     sections: Sequence[Section]
+    studies: Sequence[str]
+    """Studies that can be asked of the dataset and have not been run."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been made of it."""
+        return not any(section.html for section in self.sections)
 
 
-@dataclass(frozen=True)
-class Report:
-    """All that the page says."""
-
-    parts: Sequence[DatasetPart]
-    about: Sequence[Block]
-
-
-def write_report(
-    home: Path, output: Path, *, datasets: Sequence[str], about: About, metadata: Path | None = None
-) -> dict[str, Any]:
+def write_report(home: Path, output: Path, *, datasets: Sequence[str], about: About) -> dict[str, Any]:
     """Write the report of a home's datasets to `output`, whole or not at all.
 
     Args:
         home: an EICLIP_HOME with a catalogue.
         datasets: which datasets, in this order.
-        about: what the run was: settings, versions, seed, hardware, run time.
-        metadata: where to write the same content as JSON, markdown by title, for Dagster's UI.
+        about: what the run was: settings, versions, seed, hardware, run time, and where each dataset is from.
 
     Returns:
         Facts: `bytes`, and by dataset `sections` (filled ones), `missing`, `headline` and `gallery` (won, lost).
@@ -60,69 +57,60 @@ def write_report(
     Raises:
         EiclipError: the home has no catalogue yet.
     """
-    report = gather(home, datasets, about)
-    if metadata is not None:
-        write_json(metadata, as_metadata(report))
-    write_text(output, render(report))
-    return {"bytes": output.stat().st_size} | _facts(report.parts)
-
-
-def gather(home: Path, datasets: Sequence[str], about: About) -> Report:
-    """Everything there is to say, before it is laid out."""
-    parts = []
     with connect(home) as connection:
-        for place, name in enumerate(datasets, start=1):
-            found = headline(connection, name)
-            shown = found or same_style_headline(connection, name)
-            parts.append(DatasetPart(name, f"d{place}", shown, sections(found, Source(connection, name, home))))
-        return Report(parts, about_blocks(connection, datasets, about))
+        parts = [
+            _part(Source(connection, name, home), f"d{place}", about) for place, name in enumerate(datasets, start=1)
+        ]
+        made = _about(connection, datasets, about)
+    write_text(output, render("page.html", parts=parts, about=made))
+    return {"bytes": output.stat().st_size} | _facts(parts)
 
 
-def render(report: Report) -> str:
-    """The page as HTML; every value is escaped by the template."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"kind": lambda block: type(block).__name__, "unbroken": unbroken}
-    template = environment.get_template("report.html")
-    return template.render(
-        parts=report.parts,
-        about=report.about,
-        headings=tables.HEADINGS,
-        limits={"won": WON, "lost": LOST, "top": TOP},
+def _part(source: Source, anchor: str, about: About) -> DatasetPart:
+    connection, name = source.connection, source.dataset
+    found = sections(source)
+    return DatasetPart(
+        name=name,
+        anchor=anchor,
+        provenance=about.provenance.get(name, ""),
+        headline=headline(connection, name) or same_style_headline(connection, name),
+        advice=advice(connection, name),
+        table=as_html(source.macro("rows.headline")),
+        examples=source.queries if isinstance(source.queries, Gallery) else None,
+        sections=found,
+        studies=_not_run(source),
     )
 
 
-def unbroken(text: str) -> str:
-    """Text with no line break between a number and its unit, or what it numbers.
-
-    >>> unbroken("+5 % (row 5), p < 0.1").split(" ")
-    ['+5\\xa0%', '(row\\xa05),', 'p\\xa0<\\xa00.1']
-    """
-    return re.sub(
-        r"(?<=\d) (?=%)|(?<=\b[Rr]ow) (?=\d)|(?<=\b[Rr]ows) (?=\d)|(?<=\bp) (?=[<=])|(?<=\bp.[<=]) ", NO_BREAK, text
-    )
+def _not_run(source: Source) -> list[str]:
+    groups = tuple(row["entity_group"] for row in source.rows("entity_groups"))
+    return [
+        name
+        for name, study in ABLATIONS.items()
+        if not source.rows("ablation_results", ablation=name) and (not groups or study.fits(groups))
+    ]
 
 
-def as_metadata(report: Report) -> dict[str, str]:
-    """The same content for Dagster's UI: markdown by dataset and section, with plots in the light theme."""
-    found = {}
-    for part in report.parts:
-        for section in part.sections:
-            found[f"{part.name}_{section.key}"] = as_markdown(section)
-    return found
+def _about(connection: duckdb.DuckDBPyConnection, datasets: Sequence[str], about: About) -> Markup:
+    """How the run was made: facts, versions, settings, and earlier runs."""
+    minutes = {
+        name: sum(row["seconds"] for row in select(connection, "trainings", dataset=name)) / 60 for name in datasets
+    }
+    newest = {name: rows[0] for name in datasets if (rows := select(connection, "newest_run", dataset=name))}
+    kept = {name: Source(connection, name, Path()).macro("runs.kept") for name in datasets}
+    source = Source(connection, "", Path())
+    text = render("sections/about.md", about=about, minutes=minutes, newest=newest, kept=kept, **source.names)
+    return as_html(text, source.pictures)
 
 
 def _facts(parts: Sequence[DatasetPart]) -> dict[str, Any]:
     return {
-        "sections": {part.name: [s.key for s in part.sections if not s.missing] for part in parts},
-        "missing": {part.name: {s.key: s.missing for s in part.sections if s.missing} for part in parts},
+        "sections": {part.name: [s.question.key for s in part.sections if s.html] for part in parts},
+        "missing": {part.name: [s.question.key for s in part.sections if not s.html] for part in parts},
         "headline": {part.name: part.headline.sentence if part.headline else None for part in parts},
-        "gallery": {part.name: _gallery_sizes(part.sections) for part in parts},
+        "gallery": {part.name: _sizes(part.examples) for part in parts},
     }
 
 
-def _gallery_sizes(sections: Sequence[Section]) -> Mapping[str, int]:
-    shown = [block for section in sections for block in section.blocks if isinstance(block, Gallery)]
-    return {"won": sum(len(found.won) for found in shown), "lost": sum(len(found.lost) for found in shown)}
+def _sizes(shown: Gallery | None) -> Mapping[str, int]:
+    return {"won": len(shown.won), "lost": len(shown.lost)} if shown else {"won": 0, "lost": 0}

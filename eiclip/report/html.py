@@ -1,0 +1,90 @@
+"""Markdown of the report's sections as HTML: tables that scroll, each with its numbers as CSV beside it."""
+
+import csv
+import io
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markupsafe import Markup, escape
+
+from eiclip.report.numbers import unbroken
+
+MEASURED = re.compile(r"([+−±]?[\d,]*\.?\d+)(?: %| points)?(?: \[(\S+), (\S+)\])?")
+"""A number, its unit, and its interval."""
+
+
+class _Tables(RendererHTML):
+    """Tables within a region that scrolls, named by the paragraph before it, with a link to their CSV."""
+
+    def table_open(self, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:
+        """The region's start, and the link."""
+        caption = _text(tokens[place - 2]) if place > 1 and tokens[place - 2].type == "inline" else "Table"
+        content = b64encode(as_csv(list(_cells(tokens[place:]))).encode()).decode()
+        name = re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:60]
+        link = f'<a class="csv" download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{content}">CSV</a>'
+        return f'{link}<div class="scroll" role="region" aria-label="{escape(caption)}" tabindex="0"><table>\n'
+
+    def table_close(self, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:
+        """The region's end."""
+        return "</table></div>\n"
+
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": True}, renderer_cls=_Tables).enable("table")
+
+
+def as_html(text: str, pictures: Sequence[Markup] = ()) -> Markup:
+    """Markdown as HTML, with the HTML in it that was left for later (`<!-- 0 -->`)."""
+    html = unbroken(_MARKDOWN.render(text)).replace(' style="text-align:right"', ' class="n"')
+    html = html.replace(' style="text-align:left"', "")
+    return Markup(re.sub(r"<!-- (\d+) -->", lambda found: pictures[int(found[1])], html))
+
+
+def _cells(tokens: Sequence[Token]) -> Iterator[list[str]]:
+    """Rows of the table that the tokens begin with."""
+    row: list[str] = []
+    for place, token in enumerate(tokens):
+        if token.type == "table_close":
+            return
+        if token.type == "tr_close":
+            yield row
+            row = []
+        elif token.type == "inline" and tokens[place - 1].type in ("th_open", "td_open"):
+            row.append(_text(token))
+
+
+def _text(token: Token) -> str:
+    """The text of a token without its markup."""
+    return "".join(child.content for child in token.children or () if child.type in ("text", "text_special"))
+
+
+def as_csv(rows: Sequence[Sequence[str]]) -> str:
+    """A table's cells as CSV: numbers as programs read them, an interval in two columns of its own.
+
+    >>> print(as_csv([["Model", "SumR"], ["a", "1,234.5 [−1.0, 2.0]"], ["b", "–"]]).replace("\\r", ""), end="")
+    Model,SumR,SumR low,SumR high
+    a,1234.5,-1.0,2.0
+    b,,,
+    """
+    head, *body = rows
+    found = [[MEASURED.fullmatch(cell) for cell in row] for row in body]
+    wide = [any(row[column] and row[column][2] for row in found) for column in range(len(head))]
+    lines = [[name for title, more in zip(head, wide, strict=True)
+              for name in ((title, f"{title} low", f"{title} high") if more else (title,))]]  # fmt: skip
+    for cells, matches in zip(body, found, strict=True):
+        line: list[str] = []
+        for cell, match, more in zip(cells, matches, wide, strict=True):
+            value = match.groups() if match else ("" if cell == "–" else cell, "", "")
+            line += [_read(part or "") if match else part or "" for part in value[: 3 if more else 1]]
+        lines.append(line)
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    return text.getvalue()
+
+
+def _read(number: str) -> str:
+    return number.replace(",", "").replace("−", "-").lstrip("+±")

@@ -1,0 +1,128 @@
+"""Numbers and names as readers see them: one way each, for the page, Dagster's UI, the terminal and model cards."""
+
+import re
+from collections.abc import Sequence
+
+from eiclip.model.variants import VARIANTS
+
+CHANCE = 0.05
+"""A difference that chance gives more often than this is not called one."""
+NO_BREAK = "\u00a0"
+SHORT_TITLES = {
+    "clip_pretrained": "pretrained", "clip_description": "description", "clip_entities_text": "entities as text",
+    "eiclip_equal": "equal gates", "eiclip": "EI-CLIP", "eiclip_plus": "EI-CLIP+",
+}  # fmt: skip
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A number with that many digits after the point and commas between thousands; a dash for none.
+
+    >>> number(1234.56), number(-3, 0), number(None)
+    ('1,234.6', '−3', '–')
+    """
+    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, unit: str = "") -> str:
+    """A change with its sign; a dash for none.
+
+    >>> signed(1.25), signed(-0.04), signed(-3, " %"), signed(None)
+    ('+1.2', '±0.0', '−3.0 %', '–')
+    """
+    if value is None:
+        return "–"
+    text = f"{abs(value):.1f}"
+    sign = "±" if text == "0.0" else "−" if value < 0 else "+"
+    return f"{sign}{text}{unit}"
+
+
+def probability(p: float) -> str:
+    """A p-value in words.
+
+    >>> probability(0.00009), probability(0.0123), probability(0.6)
+    ('p < 0.001', 'p = 0.012', 'p = 0.60')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < CHANCE else f"p = {p:.2f}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value in a column headed p.
+
+    >>> p_value(0.0001), p_value(0.012), p_value(None)
+    ('< 0.001', '0.012', '–')
+    """
+    return "–" if p is None else probability(p).removeprefix("p ").removeprefix("= ")
+
+
+def relative(new: float, old: float) -> str:
+    """The change from `old` to `new`, in percent of `old`.
+
+    >>> relative(25.7, 23.3), relative(10.0, 20.0), relative(1.0, 0.0)
+    ('+10.3 %', '−50.0 %', 'from none')
+    """
+    if old == 0:
+        return "from none" if new else "±0 %"
+    return signed(100 * (new - old) / old, " %")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share in percent; a dash for none."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def times(change: float | None) -> str:
+    """A mean log2 change as a factor; a dash for none."""
+    return "–" if change is None else f"×{number(2**change, 2)}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """A 95 % interval; empty where there is none.
+
+    >>> interval(17.94, 22.6), interval(None, None)
+    ('[17.9, 22.6]', '')
+    """
+    return "" if low is None or high is None else f"[{number(low)}, {number(high)}]"
+
+
+def short(text: str, length: int = 16) -> str:
+    """The text on one line, cut to a length.
+
+    >>> short("one\\ntwo"), short("one two three", 8)
+    ('one two', 'one two…')
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as they stand in a sentence.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def variant_title(name: str) -> str:
+    """The title of a variant; its name where it is none of the rows."""
+    return VARIANTS[name].title if name in VARIANTS else name
+
+
+def short_title(variant: str) -> str:
+    """A row's number and a word or two, where rows are named in full nearby; the name of what is no row.
+
+    >>> short_title("eiclip"), short_title("mine")
+    ('5 EI-CLIP', 'mine')
+    """
+    return f"{VARIANTS[variant].row} {SHORT_TITLES[variant]}" if variant in VARIANTS else variant
+
+
+def unbroken(text: str) -> str:
+    """Text with no line break between a number and its unit, or what it numbers.
+
+    >>> unbroken("+5 % (row 5), p < 0.1").split(" ")
+    ['+5\\xa0%', '(row\\xa05),', 'p\\xa0<\\xa00.1']
+    """
+    return re.sub(
+        r"(?<=\d) (?=%)|(?<=\b[Rr]ow) (?=\d)|(?<=\b[Rr]ows) (?=\d)|(?<=\bp) (?=[<=])|(?<=\bp.[<=]) ", NO_BREAK, text
+    )
