@@ -55,7 +55,7 @@ def _embed(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
 
 def _metrics(name: str) -> list[Output]:
     """Ranks of every query under every variant, and the recalls they come to."""
-    tables = {f"table_{p}": f"eiclip.report.tables:leaderboard_markdown({p})" for p in ("full", "sample100")}
+    tables = {f"table_{p}": f"rows.leaderboard({p})" for p in ("full", "sample100")}
     sources = ("candidate_lists", "product_groups", "products", *(EMBEDDINGS + v for v in VARIANTS))
     return [
         Output((name, "retrieval_ranks"), kinds=TORCH, make=_ranks, sources=sources),
@@ -87,7 +87,7 @@ def _uncertainty(name: str, dataset: DatasetSettings) -> list[Output]:
     report, ranks = "eiclip.report.breakdown:", ("retrieval_ranks",)
     facets = ("products", "product_entities", "semantic_prior", "entity_vocabulary")
     roles = {"group": dataset.brand_group, "negatives_group": dataset.negatives_group}
-    comparisons = {"table": f"{report}comparisons_table", "comparison_plot": f"{report}comparison_plot"}
+    comparisons = {"table": "rows.comparisons", "comparison_plot": f"{report}comparison_plot"}
     breakdowns = {"table": f"{report}facet_table"}
     breakdowns |= {one: f"{report}{one}" for one in ("facet_plot", "brand_plot", "where_it_wins")}
     return [

@@ -78,7 +78,9 @@ class Table:
     """Without any: `parquet`, and `duckdb` where a query makes it."""
     checks: tuple[Check, ...] = ()
     shown: Mapping[str, str] = field(default_factory=dict)
-    """Metadata: name -> `module:function` of the catalogue's connection and the dataset: a table, a PNG or a text."""
+    """Metadata: name -> `module:function` of the catalogue's connection and the dataset, which gives a plot or a text;
+    or a table of the report's templates (`gates.by_group`). What both are given besides stands in brackets.
+    """
 
 
 @dataclass(frozen=True)

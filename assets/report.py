@@ -1,7 +1,9 @@
 """The HTML report: what it reads, and when it is made again."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.common import Project
@@ -9,7 +11,8 @@ from assets.outputs import Given, Output
 from assets.profile import TABLES as PROFILE
 from assets.same_style import MEASURES
 from assets.sources import known_content
-from eiclip.storage.cache import read_record
+from eiclip.storage.cache import content_digest, read_record
+from eiclip.storage.sql import SQL_FOLDER
 
 if TYPE_CHECKING:
     from eiclip.report.about import About
@@ -59,11 +62,13 @@ RESULT_TABLES = (
 """Tables that the report reads; what is not there it does without."""
 
 CODE = ("assets.report:_write", "eiclip.storage.catalogue:refresh_catalogue")
+FILES_NAMED = 3
+"""Raw files that the report names."""
 REPORT_KEY = ("results", "report")
 
 
 def page(project: Project, about: "About", seconds: float = 0.0) -> Output:
-    """The page, and the same content as markdown by title beside it.
+    """The page.
 
     Args:
         project: settings and home.
@@ -75,12 +80,23 @@ def page(project: Project, about: "About", seconds: float = 0.0) -> Output:
         REPORT_KEY,
         make=_write,
         settings={"about": dataclasses.asdict(about)},
-        external={"tables": lambda: _contents(project)},
+        external={"tables": lambda: _contents(project), "templates": _templates},
         code_of=CODE,
         place=project.paths.report,
-        beside=(project.paths.report.with_suffix(".json"),),
         subject=dataclasses.replace(about, facts=facts),
     )
+
+
+def provenance_of(project: Project, name: str) -> str:
+    """Where a dataset's raw files are from, for the report's readers; empty where they have not been looked at."""
+    if project.datasets()[name].embedded:
+        return f"Drawn by this project, seed {project.settings.seed}: not real products."
+    listed = project.paths.place((name, "raw_files")) / "files.json"
+    if not listed.is_file():
+        return ""
+    files = sorted(Path(file).name for file in json.loads(listed.read_text(encoding="utf-8")))
+    more = f" and {len(files) - FILES_NAMED} more files" if len(files) > FILES_NAMED else ""
+    return f"From {', '.join(files[:FILES_NAMED])}{more}."
 
 
 def recorded_page(project: Project) -> Output | None:
@@ -95,7 +111,14 @@ def _write(given: Given) -> Mapping[str, Any]:
     from eiclip.report.write import write_report
 
     root, datasets = given.project.paths.root, list(given.project.datasets())
-    return write_report(root, given.output, datasets=datasets, about=given.of.subject, metadata=given.beside())
+    return write_report(root, given.output, datasets=datasets, about=given.of.subject)
+
+
+def _templates() -> dict[str, str]:
+    """Contents of the page's templates and of the queries that they name."""
+    from eiclip.report.source import TEMPLATES
+
+    return {folder.name: content_digest(folder) for folder in (TEMPLATES, SQL_FOLDER / "report")}
 
 
 def _contents(project: Project) -> dict[str, str]:

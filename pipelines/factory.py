@@ -225,19 +225,22 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
     """What the UI shows of an output: tables, plots and sentences of the report, as far as there is something."""
     if not functions:
         return {}
-    from eiclip.report.tables import markdown
+    from eiclip.report.source import markdown
     from eiclip.report.theme import as_markdown_image
 
     found = {}
     with connect(project.paths.root) as connection:
         for title, function in functions.items():
             name, _, argument = function.partition("(")
-            make = pkgutil.resolve_name(name)
-            value = make(connection, dataset, *([argument.rstrip(")")] if argument else []))
+            arguments = [argument.rstrip(")")] if argument else []
+            if ":" not in name:
+                value: Any = markdown(connection, dataset, name, *arguments)
+            else:
+                value = pkgutil.resolve_name(name)(connection, dataset, *arguments)
             if isinstance(value, bytes):
-                value = as_markdown_image(value, f"{dataset} {make.__name__}")
+                value = as_markdown_image(value, f"{dataset} {title}")
             if value:
-                found[title] = dg.MetadataValue.md(value if isinstance(value, str) else markdown(value))
+                found[title] = dg.MetadataValue.md(value)
     return found
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets.ablations import ablation_keys
 from assets.common import Project
-from assets.report import CODE, REPORT_KEY, RESULTS, SAME_STYLE, page
+from assets.report import CODE, REPORT_KEY, RESULTS, SAME_STYLE, page, provenance_of
 from assets.same_style_study import study_keys
 from assets.training import recipe_of
 from eiclip.evaluation.run_history import RUN_METRICS, RUN_RANKS, RUNS, Run, installed_versions, keep_run
@@ -44,17 +44,15 @@ def runs(project: Project, name: str, dataset: DatasetSettings) -> dg.AssetsDefi
         f"code, versions, settings. Its recalls and ranks are in `{RUN_METRICS}` and `{RUN_RANKS}`.",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from eiclip.report.about_section import kept_runs
-        from eiclip.report.tables import markdown
+        from eiclip.report.source import markdown
 
         lake = project.paths.lake
         run_id, new = keep_run(lake, _run(project, name, dataset, context))
         context.log.info(f"{name}: {'kept as' if new else 'the same result as'} run {run_id}")
         refresh_catalogue(lake, FILLED_BY)
         with connect(project.paths.root) as connection:
-            found = kept_runs(connection, name)
-        text = dg.MetadataValue.md(markdown(found) if found else "")
-        metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": text}
+            text = markdown(connection, name, "runs.kept")
+        metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": dg.MetadataValue.md(text)}
         return dg.MaterializeResult(metadata=table_metadata(lake.files(RUNS, name)) | metadata)
 
     return asset
@@ -104,21 +102,21 @@ def catalogue(project: Project) -> dg.AssetsDefinition:
         description=f"`{CATALOGUE}`: a view per table, rebuilt and renamed into place; safe to keep open during a run.",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from eiclip.report.tables import Table, markdown
+        from eiclip.report.tables import aligned
 
         path = refresh_catalogue(project.paths.lake, FILLED_BY)
         with connect(project.paths.root) as connection:
             views = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
             counts = {view: connection.table(view).count("*").fetchall()[0][0] for view in views}
-        table = Table("", ("View", "Rows"), (False, True), [(view, f"{count:,}") for view, count in counts.items()])
-        metadata: dict[str, Any] = {"views": dg.MetadataValue.md(markdown(table)), "path": str(path)}
+        table = aligned([["View", "Rows"], [":--", "--:"], *([view, f"{count:,}"] for view, count in counts.items())])
+        metadata: dict[str, Any] = {"views": dg.MetadataValue.md(table), "path": str(path)}
         return dg.MaterializeResult(metadata=metadata)
 
     return asset
 
 
 def report(project: Project) -> dg.AssetsDefinition:
-    """The HTML page, and the same content as metadata."""
+    """The HTML page."""
 
     @dg.asset(
         key=list(REPORT_KEY),
@@ -135,8 +133,7 @@ def report(project: Project) -> dg.AssetsDefinition:
         made = output.make_once(project, context)
         log_outcome(context, project, output, made)
         context.log.info(_summary(project, made, seconds_since_start(context)))
-        texts = json.loads(output.beside[0].read_text(encoding="utf-8"))
-        metadata: dict[str, Any] = {name: dg.MetadataValue.md(text) for name, text in texts.items()}
+        metadata: dict[str, Any] = {name: text for name, text in made.facts["headline"].items() if text}
         metadata |= outcome_metadata(made, project.paths.report)
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))
 
@@ -145,13 +142,13 @@ def report(project: Project) -> dg.AssetsDefinition:
 
 def _summary(project: Project, made: CachedOutput, seconds: float) -> str:
     """What a person on a terminal wants to read last: leaderboards, headlines, where all lies, how long it took."""
-    from eiclip.report.tables import leaderboard_markdown
+    from eiclip.report.tables import leaderboard_text
 
     lines = [""]
     with connect(project.paths.root) as connection:
         for name in project.of_table_1():
             for protocol in ("full", "sample100"):
-                lines += [f"{name}, {protocol}:", leaderboard_markdown(connection, name, protocol), ""]
+                lines += [f"{name}, {protocol}:", leaderboard_text(connection, name, protocol), ""]
     lines += [f"{name}: {sentence}" for name, sentence in made.facts["headline"].items() if sentence]
     lines += [f"report: {project.paths.report}", f"DuckDB: {project.paths.root / CATALOGUE}"]
     lines.append(f"job seconds: {seconds:.0f}")
@@ -163,15 +160,12 @@ def _about(project: Project, recipe: Recipe) -> "About":
     from eiclip.report.about import About, hardware, without_secrets
 
     settings = project.settings
-    sources = {
-        f"data of {name}": "synthetic catalogue" if entry.embedded else "files given in the settings"
-        for name, entry in project.datasets().items()
-    }
     trained = {
         name: recipe_of(project, entry, recipe.training).model_dump(mode="json")
         for name, entry in project.datasets().items()
     }
     whole = {"settings": settings.model_dump(mode="json"), "training as run, by dataset": trained}
-    facts = {"seed": str(settings.seed), "towers start from": without_secrets(str(settings.pretrained)), **sources}
+    facts = {"seed": str(settings.seed), "towers start from": without_secrets(str(settings.pretrained))}
     text = without_secrets(json.dumps(whole, indent=2, ensure_ascii=False))
-    return About(facts | hardware(project.step_device()), installed_versions(), text)
+    provenance = {name: provenance_of(project, name) for name in project.datasets()}
+    return About(facts | hardware(project.step_device()), installed_versions(), provenance, text)

@@ -46,20 +46,20 @@ class Figure:
 
     def phrase(self) -> str:
         """The figure within a sentence."""
-        return f"{self.measure} {self.values}, {self.change} ({', '.join(filter(None, [self.interval, self.chance]))})"
+        sure = [self.interval, self.chance, self.paper and f"the paper: {self.paper}"]
+        return f"{self.measure} {self.values}, {self.change} ({', '.join(filter(None, sure))})"
 
 
 @dataclass(frozen=True)
 class Headline:
-    """The outcome (`wins`, `close`, `mixed`, `loses` or `unlearned`), who is ahead in what, its figures, what qualifies
-    it; of rows that have not learned: why there is no verdict.
+    """The outcome (`wins`, `close`, `mixed`, `loses` or `unlearned`), who is ahead in what, and what qualifies it; of
+    rows that have not learned: why there is no verdict.
     """
 
     outcome: str
     verdict: str
     sentence: str
     """The verdict with its numbers."""
-    figures: tuple[Figure, ...] = ()
     remarks: tuple[str, ...] = ()
     brief: tuple[str, ...] = ()
     """What the first screen says: row 5 against rows 3 and 4 in SumR, and what chance reaches."""
@@ -73,14 +73,24 @@ def headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | 
     if not found:
         return _without_intervals(connection, dataset)
     if (reason := no_verdict(connection, dataset, OURS, BASELINE)) is not None:
-        return Headline(UNLEARNED, reason, reason)
+        return Headline(UNLEARNED, reason, reason, brief=(reason,))
     verdict = _qualified(connection, dataset, verdict_of(found, ROW_5, ROW_3), (OURS, BASELINE))
-    remarks = (_against_equal_gates(connection, dataset), _basis(connection, dataset))
-    sentence = f"{verdict}. {_phrases(found)}."
-    own = _own(connection, dataset)
-    brief = (f"{verdict}: {found[-1].phrase()}", remarks[0], _floor(connection, dataset))
+    against_equal, figures_of_equal = _against_equal_gates(connection, dataset)
+    remarks = (f"{against_equal}. {_phrases(figures_of_equal)}." if figures_of_equal else against_equal,
+               _basis(connection, dataset))  # fmt: skip
+    brief = (
+        _in_sum(found, "row 3"),
+        _in_sum(figures_of_equal, "row 4, whose gates are all alike,") if figures_of_equal else against_equal,
+        _floor(connection, dataset),
+        undertrained(connection, dataset, OURS, BASELINE, EQUAL),
+    )
     return Headline(
-        outcome_of(found), verdict, sentence, found, tuple(filter(None, remarks)), tuple(filter(None, brief)), own
+        outcome_of(found),
+        verdict,
+        f"{verdict}. {_phrases(found)}.",
+        remarks=tuple(filter(None, remarks)),
+        brief=tuple(filter(None, brief)),
+        own=_own(connection, dataset),
     )
 
 
@@ -159,8 +169,8 @@ def _printed(dataset: str) -> dict[str, str]:
     """What the paper's Table 1 says of row 5 against row 3, where it says anything."""
     if paper_row(dataset, "full", 5) is None:
         return {}
-    places = {"i2t_r1": 0, "t2i_r1": 3, "sum_r": 6}
-    return {name: relative(TABLE_1[5].numbers()[n], TABLE_1[3].numbers()[n]) for name, n in places.items()}
+    ours, theirs = TABLE_1[5].numbers(), TABLE_1[3].numbers()
+    return {name: relative(ours[name], theirs[name]) for name in MEASURES}
 
 
 def outcome_of(found: Sequence[Figure]) -> str:
@@ -192,17 +202,25 @@ def _phrases(found: Sequence[Figure]) -> str:
     return text[0].upper() + text[1:]
 
 
-def _against_equal_gates(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
+def _against_equal_gates(connection: duckdb.DuckDBPyConnection, dataset: str) -> tuple[str, Sequence[Figure]]:
+    """Row 5 against row 4: the verdict and its figures; why there is none, and no figures."""
     found = figures(connection, dataset, OURS, EQUAL)
     if not found:
-        return ""
+        return "", ()
     if (reason := no_verdict(connection, dataset, OURS, EQUAL)) is not None:
-        return reason
+        return reason, ()
     if outcome_of(found) == "close":
         opening = "This run cannot tell learned gates (row 5) from equal ones (row 4): every interval has zero in it"
     else:
         opening = verdict_of(found, "EI-CLIP with learned gates (row 5)", "EI-CLIP with equal gates (row 4)")
-    return f"{_qualified(connection, dataset, opening, (OURS, EQUAL))}. {_phrases(found)}."
+    return _qualified(connection, dataset, opening, (OURS, EQUAL)), found
+
+
+def _in_sum(found: Sequence[Figure], other: str) -> str:
+    """Row 5 against another in SumR alone."""
+    figure = found[-1]
+    stands = {"ahead": "is ahead of", "behind": "is behind", "open": "cannot be told from"}[figure.state]
+    return f"Row 5, EI-CLIP, {stands} {other} in {figure.phrase()}."
 
 
 def _floor(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
@@ -211,7 +229,7 @@ def _floor(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
     floor = chance(connection, dataset)
     if floor is None or OURS not in rows:
         return ""
-    return f"A random order reaches SumR {number(floor['sum_r'])}, row 5 {number(rows[OURS]['sum_r'])} of 600."
+    return f"A random order reaches SumR {number(floor['sum_r'])}, row 5 {number(rows[OURS]['sum_r'])}; 600 is perfect."
 
 
 def _own(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
@@ -240,7 +258,7 @@ def _without_intervals(connection: duckdb.DuckDBPyConnection, dataset: str) -> H
     if BASELINE not in rows or OURS not in rows:
         return None
     if (reason := no_verdict(connection, dataset, OURS, BASELINE)) is not None:
-        return Headline(UNLEARNED, reason, reason)
+        return Headline(UNLEARNED, reason, reason, brief=(reason,))
     ours, baseline = rows[OURS], rows[BASELINE]
     outcome = _compared(ours, baseline)
     test, p = _sign_test(connection, dataset)
@@ -255,7 +273,8 @@ def _without_intervals(connection: duckdb.DuckDBPyConnection, dataset: str) -> H
     parts = [f"{title} {_against(ours[name], baseline[name])}" for name, title in MEASURES.items()]
     remarks = ("There are no intervals yet: materialise row_comparisons.", test)
     qualified = (undertrained(connection, dataset, OURS, BASELINE), *remarks)
-    return Headline(outcome, opening, f"{opening}: {'; '.join(parts)}.", (), tuple(filter(None, qualified)))
+    sentence, remarks = f"{opening}: {'; '.join(parts)}.", tuple(filter(None, qualified))
+    return Headline(outcome, opening, sentence, remarks=remarks, brief=(sentence, *remarks))
 
 
 def _against(new: float, old: float) -> str:

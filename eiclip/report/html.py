@@ -14,24 +14,36 @@ from markupsafe import Markup, escape
 
 from eiclip.report.numbers import unbroken
 
+LEFT, RIGHT = "text-align:left", "text-align:right"
+"""How Markdown marks columns."""
 MEASURED = re.compile(r"([+−±]?[\d,]*\.?\d+)(?: %| points)?(?: \[(\S+), (\S+)\])?")
 """A number, its unit, and its interval."""
 
 
 class _Tables(RendererHTML):
-    """Tables within a region that scrolls, named by the paragraph before it, with a link to their CSV."""
+    """Tables within a region that scrolls, titled by the paragraph before it, with a link to their CSV."""
 
     def table_open(self, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:
-        """The region's start, and the link."""
-        caption = _text(tokens[place - 2]) if place > 1 and tokens[place - 2].type == "inline" else "Table"
+        """The title, the link, and the region's start."""
+        title = tokens[place].meta.get("title", "Table")
         content = b64encode(as_csv(list(_cells(tokens[place:]))).encode()).decode()
-        name = re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:60]
-        link = f'<a class="csv" download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{content}">CSV</a>'
-        return f'{link}<div class="scroll" role="region" aria-label="{escape(caption)}" tabindex="0"><table>\n'
+        name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60]
+        link = f'<a download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{content}">CSV</a>'
+        return (
+            f'<div class="table"><div class="title"><span>{escape(title)}</span>{link}</div>'
+            f'<div class="scroll" role="region" aria-label="{escape(title)}" tabindex="0"><table>\n'
+        )
 
     def table_close(self, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:
         """The region's end."""
-        return "</table></div>\n"
+        return "</table></div></div>\n"
+
+    def td_open(self, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:
+        """A cell: long texts are given room."""
+        length = 0 if tokens[place].attrGet("style") == RIGHT else len(_text(tokens[place + 1]))
+        if length > 20:
+            tokens[place].attrSet("class", "long" if length > 60 else "mid")
+        return self.renderToken(tokens, place, options, env)
 
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}, renderer_cls=_Tables).enable("table")
@@ -39,9 +51,21 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": True}, renderer_cls=_Tables).enabl
 
 def as_html(text: str, pictures: Sequence[Markup] = ()) -> Markup:
     """Markdown as HTML, with the HTML in it that was left for later (`<!-- 0 -->`)."""
-    html = unbroken(_MARKDOWN.render(text)).replace(' style="text-align:right"', ' class="n"')
-    html = html.replace(' style="text-align:left"', "")
+    tokens = _titled(_MARKDOWN.parse(text))
+    html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    html = unbroken(html).replace(f' style="{RIGHT}"', ' class="n"').replace(f' style="{LEFT}"', "")
     return Markup(re.sub(r"<!-- (\d+) -->", lambda found: pictures[int(found[1])], html))
+
+
+def _titled(tokens: list[Token]) -> list[Token]:
+    """The tokens, with the paragraph before a table as its title."""
+    kept: list[Token] = []
+    for token in tokens:
+        if token.type == "table_open" and [one.type for one in kept[-3:-1]] == ["paragraph_open", "inline"]:
+            token.meta["title"] = _text(kept[-2])
+            del kept[-3:]
+        kept.append(token)
+    return kept
 
 
 def _cells(tokens: Sequence[Token]) -> Iterator[list[str]]:

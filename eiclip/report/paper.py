@@ -15,9 +15,13 @@ class PaperRow:
     t2i: tuple[float, float, float]
     sum_r: float
 
-    def numbers(self) -> tuple[float, ...]:
-        """The seven numbers in the leaderboard's order."""
-        return (*self.i2t, *self.t2i, self.sum_r)
+    def numbers(self) -> dict[str, float]:
+        """The seven numbers by column of the leaderboard."""
+        ways = {"i2t": self.i2t, "t2i": self.t2i}
+        recalls = {
+            f"{way}_r{k}": value for way, three in ways.items() for k, value in zip((1, 5, 10), three, strict=True)
+        }
+        return recalls | {"sum_r": self.sum_r}
 
 
 TABLE_1: dict[int, PaperRow] = {
@@ -40,19 +44,6 @@ PAPER_ENTITIES: dict[str, dict[str, int]] = {
     "amazon": {"brand": 184},
 }
 """By kind of dataset: how many entities of each group the paper counts in the data it was run on."""
-
-NOTE = (
-    "Lines marked “paper” are the paper’s Table 1, on the real Fashion-Gen with OpenAI’s ViT-B. Unless this run used "
-    "both, compare the order of the rows and their distances, not the levels."
-)
-
-OWN_NOTE = "Row 6 is our own: the paper has no such row. It is trained and tested on the same data as the others."
-
-PEERS_NOTE = (
-    "Peers are as printed in Kaleido-BERT’s paper, on the real Fashion-Gen; each drew lists of its own, and none shows "
-    "an interval. The EI-CLIP paper’s own numbers under this protocol (its Table 2) are not shown: they are known here "
-    "from quotations by others alone, which nobody has checked."
-)
 
 
 def peers(dataset: str, protocol: str) -> dict[str, PaperRow]:

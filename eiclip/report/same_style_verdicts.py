@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 
 from eiclip.report.headline import UNLEARNED, Figure, Headline, outcome_of, verdict_of
-from eiclip.report.numbers import probability, signed
+from eiclip.report.numbers import number, probability, signed
 from eiclip.report.same_style_tables import (
     BASELINE_TITLES,
     MEASURE_TITLES,
@@ -19,7 +19,6 @@ from eiclip.report.same_style_tables import (
     title,
 )
 from eiclip.report.standing import no_verdict, undertrained
-from eiclip.report.numbers import number
 from eiclip.same_style.uncertainty import JOINT, SINGLE
 
 ASKED = (
@@ -47,10 +46,10 @@ def same_style_headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> 
     """Whether the joint view is ahead of the better single one, for a dataset without Table 1's rows."""
     for answer in _answers(connection, dataset)[:1]:
         if answer.without:
-            return Headline(UNLEARNED, answer.without, answer.without)
+            return Headline(UNLEARNED, answer.without, answer.without, brief=(answer.without,))
         phrases = "; ".join(figure.phrase() for figure in answer.figures)
         sentence = f"{answer.verdict}. {phrases}."
-        return Headline(outcome_of(answer.figures), answer.verdict, sentence, answer.figures)
+        return Headline(outcome_of(answer.figures), answer.verdict, sentence, brief=(sentence,))
     return None
 
 

@@ -18,8 +18,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from eiclip.model.variants import VARIANTS
 from eiclip.evaluation.comparisons import PAIRS
+from eiclip.model.variants import VARIANTS
 from eiclip.report import gallery, numbers
 from eiclip.report.paper import paper_row, peers
 from eiclip.report.queries import Row, intervals, select
@@ -194,6 +194,15 @@ def _environment() -> Environment:
         "short_title": numbers.short_title, "unbroken": numbers.unbroken,
         "code": lambda text: Markup(f'<pre tabindex="0">{escape(text)}</pre>'),
     }  # fmt: skip
-    made.globals |= {"interval": interval, "fold": fold, "pair": pair, "by": by, "best": best, "paper_row": paper_row, "peers": peers,
-                     "VARIANTS": VARIANTS, "PAIRS": PAIRS}
+    made.globals |= {
+        "interval": interval,
+        "fold": fold,
+        "pair": pair,
+        "by": by,
+        "best": best,
+        "paper_row": paper_row,
+        "peers": peers,
+        "VARIANTS": VARIANTS,
+        "PAIRS": PAIRS,
+    }
     return made

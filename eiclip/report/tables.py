@@ -10,7 +10,9 @@ def leaderboard_text(connection: duckdb.DuckDBPyConnection, dataset: str, protoc
     text = markdown(connection, dataset, "rows.leaderboard", protocol, "", False)
     if not text:
         return f"No `{protocol}` leaderboard of `{dataset}` yet: materialise `leaderboard`."
-    return aligned([[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"])
+    return aligned(
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    )
 
 
 def aligned(rows: list[list[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Gathers a home's results and lays them out as one HTML page that needs no network, and JavaScript only for comfort."""
+"""Gathers a home's results and lays them out as one HTML page that needs no network (JavaScript is for comfort)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from eiclip.report.html import as_html
 from eiclip.report.queries import select
 from eiclip.report.same_style_verdicts import same_style_headline
 from eiclip.report.sections import Section, sections
-from eiclip.report.source import Source, render
+from eiclip.report.source import Source, by, render
 from eiclip.storage.catalogue import connect
 from eiclip.storage.files import write_text
 from eiclip.studies.trials import ABLATIONS
@@ -28,6 +28,8 @@ class DatasetPart:
     name: str
     anchor: str
     provenance: str
+    splits: Mapping[str, Any]
+    """Products and photos of each split, and of `all`; empty before there are any."""
     headline: Headline | None
     advice: str | None
     table: Markup
@@ -62,7 +64,7 @@ def write_report(home: Path, output: Path, *, datasets: Sequence[str], about: Ab
             _part(Source(connection, name, home), f"d{place}", about) for place, name in enumerate(datasets, start=1)
         ]
         made = _about(connection, datasets, about)
-    write_text(output, render("page.html", parts=parts, about=made))
+    write_text(output, render("page.html", parts=parts, about=made).strip() + "\n")
     return {"bytes": output.stat().st_size} | _facts(parts)
 
 
@@ -73,6 +75,7 @@ def _part(source: Source, anchor: str, about: About) -> DatasetPart:
         name=name,
         anchor=anchor,
         provenance=about.provenance.get(name, ""),
+        splits=_splits(source),
         headline=headline(connection, name) or same_style_headline(connection, name),
         advice=advice(connection, name),
         table=as_html(source.macro("rows.headline")),
@@ -80,6 +83,13 @@ def _part(source: Source, anchor: str, about: About) -> DatasetPart:
         sections=found,
         studies=_not_run(source),
     )
+
+
+def _splits(source: Source) -> Mapping[str, Any]:
+    rows = by(source.rows("splits"), "split")
+    if "test" not in rows:
+        return {}
+    return rows | {"all": {name: sum(row[name] for row in rows.values()) for name in ("products", "images")}}
 
 
 def _not_run(source: Source) -> list[str]:
@@ -97,10 +107,10 @@ def _about(connection: duckdb.DuckDBPyConnection, datasets: Sequence[str], about
         name: sum(row["seconds"] for row in select(connection, "trainings", dataset=name)) / 60 for name in datasets
     }
     newest = {name: rows[0] for name in datasets if (rows := select(connection, "newest_run", dataset=name))}
-    kept = {name: Source(connection, name, Path()).macro("runs.kept") for name in datasets}
+    kept = {name: Source(connection, name, Path()).macro("runs.kept").strip() for name in datasets}
     source = Source(connection, "", Path())
     text = render("sections/about.md", about=about, minutes=minutes, newest=newest, kept=kept, **source.names)
-    return as_html(text, source.pictures)
+    return as_html(text, source.pictures).strip()
 
 
 def _facts(parts: Sequence[DatasetPart]) -> dict[str, Any]:
