@@ -60,6 +60,7 @@ class Headline:
     verdict: str
     sentence: str
     """The verdict with its numbers."""
+    figures: tuple[Figure, ...] = ()
     remarks: tuple[str, ...] = ()
     brief: tuple[str, ...] = ()
     """What the first screen says: row 5 against rows 3 and 4 in SumR, and what chance reaches."""
@@ -88,6 +89,7 @@ def headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | 
         outcome_of(found),
         verdict,
         f"{verdict}. {_phrases(found)}.",
+        figures=found,
         remarks=tuple(filter(None, remarks)),
         brief=tuple(filter(None, brief)),
         own=_own(connection, dataset),
