@@ -56,6 +56,8 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
 
 
 def _write(given: Given) -> Mapping[str, Any]:
+    from huggingface_hub import ModelCard
+
     from eiclip.report.model_card import Origin, model_card
 
     origin, root = Origin(given.parameters["pretrained"], given.parameters["embedded"]), given.project.paths.root
@@ -65,4 +67,5 @@ def _write(given: Given) -> Mapping[str, Any]:
     for variant, text in cards.items():
         write_text(folders[variant] / CARD, text)
     write_json(given.output, {variant: content_digest(folders[variant] / CARD) for variant in cards})
-    return {"cards": [str((folder / CARD).relative_to(root)) for folder in folders.values()], "row_5": cards["eiclip"]}
+    shown = ModelCard(cards["eiclip"]).text  # Dagster would lay out the metadata before it as headings
+    return {"cards": [str((folder / CARD).relative_to(root)) for folder in folders.values()], "row_5": shown}

@@ -6,6 +6,7 @@ template are not.
 """
 
 import functools
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -136,14 +137,23 @@ def render(template: str, **values: Any) -> Markup:
 
 
 def plain(text: object) -> Markup:
-    """Text that Markdown shows as it stands, on one line.
+    """Text that Markdown shows as it stands, on one line: names of data can hold anything.
 
-    >>> print(plain("a_b <b> [c]\\n*d*"))
-    a\\_b &lt;b&gt; \\[c\\] \\*d\\*
+    >>> print(plain("a_b <b> [c]\\n*d* &amp; e"))
+    a\\_b &lt;b> \\[c\\] \\*d\\* &amp;amp; e
     """
     if isinstance(text, Markup):
         return text
-    return Markup(MARKDOWN.sub(r"\\\1", str(escape(" ".join(str(text).split())))))
+    line = re.sub(r"&(?=[#\w]+;)", "&amp;", " ".join(str(text).split()))
+    return Markup(MARKDOWN.sub(r"\\\1", re.sub(r"<(?! )", "&lt;", line)))
+
+
+def code(value: str) -> Markup:
+    """A value as code in Markdown, in more backticks than it holds."""
+    text = " ".join(value.split())
+    marks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if "`" in text else ""
+    return Markup(f"{marks}{space}{text}{space}{marks}")
 
 
 def interval(low: float | None, high: float | None, signed: bool = False) -> Markup:
@@ -192,7 +202,9 @@ def _environment() -> Environment:
         "n": numbers.number, "signed": numbers.signed, "p": numbers.p_value, "percent": numbers.percent,
         "times": numbers.times, "short": numbers.short, "listed": numbers.listed, "title": numbers.variant_title,
         "short_title": numbers.short_title, "unbroken": numbers.unbroken,
-        "code": lambda text: Markup(f'<pre tabindex="0">{escape(text)}</pre>'),
+        "code": code,
+        "from_json": json.loads,
+        "pre": lambda text: Markup(f'<pre tabindex="0">{escape(text)}</pre>'),
     }  # fmt: skip
     made.globals |= {
         "interval": interval,
