@@ -41,9 +41,9 @@ def single_trainings(connection: duckdb.DuckDBPyConnection, dataset: str) -> str
     """What no verdict on single trainings knows, or how much it is, once the seed study has been run."""
     summary = one(select(connection, "seed_study", dataset=dataset), variant=OURS)
     if summary is None or summary["sum_r_spread"] is None:
-        return "These are single trainings: the intervals hold for other products, not for another seed."
+        return "Each number is of a single training: the intervals hold for other products, not for another seed."
     spread = number(summary["sum_r_spread"])
-    return f"These are single trainings; between seeds alone row 5’s SumR spreads by {spread}."
+    return f"Each number is of a single training; between seeds alone row 5’s SumR spreads by {spread}."
 
 
 def results(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) -> list[Row]:
