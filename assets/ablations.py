@@ -44,7 +44,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedS
     found = []
     for ablation in fitting(dataset):
         plot = f"{ablation.name.removeprefix('ablation_').removesuffix('_study')}_plot"
-        table = "seed_table" if ablation.name == SEED_STUDY else f"ablation_table({ablation.name})"
+        table = "seeds" if ablation.name == SEED_STUDY else f"trials({ablation.name})"
         step = study_step(
             partial(AblationStudy, project, name, dataset, ablation),
             f"{name}/ablations",
@@ -53,8 +53,8 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedS
             upstream=("product_entities", "tagged_entities", "products"),
             made_by=(("assets.ablations:_results", "assets.ablations:_compare_seeds"), (f"evaluation/{SUMMARY}",)),
             shown={
-                "verdict": f"eiclip.report.ablation_verdicts:verdict({ablation.name})",
-                "table": f"eiclip.report.ablation_tables:{table}",
+                "verdict": f"ablations.verdict({ablation.name})",
+                "table": f"ablations.{table}",
                 "plot": f"eiclip.report.ablation_plots:{plot}",
             },
         )

@@ -29,7 +29,6 @@ MADE = ("click_log", "click_rejections", "related_items", *TABLES, VIEWS_TABLE, 
 """The tables of same-style retrieval."""
 TRUTH = ("styles", "product_groups", "products", "images")
 """What the rows are measured by, and the model-free rows made from."""
-SHOWN = "eiclip.report.same_style_tables:"
 QUERY = frozenset({"duckdb", "parquet"})
 
 
@@ -131,7 +130,7 @@ def pairs(name: str, dataset: DatasetSettings) -> Output:
         settings=mining.model_dump(mode="json", exclude={"latest_time"}),
         also=(
             Table((name, "positive_pairs"), positive, QUERY, (held,)),
-            Table((name, "pair_funnel"), funnel, QUERY, shown={"funnel": f"{SHOWN}funnel_table"}),
+            Table((name, "pair_funnel"), funnel, QUERY, shown={"funnel": "same_style.funnel"}),
         ),
     )
 
@@ -200,7 +199,7 @@ def of_ranks(name: str, part: str = "", ranks: tuple[str, ...] = (RANKS,), seed:
             make=_comparisons,
             sources=ranks,
             settings=kept,
-            shown={"table": f"{SHOWN}measure_table(mrr)"},
+            shown={"table": "same_style.measure(mrr)"},
         ),
     ]
 

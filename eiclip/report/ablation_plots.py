@@ -13,10 +13,9 @@ from matplotlib.ticker import NullLocator
 
 from eiclip.model.variants import VARIANTS
 from eiclip.report.ablation_verdicts import learned, results
-from eiclip.report.numbers import signed
+from eiclip.report.numbers import short, signed
 from eiclip.report.queries import Row, one, where
 from eiclip.report.standing import chance
-from eiclip.report.numbers import short
 from eiclip.report.theme import LIGHT, Theme, chance_line, figure, png, themed
 from eiclip.studies.trials import AS_TEXT, EQUAL, OURS, PLUS
 

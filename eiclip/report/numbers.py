@@ -1,9 +1,9 @@
 """Numbers and names as readers see them: one way each, for the page, Dagster's UI, the terminal and model cards."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from eiclip.model.variants import VARIANTS
+from eiclip.model.variants import SAME_STYLE_ROWS, VARIANTS
 
 CHANCE = 0.05
 """A difference that chance gives more often than this is not called one."""
@@ -12,6 +12,14 @@ SHORT_TITLES = {
     "clip_pretrained": "pretrained", "clip_description": "description", "clip_entities_text": "entities as text",
     "eiclip_equal": "equal gates", "eiclip": "EI-CLIP", "eiclip_plus": "EI-CLIP+",
 }  # fmt: skip
+WITHOUT_MODEL = {
+    "phash": "Perceptual hash of the photo", "pixels": "Photo as 16 × 16 pixels", "words": "Words of the text",
+}  # fmt: skip
+"""What products of one style are looked for with beside models."""
+TITLES = WITHOUT_MODEL | {name: row.title for name, row in (SAME_STYLE_ROWS | VARIANTS).items()}
+TITLES["hybrid"] = "Hybrid search: vectors, words and entities"
+VIEWS = {"i": "photo", "t": "text", "m": "product"}
+"""What of a product looks or is found, by the letter in tables; `product`: its photos and text together."""
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -34,6 +42,15 @@ def signed(value: float | None, unit: str = "") -> str:
     text = f"{abs(value):.1f}"
     sign = "±" if text == "0.0" else "−" if value < 0 else "+"
     return f"{sign}{text}{unit}"
+
+
+def gain(value: float, low: float, high: float) -> str:
+    """A difference and its 95 % interval.
+
+    >>> gain(5, -1, 11)
+    '+5.0 [−1.0, +11.0]'
+    """
+    return f"{signed(value)} [{signed(low)}, {signed(high)}]"
 
 
 def probability(p: float) -> str:
@@ -104,8 +121,27 @@ def listed(names: Sequence[str]) -> str:
 
 
 def variant_title(name: str) -> str:
-    """The title of a variant; its name where it is none of the rows."""
-    return VARIANTS[name].title if name in VARIANTS else name
+    """The title of a variant or of what is compared with them; its name where it is none of those."""
+    return TITLES.get(name, name)
+
+
+def ordered(variants: Iterable[str]) -> list[str]:
+    """Variants of same-style retrieval, each once: without a model, the models, any others.
+
+    >>> ordered(["mine", "eiclip", "pixels", "eiclip"])
+    ['pixels', 'eiclip', 'mine']
+    """
+    order = list(TITLES)
+    return sorted(set(variants), key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def views(text: str) -> str:
+    """Pairs of views in words: what looks, and what is found.
+
+    >>> views("t-m"), views("without i-t")
+    ('text → product', 'without photo → text')
+    """
+    return re.sub(r"\b([itm])-([itm])\b", lambda found: f"{VIEWS[found[1]]} → {VIEWS[found[2]]}", text)
 
 
 def short_title(variant: str) -> str:

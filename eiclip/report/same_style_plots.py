@@ -6,8 +6,11 @@ from typing import Any
 import duckdb
 from matplotlib.axes import Axes
 
+from eiclip.report.numbers import VIEWS as VIEW_TITLES
+from eiclip.report.numbers import ordered
+from eiclip.report.numbers import variant_title as title
 from eiclip.report.queries import select
-from eiclip.report.same_style_tables import OURS, VIEW_TITLES, figures, ordered, title
+from eiclip.report.same_style_verdicts import OURS, figures
 from eiclip.report.standing import TITLE, chance_of_styles
 from eiclip.report.theme import CHANCE_STYLE, LIGHT, Theme, chance_line, figure, png, themed
 from eiclip.same_style import VIEW_PAIRS

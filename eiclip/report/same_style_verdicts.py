@@ -1,45 +1,32 @@
 """What the same-style figures say, in sentences computed from them: also where the joint view is not ahead."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
 from eiclip.report.headline import UNLEARNED, Figure, Headline, outcome_of, verdict_of
-from eiclip.report.numbers import number, probability, signed
-from eiclip.report.same_style_tables import (
-    BASELINE_TITLES,
-    MEASURE_TITLES,
-    OURS,
-    PLAIN,
-    UNCONSTRAINED,
-    comparisons,
-    figures,
-    title,
-)
-from eiclip.report.standing import no_verdict, undertrained
+from eiclip.report.numbers import WITHOUT_MODEL, listed, number, ordered, probability, signed, variant_title, views
+from eiclip.report.queries import Row, select, where
+from eiclip.report.standing import chance_of_styles, no_verdict, undertrained
 from eiclip.same_style.uncertainty import JOINT, SINGLE
 
+OURS = "same_style"
+MEASURES = {"mrr": "MRR", "r1": "R@1"}
 ASKED = (
-    (OURS, "Photo and text together (m-m)", "the better of photo and text alone"),
-    (UNCONSTRAINED, "Training on constrained pairs", "training on all clicked pairs"),
-    (PLAIN, "Training with entities", "training without"),
+    (OURS, "Photo and text together", "the better of photo and text alone"),
+    ("same_style_unconstrained", "Training on constrained pairs", "training on all clicked pairs"),
+    ("same_style_plain", "Training with entities", "training without"),
     ("eiclip", "Training on pairs", "EI-CLIP trained on single products"),
     ("clip_description", "Training on pairs", "fine-tuning on descriptions alone"),
     ("clip_pretrained", "Training on pairs", "CLIP as pretrained"),
 )
-"""What the served row is compared with, and both sides in words; the first are views of one model, the others m-m."""
-
-Row = Mapping[str, Any]
+"""What the served row is compared with, and both sides in words; the first are views of one model, of others the joint
+view."""
 
 
 def verdicts(connection: duckdb.DuckDBPyConnection, dataset: str) -> tuple[str, ...]:
     """Each question of this section, answered by the intervals of MRR and R@1."""
-    return tuple(dict.fromkeys(
-        answer.without or f"{answer.verdict}: {'; '.join(f.phrase() for f in answer.figures)}."
-        for answer in _answers(connection, dataset)
-    ))  # fmt: skip
+    return tuple(dict.fromkeys(answer.sentence for answer in _answers(connection, dataset)))
 
 
 def same_style_headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
@@ -47,18 +34,19 @@ def same_style_headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> 
     for answer in _answers(connection, dataset)[:1]:
         if answer.without:
             return Headline(UNLEARNED, answer.without, answer.without, brief=(answer.without,))
-        phrases = "; ".join(figure.phrase() for figure in answer.figures)
-        sentence = f"{answer.verdict}. {phrases}."
-        return Headline(outcome_of(answer.figures), answer.verdict, sentence, brief=(sentence,))
+        brief = [f"{answer.verdict}: {answer.figures[0].phrase()}."]
+        if floor := chance_of_styles(connection, dataset):
+            brief.append(f"A random order reaches MRR {number(floor['mrr'])} of 100.")
+        return Headline(outcome_of(answer.figures), answer.verdict, answer.sentence, brief=tuple(brief))
     return None
 
 
 def basis(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
     """How many trainings the verdicts rest on."""
-    seeds = [row["seeds"] for row in comparisons(connection, dataset) if row["variant"] == OURS]
+    seeds = [row["seeds"] for row in where(_comparisons(connection, dataset), variant=OURS)]
     if not seeds:
         return None
-    if min(seeds) == max(seeds) == 1:
+    if max(seeds) == 1:
         return "One training a row: another seed may say otherwise. Intervals are over styles alone."
     return f"Means over {min(seeds)} or more seeds: intervals hold the spread between seeds and between styles."
 
@@ -71,29 +59,34 @@ class Answer:
     verdict: str
     without: str | None
 
+    @property
+    def sentence(self) -> str:
+        """The verdict with its figures, or why there is none."""
+        return self.without or f"{self.verdict}: {'; '.join(figure.phrase() for figure in self.figures)}."
+
 
 def _answers(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[Answer]:
     """An answer to each question that can be asked of the tables."""
-    rows = {
-        (row["baseline"], row["measure"]): row
-        for row in comparisons(connection, dataset)
-        if (row["variant"], row["view_pair"]) == (OURS, JOINT)
-    }
+    rows = where(_comparisons(connection, dataset), variant=OURS, view_pair=JOINT)
     answers = []
     for baseline, one, other in ASKED:
-        found = [rows[baseline, measure] for measure in ("mrr", "r1") if (baseline, measure) in rows]
+        found = [row for measure in MEASURES for row in where(rows, baseline=baseline, measure=measure)]
         if found:
-            figures_of = tuple(_figure(row) for row in found)
+            figures_of = tuple(map(_figure, found))
             qualified = [verdict_of(figures_of, one, other), undertrained(connection, dataset, OURS, baseline)]
             reason = no_verdict(connection, dataset, OURS, baseline, styles=True)
             answers.append(Answer(figures_of, ". ".join(filter(None, qualified)), reason))
     return answers
 
 
+def _comparisons(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[Row]:
+    return select(connection, "same_style_comparisons", dataset=dataset)
+
+
 def _figure(row: Row) -> Figure:
-    against = f" ({row['baseline_view_pair']})" if row["view_pair"] != row["baseline_view_pair"] else ""
+    against = f" ({views(row['baseline_view_pair'])})" if row["view_pair"] != row["baseline_view_pair"] else ""
     return Figure(
-        measure=MEASURE_TITLES[row["measure"]],
+        measure=MEASURES[row["measure"]],
         state="ahead" if row["low"] > 0 else "behind" if row["high"] < 0 else "open",
         change=signed(row["difference"], " points"),
         interval=f"95 % interval {signed(row['low'])} to {signed(row['high'])}",
@@ -102,22 +95,29 @@ def _figure(row: Row) -> Figure:
     )
 
 
+def figures(connection: duckdb.DuckDBPyConnection, dataset: str, measure: str) -> dict[tuple[str, str], Row]:
+    """`value`, and `low` and `high` where intervals are made, by variant (in the tables' order) and pair of views."""
+    rows = where(select(connection, "same_style_intervals", dataset=dataset), measure=measure)
+    if not rows:
+        rows = [
+            row | {"value": row[measure], "low": None, "high": None, "seeds": 1, "styles": None}
+            for row in select(connection, "same_style_means", dataset=dataset)
+        ]
+    order = ordered(row["variant"] for row in rows)
+    return {(name, row["view_pair"]): row for name in order for row in where(rows, variant=name)}
+
+
 def without_model(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
     """What is reached without any model, and which views of the served row do not reach it."""
     found = figures(connection, dataset, "mrr")
-    best = _best_without_model(found)
-    if not best:
+    reached, beaten = [], []
+    for pair in SINGLE:
+        if there := [(found[name, pair]["value"], name) for name in WITHOUT_MODEL if (name, pair) in found]:
+            value, name = max(there)
+            reached.append(f"{number(value)} from {views(pair)} ({variant_title(name).lower()})")
+            if (OURS, pair) in found and found[OURS, pair]["value"] < value:
+                beaten.append(views(pair))
+    if not reached:
         return None
-    reached = [f"{number(value)} in {pair} ({title(name).lower()})" for pair, (value, name) in best.items()]
-    beaten = [pair for pair, (value, _) in best.items() if (OURS, pair) in found and found[OURS, pair]["value"] < value]
-    tail = f" The model does not reach it in {' and '.join(beaten)}." if beaten else ""
-    return f"Without any model MRR is {' and '.join(reached)}.{tail}"
-
-
-def _best_without_model(found: Mapping[tuple[str, str], Row]) -> dict[str, tuple[float, str]]:
-    """The highest value and its row, by pair of single views."""
-    values: Sequence[tuple[str, float, str]] = [
-        (pair, row["value"], name) for (name, pair), row in found.items() if name in BASELINE_TITLES
-    ]
-    there = [single for single in SINGLE if any(pair == single for pair, *_ in values)]
-    return {single: max((value, name) for pair, value, name in values if pair == single) for single in there}
+    tail = f" The model does not reach it from {listed(beaten)}." if beaten else ""
+    return f"Without any model MRR is {listed(reached)}.{tail}"

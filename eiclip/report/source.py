@@ -26,6 +26,8 @@ from eiclip.report.paper import paper_row, peers
 from eiclip.report.queries import Row, intervals, select
 from eiclip.report.standing import chance, chance_of_styles, no_verdict
 from eiclip.report.theme import data_uri
+from eiclip.same_style import VIEW_PAIRS
+from eiclip.studies.trials import ABLATIONS
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARKDOWN = re.compile(r"([\\`*_\[\]|$~])")
@@ -201,20 +203,12 @@ def _environment() -> Environment:
     made.filters |= {
         "n": numbers.number, "signed": numbers.signed, "p": numbers.p_value, "percent": numbers.percent,
         "times": numbers.times, "short": numbers.short, "listed": numbers.listed, "title": numbers.variant_title,
-        "short_title": numbers.short_title, "unbroken": numbers.unbroken,
-        "code": code,
-        "from_json": json.loads,
+        "short_title": numbers.short_title, "unbroken": numbers.unbroken, "gain": numbers.gain,
+        "ordered": numbers.ordered, "views": numbers.views, "code": code, "from_json": json.loads,
         "pre": lambda text: Markup(f'<pre tabindex="0">{escape(text)}</pre>'),
     }  # fmt: skip
     made.globals |= {
-        "interval": interval,
-        "fold": fold,
-        "pair": pair,
-        "by": by,
-        "best": best,
-        "paper_row": paper_row,
-        "peers": peers,
-        "VARIANTS": VARIANTS,
-        "PAIRS": PAIRS,
-    }
+        "interval": interval, "fold": fold, "pair": pair, "by": by, "best": best, "paper_row": paper_row,
+        "peers": peers, "VARIANTS": VARIANTS, "PAIRS": PAIRS, "VIEW_PAIRS": VIEW_PAIRS, "ABLATIONS": ABLATIONS,
+    }  # fmt: skip
     return made

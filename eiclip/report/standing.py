@@ -52,7 +52,8 @@ def _unlearned(connection: duckdb.DuckDBPyConnection, dataset: str, *, styles: b
     floor = chance_of_styles(connection, dataset) if styles else chance(connection, dataset)
     if floor is not None and styles:
         means = where(select(connection, "same_style_means", dataset=dataset), view_pair="m-m")
-        found = _at_chance({row["variant"]: row["mrr"] for row in means}, floor["mrr"], "MRR (m-m)", PERFECT_RECALL)
+        by_variant = {row["variant"]: row["mrr"] for row in means}
+        found = _at_chance(by_variant, floor["mrr"], "MRR (product → product)", PERFECT_RECALL)
     elif floor is not None:
         board = select(connection, "board", dataset=dataset, protocol="full")
         found = _at_chance({row["variant"]: row["sum_r"] for row in board}, floor["sum_r"], "SumR", PERFECT_SUM)

@@ -2,7 +2,7 @@
 --   before it.
 -- Source: typed_query_comparisons.
 -- Parameters: $dataset.
-SELECT variant, view_pair, measure, difference, low, high
+SELECT split_part(variant, ', ', 1) AS variant, split_part(variant, ', ', 2) AS way, view_pair, difference, low, high
 FROM typed_query_comparisons
 WHERE dataset = $dataset AND measure = 'mrr'
-ORDER BY view_pair, variant
+ORDER BY view_pair, way

@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from eiclip.report.ablation_plots import PLOTS
-from eiclip.report.ablation_tables import ablation_table, seed_table
 from eiclip.report.ablation_verdicts import VERDICTS, verdict
 from eiclip.report.theme import DARK, LIGHT
 from eiclip.settings.training import TrainingSettings
@@ -14,6 +13,7 @@ from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake
 from eiclip.studies.results import Outcome, results_table
 from eiclip.studies.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Base
+from tests.report import reading
 
 PRODUCTS = 400
 BASE = Base(("brand", "season"), TrainingSettings(epochs=3, batch_size=64), 0)
@@ -131,25 +131,28 @@ def test_every_ablation_has_a_plot_in_both_themes(home, ablation, tmp_path):
 @pytest.mark.parametrize("ablation", ABLATIONS)
 def test_every_ablation_has_a_table_with_a_line_a_trial(home, ablation):
     with connect(home) as connection:
-        table = ablation_table(connection, "shop", ablation)
-        assert ablation_table(connection, "no such dataset", ablation) is None
+        head, *rows = reading.cells(connection, "shop", "ablations.trials", ablation)
+        assert reading.cells(connection, "no such dataset", "ablations.trials", ablation) == []
+        [(sum_r, low, high)] = connection.execute(
+            "SELECT sum_r, sum_r_low, sum_r_high FROM ablation_results WHERE ablation = ? LIMIT 1", [ablation]
+        ).fetchall()
     subsets = 2 if ablation == "ablation_prior" else 1
-    assert len(table.rows) == subsets * len(ABLATIONS[ablation].plan(BASE))
-    assert all(len(row) == len(table.header) == len(table.numeric) for row in table.rows)
-    assert table.rows[0][-1] == "–", "the first trial is what others are compared with"
-    assert "[" in table.rows[0][-2]
+    assert len(rows) == subsets * len(ABLATIONS[ablation].plan(BASE))
+    assert head[-2:] == ["SumR", "Gain"]
+    assert rows[0][-1] == "–", "the first trial is what others are compared with"
+    assert rows[0][-2] == f"{sum_r:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def test_the_seed_table_is_the_mean_and_spread_of_the_results(home):
     with connect(home) as connection:
-        table = seed_table(connection, "shop")
+        _, *rows = reading.cells(connection, "shop", "ablations.seeds")
         values = connection.execute(
             "SELECT sum_r FROM ablation_results WHERE ablation = 'seed_study' AND variant = 'eiclip'"
         ).fetchall()
-        assert seed_table(connection, "no such dataset") is None
+        assert reading.cells(connection, "no such dataset", "ablations.seeds") == []
     numbers = [value for (value,) in values]
-    assert [row[:3:2] for row in table.rows] == [("2", "3"), ("3", "3"), ("4", "3"), ("5", "3"), ("6", "3")]
-    assert table.rows[3][-1] == f"{np.mean(numbers):.1f} ± {np.std(numbers, ddof=1):.1f}"
+    assert [row[:3:2] for row in rows] == [["2", "3"], ["3", "3"], ["4", "3"], ["5", "3"], ["6", "3"]]
+    assert rows[3][-1] == f"{np.mean(numbers):.1f} ± {np.std(numbers, ddof=1):.1f}"
 
 
 def test_nothing_is_said_of_what_was_not_run(tmp_path):
@@ -165,9 +168,14 @@ def test_every_ablation_has_a_verdict():
 
 def test_a_single_training_is_called_one_and_the_seeds_are_named_once_known(home, tmp_path):
     written(tmp_path, "ablation_losses", SKILLS["ablation_losses"])
-    assert "not for another seed" in said(tmp_path, "ablation_losses")
-    assert "between seeds alone row 5’s SumR spreads by" in said(home, "ablation_losses")
-    assert "single trainings" not in said(home, "seed_study")
+    with connect(tmp_path) as connection:
+        assert "not for another seed" in reading.said(connection, "shop", "ablations.verdict", "ablation_losses")
+        assert reading.said(connection, "shop", "ablations.verdict", "ablation_plus") == ""
+    with connect(home) as connection:
+        told = {name: reading.said(connection, "shop", "ablations.verdict", name) for name in ABLATIONS}
+    assert all(told[name].startswith(said(home, name)) for name in ABLATIONS)
+    single = {name for name in ABLATIONS if "between seeds alone row 5’s SumR spreads by" in told[name]}
+    assert single == set(ABLATIONS) - {"seed_study"}
 
 
 def test_groups_that_help_and_groups_that_do_not(home):
@@ -175,7 +183,7 @@ def test_groups_that_help_and_groups_that_do_not(home):
     text, entity = sentence.split("As entities of their own,")
     assert "brand (+" in text
     assert "brand (+" in entity.split("raises SumR")[0]
-    assert "no change is shown for season (0.0 [0.0, 0.0])" in entity
+    assert "no change is shown for season (±0.0 [±0.0, ±0.0])" in entity
 
 
 def test_the_lead_by_batch_size(home, tmp_path):
@@ -252,7 +260,7 @@ def test_a_control_that_moves_is_said_to(tmp_path):
 
 def test_what_row_6_is_beside_rows_with_less_and_with_as_much(home):
     added, beside = said(home, "ablation_plus").split("Beside it stand ")
-    assert added.startswith("Added to row 6: no change is shown for noise (0.0 [0.0, 0.0]) and group batches (0.0")
+    assert added.startswith("Added to row 6: no change is shown for noise (±0.0 [±0.0, ±0.0]) and group batches (±0.0")
     assert beside.startswith("row 5 (−")
     assert "row 3 (−" in beside
     assert "row 3 with image levels (−" in beside

@@ -4,9 +4,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from eiclip.report import judged_queries as page
+from tests.report.reading import cells, said
 
-READINGS = ("hybrid", "words", "plain words", "chance", page.BETTER)
+READINGS = ("hybrid", "words", "plain words", "chance", "hybrid - better of the others")
 MEASURES = ("mrr10", "ndcg10", "p10", "r1", "r10")
 
 
@@ -26,25 +26,27 @@ def connection(low=1.0, high=2.0, variants=("eiclip", "same_style"), kinds=("nam
 
 
 def test_the_table_is_of_the_variant_that_is_served_and_takes_tags_together():
-    table = page.metrics_table(connection(), "d")
-    assert table.caption.endswith("; same_style")
-    assert [line[:2] for line in table.rows] == [
+    _, *rows = cells(connection(), "d", "queries.judged")
+    assert "over queries; same_style" in said(connection(), "d", "queries.judged")
+    assert [tuple(line[:2]) for line in rows] == [
         (kind, reading) for kind in ("tags", "names") for reading in ("plain words", "words", "hybrid", "chance")
     ]
-    alone = page.metrics_table(connection(kinds=("subcategory",)), "d")
-    assert {line[0] for line in alone.rows} == {"subcategory"}
-    assert page.metrics_table(connection(), "another") is None
+    assert rows[0][2] == "5.0 [1.0, 2.0]"
+    _, *alone = cells(connection(kinds=("subcategory",)), "d", "queries.judged")
+    assert {line[0] for line in alone} == {"subcategory"}
+    assert cells(connection(), "another", "queries.judged") == []
 
 
 def test_the_worst_queries_are_those_of_hybrid_search_alone():
-    table = page.worst_table(connection(), "d")
-    assert [line[0] for line in table.rows] == [f"same_style {n}" for n in range(10)]
-    assert page.worst_table(connection(), "another") is None
+    _, *rows = cells(connection(), "d", "queries.worst")
+    assert [line[0] for line in rows] == [f"same_style {n}" for n in range(10)]
+    assert cells(connection(), "another", "queries.worst") == []
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"), [(1.0, 2.0, "is ahead of"), (-2.0, -1.0, "is behind"), (-1.0, 2.0, "cannot be told from")]
+    ("low", "high", "verdict"),
+    [(1.0, 2.0, "is ahead of"), (-2.0, -1.0, "is behind"), (-1.0, 2.0, "cannot be told from")],
 )
-def test_the_sentence_follows_the_interval(low, high, said):
-    assert said in page.verdict(connection(low, high), "d")
-    assert page.verdict(connection(low, high), "another") is None
+def test_the_sentence_follows_the_interval(low, high, verdict):
+    assert verdict in said(connection(low, high), "d", "queries.judged_verdict")
+    assert said(connection(low, high), "another", "queries.judged_verdict") == ""

@@ -6,15 +6,15 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from markupsafe import Markup
 from PIL import Image
 
 from eiclip.model.variants import SAME_STYLE_ROWS
 from eiclip.report import same_style_plots as plots
-from eiclip.report import same_style_tables as tables
 from eiclip.report import same_style_verdicts as verdicts
 from eiclip.report.about import About
 from eiclip.report.queries import select
-from eiclip.report.sections import SECTIONS
+from eiclip.report.sections import SEARCH
 from eiclip.report.theme import DARK
 from eiclip.report.write import write_report
 from eiclip.same_style import VIEW_PAIRS
@@ -22,6 +22,7 @@ from eiclip.same_style.evaluate import same_style_chance, same_style_ranks
 from eiclip.same_style.pairs_curve import same_style_pr_curve
 from eiclip.same_style.uncertainty import same_style_comparisons, same_style_intervals
 from eiclip.storage.sql import read_sql
+from tests.report.reading import cells, said
 
 PRODUCTS, WIDTH = 120, 24
 NOISE = {"clip_pretrained": 2.0, "clip_description": 1.6, "eiclip": 1.5, "same_style_unconstrained": 1.4,
@@ -113,14 +114,17 @@ def whole(made):
         yield connection
 
 
-def measure_table(connection, dataset):
-    return tables.measure_table(connection, dataset, "mrr")
-
-
 PLOTS = (plots.views_plot, plots.curve_plot, plots.view_curves_plot)
-EVERYTHING = (*PLOTS, measure_table, tables.comparisons_table, tables.joint_table, tables.precision_table,
-              tables.funnel_table, tables.ablation_table, verdicts.without_model, verdicts.basis,
-              verdicts.same_style_headline)  # fmt: skip
+EVERYTHING = (*PLOTS, verdicts.without_model, verdicts.basis, verdicts.same_style_headline)
+MACROS = ("measure", "comparisons", "joint", "precision", "funnel", "parts")
+SERVED = SAME_STYLE_ROWS["same_style"].title
+WORDS = {"i": "photo", "t": "text", "m": "product"}
+
+
+def by_name(connection, macro, *arguments):
+    """Lines of a table as dictionaries, by their first cell."""
+    head, *lines = cells(connection, "d", f"same_style.{macro}", *arguments)
+    return {line[0]: dict(zip(head, line, strict=True)) for line in lines}
 
 
 @pytest.mark.parametrize("plot", PLOTS)
@@ -141,52 +145,75 @@ def test_nothing_to_show_is_none(make, whole):
     assert verdicts.verdicts(whole, "another dataset") == ()
 
 
+@pytest.mark.parametrize("macro", MACROS)
+def test_there_is_a_table_where_there_is_something_to_show(macro, whole):
+    assert len(cells(whole, "d", f"same_style.{macro}")) > 1
+    assert said(whole, "another dataset", f"same_style.{macro}") == ""
+    with duckdb.connect() as empty:
+        assert said(empty, "d", f"same_style.{macro}") == ""
+
+
 def test_every_row_in_every_pair_of_views_beside_what_was_published(whole, made):
-    table = measure_table(whole, "d")
-    assert table.header == ("Model", *VIEW_PAIRS)
-    assert "120 queries of 40 styles" in table.caption
+    head, *rows = cells(whole, "d", "same_style.measure", "mrr")
+    assert head == ["Model", *(" → ".join(WORDS[view] for view in pair.split("-")) for pair in VIEW_PAIRS)]
+    assert "120 queries of 40 styles" in said(whole, "d", "same_style.measure", "mrr")
     titles = ["Photo as 16 × 16 pixels", "Words of the text"]
     titles += [variant.title for variant in SAME_STYLE_ROWS.values()]
-    assert [row[0] for row in table.rows] == ["chance", *titles, "Published, on other data"]
-    assert set(table.rows[0][1:]) == {f"{made['same_style_chance']['mrr'][0].as_py():.1f}"}
-    assert table.rows[-1][1:] == ("90.3", "64.3", "–", "–", "84.1", "57.5", "92.0")
-    by_title = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
-    pixels = by_title["Photo as 16 × 16 pixels"]
-    assert [pair for pair in VIEW_PAIRS if pixels[pair] != "–"] == ["i-i"]
+    assert [row[0] for row in rows] == ["chance", *titles, "*published, on other data*"]
+    assert set(rows[0][1:]) == {f"{made['same_style_chance']['mrr'][0].as_py():.1f}"}
+    assert rows[-1][1:] == ["90.3", "64.3", "–", "–", "84.1", "57.5", "92.0"]
+    lines = by_name(whole, "measure", "mrr")
+    assert [pair for pair, cell in lines["Photo as 16 × 16 pixels"].items() if cell != "–"][1:] == ["photo → photo"]
     row = next(row for row in made["same_style_intervals"].to_pylist()
                if (row["variant"], row["view_pair"], row["measure"]) == ("same_style", "m-m", "mrr"))  # fmt: skip
-    expected = f"{row['value']:.1f}\n[{row['low']:.1f}, {row['high']:.1f}]"
-    assert by_title[SAME_STYLE_ROWS["same_style"].title]["m-m"] == expected
+    expected = f"{row['value']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+    assert lines[SERVED]["product → product"] == expected
 
 
 def test_metrics_alone_are_shown_without_intervals(made):
     with catalogue({"same_style_metrics": made["same_style_metrics"]}) as connection:
-        table = measure_table(connection, "d")
-        assert table
-        assert not any("[" in cell for row in table.rows for cell in row)
+        table = cells(connection, "d", "same_style.measure")
+        assert len(table) > 8
+        assert not any("[" in cell for row in table for cell in row)
         assert plots.views_plot(connection, "d")
         assert verdicts.verdicts(connection, "d") == ()
 
 
 def test_the_verdicts_say_what_the_intervals_say(whole):
-    said = verdicts.verdicts(whole, "d")
-    assert len(said) == 6
+    told = verdicts.verdicts(whole, "d")
+    assert len(told) == 6
     rows = {(row["variant"], row["baseline"], row["view_pair"], row["measure"]): row
-            for row in tables.comparisons(whole, "d")}  # fmt: skip
+            for row in select(whole, "same_style_comparisons", dataset="d")}  # fmt: skip
     constrained = [rows["same_style", "same_style_unconstrained", "m-m", measure] for measure in ("mrr", "r1")]
     assert all(row["low"] > 0 for row in constrained)
-    assert said[1].startswith("Training on constrained pairs beats training on all clicked pairs: MRR ")
-    assert f"{constrained[0]['difference']:+.1f} points (95 % interval {constrained[0]['low']:+.1f} to " in said[1]
+    assert told[1].startswith("Training on constrained pairs beats training on all clicked pairs: MRR ")
+    assert f"{constrained[0]['difference']:+.1f} points (95 % interval {constrained[0]['low']:+.1f} to " in told[1]
     assert "another seed may say otherwise" in verdicts.basis(whole, "d")
+    lines = cells(whole, "d", "same_style.comparisons")
+    first = ["Same style, all clicked pairs", "product → product"]
+    [line] = [line for line in lines if line[:2] == first]
+    assert line[2] == "{difference:+.1f} [{low:+.1f}, {high:+.1f}]".format(**constrained[0])
+    assert len(lines) == 1 + 5 * len(VIEW_PAIRS)
+
+
+def test_the_headline_is_the_joint_view_in_mrr_and_what_chance_reaches(whole, made):
+    [row] = [row for row in select(whole, "same_style_comparisons", dataset="d")
+             if row["variant"] == row["baseline"] == "same_style" and row["measure"] == "mrr"]  # fmt: skip
+    verdict, floor = verdicts.same_style_headline(whole, "d").brief
+    single = " → ".join(WORDS[view] for view in row["baseline_view_pair"].split("-"))
+    assert verdict.startswith("Photo and text together ")
+    assert f": MRR {row['value']:.1f} against {row['baseline_value']:.1f} ({single}), " in verdict
+    assert "R@1 " not in verdict.partition(": MRR")[2]
+    assert floor == f"A random order reaches MRR {made['same_style_chance']['mrr'][0].as_py():.1f} of 100."
 
 
 @pytest.mark.parametrize(
     ("ends", "verdict"),
     [
-        ([(1, 2), (0.1, 2)], "Photo and text together (m-m) beats the better of photo and text alone: MRR"),
+        ([(1, 2), (0.1, 2)], "Photo and text together beats the better of photo and text alone: MRR"),
         (
             [(-2, -1), (-3, -0.1)],
-            "Photo and text together (m-m) does worse than the better of photo and text alone: MRR",
+            "Photo and text together does worse than the better of photo and text alone: MRR",
         ),
         ([(-1, 1), (-1, 1)], " cannot be told apart: every interval has zero in it: MRR"),
         ([(1, 2), (-1, 1)], "beats the better of photo and text alone in MRR; in R@1 the interval has zero in it: MRR"),
@@ -198,22 +225,22 @@ def test_a_verdict_is_that_of_both_intervals(made, ends, verdict):
         row |= dict(zip(("low", "high"), ends[row["measure"] == "r1"], strict=True))
     table = pa.Table.from_pylist(rows, schema=made["same_style_comparisons"].schema)
     with catalogue({"same_style_comparisons": table}) as connection:
-        (said,) = verdicts.verdicts(connection, "d")
-        assert verdict in said
-        assert said.startswith(verdicts.same_style_headline(connection, "d").verdict)
+        (told,) = verdicts.verdicts(connection, "d")
+        assert verdict in told
+        assert told.startswith(verdicts.same_style_headline(connection, "d").verdict)
 
 
 def test_several_seeds_are_shown_as_their_mean():
     found = computed(("same_style", "same_style_unconstrained", "clip_pretrained"), seeds=(0, 1, 2))
     with catalogue(found) as connection:
-        assert "means over up to 3 seeds" in measure_table(connection, "d").caption
+        assert "means over up to 3 seeds" in said(connection, "d", "same_style.measure")
         assert verdicts.basis(connection, "d").startswith("Means over 3 or more seeds")
         assert ", p " not in verdicts.verdicts(connection, "d")[0], "no p-value over seeds"
-        joint = tables.joint_table(connection, "d")
-        assert len(joint.rows) == 3
-        assert joint.rows[1][3] == "–"
+        _, *joint = cells(connection, "d", "same_style.joint")
+        assert len(joint) == 3
+        assert joint[1][3] == "–"
         assert plots.curve_plot(connection, "d")
-        assert all(row["seed"] is None for row in tables.comparisons(connection, "d")
+        assert all(row["seed"] is None for row in select(connection, "same_style_comparisons", dataset="d")
                    if row["variant"] == "same_style")  # fmt: skip
 
 
@@ -224,19 +251,17 @@ def test_it_is_said_where_words_alone_do_better(made):
             row["value"] = {"words": 99.9, "same_style": 90.0}.get(row["variant"], 0.0)
     table = pa.Table.from_pylist(intervals, schema=made["same_style_intervals"].schema)
     with catalogue({"same_style_intervals": table}) as connection:
-        said = verdicts.without_model(connection, "d")
-    assert "99.9 in t-t (words of the text)" in said
-    assert said.endswith("The model does not reach it in t-t.")
+        told = verdicts.without_model(connection, "d")
+    assert "99.9 from text → text (words of the text)" in told
+    assert told.endswith("The model does not reach it from text → text.")
 
 
 def test_what_mining_lost_and_what_parts_contribute(whole):
-    assert tables.funnel_table(whole, "d").rows[1] == ("known <items>", "rows", "900", "100", "unknown & new")
-    table = tables.ablation_table(whole, "d")
-    assert table.rows[0][:2] == ("chance", "–")
-    assert [row[:3] for row in table.rows[1:]] == [
-        ("every pair", "2", "60.5\n50.0"),
-        ("m-m <alone>", "2", "60.5\n50.0"),
-    ]
+    assert cells(whole, "d", "same_style.funnel")[2] == ["known <items>", "rows", "900", "100", "unknown & new"]
+    for measure, mean in (("mrr", "60.5"), ("r1", "50.0")):
+        _, chance, *rows = cells(whole, "d", "same_style.parts", measure)
+        assert chance[:2] == ["chance", "–"]
+        assert [row[:3] for row in rows] == [["every pair", "2", mean], ["product → product <alone>", "2", mean]]
 
 
 def write(fake, found, dataset="d"):
@@ -250,30 +275,30 @@ def write(fake, found, dataset="d"):
 def test_a_dataset_of_both_systems_has_the_section_among_the_others(fake, made):
     fake.results("d")
     page, there, missing = write(fake, made)
-    assert there == ["verdict", "rows", "ablations", "same_style"]
+    assert there == ["verdict", "rows", "same_style"]
     assert "gates" in missing
     assert "known &lt;items&gt;" in page
     assert "known <items>" not in page
-    assert "m-m &lt;alone&gt;" in page
+    assert "product → product &lt;alone&gt;" in page
+    assert "m-m" not in page
 
 
 def test_a_dataset_of_same_style_alone_says_nothing_of_the_five_rows(fake, made):
     page, there, missing = write(fake, made)
     assert there == ["same_style"]
-    assert missing == {}
+    assert missing == []
     assert "No verdict yet" not in page
 
 
 def test_without_its_tables_nothing_changes(fake):
     fake.results("d")
     _, there, missing = write(fake, {})
-    assert "same_style" not in {*there, *missing}
-    assert {*there, *missing} == {"verdict", *SECTIONS}
+    assert not {question.key for question in SEARCH} & {*there, *missing}
 
 
 @pytest.mark.parametrize("gone", TABLES)
 def test_any_table_may_be_missing(fake, made, gone, monkeypatch):
-    monkeypatch.setattr("eiclip.report.source.Source.picture", lambda *given: None)
+    monkeypatch.setattr("eiclip.report.source.Source.picture", lambda *given: Markup(""))
     _, there, _ = write(fake, {name: table for name, table in made.items() if name != gone})
     assert there == ["same_style"]
 
@@ -295,14 +320,13 @@ def test_no_verdict_over_rows_that_have_not_learned(made, why):
         [floor] if why == "chance" else [row]
     )}  # fmt: skip
     with catalogue(made | changed) as connection:
-        said = verdicts.verdicts(connection, "d")
-        assert not any(word in sentence for sentence in said for word in ("beats", "worse", "told apart", "p <", "p ="))
-        assert all(sentence.startswith("No verdict on model `same_style`") for sentence in said)
+        told = verdicts.verdicts(connection, "d")
+        assert not any(word in sentence for sentence in told for word in ("beats", "worse", "told apart", "p <", "p ="))
+        assert all(sentence.startswith("No verdict on model `same_style`") for sentence in told)
         assert verdicts.same_style_headline(connection, "d").outcome == "unlearned"
-        cells = [cell for row in tables.comparisons_table(connection, "d").rows for cell in row[2:]]
-        assert set(cells) == {"not learned", "–"}
-        joint = {row[0]: row[2] for row in tables.joint_table(connection, "d").rows}
-        assert joint[SAME_STYLE_ROWS["same_style"].title] == "not learned"
+        _, *compared = cells(connection, "d", "same_style.comparisons")
+        assert {cell for row in compared for cell in row[2:]} == {"not learned", "–"}
+        assert by_name(connection, "joint")[SERVED]["MRR"] == "not learned"
 
 
 def test_the_verdict_on_an_undertrained_model_says_so(made):

@@ -7,7 +7,6 @@ import pytest
 
 from eiclip.report import breakdown
 from eiclip.report.ablation_plots import budget_plot, seed_plot
-from eiclip.report.ablation_tables import ablation_table
 from eiclip.report.ablation_verdicts import verdict
 from eiclip.report.about import About
 from eiclip.report.headline import UNLEARNED, comparison, headline
@@ -15,6 +14,7 @@ from eiclip.report.standing import no_verdict
 from eiclip.report.write import write_report
 from eiclip.storage.catalogue import connect
 from eiclip.studies.results import RESULTS_SCHEMA
+from tests.report import reading
 
 AT_CHANCE = {"clip_pretrained": 0.3, "clip_description": 0.3, "clip_entities_text": 0.25, "eiclip_equal": 0.4,
              "eiclip": 0.45}  # fmt: skip
@@ -139,16 +139,16 @@ def test_ablations_leave_out_what_has_not_learned(fake):
     trials(fake, {3: (100.0, 120.0), 6: (120.0, 140.0), 12: (140.0, 150.0)})
     with connect(fake.refresh()) as connection:
         whole = verdict(connection, "toys", "ablation_budget")
-        assert "Row 5 leads row 3 by SumR +5.0 [4.0, 6.0] after 300 steps" in whole
+        assert "Row 5 leads row 3 by SumR +5.0 [+4.0, +6.0] after 300 steps" in whole
         assert "Left out" not in whole
-        rows = ablation_table(connection, "toys", "ablation_budget").rows
-        assert rows[0] == ("", "chance", "–", "0.8", "0.8", "3.2", "3.2", "25.6", "–")
+        rows = reading.cells(connection, "toys", "ablations.trials", "ablation_budget")
+        assert rows[1] == ["", "chance", "–", "0.8", "3.2", "0.8", "3.2", "25.6", "–"]
         assert budget_plot(connection, "toys")
     trials(fake, {1: (30.0, 80.0), 3: (100.0, 120.0), 12: (140.0, 150.0)})
     with connect(fake.refresh()) as connection:
         partly = verdict(connection, "toys", "ablation_budget")
-        gains = {row[1]: row[-1] for row in ablation_table(connection, "toys", "ablation_budget").rows}
-    assert "Row 5 leads row 3 by SumR +5.0 [4.0, 6.0] after 300 steps" in partly
+        gains = {row[1]: row[-1] for row in reading.cells(connection, "toys", "ablations.trials", "ablation_budget")}
+    assert "Row 5 leads row 3 by SumR +5.0 [+4.0, +6.0] after 300 steps" in partly
     assert "Left out, at chance, or not learned: row 3, 1 epochs; train longer" in partly
     assert gains["1"] == "not learned"
 

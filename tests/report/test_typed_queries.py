@@ -4,7 +4,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from eiclip.report import typed_queries as page
+from tests.report.reading import cells, said
 
 WAYS = {"typed": 10.0, "typed and linked": 30.0, "tags given": 35.0}
 
@@ -31,16 +31,26 @@ def connection(low, high):
 
 
 def test_lines_go_from_words_to_tags_with_the_gain_where_it_was_measured():
-    table = page.typed_table(connection(15.0, 25.0), "d")
-    assert [line[1] for line in table.rows] == list(WAYS)
-    assert [bool(line[5]) for line in table.rows] == [False, True, False]
-    assert page.typed_table(connection(15.0, 25.0), "another") is None
+    head, *lines = cells(connection(15.0, 25.0), "d", "queries.typed")
+    assert [dict(zip(head, line, strict=True))["Read as"] for line in lines] == list(WAYS)
+    assert [line[0] for line in lines] == ["text → photo"] * 3
+    assert [line[5] for line in lines] == ["", "+20.0 [+15.0, +25.0]", ""]
+    assert cells(connection(15.0, 25.0), "another", "queries.typed") == []
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
+    ("low", "high", "verdict"),
     [(1.0, 2.0, "linking helps"), (-2.0, -1.0, "linking harms"), (-1.0, 2.0, "may help or harm")],
 )
-def test_the_sentence_follows_the_interval(low, high, said):
-    assert said in page.verdict(connection(low, high), "d")
-    assert page.verdict(connection(low, high), "another") is None
+def test_the_sentence_follows_the_interval(low, high, verdict):
+    assert verdict in said(connection(low, high), "d", "queries.typed_verdict")
+    assert said(connection(low, high), "another", "queries.typed_verdict") == ""
+
+
+def test_there_is_no_verdict_on_a_model_that_has_not_learned():
+    found = connection(1.0, 2.0)
+    row = {"dataset": "d", "variant": "eiclip", "verdict": "at ln(batch)", "message": "loss is still at ln(64)"}
+    found.register("training_outcomes", pa.Table.from_pylist([row]))
+    told = said(found, "d", "queries.typed_verdict")
+    assert told.startswith("No verdict on row 5: not every row has learned")
+    assert "helps" not in told
