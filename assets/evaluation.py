@@ -88,7 +88,7 @@ def _uncertainty(name: str, dataset: DatasetSettings) -> list[Output]:
     facets = ("products", "product_entities", "semantic_prior", "entity_vocabulary")
     roles = {"group": dataset.brand_group, "negatives_group": dataset.negatives_group}
     comparisons = {"table": "rows.comparisons", "comparison_plot": f"{report}comparison_plot"}
-    breakdowns = {"table": f"{report}facet_table"}
+    breakdowns = {"table": "breakdowns.facets"}
     breakdowns |= {one: f"{report}{one}" for one in ("facet_plot", "brand_plot", "where_it_wins")}
     return [
         query(name, "evaluation/query_facets", facets, roles),

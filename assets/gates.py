@@ -24,33 +24,33 @@ CHECKPOINT, EMBEDDINGS = "checkpoint/", "embeddings/"
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """All that a dataset's entities do, as one step."""
-    tables, plots = "eiclip.report.intervention_tables:", "eiclip.report.intervention_plots:"
+    plots = "eiclip.report.intervention_plots:"
     seed, frozen = {"seed": project.settings.seed}, frozen_features(project, dataset)
     checkpoints = prefixed(CHECKPOINT, GATED)
     outputs = [
         Output(
             (name, "gate_weights"), kinds=TORCH, make=_gate_weights, sources=checkpoints
         ).showing(
-            gate_entities_table=f"{tables}gate_entities_table", gate_support_plot=f"{plots}gate_support_plot"
+            gate_entities_table="gates.entities", gate_support_plot=f"{plots}gate_support_plot"
         ),
         Output(
             (name, "entity_shuffles"), kinds=TORCH, make=_entity_shuffles,
             sources=(*checkpoints, *prefixed(EMBEDDINGS, GATED), "shards", *frozen),
             settings=seed,
-        ),
+        ).showing(shuffles="gates.shuffles"),
         Output(
             (name, "interventions"), kinds=TORCH, make=_interventions,
             sources=(*prefixed(CHECKPOINT, READING), *prefixed(EMBEDDINGS, READING), "shards", *frozen,
                      "entity_vocabulary"),
             settings=seed,
-        ).showing(intervention_examples=f"{tables}intervention_examples", swap_plot=f"{plots}swap_plot"),
+        ).showing(intervention_examples="gates.examples", swap_plot=f"{plots}swap_plot"),
         query(name, "evaluation/gate_report", ("gate_weights", "entity_vocabulary", "entity_shuffles")).showing(
-            gate_report_table=f"{tables}gate_report_table",
+            gate_report_table="gates.by_group",
             gate_usefulness_plot=f"{plots}gate_usefulness_plot",
-            what_gates_say=f"{tables}what_gates_say",
+            what_gates_say="eiclip.report.gates:what_gates_say",
         ),
         query(name, "evaluation/intervention_summary", ("interventions",)).showing(
-            intervention_table=f"{tables}intervention_table", intervention_plot=f"{plots}intervention_plot"
+            intervention_table="gates.interventions", intervention_plot=f"{plots}intervention_plot"
         ),
         Output(
             (name, "gate_history"), make="evaluation/gate_history", sources=checkpoints,

@@ -78,10 +78,10 @@ def outputs(project: Project, name: str, dataset: DatasetSettings) -> list[Outpu
         names = [*sorted(PLACEHOLDERS), *map(entity_spelling, dataset.placeholders)]
         return {"placeholders": names, "template": TEMPLATE.pattern}
 
-    plots, tables = "eiclip.report.profile_plots:", "eiclip.report.profile_tables:"
+    plots = "eiclip.report.profile_plots:"
     shown = {
-        f"table_{one}": tables + one
-        for one in ("splits", "entities", "compositions", "prices", "conflicts", "quarantine", "placeholders")
+        f"table_{one}": f"data.{one}"
+        for one in ("descriptions", "entities", "compositions", "prices", "conflicts", "quarantine", "placeholders")
     }
     shown |= {f"{one}_plot": f"{plots}{one}_plot" for one in ("entity", "confounded", "token", "photo", "quarantine")}
     found = [

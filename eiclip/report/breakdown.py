@@ -1,4 +1,4 @@
-"""Which rows differ and where row 5 wins, as plots and tables of intervals; None without the tables they show."""
+"""Which rows differ and where row 5 wins, as plots of intervals and a sentence; None without the tables they show."""
 
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -13,12 +13,9 @@ from eiclip.evaluation.breakdowns import MINIMUM_PRODUCTS, rank_correlation
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import WAYS
-from eiclip.report.numbers import probability, signed
-from eiclip.report.numbers import probability, signed
+from eiclip.report.numbers import number, short, signed
 from eiclip.report.queries import select
-from eiclip.report.standing import chance, no_verdict
-from eiclip.report.tables import Table
-from eiclip.report.numbers import number, short
+from eiclip.report.standing import no_verdict
 from eiclip.report.theme import LIGHT, WIDTH, Theme, figure, png, themed
 
 NAMES = {
@@ -27,8 +24,6 @@ NAMES = {
 }  # fmt: skip
 CONFOUNDED, STATE, MEANINGS = " confounded", " state", "meanings"
 """Ends of the facets of `query_facets`, and one of them; the others are entity groups."""
-NOT_LEARNED = ("not learned", *("–",) * 5)
-"""In place of the differences between rows of which one has not learned."""
 BRANDS_SHOWN = 12
 VALUES_SHOWN = 12
 """Values of a facet in the table: those of most products."""
@@ -192,74 +187,6 @@ def brand_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme
         shares.set_title("Words used\nuntagged, %")
         made.supxlabel(_key(rows), fontsize=9)
         return png(made)
-
-
-def comparisons_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
-    """Differences between rows in recall@1 and SumR, with 95 % intervals and p-values."""
-    rows = {(row["variant"], row["baseline"], row["direction"]): row for row in _comparisons(connection, dataset)}
-    pairs = [pair for pair in PAIRS if any(key[:2] == pair for key in rows)]
-    lines = [
-        (_pair_title(*pair), *(_cells(rows, pair) if no_verdict(connection, dataset, *pair) is None else NOT_LEARNED))
-        for pair in pairs
-    ]
-    header = ("Rows", "I2T R@1", "p", "T2I R@1", "p", "SumR", "p")
-    caption = "Differences between rows, all candidates: points, 95 % interval, paired test over products"
-    return Table(caption, header, (False,) + (True,) * 6, lines) if lines else None
-
-
-def _cells(rows: Mapping[Any, Mapping[str, Any]], pair: tuple[str, str]) -> list[str]:
-    cells = []
-    for way in (*WAYS, "both"):
-        row = rows.get((*pair, way))
-        cells += ["–", "–"] if row is None else [_with_interval(row, "difference", "low", "high"), _p(row["p_value"])]
-    return cells
-
-
-def facet_table(connection: duckdb.DuckDBPyConnection, dataset: str) -> Table | None:
-    """Recall@1 of rows 3 and 5 by kind of product, text to photo, and what row 5 gains."""
-    rows = select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
-    told = no_verdict(connection, dataset, *PAIRS[0]) is None
-    order = _ordered({row["facet"] for row in rows})
-
-    def place(row: Mapping[str, Any]) -> tuple[int, int, str]:
-        by_value = row["facet"].endswith((CONFOUNDED, STATE, MEANINGS))
-        return order.index(row["facet"]), 0 if by_value else -row["products"], row["value"]
-
-    rows.sort(key=place)
-    lines = [
-        (
-            row["facet"],
-            row["value"],
-            f"{row['products']:,}",
-            number(row["baseline_r1"]),
-            number(row["r1"]),
-            _with_interval(row, "gain_r1", "gain_low", "gain_high") if told else "–",
-            _p(row["p_value"] if told else None),
-        )
-        for row in rows
-    ]
-    floor = chance(connection, dataset)
-    header = ("Facet", "Value", "Products", "Row 3 R@1", "Row 5 R@1", "Gain", "p")
-    caption = (
-        f"Recall@1 from text to photo by kind of product (up to {VALUES_SHOWN} values a facet, intervals from "
-        f"{MINIMUM_PRODUCTS} products up)" + (f"; chance: {number(floor['t2i_r1'])}" if floor else "")
-    )
-    return Table(caption, header, (False, False) + (True,) * 5, lines) if lines else None
-
-
-def _with_interval(row: Mapping[str, Any], value: str, low: str, high: str) -> str:
-    if row[low] is None:
-        return signed(row[value])
-    return f"{signed(row[value])} [{signed(row[low])}, {signed(row[high])}]"
-
-
-def _p(value: float | None) -> str:
-    """A p-value in a column headed p.
-
-    >>> _p(0.0001), _p(0.012), _p(None)
-    ('< 0.001', '0.012', '–')
-    """
-    return "–" if value is None else probability(value).removeprefix("p ").removeprefix("= ")
 
 
 def where_it_wins(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:

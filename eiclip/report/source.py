@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
+from eiclip.evaluation.breakdowns import MINIMUM_PRODUCTS
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS
 from eiclip.report import gallery, numbers
@@ -173,8 +174,9 @@ def fold(title: str, caller: Callable[[], Markup]) -> Markup:
 
 
 def pair(caller: Callable[[], Markup]) -> Markup:
-    """What is called with it, side by side where there is room."""
-    return Markup(f'\n<div class="pair">\n\n{caller()}\n\n</div>\n')
+    """What is called with it, side by side where there is room; nothing where that is empty."""
+    body = caller()
+    return Markup(f'\n<div class="pair">\n\n{body}\n\n</div>\n') if body.strip() else body
 
 
 def by(rows: Iterable[Row], *columns: str) -> dict[Any, Row]:
@@ -210,5 +212,6 @@ def _environment() -> Environment:
     made.globals |= {
         "interval": interval, "fold": fold, "pair": pair, "by": by, "best": best, "paper_row": paper_row,
         "peers": peers, "VARIANTS": VARIANTS, "PAIRS": PAIRS, "VIEW_PAIRS": VIEW_PAIRS, "ABLATIONS": ABLATIONS,
+        "MINIMUM_PRODUCTS": MINIMUM_PRODUCTS,
     }  # fmt: skip
     return made

@@ -2,7 +2,7 @@
 --   embedding.
 -- Source: entity_vocabulary, product_entities.
 -- Parameters: $dataset.
-SELECT entity_group, entities, tagged, unseen
+SELECT entity_group, entities, coalesce(tagged, 0) AS tagged, coalesce(unseen, 0) AS unseen
 FROM (
     SELECT entity_group, count(*) - 1 AS entities
     FROM entity_vocabulary

@@ -4,8 +4,7 @@
 WITH known AS (
     SELECT
         entity_group,
-        entity,
-        weight,
+        entity || ' (' || printf('%.2f', weight) || ')' AS told,
         row_number() OVER (PARTITION BY entity_group ORDER BY weight DESC, entity) AS from_top,
         row_number() OVER (PARTITION BY entity_group ORDER BY weight, entity DESC) AS from_bottom
     FROM gate_weights
@@ -15,9 +14,8 @@ WITH known AS (
 )
 SELECT
     entity_group,
-    list(entity || ' (' || printf('%.2f', weight) || ')' ORDER BY from_top) FILTER (WHERE from_top <= $shown) AS top,
-    list(entity || ' (' || printf('%.2f', weight) || ')' ORDER BY from_bottom)
-        FILTER (WHERE from_bottom <= $shown AND from_top > $shown) AS bottom
+    string_agg(told, ', ' ORDER BY from_top) FILTER (WHERE from_top <= $shown) AS highest,
+    string_agg(told, ', ' ORDER BY from_bottom) FILTER (WHERE from_bottom <= $shown AND from_top > $shown) AS lowest
 FROM known
 GROUP BY entity_group
 ORDER BY entity_group

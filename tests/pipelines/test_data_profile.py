@@ -95,8 +95,8 @@ def test_a_profile_is_made_once_and_lies_in_the_catalogue(project):
     asset, fibres = profile_assets(project, "fashiongen")
     metadata = profiled(project, asset, fibres)
     assert metadata["reused"].value is False
-    for shown in ("table_splits", "table_entities", "table_compositions", "table_prices"):
-        assert metadata[shown].value.startswith("|")
+    for shown in ("table_descriptions", "table_entities", "table_compositions", "table_prices"):
+        assert "\n| " in metadata[shown].value
     for plot in ("entity_plot", "confounded_plot", "token_plot", "photo_plot"):
         assert "data:image/png" in metadata[plot].value
     assert not {"quarantine_plot", "table_quarantine"} & set(metadata), "nothing was set aside"

@@ -9,19 +9,14 @@ from PIL import Image
 
 from eiclip.evaluation.breakdowns import BREAKDOWNS
 from eiclip.evaluation.comparisons import COMPARISONS, PAIRS
-from eiclip.report.breakdown import (
-    brand_plot,
-    comparison_plot,
-    comparisons_table,
-    facet_plot,
-    facet_table,
-    where_it_wins,
-)
+from eiclip.report.breakdown import brand_plot, comparison_plot, facet_plot, where_it_wins
+from eiclip.report.source import markdown
 from eiclip.report.theme import DARK
+from tests.report.reading import cells
 
 ODD = ["a$b$c", "無印良品", "x" * 90, "<script>", "two\nlines"]
 PLOTS = (comparison_plot, facet_plot, brand_plot)
-EVERYTHING = (*PLOTS, comparisons_table, facet_table, where_it_wins)
+TABLES = ("rows.comparisons", "breakdowns.facets")
 
 
 def comparison(pair, direction, measure, difference=5.0, width=2.0, p=0.0001):
@@ -94,40 +89,40 @@ def test_plots_are_pictures_in_both_themes_and_alike_every_time(plot, whole):
         assert len(image.convert("RGB").getcolors(1 << 24)) > 10
 
 
-@pytest.mark.parametrize("make", EVERYTHING)
-def test_nothing_to_show_is_none(make, whole):
+def test_nothing_to_show_is_none(whole):
     with duckdb.connect() as empty:
-        assert make(empty, "d") is None
-    assert make(whole, "another dataset") is None
+        for connection, dataset in ((empty, "d"), (whole, "another dataset")):
+            assert [make(connection, dataset) for make in (*PLOTS, where_it_wins)] == [None] * 4
+            assert [markdown(connection, dataset, macro) for macro in TABLES] == ["", ""]
 
 
 @pytest.mark.parametrize("pairs", [PAIRS[:1], PAIRS[4:5]])
 def test_a_partial_run_compares_the_rows_it_has(pairs):
     with catalogue(comparisons(pairs)) as connection:
         assert comparison_plot(connection, "d")
-        assert len(comparisons_table(connection, "d").rows) == 1
-    with catalogue([comparison(PAIRS[0], "t2i", "r1")]) as connection:  # one direction, thus no SumR
+        assert len(cells(connection, "d", "rows.comparisons")) == 2
+    with catalogue([comparison(PAIRS[0], *figure) for figure in (("t2i", "r1"), ("both", "sum_r"))]) as connection:
         assert comparison_plot(connection, "d")
-        assert comparisons_table(connection, "d").rows[0][1:] == ("–", "–", "+5.0 [+3.0, +7.0]", "< 0.001", "–", "–")
+        assert cells(connection, "d", "rows.comparisons")[1][1:] == [*["+5.0 [+3.0, +7.0]", "< 0.001"] * 2, "–", "–"]
 
 
 def test_comparisons_stand_in_order_of_importance():
-    rows = [comparison(pair, way, "r1", -0.04, 1.0, 0.5) for pair in PAIRS for way in ("t2i", "i2t")]
+    figures = (("t2i", "r1"), ("both", "sum_r"))
+    rows = [comparison(pair, *figure, -0.04, 1.0, 0.5) for pair in PAIRS for figure in figures]
     with catalogue(rows[::-1]) as connection:
-        table = comparisons_table(connection, "d")
-    assert table.rows[0][0] == "EI-CLIP (5) − entities as text (3)"
-    assert [row[0][-2] for row in table.rows] == ["3", "4", "2", "5", "3", "3", "2", "1"]
-    assert table.rows[0][1:3] == ("±0.0 [−1.0, +1.0]", "0.50")
+        _, first, *others = cells(connection, "d", "rows.comparisons")
+    assert first[:3] == ["5 EI-CLIP less 3 entities as text", "±0.0 [−1.0, +1.0]", "0.50"]
+    assert [row[0].partition(" less ")[2][0] for row in others] == ["4", "2", "5", "3", "3", "2", "1"]
 
 
 def test_kinds_of_products_with_intervals_where_there_are_any(whole):
-    rows = {row[:2]: row[2:] for row in facet_table(whole, "d").rows}
-    assert rows["brand confounded", "0 %"] == ("431", "10.0", "21.4", "+11.4 [+7.4, +15.4]", "0.012")
-    assert rows["brand state", "unseen"] == ("4", "10.0", "10.0", "±0.0", "–")
-    facets = list(dict.fromkeys(facet for facet, _ in rows))
-    assert facets == ["brand confounded", "brand state", "season state", "meanings", "subcategory", "brand"]
-    assert [value for facet, value in rows if facet == "subcategory"] == ["jeans", "coats"]
-    assert sum(facet == "brand" for facet, _ in rows) == 12
+    rows = {(kind, value): rest for kind, value, *rest in cells(whole, "d", "breakdowns.facets")[1:]}
+    assert rows["brand’s words untagged", "0 %"] == ["431", "10.0", "21.4", "+11.4 [+7.4, +15.4]", "0.012"]
+    assert rows["brand state", "unseen"] == ["4", "10.0", "10.0", "±0.0", "–"]
+    kinds = list(dict.fromkeys(kind for kind, _ in rows))
+    assert kinds == ["brand’s words untagged", "brand state", "season state", "entity meanings", "subcategory", "brand"]
+    assert [value for kind, value in rows if kind == "subcategory"] == ["jeans", "coats"]
+    assert sum(kind == "brand" for kind, _ in rows) == 12
 
 
 def test_kinds_that_no_product_tells_apart_are_drawn_without_a_line():

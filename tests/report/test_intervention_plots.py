@@ -10,8 +10,10 @@ import pytest
 from scipy.stats import spearmanr
 
 from eiclip.evaluation.interventions import SCHEMA
+from eiclip.report import gates
 from eiclip.report import intervention_plots as plots
-from eiclip.report import intervention_tables as tables
+from eiclip.report.source import markdown
+from tests.report.reading import cells
 
 GROUPS = ["brand", "a$b$c " * 9, "無印<b>\nx"]
 """Entity groups, two of names that try to break a page."""
@@ -55,6 +57,9 @@ TABLES = {
                      for variant in VARIANTS[1:] for group in GROUPS for n in range(40)],
     "entity_vocabulary": [{"entity_group": group, "entity": f"{group[:20]} {n}", "product_count": 200 // (n + 1)}
                           for group in GROUPS for n in range(40)],
+    "entity_shuffles": [{"variant": variant, "entity_group": group, "direction": way, "r1": 20.0,
+                         "r1_shuffled": 20.0 - n, "r1_lost": float(n)}
+                        for variant in VARIANTS[1:] for way in ("i2t", "t2i") for n, group in enumerate(GROUPS)],
     "images": [{"image_id": f"i{n}", "product_id": f"p{n}"} for n in (1, 2)],
     "product_entities": [{"product_id": f"p{n}", "entity_group": group, "entity": f"{made} by {n}", "ordinal": place}
                          for n in (1, 2) for group in GROUPS for place, made in ((2, "sold"), (1, "made"))],
@@ -67,11 +72,12 @@ PLOTS = {
     plots.gate_support_plot: "gate_weights",
 }
 WRITTEN = {
-    tables.intervention_table: "intervention_summary",
-    tables.intervention_examples: "interventions",
-    tables.gate_report_table: "gate_report",
-    tables.gate_entities_table: "gate_weights",
-    tables.what_gates_say: "gate_report",
+    "gates.interventions": "intervention_summary",
+    "gates.examples": "interventions",
+    "gates.by_group": "gate_report",
+    "gates.entities": "gate_weights",
+    "gates.extremes": "gate_weights",
+    "gates.shuffles": "entity_shuffles",
 }
 
 
@@ -91,20 +97,19 @@ def test_plots_are_pictures_in_both_themes_and_alike_every_time(plot, assert_pic
         assert_picture(plot, connection)
 
 
-@pytest.mark.parametrize("make", [*PLOTS, *WRITTEN])
-def test_nothing_to_show_is_none(make):
-    with duckdb.connect() as empty:
-        assert make(empty, "d") is None
-    with catalogue(**TABLES) as connection:
-        assert make(connection, "another dataset") is None
+def test_nothing_to_show_is_none():
+    with duckdb.connect() as empty, catalogue(**TABLES) as whole:
+        for connection, dataset in ((empty, "d"), (whole, "another dataset")):
+            assert {make(connection, dataset) for make in (*PLOTS, gates.what_gates_say)} == {None}
+            assert {markdown(connection, dataset, macro) for macro in WRITTEN} == {""}
 
 
-@pytest.mark.parametrize(("make", "table"), [*PLOTS.items(), *WRITTEN.items()])
+@pytest.mark.parametrize(("make", "table"), [*PLOTS.items(), *WRITTEN.items(), (gates.what_gates_say, "gate_report")])
 def test_one_row_of_row_5_is_enough(make, table):
     ours = [row for row in TABLES[table] if row["variant"] == "eiclip"]
     one = [row for row in ours if row.get("intervention", "swapped") == "swapped"][-1:]
     with catalogue(**(TABLES | {table: one})) as connection:
-        assert make(connection, "d")
+        assert len(cells(connection, "d", make)) > 1 if isinstance(make, str) else make(connection, "d")
 
 
 @pytest.mark.parametrize("plot", [plots.intervention_plot, plots.swap_plot])
@@ -130,79 +135,96 @@ def test_groups_of_other_datasets_are_in_the_plot_of_usefulness():
 
 def test_the_summary_is_read_in_words_of_ranks():
     with catalogue(**TABLES) as connection:
-        table = tables.intervention_table(connection, "d")
-    assert len(table.rows) == 9
-    assert table.rows[0][:1] + table.rows[0][2:] == (
-        "Taken away", "1,400", "20.0 → 11.5", "7 → 14", "×2.00", "67", "0.48",
-    )  # fmt: skip
-    assert [row[0] for row in table.rows] == ["Taken away"] * 3 + ["Swapped"] * 3 + ["Written as text"] * 3
+        _, *rows = cells(connection, "d", "gates.interventions")
+    assert rows[0][:1] + rows[0][2:] == ["Taken away", "1,400", "20.0 → 11.5", "7 → 14", "×2.00", "67", "0.48"]
+    assert [row[0] for row in rows] == ["Taken away"] * 3 + ["Swapped"] * 3 + ["Written as text"] * 3
+
+
+def test_gates_of_groups_stand_beside_what_the_groups_are_worth():
+    with catalogue(**TABLES) as connection:
+        _, first, *_ = cells(connection, "d", "gates.by_group")
+        _, equal, *_ = cells(connection, "d", "gates.by_group", "eiclip_equal")
+        assert markdown(connection, "d", "gates.by_group", "eiclip_equal").startswith("**Gates of row 4 ")
+    assert first == ["無印<b> x", "41", "2,907", "0.70", "0.49 to 0.63", "0.20 to 0.86", "8.0", "5.0"]
+    assert equal == first
+
+
+def test_extremes_leave_out_rare_entities_and_name_each_once():
+    with catalogue(**TABLES) as connection:
+        all_of_them = {row[0]: row[1:] for row in cells(connection, "d", "gates.extremes")}
+        common = {row[0]: row[1:] for row in cells(connection, "d", "gates.extremes", 3, 40)}
+    assert all_of_them["brand"] == [
+        ", ".join(f"brand {n} ({0.02 * n:.2f})" for n in places) for places in (range(39, 34, -1), range(5))
+    ]
+    assert common["brand"] == [
+        "brand 4 (0.08), brand 3 (0.06), brand 2 (0.04)", "brand 0 (0.00), brand 1 (0.02)"
+    ], "five have 40 training products"  # fmt: skip
+
+
+def test_shuffles_stand_beside_what_was_before():
+    with catalogue(**TABLES) as connection:
+        _, *rows = cells(connection, "d", "gates.shuffles")
+    assert rows[0] == ["*nothing*", "20.0", "–", "20.0", "–"]
+    assert ["brand", "20.0", "0.0", "20.0", "0.0"] in rows
+    assert len(rows) == 4
+    one_way = [row for row in TABLES["entity_shuffles"] if row["direction"] == "t2i" and row["entity_group"] == "brand"]
+    with catalogue(entity_shuffles=one_way) as connection:
+        assert cells(connection, "d", "gates.shuffles")[2] == ["brand", "20.0", "0.0", "–", "–"]
 
 
 def examples(rows):
     with catalogue(**(TABLES | {"interventions": rows})) as connection:
-        table = tables.intervention_examples(connection, "d")
-        return table and list(table.rows)
+        return cells(connection, "d", "gates.examples")[1:]
 
 
 def test_examples_are_the_strongest_of_each_kind_and_group():
     rows = [intervention("removed", "brand", f"p{n}", 1, 2**n) for n in range(5)]
     rows += [intervention("swapped", "brand", "p3", 2, 40), intervention("as_text", "brand", "p2", 50, 5)]
+    best = "brand: made by 1, sold by 1 → made by 2, sold by 2"
     assert examples(rows) == [
-        (
-            "Coat 3 <script>",
-            "brand diesel swapped for coach | <b>",
-            "2 → 40",
-            "brand: made by 1, sold by 1 → made by 2, sold by 2",
-        ),
-        ("Coat 4 <script>", "brand diesel taken away", "1 → 16", "brand: made by 1, sold by 1 → made by 2, sold by 2"),
-        (
-            "Coat 2 <script>",
-            "brand diesel written as text",
-            "50 → 5",
-            "brand: made by 1, sold by 1 → made by 2, sold by 2",
-        ),
+        ["Coat 3 <script>", "brand diesel swapped for coach | <b>", "2 → 40", best],
+        ["Coat 4 <script>", "brand diesel taken away", "1 → 16", best],
+        ["Coat 2 <script>", "brand diesel written as text", "50 → 5", best],
     ]
 
 
 def test_examples_fall_from_the_top_or_rise_into_it_in_row_5():
     rows = [intervention("removed", "brand", "p1", 11, 900), intervention("removed", "brand", "p2", 900, 11)]
     rows += [intervention("removed", "brand", "p3", 4, 4), intervention("removed", "brand", "p4", 1, 9, "eiclip_equal")]
-    assert examples(rows) is None
+    assert examples(rows) == []
 
 
 def test_examples_are_few_whatever_there_is():
     rows = [intervention(kind, f"group {g}", f"p{g}", *ranks) for kind in ("removed", "swapped", "as_text")
             for g in range(9) for ranks in ((1, 5 + g), (50 + g, 3))]  # fmt: skip
     found = examples(rows)
-    assert len(found) == tables.FALLEN + tables.RISEN
     ranks = [tuple(map(int, row[2].split(" → "))) for row in found]
-    assert [after > before for before, after in ranks] == [True] * tables.FALLEN + [False] * tables.RISEN
+    assert [after > before for before, after in ranks] == [True] * 6 + [False] * 2
     assert ranks[0] == (1, 13)
     assert ranks[-1] == (58, 3)
 
 
 def test_a_product_without_a_title_and_a_photo_without_the_entity_are_shown_all_the_same():
     rows = [intervention("removed", "brand", "p0", 1, 9, top_after="elsewhere")]
-    assert examples(rows) == [("p0", "brand diesel taken away", "1 → 9", "brand: made by 1, sold by 1 → none")]
+    assert examples(rows) == [["p0", "brand diesel taken away", "1 → 9", "brand: made by 1, sold by 1 → none"]]
 
 
 def test_entities_come_with_support_and_the_effect_of_their_removal():
     rows = [intervention("removed", "brand", f"p{n}", 1, 4, entity="brand 0") for n in range(3)]
     rows += [intervention("removed", "brand", f"p{n}", 1, 4, entity="brand 1") for n in range(2)]
     with catalogue(**(TABLES | {"interventions": rows})) as connection:
-        table = tables.gate_entities_table(connection, "d")
-    brands = [row for row in table.rows if row[0] == "brand"]
-    assert brands[:2] == [("brand", "brand 0", "200", "0.00", "×4.00"), ("brand", "brand 1", "100", "0.02", "–")]
-    assert len(brands) == tables.ENTITIES_SHOWN
+        brands = [row for row in cells(connection, "d", "gates.entities") if row[0] == "brand"]
+    assert brands[:2] == [["brand", "brand 0", "200", "0.00", "×4.00"], ["brand", "brand 1", "100", "0.02", "–"]]
+    assert len(brands) == 6
     with catalogue(**{name: TABLES[name] for name in ("gate_weights", "entity_vocabulary")}) as connection:
-        assert {row[4] for row in tables.gate_entities_table(connection, "d").rows} == {"–"}
+        assert {row[4] for row in cells(connection, "d", "gates.entities")[1:]} == {"–"}
 
 
 def said(*groups, correlations=()):
     summaries = [summary("removed", name, gate_correlation=value) for name, value in correlations]
     summaries += [summary("swapped", "brand", gate_correlation=0.99)]
     with catalogue(gate_report=[report(*group) for group in groups], intervention_summary=summaries) as connection:
-        return tables.what_gates_say(connection, "d")
+        return gates.what_gates_say(connection, "d")
 
 
 def test_gates_that_order_groups_as_usefulness_does():
@@ -238,18 +260,18 @@ def test_correlations_within_groups_are_told_as_they_are():
 
 @pytest.mark.parametrize("lost", [[3, 1, 2, 0], [1, 1, 2, 0], [5, 4, 4, 4], [0, 1, 2, 3]])
 def test_chance_is_the_share_of_orders_that_agree_as_well(lost):
-    gates = [0.6, 0.5, 0.4, 0.1]
-    every = [spearmanr(order, lost).statistic for order in itertools.permutations(gates)]
-    correlation, chance = tables.order_agreement(gates, lost)
-    assert correlation == pytest.approx(spearmanr(gates, lost).statistic)
+    weights = [0.6, 0.5, 0.4, 0.1]
+    every = [spearmanr(order, lost).statistic for order in itertools.permutations(weights)]
+    correlation, chance = gates.order_agreement(weights, lost)
+    assert correlation == pytest.approx(spearmanr(weights, lost).statistic)
     assert chance == pytest.approx(sum(value > correlation - 1e-6 for value in every) / 24)
 
 
 def test_chance_with_many_groups_is_near_the_exact_one(monkeypatch):
-    gates, lost = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], [1, 3, 2, 5, 4, 7, 6]
-    exact = tables.order_agreement(gates, lost)
-    monkeypatch.setattr(tables, "EXACT_GROUPS", 6)
-    near = tables.order_agreement(gates, lost)
+    weights, lost = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], [1, 3, 2, 5, 4, 7, 6]
+    exact = gates.order_agreement(weights, lost)
+    monkeypatch.setattr(gates, "EXACT_GROUPS", 6)
+    near = gates.order_agreement(weights, lost)
     assert near == pytest.approx(exact, abs=0.01)
 
 

@@ -4,8 +4,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from eiclip.report import profile_plots, profile_tables
-from eiclip.report.tables import markdown
+from eiclip.report import profile_plots
+from eiclip.report.source import markdown
+from tests.report.reading import cells
 
 TABLES = {
     "profile_splits": [{"split": "test", "products": 10, "images": 20, "share": 1.0}],
@@ -24,6 +25,15 @@ TABLES = {
                        for n in range(40)],
     "profile_quarantine": [{"source": source, "kind": "photo | broken", "rows": 3, "example": "photo | broken: <b>\nx"}
                            for source in ("a.h5", "b.h5")],
+    "quarantine": [{"source": source, "reason": f"photo | broken : <b>{n}\nx"}
+                   for n in "abc" for source in ("a.h5", "b.h5")],
+    "products": [{"product_id": f"p{n}", "split": split, "image_count": 2}
+                 for n, split in enumerate(("test", "train", "train", "excluded"))],
+    "product_groups": [{"product_id": f"p{n}", "group_id": "g"} for n in (0, 1, 3)],
+    "semantic_prior": [{"entity": "denim", "entity_group": group, "tagged_count": 30, "untagged_mentions": 40,
+                        "prior": prior} for group, prior in (("season", 0.25), ("brand", 0.75))]
+    + [{"entity": f"<b>{n}", "entity_group": "brand", "tagged_count": 90, "untagged_mentions": n, "prior": 1.0}
+       for n in range(12)],
     "profile_placeholders": [{"field": "brand", "text": "<n/a>", "rows": 3}],
     "profile_compositions": [{"compositions": 3, "parsed": 2, "unparsed": 1, "products_unparsed": 4, "incomplete": 0,
                               "fibres": [{"fibre": "cotton", "products": 5}]}],
@@ -39,10 +49,8 @@ PLOTS = {
     profile_plots.photo_plot: "profile_photos",
     profile_plots.quarantine_plot: "profile_quarantine",
 }
-WRITTEN = (
-    profile_tables.splits, profile_tables.entities, profile_tables.compositions, profile_tables.quarantine,
-    profile_tables.placeholders, profile_tables.prices, profile_tables.conflicts,
-)  # fmt: skip
+WRITTEN = ("descriptions", "entities", "compositions", "quarantine", "placeholders", "prices", "conflicts", "splits",
+           "duplicates", "confounded")  # fmt: skip
 
 
 def catalogue(**tables):
@@ -60,12 +68,11 @@ def test_plots_are_pictures_in_both_themes_and_alike_every_time(plot, assert_pic
         assert_picture(plot, connection)
 
 
-@pytest.mark.parametrize("make", [*PLOTS, *WRITTEN])
-def test_nothing_to_show_is_none(make):
-    with duckdb.connect() as empty:
-        assert make(empty, "d") is None
-    with catalogue(**TABLES) as connection:
-        assert make(connection, "another dataset") is None
+def test_nothing_to_show_is_none():
+    with duckdb.connect() as empty, catalogue(**TABLES) as whole:
+        for connection, dataset in ((empty, "d"), (whole, "another dataset")):
+            assert {plot(connection, dataset) for plot in PLOTS} == {None}
+            assert {markdown(connection, dataset, f"data.{macro}") for macro in WRITTEN} == {""}
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -90,21 +97,19 @@ def test_zero_entities_of_every_group_can_be_drawn():
 
 def test_tables_say_what_the_profile_holds():
     with catalogue(**TABLES) as connection:
-        splits, entities, compositions, quarantine, nothing, prices, conflicts = (
-            make(connection, "d") for make in WRITTEN
-        )
-    assert splits.rows == [("test", "10", "100.0 %", "20", "20", "70", "99,000", "1 (10.0 %)", "2")]
-    assert entities.rows[0] == ("brand", "7", "70.0 %", "3", "0", "570", "1")
-    assert entities.rows[1][5] == "–"
-    assert nothing.rows == [("brand", "<n/a>", "3")]
-    assert compositions.rows == [("3", "1", "4", "0", "cotton (5)")]
-    assert quarantine.rows == [("photo | broken", "6", "2", "photo | broken: <b>\nx")]
-    assert prices.rows == [("1,200", "1,000", "0.50", "20.00", "1,299.00", "7", "Call us (6), £5 (1)")]
-    assert conflicts.rows == [("title", "2", "5", "p1, p0"), ("title, brand", "1", "4", "p2")]
-    assert markdown(quarantine).splitlines() == [
-        "| Reason          | Rows | Files | For example               |",
-        "| :--             |  --: |   --: | :--                       |",
-        "| photo \\| broken |    6 |     2 | photo \\| broken: &lt;b> x |",
-    ]
-    for table in (splits, entities, compositions, quarantine, prices, conflicts):
-        assert {len(table.header), len(table.numeric)} == {len(table.rows[0])}
+        (
+            descriptions, entities, compositions, quarantine, placeholders, prices, conflicts, splits, duplicates, words
+        ) = (cells(connection, "d", f"data.{macro}")[1:] for macro in WRITTEN)  # fmt: skip
+    assert descriptions == [["test", "10", "100.0 %", "20", "20", "70", "99,000", "1 (10.0 %)", "2"]]
+    assert entities[0] == ["brand", "7", "70.0 %", "3", "0", "570", "1"]
+    assert entities[1][5] == "–"
+    assert placeholders == [["brand", "<n/a>", "3"]]
+    assert compositions == [["3", "1", "4", "0", "cotton (5)"]]
+    assert quarantine == [["photo | broken", "6", "2", "photo | broken : <b>a x"]]
+    assert prices == [["1,200", "1,000", "0.50", "20.00", "1,299.00", "7", "Call us (6), £5 (1)"]]
+    assert conflicts == [["title", "2", "5", "p1, p0"], ["title, brand", "1", "4", "p2"]]
+    assert splits == [["train", "2", "4"], ["test", "1", "2"], ["excluded", "1", "2"], ["all", "4", "8"]]
+    assert duplicates == [["1", "3", "1", "1"]]
+    assert words[0] == ["denim", "brand 75 %, season 25 %", "60", "40", "40 %"]
+    assert len(words) == 8, "of one group"
+    assert words[1:] == [[f"<b>{n}", "brand", "90", str(n), f"{100 * n / (90 + n):.0f} %"] for n in range(11, 4, -1)]

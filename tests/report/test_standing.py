@@ -57,8 +57,9 @@ def test_the_headline_says_who_is_at_chance_and_what_to_do(at_chance):
         assert breakdown.facet_plot(connection, "toys") is None
         assert breakdown.brand_plot(connection, "toys") is None
         assert breakdown.where_it_wins(connection, "toys") == found.sentence
-        assert {cell for row in breakdown.facet_table(connection, "toys").rows for cell in row[5:]} == {"–"}
-        assert {row[1] for row in breakdown.comparisons_table(connection, "toys").rows} == {"not learned"}
+        facets, compared = (reading.cells(connection, "toys", one) for one in ("breakdowns.facets", "rows.comparisons"))
+        assert {cell for row in facets[1:] for cell in row[5:]} == {"–"}
+        assert {row[1] for row in compared[1:]} == {"not learned"}
 
 
 def test_before_there_are_intervals_there_is_no_verdict_either(fake):
@@ -98,11 +99,10 @@ def test_a_training_that_has_not_learned_takes_its_comparisons_with_it(far, wron
             "What to do: train longer (EICLIP_TRAINING__STEPS) or raise the learning rate."
         )
         assert "beats" in comparison(connection, "toys", "eiclip", "clip_description")
-        table = breakdown.comparisons_table(connection, "toys")
-    told = {row[0]: row[1] for row in table.rows}
+        told = {row[0]: row[1] for row in reading.cells(connection, "toys", "rows.comparisons")}
     assert {name for name, cell in told.items() if cell == "not learned"} == {
-        "EI-CLIP (5) − entities as text (3)", "equal gates (4) − entities as text (3)",
-        "entities as text (3) − description (2)",
+        "5 EI-CLIP less 3 entities as text", "4 equal gates less 3 entities as text",
+        "3 entities as text less 2 description",
     }  # fmt: skip
 
 
