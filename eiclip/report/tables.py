@@ -33,6 +33,3 @@ def aligned(rows: list[list[str]]) -> str:
         for row in rows
     )
     return "\n".join(f"| {line} |" for line in lines)
-
-
-Table = tuple  # XXX until every table is a template

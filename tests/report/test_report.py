@@ -77,7 +77,7 @@ def test_facts(made):
     page, facts = made
     assert facts["bytes"] == len(page.encode()) < 5_000_000
     assert facts["sections"] == {"fashiongen": EVERY_SECTION}
-    assert facts["missing"] == {"fashiongen": {}}
+    assert facts["missing"] == {"fashiongen": []}
     assert facts["gallery"]["fashiongen"]["won"] > 0
     assert facts["headline"]["fashiongen"].startswith("EI-CLIP (row 5) beats")
 
