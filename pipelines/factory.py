@@ -226,7 +226,7 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
     if not functions:
         return {}
     from eiclip.report.tables import markdown
-    from eiclip.report.theme import as_markdown_image
+    from eiclip.report.theme import Figure, as_markdown_image, png
 
     found = {}
     with connect(project.paths.root) as connection:
@@ -234,8 +234,8 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
             name, _, argument = function.partition("(")
             make = pkgutil.resolve_name(name)
             value = make(connection, dataset, *([argument.rstrip(")")] if argument else []))
-            if isinstance(value, bytes):
-                value = as_markdown_image(value, f"{dataset} {make.__name__}")
+            if isinstance(value, Figure):
+                value = as_markdown_image(png(value), f"{dataset} {make.__name__}")
             if value:
                 found[title] = dg.MetadataValue.md(value if isinstance(value, str) else markdown(value))
     return found

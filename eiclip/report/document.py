@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from eiclip.report.gallery import Gallery
 from eiclip.report.tables import LeaderboardLine, Table
-from eiclip.report.theme import data_uri
+from eiclip.report.theme import data_uri, svg_size
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,21 @@ class Heading:
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot as PNG, in the light and in the dark theme."""
+    """A plot as SVG, whose colours follow the reader's scheme."""
 
-    light: bytes
-    dark: bytes
+    image: bytes
     alt: str
     caption: str = ""
 
     @property
-    def uris(self) -> tuple[str, str]:
-        """Both as data URIs."""
-        return data_uri(self.light, "image/png"), data_uri(self.dark, "image/png")
+    def uri(self) -> str:
+        """The image as a data URI."""
+        return data_uri(self.image, "image/svg+xml")
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, from the PNG's header: the page keeps the place free before it is drawn."""
-        return int.from_bytes(self.light[16:20], "big"), int.from_bytes(self.light[20:24], "big")
+        """Width and height in CSS pixels: the page keeps the place free before it is drawn."""
+        return svg_size(self.image)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,9 @@ def _block(block: Block) -> str:
         case Heading():
             return f"### {plain(block.text)}"
         case Picture():
-            return "\n\n".join(filter(None, [as_markdown_image(block.light, block.alt), plain(block.caption)]))
+            return "\n\n".join(
+                filter(None, [as_markdown_image(block.image, block.alt, "image/svg+xml"), plain(block.caption)])
+            )
         case Board():
             return f"**{plain(block.caption)}**\n\n{board_markdown(block.lines, with_intervals=True)}"
         case Table():

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+from matplotlib.figure import Figure
 
 from eiclip.report.document import Block, Fold, Pair, Picture, Text, kept
 from eiclip.report.tables import Table
-from eiclip.report.theme import DARK, LIGHT, Theme
+from eiclip.report.theme import svg
 
-Plot = Callable[[duckdb.DuckDBPyConnection, str, Theme], bytes | None]
+Plot = Callable[[duckdb.DuckDBPyConnection, str], Figure | None]
 MakeTable = Callable[[duckdb.DuckDBPyConnection, str], Table | None]
 Sentence = Callable[[duckdb.DuckDBPyConnection, str], str | None]
 
@@ -24,10 +25,9 @@ class Source:
     home: Path
 
     def picture(self, plot: Plot, alt: str, caption: str = "") -> Picture | None:
-        """A plot in both themes."""
-        light = plot(self.connection, self.dataset, LIGHT)
-        dark = plot(self.connection, self.dataset, DARK) if light else None
-        return Picture(light, dark, alt, caption) if light and dark else None
+        """A plot as SVG."""
+        drawn = plot(self.connection, self.dataset)
+        return Picture(svg(drawn), alt, caption) if drawn else None
 
     def table(self, make: MakeTable) -> Table | None:
         """A table."""
