@@ -1,5 +1,6 @@
 """Which rows differ and where row 5 wins, as plots and tables of intervals; None without the tables they show."""
 
+import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from eiclip.report.headline import WAYS, probability, signed
 from eiclip.report.queries import Row, select, where
 from eiclip.report.standing import chance, no_verdict
 from eiclip.report.tables import Table, number, short
-from eiclip.report.theme import ROWS, TEXT, Panel, figure, legend, themed
+from eiclip.report.theme import ROWS, TEXT, NothingToDraw, Panel, figure, legend, plot, some
 
 NAMES = {
     "clip_pretrained": "pretrained", "clip_description": "description", "clip_entities_text": "entities as text",
@@ -36,15 +37,13 @@ FEWEST_CONFOUNDED = 5
 """Of them with any untagged use: resamples that miss them all would have none."""
 
 
-@themed
-def comparison_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def comparison_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """Differences between rows in recall@1 and SumR, all candidates, with 95 % intervals."""
     rows = {(row["variant"], row["baseline"], row["direction"]): row for row in _comparisons(connection, dataset)}
     pairs = [pair for pair in PAIRS[::-1]
              if any(key[:2] == pair for key in rows) and no_verdict(connection, dataset, *pair) is None]  # fmt: skip
-    if not pairs:
-        return None
-    made, panels = figure(1.7 + 0.95 * len(pairs), 2)
+    made, panels = figure(1.7 + 0.95 * len(some(pairs)), 2)
     names = [_pair_title(*pair).replace(" − ", " −\n") for pair in pairs]
     for panel, shift, way, colour in (
         (0, 0.16, "i2t", ROWS[1]),
@@ -55,8 +54,7 @@ def comparison_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figu
         _differences(panels[panel], np.arange(len(pairs)) + shift, found, names, colour, DIFFERENCE, WAYS.get(way))
     panels[0].set_title("Difference in recall@1, points")
     panels[1].set_title("Difference in SumR, points")
-    legend(made)
-    return made
+    return legend(made)
 
 
 def _comparisons(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[dict[str, Any]]:
@@ -78,18 +76,16 @@ def _differences(
     axes.named_rows(names)
 
 
-@themed
-def facet_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def facet_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """What row 5 gains over row 3 in recall@1 by kind of product, text to photo, with 95 % intervals."""
     rows = [
         row
         for row in _facets(connection, dataset)
         if row["facet"].endswith((CONFOUNDED, STATE, MEANINGS)) and row["products"] >= MINIMUM_PRODUCTS
     ]
-    if not rows:
-        return None
     lines: list[tuple[str, Row | None]] = []
-    for facet in _ordered({row["facet"] for row in rows}):
+    for facet in _ordered({row["facet"] for row in some(rows)}):
         lines.append((_title(facet), None))
         lines += [(f"{short(row['value'], 20)}  ({row['products']:,})", row) for row in where(rows, facet=facet)]
     names, found = zip(*lines[::-1], strict=True)
@@ -134,16 +130,16 @@ def _key(rows: Sequence[Mapping[str, Any]]) -> str:
         parts.append(f"hollow: fewer than {FEW_PRODUCTS}")
     if any(row["gain_low"] is None for row in rows):
         parts.append("no line: none differs")
-    return "; ".join(parts)
+    return textwrap.fill("; ".join(parts), 56)
 
 
-@themed
-def brand_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def brand_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """The gain over row 3 of the brands with most queries, beside how often texts use the brand's words otherwise."""
+    if no_verdict(connection, dataset, *PAIRS[0]) is not None:
+        raise NothingToDraw
     rows = select(connection, "brands", dataset=dataset, shown=BRANDS_SHOWN, minimum=MINIMUM_PRODUCTS)
-    if not rows or no_verdict(connection, dataset, *PAIRS[0]) is not None:
-        return None
-    rows.sort(key=lambda row: (-(row["share"] or 0), row["value"]), reverse=True)
+    some(rows).sort(key=lambda row: (-(row["share"] or 0), row["value"]), reverse=True)
     made, (gains, shares) = figure(1.5 + 0.32 * len(rows), 1, 2, sharey=True, width_ratios=(1.7, 1))
     names = [f"{short(row['value'], 14)}  ({row['products']:,})" for row in rows]
     _differences(gains, range(len(rows)), rows, names, ROWS[4])

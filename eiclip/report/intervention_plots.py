@@ -10,7 +10,7 @@ from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import BASELINE, OURS
 from eiclip.report.queries import Row, select, where
 from eiclip.report.tables import short
-from eiclip.report.theme import FACE, ROWS, TEXT, Panel, figure, legend, themed
+from eiclip.report.theme import FACE, ROWS, TEXT, Panel, figure, legend, plot, some
 
 TITLES = {
     "removed": "The entity taken away",
@@ -27,30 +27,26 @@ NAMED_SUPPORT = 5
 """Training products an entity needs to be named among the gates."""
 
 
-@themed
-def intervention_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def intervention_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """How many times further down the right photo falls, by intervention and group, for rows 3 and 5.
 
     Dots are geometric means over products with 95 % intervals, pale bars the middle half of the products.
     """
-    rows = [row for row in select(connection, "intervention_changes", dataset=dataset) if row["variant"] in SHOWN]
-    if not rows:
-        return None
+    rows = some([row for row in select(connection, "intervention_changes", dataset=dataset) if row["variant"] in SHOWN])
     kinds = [kind for kind in TITLES if where(rows, intervention=kind)]
     groups = _by_effect(rows)
     made, panels = figure(1.1 + len(kinds) * (0.5 + 0.42 * len(groups)), len(kinds), sharex=True)
     for axes, kind in zip(panels, kinds, strict=True):
         _changes(axes, where(rows, intervention=kind), groups)
-        axes.set_title(TITLES[kind])
+        axes.named_rows([short(group) for group in groups], title=TITLES[kind])
     low = int(np.floor(min(-1, *(row["low"] for row in rows))))
     high = int(np.ceil(max(1, *(row["high"] for row in rows))))
     step = max(1, (high - low + 5) // 6)
     ticks = [power for power in range(low, high + 1) if power % step == 0]
-    panels[-1].set_xticks(ticks, [_times(power) for power in ticks])
-    panels[-1].set_xlim(low - 0.2, high + 0.2)
+    panels[-1].set(xticks=ticks, xticklabels=[_times(power) for power in ticks], xlim=(low - 0.2, high + 0.2))
     panels[-1].set_xlabel("rank after / before (dot: mean, bar: middle half)", loc="right")
-    legend(made, 1)
-    return made
+    return legend(made, 1)
 
 
 def _by_effect(rows: Sequence[Row]) -> list[str]:
@@ -76,7 +72,6 @@ def _changes(axes: Panel, rows: Sequence[Row], groups: Sequence[str]) -> None:
         axes.hlines(places, [row["low"] for row in found], [row["high"] for row in found], color=colour, linewidth=7,
                     alpha=0.25)  # fmt: skip
         axes.forest(places, found, ("mean", "mean_low", "mean_high"), colour, marker=marker, label=_title(variant))
-    axes.named_rows([short(group) for group in groups])
 
 
 def _times(power: int) -> str:
@@ -87,13 +82,11 @@ def _title(variant: str) -> str:
     return f"{VARIANTS[variant].row} {VARIANTS[variant].title}".replace("CLIP fine-tuned, entities", "entities")
 
 
-@themed
-def swap_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def swap_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """Share of the ten best photos with the old and with the new entity, before and after a swap, in rows 3 and 5."""
     rows = select(connection, "intervention_swaps", dataset=dataset)
-    shown = [variant for variant in SHOWN if where(rows, variant=variant)]
-    if not shown:
-        return None
+    shown = some([variant for variant in SHOWN if where(rows, variant=variant)])
     ours = sorted(where(rows, variant=shown[-1]), key=lambda row: (row["share_before"], row["entity_group"]))
     groups = [row["entity_group"] for row in ours]
     made, panels = figure(1.2 + len(shown) * (0.5 + 0.6 * len(groups)), len(shown), sharex=True)
@@ -101,13 +94,10 @@ def swap_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | N
         for row in where(rows, variant=variant):
             if row["entity_group"] in groups:
                 _swap(axes, groups.index(row["entity_group"]), row)
-        axes.set_title(f"Row {_title(variant).replace(' ', ': ', 1)}")
-        axes.named_rows([short(group) for group in groups])
-    panels[-1].set_xlim(-3, 135)
-    panels[-1].set_xticks([0, 25, 50, 75, 100])
+        axes.named_rows([short(group) for group in groups], title=f"Row {_title(variant).replace(' ', ': ', 1)}")
+    panels[-1].set(xlim=(-3, 135), xticks=[0, 25, 50, 75, 100])
     panels[-1].set_xlabel("of the ten best photos, % (○ before, ● after)", loc="right")
-    legend(made, 1)
-    return made
+    return legend(made, 1)
 
 
 def _swap(axes: Panel, place: int, row: Row) -> None:
@@ -124,15 +114,14 @@ def _swap(axes: Panel, place: int, row: Row) -> None:
                       va="center")  # fmt: skip
 
 
-@themed
-def gate_usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def gate_usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """Mean learned gate of every group against the recall@1 it is worth; groups of other datasets pale.
 
     The dot is recall lost when the group is removed, the ring when it is shuffled among products.
     """
     rows = select(connection, "gate_usefulness", variant=OURS)
-    if not where(rows, dataset=dataset):
-        return None
+    some(where(rows, dataset=dataset))
     made, (axes,) = figure(3.7)
     axes.zero_line(upright=False)
     for row in rows:
@@ -145,8 +134,7 @@ def gate_usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str) ->
     low, high = min(0.0, *ends), max(1.0, *ends)
     axes.set_ylim(low - 0.08 * (high - low), high + 0.12 * (high - low))
     _label_groups(axes, rows, dataset)
-    axes.set_xlim(0, WIDEST)
-    axes.set_xlabel("mean gate over training products")
+    axes.set(xlim=(0, WIDEST), xlabel="mean gate over training products")
     made.suptitle("Points of recall@1 lost (● removed, ○ shuffled)", x=0.01, ha="left")
     axes.grid()
     return made
@@ -167,12 +155,12 @@ def _label_groups(axes: Panel, rows: Sequence[Row], dataset: str) -> None:
                       color=TEXT if own else ROWS[0])  # fmt: skip
 
 
-@themed
-def gate_support_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def gate_support_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """Learned gate of every entity against the training products that carry it, a panel a group."""
-    gates = [row for row in select(connection, "gates", dataset=dataset, variant=OURS) if row["product_count"] > 0]
-    if not gates:
-        return None
+    gates = some(
+        [row for row in select(connection, "gates", dataset=dataset, variant=OURS) if row["product_count"] > 0]
+    )
     groups = list(dict.fromkeys(row["entity_group"] for row in gates))
     made, panels = figure(0.5 + 1.6 * len(groups), len(groups), sharex=True)
     for axes, group in zip(panels, groups, strict=True):
@@ -181,18 +169,16 @@ def gate_support_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Fi
         axes.cloud(support, weights, 14)
         mean = float(np.average(weights, weights=support))
         axes.axhline(mean, color=ROWS[2], linewidth=1.4, linestyle=(0, (4, 2)))
-        axes.set_title(f"{short(group)}: {len(rows):,} entities, mean gate {mean:.2f}")
+        title = f"{short(group)}: {len(rows):,} entities, mean gate {mean:.2f}"
+        axes.set(title=title, ylim=(-0.2, 1.2), yticks=[0, 0.5, 1])
         known = [row for row in rows if row["product_count"] >= NAMED_SUPPORT and row["entity"] != "<unk>"]
         order = sorted(known, key=lambda row: (row["weight"], row["entity"]))
         for named, above in ((order[:1], -12), (order[1:][-1:], 5)):
             for row in named:
                 axes.annotate(short(row["entity"]), (row["product_count"], row["weight"]), (0, above), ha="center",
                               textcoords="offset points")  # fmt: skip
-        axes.set_ylim(-0.2, 1.2)
-        axes.set_yticks([0, 0.5, 1])
         axes.grid()
-    panels[-1].set_xscale("log")
-    panels[-1].set_xlim(0.8, 2.5 * max(row["product_count"] for row in gates))
+    most = max(row["product_count"] for row in gates)
+    panels[-1].set(xscale="log", xlim=(0.8, 2.5 * most), xlabel="training products with the entity")
     panels[-1].xaxis.set_major_formatter("{x:,.0f}")
-    panels[-1].set_xlabel("training products with the entity")
     return made

@@ -13,7 +13,7 @@ from eiclip.report.queries import Row, select, where
 from eiclip.report.standing import TITLE, chance
 from eiclip.report.tables import intervals, short, variant_title
 from eiclip.report.tables import number as shown
-from eiclip.report.theme import CHANCE_STYLE, FACE, ROWS, TEXT, figure, legend, themed
+from eiclip.report.theme import CHANCE_STYLE, FACE, ROWS, TEXT, figure, legend, plot, some
 
 STYLES = ("-", (0, (1, 1)), (0, (5, 1.5)), (0, (4, 1, 1, 1)), "-", (0, (6, 1, 1, 1, 1, 1)))
 """Lines of the rows: told apart without colour."""
@@ -22,46 +22,40 @@ SMOOTHED = 31
 """Log rows that the mean runs over, at most: single batches are too noisy to compare."""
 
 
-@themed
-def recall_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def recall_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """Recall@1, 5 and 10 of the rows side by side, both ways, all candidates; whiskers are 95 % intervals."""
     rows = select(connection, "recalls", dataset=dataset, protocol="full")
     ends, floor = intervals(connection, dataset, "full"), chance(connection, dataset)
-    present = [name for name in VARIANTS if where(rows, variant=name)]
-    if not present:
-        return None
+    present = some([name for name in VARIANTS if where(rows, variant=name)])
     made, panels = figure(5.6, len(WAYS))
     places, width = np.arange(len(RECALLS)), 0.8 / len(present)
     for axes, (way, title) in zip(panels, WAYS.items(), strict=True):
         by_name = {row["variant"]: row for row in where(rows, direction=way)}
         for name in filter(by_name.__contains__, present):
             x = places - 0.4 + width * (present.index(name) + 0.5)
-            axes.bar(x, [by_name[name][measure] for measure in RECALLS], width * 0.9, color=ROWS[VARIANTS[name].row - 1],
-                     label=_legend_title(name))  # fmt: skip
+            values, colour = [by_name[name][measure] for measure in RECALLS], ROWS[VARIANTS[name].row - 1]
+            axes.bar(x, values, width * 0.9, color=colour, label=_legend_title(name))
             for at, measure in zip(x, RECALLS, strict=True):
                 if both := ends.get((name, f"{way}_{measure}")):
                     axes.plot([at, at], both, color=TEXT, linewidth=0.8)
         if floor is not None:
             levels = [floor[f"{way}_{measure}"] for measure in RECALLS]
             axes.hlines(levels, places - 0.45, places + 0.45, **CHANCE_STYLE | {"zorder": 3}, label=TITLE)
-        axes.set_xticks(places, ["R@1", "R@5", "R@10"])
+        axes.set(xticks=places, xticklabels=["R@1", "R@5", "R@10"], title=f"Recall {title}, %")
         axes.grid(axis="y")
         axes.set_ylim(bottom=0)
-        axes.set_title(f"Recall {title}, %")
-    legend(made, 1)
-    return made
+    return legend(made, 1)
 
 
 def _legend_title(name: str) -> str:
     return f"{VARIANTS[name].row} {variant_title(name)}".replace("CLIP fine-tuned", "fine-tuned")
 
 
-@themed
-def gate_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def gate_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """Learned gates by group: every entity a dot, the middle half a bar, the mean over training products a diamond."""
-    gates = select(connection, "gates", dataset=dataset, variant="eiclip")
-    if not gates:
-        return None
+    gates = some(select(connection, "gates", dataset=dataset, variant="eiclip"))
     groups = {group: where(gates, entity_group=group) for group in dict.fromkeys(row["entity_group"] for row in gates)}
     means = {group: _mean_gate(rows) for group, rows in groups.items()}
     order = sorted(groups, key=lambda name: (means[name], name))
@@ -75,9 +69,7 @@ def gate_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | N
         axes.plot([middle], [place], "|", color=TEXT, markersize=15, markeredgewidth=1.5)
         axes.plot([means[group]], [place], "D", color=ROWS[2], markersize=7.5, markeredgecolor=FACE)
         axes.annotate(f"{means[group]:.2f}", (1.15, place), ha="right", va="center", weight="bold")
-    axes.named_rows([short(group) for group in order])
-    axes.set_xlim(-0.02, 1.15)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    axes.named_rows([short(group) for group in order], xlim=(-0.02, 1.15), xticks=[0, 0.25, 0.5, 0.75, 1])
     axes.set_xlabel("gate weight (◆ mean over training products)", loc="right")
     return made
 
@@ -88,12 +80,16 @@ def _mean_gate(rows: Sequence[Row]) -> float:
     return float(np.average(weights, weights=support if sum(support) else None))
 
 
-@themed
-def gate_history_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def gate_history_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """The mean gate of each group over row 5's training steps."""
-    rows = [row for row in _log(connection, dataset) if row["variant"] == "eiclip" and row["gates"]]
-    if not rows:
-        return None
+    rows = some(
+        [
+            row
+            for row in select(connection, "training_log", dataset=dataset)
+            if row["variant"] == "eiclip" and row["gates"]
+        ]
+    )
     made, (axes,) = figure(3.0)
     for place, group in enumerate(sorted({group for row in rows for group in row["gates"]})):
         steps, weights = zip(
@@ -103,16 +99,13 @@ def gate_history_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Fi
                   label=short(group))  # fmt: skip
     axes.set(ylim=(0, 1), title="Mean gate of each group", xlabel="step")
     axes.grid(axis="y")
-    legend(made, 3)
-    return made
+    return legend(made, 3)
 
 
-@themed
-def loss_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def loss_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """L(photo, text) of each trained variant over its steps: the one term that all of them have."""
-    log = _log(connection, dataset)
-    if not log:
-        return None
+    log = some(select(connection, "training_log", dataset=dataset))
     made, (axes,) = figure(4.2)
     for name, variant in VARIANTS.items():
         if points := [(row["step"], row["loss_joint"]) for row in where(log, variant=name)]:
@@ -124,8 +117,7 @@ def loss_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | N
         axes.chance_line(guessed, guessed, label="guessing")
     axes.set(title="Training loss of photo against text", xlabel="step")
     axes.grid(axis="y")
-    legend(made, 1)
-    return made
+    return legend(made, 1)
 
 
 def _is_softmax(outcome: Row) -> bool:
@@ -134,29 +126,21 @@ def _is_softmax(outcome: Row) -> bool:
     return abs(terms - round(terms)) < 1e-3
 
 
-@themed
-def usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+@plot
+def usefulness_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """Points of recall@1 that row 5 loses when one group's entities change places among test products."""
     lost: dict[str, dict[str, float]] = {}
     for row in select(connection, "shuffles", dataset=dataset, variant="eiclip"):
         lost.setdefault(row["entity_group"], {})[row["direction"]] = row["r1_lost"]
-    if not lost:
-        return None
-    groups = sorted(lost, key=lambda group: (max(lost[group].values()), group))
+    groups = sorted(some(lost), key=lambda group: (max(lost[group].values()), group))
     made, (axes,) = figure(1.4 + 0.65 * len(groups))
     for shift, way, colour in ((0.2, "i2t", ROWS[1]), (-0.2, "t2i", ROWS[4])):
         values = [lost[group].get(way, 0.0) for group in groups]
         axes.bars(np.arange(len(groups)) + shift, values, 0.36, colour, WAYS[way], shown)
     axes.zero_line()
-    axes.named_rows([short(group) for group in groups])
-    axes.margins(x=0.18)
-    axes.set_xlabel("points of recall@1 lost when shuffled")
-    legend(made)
-    return made
-
-
-def _log(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[Row]:
-    return select(connection, "training_log", dataset=dataset)
+    label = "points of recall@1 lost when shuffled"
+    axes.named_rows([short(group) for group in groups], xmargin=0.18, xlabel=label)
+    return legend(made)
 
 
 def _smooth(values: Sequence[float]) -> np.ndarray:

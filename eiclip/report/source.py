@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-from matplotlib.figure import Figure
 
 from eiclip.report.document import Block, Fold, Pair, Picture, Text, kept
 from eiclip.report.tables import Table
-from eiclip.report.theme import svg
+from eiclip.report.theme import Plot, svg
 
-Plot = Callable[[duckdb.DuckDBPyConnection, str], Figure | None]
 MakeTable = Callable[[duckdb.DuckDBPyConnection, str], Table | None]
 Sentence = Callable[[duckdb.DuckDBPyConnection, str], str | None]
 

@@ -4,12 +4,15 @@ Figures are 4.4 inches wide and no text is below 9.5 points: 10 pixels on a phon
 """
 
 import base64
+import contextlib
+import functools
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence, Sized
+from typing import Any, Literal, TypeVar
 
+import duckdb
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -36,24 +39,48 @@ SETTINGS: Any = {
     "figure.facecolor": FACE, "axes.facecolor": "none", "text.color": TEXT, "axes.labelcolor": TEXT,
     "axes.edgecolor": GRID, "axes.titlecolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT, "xtick.major.size": 0,
     "ytick.major.size": 0, "xtick.minor.size": 0, "grid.color": GRID, "grid.linewidth": 0.8, "font.size": 9.5,
-    "axes.titlesize": 11, "figure.titlesize": 11, "figure.labelsize": 9.5, "axes.titlelocation": "left", "axes.labelsize": 10, "xtick.labelsize": 9.5,
+    "axes.titlesize": 11, "figure.titlesize": 11, "figure.labelsize": 9.5, "axes.titlelocation": "left",
+    "axes.labelsize": 10, "xtick.labelsize": 9.5,
     "ytick.labelsize": 9.5, "legend.fontsize": 9.5, "legend.frameon": False, "legend.columnspacing": 1.2,
     "legend.handlelength": 1.6, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "lines.linewidth": 2, "lines.solid_capstyle": "butt", "svg.fonttype": "none", "svg.hashsalt": "eiclip",
     # Names from data may hold dollar signs, which are no formulas.
     "text.parse_math": False,
 }  # fmt: skip
-themed = mpl.rc_context(SETTINGS)
-"""Decorates what makes or saves figures."""
+T = TypeVar("T", bound=Sized)
+Plot = Callable[[duckdb.DuckDBPyConnection, str], Figure | None]
+"""Draws a dataset of a catalogue."""
+
+
+class NothingToDraw(Exception):
+    """A plot's table is not there, or has no row for it."""
+
+
+def some(rows: T) -> T:
+    """The rows; without any, the plot that asks for them is None."""
+    if not rows:
+        raise NothingToDraw
+    return rows
+
+
+def plot(make: Callable[[duckdb.DuckDBPyConnection, str], Figure]) -> Plot:
+    """Makes a plot of what draws one: it looks as all do, and is None where there is nothing to draw."""
+
+    @functools.wraps(make)
+    def drawn(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure | None:
+        with mpl.rc_context(SETTINGS), contextlib.suppress(NothingToDraw):
+            return make(connection, dataset)
+        return None
+
+    return drawn
 
 
 class Panel(Axes):
     """Axes with what the plots share."""
 
-    def named_rows(self, names: Sequence[str]) -> None:
-        """Names to the left, from below upwards, and lines to read values by."""
-        self.set_yticks(range(len(names)), names)
-        self.set_ylim(-0.6, len(names) - 0.4)
+    def named_rows(self, names: Sequence[str], **properties: Any) -> None:
+        """Names to the left, from below upwards, and lines to read values by; properties are those of `set`."""
+        self.set(yticks=range(len(names)), yticklabels=names, ylim=(-0.6, len(names) - 0.4), **properties)
         self.grid(axis="x")
 
     def bars(self, places: Iterable[float], values: Sequence[Any], height: float, colour: str, label: str | None = None,
@@ -117,11 +144,14 @@ def figure(height: float, panels: int = 1, across: int = 1, **options: Any) -> t
     return made, list(made.subplots(panels, across, squeeze=False, subplot_kw={"axes_class": Panel}, **options).flat)
 
 
-def legend(made: Figure, ncols: int = 2, loc: str = "outside upper left") -> None:
-    """One legend for all panels, each label once."""
-    pairs = [pair for axes in made.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
-    entries = {label: handle for handle, label in pairs[::-1]}
-    made.legend(list(entries.values())[::-1], list(entries)[::-1], loc=loc, ncols=ncols)
+def legend(made: Figure, ncols: int = 2, side: Literal["upper", "lower"] = "upper") -> Figure:
+    """The figure with one legend for all panels, each label once."""
+    entries: dict[Any, Any] = {}
+    for axes in made.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        entries = dict(zip(labels, handles, strict=True)) | entries
+    made.legend(list(entries.values()), list(entries), loc=f"outside {side} left", ncols=ncols)
+    return made
 
 
 def svg(made: Figure) -> bytes:
@@ -155,10 +185,9 @@ def png(made: Figure) -> bytes:
     return buffer.getvalue()
 
 
-@themed
 def _saved(made: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing")  # names of any script: browsers have fonts for them
         made.savefig(buffer, format=kind, dpi=DPI, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
