@@ -226,7 +226,7 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
     if not functions:
         return {}
     from eiclip.report.source import markdown
-    from eiclip.report.theme import as_markdown_image
+    from eiclip.report.theme import Figure, as_markdown_image, png
 
     found = {}
     with connect(project.paths.root) as connection:
@@ -237,8 +237,8 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
                 value: Any = markdown(connection, dataset, name, *arguments)
             else:
                 value = pkgutil.resolve_name(name)(connection, dataset, *arguments)
-            if isinstance(value, bytes):
-                value = as_markdown_image(value, f"{dataset} {title}")
+            if isinstance(value, Figure):
+                value = as_markdown_image(png(value), f"{dataset} {title}")
             if value:
                 found[title] = dg.MetadataValue.md(value)
     return found

@@ -1,12 +1,11 @@
 """Which rows differ and where row 5 wins, as plots of intervals and a sentence; None without the tables they show."""
 
-import warnings
-from collections.abc import Collection, Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from eiclip.evaluation.breakdowns import MINIMUM_PRODUCTS, rank_correlation
@@ -14,14 +13,15 @@ from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import WAYS
 from eiclip.report.numbers import number, short, signed
-from eiclip.report.queries import select
+from eiclip.report.queries import Row, select, where
 from eiclip.report.standing import no_verdict
-from eiclip.report.theme import LIGHT, WIDTH, Theme, figure, png, themed
+from eiclip.report.theme import ROWS, TEXT, NothingToDraw, Panel, figure, legend, plot, some
 
 NAMES = {
     "clip_pretrained": "pretrained", "clip_description": "description", "clip_entities_text": "entities as text",
     "eiclip_equal": "equal gates", "eiclip": "EI-CLIP", "eiclip_plus": "EI-CLIP+",
 }  # fmt: skip
+DIFFERENCE, GAIN = ("difference", "low", "high"), ("gain_r1", "gain_low", "gain_high")
 CONFOUNDED, STATE, MEANINGS = " confounded", " state", "meanings"
 """Ends of the facets of `query_facets`, and one of them; the others are entity groups."""
 BRANDS_SHOWN = 12
@@ -35,30 +35,24 @@ FEWEST_CONFOUNDED = 5
 """Of them with any untagged use: resamples that miss them all would have none."""
 
 
-def comparison_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
+@plot
+def comparison_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """Differences between rows in recall@1 and SumR, all candidates, with 95 % intervals."""
     rows = {(row["variant"], row["baseline"], row["direction"]): row for row in _comparisons(connection, dataset)}
-    pairs = [
-        pair
-        for pair in PAIRS[::-1]
-        if any(key[:2] == pair for key in rows) and no_verdict(connection, dataset, *pair) is None
-    ]
-    if not pairs:
-        return None
-    with themed(theme):
-        made, panels = figure(1.9 + 0.95 * len(pairs), 2)
-        for shift, way, colour in ((0.16, "i2t", theme.rows[1]), (-0.16, "t2i", theme.rows[4])):
-            found = [rows.get((*pair, way)) for pair in pairs]
-            _forest(panels[0], np.arange(len(pairs)) + shift, found, colour, theme, label=WAYS[way])
-        found = [rows.get((*pair, "both")) for pair in pairs]
-        _forest(panels[1], np.arange(len(pairs)), found, theme.text, theme)
-        for axes, title in zip(panels, ("Difference in recall@1, points", "Difference in SumR, points"), strict=True):
-            axes.set_yticks(range(len(pairs)), [_pair_title(*pair).replace(" − ", " −\n") for pair in pairs])
-            axes.tick_params(axis="y", labelsize=9)
-            axes.set_ylim(-0.6, len(pairs) - 0.4)
-            axes.set_title(title)
-        panels[0].legend(loc="upper left", bbox_to_anchor=(-0.02, -0.09), ncols=2)
-        return png(made)
+    pairs = [pair for pair in PAIRS[::-1]
+             if any(key[:2] == pair for key in rows) and no_verdict(connection, dataset, *pair) is None]  # fmt: skip
+    made, panels = figure(1.7 + 0.95 * len(some(pairs)), 2)
+    names = [_pair_title(*pair).replace(" − ", " −\n") for pair in pairs]
+    for panel, shift, way, colour in (
+        (0, 0.16, "i2t", ROWS[1]),
+        (0, -0.16, "t2i", ROWS[4]),
+        (1, 0, "both", TEXT),
+    ):
+        found = [rows.get((*pair, way)) for pair in pairs]
+        _differences(panels[panel], np.arange(len(pairs)) + shift, found, names, colour, DIFFERENCE, WAYS.get(way))
+    panels[0].set_title("Difference in recall@1, points")
+    panels[1].set_title("Difference in SumR, points")
+    return legend(made)
 
 
 def _comparisons(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[dict[str, Any]]:
@@ -70,51 +64,36 @@ def _pair_title(variant: str, baseline: str) -> str:
     return f"{one} − {other}"
 
 
-def _forest(
-    axes: Axes,
-    places: Sequence[float] | np.ndarray,
-    rows: Sequence[Mapping[str, Any] | None],
-    colour: str,
-    theme: Theme,
-    label: str | None = None,
-) -> None:
-    """A dot for each difference and a line for its interval, over a line at zero; rows that are None are left out."""
-    drawn = [(place, row) for place, row in zip(places, rows, strict=True) if row is not None]
-    for place, row in drawn:
-        if row["low"] is not None:
-            axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-        hollow = row["products"] < FEW_PRODUCTS
-        axes.plot(
-            [row["difference"]], [place], "o", color=colour, markersize=6.5,
-            markerfacecolor=theme.face if hollow else colour, label=label if row is drawn[0][1] else None,
-        )  # fmt: skip
-    axes.axvline(0, color=theme.text, linewidth=0.9, zorder=1)
-    axes.grid(axis="x")
+def _differences(
+    axes: Panel, places: Iterable[float], rows: Sequence[Row | None], names: Sequence[str], colour: str,
+    columns: Sequence[str] = GAIN, label: str | None = None,
+) -> None:  # fmt: skip
+    """Differences about zero; the dots of few products are hollow."""
+    axes.forest(places, rows, columns, colour, label=label, hollow=lambda row: row["products"] < FEW_PRODUCTS)
+    axes.zero_line()
+    axes.named_rows(names)
 
 
-def facet_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
+@plot
+def facet_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """What row 5 gains over row 3 in recall@1 by kind of product, text to photo, with 95 % intervals."""
     rows = [
         row
         for row in _facets(connection, dataset)
         if row["facet"].endswith((CONFOUNDED, STATE, MEANINGS)) and row["products"] >= MINIMUM_PRODUCTS
     ]
-    if not rows:
-        return None
-    facets = _ordered({row["facet"] for row in rows})
-    lines: list[dict[str, Any] | str] = []
-    for facet in facets:
-        lines += [facet, *(row for row in rows if row["facet"] == facet)]
-    with themed(theme):
-        made, (axes,) = figure(1.3 + 0.27 * len(lines))
-        places = np.arange(len(lines))[::-1]
-        found = [None if isinstance(line, str) else _as_difference(line) for line in lines]
-        _forest(axes, places, found, theme.rows[4], theme)
-        _facet_labels(axes, places, lines)
-        axes.set_ylim(-0.7, len(lines) - 0.3)
-        axes.set_title("Row 5’s gain over row 3 in recall@1,\n" + f"{WAYS['t2i']}, points")
-        made.supxlabel(_key(rows), fontsize=9)
-        return png(made)
+    lines: list[tuple[str, Row | None]] = []
+    for facet in _ordered({row["facet"] for row in some(rows)}):
+        lines.append((_title(facet), None))
+        lines += [(f"{short(row['value'], 20)}  ({row['products']:,})", row) for row in where(rows, facet=facet)]
+    names, found = zip(*lines[::-1], strict=True)
+    made, (axes,) = figure(1.2 + 0.27 * len(lines))
+    _differences(axes, range(len(lines)), found, names, ROWS[4])
+    for tick, row in zip(axes.get_yticklabels(), found, strict=True):
+        tick.set_fontweight("bold" if row is None else "normal")
+    made.suptitle("Row 5’s gain over row 3 in recall@1,\n" + f"{WAYS['t2i']}, points", x=0.01, ha="left")
+    made.supxlabel(_key(rows), x=0.01, ha="left")
+    return made
 
 
 def _facets(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[dict[str, Any]]:
@@ -149,44 +128,28 @@ def _key(rows: Sequence[Mapping[str, Any]]) -> str:
         parts.append(f"hollow: fewer than {FEW_PRODUCTS}")
     if any(row["gain_low"] is None for row in rows):
         parts.append("no line: none differs")
-    return "; ".join(parts)
+    return textwrap.fill("; ".join(parts), 56)
 
 
-def _as_difference(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"difference": row["gain_r1"], "low": row["gain_low"], "high": row["gain_high"], "products": row["products"]}
-
-
-def _facet_labels(axes: Axes, places: np.ndarray, lines: Sequence[dict[str, Any] | str]) -> None:
-    """Facets in bold, their values and numbers of products to the left of the axis."""
-    labels = [_title(line) if isinstance(line, str) else f"{line['value']}  ({line['products']:,})" for line in lines]
-    axes.set_yticks(places, labels)
-    axes.tick_params(axis="y", labelsize=9)
-    for tick, line in zip(axes.get_yticklabels(), lines, strict=True):
-        if isinstance(line, str):
-            tick.set_fontweight("bold")
-
-
-def brand_plot(connection: duckdb.DuckDBPyConnection, dataset: str, theme: Theme = LIGHT) -> bytes | None:
+@plot
+def brand_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """The gain over row 3 of the brands with most queries, beside how often texts use the brand's words otherwise."""
+    if no_verdict(connection, dataset, *PAIRS[0]) is not None:
+        raise NothingToDraw
     rows = select(connection, "brands", dataset=dataset, shown=BRANDS_SHOWN, minimum=MINIMUM_PRODUCTS)
-    if not rows or no_verdict(connection, dataset, *PAIRS[0]) is not None:
-        return None
-    rows.sort(key=lambda row: (-(row["share"] or 0), row["value"]), reverse=True)
-    with themed(theme), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph .* missing")  # names of any script; the font draws a box instead
-        made = Figure(figsize=(WIDTH, 1.5 + 0.32 * len(rows)), layout="constrained")
-        gains, shares = made.subplots(1, 2, sharey=True, width_ratios=(2.1, 1))
-        _forest(gains, range(len(rows)), [_as_difference(row) for row in rows], theme.rows[4], theme)
-        bars = shares.barh(range(len(rows)), [row["share"] or 0 for row in rows], 0.55, color=theme.rows[2])
-        shares.bar_label(bars, [number(row["share"]) for row in rows], padding=3, fontsize=9)
-        shares.set_xlim(0, 1.5 * max(1, *(row["share"] or 0 for row in rows)))
-        shares.grid(axis="x")
-        gains.set_yticks(range(len(rows)), [f"{short(row['value'], 20)}  ({row['products']:,})" for row in rows])
-        gains.tick_params(axis="y", labelsize=9)
-        gains.set_title("Gain in recall@1,\npoints (text to photo)")
-        shares.set_title("Words used\nuntagged, %")
-        made.supxlabel(_key(rows), fontsize=9)
-        return png(made)
+    some(rows).sort(key=lambda row: (-(row["share"] or 0), row["value"]), reverse=True)
+    made, (gains, shares) = figure(1.5 + 0.32 * len(rows), 1, 2, sharey=True, width_ratios=(1.7, 1))
+    names = [f"{short(row['value'], 14)}  ({row['products']:,})" for row in rows]
+    _differences(gains, range(len(rows)), rows, names, ROWS[4])
+    shares.bars(range(len(rows)), [row["share"] or 0 for row in rows], 0.55, ROWS[2])
+    for text, row in zip(shares.texts, rows, strict=True):
+        text.set_text(number(row["share"]))
+    shares.set_xlim(0, 1.7 * max(1, *(row["share"] or 0 for row in rows)))
+    shares.grid(axis="x")
+    gains.set_title("Gain in recall@1,\npoints (text\nto photo)")
+    shares.set_title("Words used\nuntagged, %")
+    made.supxlabel(_key(rows), x=0.01, ha="left")
+    return made
 
 
 def where_it_wins(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:

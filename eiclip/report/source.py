@@ -26,7 +26,7 @@ from eiclip.report import gallery, numbers
 from eiclip.report.paper import paper_row, peers
 from eiclip.report.queries import Row, intervals, select
 from eiclip.report.standing import chance, chance_of_styles, no_verdict
-from eiclip.report.theme import data_uri
+from eiclip.report.theme import data_uri, svg, svg_size
 from eiclip.same_style import VIEW_PAIRS
 from eiclip.studies.trials import ABLATIONS
 
@@ -70,7 +70,9 @@ class Source:
         drawn = resolve_name(f"eiclip.report.{plot.replace('.', ':')}")(self.connection, self.dataset)
         if drawn is None:
             return Markup("")
-        return self.placed(render("picture.html", uri=data_uri(drawn, "image/png"), alt=alt, caption=caption))
+        image = svg(drawn)
+        uri, (width, height) = data_uri(image, "image/svg+xml"), svg_size(image)
+        return self.placed(render("picture.html", uri=uri, alt=alt, caption=caption, width=width, height=height))
 
     def placed(self, html: Markup) -> Markup:
         """A place in the Markdown for HTML."""

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,15 +15,12 @@ from PIL import Image, ImageDraw
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.evaluation.run_history import SCHEMA as RUN_SCHEMA
 from eiclip.model.variants import VARIANTS
-from eiclip.report.theme import DARK
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.storage.catalogue import refresh_catalogue
 from eiclip.storage.lake import Lake
 from eiclip.studies.results import RESULTS_SCHEMA
 from eiclip.train.job import LOG_SCHEMA
 from eiclip.train.outcome import SCHEMA as OUTCOMES
-
-Plot = Callable[..., bytes]
 
 BRANDS = ["diesel", "golden goose", "<script>alert(1)</script>", "off-white", "acne studios", "a$b$c", "rick owens"]
 KINDS = ["coats", "denim", "sneakers", "shirts", "dresses"]
@@ -376,19 +372,3 @@ def photo() -> Callable[[int], bytes]:
         return buffer.getvalue()
 
     return make
-
-
-@pytest.fixture
-def assert_picture() -> Callable[[Plot, duckdb.DuckDBPyConnection], None]:
-    """Checks a plot of dataset `d`: a picture that phones can show, the same every time, and another in the dark."""
-
-    def check(plot: Plot, connection: duckdb.DuckDBPyConnection) -> None:
-        drawn = plot(connection, "d")
-        assert drawn == plot(connection, "d")
-        assert drawn != plot(connection, "d", DARK)
-        with Image.open(io.BytesIO(drawn)) as image:
-            image.load()
-            assert image.width < 1000 < 4 * image.height
-            assert len(image.convert("RGB").getcolors(1 << 24)) > 10
-
-    return check

@@ -3,17 +3,16 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import Image
 
 from eiclip.report.ablation_plots import PLOTS
 from eiclip.report.ablation_verdicts import VERDICTS, verdict
-from eiclip.report.theme import DARK, LIGHT
 from eiclip.settings.training import TrainingSettings
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake
 from eiclip.studies.results import Outcome, results_table
 from eiclip.studies.trials import ABLATIONS, ALL, SEVERAL_MEANINGS, Base
 from tests.report import reading
+from tests.report.drawn import assert_legible, dots, intervals, words
 
 PRODUCTS = 400
 BASE = Base(("brand", "season"), TrainingSettings(epochs=3, batch_size=64), 0)
@@ -116,16 +115,59 @@ def home(tmp_path_factory):
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS)
-def test_every_ablation_has_a_plot_in_both_themes(home, ablation, tmp_path):
+def test_every_ablation_has_a_plot_that_is_legible(home, ablation):
     with connect(home) as connection:
-        pictures = [PLOTS[ablation](connection, "shop", theme) for theme in (LIGHT, DARK)]
-        assert pictures[0] == PLOTS[ablation](connection, "shop"), "equal numbers, equal bytes"
+        assert_legible(PLOTS[ablation], connection, "shop")
         assert PLOTS[ablation](connection, "no such dataset") is None
-    for picture, theme in zip(pictures, (LIGHT, DARK), strict=True):
-        (tmp_path / "plot.png").write_bytes(picture)
-        with Image.open(tmp_path / "plot.png") as drawn:
-            assert drawn.width >= 900
-            assert "#{:02x}{:02x}{:02x}".format(*drawn.convert("RGB").getpixel((0, 0))) == theme.face
+
+
+def drawn_and_found(home, ablation, columns):
+    """The plot of an ablation, and what its table holds."""
+    with connect(home) as connection:
+        rows = connection.execute(f"SELECT {columns} FROM ablation_results WHERE ablation = ?", [ablation]).fetchall()
+        return PLOTS[ablation](connection, "shop"), rows
+
+
+GAINS = ("ablation_entities", "ablation_losses", "ablation_prior", "ablation_group_batches", "ablation_plus")
+
+
+@pytest.mark.parametrize("ablation", GAINS)
+def test_every_gain_has_a_dot_an_interval_and_its_number(home, ablation):
+    figure, rows = drawn_and_found(home, ablation, "sum_r_gain, gain_low, gain_high")
+    gains = sorted(row for row in rows if row[0] is not None)
+    assert gains
+    (axes,) = figure.axes
+    assert sorted(x for x, _ in dots(axes)) == [gain for gain, _, _ in gains]
+    assert sorted(intervals(axes).values()) == sorted((low, high) for _, low, high in gains)
+    assert {f"{gain:+.1f}".replace("-", "−") for gain, _, _ in gains if abs(gain) >= 0.05} <= set(words(figure))
+
+
+@pytest.mark.parametrize("ablation", ["ablation_batch_size", "ablation_budget"])
+def test_sums_and_leads_are_lines_over_steps_with_bands(home, ablation):
+    figure, rows = drawn_and_found(home, ablation, "x, variant, sum_r, sum_r_gain")
+    sums, leads = figure.axes
+    points = {place for line in sums.lines for place in zip(*line.get_data(), strict=True)}
+    assert points == {(x, value) for x, _, value, _ in rows}
+    lines = {place for line in leads.lines[:-1] for place in zip(*line.get_data(), strict=True)}
+    assert lines == {(x, gain) for x, variant, _, gain in rows if variant != "clip_entities_text"}
+    assert len(sums.collections) == len({variant for _, variant, _, _ in rows})
+    assert {f"{x:,.0f}" for x, *_ in rows} | {"3 as text", "5 EI-CLIP"} <= set(words(figure))
+
+
+def test_neutral_names_are_hollow_and_each_sum_is_told(home):
+    figure, rows = drawn_and_found(home, "ablation_ambiguity", "value, sum_r, budget")
+    assert len(figure.axes) == len({budget for _, _, budget in rows})
+    for hollow, name in ((True, "neutral"), (False, "real")):
+        places = [x for axes in figure.axes for x, _ in dots(axes, hollow=hollow)]
+        assert sorted(places) == sorted(value for kind, value, _ in rows if kind == name)
+    assert {f"{value:.1f}" for _, value, _ in rows} <= set(words(figure))
+
+
+def test_every_seed_has_a_dot_and_every_row_its_mean(home):
+    figure, rows = drawn_and_found(home, "seed_study", "variant, sum_r")
+    assert sorted(y for _, y in dots(figure.axes[0], hollow=False)) == sorted(value for _, value in rows)
+    means = {f"{np.mean([value for name, value in rows if name == variant]):.1f}" for variant, _ in rows}
+    assert means <= set(words(figure))
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS)

@@ -1,10 +1,13 @@
 """Plots, tables and sentences of interventions and gates: from rows made by hand."""
 
 import itertools
+import math
 import re
+import statistics
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 from scipy.stats import spearmanr
@@ -13,6 +16,8 @@ from eiclip.evaluation.interventions import SCHEMA
 from eiclip.report import gates
 from eiclip.report import intervention_plots as plots
 from eiclip.report.source import markdown
+from eiclip.report.theme import svg
+from tests.report.drawn import assert_legible, dots, intervals, words
 from tests.report.reading import cells
 
 GROUPS = ["brand", "a$b$c " * 9, "無印<b>\nx"]
@@ -92,9 +97,55 @@ def catalogue(dataset="d", **given):
 
 
 @pytest.mark.parametrize("plot", PLOTS)
-def test_plots_are_pictures_in_both_themes_and_alike_every_time(plot, assert_picture):
+def test_plots_are_legible_and_alike_every_time(plot):
     with catalogue(**TABLES) as connection:
-        assert_picture(plot, connection)
+        assert_legible(plot, connection)
+
+
+def drawn(plot, dataset="d", **changed):
+    with catalogue(**(TABLES | changed)) as connection:
+        return plot(connection, dataset)
+
+
+def test_changes_of_rank_are_means_with_intervals_over_products():
+    figure = drawn(plots.intervention_plot)
+    changes = [math.log2((3 * n + 1) / (n + 1)) for n in range(5)]
+    mean, reach = statistics.mean(changes), 1.96 * statistics.pstdev(changes) / 5**0.5
+    assert len(figure.axes) == 3
+    for axes, rows in zip(figure.axes, (2, 2, 1), strict=True):
+        places = dots(axes)
+        assert len(places) == rows * len(GROUPS)
+        assert [x for x, _ in places] == pytest.approx([mean] * len(places))
+        for low, high in intervals(axes).values():
+            assert (low, high) == pytest.approx((mean - reach, mean + reach), rel=0.15), "of a sample or of all"
+    assert {"The entity taken away", "3 entities as text", "5 EI-CLIP", "same", "2×"} <= set(words(figure))
+
+
+def test_swaps_go_from_rings_to_dots():
+    figure = drawn(plots.swap_plot)
+    for axes in figure.axes:
+        assert sorted({round(x) for x, _ in dots(axes, hollow=True)}) == [0, 90]
+        assert {round(x) for x, _ in dots(axes)} == {30}
+    told = words(figure)
+    assert told.count("90 → 30") == told.count("0 → 30") == 2 * len(GROUPS)
+
+
+def test_gates_stand_against_the_recall_they_are_worth():
+    figure = drawn(plots.gate_usefulness_plot)
+    ours = [row for row in TABLES["gate_report"] if row["variant"] == "eiclip"]
+    assert set(dots(figure.axes[0])) == {(row["mean_weight"], row["r1_lost_removed"]) for row in ours}
+    assert set(dots(figure.axes[0], hollow=True)) == {(row["mean_weight"], row["r1_lost_shuffled"]) for row in ours}
+
+
+def test_every_gate_has_a_dot_at_its_support():
+    figure = drawn(plots.gate_support_plot)
+    rows = [row for row in TABLES["gate_weights"] if row["variant"] == "eiclip" and row["entity_group"] == "brand"]
+    support = {row["entity"]: row["product_count"] for row in TABLES["entity_vocabulary"]}
+    (axes,) = (axes for axes in figure.axes if axes.get_title(loc="left").startswith("brand"))
+    places = {tuple(place) for place in axes.collections[0].get_offsets().tolist()}
+    assert places == {(support[row["entity"]], row["weight"]) for row in rows}
+    mean = np.average([row["weight"] for row in rows], weights=[support[row["entity"]] for row in rows])
+    assert f"brand: 40 entities, mean gate {mean:.2f}" in words(figure)
 
 
 def test_nothing_to_show_is_none():
@@ -114,23 +165,24 @@ def test_one_row_of_row_5_is_enough(make, table):
 
 @pytest.mark.parametrize("plot", [plots.intervention_plot, plots.swap_plot])
 def test_row_3_is_drawn_beside_row_5_and_row_4_is_not(plot):
-    def drawn(*variants):
+    def image(*variants):
         kept = {name: [row for row in TABLES[name] if row["variant"] in variants] for name in set(PLOTS.values())}
-        with catalogue(**(TABLES | kept)) as connection:
-            return plot(connection, "d")
+        figure = drawn(plot, **kept)
+        return figure and svg(figure)
 
-    assert drawn(*VARIANTS) == drawn("clip_entities_text", "eiclip") != drawn("eiclip")
-    assert drawn("eiclip_equal") is None
+    assert image(*VARIANTS) == image("clip_entities_text", "eiclip") != image("eiclip")
+    assert image("eiclip_equal") is None
 
 
 def test_groups_of_other_datasets_are_in_the_plot_of_usefulness():
     other = [row | {"dataset": "e"} for row in TABLES["gate_report"]]
-    with catalogue(gate_report=TABLES["gate_report"]) as one, catalogue() as both:
+    with catalogue() as both:
         rows = [{"dataset": "d"} | row for row in TABLES["gate_report"]]
         both.register("all_rows", pa.Table.from_pylist(rows + other))
         both.execute("CREATE TABLE gate_report AS SELECT * FROM all_rows")
-        pictures = [plots.gate_usefulness_plot(c, name) for c, name in ((one, "d"), (both, "d"), (both, "e"))]
-    assert len(set(pictures)) == 3
+        told = {name: words(plots.gate_usefulness_plot(both, name)) for name in ("d", "e")}
+    assert {"brand", "brand (e)"} <= set(told["d"])
+    assert {"brand", "brand (d)"} <= set(told["e"])
 
 
 def test_the_summary_is_read_in_words_of_ranks():

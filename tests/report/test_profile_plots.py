@@ -1,4 +1,4 @@
-"""The profile's plots and tables: pictures where there is something to see, None where not, names of any script."""
+"""The profile's plots and tables: what they show, None where there is nothing, names of any script."""
 
 import duckdb
 import pyarrow as pa
@@ -6,6 +6,7 @@ import pytest
 
 from eiclip.report import profile_plots
 from eiclip.report.source import markdown
+from tests.report.drawn import assert_legible, heights, lengths, words
 from tests.report.reading import cells
 
 TABLES = {
@@ -63,9 +64,53 @@ def catalogue(**tables):
 
 
 @pytest.mark.parametrize("plot", PLOTS)
-def test_plots_are_pictures_in_both_themes_and_alike_every_time(plot, assert_picture):
+def test_plots_are_legible_and_alike_every_time(plot):
     with catalogue(**TABLES) as connection:
-        assert_picture(plot, connection)
+        assert_legible(plot, connection)
+
+
+def drawn(plot, **tables):
+    with catalogue(**(TABLES | tables)) as connection:
+        figure = plot(connection, "d")
+    return figure, words(figure)
+
+
+def test_what_is_tagged_and_how_many_entities_there_are():
+    figure, told = drawn(profile_plots.entity_plot)
+    coverage, sizes = figure.axes
+    assert lengths(coverage) == pytest.approx([70, 70])
+    assert sorted(lengths(sizes)) == [0, 0, 3, 3, 570], "the paper has no seasons"
+    assert {"brand", "season", "70.0", "570", "embedded", "all", "the paper’s"} <= set(told)
+
+
+def test_the_most_confounded_stand_above_with_both_counts():
+    figure, told = drawn(profile_plots.confounded_plot)
+    assert lengths(figure.axes[0]) == [3, 36, 3, 37, 3, 38, 3, 39, 3, 40] * 2
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names[::-1][:5] == [f"{name} (brand)" for name in ("a$b$c", "無印良品", "x" * 15 + "…", "two lines", "<b>")]
+    assert {"mentioned, not tagged", "tagged", *names} <= set(told)
+
+
+def test_every_product_is_in_the_histogram_and_the_longest_are_its_last_bar():
+    figure, told = drawn(profile_plots.token_plot)
+    bars = heights(figure.axes[0])
+    assert sum(bars) == sum(row["products"] for row in TABLES["profile_token_histogram"])
+    assert bars[:3] == [30, 29, 28]
+    assert "cut at 64: 10.0 %" in told
+    assert "tokens (longer texts at 116)" in told
+
+
+def test_the_commonest_sizes_of_photos_are_drawn_and_the_others_counted():
+    figure, told = drawn(profile_plots.photo_plot)
+    assert heights(figure.axes[0]) == list(range(24, 40))
+    assert f"pixels, from ({sum(range(24))} photos of rarer sizes left out)" in told
+    assert {"1,536", "2,496"} <= set(told)
+
+
+def test_reasons_of_all_files_together():
+    figure, told = drawn(profile_plots.quarantine_plot)
+    assert lengths(figure.axes[0]) == [6]
+    assert "photo | broken" in told
 
 
 def test_nothing_to_show_is_none():

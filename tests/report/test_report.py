@@ -19,6 +19,8 @@ from eiclip.report.source import Source, markdown
 from eiclip.report.tables import leaderboard_text
 from eiclip.report.write import write_report
 from eiclip.storage.catalogue import connect
+from tests.report.conftest import GROUPS, RECALLS
+from tests.report.drawn import assert_legible, lengths
 
 PLOTS = (plots.recall_plot, plots.gate_plot, plots.gate_history_plot, plots.loss_plot, plots.usefulness_plot)
 ABOUT = About(
@@ -125,6 +127,12 @@ def test_the_first_screen_says_which_model_to_use_and_how_sure_that_is(made):
     assert "A random order reaches SumR 8.0, row 5 340.6" in said
     assert "5 EI-CLIP 26.6 [23.6, 29.6] +144.9 [+141.9, +147.9] < 0.001 27.1 [24.1, 30.1]" in said
     assert "Searches that EI-CLIP (row 5) wins against row 3" in said
+
+
+def test_plots_are_in_the_page_once_with_their_size(made):
+    pictures = [a for tag, a in Page(made[0]).tags if tag == "img" and a["src"].startswith("data:image/svg")]
+    assert len({a["src"] for a in pictures}) == len(pictures) >= 15
+    assert all(a["width"] == "422" and int(a["height"]) > 100 for a in pictures)
 
 
 def test_all_but_the_first_screen_is_folded_and_words_come_first(made):
@@ -255,10 +263,32 @@ def test_no_catalogue(tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_plots(whole_home):
+@pytest.mark.parametrize("plot", PLOTS)
+def test_plots_are_legible_and_alike_every_time(whole_home, plot):
     with connect(whole_home) as connection:
-        assert plots.usefulness_plot(connection, "fashiongen").startswith(b"\x89PNG")
-        assert all(plot(connection, "none such") is None for plot in PLOTS)
+        assert_legible(plot, connection, "fashiongen")
+        assert plot(connection, "none such") is None
+
+
+def test_plots_draw_what_the_tables_hold(whole_home):
+    with connect(whole_home) as connection:
+        recall, gates, history, loss, useful = (plot(connection, "fashiongen") for plot in PLOTS)
+        lost = connection.execute("SELECT r1_lost FROM entity_shuffles WHERE dataset = 'fashiongen'").fetchall()
+        weights = connection.execute("SELECT weight FROM gate_weights WHERE dataset = 'fashiongen'").fetchall()
+        last = connection.execute("SELECT loss_joint FROM training_log ORDER BY step DESC, variant LIMIT 5").fetchall()
+    for axes, factor in zip(recall.axes, (1, 0.98), strict=True):
+        first = [round(bars[0].get_height(), 6) for bars in axes.containers]
+        assert first == [round(factor * value, 6) for value in RECALLS.values()], "rows stand in their order"
+        whiskers = [line for line in axes.lines if len(line.get_xdata()) == 2]
+        assert len(whiskers) == 3 * len(RECALLS)
+    drawn = [x for dots in gates.axes[0].collections for x, _ in dots.get_offsets().tolist()]
+    assert sorted(drawn) == pytest.approx(sorted(weight for (weight,) in weights))
+    assert [line.get_ydata()[-1] for line in history.axes[0].lines] == pytest.approx(
+        [0.5 + (mean - 0.5) * 0.825 for _, (_, mean) in sorted(GROUPS.items())]
+    )
+    ends = [line.get_ydata()[-1] for line in loss.axes[0].lines if len(line.get_ydata()) > 2]
+    assert sorted(ends) == pytest.approx(sorted(value for (value,) in last))
+    assert sorted(lengths(useful.axes[0])) == pytest.approx(sorted(value for (value,) in lost))
 
 
 def cells(text):
