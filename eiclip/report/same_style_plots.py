@@ -39,7 +39,7 @@ def views_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
         axes.axhline(edge - 0.5, color=GRID, linewidth=0.8)
     if (floor := chance_of_styles(connection, dataset)) is not None:
         axes.chance_line(floor["mrr"], floor["mrr"], upright=True)
-    axes.named_rows([views(pair) for pair in pairs], title="MRR, percent, by what looks and what is found")
+    axes.named_rows([views(pair).replace(" → ", " →\n") for pair in pairs], title="MRR, percent")
     axes.set_xlim(left=0)
     return legend(made, 1, "lower")
 
