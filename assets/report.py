@@ -1,7 +1,7 @@
 """The HTML report: what it reads, and when it is made again."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from assets.common import Project
@@ -10,6 +10,7 @@ from assets.profile import TABLES as PROFILE
 from assets.same_style import MEASURES
 from assets.sources import known_content
 from eiclip.storage.cache import read_record
+from eiclip.storage.left_out import LeftOut
 
 if TYPE_CHECKING:
     from eiclip.report.about import About
@@ -62,45 +63,52 @@ CODE = ("assets.report:_write", "eiclip.storage.catalogue:refresh_catalogue")
 REPORT_KEY = ("results", "report")
 
 
-def page(project: Project, about: "About", seconds: float = 0.0) -> Output:
+def page(project: Project, about: "About", seconds: float = 0.0, left_out: Sequence[LeftOut] = ()) -> Output:
     """The page, and the same content as markdown by title beside it.
 
     Args:
         project: settings and home.
         about: what the run was.
         seconds: from the run's start to here; a page that is not made again keeps those of the run that made it.
+        left_out: files that are not shown, since they were made with other settings, data or code.
     """
     facts = {**about.facts, "job seconds until this report": f"{seconds:.0f}"}
     return Output(
         REPORT_KEY,
         make=_write,
         settings={"about": dataclasses.asdict(about)},
-        external={"tables": lambda: _contents(project)},
+        external={
+            "tables": lambda: _contents(project, left_out),
+            "tables left out": lambda: {f"{one.dataset}/{one.name}": one.reason for one in left_out},
+        },
         code_of=CODE,
         place=project.paths.report,
         beside=(project.paths.report.with_suffix(".json"),),
-        subject=dataclasses.replace(about, facts=facts),
+        subject=(dataclasses.replace(about, facts=facts), left_out),
     )
 
 
-def recorded_page(project: Project) -> Output | None:
+def recorded_page(project: Project, left_out: Sequence[LeftOut] = ()) -> Output | None:
     """The page as its last run had it, whose configuration and machine are taken as they were; None without one."""
     from eiclip.report.about import About
 
     known, _ = read_record(project.paths.report)
-    return page(project, About(**known["inputs"]["parameters"]["about"])) if known else None
+    about = known and About(**known["inputs"]["parameters"]["about"])
+    return page(project, about, left_out=left_out) if about else None
 
 
 def _write(given: Given) -> Mapping[str, Any]:
     from eiclip.report.write import write_report
 
-    root, datasets = given.project.paths.root, list(given.project.datasets())
-    return write_report(root, given.output, datasets=datasets, about=given.of.subject, metadata=given.beside())
+    root, datasets, (about, left_out) = given.project.paths.root, list(given.project.datasets()), given.of.subject
+    return write_report(root, given.output, datasets=datasets, about=about, metadata=given.beside(), left_out=left_out)
 
 
-def _contents(project: Project) -> dict[str, str]:
+def _contents(project: Project, left_out: Sequence[LeftOut]) -> dict[str, str]:
     """Contents of every file that the report reads."""
     lake = project.paths.lake
     files = [file for name in project.datasets() for table in RESULT_TABLES for file in lake.files(table, name)]
+    unread = {lake.path(one.table, one.dataset, one.part) for one in left_out}
+    files = [file for file in files if file not in unread]
     files += [project.paths.shards(name) for name in project.datasets()]
     return {str(file.relative_to(project.paths.root)): known_content(file) for file in files if file.exists()}

@@ -35,6 +35,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedS
             f"which is the first. Results: `{RESULTS}`, and lines for the settings file in `tuned/{name}.toml`.",
             upstream=(),
             made_by=(("assets.tuning:_results",), ()),
+            writes=((RESULTS,),),
             shown={"table": "eiclip.report.tuning:tuning_trials", "chosen": "eiclip.report.tuning:chosen_rates"},
         )
     ]

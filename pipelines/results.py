@@ -2,13 +2,16 @@
 
 import json
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from assets.ablations import ablation_keys
 from assets.common import Project
-from assets.report import CODE, REPORT_KEY, RESULTS, SAME_STYLE, page
+from assets.current import left_out, statuses
+from assets.report import CODE, REPORT_KEY, RESULT_TABLES, RESULTS, SAME_STYLE, page
 from assets.same_style_study import study_keys
 from assets.training import recipe_of
 from eiclip.evaluation.run_history import RUN_METRICS, RUN_RANKS, RUNS, Run, installed_versions, keep_run
@@ -18,9 +21,10 @@ from eiclip.storage.cache import CachedOutput, content_of
 from eiclip.storage.catalogue import CATALOGUE, connect, refresh_catalogue
 from eiclip.storage.code_version import code_version
 from eiclip.storage.files import digest
+from eiclip.storage.left_out import LeftOut, connect_without
 from eiclip.train.key import training_code
 from pipelines.factory import OWNERS, Recipe, log_outcome, outcome_metadata, table_metadata
-from pipelines.jobs import FILLED_BY
+from pipelines.jobs import FILLED_BY, job_of
 
 if TYPE_CHECKING:
     from eiclip.report.about import About
@@ -131,10 +135,12 @@ def report(project: Project) -> dg.AssetsDefinition:
         "where it wins, gates, interventions, ablations, queries won and lost, the data, and how it was made.",
     )
     def asset(context: dg.AssetExecutionContext, recipe: Recipe) -> dg.MaterializeResult:
-        output = page(project, _about(project, recipe), seconds_since_start(context))
+        found = statuses(project, recipe.training, tables=RESULT_TABLES)
+        stale = left_out(project, found, RESULT_TABLES, partial(job_of, project))
+        output = page(project, _about(project, recipe), seconds_since_start(context), stale)
         made = output.make_once(project, context)
         log_outcome(context, project, output, made)
-        context.log.info(_summary(project, made, seconds_since_start(context)))
+        context.log.info(_summary(project, made, seconds_since_start(context), stale))
         texts = json.loads(output.beside[0].read_text(encoding="utf-8"))
         metadata: dict[str, Any] = {name: dg.MetadataValue.md(text) for name, text in texts.items()}
         metadata |= outcome_metadata(made, project.paths.report)
@@ -143,16 +149,17 @@ def report(project: Project) -> dg.AssetsDefinition:
     return asset
 
 
-def _summary(project: Project, made: CachedOutput, seconds: float) -> str:
+def _summary(project: Project, made: CachedOutput, seconds: float, stale: Sequence[LeftOut] = ()) -> str:
     """What a person on a terminal wants to read last: leaderboards, headlines, where all lies, how long it took."""
     from eiclip.report.tables import leaderboard_markdown
 
     lines = [""]
-    with connect(project.paths.root) as connection:
+    with connect_without(project.paths.root, stale) as connection:
         for name in project.of_table_1():
             for protocol in ("full", "sample100"):
                 lines += [f"{name}, {protocol}:", leaderboard_markdown(connection, name, protocol), ""]
     lines += [f"{name}: {sentence}" for name, sentence in made.facts["headline"].items() if sentence]
+    lines += [f"{name}: {text}" for name, text in made.facts["not_shown"].items()]
     lines += [f"report: {project.paths.report}", f"DuckDB: {project.paths.root / CATALOGUE}"]
     lines.append(f"job seconds: {seconds:.0f}")
     return "\n".join(lines)

@@ -14,12 +14,13 @@ from eiclip.report.about_section import about_blocks
 from eiclip.report.document import Block, Section
 from eiclip.report.gallery import LOST, TOP, WON, Gallery
 from eiclip.report.headline import Headline, headline
+from eiclip.report.left_out import left_out_line
 from eiclip.report.markdown import as_markdown
 from eiclip.report.same_style_verdicts import same_style_headline
 from eiclip.report.sections import sections
 from eiclip.report.source import Source
-from eiclip.storage.catalogue import connect
 from eiclip.storage.files import write_json, write_text
+from eiclip.storage.left_out import LeftOut, connect_without
 
 TEMPLATES = Path(__file__).parent / "templates"
 NO_BREAK = "\u00a0"
@@ -33,6 +34,8 @@ class DatasetPart:
     anchor: str
     headline: Headline | None
     sections: Sequence[Section]
+    left_out: str | None = None
+    """What is not shown, and the job that makes it again."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,13 @@ class Report:
 
 
 def write_report(
-    home: Path, output: Path, *, datasets: Sequence[str], about: About, metadata: Path | None = None
+    home: Path,
+    output: Path,
+    *,
+    datasets: Sequence[str],
+    about: About,
+    metadata: Path | None = None,
+    left_out: Sequence[LeftOut] = (),
 ) -> dict[str, Any]:
     """Write the report of a home's datasets to `output`, whole or not at all.
 
@@ -53,6 +62,7 @@ def write_report(
         datasets: which datasets, in this order.
         about: what the run was: settings, versions, seed, hardware, run time.
         metadata: where to write the same content as JSON, markdown by title, for Dagster's UI.
+        left_out: what was made with other settings, data or code: it is said to be there, and not shown.
 
     Returns:
         Facts: `bytes`, and by dataset `sections` (filled ones), `missing`, `headline` and `gallery` (won, lost).
@@ -60,21 +70,22 @@ def write_report(
     Raises:
         EiclipError: the home has no catalogue yet.
     """
-    report = gather(home, datasets, about)
+    report = gather(home, datasets, about, left_out)
     if metadata is not None:
         write_json(metadata, as_metadata(report))
     write_text(output, render(report))
     return {"bytes": output.stat().st_size} | _facts(report.parts)
 
 
-def gather(home: Path, datasets: Sequence[str], about: About) -> Report:
+def gather(home: Path, datasets: Sequence[str], about: About, left_out: Sequence[LeftOut] = ()) -> Report:
     """Everything there is to say, before it is laid out."""
     parts = []
-    with connect(home) as connection:
+    with connect_without(home, left_out) as connection:
         for place, name in enumerate(datasets, start=1):
             found = headline(connection, name)
             shown = found or same_style_headline(connection, name)
-            parts.append(DatasetPart(name, f"d{place}", shown, sections(found, Source(connection, name, home))))
+            filled, told = sections(found, Source(connection, name, home)), left_out_line(left_out, name)
+            parts.append(DatasetPart(name, f"d{place}", shown, filled, told))
         return Report(parts, about_blocks(connection, datasets, about))
 
 
@@ -109,6 +120,7 @@ def as_metadata(report: Report) -> dict[str, str]:
     """The same content for Dagster's UI: markdown by dataset and section, with plots in the light theme."""
     found = {}
     for part in report.parts:
+        found |= {f"{part.name}_not_shown": part.left_out} if part.left_out else {}
         for section in part.sections:
             found[f"{part.name}_{section.key}"] = as_markdown(section)
     return found
@@ -119,6 +131,7 @@ def _facts(parts: Sequence[DatasetPart]) -> dict[str, Any]:
         "sections": {part.name: [s.key for s in part.sections if not s.missing] for part in parts},
         "missing": {part.name: {s.key: s.missing for s in part.sections if s.missing} for part in parts},
         "headline": {part.name: part.headline.sentence if part.headline else None for part in parts},
+        "not_shown": {part.name: part.left_out for part in parts if part.left_out},
         "gallery": {part.name: _gallery_sizes(part.sections) for part in parts},
     }
 
