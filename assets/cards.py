@@ -34,6 +34,9 @@ READ = (
     "profile_descriptions",
     "seed_study_summary",
     "training_outcomes",
+    "entity_vocabulary",
+    "product_entities",
+    "product_groups",
 )
 
 
@@ -56,7 +59,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
                 optional=READ,
                 after=(*prefixed("checkpoint/", VARIANTS), *SOURCES),
                 settings={"pretrained": str(project.settings.pretrained), "embedded": dataset.embedded},
-                external={"tables left out": lambda: {one.name: one.reason for one in left_out()}},
+                external={"tables left out": lambda: {one.name: one.reasons for one in left_out()}},
                 uses=("eiclip.storage.catalogue:refresh_catalogue",),
                 place=project.paths.root / "models" / name / "model_cards.json",
                 beside=tuple(folders[variant] / CARD for variant in there),
@@ -78,7 +81,7 @@ def stale_results(project: Project, name: str, recipe: Mapping[str, Any]) -> lis
     stale = left_out(project, found, READ, lambda _: "full_eval", [name])
     if any(one.table == "leaderboard" for one in stale):
         runs = project.paths.lake.files(RUNS, name)
-        stale += [LeftOut(name, RUNS, file.stem, "of earlier results", "full_eval") for file in runs]
+        stale += [LeftOut(name, RUNS, file.stem, ("of earlier results",)) for file in runs]
     return stale
 
 

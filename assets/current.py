@@ -182,23 +182,29 @@ def left_out(
         job: names the job that makes a table, or a part of one, again.
         datasets: whose; all without.
     """
-    status_by = {key: status for status in found for key in status.writes}
+    status_by, told = dict[Key, Status](), dict[str, str]()
+    for status in found:
+        status_by |= dict.fromkeys(status.writes, status)
+        for cause in status.causes:
+            told |= {change: text for change, text in _changes(*cause) if change not in told}
     result, lake = [], project.paths.lake
     for name in datasets or project.datasets():
-        for table in sorted(set(tables) - HISTORY):
+        for table in (one for one in dict.fromkeys(tables) if one not in HISTORY):
             for file in lake.files(table, name):
                 key = (name, table) if file.stem == WHOLE else (name, table, file.stem)
-                status = status_by.get(key)
-                if status is None or not status.is_current:
-                    result.append(LeftOut(name, table, file.stem, _told(status), job(key)))
+                if key not in status_by:  # of an entity group, a study or a row that the settings no longer have
+                    result.append(LeftOut(name, table, file.stem, (UNDECLARED,)))
+                elif not (status := status_by[key]).is_current:
+                    changes = dict.fromkeys(change for cause in status.causes for change, _ in _changes(*cause))
+                    result.append(LeftOut(name, table, file.stem, tuple(told[one] for one in changes), job(key)))
     return result
 
 
-def _told(status: Status | None) -> str:
-    """The reasons of what a table is behind, each once, with the first output that has it."""
-    if status is None:
-        return UNDECLARED
-    places: dict[str, list[Key]] = {}
-    for key, reason in status.causes:
-        places.setdefault(reason, []).append(key)
-    return _some([f"{'/'.join(keys[0][1:])}: {reason}" for reason, keys in places.items()])
+def _changes(key: Key, reason: str) -> Iterator[tuple[str, str]]:
+    """What makes a reason another than others, and how people are told: a setting has more than one name."""
+    for change in reason.split("; "):
+        setting, _, values = change.partition(" ")
+        if " -> " in values:
+            yield values, f"{setting} {values.replace(' -> ', ', now ')}"
+        else:
+            yield change, f"{'/'.join(key[1:])}: {change}"

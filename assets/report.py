@@ -56,6 +56,8 @@ RESULT_TABLES = (
     "judged_query_results",
     "typed_query_metrics",
     "typed_query_comparisons",
+    "images",
+    "conflicting_ids",
 )
 """Tables that the report reads; what is not there it does without."""
 
@@ -79,7 +81,7 @@ def page(project: Project, about: "About", seconds: float = 0.0, left_out: Seque
         settings={"about": dataclasses.asdict(about)},
         external={
             "tables": lambda: _contents(project, left_out),
-            "tables left out": lambda: {f"{one.dataset}/{one.name}": one.reason for one in left_out},
+            "tables left out": lambda: {f"{one.dataset}/{one.name}": one.reasons for one in left_out},
         },
         code_of=CODE,
         place=project.paths.report,

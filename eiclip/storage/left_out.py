@@ -26,10 +26,10 @@ class LeftOut:
     table: str
     part: str
     """Of the table: the file's name."""
-    reason: str
-    """What it was made with, and what would be now."""
-    job: str
-    """Makes it again."""
+    reasons: tuple[str, ...]
+    """What was changed since it was made."""
+    job: str = ""
+    """Makes it again; none does, where the settings no longer have it."""
 
     @property
     def name(self) -> str:
