@@ -27,6 +27,7 @@ def left_out_line(left_out: Sequence[LeftOut], dataset: str) -> str | None:
     for job, found in by_job.items():
         tables = list(dict.fromkeys(one.table for one in found))
         reasons = list(dict.fromkeys(reason for one in found for reason in one.reasons))
+        reasons.sort(key=lambda reason: ", now " not in reason)  # settings first: data often changed because of them
         again = f"`dagster job execute -j {job}` makes {'it' if len(tables) == 1 else 'them'} again."
         told.append(f"{_some(tables, ', ', ' and ')} ({without_secrets(_some(reasons, '; ', '; '))}); {again}")
     return f"Not shown, made with other settings, data or code: {' '.join(told)}" if told else None

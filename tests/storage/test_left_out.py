@@ -14,8 +14,6 @@ def lake(tmp_path):
     for dataset, part, epochs in (("a", "x", 3), ("a", "y", 5), ("b", "x", 5)):
         rows = {"dataset": [dataset], "variant": [part], "epochs": [epochs]}
         lake.write(pa.table(rows), "training_log", dataset, part)
-            pa.table({"dataset": [dataset], "variant": [part], "epochs": [epochs]}), "training_log", dataset, part
-        )
     lake.write(pa.table({"dataset": ["a"], "note": ["only here"]}), "leaderboard", "a")
     vectors = pa.array([[0.6, 0.8]], pa.list_(pa.float32(), 2))
     for part in ("x", "y"):
