@@ -52,6 +52,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedS
             f"trained again. Results: `{RESULTS}`.",
             upstream=("product_entities", "tagged_entities", "products"),
             made_by=(("assets.ablations:_results", "assets.ablations:_compare_seeds"), (f"evaluation/{SUMMARY}",)),
+            writes=((RESULTS, ablation.name), *(((SUMMARY,), (COMPARISONS,)) if ablation.name == SEED_STUDY else ())),
             shown={
                 "verdict": f"ablations.verdict({ablation.name})",
                 "table": f"ablations.{table}",

@@ -1,5 +1,6 @@
 """Model cards: a README.md beside each exported model, outside the folder's manifest as the step log is."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,11 +8,12 @@ from assets.common import Project
 from assets.outputs import Given, Output
 from assets.sources import prefixed
 from assets.steps import Step
+from eiclip.evaluation.run_history import RUNS
 from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import content_digest
-from eiclip.storage.catalogue import connect
 from eiclip.storage.files import write_json, write_text
+from eiclip.storage.left_out import LeftOut, connect_without
 
 CARD = "README.md"
 SOURCES = (
@@ -32,27 +34,55 @@ READ = (
     "profile_descriptions",
     "seed_study_summary",
     "training_outcomes",
+    "entity_vocabulary",
+    "product_entities",
+    "product_groups",
 )
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
     """The cards of a dataset's models, rows 1 to 6."""
-    checkpoints = prefixed("checkpoint/", VARIANTS)
-    cards = Output(
-        (name, "model_cards"),
-        f"`{CARD}` beside each model: what it is, code that loads it, training data and settings, results with "
-        "intervals, gates, known limits, licence, versions.",
-        frozenset({"markdown"}),
-        make=_write,
-        sources=checkpoints,
-        optional=READ,
-        after=(*checkpoints, *SOURCES),
-        settings={"pretrained": str(project.settings.pretrained), "embedded": dataset.embedded},
-        uses=("eiclip.storage.catalogue:refresh_catalogue",),
-        place=project.paths.root / "models" / name / "model_cards.json",
-        beside=tuple(project.paths.checkpoint(name, variant) / CARD for variant in VARIANTS),
-    )
-    return [Step(f"{name}__model_cards", f"{name}/evaluation", [cards])]
+
+    def outputs(recipe: Mapping[str, Any]) -> list[Output]:
+        folders = {variant: project.paths.checkpoint(name, variant) for variant in VARIANTS}
+        there = [variant for variant, folder in folders.items() if folder.exists()]
+        left_out = functools.cache(lambda: stale_results(project, name, recipe))
+        return [
+            Output(
+                (name, "model_cards"),
+                f"`{CARD}` beside each model that is there: what it is, code that loads it, training data and "
+                "settings, results with intervals, gates, known limits, licence, versions. Results of other models "
+                "than these, or made with other settings, are left out.",
+                frozenset({"markdown"}),
+                make=_write,
+                sources=prefixed("checkpoint/", there),
+                optional=READ,
+                after=(*prefixed("checkpoint/", VARIANTS), *SOURCES),
+                settings={"pretrained": str(project.settings.pretrained), "embedded": dataset.embedded},
+                external={"tables left out": lambda: {one.name: one.reasons for one in left_out()}},
+                uses=("eiclip.storage.catalogue:refresh_catalogue",),
+                place=project.paths.root / "models" / name / "model_cards.json",
+                beside=tuple(folders[variant] / CARD for variant in there),
+                subject=left_out,
+            )
+        ]
+
+    return [Step(f"{name}__model_cards", f"{name}/evaluation", outputs)]
+
+
+def stale_results(project: Project, name: str, recipe: Mapping[str, Any]) -> list[LeftOut]:
+    """The files of tables that the cards of a dataset leave out: all that is not of the models and settings of now.
+
+    Kept runs are history, which a card has no place for: without results of now there is no run to name.
+    """
+    from assets.current import left_out, statuses
+
+    found = statuses(project, recipe, tables=READ, datasets=[name])
+    stale = left_out(project, found, READ, lambda _: "full_eval", [name])
+    if any(one.table == "leaderboard" for one in stale):
+        runs = project.paths.lake.files(RUNS, name)
+        stale += [LeftOut(name, RUNS, file.stem, ("of earlier results",)) for file in runs]
+    return stale
 
 
 def _write(given: Given) -> Mapping[str, Any]:
@@ -61,11 +91,11 @@ def _write(given: Given) -> Mapping[str, Any]:
     from eiclip.report.model_card import Origin, model_card
 
     origin, root = Origin(given.parameters["pretrained"], given.parameters["embedded"]), given.project.paths.root
-    folders = {variant: given.path(f"checkpoint/{variant}") for variant in VARIANTS}
-    with connect(root) as connection:
+    folders = {source.partition("/")[2]: given.path(source) for source in given.of.sources}
+    with connect_without(root, given.of.subject()) as connection:
         cards = {v: model_card(connection, folder, given.dataset, v, origin) for v, folder in folders.items()}
     for variant, text in cards.items():
         write_text(folders[variant] / CARD, text)
     write_json(given.output, {variant: content_digest(folders[variant] / CARD) for variant in cards})
-    shown = ModelCard(cards["eiclip"]).text  # Dagster would lay out the metadata before it as headings
+    shown = ModelCard(cards["eiclip"]).text if "eiclip" in cards else ""  # Dagster shows metadata as headings
     return {"cards": [str((folder / CARD).relative_to(root)) for folder in folders.values()], "row_5": shown}

@@ -117,6 +117,8 @@ class Output(Table):
     """Tables written with it that are assets of their own."""
     beside: tuple[Path, ...] = ()
     """Files written with it that are none."""
+    published: tuple[str, ...] = ()
+    """Tables of which `publish` writes the part that is named as the last of its key."""
     place: Path | None = None
     """Where it lies, if not where its key says."""
     inputs: Callable[[], Inputs] | None = None
@@ -139,6 +141,11 @@ class Output(Table):
     def tables(self) -> tuple[Table, ...]:
         """All assets that are made with it, itself first."""
         return (self, *self.also)
+
+    @property
+    def writes(self) -> tuple[Key, ...]:
+        """Every table, or part of one, that is written with it."""
+        return (*(table.key for table in self.tables), *((self.dataset, name, self.key[-1]) for name in self.published))
 
     def showing(self, **functions: str) -> "Output":
         """The same, with more to show."""

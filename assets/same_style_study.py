@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from assets.common import Project
 from assets.outputs import Given, Output
-from assets.same_style import MEASURES, RANKS, group_of, of_ranks
+from assets.same_style import COMPARISONS, INTERVALS, MEASURES, METRICS, RANKS, group_of, of_ranks
 from assets.steps import PartedStep
 from assets.studies import Study, study_step
 from assets.training import PAIRS, of_row_or_trained
@@ -22,6 +22,7 @@ from eiclip.storage.sql import read_sql
 from eiclip.studies.trials import SAME_STYLE_STUDIES
 
 SEEDS, ABLATION = STUDIES = tuple(SAME_STYLE_STUDIES)
+OF_SEEDS = (RANKS, METRICS, INTERVALS, COMPARISONS)
 PART = "seeds"
 """Part of the tables of ranks, measures, intervals and comparisons that the other seeds are in."""
 
@@ -35,6 +36,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[PartedS
             f"{study.question} A step a training; rows that `same_style_eval` has trained are not trained again.",
             upstream=(*PAIRS.values(), *MEASURES),
             made_by=(("assets.same_style_study:_measure",), ()),
+            writes=((ABLATION,),) if study.name == ABLATION else tuple((table, PART) for table in OF_SEEDS),
         )
         for study in SAME_STYLE_STUDIES.values()
     ]

@@ -57,6 +57,8 @@ class PartedStep:
     """Called before the parts are named, with the step's log."""
     tidy: Callable[[Mapping[str, str]], None] | None = None
     """Called when the parts are there, before they are put together: what is no part any more goes."""
+    writes: tuple[Key, ...] = ()
+    """The tables, or parts of tables, that are made of the parts, where they are none that its key names."""
     shown: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     """Of the whole."""

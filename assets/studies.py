@@ -121,9 +121,11 @@ def study_step(
     description: str,
     upstream: tuple[str, ...],
     made_by: tuple[tuple[str, ...], tuple[str, ...]],
+    writes: tuple[tuple[str, ...], ...],
     shown: Mapping[str, str] | None = None,
 ) -> PartedStep:
-    """Return the step of a study that a run's configuration makes; `made_by` is what its tables are."""
+    """Return the step of a study that a run's configuration makes; `made_by` is what its tables are, and `writes` names
+    them, with their parts."""
     plain = study({})
     frozen = frozen_features(plain.project, plain.dataset)
     # The checkpoints of the rows that are trials as they are, beside what the trials are trained on.
@@ -145,6 +147,7 @@ def study_step(
         part=lambda recipe, label: study(recipe).output(label),
         whole=lambda recipe, parts: study(recipe).results(),
         prepare=lambda recipe, log: study(recipe).prepare(log),
+        writes=tuple((plain.name, *table) for table in writes),
         shown=shown or {},
         trains=True,
         made_by=((*plain.code(), *made_by[0]), made_by[1]),

@@ -37,6 +37,8 @@ PRETRAINING: Mapping[str, Any] = {
 PRETRAINING_BATCH = 64
 """How the small general model is pretrained; its batch is the rows' own where that is set."""
 TABLES = ("entity_vocabulary", "semantic_prior")
+PUBLISHED = LOG_TABLE, OUTCOMES = "training_log", "training_outcomes"
+"""Tables with a part of each trained row."""
 PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 """The table of pairs that a variant is trained on."""
 
@@ -196,7 +198,7 @@ def _publish_log(given: Given) -> None:
     """Put the step log of a trained variant, and what came of the training, into the lake."""
     from eiclip.train.outcome import outcome_row
 
-    tables = {"training_log": pq.read_table(given.output / LOG_FILE), "training_outcomes": outcome_row(given.output)}
+    tables = {LOG_TABLE: pq.read_table(given.output / LOG_FILE), OUTCOMES: outcome_row(given.output)}
     for name, table in tables.items():
         output = given.project.paths.place((given.dataset, name, given.of.key[-1]))
         remove_parts(output)  # of a step that was killed just here
@@ -237,7 +239,9 @@ def checkpoint_step(
             "fusion of views, where it has them, beside them."
         )
         made = training(job, (name, "checkpoint", variant.name), text, ("shards", *frozen, *TABLES, *pairs, PRETRAINED))
-        return [replace(made, publish=_publish_log, checks=(LEARNED,)) if variant.trained else made]
+        if not variant.trained:
+            return [made]
+        return [replace(made, publish=_publish_log, published=PUBLISHED, checks=(LEARNED,))]
 
     return Step(f"{name}__checkpoint__{variant.name}", f"{name}/{group}", outputs, trains=variant.trained)
 

@@ -9,8 +9,10 @@ from assets.ablations import RESULTS as TRIALS
 from assets.ablations import SEED_STUDY, SUMMARY
 from assets.common import Project
 from assets.same_style import MADE, group_of
-from assets.same_style_study import ABLATION, SEEDS, STUDIES
+from assets.same_style_study import ABLATION, PART, SEEDS, STUDIES
 from assets.search import DRIFT
+from assets.sources import Key
+from eiclip.model.variants import SAME_STYLE_VARIANTS
 from eiclip.storage.sql import headers
 from eiclip.studies.trials import ABLATIONS, Ablation
 from eiclip.studies.tuning import RESULTS as TUNED
@@ -22,6 +24,8 @@ Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
 select = dg.AssetSelection.from_string
 
 RESULTS = 'key:"results/catalogue" or key:"results/report"'
+CARDS = 'key:"*/model_cards"'
+"""After every training: a card lies in the folder of its model, which a training replaces."""
 
 FILLED_BY = {
     **dict.fromkeys(headers(), "full_eval"),
@@ -33,6 +37,17 @@ FILLED_BY = {
     DRIFT: "refresh",
 }
 """The job that fills each table of the catalogue; where several do, the one that most people run."""
+STUDY_OF_PART = {name: name for name in ABLATIONS} | {PART: SEEDS}
+"""The job that makes a part of a table, where it is another than the rest's."""
+
+
+def job_of(project: Project, key: Key) -> str:
+    """The job that makes a table of a dataset, or a part of one, again."""
+    name, table, *part = key
+    job = STUDY_OF_PART.get(part[0] if part else "") or FILLED_BY.get(table, "full_eval")
+    if job != "full_eval" or (name in project.of_table_1() and part[:1] not in ([one] for one in SAME_STYLE_VARIANTS)):
+        return job
+    return "ingest" if table.startswith("profile_") else "same_style_eval"
 
 
 def full_eval(project: Project) -> Job:
@@ -57,6 +72,8 @@ def same_style_jobs(project: Project) -> list[Job]:
         return []
     offers = select(" or ".join(f'key:"{name}/offers"' for name in project.of_same_style()))  # a search shows them
     everything = (dg.AssetSelection.groups(*groups) | offers).upstream()
+    for name in project.of_same_style().keys() & project.of_table_1().keys():
+        everything |= select(CARDS.replace("*", name))
     studies = {name: select(f'key:"*/{name}"') for name in STUDIES}
     rows = everything - studies[SEEDS] - studies[ABLATION]
     questions = {
@@ -101,7 +118,7 @@ refresh = dg.define_asset_job(
 
 tune = dg.define_asset_job(
     "tune",
-    selection=f'+key:"*/{TUNING}"',
+    selection=f'+key:"*/{TUNING}" or {CARDS}',
     description="Trains rows 3 and 5 with rates drawn around the recipe, as many times each, judges them on the "
     "validation split and writes what it chose as lines of a settings file. Neither ranks nor report: the test split "
     "is not read.",
@@ -111,7 +128,7 @@ tune = dg.define_asset_job(
 def _ablation(name: str, ablation: Ablation) -> Job:
     return dg.define_asset_job(
         name,
-        selection=f'+key:"*/{name}" or {RESULTS}',
+        selection=f'+key:"*/{name}" or {CARDS} or {RESULTS}',
         description=f"{ablation.question} Trains what the answer needs, for every dataset it can be asked of, after "
         "whatever of its upstream has changed, and puts it into the report.",
     )
@@ -120,7 +137,7 @@ def _ablation(name: str, ablation: Ablation) -> Job:
 ablation_jobs = [
     dg.define_asset_job(
         "ablations",
-        selection=" or ".join([*(f'+key:"*/{name}"' for name in ABLATIONS), RESULTS]),
+        selection=" or ".join([*(f'+key:"*/{name}"' for name in ABLATIONS), CARDS, RESULTS]),
         description="Every question about the rows in one run: the ablations and the study of seeds. Trains for hours.",
     ),
     *(_ablation(name, ablation) for name, ablation in ABLATIONS.items()),

@@ -1,117 +1,31 @@
-"""What the next run would make again, and why: every output, looked at and left alone.
-
-An output is `made` or `reused` (by the run that looked at it last) where the next run would reuse it; `stale` where it
-would make it again; `upstream` where something it is made from is stale, so that it is made again if that comes out
-otherwise; `not made` where it never was.
-"""
+"""What the next run would make again, and why (`assets.current`), as a command prints it."""
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from functools import partial
 
-import duckdb
-
+from assets import current
 from assets.common import Project
-from assets.datasets import declared
-from assets.outputs import Output
-from assets.report import recorded_page
-from assets.sources import Key
-from assets.steps import PartedStep, Step
-from eiclip.errors import CorruptOutputError, EiclipError, SettingsError, did_you_mean
+from assets.current import Status, left_out, status_of
+from assets.report import RESULT_TABLES, recorded_page
+from eiclip.errors import SettingsError, did_you_mean
 from eiclip.settings.load import load_settings
-from eiclip.storage.cache import read_record
 from eiclip.storage.home import Paths
+from pipelines.jobs import job_of
 from pipelines.outcomes import last_outcomes
-
-NOT_MADE, UNUSABLE = "not made yet", "a source cannot be used"
-CURRENT = ("made", "reused")
-NAMED = 3
-
-
-@dataclass(frozen=True)
-class Status:
-    """Status of one output."""
-
-    key: Key
-    state: str
-    reason: str = ""
-    made: str = ""
-    """When (UTC)."""
-    seconds: float | None = None
-    """How long it took."""
-
-    @property
-    def name(self) -> str:
-        """As assets are written in the UI."""
-        return "/".join(self.key)
 
 
 def statuses(project: Project) -> Iterator[Status]:
-    """Yield the status of every output, in an order in which they can be made."""
+    """Yield the status of every output, in an order in which they can be made, and that of the report last."""
     outcomes = {name: str(known.get("outcome", "made")) for name, known in last_outcomes(project.paths).items()}
-    changing: dict[Key, str] = {}
-    steps: list[Step | PartedStep] = [*declared(project)]
-    if (page := recorded_page(project)) is not None:
-        steps.append(Step("results__report", "results", [page]))
-    for step in steps:
-        if isinstance(step, PartedStep):
-            found = [(_of_parts(project, step, outcomes), [(step.key[0], *name.split("/")) for name in step.upstream])]
-        else:
-            found = [(_of_output(project, one, outcomes), one.upstream(followed=True)) for one in step.declared()]
-        for status, upstream in found:
-            behind = [f"{'/'.join(key)} {changing[key]}" for key in upstream if key in changing]
-            if behind and (status.state in CURRENT or status.reason.startswith(UNUSABLE)):
-                status = replace(status, state="upstream", reason=_some(behind))
-            if status.state not in CURRENT:
-                changing[status.key] = "may change" if status.state == "upstream" else f"is {status.state}"
-            yield status
-
-
-def _of_output(project: Project, output: Output, outcomes: Mapping[str, str]) -> Status:
-    reason = _why(project, output)
-    if reason == NOT_MADE:
-        return Status(output.key, "not made")
-    state = "stale" if reason else outcomes.get("/".join(output.key), "made")
-    record, _ = read_record(output.at(project))
-    made, seconds = (str(record.get("made", "")), float(record["seconds"])) if record else ("", None)
-    return Status(output.key, state, reason, made, seconds)
-
-
-def _why(project: Project, output: Output) -> str:
-    """Why the next run would make an output, '' where it would reuse it."""
-    if read_record(output.at(project))[1] == NOT_MADE:
-        return NOT_MADE
-    try:
-        return output.why_stale(project) or ""
-    except CorruptOutputError as error:
-        return f"{UNUSABLE}: {error}"
-
-
-def _of_parts(project: Project, step: PartedStep, outcomes: Mapping[str, str]) -> Status:
-    """The status of an asset in parts as one."""
-    try:
-        parts = {part: step.part({}, part) for part in step.plan({})}
-        reasons = {part: _why(project, output) for part, output in parts.items()}
-    except (EiclipError, OSError, duckdb.Error):  # the sources that decide the parts are not there
-        return Status(step.key, "not made")
-    stale = {part: reason for part, reason in reasons.items() if reason}
-    if not stale:
-        records = {part: read_record(output.at(project))[0] for part, output in parts.items()}
-        known = {part: str(record["content"]) for part, record in records.items() if record}
-        stale = {"/".join(output.key): why for output in step.whole({}, known) if (why := _why(project, output))}
-    if not stale:
-        reused = all(outcomes.get("/".join((*step.key, part))) == "reused" for part in parts)
-        return Status(step.key, "reused" if parts and reused else "made")
-    if len(stale) == len(parts) and set(stale.values()) == {NOT_MADE}:
-        return Status(step.key, "not made")
-    some = _some([f"{part}: {reason}" for part, reason in stale.items()])
-    return Status(step.key, "stale", f"{len(stale)} of {len(parts)} parts: {some}")
-
-
-def _some(found: Sequence[str]) -> str:
-    more = [f"{len(found) - NAMED} more"] if len(found) > NAMED else []
-    return "; ".join([*found[:NAMED], *more])
+    found = []
+    for status in current.statuses(project, outcomes=outcomes):
+        found.append(status)
+        yield status
+    stale = left_out(project, found, RESULT_TABLES, partial(job_of, project))
+    if (page := recorded_page(project, stale)) is not None:
+        yield status_of(project, page, outcomes)
 
 
 def print_status(dataset: str | None = None, *, only_stale: bool = False) -> None:
@@ -130,7 +44,7 @@ def print_status(dataset: str | None = None, *, only_stale: bool = False) -> Non
         there = f"{', '.join(settings.datasets)}{did_you_mean(dataset, settings.datasets)}"
         raise SettingsError(f"no dataset {dataset!r}: there are {there}")
     found = [status for status in statuses(project) if dataset in (None, status.key[0])]
-    shown = [status for status in found if not only_stale or status.state not in CURRENT]
+    shown = [status for status in found if not only_stale or not status.is_current]
     width = max((len(status.name) for status in shown), default=0)
     for status in shown:
         seconds = "" if status.seconds is None else f"{status.seconds:.1f} s"

@@ -12,12 +12,13 @@ from eiclip.report.about import About
 from eiclip.report.gallery import Gallery
 from eiclip.report.headline import Headline, advice, headline
 from eiclip.report.html import as_html
+from eiclip.report.left_out import left_out_line
 from eiclip.report.queries import select
 from eiclip.report.same_style_verdicts import same_style_headline
 from eiclip.report.sections import Section, sections
 from eiclip.report.source import Source, by, render
-from eiclip.storage.catalogue import connect
 from eiclip.storage.files import write_text
+from eiclip.storage.left_out import LeftOut, connect_without
 from eiclip.studies.trials import ABLATIONS
 
 
@@ -39,36 +40,44 @@ class DatasetPart:
     studies: Sequence[str]
     """Studies that can be asked of the dataset and have not been run."""
 
+    left_out: str | None
+    """What is not shown, and the job that makes it again."""
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing has been made of it."""
         return not any(section.html for section in self.sections)
 
 
-def write_report(home: Path, output: Path, *, datasets: Sequence[str], about: About) -> dict[str, Any]:
+def write_report(
+    home: Path, output: Path, *, datasets: Sequence[str], about: About, left_out: Sequence[LeftOut] = ()
+) -> dict[str, Any]:
     """Write the report of a home's datasets to `output`, whole or not at all.
 
     Args:
         home: an EICLIP_HOME with a catalogue.
         datasets: which datasets, in this order.
         about: what the run was: settings, versions, seed, hardware, run time, and where each dataset is from.
+        left_out: what was made with other settings, data or code: it is said to be there, and not shown.
 
     Returns:
-        Facts: `bytes`, and by dataset `sections` (filled ones), `missing`, `headline` and `gallery` (won, lost).
+        Facts: `bytes`, and by dataset `sections` (filled ones), `missing`, `headline`, `not_shown` and `gallery`
+        (won, lost).
 
     Raises:
         EiclipError: the home has no catalogue yet.
     """
-    with connect(home) as connection:
+    with connect_without(home, left_out) as connection:
         parts = [
-            _part(Source(connection, name, home), f"d{place}", about) for place, name in enumerate(datasets, start=1)
+            _part(Source(connection, name, home), f"d{place}", about, left_out_line(left_out, name))
+            for place, name in enumerate(datasets, start=1)
         ]
         made = _about(connection, datasets, about)
     write_text(output, render("page.html", parts=parts, about=made).strip() + "\n")
     return {"bytes": output.stat().st_size} | _facts(parts)
 
 
-def _part(source: Source, anchor: str, about: About) -> DatasetPart:
+def _part(source: Source, anchor: str, about: About, left_out: str | None) -> DatasetPart:
     connection, name = source.connection, source.dataset
     found = sections(source)
     return DatasetPart(
@@ -82,6 +91,7 @@ def _part(source: Source, anchor: str, about: About) -> DatasetPart:
         examples=source.queries if isinstance(source.queries, Gallery) else None,
         sections=found,
         studies=_not_run(source),
+        left_out=left_out,
     )
 
 
@@ -118,6 +128,7 @@ def _facts(parts: Sequence[DatasetPart]) -> dict[str, Any]:
         "sections": {part.name: [s.question.key for s in part.sections if s.html] for part in parts},
         "missing": {part.name: [s.question.key for s in part.sections if not s.html] for part in parts},
         "headline": {part.name: part.headline.sentence if part.headline else None for part in parts},
+        "not_shown": {part.name: part.left_out for part in parts if part.left_out},
         "gallery": {part.name: _sizes(part.examples) for part in parts},
     }
 

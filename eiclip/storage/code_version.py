@@ -37,6 +37,7 @@ NEUTRAL = {
     "eiclip.storage.cache": "when to make an output, not how",
     "eiclip.storage.code_version": "when to make an output, not how",
     "eiclip.storage.definitions": "when to make an output, not how",
+    "assets.current": "which outputs are as they would be made now: what leaves some out records which",
     "assets.common": "the settings, whose values outputs record, and where things lie",
     "assets.sources": "where sources lie, and what identifies them",
     "assets.outputs": "hands an output's sources and parameters to what makes it",

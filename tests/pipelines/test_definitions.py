@@ -9,10 +9,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.common import Project
+from assets.datasets import declared
+from assets.report import RESULT_TABLES
+from assets.steps import Step
+from eiclip.model.variants import VARIANTS
 from eiclip.settings.load import AMAZON, load_settings
 from eiclip.settings.same_style import SameStyleSettings
+from eiclip.storage.home import Paths
 from eiclip.studies.trials import ABLATIONS
 from pipelines.definitions import build_definitions
+from pipelines.jobs import job_of
 
 ROOT = Path(__file__).parents[2]
 STUDIES = ("same_style_seeds", "same_style_ablation")
@@ -126,6 +133,33 @@ def test_an_ablation_is_a_job_that_ends_in_the_report(embedded, name):
     catalogue, report = (graph.get(dg.AssetKey(["results", own])) for own in ("catalogue", "report"))
     assert chosen <= {key.to_user_string() for key in catalogue.parent_keys}
     assert report.parent_keys == {catalogue.key}, "it is made last, and the UI asks for no study that nobody ran"
+
+
+@pytest.mark.parametrize("job", [*JOBS, "both"])
+def test_a_job_that_may_train_a_row_makes_its_card_again(tmp_path, job):
+    """A card lies in the folder of its model, which a training replaces."""
+    keys = JOBS.get(job) or selected(
+        definitions(tmp_path, datasets={"amazon": AMAZON.model_copy(update={"same_style": SameStyleSettings()})}),
+        "same_style_eval",
+    )
+    rows = {f"{name}/checkpoint/{row}": f"{name}/model_cards" for name in ("fashiongen", "amazon") for row in VARIANTS}
+    assert {card for row, card in rows.items() if row in keys} <= keys
+    assert job != "both" or "amazon/model_cards" in keys
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_the_job_that_is_named_for_a_table_makes_it(tmp_path, both):
+    """By Dagster's own selection, for every table, or part of one, that the report reads."""
+    changed = {"datasets": {"amazon": AMAZON.model_copy(update={"same_style": SameStyleSettings()})}} if both else {}
+    settings = load_settings(home=tmp_path, pretrained="general", **changed)
+    defs, project = build_definitions(settings), Project(settings, Paths(settings.home))
+    jobs, looked_at = {job.name: selected(defs, job.name) for job in defs.jobs}, 0
+    for step in declared(project):
+        made = step.declared() if isinstance(step, Step) else [step]
+        for key in (key for one in made for key in one.writes if key[1] in RESULT_TABLES):
+            assert jobs[job_of(project, key)] & {"/".join(asset) for asset in step.assets()}, key
+            looked_at += 1
+    assert looked_at > 80
 
 
 def test_tuning_reads_nothing_that_the_test_split_is_ranked_by():
