@@ -78,7 +78,8 @@ class Table:
     """Without any: `parquet`, and `duckdb` where a query makes it."""
     checks: tuple[Check, ...] = ()
     shown: Mapping[str, str] = field(default_factory=dict)
-    """Metadata: name -> `module:function` of the catalogue's connection and the dataset: a table, a PNG or a text."""
+    """Metadata: name -> `module:function` of the catalogue's connection and the dataset: a table, a plot, a text, or
+    numbers by name."""
 
 
 @dataclass(frozen=True)

@@ -228,12 +228,15 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
     from eiclip.report.tables import markdown
     from eiclip.report.theme import as_markdown_image
 
-    found = {}
+    found = dict[str, Any]()
     with connect(project.paths.root) as connection:
         for title, function in functions.items():
             name, _, argument = function.partition("(")
             make = pkgutil.resolve_name(name)
             value = make(connection, dataset, *([argument.rstrip(")")] if argument else []))
+            if isinstance(value, dict):  # numbers, which the UI plots over materialisations
+                found |= {name: dg.MetadataValue.float(number) for name, number in value.items()}
+                continue
             if isinstance(value, bytes):
                 value = as_markdown_image(value, f"{dataset} {make.__name__}")
             if value:

@@ -20,13 +20,13 @@ from eiclip.storage.code_version import code_version
 from eiclip.storage.files import digest
 from eiclip.train.key import training_code
 from pipelines.factory import OWNERS, Recipe, log_outcome, outcome_metadata, table_metadata
-from pipelines.jobs import FILLED_BY
+from pipelines.jobs import CATALOGUE_KEY, FILLED_BY
 
 if TYPE_CHECKING:
     from eiclip.report.about import About
 
-CATALOGUE_KEY = dg.AssetKey(["results", "catalogue"])
 DATA = ("entity_vocabulary", "semantic_prior", "candidate_lists", "products")
+OPEN = "open (while make ui runs)"
 PLACES = ("folder", "metadata", "images", "reviews", "files", "download", "publish")
 """Where a dataset lies is no part of its configuration: what lies there is in the data fingerprint."""
 
@@ -138,6 +138,8 @@ def report(project: Project) -> dg.AssetsDefinition:
         texts = json.loads(output.beside[0].read_text(encoding="utf-8"))
         metadata: dict[str, Any] = {name: dg.MetadataValue.md(text) for name, text in texts.items()}
         metadata |= outcome_metadata(made, project.paths.report)
+        if port := project.settings.report_port:
+            metadata[OPEN] = dg.MetadataValue.url(f"http://127.0.0.1:{port}/{project.paths.report.name}")
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))
 
     return asset

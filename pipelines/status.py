@@ -7,8 +7,9 @@ otherwise; `not made` where it never was.
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import duckdb
 
@@ -16,11 +17,11 @@ from assets.common import Project
 from assets.datasets import declared
 from assets.outputs import Output
 from assets.report import recorded_page
-from assets.sources import Key
+from assets.sources import GENERAL, Key
 from assets.steps import PartedStep, Step
 from eiclip.errors import CorruptOutputError, EiclipError, SettingsError, did_you_mean
 from eiclip.settings.load import load_settings
-from eiclip.storage.cache import read_record
+from eiclip.storage.cache import differences, read_record, recorded
 from eiclip.storage.home import Paths
 from pipelines.outcomes import last_outcomes
 
@@ -47,18 +48,41 @@ class Status:
         return "/".join(self.key)
 
 
-def statuses(project: Project) -> Iterator[Status]:
-    """Yield the status of every output, in an order in which they can be made."""
+@dataclass(frozen=True)
+class Asked:
+    """What outputs are compared with."""
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """What a run's configuration changes of trainings."""
+    data_alone: bool = False
+    """Whether code and settings may be others: only what an output is made from counts."""
+
+
+AS_SET = Asked()
+
+
+def statuses(project: Project, asked: Asked = AS_SET, *, results: Collection[Key] = ()) -> Iterator[Status]:
+    """Yield the status of every output, in an order in which they can be made.
+
+    Args:
+        project: settings and home.
+        asked: what they are compared with.
+        results: these alone, and what they are made from.
+    """
     outcomes = {name: str(known.get("outcome", "made")) for name, known in last_outcomes(project.paths).items()}
     changing: dict[Key, str] = {}
     steps: list[Step | PartedStep] = [*declared(project)]
     if (page := recorded_page(project)) is not None:
         steps.append(Step("results__report", "results", [page]))
+    if results:
+        steps = _leading_to(results, steps)
     for step in steps:
         if isinstance(step, PartedStep):
-            found = [(_of_parts(project, step, outcomes), [(step.key[0], *name.split("/")) for name in step.upstream])]
+            upstream = [(step.key[0], *name.split("/")) for name in step.upstream]
+            found = [(_of_parts(project, step, outcomes, asked), upstream)]
         else:
-            found = [(_of_output(project, one, outcomes), one.upstream(followed=True)) for one in step.declared()]
+            outputs = step.declared(asked.recipe)
+            found = [(_of_output(project, one, outcomes, asked), one.upstream(followed=True)) for one in outputs]
         for status, upstream in found:
             behind = [f"{'/'.join(key)} {changing[key]}" for key in upstream if key in changing]
             if behind and (status.state in CURRENT or status.reason.startswith(UNUSABLE)):
@@ -68,8 +92,33 @@ def statuses(project: Project) -> Iterator[Status]:
             yield status
 
 
-def _of_output(project: Project, output: Output, outcomes: Mapping[str, str]) -> Status:
-    reason = _why(project, output)
+def outdated(project: Project, results: Collection[Key], asked: Asked = AS_SET) -> dict[str, str]:
+    """Why the next run would make results again, by dataset; those of a dataset that were never made are left out.
+
+    The reasons are those of the outputs that it begins with: raw files that changed, a setting, an edited table.
+    """
+    found = list(statuses(project, asked, results=results))
+    behind = {one.key[0] for one in found if one.key in results and one.state in ("stale", "upstream")}
+    roots = {one.name: one.reason for one in found if one.state == "stale"}
+    return {
+        name: _some([f"{root}: {why}" for root, why in roots.items() if root.split("/")[0] in (name, GENERAL)])
+        or "an output that it is made from is gone"
+        for name in sorted(behind)
+    }
+
+
+def _leading_to(results: Collection[Key], steps: Sequence[Step | PartedStep]) -> list[Step | PartedStep]:
+    """The steps, in their order, that make these or what they are made from."""
+    wanted, needed = set(results), list[Step | PartedStep]()
+    for step in reversed(steps):
+        if wanted & set(step.assets()):
+            needed.append(step)
+            wanted |= set(step.upstream_keys())
+    return needed[::-1]
+
+
+def _of_output(project: Project, output: Output, outcomes: Mapping[str, str], asked: Asked) -> Status:
+    reason = _why(project, output, asked)
     if reason == NOT_MADE:
         return Status(output.key, "not made")
     state = "stale" if reason else outcomes.get("/".join(output.key), "made")
@@ -78,28 +127,35 @@ def _of_output(project: Project, output: Output, outcomes: Mapping[str, str]) ->
     return Status(output.key, state, reason, made, seconds)
 
 
-def _why(project: Project, output: Output) -> str:
+def _why(project: Project, output: Output, asked: Asked) -> str:
     """Why the next run would make an output, '' where it would reuse it."""
-    if read_record(output.at(project))[1] == NOT_MADE:
+    known, problem = read_record(output.at(project))
+    if problem == NOT_MADE:
         return NOT_MADE
     try:
+        if asked.data_alone and known is not None:
+            sources = [
+                {"sources": side.get("sources")} for side in (known["inputs"], recorded(output.made_from(project)))
+            ]
+            return "" if sources[0] == sources[1] else "; ".join(differences(*sources))
         return output.why_stale(project) or ""
     except CorruptOutputError as error:
         return f"{UNUSABLE}: {error}"
 
 
-def _of_parts(project: Project, step: PartedStep, outcomes: Mapping[str, str]) -> Status:
+def _of_parts(project: Project, step: PartedStep, outcomes: Mapping[str, str], asked: Asked) -> Status:
     """The status of an asset in parts as one."""
     try:
-        parts = {part: step.part({}, part) for part in step.plan({})}
-        reasons = {part: _why(project, output) for part, output in parts.items()}
+        parts = {part: step.part(asked.recipe, part) for part in step.plan(asked.recipe)}
+        reasons = {part: _why(project, output, asked) for part, output in parts.items()}
     except (EiclipError, OSError, duckdb.Error):  # the sources that decide the parts are not there
         return Status(step.key, "not made")
     stale = {part: reason for part, reason in reasons.items() if reason}
     if not stale:
         records = {part: read_record(output.at(project))[0] for part, output in parts.items()}
         known = {part: str(record["content"]) for part, record in records.items() if record}
-        stale = {"/".join(output.key): why for output in step.whole({}, known) if (why := _why(project, output))}
+        stale = {"/".join(output.key): why for output in step.whole(asked.recipe, known)
+                 if (why := _why(project, output, asked))}  # fmt: skip
     if not stale:
         reused = all(outcomes.get("/".join((*step.key, part))) == "reused" for part in parts)
         return Status(step.key, "reused" if parts and reused else "made")
