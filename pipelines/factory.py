@@ -129,6 +129,9 @@ def _whole_spec(step: Step, outputs: Sequence[Output]) -> dg.AssetSpec:
 def _whole_result(project: Project, step: Step, made: Sequence[tuple[Output, CachedOutput]]) -> dg.MaterializeResult:
     dataset = made[0][0].dataset
     metadata = {name: value for output, _ in made for name, value in shown(project, dataset, output.shown).items()}
+    places = [output.at(project) for output, _ in made]
+    tables = {place.parent.parent.name: table_metadata([place]) for place in places if place.suffix == ".parquet"}
+    metadata |= {f"columns_of_{name}": facts["dagster/column_schema"] for name, facts in tables.items()}
     outcome = {"reused": all(one.reused for _, one in made), "seconds_to_make": sum(one.seconds for _, one in made)}
     reasons = {output.key[-1]: one.reason for output, one in made if not one.reused}
     return dg.MaterializeResult(

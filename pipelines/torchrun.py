@@ -1,4 +1,6 @@
-"""torchrun, which a signal ends without a stack trace: `python -m pipelines.torchrun --standalone ... -m pipelines.trainer`.
+"""torchrun, which a signal ends without a stack trace.
+
+    python -m pipelines.torchrun --standalone --nproc-per-node 1 -m pipelines.trainer JOB.json
 
 A signal is how a run is cancelled, and the trainers themselves say in a line what became of their state. One that
 fails has said why, too: torchrun's summary would only say that it has.
@@ -13,7 +15,7 @@ from torch.distributed.run import parse_args, run
 
 
 def main() -> None:
-    """Run torchrun; the exit status is that of the trainer that failed first, or 128 + N where signal N has ended it."""
+    """Run torchrun; the exit status is that of the trainer that failed first, 128 + N where signal N has ended it."""
     logging.getLogger("torch.distributed.elastic").setLevel(logging.ERROR)
     try:
         run(parse_args(sys.argv[1:]))

@@ -24,7 +24,7 @@ def serve_report(settings: Settings) -> None:
     try:
         listener = socket.create_server(address)
     except OSError as error:
-        told = f"the report cannot be served at {':'.join(map(str, address))} ({error.strerror})"
+        told = f"the report cannot be served at {':'.join(map(str, address))} ({os.strerror(error.errno or 0)})"
         raise SettingsError(f"{told}: set EICLIP_REPORT_PORT to a free port, or to 0 to serve none") from error
     with listener:
         number = listener.fileno()

@@ -301,7 +301,7 @@ class AlertSettings(Section):
             place: SecretStr | None = getattr(self, name)
             parts = place and urlsplit(place.get_secret_value())
             if parts and not (parts.scheme in schemes and parts.hostname):
-                raise ValueError(f"alert.{name} is no {' or '.join(schemes)} address (not shown: it may be a secret)")
+                raise ValueError(f"alert.{name} is no {' or '.join(schemes)} address (its value is not shown)")
         if bool(self.smtp) != bool(self.to):
             raise ValueError("alert.smtp and alert.to go together: set both or neither")
         return self

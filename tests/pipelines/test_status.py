@@ -20,7 +20,7 @@ from eiclip.storage.home import Paths
 from pipelines import status
 from pipelines.cli import main
 from pipelines.definitions import build_definitions
-from pipelines.status import print_status, statuses
+from pipelines.status import Asked, outdated, print_status, statuses
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,6 +81,23 @@ def test_changed_settings_are_named(home):
     assert told["fashiongen/raw_files"] == ("stale", "seed 0 -> 7")
     assert told["fashiongen/records"] == ("upstream", "fashiongen/raw_files is stale")
     assert told["fashiongen/entity_spellings"] == ("upstream", "fashiongen/records may change")
+
+
+SHARDS = [("fashiongen", "shards")]
+
+
+def test_what_results_are_older_than_is_named_by_where_it_begins(home):
+    assert outdated(project(home), SHARDS) == {}
+    assert outdated(project(home, seed=7), SHARDS) == {"fashiongen": "fashiongen/raw_files: seed 0 -> 7"}
+    assert outdated(project(home, seed=7), SHARDS, Asked(data_alone=True)) == {}, "other settings are no other data"
+    assert outdated(project(home, seed=7), [("fashiongen", "leaderboard")]) == {}, "it was never made"
+
+
+@pytest.mark.parametrize("asked", [Asked(), Asked(data_alone=True)])
+def test_changed_data_are_other_data_whatever_is_asked(home, asked):
+    raw = next((home / "raw" / "fashiongen").glob("*train.h5"))
+    raw.write_bytes(raw.read_bytes() + b"more")
+    assert f"{raw.name} was edited after it was made" in outdated(project(home), SHARDS, asked)["fashiongen"]
 
 
 def test_changed_packages_and_files_are_named(home, monkeypatch):
