@@ -57,7 +57,7 @@ class Check:
             return self.summary()
         if self.holds is not None:
             passed, facts = self.holds(made, place)
-            return passed, "" if passed else f"failed: {self.description}", facts
+            return passed, "" if passed else str(facts.get("message") or f"failed: {self.description}"), facts
         lake = project.paths.lake
         with duckdb.connect() as connection:
             open_views(connection, {t: lake.files(t, key[0]) for t in self.reads} | {key[1]: [place]})

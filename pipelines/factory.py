@@ -187,7 +187,7 @@ def _results(project: Project, context: Any, output: Output, made: CachedOutput)
         place = output.at(project) if table is output else project.paths.place(table.key)
         checked = [_checked(project, context, check, table.key, made, place) for check in table.checks]
         metadata = {name: readable(value) for name, value in made.facts.items()}
-        metadata |= table_metadata([place]) if place.suffix == ".parquet" else {}
+        metadata |= table_metadata([place], table.key[1]) if place.suffix == ".parquet" else {}
         if isinstance(output.make, str):
             sources = {key_of(output.dataset, s): source_files(project, output.dataset, s)[0] for s in output.sources}
             tables = {key: file for key, file in sources.items() if file.suffix == ".parquet"}
@@ -205,9 +205,12 @@ def outcome_metadata(made: CachedOutput, place: Path) -> dict[str, Any]:
     return outcome | ({} if made.reused else {"reason": made.reason})
 
 
-def table_metadata(files: Sequence[Path]) -> dict[str, Any]:
-    """Row count and column schema of a table's Parquet files, under the names that Dagster's UI knows."""
-    meanings = column_meanings(files[0].parent.parent.name)
+def table_metadata(files: Sequence[Path], name: str = "") -> dict[str, Any]:
+    """Row count and column schema of a table's Parquet files, under the names that Dagster's UI knows.
+
+    `name` is the table's, where that is not the lake's folder.
+    """
+    meanings = column_meanings(name or files[0].parent.parent.name)
     columns = [
         dg.TableColumn(field.name, str(field.type), meanings.get(field.name)) for field in pq.read_schema(files[0])
     ]

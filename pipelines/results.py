@@ -136,10 +136,11 @@ def report(project: Project) -> dg.AssetsDefinition:
         log_outcome(context, project, output, made)
         context.log.info(_summary(project, made, seconds_since_start(context)))
         texts = json.loads(output.beside[0].read_text(encoding="utf-8"))
-        metadata: dict[str, Any] = {name: dg.MetadataValue.md(text) for name, text in texts.items()}
-        metadata |= outcome_metadata(made, project.paths.report)
+        metadata: dict[str, Any] = {}
         if port := project.settings.report_port:
             metadata[OPEN] = dg.MetadataValue.url(f"http://127.0.0.1:{port}/{project.paths.report.name}")
+        metadata |= outcome_metadata(made, project.paths.report)
+        metadata |= {name: dg.MetadataValue.md(text) for name, text in texts.items()}
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))
 
     return asset

@@ -51,12 +51,14 @@ def verdict(project: Project) -> dg.AssetsDefinition:
         kinds={"markdown"},
         owners=OWNERS,
         description="Is row 5 (EI-CLIP) better than row 3, and than row 4? A sentence for every dataset with 95 % "
-        "intervals, recall by row as plots, and what speaks against the answer. Open `answer` in the metadata.",
+        "intervals, recall by row as plots, and what speaks against the answer.",
     )
     def asset(context: dg.AssetExecutionContext, recipe: Recipe) -> dg.MaterializeResult:
         answers, text = _answers(project, outdated_results(project, Asked(recipe.training)))
         given = [one for found in answers.values() for one in found if one.sentence is not None]
         metadata: dict[str, Any] = {"answer": dg.MetadataValue.md(text)}
+        metadata |= {f"{name}: {one.short}": one.sentence for name, found in answers.items() for one in found
+                     if one.sentence is not None}  # fmt: skip
         for names, plot in ((project.of_table_1(), PLOT), (project.of_same_style(), STYLES_PLOT)):
             for name in names:
                 metadata |= {f"{name}: {title}": value for title, value in shown(project, name, plot).items()}

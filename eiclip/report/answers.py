@@ -5,23 +5,26 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import BASELINE, EQUAL, OURS, UNLEARNED, comparison, headline
 from eiclip.report.queries import select
 from eiclip.report.same_style_verdicts import same_style_headline
 from eiclip.report.standing import no_verdict
 
 QUESTIONS = {
-    BASELINE: "Is row 5 (EI-CLIP) better than row 3 (the entities as text)?",
-    EQUAL: "Is row 5 (EI-CLIP) better than row 4 (equal gates)?",
+    BASELINE: ("row 5 or 3?", "Is row 5 (EI-CLIP) better than row 3 (the entities as text)?"),
+    EQUAL: ("row 5 or 4?", "Is row 5 (EI-CLIP) better than row 4 (equal gates)?"),
 }
 """What is asked of every dataset of Table 1, by the row that row 5 is compared with."""
-JOINT = "Do photo and text together find more of one style than the better of the two alone?"
+JOINT = "both views?", "Do photo and text together find more of one style than the better of the two alone?"
 
 
 @dataclass(frozen=True)
 class Answer:
     """What a dataset's results say to one question."""
 
+    short: str
+    """The question in a few words."""
     question: str
     job: str
     """The job that makes what it rests on."""
@@ -35,21 +38,22 @@ class Answer:
 
 def answers_of_rows(connection: duckdb.DuckDBPyConnection, dataset: str) -> Iterator[Answer]:
     """Yield what Table 1's rows say to each of `QUESTIONS`."""
-    for baseline, question in QUESTIONS.items():
+    for baseline, (short, question) in QUESTIONS.items():
         sentence = comparison(connection, dataset, OURS, baseline)
         if sentence is None and baseline == BASELINE and (found := headline(connection, dataset)) is not None:
             sentence = found.sentence  # without intervals: they are not made yet
         rows = select(connection, "row_comparison", dataset=dataset, variant=OURS, baseline=baseline)
-        gains = {f"{dataset}_sum_r_{OURS}_less_{baseline}": r["difference"] for r in rows if r["measure"] == "sum_r"}
+        other = VARIANTS[baseline].row
+        gains = {f"{dataset}_{r['measure']}_5_less_{other}": r["difference"] for r in rows if r["measure"] == "sum_r"}
         wrong = sentence is not None and no_verdict(connection, dataset, OURS, baseline) is not None
-        yield Answer(question, "full_eval", sentence, wrong, gains)
+        yield Answer(short, question, "full_eval", sentence, wrong, gains)
 
 
 def answer_of_styles(connection: duckdb.DuckDBPyConnection, dataset: str) -> Answer:
     """What same-style retrieval's rows say to `JOINT`."""
     found = same_style_headline(connection, dataset)
     wrong = found is not None and found.outcome == UNLEARNED
-    return Answer(JOINT, "same_style_eval", None if found is None else found.sentence, wrong)
+    return Answer(*JOINT, "same_style_eval", None if found is None else found.sentence, wrong)
 
 
 def recalls(connection: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, float]:
