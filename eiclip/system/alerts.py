@@ -72,7 +72,9 @@ def _mail(alert: AlertSettings, message: Mapping[str, Any]) -> None:
     mail["Subject"] = message["text"].splitlines()[0]
     mail.set_content(message["text"])
     if place.scheme == "smtps":
-        server = smtplib.SMTP_SSL(place.hostname or "", place.port or 465, timeout=TIMEOUT, context=context)
+        server: smtplib.SMTP = smtplib.SMTP_SSL(
+            place.hostname or "", place.port or 465, timeout=TIMEOUT, context=context
+        )
     else:
         server = smtplib.SMTP(place.hostname or "", place.port or 587, timeout=TIMEOUT)
     with server:
