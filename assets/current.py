@@ -19,7 +19,7 @@ from assets.sources import Key, key_of
 from assets.steps import PartedStep, Step
 from eiclip.errors import EiclipError
 from eiclip.evaluation.run_history import RUN_METRICS, RUN_RANKS, RUNS
-from eiclip.storage.cache import read_record
+from eiclip.storage.cache import differences, read_record, recorded
 from eiclip.storage.left_out import WHOLE, LeftOut
 
 NOT_MADE, UNUSABLE = "not made yet", "a source cannot be used"
@@ -65,6 +65,7 @@ def statuses(
     tables: Collection[str] = (),
     datasets: Collection[str] = (),
     outcomes: Mapping[str, str] = NOTHING,
+    data_alone: bool = False,
 ) -> Iterator[Status]:
     """Yield the status of every output, in an order in which they can be made.
 
@@ -74,13 +75,22 @@ def statuses(
         tables: of these alone, and of what they are made from; all without.
         datasets: whose tables those are; all without.
         outcomes: by name, whether it was `made` or `reused` by the run that looked at it last.
+        data_alone: whether code and settings may be others: only what an output is made from counts.
     """
     changing: dict[Key, Status] = {}
     for step in _leading_to(declared(project), tables, datasets):
         if isinstance(step, PartedStep):
-            found = [(_of_parts(project, step, recipe, outcomes), [key_of(step.key[0], s) for s in step.upstream])]
+            found = [
+                (
+                    _of_parts(project, step, recipe, outcomes, data_alone),
+                    [key_of(step.key[0], s) for s in step.upstream],
+                )
+            ]
         else:
-            found = [(status_of(project, one, outcomes), one.upstream(followed=True)) for one in step.declared(recipe)]
+            found = [
+                (status_of(project, one, outcomes, data_alone), one.upstream(followed=True))
+                for one in step.declared(recipe)
+            ]
         for status, upstream in found:
             behind = [changing[key] for key in upstream if key in changing]
             if behind and (status.is_current or status.reason.startswith(UNUSABLE)):
@@ -115,9 +125,11 @@ def _leading_to(
     return needed[::-1]
 
 
-def status_of(project: Project, output: Output, outcomes: Mapping[str, str] = NOTHING) -> Status:
+def status_of(
+    project: Project, output: Output, outcomes: Mapping[str, str] = NOTHING, data_alone: bool = False
+) -> Status:
     """The status of one output, whatever it is made from may be."""
-    reason = _why(project, output)
+    reason = _why(project, output, data_alone)
     if reason == NOT_MADE:
         return Status(output.key, "not made", writes=output.writes, causes=((output.key, NOT_MADE),))
     state = "stale" if reason else outcomes.get("/".join(output.key), "made")
@@ -127,22 +139,30 @@ def status_of(project: Project, output: Output, outcomes: Mapping[str, str] = NO
     return Status(output.key, state, reason, made, seconds, output.writes, causes)
 
 
-def _why(project: Project, output: Output) -> str:
+def _why(project: Project, output: Output, data_alone: bool) -> str:
     """Why the next run would make an output, '' where it would reuse it."""
-    if read_record(output.at(project))[1] == NOT_MADE:
+    known, problem = read_record(output.at(project))
+    if problem == NOT_MADE:
         return NOT_MADE
     try:
+        if data_alone and known is not None:
+            sources = [
+                {"sources": side.get("sources")} for side in (known["inputs"], recorded(output.made_from(project)))
+            ]
+            return "" if sources[0] == sources[1] else "; ".join(differences(*sources))
         return output.why_stale(project) or ""
     except (EiclipError, OSError) as error:
         return f"{UNUSABLE}: {error}"
 
 
-def _of_parts(project: Project, step: PartedStep, recipe: Mapping[str, Any], outcomes: Mapping[str, str]) -> Status:
+def _of_parts(
+    project: Project, step: PartedStep, recipe: Mapping[str, Any], outcomes: Mapping[str, str], data_alone: bool
+) -> Status:
     """The status of an asset in parts as one."""
     not_made = Status(step.key, "not made", writes=step.writes, causes=((step.key, NOT_MADE),))
     try:
         parts = {part: step.part(recipe, part) for part in step.plan(recipe)}
-        reasons = {part: _why(project, output) for part, output in parts.items()}
+        reasons = {part: _why(project, output, data_alone) for part, output in parts.items()}
     except (EiclipError, OSError, duckdb.Error):  # the sources that decide the parts are not there
         return not_made
     stale = {part: reason for part, reason in reasons.items() if reason}
@@ -150,7 +170,7 @@ def _of_parts(project: Project, step: PartedStep, recipe: Mapping[str, Any], out
         records = {part: read_record(output.at(project))[0] for part, output in parts.items()}
         known = {part: str(record["content"]) for part, record in records.items() if record}
         whole = step.whole(recipe, known)
-        stale = {"/".join(output.key): why for output in whole if (why := _why(project, output))}
+        stale = {"/".join(output.key): why for output in whole if (why := _why(project, output, data_alone))}
     if not stale:
         reused = all(outcomes.get("/".join((*step.key, part))) == "reused" for part in parts)
         return Status(step.key, "reused" if parts and reused else "made", writes=step.writes)
@@ -164,6 +184,21 @@ def _of_parts(project: Project, step: PartedStep, recipe: Mapping[str, Any], out
 def _some(found: Sequence[str]) -> str:
     more = [f"{len(found) - NAMED} more"] if len(found) > NAMED else []
     return "; ".join([*found[:NAMED], *more])
+
+
+def outdated(
+    project: Project, table: str, recipe: Mapping[str, Any] = NOTHING, *, data_alone: bool = False
+) -> dict[str, str]:
+    """Why the next run would make a table again, by dataset; datasets of which it was never made are left out.
+
+    The reasons are those of the outputs that it begins with: raw files that changed, a setting, an edited table.
+    Arguments are those of `statuses`.
+    """
+    found = {}
+    for status in statuses(project, recipe, tables=[table], data_alone=data_alone):
+        if status.state in ("stale", "upstream") and any(key[1] == table for key in status.writes):
+            found[status.key[0]] = _some([f"{'/'.join(key)}: {why}" for key, why in status.causes])
+    return found
 
 
 def left_out(

@@ -56,13 +56,14 @@ def _embed(given: Given) -> tuple[pa.Table, Mapping[str, Any]]:
 def _metrics(name: str) -> list[Output]:
     """Ranks of every query under every variant, and the recalls they come to."""
     tables = {f"table_{p}": f"rows.leaderboard({p})" for p in ("full", "sample100")}
+    shown = tables | {"recall_by_row": "eiclip.report.plots:recall_plot", "recalls": "eiclip.report.answers:recalls"}
     sources = ("candidate_lists", "product_groups", "products", *(EMBEDDINGS + v for v in VARIANTS))
     return [
         Output((name, "retrieval_ranks"), kinds=TORCH, make=_ranks, sources=sources),
         query(name, "evaluation/retrieval_metrics", ("retrieval_ranks",)),
         query(name, "evaluation/chance_recalls", ("candidate_lists", "products", "images", "product_groups"),
               {"dataset": name}),
-        query(name, "evaluation/leaderboard", ("retrieval_metrics",), {"variants": list(VARIANTS)}).showing(**tables),
+        query(name, "evaluation/leaderboard", ("retrieval_metrics",), {"variants": list(VARIANTS)}).showing(**shown),
     ]  # fmt: skip
 
 

@@ -57,7 +57,7 @@ class Check:
             return self.summary()
         if self.holds is not None:
             passed, facts = self.holds(made, place)
-            return passed, "" if passed else f"failed: {self.description}", facts
+            return passed, "" if passed else str(facts.get("message") or f"failed: {self.description}"), facts
         lake = project.paths.lake
         with duckdb.connect() as connection:
             open_views(connection, {t: lake.files(t, key[0]) for t in self.reads} | {key[1]: [place]})
@@ -78,8 +78,9 @@ class Table:
     """Without any: `parquet`, and `duckdb` where a query makes it."""
     checks: tuple[Check, ...] = ()
     shown: Mapping[str, str] = field(default_factory=dict)
-    """Metadata: name -> `module:function` of the catalogue's connection and the dataset, which gives a plot or a text;
-    or a table of the report's templates (`gates.by_group`). What both are given besides stands in brackets.
+    """Metadata: name -> `module:function` of the catalogue's connection and the dataset, which gives a plot, a text
+    or numbers by name; or a table of the report's templates (`gates.by_group`). What both are given
+    besides stands in brackets.
     """
 
 

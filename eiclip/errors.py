@@ -30,6 +30,10 @@ class NonFiniteError(EiclipError):
     """A loss, an embedding or a score is NaN or infinite."""
 
 
+class AlertError(EiclipError):
+    """Nobody could be told of what went wrong."""
+
+
 class LockedError(EiclipError):
     """Another process is writing the same output."""
 

@@ -89,7 +89,7 @@ def torchrun(manifest: Manifest, job: TrainJob, path: Path) -> list[str]:
         )
     meet = ["--standalone"] if pods == 1 else ["--nnodes", str(pods)]
     train = ["--nproc-per-node", str(each), "-m", "pipelines.trainer", str(path.resolve())]
-    return ["python", "-m", "torch.distributed.run", *meet, *train]
+    return ["python", "-m", "pipelines.torchrun", *meet, *train]
 
 
 def training_manifest(template: Manifest, name: str, command: Sequence[str], env: Mapping[str, str]) -> Manifest:

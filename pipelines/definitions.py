@@ -8,12 +8,14 @@ from assets.common import STEPS_AT_ONCE, Project
 from assets.datasets import declared
 from eiclip.settings.load import Settings, load_settings
 from eiclip.storage.home import Paths
+from pipelines.alerts import alert_sensors
 from pipelines.checks import shards_match_manifest
 from pipelines.cluster import trainer_client
 from pipelines.factory import Recipe, build
-from pipelines.jobs import ablation_jobs, full_eval, ingest, refresh, same_style_jobs, tune
+from pipelines.jobs import ablation_jobs, freshness, full_eval, ingest, refresh, same_style_jobs, tune
 from pipelines.results import catalogue, report, runs
 from pipelines.sensors import raw_files_sensor
+from pipelines.verdict import results_are_of_the_raw_files, verdict
 
 # Dagster's own code uses what Dagster marks as preview or deprecated; nobody here can act on it.
 warnings.filterwarnings("ignore", module=r"dagster\..*")
@@ -35,10 +37,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     assets = [build(project, step) for step in declared(project)]
     assets += [runs(project, name, dataset) for name, dataset in project.of_table_1().items()]
     return dg.Definitions(
-        assets=[*assets, catalogue(project), report(project)],
-        asset_checks=[shards_match_manifest(project, name) for name in project.datasets()],
-        jobs=[full_eval(project), ingest, refresh, tune, *same_style_jobs(project), *ablation_jobs],
-        sensors=[raw_files_sensor(project)],
+        assets=[*assets, catalogue(project), verdict(project), report(project)],
+        asset_checks=[
+            *(shards_match_manifest(project, name) for name in project.datasets()),
+            results_are_of_the_raw_files(project),
+        ],
+        jobs=[full_eval(project), ingest, refresh, tune, freshness.job, *same_style_jobs(project), *ablation_jobs],
+        schedules=[freshness],
+        sensors=[raw_files_sensor(project), *alert_sensors(project)],
         executor=executor,
         resources={"pipes": trainer_client(), "recipe": Recipe()},
     )

@@ -129,6 +129,9 @@ def _whole_spec(step: Step, outputs: Sequence[Output]) -> dg.AssetSpec:
 def _whole_result(project: Project, step: Step, made: Sequence[tuple[Output, CachedOutput]]) -> dg.MaterializeResult:
     dataset = made[0][0].dataset
     metadata = {name: value for output, _ in made for name, value in shown(project, dataset, output.shown).items()}
+    places = [output.at(project) for output, _ in made]
+    tables = {place.parent.parent.name: table_metadata([place]) for place in places if place.suffix == ".parquet"}
+    metadata |= {f"columns_of_{name}": facts["dagster/column_schema"] for name, facts in tables.items()}
     outcome = {"reused": all(one.reused for _, one in made), "seconds_to_make": sum(one.seconds for _, one in made)}
     reasons = {output.key[-1]: one.reason for output, one in made if not one.reused}
     return dg.MaterializeResult(
@@ -184,7 +187,7 @@ def _results(project: Project, context: Any, output: Output, made: CachedOutput)
         place = output.at(project) if table is output else project.paths.place(table.key)
         checked = [_checked(project, context, check, table.key, made, place) for check in table.checks]
         metadata = {name: readable(value) for name, value in made.facts.items()}
-        metadata |= table_metadata([place]) if place.suffix == ".parquet" else {}
+        metadata |= table_metadata([place], table.key[1]) if place.suffix == ".parquet" else {}
         if isinstance(output.make, str):
             sources = {key_of(output.dataset, s): source_files(project, output.dataset, s)[0] for s in output.sources}
             tables = {key: file for key, file in sources.items() if file.suffix == ".parquet"}
@@ -202,9 +205,12 @@ def outcome_metadata(made: CachedOutput, place: Path) -> dict[str, Any]:
     return outcome | ({} if made.reused else {"reason": made.reason})
 
 
-def table_metadata(files: Sequence[Path]) -> dict[str, Any]:
-    """Row count and column schema of a table's Parquet files, under the names that Dagster's UI knows."""
-    meanings = column_meanings(files[0].parent.parent.name)
+def table_metadata(files: Sequence[Path], name: str = "") -> dict[str, Any]:
+    """Row count and column schema of a table's Parquet files, under the names that Dagster's UI knows.
+
+    `name` is the table's, where that is not the lake's folder.
+    """
+    meanings = column_meanings(name or files[0].parent.parent.name)
     columns = [
         dg.TableColumn(field.name, str(field.type), meanings.get(field.name)) for field in pq.read_schema(files[0])
     ]
@@ -228,7 +234,7 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
     from eiclip.report.source import markdown
     from eiclip.report.theme import Figure, as_markdown_image, png
 
-    found = {}
+    found = dict[str, Any]()
     with connect(project.paths.root) as connection:
         for title, function in functions.items():
             name, _, argument = function.partition("(")
@@ -237,6 +243,9 @@ def shown(project: Project, dataset: str, functions: Mapping[str, str]) -> dict[
                 value: Any = markdown(connection, dataset, name, *arguments)
             else:
                 value = pkgutil.resolve_name(name)(connection, dataset, *arguments)
+            if isinstance(value, dict):  # numbers, which the UI plots over materialisations
+                found |= {name: dg.MetadataValue.float(number) for name, number in value.items()}
+                continue
             if isinstance(value, Figure):
                 value = as_markdown_image(png(value), f"{dataset} {title}")
             if value:

@@ -23,9 +23,11 @@ Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
 # Not "* and not ...": such strings warn of a beta parameter that Dagster itself gives.
 select = dg.AssetSelection.from_string
 
-RESULTS = 'key:"results/catalogue" or key:"results/report"'
+RESULTS = 'key:"results/catalogue" or key:"results/verdict" or key:"results/report"'
 CARDS = 'key:"*/model_cards"'
 """After every training: a card lies in the folder of its model, which a training replaces."""
+CATALOGUE_KEY, VERDICT_KEY = dg.AssetKey(["results", "catalogue"]), dg.AssetKey(["results", "verdict"])
+RAW_FILES, FRESHNESS = "results_are_of_the_raw_files", "freshness"
 
 FILLED_BY = {
     **dict.fromkeys(headers(), "full_eval"),
@@ -142,3 +144,15 @@ ablation_jobs = [
     ),
     *(_ablation(name, ablation) for name, ablation in ABLATIONS.items()),
 ]
+
+freshness = dg.ScheduleDefinition(
+    name=FRESHNESS,
+    job=dg.define_asset_job(
+        FRESHNESS,
+        selection=dg.AssetSelection.checks(dg.AssetCheckKey(VERDICT_KEY, RAW_FILES)),
+        description="Are the results of the raw files as they are now? Looks at files' sizes and times; makes nothing.",
+    ),
+    cron_schedule="0 6 * * *",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every morning (06:00 UTC): fails the check of `results/verdict` where raw files have changed.",
+)

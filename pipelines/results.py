@@ -24,13 +24,13 @@ from eiclip.storage.files import digest
 from eiclip.storage.left_out import LeftOut, connect_without
 from eiclip.train.key import training_code
 from pipelines.factory import OWNERS, Recipe, log_outcome, outcome_metadata, table_metadata
-from pipelines.jobs import FILLED_BY, job_of
+from pipelines.jobs import CATALOGUE_KEY, FILLED_BY, job_of
 
 if TYPE_CHECKING:
     from eiclip.report.about import About
 
-CATALOGUE_KEY = dg.AssetKey(["results", "catalogue"])
 DATA = ("entity_vocabulary", "semantic_prior", "candidate_lists", "products")
+OPEN = "open (while make ui runs)"
 PLACES = ("folder", "metadata", "images", "reviews", "files", "download", "publish")
 """Where a dataset lies is no part of its configuration: what lies there is in the data fingerprint."""
 
@@ -139,7 +139,10 @@ def report(project: Project) -> dg.AssetsDefinition:
         made = output.make_once(project, context)
         log_outcome(context, project, output, made)
         context.log.info(_summary(project, made, seconds_since_start(context), stale))
-        metadata: dict[str, Any] = {name: text for name, text in made.facts["headline"].items() if text}
+        metadata: dict[str, Any] = {}
+        if port := project.settings.report_port:
+            metadata[OPEN] = dg.MetadataValue.url(f"http://127.0.0.1:{port}/{project.paths.report.name}")
+        metadata |= {name: text for name, text in made.facts["headline"].items() if text}
         metadata |= {f"{name}_not_shown": text for name, text in made.facts["not_shown"].items()}
         metadata |= outcome_metadata(made, project.paths.report)
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))

@@ -1,6 +1,6 @@
 """What torchrun runs for an asset: `eiclip.train` with its progress sent back through Dagster Pipes by rank 0.
 
-    python -m torch.distributed.run --standalone --nproc-per-node 1 -m pipelines.trainer JOB.json
+    python -m pipelines.torchrun --standalone --nproc-per-node 1 -m pipelines.trainer JOB.json
 
 Outside a Dagster step it trains just the same and writes its progress to standard error. It exits with 128 + N where
 signal N has stopped it (its state is saved), with 1 on an error; what the error says goes to standard error and, as the

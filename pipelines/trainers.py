@@ -66,7 +66,7 @@ class TrainerClient(dg.PipesSubprocessClient):
     def command(self, job: TrainJob, path: Path) -> list[str]:
         """torchrun for a job file, behind a launcher that ties its life to that of this process."""
         launcher = [sys.executable, "-m", "pipelines.launch", str(os.getpid())]
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        torchrun = [sys.executable, "-m", "pipelines.torchrun", "--standalone"]
         return [*launcher, *torchrun, "--nproc-per-node", str(processes(job)), "-m", "pipelines.trainer", str(path)]
 
     def run(  # type: ignore[override]  # no extras, no folder: nobody needs them

@@ -200,6 +200,12 @@
 -- text: vector of its text and tags
 -- joint: vector of both together
 
+-- search_index: one row per product of the shards: three unit-length vectors of one space, in `<home>/search`.
+-- image: vector of its photos
+-- text: vector of its text and tags
+-- joint: vector of both together
+-- content: digest of its photos, text and entities
+
 -- trained_products: one row per variant that is searched with and product that it was trained among, as it was.
 -- Of all splits; written when a model has been trained.
 -- content: digest of its photos, text and entities

@@ -1,6 +1,8 @@
 """Assets in parts, run by Dagster's own executor."""
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from assets.common import Project
@@ -8,8 +10,10 @@ from assets.outputs import Check, Output
 from assets.steps import PartedStep, Step
 from eiclip.settings.load import load_settings
 from eiclip.storage.cache import content_digest
+from eiclip.storage.catalogue import refresh_catalogue
 from eiclip.storage.home import Paths
-from pipelines.factory import Recipe, build
+from eiclip.storage.lake import Lake
+from pipelines.factory import Recipe, build, shown, table_metadata
 
 KEY = ("d", "photos")
 
@@ -176,3 +180,26 @@ def test_a_check_that_does_not_block_is_a_warning(tmp_path, blocking):
     assert not evaluation.passed
     assert evaluation.severity == (dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN)
     assert len(result.asset_materializations_for_node("after")) == (0 if blocking else 1)
+
+
+def test_columns_are_described_also_where_a_table_lies_outside_the_lake(tmp_path):
+    file = tmp_path / "search" / "shop" / "eiclip.parquet"
+    file.parent.mkdir(parents=True)
+    pq.write_table(pa.table({name: ["a"] for name in ("product_id", "joint", "content")}), file)
+    columns = table_metadata([file], "search_index")["dagster/column_schema"].columns
+    assert {column.name: column.description for column in columns}.items() >= {
+        ("joint", "vector of both together"), ("product_id", "id of the product in the raw files"),
+    }  # fmt: skip
+    assert all(column.description for column in columns)
+
+
+def test_numbers_that_an_asset_shows_are_plotted_by_dagster(tmp_path):
+    lake = Lake(tmp_path)
+    row = {"dataset": "shop", "protocol": "full", "paper_row": 5, "variant": "eiclip", "sum_r": 250.5, "t2i_r1": None}
+    row |= dict.fromkeys(("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r5", "t2i_r10"), 30.0)
+    lake.write(pa.Table.from_pylist([row]), "leaderboard", "shop")
+    refresh_catalogue(lake)
+    project = Project(load_settings(home=tmp_path), Paths(tmp_path))
+    found = shown(project, "shop", {"recalls": "eiclip.report.answers:recalls"})
+    assert {name: value.value for name, value in found.items()} == {"sum_r_eiclip": 250.5, "i2t_r1_eiclip": 30.0}
+    assert {type(value) for value in found.values()} == {dg.FloatMetadataValue}

@@ -12,6 +12,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from assets.common import Project
+from assets.current import outdated
 from benchmarks.cache.home import tiny_settings
 from eiclip.errors import SettingsError
 from eiclip.storage.cache import record_of
@@ -81,6 +82,21 @@ def test_changed_settings_are_named(home):
     assert told["fashiongen/raw_files"] == ("stale", "seed 0 -> 7")
     assert told["fashiongen/records"] == ("upstream", "fashiongen/raw_files is stale")
     assert told["fashiongen/entity_spellings"] == ("upstream", "fashiongen/records may change")
+
+
+def test_what_results_are_older_than_is_named_by_where_it_begins(home):
+    assert outdated(project(home), "products") == {}
+    assert outdated(project(home, seed=7), "products") == {"fashiongen": "fashiongen/raw_files: seed 0 -> 7"}
+    assert outdated(project(home, seed=7), "products", data_alone=True) == {}, "other settings are no other data"
+    assert outdated(project(home, seed=7), "leaderboard") == {}, "it was never made"
+
+
+@pytest.mark.parametrize("data_alone", [False, True])
+def test_changed_data_are_other_data_whatever_is_asked(home, data_alone):
+    raw = next((home / "raw" / "fashiongen").glob("*train.h5"))
+    raw.write_bytes(raw.read_bytes() + b"more")
+    found = outdated(project(home), "products", data_alone=data_alone)
+    assert f"{raw.name} was edited after it was made" in found["fashiongen"]
 
 
 def test_changed_packages_and_files_are_named(home, monkeypatch):

@@ -22,7 +22,7 @@ def test_dagster_hears_signals_where_a_script_started_it_in_the_background(tmp_p
     try:
         found = subprocess.run(
             [sys.executable, "-m", "pipelines.ui", "--port", "3000"], cwd=ROOT, check=True, capture_output=True,
-            text=True, env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            text=True, env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "EICLIP_REPORT_PORT": "0"},
         )  # fmt: skip
     finally:
         signal.signal(signal.SIGINT, before)
