@@ -1,7 +1,7 @@
 """The DuckDB catalogue `HOME/eiclip.duckdb`: views over the lake's tables, and nothing else.
 
-It names no place: its views find the lake in the folder that it lies in (`sql/macros.sql`), so that a home can be copied
-or moved. Views and columns have comments, from the headers of `sql/`; the view `tables` lists all views.
+Its views find the lake in the folder that it lies in (`sql/macros.sql`), so that a home can be copied or moved.
+Views and columns have comments, from the headers of `sql/`; the view `tables` lists all views.
 The catalogue is rebuilt beside its place and renamed into it, so that analysts can keep it open during a run.
 """
 

@@ -25,7 +25,7 @@ def small(home, says):
 
 @pytest.fixture
 def copied(tmp_path):
-    """A home and its copy, each of which says in its table whose it is; the names are as awkward as a folder's may be."""
+    """A home and its copy, each of which says in its table whose it is; their names are as awkward as they may be."""
     original, copy = tmp_path / "it's [a] home", tmp_path / "elsewhere" / "the, *copy"
     refresh_catalogue(small(original, "original"))
     shutil.copytree(original, copy)
@@ -34,13 +34,19 @@ def copied(tmp_path):
 
 
 def ask(database, folder, query=ASKED):
-    done = subprocess.run([sys.executable, "-c", READ, str(database), query], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(database), query], cwd=folder, capture_output=True, text=True
+    )
     return done.stdout.strip() or done.stderr
 
 
 def test_a_copy_reads_its_own_files_wherever_it_is_opened_from(copied):
     original, copy = copied
-    for folder, database in ((copy, CATALOGUE), (copy.parent, f"{copy.name}/{CATALOGUE}"), (original, copy / CATALOGUE)):
+    for folder, database in (
+        (copy, CATALOGUE),
+        (copy.parent, f"{copy.name}/{CATALOGUE}"),
+        (original, copy / CATALOGUE),
+    ):
         assert ask(database, folder) == "[('copy',)]"
     assert ask(original / CATALOGUE, copy) == "[('original',)]"
     (copy.parent / "link").symlink_to(copy)
