@@ -10,12 +10,13 @@ from PIL import Image
 from eiclip.readers.base import Listing, PhotoFacts, Rejected
 from eiclip.readers.table.reader import TableReader
 from eiclip.settings.load import load_settings
+from tests import pages
 
-PAGE = (Path(__file__).parents[1] / "docs" / "own_catalogue.md").read_text(encoding="utf-8")
+PAGE = (pages.ROOT / "docs" / "own_catalogue.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    return [block.text for block in pages.blocks("docs/own_catalogue.md", language)]
 
 
 @pytest.fixture

@@ -31,13 +31,13 @@ def contents(folder: Path) -> dict[str, str]:
         if name.split("/")[0] in OUTSIDE or name.startswith(MARKS):
             continue
         if path.is_file():
-            found[name] = _content(path, folder)
+            found[name] = _content(path)
         elif not any(path.iterdir()):
             found[name] = "an empty folder"
     return found
 
 
-def _content(file: Path, folder: Path) -> str:
+def _content(file: Path) -> str:
     if file.suffix == ".parquet" and "training_log" in str(file):
         return digest(_without_times(pq.read_table(file).to_pylist()))
     if file.suffix == ENDING:  # stamps hold times of the photos' files
@@ -46,10 +46,10 @@ def _content(file: Path, folder: Path) -> str:
         record = json.loads(file.read_text(encoding="utf-8"))
         sizes = {name: size for name, (size, _) in record.get("stamps", {}).items()}
         return digest(_without_times(record | {"stamps": sizes}))
-    if file.name == CATALOGUE:  # DuckDB writes the same views in other bytes, and they name their own place
+    if file.name == CATALOGUE:  # DuckDB writes the same views in other bytes
         with duckdb.connect(str(file), read_only=True) as connection:
             views = connection.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal").fetchall()
-        return digest(sorted((name, sql.replace(str(folder), "")) for name, sql in views))
+        return digest(sorted(views))
     return sha256_file(file)
 
 

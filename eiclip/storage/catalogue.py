@@ -1,5 +1,6 @@
 """The DuckDB catalogue `HOME/eiclip.duckdb`: views over the lake's tables, and nothing else.
 
+Its views find the lake in the folder that it lies in (`sql/macros.sql`), so that a home can be copied or moved.
 Views and columns have comments, from the headers of `sql/`; the view `tables` lists all views.
 The catalogue is rebuilt beside its place and renamed into it, so that analysts can keep it open during a run.
 """
@@ -40,6 +41,8 @@ def refresh_catalogue(lake: Lake, jobs: Mapping[str, str] = MappingProxyType({})
         connection.execute(f"ATTACH {_quoted(temporary)} AS catalogue (STORAGE_VERSION 'v1.0.0')")
         connection.execute("USE catalogue")
         connection.execute("BEGIN")  # hundreds of statements: each would wait for the disk
+        connection.execute(read_sql("macros"))
+        connection.execute("SET VARIABLE eiclip_home = ?", [str(lake.home)])  # it has not got its name yet
         for table in lake.tables():
             for statement in _views(lake, table):
                 connection.execute(statement)
@@ -65,10 +68,10 @@ def refresh_catalogue(lake: Lake, jobs: Mapping[str, str] = MappingProxyType({})
 def _views(lake: Lake, table: str) -> list[str]:
     """CREATE VIEW statements of one table; DuckDB takes no parameters there, so names are quoted by hand."""
     place = lake.home / "lake" / table
-    pattern = Path(glob.escape(str(place))) / f"{FOLDER}*" / "*.parquet"
-    source = f"read_parquet({_quoted(pattern)}, union_by_name = true"
+    files = f"lake_files({_quoted(f'lake/{glob.escape(table)}/{FOLDER}*/*.parquet')})"
+    source = f"read_parquet({files}, union_by_name = true"
     if table == RECORDS:
-        rows = f"SELECT * FROM {source}, hive_partitioning = false, file_row_number = true)"  # noqa: S608
+        rows = f"SELECT * FROM {source}, hive_partitioning = false, file_row_number = true) WHERE one_home()"  # noqa: S608
         views = [f"CREATE VIEW {view} AS {read_sql(f'views/{view}')}" for view in RECORD_VIEWS]
         return [f"CREATE VIEW record_rows AS {rows}", *views]
     columns = "*"
@@ -78,7 +81,7 @@ def _views(lake: Lake, table: str) -> list[str]:
         if len(widths) == 1:  # one width everywhere: an array, for which DuckDB has distances
             width = widths.pop()
             columns = f"* REPLACE ({', '.join(f'{vector}::FLOAT[{width}] AS {vector}' for vector in vectors)})"
-    return [f"CREATE VIEW {table} AS SELECT {columns} FROM {source}, hive_partitioning = false)"]  # noqa: S608
+    return [f"CREATE VIEW {table} AS SELECT {columns} FROM {source}, hive_partitioning = false) WHERE one_home()"]  # noqa: S608
 
 
 def _quoted(text: str | Path) -> str:

@@ -1,5 +1,6 @@
 """The synthetic catalogue as the two HDF5 files of Fashion-Gen, a row a photo, a product's rows together."""
 
+from itertools import count as counter
 from pathlib import Path
 
 import h5py
@@ -9,13 +10,16 @@ from eiclip.storage.files import whole_file
 from eiclip.synthetic.brands import RARE_BRANDS
 from eiclip.synthetic.draws import chance, generator, require_count
 from eiclip.synthetic.fabrics import PHOTO_SIZE
-from eiclip.synthetic.products import House, Product, draw_products, spread, take_photo
+from eiclip.synthetic.photo import jpeg
+from eiclip.synthetic.products import House, Product, draw_product, draw_products, spread, take_photo
 from eiclip.synthetic.texts import describe, product_name
 
 _WIDTHS = {"input_description": 400, "input_concat_description": 800, "input_composition": 200}
 _FIRST_ID = {"train": 10_001, "validation": 80_001}
 # Rows that a reader meets in the real files: no text at all, or markup in it.
 _EMPTY_SHARE, _MARKUP_SHARE = 0.004, 0.01
+EXAMPLES = ("sneakers", "coat")
+"""Garments of which there is a photo to search with, `<kind>.jpg`, of a product that the catalogue does not have."""
 
 
 def _rare_brands(seed: int, house: House, count: int) -> dict[int, str]:
@@ -65,8 +69,16 @@ def _write_file(path: Path, seed: int, house: House, count: int) -> None:
         h5.create_dataset("index_2", data=np.arange(len(rows), dtype=np.int64))
 
 
+def _write_example(path: Path, seed: int, kind: str) -> None:
+    house = House("examples")
+    drawn = (draw_product(seed, house, index) for index in counter())
+    product = next(product for product in drawn if product.look.kind == kind)
+    path.write_bytes(jpeg(take_photo(seed, house, product, 0)))
+
+
 def write_fashiongen(folder: Path, *, seed: int, train_products: int = 3400, test_products: int = 800) -> None:
-    """Write `fashiongen_256_256_train.h5` and `..._validation.h5` into `folder`, whole or not at all.
+    """Write `fashiongen_256_256_train.h5` and `..._validation.h5` into `folder`, whole or not at all,
+    and the photos of `EXAMPLES`, to search with.
 
     Equal arguments give equal contents.
     """
@@ -78,3 +90,6 @@ def write_fashiongen(folder: Path, *, seed: int, train_products: int = 3400, tes
     ):  # an interrupted run leaves neither
         _write_file(train, seed, House("train"), train_products)
         _write_file(validation, seed, House("validation"), test_products)
+    for kind in EXAMPLES:
+        with whole_file(folder / f"{kind}.jpg") as path:
+            _write_example(path, seed, kind)

@@ -3,7 +3,6 @@
 import ast
 import json
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -21,11 +20,12 @@ from eiclip.settings.load import FASHIONGEN, load_settings
 from eiclip.storage.catalogue import connect, refresh_catalogue
 from eiclip.storage.lake import Lake
 from pipelines.definitions import build_definitions
+from tests.pages import blocks
 
 from .conftest import require_descriptions
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("queries.md", "uncertainty.md", "interventions.md")
+PAGES = ("docs/queries.md", "docs/uncertainty.md", "docs/interventions.md")
 PROTOCOL_NAMES = [protocol.name for protocol in PROTOCOLS]
 SIZES = {"fashiongen_train": 120, "fashiongen_test": 40, "general_images": 128, "pretraining_epochs": 1}
 
@@ -151,27 +151,15 @@ def two_runs(settings, first, tmp_path_factory):
         yield connection
 
 
-def blocks(page, language):
-    text = (DOCS / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+DOCUMENTED = [block for page in PAGES for block in blocks(page, "sql")]
 
 
-@pytest.mark.parametrize(
-    ("page", "number"), [(page, number) for page in PAGES for number in range(len(blocks(page, "sql")))]
-)
-def test_documented_queries_answer(two_runs, page, number):
-    text = blocks(page, "sql")[number]
-    result = two_runs.execute(text)
+@pytest.mark.parametrize("block", DOCUMENTED, ids=[f"{block.page}:{block.line}" for block in DOCUMENTED])
+def test_documented_queries_answer(two_runs, block):
+    result = two_runs.execute(block.text)
     names, rows = [column[0] for column in result.description], result.fetchall()
     assert len(set(names)) == len(names)
-    assert rows, text
-
-
-def test_the_readmes_queries_run(two_runs):
-    texts = blocks("../README.md", "sql")
-    assert texts
-    for text in texts:
-        assert two_runs.execute(text).description
+    assert rows
 
 
 def test_the_tables_of_the_docs_are_those_of_a_catalogue(two_runs):
@@ -188,8 +176,8 @@ def test_the_tables_of_the_docs_are_those_of_a_catalogue(two_runs):
 
 def test_documented_search_by_words_answers(settings, first, monkeypatch, capsys):
     monkeypatch.setenv("EICLIP_HOME", str(settings.home))
-    [code] = blocks("queries.md", "python")
-    exec(compile(code, "docs/queries.md", "exec"), {})
+    [block] = blocks("docs/queries.md", "python")
+    exec(compile(block.text, "docs/queries.md", "exec"), {})
     found = ast.literal_eval(capsys.readouterr().out)
     assert len(found) == 5
     assert [row[2] for row in found] == sorted((row[2] for row in found), reverse=True)

@@ -87,9 +87,19 @@ def test_train_and_test_products_differ(fashion):
     assert not (train["input_image"][0] == test["input_image"][0]).all()
 
 
+def test_the_example_photos_are_of_no_product_of_the_catalogue(fashion):
+    photos = np.concatenate([columns(file)["input_image"] for file in fashion.glob("*.h5")])
+    for kind in fashiongen.EXAMPLES:
+        with Image.open(fashion / f"{kind}.jpg") as image:
+            pixels = np.asarray(image).astype(int)
+        assert pixels.shape == photos.shape[1:]
+        assert np.abs(photos[:, ::16, ::16] - pixels[::16, ::16]).mean((1, 2, 3)).min() > 5
+
+
 def test_equal_seeds_give_equal_files(fashion, shop, tmp_path):
     write_fashiongen(tmp_path / "fashion", seed=3, train_products=60, test_products=12)
-    for path in sorted(fashion.glob("*.h5")):
+    assert len(list(fashion.iterdir())) == 2 + len(fashiongen.EXAMPLES)
+    for path in fashion.iterdir():
         assert (tmp_path / "fashion" / path.name).read_bytes() == path.read_bytes()
     write_amazon(tmp_path / "shop", seed=3, products=40)
     files = [path.relative_to(shop) for path in shop.rglob("*") if path.is_file()]
