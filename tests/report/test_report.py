@@ -112,7 +112,7 @@ def test_well_formed_links_lead_somewhere_and_images_are_described(made):
 def test_plots_are_in_the_page_once_with_their_size(made):
     pictures = [a for tag, a in Page(made[0]).tags if tag == "img" and a["src"].startswith("data:image/svg")]
     assert len({a["src"] for a in pictures}) == len(pictures) >= 15
-    assert all(a["width"] == "422" and int(a["height"]) > 100 for a in pictures)
+    assert all(a["width"] == "403" and int(a["height"]) > 100 for a in pictures)
 
 
 def test_the_headline_stands_first_with_its_figures(made):
