@@ -177,9 +177,9 @@ def seed_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
         aside = 0.16 * (place - (len(seeds) - 1) / 2)
         points = [(x + aside, row["sum_r"], _colour(name)) for x, name in enumerate(variants)
                   for row in where(rows, seed=seed, variant=name)]  # fmt: skip
-        axes.plot([x for x, *_ in points], [y for _, y, _ in points], color=GRID, linewidth=1, zorder=0)
-        for x, y, colour in points:
-            axes.plot([x], [y], "os^vDP"[place % 6], color=colour, markersize=7, markeredgecolor="none", zorder=3)
+        axes.plot([at for at, *_ in points], [y for _, y, _ in points], color=GRID, linewidth=1, zorder=0)
+        for at, y, colour in points:
+            axes.plot([at], [y], "os^vDP"[place % 6], color=colour, markersize=7, markeredgecolor="none", zorder=3)
     axes.set_xticks(range(len(variants)), [SHORT[name].replace(" ", "\n") for name in variants])
     axes.set_xlim(-0.5, len(variants) - 0.3)
     dashed = _chance(axes, connection, dataset)

@@ -139,7 +139,7 @@ def brand_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     rows = select(connection, "brands", dataset=dataset, shown=BRANDS_SHOWN, minimum=MINIMUM_PRODUCTS)
     some(rows).sort(key=lambda row: (-(row["share"] or 0), row["value"]), reverse=True)
     made, (gains, shares) = figure(1.5 + 0.32 * len(rows), 1, 2, sharey=True, width_ratios=(1.7, 1))
-    names = [f"{short(row['value'], 14)}  ({row['products']:,})" for row in rows]
+    names = [f"{short(row['value'], 12)}  ({row['products']:,})" for row in rows]
     _differences(gains, range(len(rows)), rows, names, ROWS[4])
     shares.bars(range(len(rows)), [row["share"] or 0 for row in rows], 0.55, ROWS[2])
     for text, row in zip(shares.texts, rows, strict=True):

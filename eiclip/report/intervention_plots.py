@@ -14,8 +14,8 @@ from eiclip.report.theme import FACE, ROWS, TEXT, Panel, figure, legend, plot, s
 
 TITLES = {
     "removed": "The entity taken away",
-    "swapped": "Another entity of the group in its place",
-    "as_text": "The entity written into the text instead",
+    "swapped": "Another of its group in its place",
+    "as_text": "The entity written into the text",
 }
 SHOWN = (BASELINE, OURS)
 INTERVAL = 1.96
@@ -45,7 +45,7 @@ def intervention_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Fi
     step = max(1, (high - low + 5) // 6)
     ticks = [power for power in range(low, high + 1) if power % step == 0]
     panels[-1].set(xticks=ticks, xticklabels=[_times(power) for power in ticks], xlim=(low - 0.2, high + 0.2))
-    panels[-1].set_xlabel("rank after / before (dot: mean, bar: middle half)", loc="right")
+    panels[-1].set_xlabel("rank after / before (dot: mean, bar: middle half)")
     return legend(made, 1)
 
 
@@ -96,7 +96,7 @@ def swap_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
                 _swap(axes, groups.index(row["entity_group"]), row)
         axes.named_rows([short(group) for group in groups], title=f"Row {_title(variant).replace(' ', ': ', 1)}")
     panels[-1].set(xlim=(-3, 135), xticks=[0, 25, 50, 75, 100])
-    panels[-1].set_xlabel("of the ten best photos, % (○ before, ● after)", loc="right")
+    panels[-1].set_xlabel("of the ten best photos, % (○ before, ● after)")
     return legend(made, 1)
 
 

@@ -70,7 +70,7 @@ def gate_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
         axes.plot([means[group]], [place], "D", color=ROWS[2], markersize=7.5, markeredgecolor=FACE)
         axes.annotate(f"{means[group]:.2f}", (1.15, place), ha="right", va="center", weight="bold")
     axes.named_rows([short(group) for group in order], xlim=(-0.02, 1.15), xticks=[0, 0.25, 0.5, 0.75, 1])
-    axes.set_xlabel("gate weight (◆ mean over training products)", loc="right")
+    axes.set_xlabel("gate weight (◆ mean over training products)")
     return made
 
 

@@ -37,7 +37,7 @@ def entity_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     most = max(10, *(row[name] or 0 for row in rows for name in kinds))
     sizes.named_rows(names, title="Entities (logarithmic)", xlim=(0, 12 * most))
     sizes.xaxis.set_major_formatter("{x:,.0f}")
-    return legend(made, 3, "lower")
+    return legend(made, 3, "outside lower left")
 
 
 @plot

@@ -41,7 +41,7 @@ def views_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
         axes.chance_line(floor["mrr"], floor["mrr"], upright=True)
     axes.named_rows([views(pair).replace(" → ", " →\n") for pair in pairs], title="MRR, percent")
     axes.set_xlim(left=0)
-    return legend(made, 1, "lower")
+    return legend(made, 1, "outside lower left")
 
 
 @plot
@@ -82,4 +82,4 @@ def _curves(connection: duckdb.DuckDBPyConnection, dataset: str, curves: Sequenc
         axes.chance_line(floor["pair_share"] / 100, floor["pair_share"])
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title=heading)
     axes.grid()
-    return legend(made, 1, "lower")
+    return legend(made, 1, "outside lower left")

@@ -1,6 +1,6 @@
 """How plots look, what they share, and how they are given away: as SVG that is light or dark as its reader, or as PNG.
 
-Figures are 4.4 inches wide and no text is below 9.5 points: 10 pixels on a phone, which shows them 340 pixels wide.
+Figures are 4.2 inches wide and no text is below 9.5 points: 10 pixels on a phone, which shows them 320 pixels wide.
 """
 
 import base64
@@ -9,7 +9,7 @@ import functools
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any, Literal, TypeVar
 
 import duckdb
@@ -19,9 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from eiclip.report.queries import Row
-
-WIDTH = 4.4
+WIDTH = 4.2
 DPI = 150
 FACE, TEXT, GRID = "#ffffff", "#24292f", "#d5dae1"
 ROWS = ("#8b929c", "#e69f00", "#d55e00", "#56b4e9", "#0068a8", "#00795a")
@@ -40,7 +38,7 @@ SETTINGS: Any = {
     "axes.edgecolor": GRID, "axes.titlecolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT, "xtick.major.size": 0,
     "ytick.major.size": 0, "xtick.minor.size": 0, "grid.color": GRID, "grid.linewidth": 0.8, "font.size": 9.5,
     "axes.titlesize": 11, "figure.titlesize": 11, "figure.labelsize": 9.5, "axes.titlelocation": "left",
-    "axes.labelsize": 10, "xtick.labelsize": 9.5,
+    "axes.labelsize": 10, "xaxis.labellocation": "right", "xtick.labelsize": 9.5,
     "ytick.labelsize": 9.5, "legend.fontsize": 9.5, "legend.frameon": False, "legend.columnspacing": 1.2,
     "legend.handlelength": 1.6, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "lines.linewidth": 2, "lines.solid_capstyle": "butt", "svg.fonttype": "none", "svg.hashsalt": "eiclip",
@@ -50,6 +48,7 @@ SETTINGS: Any = {
 T = TypeVar("T", bound=Sized)
 Plot = Callable[[duckdb.DuckDBPyConnection, str], Figure | None]
 """Draws a dataset of a catalogue."""
+Location = Literal["outside upper left", "outside lower left"]
 
 
 class NothingToDraw(Exception):
@@ -89,9 +88,9 @@ class Panel(Axes):
         self.bar_label(self.barh(list(places), values, height, color=colour, label=label), fmt=shown, padding=3)
 
     def forest(
-        self, places: Iterable[float], rows: Sequence[Row | None], columns: Sequence[str], colour: str, *,
+        self, places: Iterable[float], rows: Sequence[Mapping[str, Any] | None], columns: Sequence[str], colour: str, *,
         label: str | None = None, marker: str = "o", numbers: Callable[[float], str] | None = None,
-        hollow: Callable[[Row], bool] = lambda row: False,
+        hollow: Callable[[Any], bool] = lambda row: False,
     ) -> None:  # fmt: skip
         """A dot for each row and a line for its interval, where there is one; rows that are None are left out.
 
@@ -144,13 +143,13 @@ def figure(height: float, panels: int = 1, across: int = 1, **options: Any) -> t
     return made, list(made.subplots(panels, across, squeeze=False, subplot_kw={"axes_class": Panel}, **options).flat)
 
 
-def legend(made: Figure, ncols: int = 2, side: Literal["upper", "lower"] = "upper") -> Figure:
+def legend(made: Figure, ncols: int = 2, loc: Location = "outside upper left") -> Figure:
     """The figure with one legend for all panels, each label once."""
     entries: dict[Any, Any] = {}
     for axes in made.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        entries = dict(zip(labels, handles, strict=True)) | entries
-    made.legend(list(entries.values()), list(entries), loc=f"outside {side} left", ncols=ncols)
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    made.legend(list(entries.values()), list(entries), loc=loc, ncols=ncols)
     return made
 
 

@@ -4,11 +4,9 @@ import re
 import warnings
 from xml.etree import ElementTree
 
-import pytest
-
 from eiclip.report.theme import svg
 
-PHONE = 340
+PHONE = 320
 """Width of a figure on a phone of 390 CSS pixels."""
 SMALLEST = 10
 
@@ -62,5 +60,5 @@ def assert_legible(plot, connection, dataset="d"):
         warnings.filterwarnings("ignore", "Glyph .* missing")
         box = figure.get_tightbbox()
     assert min(box.x0, box.y0) >= -0.01
-    assert 72 * box.x1 == pytest.approx(min(72 * box.x1, width), abs=0.7)
-    assert 72 * box.y1 == pytest.approx(min(72 * box.y1, height), abs=0.7)
+    assert 72 * box.x1 < width + 0.7
+    assert 72 * box.y1 < height + 0.7

@@ -132,7 +132,7 @@ def test_the_first_screen_says_which_model_to_use_and_how_sure_that_is(made):
 def test_plots_are_in_the_page_once_with_their_size(made):
     pictures = [a for tag, a in Page(made[0]).tags if tag == "img" and a["src"].startswith("data:image/svg")]
     assert len({a["src"] for a in pictures}) == len(pictures) >= 15
-    assert all(a["width"] == "422" and int(a["height"]) > 100 for a in pictures)
+    assert all(a["width"] == "403" and int(a["height"]) > 100 for a in pictures)
 
 
 def test_all_but_the_first_screen_is_folded_and_words_come_first(made):

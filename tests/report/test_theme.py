@@ -88,7 +88,7 @@ def test_dots_by_the_thousand_are_pixels():
 
 def test_equal_figures_are_equal_bytes_of_the_size_they_say():
     assert svg(drawing(2 * MANY)) == svg(drawing(2 * MANY))
-    assert svg_size(svg(drawing(3))) == (422, 192)
+    assert svg_size(svg(drawing(3))) == (403, 192)
     assert drawing(0) is None
 
 
@@ -96,6 +96,6 @@ def test_png_is_light_and_small():
     image = png(drawing(3))
     assert image == png(drawing(3))
     with Image.open(io.BytesIO(image)) as drawn:
-        assert drawn.size == (660, 300)
+        assert drawn.size == (630, 300)
         assert min(drawn.convert("RGB").getpixel((0, 0))) > 250
     assert len(image) < 20_000
