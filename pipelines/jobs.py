@@ -73,7 +73,7 @@ def same_style_jobs(project: Project) -> list[Job]:
     if not groups:
         return []
     offers = select(" or ".join(f'key:"{name}/offers"' for name in project.of_same_style()))  # a search shows them
-    everything = (dg.AssetSelection.groups(*groups) | offers).upstream()
+    everything: dg.AssetSelection = (dg.AssetSelection.groups(*groups) | offers).upstream()
     for name in project.of_same_style().keys() & project.of_table_1().keys():
         everything |= select(CARDS.replace("*", name))
     studies = {name: select(f'key:"*/{name}"') for name in STUDIES}

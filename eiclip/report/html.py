@@ -96,7 +96,8 @@ def as_csv(rows: Sequence[Sequence[str]]) -> str:
     """
     head, *body = rows
     found = [[MEASURED.fullmatch(cell) for cell in row] for row in body]
-    wide = [any(row[column] and row[column][2] for row in found) for column in range(len(head))]
+    columns = zip(*found, strict=True) if found else ((),) * len(head)
+    wide = [any(match is not None and match[2] for match in column) for column in columns]
     lines = [[name for title, more in zip(head, wide, strict=True)
               for name in ((title, f"{title} low", f"{title} high") if more else (title,))]]  # fmt: skip
     for cells, matches in zip(body, found, strict=True):

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from eiclip.report.about import About
 from eiclip.report.gallery import Gallery
 from eiclip.report.headline import Headline, advice, headline
+from eiclip.report.history import since_the_run_before
 from eiclip.report.html import as_html
 from eiclip.report.left_out import left_out_line
 from eiclip.report.queries import select
@@ -40,6 +41,8 @@ class DatasetPart:
     studies: Sequence[str]
     """Studies that can be asked of the dataset and have not been run."""
 
+    since: str | None
+    """What has changed since the run before."""
     left_out: str | None
     """What is not shown, and the job that makes it again."""
 
@@ -91,6 +94,7 @@ def _part(source: Source, anchor: str, about: About, left_out: str | None) -> Da
         examples=source.queries if isinstance(source.queries, Gallery) else None,
         sections=found,
         studies=_not_run(source),
+        since=since_the_run_before(connection, name),
         left_out=left_out,
     )
 

@@ -159,12 +159,12 @@ class FakeHome:
         for number in range(2):
             self.kept_run(dataset, f"run-{number}", number)
 
-    def kept_run(self, dataset: str, run_id: str, day: int) -> None:
+    def kept_run(self, dataset: str, run_id: str, day: int, **given: Any) -> None:
         """A kept run and its metrics."""
         row = {"run_id": run_id, "finished_at": datetime(2026, 1, 1 + day, tzinfo=UTC), "seed": 0, "device": "cpu",
                "config_hash": "c0ffee", "data_fingerprint": "da7a", "code_version": "abc", "result_hash": run_id,
                "versions": '{"numpy": "2.0"}', "settings": "{}", "seconds": 400.0}  # fmt: skip
-        self.table("runs", dataset, [row], part=run_id, schema=RUN_SCHEMA)
+        self.table("runs", dataset, [row | given], part=run_id, schema=RUN_SCHEMA)
         self.table("run_metrics", dataset, [
             {"run_id": run_id, "variant": name, "protocol": "full", "direction": way} | recalls(first)
             for name, first in RECALLS.items() for way in ("i2t", "t2i")
