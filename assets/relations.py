@@ -88,7 +88,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
         query(name, "ingest/offers", ("records", "products"), {"shop_url": dataset.shop_url or ""}),
         query(name, "ingest/styles", ("records", "products")),
         query(name, "ingest/images", ("records", "photos", "products"), photos),
-        query(name, "ingest/quarantine", ("records", "photos", "images"), unit),
+        query(name, "ingest/quarantine", ("records", "photos", "images"), unit).showing(reasons="data.quarantine"),
         query(name, "entities/tagged_entities", ("records", "products", "entity_spellings"), {"groups": groups}),
         query(name, "entities/entity_vocabulary", ("tagged_entities",), vocabulary),
         query(name, "entities/product_entities", ("tagged_entities", "entity_vocabulary")),

@@ -48,6 +48,7 @@ def runs(project: Project, name: str, dataset: DatasetSettings) -> dg.AssetsDefi
         f"code, versions, settings. Its recalls and ranks are in `{RUN_METRICS}` and `{RUN_RANKS}`.",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from eiclip.report.history import since_the_run_before
         from eiclip.report.source import markdown
 
         lake = project.paths.lake
@@ -55,8 +56,9 @@ def runs(project: Project, name: str, dataset: DatasetSettings) -> dg.AssetsDefi
         context.log.info(f"{name}: {'kept as' if new else 'the same result as'} run {run_id}")
         refresh_catalogue(lake, FILLED_BY)
         with connect(project.paths.root) as connection:
-            text = markdown(connection, name, "runs.kept")
+            text, since = markdown(connection, name, "runs.kept"), since_the_run_before(connection, name)
         metadata: dict[str, Any] = {"run_id": run_id, "new": new, "runs": dg.MetadataValue.md(text)}
+        metadata |= {"since_the_run_before": since} if since else {}
         return dg.MaterializeResult(metadata=table_metadata(lake.files(RUNS, name)) | metadata)
 
     return asset

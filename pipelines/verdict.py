@@ -57,6 +57,7 @@ def verdict(project: Project) -> dg.AssetsDefinition:
         answers, text = _answers(project, _outdated(project, recipe.training))
         given = [one for found in answers.values() for one in found if one.sentence is not None]
         metadata: dict[str, Any] = {"answer": dg.MetadataValue.md(text)}
+        metadata |= _advice(project)
         metadata |= {f"{name}: {one.short}": one.sentence for name, found in answers.items() for one in found
                      if one.sentence is not None}  # fmt: skip
         for names, plot in ((project.of_table_1(), PLOT), (project.of_same_style(), STYLES_PLOT)):
@@ -82,6 +83,15 @@ def _answers(project: Project, old: Mapping[tuple[str, str], str]) -> tuple[dict
         for name in project.of_same_style():
             answers[name] = [*answers.get(name, ()), answer_of_styles(connection, name)]
     return answers, as_markdown(answers, old)
+
+
+def _advice(project: Project) -> dict[str, str]:
+    """Which row to use, by dataset."""
+    from eiclip.report.headline import advice
+
+    with connect(project.paths.root) as connection:
+        found = {name: advice(connection, name) for name in project.of_table_1()}
+    return {f"{name}: which model?": text for name, text in found.items() if text}
 
 
 def _learned(answers: Mapping[str, Sequence["Answer"]]) -> dg.AssetCheckResult:
