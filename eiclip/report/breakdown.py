@@ -207,4 +207,4 @@ def _over_brands(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
 
 
 def _two(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+    return f"{value:+z.2f}".replace("-", "−")

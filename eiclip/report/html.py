@@ -87,18 +87,19 @@ def _text(token: Token) -> str:
 
 
 def as_csv(rows: Sequence[Sequence[str]]) -> str:
-    """A table's cells as CSV: numbers as programs read them, an interval in two columns of its own.
+    """A table's cells as CSV: numbers as programs read them, an interval in two columns of its own, no name twice.
 
-    >>> print(as_csv([["Model", "SumR"], ["a", "1,234.5 [−1.0, 2.0]"], ["b", "–"]]).replace("\\r", ""), end="")
-    Model,SumR,SumR low,SumR high
-    a,1234.5,-1.0,2.0
-    b,,,
+    >>> table = [["Model", "SumR", "p", "R@1", "p"], ["a", "1,234.5 [−1.0, 2.0]", "0.1", "20", "0.2"], ["b", *"––––"]]
+    >>> print(as_csv(table).replace("\\r", ""), end="")
+    Model,SumR,SumR low,SumR high,p beside SumR,R@1,p beside R@1
+    a,1234.5,-1.0,2.0,0.1,20,0.2
+    b,,,,,,
     """
     head, *body = rows
     found = [[MEASURED.fullmatch(cell) for cell in row] for row in body]
     columns = zip(*found, strict=True) if found else ((),) * len(head)
     wide = [any(match is not None and match[2] for match in column) for column in columns]
-    lines = [[name for title, more in zip(head, wide, strict=True)
+    lines = [[name for title, more in zip(_once(head), wide, strict=True)
               for name in ((title, f"{title} low", f"{title} high") if more else (title,))]]  # fmt: skip
     for cells, matches in zip(body, found, strict=True):
         line: list[str] = []
@@ -109,6 +110,16 @@ def as_csv(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text).writerows(lines)
     return text.getvalue()
+
+
+def _once(names: Sequence[str]) -> list[str]:
+    """Column names with what stands twice named by the column at its left that does not."""
+    told, left = [], ""
+    for name in names:
+        once = names.count(name) == 1
+        told.append(name if once else f"{name} beside {left}")
+        left = name if once else left
+    return told
 
 
 def _read(number: str) -> str:

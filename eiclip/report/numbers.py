@@ -25,10 +25,10 @@ VIEWS = {"i": "photo", "t": "text", "m": "product"}
 def number(value: float | None, digits: int = 1) -> str:
     """A number with that many digits after the point and commas between thousands; a dash for none.
 
-    >>> number(1234.56), number(-3, 0), number(None)
-    ('1,234.6', '−3', '–')
+    >>> number(1234.56), number(-3, 0), number(-0.04), number(None)
+    ('1,234.6', '−3', '0.0', '–')
     """
-    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
+    return "–" if value is None else f"{value:z,.{digits}f}".replace("-", "−")
 
 
 def signed(value: float | None, unit: str = "") -> str:

@@ -172,13 +172,14 @@ def interval(low: float | None, high: float | None, signed: bool = False) -> Mar
 def fold(title: str, caller: Callable[[], Markup]) -> Markup:
     """What is called with it, behind a title; nothing where that is empty."""
     body = caller()
-    return Markup(f"\n<details><summary>{escape(title)}</summary>\n\n{body}\n\n</details>\n") if body.strip() else body
+    start = f"\n<details><summary>{escape(title)}</summary>"
+    return Markup(f"{start}\n\n{body}\n\n</details>\n\n") if body.strip() else body
 
 
 def pair(caller: Callable[[], Markup]) -> Markup:
     """What is called with it, side by side where there is room; nothing where that is empty."""
     body = caller()
-    return Markup(f'\n<div class="pair">\n\n{body}\n\n</div>\n') if body.strip() else body
+    return Markup(f'\n<div class="pair">\n\n{body}\n\n</div>\n\n') if body.strip() else body
 
 
 def by(rows: Iterable[Row], *columns: str) -> dict[Any, Row]:

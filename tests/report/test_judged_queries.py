@@ -27,7 +27,7 @@ def connection(low=1.0, high=2.0, variants=("eiclip", "same_style"), kinds=("nam
 
 def test_the_table_is_of_the_variant_that_is_served_and_takes_tags_together():
     _, *rows = cells(connection(), "d", "queries.judged")
-    assert "over queries; same_style" in said(connection(), "d", "queries.judged")
+    assert "; model: Same style, constrained pairs and entities" in said(connection(), "d", "queries.judged")
     assert [tuple(line[:2]) for line in rows] == [
         (kind, reading) for kind in ("tags", "names") for reading in ("plain words", "words", "hybrid", "chance")
     ]

@@ -150,8 +150,17 @@ def test_every_table_has_its_csv(made):
     assert len(links) == page.count("<table") > 15
     board = list(csv.DictReader(io.StringIO(base64.b64decode(links[0]).decode())))
     ours = next(row for row in board if row["Model"] == "5 EI-CLIP")
-    assert [ours[name] for name in ("SumR", "SumR low", "SumR high")] == ["144.9", "141.9", "147.9"]
+    assert [ours[f"SumR less row 3’s{end}"] for end in ("", " low", " high")] == ["144.9", "141.9", "147.9"]
     assert all(len(row) == len(board[0]) for row in board)
+    heads = [next(csv.reader(io.StringIO(base64.b64decode(link).decode()))) for link in links]
+    assert [head for head in heads if len(set(head)) < len(head)] == [], "no column's name twice"
+
+
+def test_no_markup_shows_and_no_cell_is_empty(made):
+    text = made[0]
+    assert "**" not in re.sub(r'"data:[^"]+"', "", text)
+    assert "<span>Table</span>" not in text, "a table without its title"
+    assert re.findall(r"<t[dh][^>]*>\s*</t[dh]>", text) == []
 
 
 def test_the_verdict_with_all_its_figures(made):
@@ -319,7 +328,7 @@ def test_readings_hold_what_their_tables_hold(whole_home):
     assert [line[0] for line in quality[7:]] == ["6 EI-CLIP+"]
     assert equal[1][1:3] == ["0.2", "–"], "of the strict reading alone"
     assert equal[6][3:5] == ["27.1", "28.1"]
-    assert [line[0] for line in rules[1:]][::6] == ["full", "sample100_5x1000"]
+    assert [line[0] for line in rules[1:]][::6] == ["All candidates (full)", "Sample-100, 5 × 1,000 (sample100_5x1000)"]
     assert rules[1][2:] == ["1,200", "–", "3", "9"]
     for table in (quality, equal, rules):
         assert len({len(line) for line in table}) == 1

@@ -34,7 +34,7 @@ def test_lines_go_from_words_to_tags_with_the_gain_where_it_was_measured():
     head, *lines = cells(connection(15.0, 25.0), "d", "queries.typed")
     assert [dict(zip(head, line, strict=True))["Read as"] for line in lines] == list(WAYS)
     assert [line[0] for line in lines] == ["text → photo"] * 3
-    assert [line[5] for line in lines] == ["", "+20.0 [+15.0, +25.0]", ""]
+    assert [line[5] for line in lines] == ["–", "+20.0 [+15.0, +25.0]", "–"]
     assert cells(connection(15.0, 25.0), "another", "queries.typed") == []
 
 

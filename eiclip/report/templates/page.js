@@ -19,7 +19,8 @@ contents.addEventListener("click", (event) => { if (event.target.closest("a") &&
 const mark = () => {
   const passed = links.filter(([, place]) => place.getBoundingClientRect().top < innerHeight / 3).map(([link]) => link);
   const current = passed.at(-1);
-  for (const [link] of links) link.toggleAttribute("aria-current", link === current);
+  for (const [link] of links) link.removeAttribute("aria-current");
+  current?.setAttribute("aria-current", "location");
   here.textContent = current ? `: ${current.textContent}` : "";
 };
 addEventListener("scroll", mark, { passive: true });
