@@ -27,6 +27,7 @@ PAIRS = (
     ("eiclip", "clip_description"),
     ("eiclip_plus", "eiclip"),
     ("eiclip_plus", "clip_entities_text"),
+    ("eiclip_plus", "eiclip_equal"),
     ("eiclip_equal", "clip_entities_text"),
     ("clip_entities_text", "clip_description"),
     ("clip_description", "clip_pretrained"),

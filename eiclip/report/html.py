@@ -19,6 +19,9 @@ LEFT, RIGHT = "text-align:left", "text-align:right"
 MEASURED = re.compile(r"([+−±]?[\d,]*\.?\d+)(?: %| points)?(?: \[(\S+), (\S+)\])?")
 """A number, its unit, and its interval."""
 
+NO_NUMBERS = ("", "–", "not learned")
+"""What stands in columns of numbers where there is none."""
+
 
 class _Tables(RendererHTML):
     """Tables within a region that scrolls, titled by the paragraph before it, with a link to their CSV."""
@@ -96,7 +99,11 @@ def as_csv(rows: Sequence[Sequence[str]]) -> str:
     b,,,,,,
     """
     head, *body = rows
-    found = [[MEASURED.fullmatch(cell) for cell in row] for row in body]
+    of_numbers = [
+        all(cell in NO_NUMBERS or MEASURED.fullmatch(cell) for cell in column) for column in zip(*body, strict=True)
+    ]
+    found = [[MEASURED.fullmatch(cell) if those else None for cell, those in zip(row, of_numbers, strict=True)]
+             for row in body]  # fmt: skip
     columns = zip(*found, strict=True) if found else ((),) * len(head)
     wide = [any(match is not None and match[2] for match in column) for column in columns]
     lines = [[name for title, more in zip(_once(head), wide, strict=True)

@@ -13,7 +13,7 @@ from eiclip.same_style.uncertainty import JOINT, SINGLE
 OURS = "same_style"
 MEASURES = {"mrr": "MRR", "r1": "R@1"}
 ASKED = (
-    (OURS, "Photo and text together", "the better of photo and text alone"),
+    (OURS, "Search by photo and text together", "the better of photo and text alone"),
     ("same_style_unconstrained", "Training on constrained pairs", "training on all clicked pairs"),
     ("same_style_plain", "Training with entities", "training without"),
     ("eiclip", "Training on pairs", "EI-CLIP trained on single products"),

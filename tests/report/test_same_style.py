@@ -217,7 +217,7 @@ def test_the_headline_is_the_joint_view_in_mrr_and_what_chance_reaches(whole, ma
              if row["variant"] == row["baseline"] == "same_style" and row["measure"] == "mrr"]  # fmt: skip
     verdict, floor = verdicts.same_style_headline(whole, "d").brief
     single = " → ".join(WORDS[view] for view in row["baseline_view_pair"].split("-"))
-    assert verdict.startswith("Photo and text together ")
+    assert verdict.startswith("Search by photo and text together ")
     assert f": MRR {row['value']:.1f} against {row['baseline_value']:.1f} ({single}), " in verdict
     assert "R@1 " not in verdict.partition(": MRR")[2]
     assert floor == f"A random order reaches MRR {made['same_style_chance']['mrr'][0].as_py():.1f} of 100."
@@ -226,10 +226,10 @@ def test_the_headline_is_the_joint_view_in_mrr_and_what_chance_reaches(whole, ma
 @pytest.mark.parametrize(
     ("ends", "verdict"),
     [
-        ([(1, 2), (0.1, 2)], "Photo and text together beats the better of photo and text alone: MRR"),
+        ([(1, 2), (0.1, 2)], "Search by photo and text together beats the better of photo and text alone: MRR"),
         (
             [(-2, -1), (-3, -0.1)],
-            "Photo and text together does worse than the better of photo and text alone: MRR",
+            "Search by photo and text together does worse than the better of photo and text alone: MRR",
         ),
         ([(-1, 1), (-1, 1)], " cannot be told apart: every interval has zero in it: MRR"),
         ([(1, 2), (-1, 1)], "beats the better of photo and text alone in MRR; in R@1 the interval has zero in it: MRR"),
