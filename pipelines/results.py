@@ -170,7 +170,8 @@ def _summary(project: Project, made: CachedOutput, seconds: float, stale: Sequen
 
 def _about(project: Project, recipe: Recipe) -> "About":
     """Configuration, versions, seed and hardware, as the report's last section shows them."""
-    from eiclip.report.about import About, hardware, without_secrets
+    from eiclip.report.about import About, without_secrets
+    from eiclip.system.hardware import hardware
 
     settings = project.settings
     trained = {

@@ -43,8 +43,9 @@ def prepare(home: str, datasets: list[str]) -> Work:
     """Everything the asset does in a new process, imports included."""
 
     def work() -> dict[str, float]:
-        from eiclip.report.about import About, hardware
+        from eiclip.report.about import About
         from eiclip.report.write import write_report
+        from eiclip.system.hardware import hardware
 
         with tempfile.TemporaryDirectory(prefix="eiclip_benchmark_") as folder:
             output = Path(folder) / "report.html"

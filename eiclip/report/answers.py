@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report.headline import BASELINE, EQUAL, OURS, UNLEARNED, comparison, headline
+from eiclip.report.headline import BASELINE, EQUAL, OURS, UNLEARNED, comparison
 from eiclip.report.queries import select
 from eiclip.report.same_style_verdicts import same_style_headline
 from eiclip.report.standing import no_verdict
@@ -40,8 +40,6 @@ def answers_of_rows(connection: duckdb.DuckDBPyConnection, dataset: str) -> Iter
     """Yield what Table 1's rows say to each of `QUESTIONS`."""
     for baseline, (short, question) in QUESTIONS.items():
         sentence = comparison(connection, dataset, OURS, baseline)
-        if sentence is None and baseline == BASELINE and (found := headline(connection, dataset)) is not None:
-            sentence = found.sentence  # without intervals: they are not made yet
         rows = select(connection, "row_comparison", dataset=dataset, variant=OURS, baseline=baseline)
         other = VARIANTS[baseline].row
         gains = {f"{dataset}_{r['measure']}_5_less_{other}": r["difference"] for r in rows if r["measure"] == "sum_r"}

@@ -1,7 +1,7 @@
 """Which rows differ and where row 5 wins, as plots of intervals and a sentence; None without the tables they show."""
 
 import textwrap
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -12,15 +12,11 @@ from eiclip.evaluation.breakdowns import MINIMUM_PRODUCTS, rank_correlation
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS
 from eiclip.report.headline import WAYS
-from eiclip.report.numbers import number, short, signed
+from eiclip.report.numbers import SHORT_TITLES, number, short, signed
 from eiclip.report.queries import Row, select, where
 from eiclip.report.standing import no_verdict
 from eiclip.report.theme import ROWS, TEXT, NothingToDraw, Panel, figure, legend, plot, some
 
-NAMES = {
-    "clip_pretrained": "pretrained", "clip_description": "description", "clip_entities_text": "entities as text",
-    "eiclip_equal": "equal gates", "eiclip": "EI-CLIP", "eiclip_plus": "EI-CLIP+",
-}  # fmt: skip
 DIFFERENCE, GAIN = ("difference", "low", "high"), ("gain_r1", "gain_low", "gain_high")
 CONFOUNDED, STATE, MEANINGS = " confounded", " state", "meanings"
 """Ends of the facets of `query_facets`, and one of them; the others are entity groups."""
@@ -60,7 +56,7 @@ def _comparisons(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[di
 
 
 def _pair_title(variant: str, baseline: str) -> str:
-    one, other = (f"{NAMES[name]} ({VARIANTS[name].row})" for name in (variant, baseline))
+    one, other = (f"{SHORT_TITLES[name]} ({VARIANTS[name].row})" for name in (variant, baseline))
     return f"{one} − {other}"
 
 
@@ -83,7 +79,7 @@ def facet_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
         if row["facet"].endswith((CONFOUNDED, STATE, MEANINGS)) and row["products"] >= MINIMUM_PRODUCTS
     ]
     lines: list[tuple[str, Row | None]] = []
-    for facet in _ordered({row["facet"] for row in some(rows)}):
+    for facet in dict.fromkeys(row["facet"] for row in some(rows)):
         lines.append((_title(facet), None))
         lines += [(f"{short(row['value'], 20)}  ({row['products']:,})", row) for row in where(rows, facet=facet)]
     names, found = zip(*lines[::-1], strict=True)
@@ -101,13 +97,6 @@ def _facets(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[dict[st
     if no_verdict(connection, dataset, *PAIRS[0]) is not None:
         return []
     return select(connection, "facets", dataset=dataset, shown=VALUES_SHOWN)
-
-
-def _ordered(facets: Collection[str]) -> list[str]:
-    """How confounded makers are, then the states, theirs first, then meanings and the other groups, makers last."""
-    makers = next((facet.removesuffix(CONFOUNDED) for facet in facets if facet.endswith(CONFOUNDED)), "")
-    places = {f"{makers}{CONFOUNDED}": 0, f"{makers}{STATE}": 1, MEANINGS: 3, makers: 5}
-    return sorted(facets, key=lambda facet: (places.get(facet, 2 if facet.endswith(STATE) else 4), facet))
 
 
 def _title(facet: str) -> str:

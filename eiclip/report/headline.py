@@ -1,7 +1,6 @@
 """What the numbers say, in sentences computed from them: also where row 5 does not win, or not beyond chance.
 
-The verdict rests on the 95 % intervals of `row_comparisons` (bootstrap over products). Where that table is not made
-yet it falls back on the recalls alone and a sign test over the texts.
+The verdict rests on the 95 % intervals of `row_comparisons` (bootstrap over products): without them there is none.
 """
 
 import math
@@ -10,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-from scipy.stats import binomtest
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report.numbers import CHANCE, listed, number, probability, relative, signed
+from eiclip.report.numbers import listed, number, probability, relative, signed
 from eiclip.report.paper import TABLE_1, paper_row
 from eiclip.report.queries import select
 from eiclip.report.standing import chance, no_verdict, undertrained
@@ -70,11 +68,12 @@ class Headline:
 
 def headline(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
     """Row 5 against rows 3 and 4, and row 6 against row 5, over all candidates; None without figures of 3 and 5."""
+    board = {row["variant"] for row in select(connection, "board", dataset=dataset, protocol="full")}
+    if {OURS, BASELINE} <= board and (reason := no_verdict(connection, dataset, OURS, BASELINE)) is not None:
+        return Headline(UNLEARNED, reason, reason, brief=(reason,))
     found = figures(connection, dataset, OURS, BASELINE)
     if not found:
-        return _without_intervals(connection, dataset)
-    if (reason := no_verdict(connection, dataset, OURS, BASELINE)) is not None:
-        return Headline(UNLEARNED, reason, reason, brief=(reason,))
+        return None
     verdict = _qualified(connection, dataset, verdict_of(found, ROW_5, ROW_3), (OURS, BASELINE))
     against_equal, figures_of_equal = _against_equal_gates(connection, dataset)
     remarks = (f"{against_equal}. {_phrases(figures_of_equal)}." if figures_of_equal else against_equal,
@@ -251,53 +250,3 @@ def _basis(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
         f"products; p: rows exchanged product by product at random. They say how far other test products would move "
         f"the numbers, not how far another training would: that is what the seeds are for."
     )
-
-
-def _without_intervals(connection: duckdb.DuckDBPyConnection, dataset: str) -> Headline | None:
-    """The verdict on recalls alone, as good as it gets before `row_comparisons` is made."""
-    found = select(connection, "board", dataset=dataset, protocol="full")
-    rows = {row["variant"]: row for row in found if all(row[name] is not None for name in MEASURES)}
-    if BASELINE not in rows or OURS not in rows:
-        return None
-    if (reason := no_verdict(connection, dataset, OURS, BASELINE)) is not None:
-        return Headline(UNLEARNED, reason, reason, brief=(reason,))
-    ours, baseline = rows[OURS], rows[BASELINE]
-    outcome = _compared(ours, baseline)
-    test, p = _sign_test(connection, dataset)
-    if outcome != "loses" and p is not None and p >= CHANCE:
-        outcome = "close"
-    opening = {
-        "wins": f"{ROW_5} has higher recalls than {ROW_3}",
-        "close": f"{ROW_5} and {ROW_3} are too close to call",
-        "mixed": f"{ROW_5} has higher recalls than {ROW_3} on some measures only",
-        "loses": f"{ROW_5} does not beat {ROW_3}",
-    }[outcome]
-    parts = [f"{title} {_against(ours[name], baseline[name])}" for name, title in MEASURES.items()]
-    sentence, without = f"{opening}: {'; '.join(parts)}.", "There are no intervals yet: materialise row_comparisons."
-    remarks = tuple(filter(None, (undertrained(connection, dataset, OURS, BASELINE), without, test)))
-    return Headline(outcome, opening, sentence, remarks=remarks, brief=(sentence, *remarks))
-
-
-def _against(new: float, old: float) -> str:
-    return f"{new:.1f} against {old:.1f} ({relative(new, old)})"
-
-
-def _compared(ours: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
-    """`wins` if R@1 both ways and SumR are all higher, `loses` if none is, else `mixed`."""
-    higher = [ours[name] > baseline[name] for name in MEASURES]
-    return "wins" if all(higher) else "mixed" if any(higher) else "loses"
-
-
-def _sign_test(connection: duckdb.DuckDBPyConnection, dataset: str) -> tuple[str, float | None]:
-    """An exact sign test over the texts, each a different product (photos of one product are not independent)."""
-    found = select(connection, "paired_first_places", dataset=dataset, one=OURS, other=BASELINE)
-    if not found or not found[0]["only_one"] + found[0]["only_other"]:
-        return "", None
-    ours, theirs, total = (found[0][name] for name in ("only_one", "only_other", "queries"))
-    p = float(binomtest(ours, ours + theirs, 0.5).pvalue)
-    verdict = "a difference larger than chance explains" if p < CHANCE else "chance alone could explain the difference"
-    sentence = (
-        f"Of {total:,} texts, row 5 alone puts a right photo first for {ours:,}, row 3 alone for {theirs:,}: "
-        f"{verdict} (exact sign test, {probability(p)})."
-    )
-    return sentence, p

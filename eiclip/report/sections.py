@@ -35,7 +35,7 @@ class Section:
 ROWS = (
     Question(
         "verdict", "Does EI-CLIP beat CLIP that reads the same tags as text?", "Verdict",
-        "it needs the recalls of rows 3 and 5: materialise leaderboard",
+        "materialise row_comparisons",
     ),
     Question("rows", "How do the rows compare?", "The rows", "materialise retrieval_metrics and leaderboard"),
     Question("where", "Where does it win, and why?", "Where it wins", "materialise recall_breakdowns"),

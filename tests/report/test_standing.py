@@ -140,7 +140,7 @@ def test_ablations_leave_out_what_has_not_learned(fake):
         assert "Row 5 leads row 3 by SumR +5.0 [+4.0, +6.0] after 300 steps" in whole
         assert "Left out" not in whole
         rows = reading.cells(connection, "toys", "ablations.trials", "ablation_budget")
-        assert rows[1] == ["", "chance", "–", "0.8", "3.2", "0.8", "3.2", "25.6", "–"]
+        assert rows[1] == ["–", "chance", "–", "0.8", "3.2", "0.8", "3.2", "25.6", "–"]
         assert budget_plot(connection, "toys")
     trials(fake, {1: (30.0, 80.0), 3: (100.0, 120.0), 12: (140.0, 150.0)})
     with connect(fake.refresh()) as connection:
