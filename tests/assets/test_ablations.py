@@ -298,4 +298,6 @@ def test_ablations_that_cannot_be_asked_are_not_there(tmp_path):
     assert {key[-1] for key in ablations.ablation_keys(project) if key[0] == "other"} == set(ABLATIONS)
     defs = build_definitions(load_settings(home=tmp_path, pretrained="general", datasets={"one": one}))
     selected = defs.resolve_job_def("ablation_entities").asset_layer.selected_asset_keys
-    assert {key.to_user_string() for key in selected} == {"results/catalogue", "results/report"}
+    assert {key.to_user_string() for key in selected} == {
+        "one/model_cards", "results/catalogue", "results/verdict", "results/report",
+    }  # fmt: skip

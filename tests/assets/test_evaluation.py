@@ -78,7 +78,7 @@ def test_tables_are_made_once_and_again_with_other_ranks(project):
     first = made(project)
     assert set(first) == set(TABLES)
     assert not any(metadata["reused"].value for metadata in first.values())
-    assert "EI-CLIP (5)" in first["row_comparisons"]["table"].md_str
+    assert "5 EI-CLIP less 3" in first["row_comparisons"]["table"].md_str
     assert first["row_comparisons"]["comparison_plot"].md_str.startswith("![")
     assert {"table", "facet_plot", "brand_plot"} <= set(first["recall_breakdowns"])
     assert all(metadata["reused"].value for metadata in made(project).values())
