@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import duckdb
 
 from eiclip.evaluation.chance import at_chance
-from eiclip.report.numbers import gain, listed, number, signed
+from eiclip.report.numbers import gain, listed, signed
 from eiclip.report.queries import Row, one, select, where
 from eiclip.report.standing import chance
 from eiclip.studies.trials import ALL, AS_IT_IS, AS_TEXT, BUDGETS, EQUAL, OURS, PLUS
@@ -35,15 +35,6 @@ def verdict(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) 
         return said
     why = f"at chance, or not learned: {listed(missing)}; {ADVICE}."
     return f"{said} Left out, {why}" if said else f"No verdict: {why}"
-
-
-def single_trainings(connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
-    """What no verdict on single trainings knows, or how much it is, once the seed study has been run."""
-    summary = one(select(connection, "seed_study", dataset=dataset), variant=OURS)
-    if summary is None or summary["sum_r_spread"] is None:
-        return "Each number is of a single training: the intervals hold for other products, not for another seed."
-    spread = number(summary["sum_r_spread"])
-    return f"Each number is of a single training; between seeds alone row 5’s SumR spreads by {spread}."
 
 
 def results(connection: duckdb.DuckDBPyConnection, dataset: str, ablation: str) -> list[Row]:

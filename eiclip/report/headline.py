@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from eiclip.model.variants import VARIANTS
-from eiclip.report.numbers import listed, number, probability, relative, signed
+from eiclip.report.numbers import listed, number, probability, signed
 from eiclip.report.paper import TABLE_1, paper_row
 from eiclip.report.queries import select
 from eiclip.report.standing import chance, no_verdict, undertrained
@@ -103,17 +103,14 @@ def advice(connection: duckdb.DuckDBPyConnection, dataset: str) -> str | None:
         return "Use none of these models yet: none has learned." if board else None
     best = max(usable, key=lambda name: board[name]["sum_r"] or 0.0)
     states = {name: _state_of_sum(connection, dataset, best, name) for name in board if name != best}
-    ahead, equal = ([_named(name) for name in states if states[name] == state] for state in ("ahead", "open"))
-    told = [f"Use {VARIANTS[best].title} ({_named(best)}): it has the highest SumR, {board[best]['sum_r']:.1f}"]
+    named = {name: f"row {VARIANTS[name].row}" for name in board}
+    ahead, equal = ([named[name] for name in states if states[name] == state] for state in ("ahead", "open"))
+    told = [f"Use {VARIANTS[best].title} ({named[best]}): it has the highest SumR, {board[best]['sum_r']:.1f}"]
     if ahead:
         told.append(f"It is ahead of {listed(ahead)} by more than other test products would change")
     if equal:
         told.append(f"It cannot be told from {listed(equal)}: either will do")
     return ". ".join([*told, *filter(None, [undertrained(connection, dataset, best)])]) + "."
-
-
-def _named(variant: str) -> str:
-    return f"row {VARIANTS[variant].row}"
 
 
 def _state_of_sum(connection: duckdb.DuckDBPyConnection, dataset: str, one: str, other: str) -> str:
@@ -171,7 +168,7 @@ def _printed(dataset: str) -> dict[str, str]:
     if paper_row(dataset, "full", 5) is None:
         return {}
     ours, theirs = TABLE_1[5].numbers(), TABLE_1[3].numbers()
-    return {name: relative(ours[name], theirs[name]) for name in MEASURES}
+    return {name: signed(100 * (ours[name] / theirs[name] - 1), " %") for name in MEASURES}
 
 
 def outcome_of(found: Sequence[Figure]) -> str:

@@ -112,7 +112,8 @@ def as_csv(rows: Sequence[Sequence[str]]) -> str:
         line: list[str] = []
         for cell, match, more in zip(cells, matches, wide, strict=True):
             value = match.groups() if match else ("" if cell == "–" else cell, "", "")
-            line += [_read(part or "") if match else part or "" for part in value[: 3 if more else 1]]
+            shown = [part or "" for part in value[: 3 if more else 1]]
+            line += [part.replace(",", "").replace("−", "-").lstrip("+±") for part in shown] if match else shown
         lines.append(line)
     text = io.StringIO()
     csv.writer(text).writerows(lines)
@@ -127,7 +128,3 @@ def _once(names: Sequence[str]) -> list[str]:
         told.append(name if once else f"{name} beside {left}")
         left = name if once else left
     return told
-
-
-def _read(number: str) -> str:
-    return number.replace(",", "").replace("−", "-").lstrip("+±")

@@ -71,17 +71,6 @@ def p_value(p: float | None) -> str:
     return "–" if p is None else probability(p).removeprefix("p ").removeprefix("= ")
 
 
-def relative(new: float, old: float) -> str:
-    """The change from `old` to `new`, in percent of `old`.
-
-    >>> relative(25.7, 23.3), relative(10.0, 20.0), relative(1.0, 0.0)
-    ('+10.3 %', '−50.0 %', 'from none')
-    """
-    if old == 0:
-        return "from none" if new else "±0 %"
-    return signed(100 * (new - old) / old, " %")
-
-
 def percent(share: float | None, digits: int = 1) -> str:
     """A share in percent; a dash for none."""
     return "–" if share is None else f"{100 * share:.{digits}f} %"
@@ -90,15 +79,6 @@ def percent(share: float | None, digits: int = 1) -> str:
 def times(change: float | None) -> str:
     """A mean log2 change as a factor; a dash for none."""
     return "–" if change is None else f"×{number(2**change, 2)}"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """A 95 % interval; empty where there is none.
-
-    >>> interval(17.94, 22.6), interval(None, None)
-    ('[17.9, 22.6]', '')
-    """
-    return "" if low is None or high is None else f"[{number(low)}, {number(high)}]"
 
 
 def short(text: str, length: int = 16) -> str:

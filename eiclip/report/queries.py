@@ -70,10 +70,4 @@ def intervals(
 ) -> dict[tuple[str, str], tuple[float, float]]:
     """95 % intervals: low and high end by variant and by the leaderboard's name of a measure (`i2t_r1`, `sum_r`)."""
     rows = select(connection, "metric_intervals", dataset=dataset, protocol=protocol)
-    return {
-        (row["variant"], row["measure"] if row["direction"] == "both" else f"{row['direction']}_{row['measure']}"): (
-            row["low"],
-            row["high"],
-        )
-        for row in rows
-    }
+    return {(row["variant"], row["figure"]): (row["low"], row["high"]) for row in rows}

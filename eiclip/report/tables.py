@@ -10,9 +10,8 @@ def leaderboard_text(connection: duckdb.DuckDBPyConnection, dataset: str, protoc
     text = markdown(connection, dataset, "rows.leaderboard", protocol, "", False)
     if not text:
         return f"No `{protocol}` leaderboard of `{dataset}` yet: materialise `leaderboard`."
-    return aligned(
-        [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
-    )
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    return aligned([[cell.strip() for cell in line] for line in lines])
 
 
 def aligned(rows: list[list[str]]) -> str:

@@ -291,7 +291,7 @@ def write(fake, found, dataset="d"):
 def test_a_dataset_of_both_systems_has_the_section_among_the_others(fake, made):
     fake.results("d")
     page, there, missing = write(fake, made)
-    assert there == ["verdict", "rows", "same_style"]
+    assert there == ["rows", "same_style"]
     assert "gates" in missing
     assert "known &lt;items&gt;" in page
     assert "known <items>" not in page
