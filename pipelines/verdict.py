@@ -74,7 +74,7 @@ def verdict(project: Project) -> dg.AssetsDefinition:
 
 def _answers(project: Project, old: Mapping[tuple[str, str], str]) -> tuple[dict[str, list["Answer"]], str]:
     """The answers by dataset, and all of it as Markdown."""
-    from eiclip.report.answers import answer_of_styles, answers_of_rows, as_markdown
+    from eiclip.report.answers import answer_of_styles, answers_of_rows
 
     answers: dict[str, list[Answer]] = {}
     with connect(project.paths.root) as connection:
@@ -83,6 +83,20 @@ def _answers(project: Project, old: Mapping[tuple[str, str], str]) -> tuple[dict
         for name in project.of_same_style():
             answers[name] = [*answers.get(name, ()), answer_of_styles(connection, name)]
     return answers, as_markdown(answers, old)
+
+
+def as_markdown(answers: Mapping[str, Sequence["Answer"]], old: Mapping[tuple[str, str], str]) -> str:
+    """Answers by dataset as Markdown; `old`: why the next run would make results again, by dataset and job."""
+    lines = []
+    for dataset, found in answers.items():
+        lines.append(f"### {dataset}")
+        lines += [f"**{one.question}** {one.sentence or f'No result yet: run `{one.job}`.'}" for one in found]
+        lines += [
+            f"These are not the results of today's data, settings and code ({why}): run `{job}` again."
+            for job in dict.fromkeys(one.job for one in found if one.sentence)
+            if (why := old.get((dataset, job)))
+        ]
+    return "\n\n".join(lines)
 
 
 def _advice(project: Project) -> dict[str, str]:

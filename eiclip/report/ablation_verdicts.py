@@ -1,8 +1,7 @@
 """What each ablation comes to, in a sentence or two computed from its numbers: no more than their intervals allow.
 
-A gain is called one where its 95 % interval excludes zero, and two gains differ where their intervals have nothing in
-common. Shares of one gain in another go from the worst to the best that the two intervals allow, which is wider than
-95 %.
+A gain is one where its 95 % interval excludes zero; two differ where their intervals have nothing in common. Shares of
+one gain in another go from the worst to the best that both intervals allow, which is wider than 95 %.
 """
 
 from collections.abc import Callable, Sequence

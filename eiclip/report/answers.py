@@ -1,6 +1,6 @@
 """Whether row 5 is better, for Dagster's UI: a sentence a question, with intervals, and the numbers behind it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import duckdb
@@ -63,17 +63,3 @@ def recalls(connection: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, fl
         for measure in ("sum_r", "t2i_r1", "i2t_r1")
         if row[measure] is not None
     }
-
-
-def as_markdown(answers: Mapping[str, Sequence[Answer]], old: Mapping[tuple[str, str], str]) -> str:
-    """Answers by dataset as Markdown; `old`: why the next run would make results again, by dataset and job."""
-    lines = []
-    for dataset, found in answers.items():
-        lines.append(f"### {dataset}")
-        lines += [f"**{one.question}** {one.sentence or f'No result yet: run `{one.job}`.'}" for one in found]
-        lines += [
-            f"These are not the results of today's data, settings and code ({why}): run `{job}` again."
-            for job in dict.fromkeys(one.job for one in found if one.sentence)
-            if (why := old.get((dataset, job)))
-        ]
-    return "\n\n".join(lines)

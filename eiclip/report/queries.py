@@ -6,7 +6,9 @@ that keeps a query from running is an error.
 
 from __future__ import annotations  # DuckDB's types in them would be reported as leaks at exit
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import duckdb
@@ -16,6 +18,9 @@ from eiclip.errors import EiclipError
 from eiclip.storage.sql import header, read_sql
 
 Row = dict[str, Any]
+_NOTHING: dict[Any, list[Row]] = {}
+_known: ContextVar[dict[Any, list[Row]]] = ContextVar("known", default=_NOTHING)
+"""Rows by query and parameters, within `remembered`."""
 T = TypeVar("T")
 
 
@@ -25,7 +30,21 @@ def select(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) 
     Raises:
         EiclipError: the query does not run: a column or a file of a view is not there, or the query is wrong.
     """
-    return _answer(connection, name, parameters, _rows) or []
+    known, asked = _known.get(), (name, *sorted(parameters.items()))
+    if asked not in known:
+        known = known if known is not _NOTHING else {}
+        known[asked] = _answer(connection, name, parameters, _rows) or []
+    return [*map(dict, known[asked])]
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """Answer a query that is asked again from memory: for one connection, whose data do not change meanwhile."""
+    before = _known.set({})
+    try:
+        yield
+    finally:
+        _known.reset(before)
 
 
 def select_table(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> pa.Table | None:

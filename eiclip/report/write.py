@@ -14,7 +14,7 @@ from eiclip.report.headline import Headline, advice, headline
 from eiclip.report.history import since_the_run_before
 from eiclip.report.html import as_html
 from eiclip.report.left_out import left_out_line
-from eiclip.report.queries import select
+from eiclip.report.queries import remembered, select
 from eiclip.report.same_style_verdicts import same_style_headline
 from eiclip.report.sections import Section, sections
 from eiclip.report.source import Source, by, render
@@ -70,7 +70,7 @@ def write_report(
     Raises:
         EiclipError: the home has no catalogue yet.
     """
-    with connect_without(home, left_out) as connection:
+    with connect_without(home, left_out) as connection, remembered():
         parts = [
             _part(Source(connection, name, home), f"d{place}", about, left_out_line(left_out, name))
             for place, name in enumerate(datasets, start=1)

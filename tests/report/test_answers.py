@@ -4,13 +4,13 @@ import dagster as dg
 import pytest
 
 from assets.common import Project
-from eiclip.report.answers import answer_of_styles, answers_of_rows, as_markdown, recalls
+from eiclip.report.answers import answer_of_styles, answers_of_rows, recalls
 from eiclip.settings.load import AMAZON, FASHIONGEN, STYLES, load_settings
 from eiclip.storage.catalogue import connect
 from eiclip.storage.home import Paths
 from pipelines.factory import Recipe
 from pipelines.jobs import CATALOGUE_KEY
-from pipelines.verdict import verdict
+from pipelines.verdict import as_markdown, verdict
 
 from .conftest import RECALLS
 from .test_standing import AT_CHANCE
