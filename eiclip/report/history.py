@@ -18,8 +18,7 @@ def since_the_run_before(connection: duckdb.DuckDBPyConnection, dataset: str) ->
         return None
     new, old = rows
     before, after = _inputs(old), _inputs(new)
-    same = "settings, data and code are the same"
-    changed = same if before == after else "; ".join(differences(before, after))
+    changed = "; ".join(differences(before, after)) if before != after else "settings, data and code are the same"
     sums = [
         f"SumR of {title} {number(new[name])}, before {number(old[name])}"
         for name, title in (("row_3", "row 3"), ("row_5", "row 5"))

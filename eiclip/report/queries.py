@@ -18,8 +18,7 @@ from eiclip.errors import EiclipError
 from eiclip.storage.sql import header, read_sql
 
 Row = dict[str, Any]
-_NOTHING: dict[Any, list[Row]] = {}
-_known: ContextVar[dict[Any, list[Row]]] = ContextVar("known", default=_NOTHING)
+_known: ContextVar[dict[Any, list[Row]] | None] = ContextVar("known", default=None)
 """Rows by query and parameters, within `remembered`."""
 T = TypeVar("T")
 
@@ -31,8 +30,8 @@ def select(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) 
         EiclipError: the query does not run: a column or a file of a view is not there, or the query is wrong.
     """
     known, asked = _known.get(), (name, *sorted(parameters.items()))
+    known = {} if known is None else known
     if asked not in known:
-        known = known if known is not _NOTHING else {}
         known[asked] = _answer(connection, name, parameters, _rows) or []
     return [*map(dict, known[asked])]
 

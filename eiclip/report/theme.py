@@ -188,8 +188,8 @@ def _saved(made: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context(SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing")  # names of any script: browsers have fonts for them
-        if (engine := made.get_layout_engine()) is not None:  # else it is drawn twice, once for its layout alone
-            engine.execute(made)
+        if (engine := made.get_layout_engine()) is not None:
+            engine.execute(made)  # by hand: else all is drawn twice, once for its layout alone
             made.set_layout_engine(None)
         made.savefig(buffer, format=kind, dpi=DPI, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
