@@ -19,8 +19,7 @@ LEFT, RIGHT = "text-align:left", "text-align:right"
 MEASURED = re.compile(r"([+−±]?[\d,]*\.?\d+)(?: %| points)?(?: \[(\S+), (\S+)\])?")
 """A number, its unit, and its interval."""
 
-NO_NUMBERS = ("", "–", "not learned")
-"""What stands in columns of numbers where there is none."""
+NO_NUMBERS = ("", "–", "not learned")  # in columns of numbers
 
 
 class _Tables(RendererHTML):
