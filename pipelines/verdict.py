@@ -54,12 +54,14 @@ def verdict(project: Project) -> dg.AssetsDefinition:
         "intervals, recall by row as plots, and what speaks against the answer.",
     )
     def asset(context: dg.AssetExecutionContext, recipe: Recipe) -> dg.MaterializeResult:
-        answers, text = _answers(project, _outdated(project, recipe.training))
+        old = _outdated(project, recipe.training)
+        answers, text = _answers(project, old)
         given = [one for found in answers.values() for one in found if one.sentence is not None]
         metadata: dict[str, Any] = {"answer": dg.MetadataValue.md(text)}
-        metadata |= _advice(project)
+        metadata |= _advice(project, old)
         metadata |= {f"{name}: {one.short}": one.sentence for name, found in answers.items() for one in found
                      if one.sentence is not None}  # fmt: skip
+        metadata |= {f"{name}: not of now": _again(old, name, job) for name, job in old}
         for names, plot in ((project.of_table_1(), PLOT), (project.of_same_style(), STYLES_PLOT)):
             for name in names:
                 metadata |= {f"{name}: {title}": value for title, value in shown(project, name, plot).items()}
@@ -91,20 +93,23 @@ def as_markdown(answers: Mapping[str, Sequence["Answer"]], old: Mapping[tuple[st
     for dataset, found in answers.items():
         lines.append(f"### {dataset}")
         lines += [f"**{one.question}** {one.sentence or f'No result yet: run `{one.job}`.'}" for one in found]
-        lines += [
-            f"These are not the results of today's data, settings and code ({why}): run `{job}` again."
-            for job in dict.fromkeys(one.job for one in found if one.sentence)
-            if (why := old.get((dataset, job)))
-        ]
+        jobs = dict.fromkeys(one.job for one in found if one.sentence)
+        lines += [again for job in jobs if (again := _again(old, dataset, job))]
     return "\n\n".join(lines)
 
 
-def _advice(project: Project) -> dict[str, str]:
-    """Which row to use, by dataset."""
+def _again(old: Mapping[tuple[str, str], str], dataset: str, job: str) -> str:
+    """What is said of results that the next run would make again; empty for those of now."""
+    why = old.get((dataset, job))
+    return f"These are not the results of today's data, settings and code ({why}): run `{job}` again." if why else ""
+
+
+def _advice(project: Project, old: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """Which row to use, by dataset; of results that are not of now none is advised."""
     from eiclip.report.headline import advice
 
     with connect(project.paths.root) as connection:
-        found = {name: advice(connection, name) for name in project.of_table_1()}
+        found = {name: advice(connection, name) for name in project.of_table_1() if (name, "full_eval") not in old}
     return {f"{name}: which model?": text for name, text in found.items() if text}
 
 

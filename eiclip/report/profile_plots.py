@@ -100,7 +100,7 @@ def photo_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
 @plot
 def quarantine_plot(connection: duckdb.DuckDBPyConnection, dataset: str) -> Figure:
     """Raw rows set aside, by kind of reason."""
-    rows = some(select(connection, "quarantine_reasons", dataset=dataset, shown=REASONS))[::-1]
+    rows = some(select(connection, "quarantined_kinds", dataset=dataset, shown=REASONS))[::-1]
     made, (axes,) = figure(1.0 + 0.42 * len(rows))
     axes.bars(range(len(rows)), [row["rows"] for row in rows], 0.6, ROWS[2])
     axes.named_rows([short(row["kind"], 30) for row in rows], title="Rows in quarantine", xmargin=0.25)

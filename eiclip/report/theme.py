@@ -200,11 +200,11 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def as_markdown_image(image: bytes, alt: str, kind: str = "image/png") -> str:
-    """An image as markdown with everything inside, for Dagster's metadata.
+def as_markdown_image(png: bytes, alt: str) -> str:
+    """A PNG as Markdown with everything inside, for Dagster's metadata.
 
     >>> as_markdown_image(b"x", "a [b]")
     '![a b](data:image/png;base64,eA==)'
     """
     plain = " ".join(alt.translate(str.maketrans("", "", "[]\\")).split())
-    return f"![{plain}]({data_uri(image, kind)})"
+    return f"![{plain}]({data_uri(png, 'image/png')})"

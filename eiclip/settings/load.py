@@ -8,14 +8,14 @@ Order of precedence: environment variables (nested ones as `EICLIP_TRAINING__EPO
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from eiclip.errors import SettingsError
+from eiclip.settings.alert import AlertSettings, without_alert
 from eiclip.settings.presets import ALWAYS, PRESETS
 from eiclip.settings.queries import QuerySettings
 from eiclip.settings.same_style import Location, SameStyleSettings
@@ -284,29 +284,6 @@ STARTER_RECIPE: dict[str, Any] = {
 """How the `starter` towers are trained: their heads, on features that are computed once. See docs/decisions.md."""
 
 
-class AlertSettings(Section):
-    """Where failed runs and failed checks are told; nowhere unless set. Needs the daemon (`make ui`)."""
-
-    webhook: SecretStr | None = None
-    """An http or https address that takes JSON with a `text`, as those of Slack, Mattermost and Teams do."""
-    smtp: SecretStr | None = None
-    """The mail server: `smtps://user:password@mail.shop.example`, or `smtp://...`, encrypted by STARTTLS."""
-    to: str | None = None
-    """Addresses, a comma between them."""
-    sender: str | None = None  # None: the first of `to`
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        for name, schemes in {"webhook": ("http", "https"), "smtp": ("smtp", "smtps")}.items():
-            place: SecretStr | None = getattr(self, name)
-            parts = place and urlsplit(place.get_secret_value())
-            if parts and not (parts.scheme in schemes and parts.hostname):
-                raise ValueError(f"alert.{name} is no {' or '.join(schemes)} address (its value is not shown)")
-        if bool(self.smtp) != bool(self.to):
-            raise ValueError("alert.smtp and alert.to go together: set both or neither")
-        return self
-
-
 class EmbeddedSettings(Section):
     """Size of the synthetic catalogue (products, products, products, styles) and of the general corpus."""
 
@@ -436,14 +413,6 @@ def load_settings(**given: Any) -> Settings:
     try:
         settings = Settings(**given)
     except ValueError as error:
-        text, cause = _without_alert(error)
+        text, cause = without_alert(error)
         raise SettingsError(f"settings (EICLIP_* variables, {file or 'eiclip.toml'}): {text}") from cause
     return settings.model_copy(update={"home": settings.home.expanduser().resolve()})
-
-
-def _without_alert(error: ValueError) -> tuple[str, ValueError | None]:
-    """What an error says, and its cause, which a stack trace shows: without the values of `alert`, which are secret."""
-    found = error.errors(include_input=False) if isinstance(error, ValidationError) else []
-    if not any("alert" in (one["loc"] or ("alert",)) for one in found):  # an error of the whole quotes all of it
-        return str(error), error
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found), None

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from eiclip.errors import AlertError
-from eiclip.settings.load import AlertSettings
+from eiclip.settings.alert import AlertSettings
 
 TRIES, WAIT, TIMEOUT = 3, 2.0, 10.0
 """How often a message is sent, and seconds: between two tries, and that each may take."""

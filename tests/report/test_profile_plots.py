@@ -48,7 +48,7 @@ PLOTS = {
     profile_plots.confounded_plot: "profile_confounded",
     profile_plots.token_plot: "profile_token_histogram",
     profile_plots.photo_plot: "profile_photos",
-    profile_plots.quarantine_plot: "profile_quarantine",
+    profile_plots.quarantine_plot: "quarantine",
 }
 WRITTEN = ("descriptions", "entities", "compositions", "quarantine", "placeholders", "prices", "conflicts", "splits",
            "duplicates", "confounded")  # fmt: skip
