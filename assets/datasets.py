@@ -5,6 +5,7 @@ from graphlib import TopologicalSorter
 from assets import (
     ablations,
     cards,
+    cross_modal,
     evaluation,
     features,
     gates,
@@ -25,7 +26,7 @@ from assets.sources import GENERAL
 from assets.steps import PartedStep, Step
 
 EVERY = (raw, relations, shards, profile, features)
-TABLE_1 = (training, evaluation, gates, cards, ablations, tuning)
+TABLE_1 = (training, evaluation, gates, cards, ablations, tuning, cross_modal)
 SAME_STYLE = (same_style, same_style_study)
 
 

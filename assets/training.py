@@ -39,6 +39,8 @@ PRETRAINING_BATCH = 64
 TABLES = ("entity_vocabulary", "semantic_prior")
 PUBLISHED = LOG_TABLE, OUTCOMES = "training_log", "training_outcomes"
 """Tables with a part of each trained row."""
+SERVED_ROW = "eiclip"
+"""The row whose first answers row 14 orders."""
 PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 """The table of pairs that a variant is trained on."""
 
@@ -171,11 +173,12 @@ def variant_job(
         dataset=name,
         variant=variant.name,
         shards=project.paths.shards(name),
-        initial=project.paths.pretrained,
+        initial=project.paths.checkpoint(name, SERVED_ROW) if variant.cross == "rerank" else project.paths.pretrained,
         entity_groups=dataset.entity_groups,
         entity_vocabulary=project.paths.lake.path("entity_vocabulary", name),
         semantic_prior=project.paths.lake.path("semantic_prior", name),
         features=project.paths.features(name),
+        patches=project.paths.patches(name, variant.name) if variant.cross != "none" else None,
         pairs=project.paths.lake.path(PAIRS[variant.pairs], name) if variant.pairs in PAIRS else None,
         output=project.paths.checkpoint(name, variant.name),
         seed=project.settings.seed,
@@ -235,10 +238,11 @@ def checkpoint_step(
         frozen = frozen_features(project, dataset)
         job = variant_job(project, name, dataset, variant, recipe_of(project, dataset, recipe, variant.name))
         text = (
-            f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates and the "
-            "fusion of views, where it has them, beside them."
+            f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates, the fusion "
+            "of views and the cross-encoder, where it has them, beside them."
         )
-        made = training(job, (name, "checkpoint", variant.name), text, ("shards", *frozen, *TABLES, *pairs, PRETRAINED))
+        start = f"checkpoint/{SERVED_ROW}" if variant.cross == "rerank" else PRETRAINED
+        made = training(job, (name, "checkpoint", variant.name), text, ("shards", *frozen, *TABLES, *pairs, start))
         if not variant.trained:
             return [made]
         return [replace(made, publish=_publish_log, published=PUBLISHED, checks=(LEARNED,))]

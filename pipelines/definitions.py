@@ -12,7 +12,7 @@ from pipelines.alerts import alert_sensors
 from pipelines.checks import shards_match_manifest
 from pipelines.cluster import trainer_client
 from pipelines.factory import Recipe, build
-from pipelines.jobs import ablation_jobs, freshness, full_eval, ingest, refresh, same_style_jobs, tune
+from pipelines.jobs import ablation_jobs, cross_modal, freshness, full_eval, ingest, refresh, same_style_jobs, tune
 from pipelines.results import catalogue, report, runs
 from pipelines.sensors import raw_files_sensor
 from pipelines.verdict import results_are_of_the_raw_files, verdict
@@ -42,7 +42,16 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *(shards_match_manifest(project, name) for name in project.datasets()),
             results_are_of_the_raw_files(project),
         ],
-        jobs=[full_eval(project), ingest, refresh, tune, freshness.job, *same_style_jobs(project), *ablation_jobs],
+        jobs=[
+            full_eval(project),
+            ingest,
+            refresh,
+            cross_modal,
+            tune,
+            freshness.job,
+            *same_style_jobs(project),
+            *ablation_jobs,
+        ],
         schedules=[freshness],
         sensors=[raw_files_sensor(project), *alert_sensors(project)],
         executor=executor,

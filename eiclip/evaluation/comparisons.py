@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from eiclip.evaluation import bootstrap
 from eiclip.evaluation.bootstrap import RESAMPLES
-from eiclip.model.variants import VARIANTS
+from eiclip.model.variants import CROSS_VARIANTS, VARIANTS
 
 MEASURES = ("r1", "r5", "r10", "mrr", "ndcg10", "text_equal_r1")
 """Measures of a query, in percent; a figure is their mean over queries."""
@@ -78,7 +78,7 @@ def rank_sums(ranks: pa.Table, protocols: Sequence[str] = ()) -> Iterator[RankSu
             ]
             axes = ("product_id", "variant", "direction")
             (products, variants, ways), sum_PVWM, count_PVW = bootstrap.sums_by(
-                rows, measures, axes, {"variant": list(VARIANTS)}
+                rows, measures, axes, {"variant": list(VARIANTS | CROSS_VARIANTS)}
             )
             place, remedy = f"{dataset}, {protocol}", "materialise retrieval_ranks again"
             bootstrap.require_same_queries(count_PVW, variants, place, remedy)
@@ -142,8 +142,10 @@ def metric_intervals(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPL
     return pa.Table.from_pylist(rows, schema=INTERVALS)
 
 
-def row_comparisons(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES) -> pa.Table:
-    """Return differences between those rows of `PAIRS` that are there, with intervals; schema `COMPARISONS`.
+def row_comparisons(
+    ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLES, pairs: Sequence[tuple[str, str]] = PAIRS
+) -> pa.Table:
+    """Return differences between those rows of `pairs` that are there, with intervals; schema `COMPARISONS`.
 
     Raises:
         EiclipError: as `rank_sums`.
@@ -151,11 +153,11 @@ def row_comparisons(ranks: pa.Table, *, seed: int = 0, resamples: int = RESAMPLE
     rows: list[dict[str, Any]] = []
     for sums in rank_sums(ranks):
         found = figures(sums, seed=seed, resamples=resamples)
-        pairs = [pair for pair in PAIRS if set(pair) <= set(sums.variants)]
-        ours, theirs = ([sums.variants.index(pair[side]) for pair in pairs] for side in (0, 1))
+        found_pairs = [pair for pair in pairs if set(pair) <= set(sums.variants)]
+        ours, theirs = ([sums.variants.index(pair[side]) for pair in found_pairs] for side in (0, 1))
         # The p-values of all are from the same flips, which are most of the work.
         p_value_NF = bootstrap.paired_p_value(found.share_PVF[:, ours] - found.share_PVF[:, theirs], seed=seed)
-        for pair, our, their, p_value_F in zip(pairs, ours, theirs, p_value_NF, strict=True):
+        for pair, our, their, p_value_F in zip(found_pairs, ours, theirs, p_value_NF, strict=True):
             value_F, baseline_F, baseline_BF = found.value_VF[our], found.value_VF[their], found.resampled_BVF[:, their]
             difference_BF = found.resampled_BVF[:, our] - baseline_BF
             low_F, high_F = bootstrap.interval(difference_BF, clusters=len(sums.products))

@@ -60,6 +60,12 @@ def read_features(
     return tensors
 
 
+def read_of(path: Path) -> str:
+    """What the features of a file are of; empty where it does not say."""
+    with safe_open(path, framework="pt") as file:
+        return str((file.metadata() or {}).get(OF, ""))
+
+
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
     found = hashlib.sha256()
     for name in sorted(tensors):

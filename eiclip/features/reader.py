@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from eiclip.errors import CorruptOutputError
+from eiclip.features.patches import PatchStore
 from eiclip.features.store import FeatureStore
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.shards.read import index_of
@@ -35,7 +36,7 @@ class PhotoRows:
         CorruptOutputError: a file of features is missing, damaged, or of other towers or photos.
     """
 
-    def __init__(self, store: FeatureStore, shards: Sequence[IndexedShard]) -> None:
+    def __init__(self, store: FeatureStore | PatchStore, shards: Sequence[IndexedShard]) -> None:
         found = [store.photos(shard.path) for shard in shards]
         self.features_NVF = torch.cat([features_NVF for _, features_NVF in found])
         ids = (image_id for some, _ in found for image_id in some)
@@ -104,9 +105,9 @@ class SplitFeatures:
         CorruptOutputError: as `PhotoRows`.
     """
 
-    def __init__(self, store: FeatureStore, shards: Sequence[IndexedShard]) -> None:
+    def __init__(self, store: FeatureStore | PatchStore, shards: Sequence[IndexedShard]) -> None:
         self._store, self._shards = store, shards
-        self.rows = None if store.model.image_parts is None else PhotoRows(store, shards)
+        self.rows = PhotoRows(store, shards) if store.has_photos else None
 
     def photos(self, image_ids: Sequence[str]) -> Tensor | None:
         """Return features (B, F) of images; None where they are to be read from pixels."""
@@ -114,7 +115,9 @@ class SplitFeatures:
 
     def texts(self, read: Read) -> TextRows | None:
         """Return the features of the texts that are read of the samples; None where they are to be read from tokens."""
-        return None if self._store.model.text_parts is None else TextRows(self._store, self._shards, read)
+        if not isinstance(self._store, FeatureStore) or not self._store.has_texts:
+            return None
+        return TextRows(self._store, self._shards, read)
 
 
 def feature_store(
@@ -136,7 +139,7 @@ def feature_store(
     return FeatureStore(features, shards, model, device)
 
 
-def features_of(store: FeatureStore | None, paths: Sequence[Path]) -> SplitFeatures | None:
+def features_of(store: FeatureStore | PatchStore | None, paths: Sequence[Path]) -> SplitFeatures | None:
     """Return the features of shards; None without a store. Raises CorruptOutputError as `PhotoRows`."""
     if store is None:
         return None

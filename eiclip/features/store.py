@@ -68,6 +68,16 @@ class FeatureStore:
         )  # fmt: skip
         self._text_key = "" if parts[1] is None else digest([FORMAT, parts[1].digest()])
 
+    @property
+    def has_photos(self) -> bool:
+        """Whether features of photos are kept."""
+        return self.model.image_parts is not None
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether features of texts are kept."""
+        return self.model.text_parts is not None
+
     def place(self, shard: Path) -> Path:
         """Where the features of a shard lie."""
         return self.folder / shard.relative_to(self.shards).with_suffix(".safetensors")
@@ -154,7 +164,7 @@ class FeatureStore:
             return torch.from_numpy(np.stack([plain, *(self._view(plain, view, start) for view in others)]))
 
         found: dict[str, list[Tensor]] = {PHOTOS: [], LEVELS: []}
-        for pixels_VBHWC in _ahead(pixels, range(0, len(index), BATCH)):
+        for pixels_VBHWC in ahead(pixels, range(0, len(index), BATCH)):
             views, photos = pixels_VBHWC.shape[:2]
             with torch.inference_mode(), mixed_precision(self.device):  # not around `to`, which makes new weights
                 pixels_BCHW = normalise(self.model, pixels_VBHWC.flatten(0, 1).to(self.device))
@@ -205,7 +215,7 @@ def text_forms(model: EntityClipModel, excluded_group: str) -> list[Callable[[st
     return forms + (without if excluded_group in model.vocabulary.groups else [])
 
 
-def _ahead(make: Callable[[Item], Tensor], items: Sequence[Item]) -> Iterator[Tensor]:
+def ahead(make: Callable[[Item], Tensor], items: Sequence[Item]) -> Iterator[Tensor]:
     """Yield what is made of each item, the next one in a thread meanwhile: decoding releases the interpreter's lock."""
     with ThreadPoolExecutor(1, "photos") as pool:
         coming = [pool.submit(make, item) for item in items[:1]]

@@ -102,19 +102,24 @@ class EntityFusion(nn.Module):
 
     def forward(self, ids_BKM: Tensor) -> FusedEntities:
         """Fuse entity ids (B, K, M), -1 for none: those count for nothing and pass no gradient."""
+        entity_BKD, weight_BK = self.each(ids_BKM)
+        present_B = (ids_BKM != MISSING_ID).any(dim=2).any(dim=1)
+        return FusedEntities((weight_BK[..., None] * entity_BKD).sum(1), weight_BK, present_B)
+
+    def each(self, ids_BKM: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings (B, K, D) of the entities of each group, and their weights (B, K), 0 for a group without any."""
         present_BKM = ids_BKM != MISSING_ID
         count_BK = present_BKM.sum(dim=2)
-        sums, weights = [], []
+        entities, weights = [], []
         for group in range(len(self.groups)):
             # Each entity of the batch goes through the encoders once: most of a batch share a few.
             ids_U, place_BM = ids_BKM[:, group].clamp(min=0).unique(return_inverse=True)
             entity_BMD = self.entity(group, ids_U)[place_BM]
             sum_BD = (entity_BMD * present_BKM[:, group, :, None]).sum(dim=1)
             entity_BD = sum_BD / count_BK[:, group, None].clamp(min=1)
-            weight_B = self.weight(group, entity_BD) * (count_BK[:, group] > 0)
-            sums.append(weight_B[:, None] * entity_BD)
-            weights.append(weight_B)
-        return FusedEntities(torch.stack(sums).sum(0), torch.stack(weights, dim=1), (count_BK > 0).any(dim=1))
+            entities.append(entity_BD)
+            weights.append(self.weight(group, entity_BD) * (count_BK[:, group] > 0))
+        return torch.stack(entities, dim=1), torch.stack(weights, dim=1)
 
     def _unit(self, embedding_BD: Tensor) -> Tensor:
         return F.normalize(embedding_BD, dim=-1) if self.unit_norm else embedding_BD

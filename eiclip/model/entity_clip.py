@@ -1,8 +1,8 @@
 """EntityClipModel: the towers and the entities of one variant together, its loss, and its checkpoint folder.
 
 A checkpoint folder is open_clip's own (see `towers`) with some files more: `eiclip.json` (variant and settings),
-`vocabulary.json`, and where the variant has them `entities.safetensors` (encoders and gates), `views.safetensors` and
-`levels.safetensors` (the head over the image tower's levels).
+`vocabulary.json`, and where the variant has them `entities.safetensors` (encoders and gates), `views.safetensors`,
+`levels.safetensors` (the head over the image tower's levels) and `cross.safetensors` (a cross-encoder).
 
 Shape suffixes: B batch, K entity groups, M entities of one, L tokens, D embedding width.
 """
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from eiclip.errors import NonFiniteError, WeightsError
+from eiclip.model.cross_encoder import CrossEncoder
 from eiclip.model.description import Description
 from eiclip.model.entities import EntityFusion, FusedEntities
 from eiclip.model.levels import ImageLevels, LevelHead
@@ -68,20 +69,37 @@ class EntityClipModel(nn.Module):
         self.views = ViewFusion(embedding_width(towers)) if variant.pairs != "none" else None
         has_bias = self.towers.logit_bias is not None
         wanted = has_bias if training.loss is None else training.loss == "sigmoid"
-        self.sigmoid = wanted and self.views is None
+        is_cross = variant.cross != "none"
+        self.sigmoid = wanted and self.views is None and not is_cross
         if self.sigmoid and not has_bias and variant.trained:
             give_bias(towers)
         self.image_parts = tower_parts(towers, "image", training.image_tower)
         self.text_parts = tower_parts(towers, "text", training.text_tower)
         self.image_levels = ImageLevels(towers, None if self.image_parts is None else self.image_parts.lower)
         self.level_head: LevelHead | None = None
-        if training.image_levels and variant.trained:  # row 1 is what the towers are: nothing would train a head
+        # Row 1 is what the towers are, and so are cross-encoders' but row 14's: nothing would train a head.
+        if training.image_levels and variant.trained and variant.cross in ("none", "rerank"):
             self.level_head = LevelHead(self.image_levels.width, embedding_width(towers))
+        self.cross: CrossEncoder | None = None
+        if variant.cross != "none":
+            kind = training.cross.kind if variant.cross == "rerank" else variant.cross
+            self.cross = CrossEncoder(
+                towers, kind, training.cross, self.fusion, embedding_width(towers), aligned=variant.cross == "rerank"
+            )
         self._frozen: list[nn.Module] = []
         self.train()
 
     def freeze(self) -> None:
-        """Leave what is not to be trained of the towers as it is: their frozen parts take no gradient."""
+        """Leave what is not to be trained of the towers as it is: their frozen parts take no gradient.
+
+        A cross-encoder is trained alone, on towers and entities as they are.
+        """
+        if self.cross is not None:
+            self._frozen = [module for name, module in self.named_children() if name != "cross"]
+            for module in self._frozen:
+                module.requires_grad_(False)
+            self.train(self.training)
+            return
         weights = dict(self.towers.named_parameters())
         for parts in (self.image_parts, self.text_parts):
             for name in [] if parts is None else parts.frozen():
@@ -199,8 +217,10 @@ class EntityClipModel(nn.Module):
         """Optimizer groups, each with a learning rate. What is frozen is in none.
 
         They are `towers`, their `heads` (with the temperature) where these have a rate of their own, `entities`,
-        `gates`, and `views` and `levels` at the entities' rate.
+        `gates`, and `views` and `levels` at the entities' rate; of a cross-encoder its own.
         """
+        if self.cross is not None:
+            return self.cross.parameter_groups(training.tower_lr)
         towers = {name: weight for name, weight in self.towers.named_parameters() if weight.requires_grad}
         names = [] if training.head_lr is None else [*projections(self.towers), "logit_scale", "logit_bias"]
         heads = [name for name in names if name in towers]
@@ -223,6 +243,7 @@ class EntityClipModel(nn.Module):
             "entities.safetensors": self.fusion,
             "views.safetensors": self.views,
             "levels.safetensors": self.level_head,
+            "cross.safetensors": self.cross,
         }
         return {file: module for file, module in found.items() if module is not None}
 
@@ -248,6 +269,20 @@ def save_checkpoint(model: EntityClipModel, folder: Path, extra: dict[str, Any],
         write_json(part / MANIFEST, {file.name: sha256_file(file) for file in sorted(part.iterdir())})
         if log is not None:
             pq.write_table(log, part / LOG_FILE)
+
+
+def load_beside(model: EntityClipModel, folder: Path) -> None:
+    """Give a model what a checkpoint folder holds beside the towers, as far as both have it.
+
+    Raises:
+        WeightsError: a file is of another shape.
+    """
+    for file, module in model.modules_by_file().items():
+        if (folder / file).is_file():
+            try:
+                module.load_state_dict(load_file(folder / file))
+            except (RuntimeError, SafetensorError) as error:
+                raise WeightsError(f"{folder / file}: of another shape than this row's ({error})") from error
 
 
 def load_checkpoint(folder: Path, device: str = "cpu") -> EntityClipModel:

@@ -165,7 +165,7 @@ def _no_projection(side: Side) -> SettingsError:
     )
 
 
-class _ReachedError(Exception):
+class ReachedError(Exception):
     """The input of a block, which is all that was wanted of a tower."""
 
     def __init__(self, hidden: Tensor) -> None:
@@ -179,7 +179,7 @@ def _last_blocks(towers: Any, side: Side, mode: TowerMode) -> TowerParts:
     The lower part ends at the first of these. The upper one is the tower without the blocks before, fed at that place:
     whatever comes first (embeddings, masks) is as the tower has it, on one plain photo or the texts' own tokens.
     """
-    blocks, count = _blocks(towers, side), int(mode.removeprefix("last:"))
+    blocks, count = blocks_of(towers, side), int(mode.removeprefix("last:"))
     held = 0 if blocks is None else len(blocks)
     if blocks is None or count >= held:
         found = "no row of blocks that it could be cut at" if blocks is None else f"{held} block{'s' * (held != 1)}"
@@ -192,12 +192,12 @@ def _last_blocks(towers: Any, side: Side, mode: TowerMode) -> TowerParts:
 
     def lower(inputs: Tensor) -> Tensor:
         def reached(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-            raise _ReachedError(given[0])
+            raise ReachedError(given[0])
 
         with _hook(first, reached):
             try:
                 encode(inputs)
-            except _ReachedError as found:
+            except ReachedError as found:
                 return found.hidden
         raise AssertionError("the tower did not come to its last blocks")
 
@@ -216,7 +216,7 @@ def _last_blocks(towers: Any, side: Side, mode: TowerMode) -> TowerParts:
     return TowerParts(towers, side, mode, lower, upper)
 
 
-def _blocks(towers: Any, side: Side) -> Any:
+def blocks_of(towers: Any, side: Side) -> Any:
     """The row of a tower's blocks, or None where it is of another build."""
     tower = towers.visual if side == "image" else getattr(towers, "text", towers)
     if side == "image" and (trunk := getattr(tower, "trunk", None)) is not None:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError, model_validator
 
-from eiclip.settings.training import Section
+from eiclip.settings.section import Section
 
 
 class AlertSettings(Section):

@@ -19,12 +19,12 @@ from eiclip.settings.alert import AlertSettings, without_alert
 from eiclip.settings.presets import ALWAYS, PRESETS
 from eiclip.settings.queries import QuerySettings
 from eiclip.settings.same_style import Location, SameStyleSettings
+from eiclip.settings.section import Section
 from eiclip.settings.training import (
     LENGTHS,
     TRAINED_ROWS,
     HardwareSettings,
     RowSettings,
-    Section,
     TrainingSettings,
     TuneSettings,
     layered,

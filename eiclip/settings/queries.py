@@ -3,7 +3,7 @@
 from pydantic import Field, model_validator
 
 from eiclip.settings.same_style import Location
-from eiclip.settings.training import Section
+from eiclip.settings.section import Section
 
 
 class QueryColumns(Section):

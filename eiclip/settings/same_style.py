@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from eiclip.settings.training import Section
+from eiclip.settings.section import Section
 
 Location = Annotated[str, BeforeValidator(os.fspath)]
 """A path, or a URL that fsspec knows."""

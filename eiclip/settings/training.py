@@ -4,7 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from eiclip.settings.cross_modal import CrossSettings
+from eiclip.settings.section import Section
 
 
 def _tower_mode(value: str) -> str:
@@ -17,12 +20,6 @@ TowerMode = Annotated[str, AfterValidator(_tower_mode)]
 """What of a tower is trained: all of it, its projection, nothing, or its last N blocks and its projection."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """What products are computed in; auto: bf16 on a GPU, fp32 on a CPU."""
-
-
-class Section(BaseModel):
-    """A group of settings: unknown names are refused, values cannot change once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AugmentSettings(Section):
@@ -135,6 +132,7 @@ class TrainingSettings(Section):
     """Entity group (such as `subcategory`) whose products some epochs put into batches of their own: hard negatives."""
     group_every: int = Field(2, ge=1)  # the epochs that do so: each second one, each third, ...
     style: StyleLossSettings = StyleLossSettings()  # same-style rows alone: the terms of their loss
+    cross: CrossSettings = CrossSettings()  # cross-encoders alone
     log_every: int = Field(10, ge=1)
 
     @field_validator("loss_terms")
@@ -156,7 +154,8 @@ class TrainingSettings(Section):
 
 TRAINED_ROWS = (
     "clip_description", "clip_entities_text", "eiclip_equal", "eiclip", "eiclip_plus", "same_style_unconstrained",
-    "same_style_plain", "same_style",
+    "same_style_plain", "same_style", "fashionbert", "fashionbert_entities", "kaleidobert", "kaleidobert_entities",
+    "eiclip_rerank",
 )  # fmt: skip
 """The variants that are trained."""
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from eiclip.settings.training import HardwareSettings, Section, TrainingSettings
+from eiclip.settings.section import Section
+from eiclip.settings.training import HardwareSettings, TrainingSettings
 
 
 class TrainJob(Section):
@@ -22,6 +23,8 @@ class TrainJob(Section):
     features: Path | None = None
     """Folder of the features of frozen towers, a function of `initial`, `shards` and the settings; None: frozen towers
     read pixels and tokens as well."""
+    patches: Path | None = None
+    """Cross-encoders: folder where the patches of photos are kept, a function of the towers and `shards`."""
     pairs: Path | None = None
     """Same-style rows: the pairs they are trained on (trigger_id, positive_id, weight)."""
     output: Path
@@ -45,5 +48,5 @@ LOG_SCHEMA = pa.schema(
     }
 )
 """The step log: one row every `log_every` steps; `gates` is the mean weight of each group over the batch's entities.
-`loss_views` holds the terms of a same-style row, whose other three are empty; `validation` is SumR on the validation
-split where it was measured after the step."""
+`loss_views` holds the terms of a same-style row or a cross-encoder, whose other three are empty; `validation` is SumR
+on the validation split where it was measured after the step."""

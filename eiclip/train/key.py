@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from eiclip.errors import CorruptOutputError
+from eiclip.model.variants import get_variant
 from eiclip.storage.cache import content_digest
 from eiclip.storage.code_version import CodeVersion, code_version
 from eiclip.storage.files import digest
@@ -23,9 +24,11 @@ def training_code() -> CodeVersion:
 
 def training_settings(job: TrainJob) -> dict[str, Any]:
     """Return the settings that decide the weights."""
-    described = job.model_dump(mode="json", exclude={*SOURCES, "features", "output", "threads", "code"})
+    described = job.model_dump(mode="json", exclude={*SOURCES, "features", "patches", "output", "threads", "code"})
     if job.pairs is None:
         del described["training"]["style"]  # what a row does not read does not make it another
+    if get_variant(job.variant).cross == "none":
+        del described["training"]["cross"]
     described["hardware"] = {k: v for k, v in described["hardware"].items() if k not in MACHINE}
     return described
 

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from eiclip.errors import SettingsError
 from eiclip.features.augment import seed_sequence
+from eiclip.features.patches import PatchStore
 from eiclip.features.reader import IndexedShard, SplitFeatures
 from eiclip.features.store import FeatureStore
 from eiclip.model.inputs import ModelInputs
@@ -49,6 +50,8 @@ class Batch(NamedTuple):
     product_B: Tensor
     text_features: Tensor | None = None
     """Features (B, F) of the texts, or of their tokens (B, L, F), in float16."""
+    sample_B: Tensor | None = None
+    """Numbers of the samples."""
 
     def to(self, device: str) -> "Batch":
         """The same on a device."""
@@ -123,7 +126,8 @@ class Loader:
         augment: random crops and colours; None: photos as they are.
         feature_noise: standard deviation of noise on features of photos, in that of each value.
         grouped: which epochs put products that share an entity into batches of their own; None: none does.
-        store: where features of frozen towers lie; None: both towers read pixels and tokens.
+        store: where features of frozen towers lie, or a cross-encoder's patches; None: both towers read pixels and
+            tokens.
         pairs: as `read_pairs`: a batch then holds `batch_size` triggers and, behind them, the positive of each.
         self_pair_probability: share of the draws in which a trigger is paired with itself.
         another_view: of pairs, whether triggers come in another view too, where photos are read as features.
@@ -145,12 +149,12 @@ class Loader:
         augment: AugmentSettings | None = None,
         feature_noise: float = 0.0,
         grouped: Grouped | None = None,
-        store: FeatureStore | None = None,
+        store: FeatureStore | PatchStore | None = None,
         pairs: pa.Table | None = None,
         self_pair_probability: float = 0.0,
         another_view: bool = False,
     ) -> None:
-        checked = valid_shards(shards, "train", hardware.corrupt_samples)
+        self.checked = checked = valid_shards(shards, "train", hardware.corrupt_samples)
         self.quarantined: list[Finding] = [finding for shard in checked for finding in shard.findings]
         self.shard_sizes = [len(shard.index) for shard in checked]
         self.samples = sum(self.shard_sizes)
@@ -168,7 +172,7 @@ class Loader:
         self.seed, self.world = seed, world
         index = pa.concat_tables([shard.index for shard in checked])
         split = None if store is None else SplitFeatures(store, [IndexedShard(s.path, s.index) for s in checked])
-        self._texts = Texts(index, inputs, None if split is None else split.texts(inputs.text))
+        self.texts = Texts(index, inputs, None if split is None else split.texts(inputs.text))
         self.draws = PairDraws(NO_PAIRS if pairs is None else pairs, index["product_id"], seed, self_pair_probability)
         self._paired = pairs is not None
         self._photos = Photos(checked, inputs.photo_size, seed, augment)
@@ -209,11 +213,18 @@ class Loader:
             samples_B = np.concatenate([side_N[place : place + share] for side_N in sides])
             tasks.append(Task(number, len(sides) * place, samples_B))
         for task, images in zip(tasks, self._images(tasks), strict=True):
-            tokens_BL, ids_BKM, features = self._texts.of(task.samples_B)
+            tokens_BL, ids_BKM, features = self.texts.of(task.samples_B)
             if self._pinned:
                 tokens_BL, ids_BKM = tokens_BL.pin_memory(), ids_BKM.pin_memory()
             product_B = torch.from_numpy(self.draws.product_N[task.samples_B])
-            yield Batch(images, tokens_BL, ids_BKM, product_B, features)
+            yield Batch(images, tokens_BL, ids_BKM, product_B, features, torch.from_numpy(task.samples_B))
+
+    def items(self, samples_B: np.ndarray) -> Batch:
+        """Any samples, whose photos are read as features; augmented and noisy they are not."""
+        assert self._features is not None
+        tokens_BL, ids_BKM, features = self.texts.of(samples_B)
+        images = self._features.photos.of(self._features.row_N[samples_B])
+        return Batch(images, tokens_BL, ids_BKM, torch.from_numpy(self.draws.product_N[samples_B]), features)
 
     def _images(self, tasks: list[Task]) -> Iterator[Tensor]:
         if self._features is not None:

@@ -34,7 +34,7 @@ def step_row(
     model: EntityClipModel, terms: Mapping[str, float], weights: Sequence[float], rates: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return the part of a row of the step log that is about the model."""
-    of_views = model.views is not None
+    of_views = model.views is not None or model.cross is not None
     return {
         **{f"loss_{name}": None if of_views else terms[name] for name in LossTerms._fields},
         "loss_views": list(terms.items()) if of_views else [],

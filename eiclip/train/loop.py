@@ -19,8 +19,10 @@ import torch
 from torch import nn
 
 from eiclip.errors import CorruptOutputError, NonFiniteError, SettingsError
+from eiclip.features.patches import PatchStore
 from eiclip.features.reader import feature_store
-from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
+from eiclip.features.store import FeatureStore
+from eiclip.model.entity_clip import EntityClipModel, load_beside, save_checkpoint
 from eiclip.model.inputs import ModelInputs, normalise
 from eiclip.model.levels import evaluating
 from eiclip.model.sources import SMALL
@@ -31,11 +33,14 @@ from eiclip.shards import PhotoForm, read_manifest
 from eiclip.storage.files import remove_parts
 from eiclip.storage.lock import held
 from eiclip.system.devices import use_threads
+from eiclip.train.cross_objective import fit_patches, match_log
 from eiclip.train.encoder import Encoder
 from eiclip.train.job import LOG_SCHEMA, TrainJob
 from eiclip.train.key import training_key
+from eiclip.train.listed import fit_mix, patch_store
 from eiclip.train.loader import Batch, Grouped, Loader
 from eiclip.train.log import batch_means, epoch_sentences, step_row, validation_sentences
+from eiclip.train.negatives import HardNegatives
 from eiclip.train.objective import minimised_terms, objective
 from eiclip.train.optimizers import Optimizers
 from eiclip.train.outcome import outcome_of
@@ -43,7 +48,7 @@ from eiclip.train.pairs import read_pairs
 from eiclip.train.recipe import Plan, batch_size_for, planned
 from eiclip.train.state import State, States, restore, trained_state
 from eiclip.train.stopping import StoppedError, noted_signals
-from eiclip.train.validation import Validation, has_validation, validation_split
+from eiclip.train.validation import Validation, has_validation, mix_split, validation_split
 from eiclip.train.world import World, joined
 
 logger = logging.getLogger(__name__)
@@ -67,6 +72,8 @@ class Run:
     plan: Plan
     validation: Validation
     progress: Progress
+    negatives: HardNegatives | None = None
+    """Row 14: the wrong answers that it is trained on."""
     started: float = field(default_factory=time.perf_counter)
     step: int = 0
     pairs: int = 0
@@ -132,8 +139,10 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
     if job.entity_vocabulary is not None and job.semantic_prior is not None:
         vocabulary = read_vocabulary(job.entity_groups, job.entity_vocabulary, job.semantic_prior)
     torch.manual_seed(job.seed)
-    model = EntityClipModel(towers, get_variant(job.variant), vocabulary, job.training).to(world.device)
-    model.freeze()
+    model = EntityClipModel(towers, get_variant(job.variant), vocabulary, job.training)
+    if model.variant.cross == "rerank" and job.initial is not None:
+        load_beside(model, job.initial)
+    model.to(world.device).freeze()
     pairs, name = None, f"{job.dataset}/{job.variant}"
     if model.views is not None:
         if job.pairs is None:
@@ -146,15 +155,22 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
         seed=job.seed,
         world=world,
         hardware=job.hardware,
-        augment=job.training.augment,
-        feature_noise=job.training.feature_noise,
+        augment=None if model.cross is not None else job.training.augment,
+        feature_noise=0.0 if model.cross is not None else job.training.feature_noise,
         grouped=Grouped(job.training.group_batches, job.training.group_every) if job.training.group_batches else None,
-        store=feature_store(model, job.features, job.shards, world.device),
+        store=_store(model, job, world),
         pairs=pairs,
         self_pair_probability=job.training.style.self_pair_probability,
         another_view=job.training.style.consistency > 0,
     )
-    if model.level_head is not None:
+    negatives = None
+    if model.cross is not None:
+        fit_patches(model.cross, loader, world)
+    if model.variant.cross == "rerank":
+        progress(f"{name}: looks for what row 5 confuses among {loader.samples} training photos")
+        numbers = loader.texts.words_N, loader.draws.product_N
+        negatives = HardNegatives.of(model, job, loader.checked, *numbers, world.device)
+    elif model.level_head is not None:
         _fit_levels(model, loader, world)
     plan = planned(job.training, loader.samples, loader.batch_size) if model.variant.trained else Plan(0)
     if plan.measured_after and not has_validation(job):
@@ -177,7 +193,15 @@ def start(job: TrainJob, world: World, progress: Progress) -> Run:
     for finding in loader.quarantined:
         progress(f"WARNING {name}: {'left out, ' if finding.lost else ''}damaged: {finding}")
     validation = Validation(job, world, plan)
-    return Run(job, world, model, encoder, optimizers, loader, states, plan, validation, progress)
+    return Run(job, world, model, encoder, optimizers, loader, states, plan, validation, progress, negatives)
+
+
+def _store(model: EntityClipModel, job: TrainJob, world: World) -> FeatureStore | PatchStore | None:
+    """Where features of photos lie: a cross-encoder's patches, or what frozen towers made of them."""
+    if model.cross is None:
+        return feature_store(model, job.features, job.shards, world.device)
+    tasks = model.cross.kind == "kaleidobert" and model.variant.cross != "rerank"
+    return patch_store(model, job, world.device, tasks=tasks)
 
 
 @torch.no_grad()
@@ -244,7 +268,7 @@ def _step(run: Run, batch: Batch, epoch: int) -> None:
     # Whatever a step draws at random is a function of (seed, step, process): a resumed run draws the same.
     text = f"{run.job.seed}/{run.step}/{run.world.rank}"
     torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]))
-    found = objective(run.encoder, batch, run.job, run.world)
+    found = objective(run.encoder, batch, run.job, run.world, run.loader, run.negatives)
     rates = run.optimizers.rates
     run.optimizers.step(found.loss, run.world)
     run.model.bound_scale()
@@ -302,13 +326,16 @@ def _finish(run: Run) -> dict[str, Any]:
     facts |= {"epochs": run.epochs(run.step), "batch_size": run.loader.batch_size, **run.validation.facts(run.step)}
     facts |= {"device": device.split(":")[0], "torch": torch.__version__, "seed": job.seed, "validation": validation}
     chance = None if split is None else round(split.chance(), 3)
+    if run.model.variant.cross == "rerank" and has_validation(job):
+        facts["mix"] = fit_mix(run.model, mix_split(run.model, job, device))
     if run.loader.skipped:
         facts["quarantined"] = run.loader.skipped
     if run.steps:
-        terms, sigmoid, batch_size = minimised_terms(run.model), run.model.sigmoid, run.loader.batch_size
-        facts["outcome"] = outcome_of(
-            facts, run.log_table, terms=terms, batch_size=batch_size, chance=chance, sigmoid=sigmoid
-        )
+        terms, sigmoid, log, answers = minimised_terms(run.model), run.model.sigmoid, run.log_table, 0
+        if run.model.cross is not None:
+            terms, (log, answers) = 1.0, match_log(run.model, log)
+        size = answers or run.loader.batch_size
+        facts["outcome"] = outcome_of(facts, log, terms=terms, batch_size=size, chance=chance, sigmoid=sigmoid)
         if facts["outcome"]["verdict"] != "learned":
             run.progress(f"WARNING {run.name}: {facts['outcome']['message']}")
     save_checkpoint(run.model.cpu(), job.output, facts, run.log_table)

@@ -13,9 +13,11 @@ from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.losses import unit
 from eiclip.model.style_loss import StylePairs, Views, style_terms
 from eiclip.system.devices import mixed_precision
+from eiclip.train.cross_objective import matching, re_ranking
 from eiclip.train.encoder import Encoder
 from eiclip.train.job import TrainJob
-from eiclip.train.loader import Batch
+from eiclip.train.loader import Batch, Loader
+from eiclip.train.negatives import HardNegatives
 from eiclip.train.world import World
 
 
@@ -27,10 +29,25 @@ class Objective(NamedTuple):
     weight_BK: Tensor | None
 
 
-def objective(encoder: Encoder, batch: Batch, job: TrainJob, world: World) -> Objective:
-    """The loss over the global batch; where the model has a fusion of views, over its pairs."""
+def objective(
+    encoder: Encoder,
+    batch: Batch,
+    job: TrainJob,
+    world: World,
+    loader: Loader | None = None,
+    negatives: HardNegatives | None = None,
+) -> Objective:
+    """The loss over the global batch; where the model has a fusion of views, over its pairs.
+
+    A cross-encoder's is over this share of the batch: `cross_objective`. Row 14 draws wrong answers from the loader.
+    """
     batch = batch.to(world.device)
     model, style = encoder.model, job.training.style
+    if model.cross is not None:
+        with mixed_precision(world.device, job.hardware.precision):
+            if negatives is None or loader is None:
+                return Objective(*matching(model, batch), None)
+            return Objective(*re_ranking(model, batch, loader, negatives), None)
     gather = world.gather if world.size > 1 else None
     paired = model.views is not None
     pairs = len(batch.product_B) // 2 if paired else len(batch.product_B)

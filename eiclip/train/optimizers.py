@@ -55,7 +55,7 @@ class Optimizers:
         self, model: EntityClipModel, training: TrainingSettings, hardware: HardwareSettings, steps: int, device: str
     ) -> None:
         groups, tables = model.parameter_groups(training), []
-        if hardware.sparse_entities and model.fusion is not None:
+        if hardware.sparse_entities and model.fusion is not None and model.cross is None:
             tables = [encoder.sparse_table() for encoder in model.fusion.encoders]  # type: ignore[operator]
             for group in groups:
                 group["params"] = [weight for weight in group["params"] if all(weight is not table for table in tables)]

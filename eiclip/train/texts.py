@@ -34,7 +34,8 @@ class Texts:
         # The numbers of distinct words and texts, in the order in which they are first met.
         words: dict[tuple[str, _Tags], int] = {}
         pairs = zip(index["description"].to_pylist(), _entities(index["entities"]), strict=True)
-        self._words_N = np.array([words.setdefault(pair, len(words)) for pair in pairs], dtype=np.int64)
+        # (N,): equal where description and entities are.
+        self.words_N = np.array([words.setdefault(pair, len(words)) for pair in pairs], dtype=np.int64)
         entities = [{group: list(names) for group, names in tags} for _, tags in words]
         texts: dict[str, int] = {}
         read = [inputs.text(description, tags) for (description, _), tags in zip(words, entities, strict=True)]
@@ -57,7 +58,7 @@ class Texts:
 
         `samples_B` are the numbers of the samples.
         """
-        words_B = torch.from_numpy(self._words_N[samples_B])
+        words_B = torch.from_numpy(self.words_N[samples_B])
         text_B = self._text_S[words_B]
         longest = int(self._length_T[text_B].max())
         features = None

@@ -14,6 +14,7 @@ from eiclip.features.reader import SplitFeatures, feature_store, features_of
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.shards import Sample, read_manifest, valid_samples, valid_shards
 from eiclip.train.job import TrainJob
+from eiclip.train.listed import MIX_CANDIDATES, MIX_QUERIES, ListedSplit, listed_split, patch_store
 from eiclip.train.recipe import Plan
 from eiclip.train.state import trained_state
 from eiclip.train.world import World
@@ -51,8 +52,12 @@ class Split:
             model.train(was_training)
 
 
-def validation_split(model: EntityClipModel, job: TrainJob, device: str, most: int | None = None) -> Split:
+def validation_split(
+    model: EntityClipModel, job: TrainJob, device: str, most: int | None = None
+) -> Split | ListedSplit:
     """The intact samples of the validation split, or evenly spaced ones, at most so many; none without such a split.
+
+    A cross-encoder's comes in lists.
 
     Raises:
         CorruptOutputError: samples are not as the manifest says and are not to be left out, or none is left; features
@@ -62,10 +67,20 @@ def validation_split(model: EntityClipModel, job: TrainJob, device: str, most: i
         return Split([], None, device)
     shards = valid_shards(job.shards, "validation", job.hardware.corrupt_samples)
     every = 1 if most is None else math.ceil(sum(len(shard.index) for shard in shards) / most)
+    if model.cross is not None:
+        samples = [sample for number, sample in enumerate(valid_samples(shards)) if number % every == 0]
+        return listed_split(model, job, samples, shards, patch_store(model, job, device), device)
     store = feature_store(model, job.features, job.shards, device)
     features = features_of(store, [shard.path for shard in shards])
     kept = [sample for number, sample in enumerate(valid_samples(shards)) if number % every == 0]
     return Split(kept, features, device)
+
+
+def mix_split(model: EntityClipModel, job: TrainJob, device: str) -> ListedSplit:
+    """The lists of the validation split on which a re-ranker's weight is fitted. Raises as `validation_split`."""
+    shards = valid_shards(job.shards, "validation", job.hardware.corrupt_samples)
+    samples, store = list(valid_samples(shards)), patch_store(model, job, device)
+    return listed_split(model, job, samples, shards, store, device, MIX_QUERIES, MIX_CANDIDATES)
 
 
 class Validation:
@@ -79,7 +94,7 @@ class Validation:
 
     def __init__(self, job: TrainJob, world: World, plan: Plan) -> None:
         self._job, self._world, self._plan = job, world, plan
-        self._split: Split | None = None
+        self._split: Split | ListedSplit | None = None
         self.measured: list[tuple[int, float]] = []
         """Steps taken and SumR, in order."""
         self.best: dict[str, Tensor] = {}
