@@ -113,7 +113,7 @@ def _rank(given: Given) -> Mapping[str, Any]:
         load_checkpoint(checkpoint, device),
         shard_paths(given.path("shards"), "test"),
         given.path("shards"),
-        given.project.paths.patches(given.dataset, given.of.key[-1]),
+        given.project.paths.patches(given.dataset),
         given.table("embeddings/eiclip"),
         given.table("candidate_lists"),
         dict(zip(products["product_id"], products["description"], strict=True)),

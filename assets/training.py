@@ -178,7 +178,7 @@ def variant_job(
         entity_vocabulary=project.paths.lake.path("entity_vocabulary", name),
         semantic_prior=project.paths.lake.path("semantic_prior", name),
         features=project.paths.features(name),
-        patches=project.paths.patches(name, variant.name) if variant.cross != "none" else None,
+        patches=project.paths.patches(name) if variant.cross != "none" else None,
         pairs=project.paths.lake.path(PAIRS[variant.pairs], name) if variant.pairs in PAIRS else None,
         output=project.paths.checkpoint(name, variant.name),
         seed=project.settings.seed,

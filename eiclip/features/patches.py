@@ -3,6 +3,7 @@
 Shape suffixes: B batch, H height, W width, C channels, S side of the grid, N photos, F all values of a photo.
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from eiclip.system.devices import mixed_precision
 
 GRID, GREY, TURNED = "grid", "grey", "turned"
 GREY_SIDE = KALEIDO_SIDES[3]
+MOST_TOWERS = 3
+"""Towers whose patches are kept: row 5 has others after each training, where its image tower is trained."""
 FORMAT = 1
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in a grey value (ITU-R BT.601), as Pillow's."""
@@ -32,11 +35,12 @@ LUMA = (0.299, 0.587, 0.114)
 class PatchStore:
     """The patches of the photos of the shards below `shards`, by a model's image tower.
 
-    Files of another tower or other photos are made again. With `tasks` a photo's values are followed by those of its
+    Each tower has a folder of its own, of which the last few that were used are kept; files of other photos are made
+    again. With `tasks` a photo's values are followed by those of its
     grey view and of the three turned ones, which Kaleido-BERT is trained on.
 
     Args:
-        folder: where files lie.
+        folder: where those folders lie.
         shards: the folder of the shards.
         model: whose towers it is.
         tasks: whether the views of Kaleido-BERT's tasks are read as well.
@@ -51,9 +55,14 @@ class PatchStore:
     def __init__(
         self, folder: Path, shards: Path, model: EntityClipModel, *, tasks: bool = False, device: str = "cpu"
     ) -> None:
-        self.folder, self.shards, self.model, self.tasks, self.device = folder, shards, model, tasks, device
+        self.shards, self.model, self.tasks, self.device = shards, model, tasks, device
         self.reader = PatchReader(model.towers)
-        self._key = f"{FORMAT}/{self.reader.digest()}"
+        self._key = f"{FORMAT}-{self.reader.digest()}"
+        self.folder = folder / self._key
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.touch()
+        for other in sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)[:-MOST_TOWERS]:
+            shutil.rmtree(other, ignore_errors=True)
 
     def photos(self, shard: Path) -> tuple[list[str], Tensor]:
         """Return the image ids of a shard and all values of its photos (N, 1, F), in float16.

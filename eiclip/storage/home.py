@@ -33,9 +33,9 @@ class Paths:
         """Features of frozen towers, a file a shard."""
         return self.root / "features" / dataset
 
-    def patches(self, dataset: str, variant: str) -> Path:
-        """Patches of photos that cross-encoders read: one folder for row 14, which has row 5's towers, and one else."""
-        return self.root / "patches" / dataset / ("eiclip" if variant == "eiclip_rerank" else "pretrained")
+    def patches(self, dataset: str) -> Path:
+        """Patches of photos that cross-encoders read, a folder for each image tower."""
+        return self.root / "patches" / dataset
 
     @property
     def pretrained(self) -> Path:

@@ -107,7 +107,12 @@ SEED_COMPARISONS_SCHEMA = pa.schema(
 )
 
 
-def seed_comparisons(dataset: str, ranks: Mapping[tuple[str, int], pa.Table], resamples: int = RESAMPLES) -> pa.Table:
+def seed_comparisons(
+    dataset: str,
+    ranks: Mapping[tuple[str, int], pa.Table],
+    resamples: int = RESAMPLES,
+    pairs: Sequence[tuple[str, str]] = SEED_PAIRS,
+) -> pa.Table:
     """Compare rows over products and training seeds together; schema `SEED_COMPARISONS_SCHEMA`.
 
     A figure is the mean over the seeds. Its 95 % interval is of bootstrap samples that draw products and seeds anew,
@@ -117,6 +122,7 @@ def seed_comparisons(dataset: str, ranks: Mapping[tuple[str, int], pa.Table], re
         dataset: its name.
         ranks: of each row and seed, as `eiclip.studies.ranks.RANKS_SCHEMA`.
         resamples: bootstrap samples.
+        pairs: rows that are compared, as far as they are there, the second the baseline.
 
     Returns:
         A row a pair and measure; `relative` is the difference in percent of the baseline's figure.
@@ -151,7 +157,7 @@ def seed_comparisons(dataset: str, ranks: Mapping[tuple[str, int], pa.Table], re
         return plain_TM[own_S].mean(axis=0), np.take_along_axis(drawn_BSM, seed_BS[..., None], axis=1).mean(axis=1)
 
     found = []
-    for variant, baseline in SEED_PAIRS:
+    for variant, baseline in pairs:
         if not all((name, seed) in place for name in (variant, baseline) for seed in seeds):
             continue
         (value_M, value_BM), (base_M, base_BM) = of(variant), of(baseline)
