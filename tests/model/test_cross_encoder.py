@@ -110,13 +110,12 @@ def test_scores_are_equal_whatever_the_batch_its_order_and_its_padding(model_of,
     assert kept.length_T.tolist() == (~text.padding_BT).sum(dim=1).tolist()
 
 
-@pytest.mark.parametrize("variant", ROWS)
+@pytest.mark.parametrize("variant", ["fashionbert", "kaleidobert"])
 @torch.no_grad()
 def test_a_longer_text_is_cut_and_what_follows_counts_nothing(model_of, variant):
     model = model_of(variant, words=6)
-    text, image = read(model, ["wool coat in red"] * 2, [{}] * 2)
-    assert text.padding_BT.shape[1] <= 6 + 1 + 2
-    long, _ = read(model, ["one two three four five six seven", "one two three four five nine"], [{}] * 2)
+    long, image = read(model, ["one two three four five six seven", "one two three four five nine"], [{}] * 2)
+    assert long.padding_BT.shape[1] == 6
     score = model.cross.score(long, image[:1].expand(2, -1, -1))
     assert score[0].item() == pytest.approx(score[1].item(), abs=1e-5)
 
@@ -132,20 +131,20 @@ def test_an_empty_text_without_entities_has_a_finite_score_and_gradient(model_of
 
 
 @torch.no_grad()
-def test_entities_that_are_missing_count_for_nothing_and_others_do(model_of):
-    cross = model_of("eiclip_rerank").cross
-    tokens, entity = torch.tensor([[49406, 320, 49407]]), torch.randn(1, 2, 128)
-    image = cross.image_side(torch.randn(1, sum(side**2 for side in cross.sides), cross.channels))
-
-    def score(entity, weight):
-        return cross.score(cross.text_side(tokens, entity, torch.tensor([weight])), image).item()
-
+def test_entities_that_are_missing_count_for_nothing_and_others_do(model_of, monkeypatch):
+    model = model_of("eiclip_rerank")
+    entity = torch.randn(1, 2, model.width)
     other = entity.clone()
     other[0, 1] += 1
-    assert score(entity, [0.5, 0.0]) == score(other, [0.5, 0.0])
-    assert score(entity, [0.5, 0.5]) != score(other, [0.5, 0.5])
-    assert score(entity, [0.5, 0.5]) != score(entity, [0.5, 0.1])
-    assert score(entity, [0.0, 0.0]) == pytest.approx(cross.score(cross.text_side(tokens), image).item(), abs=1e-5)
+
+    def score(entity, *weights):
+        monkeypatch.setattr(model.fusion, "each", lambda _: (entity, torch.tensor([weights])))
+        return model.cross.score(*read(model, ["a coat"], [{}])).item()
+
+    assert score(entity, 0.5, 0.0) == score(other, 0.5, 0.0)
+    assert score(entity, 0.0, 0.0) == score(-other, 0.0, 0.0)
+    assert score(entity, 0.5, 0.5) != score(other, 0.5, 0.5)
+    assert score(entity, 0.5, 0.5) != score(entity, 0.5, 0.1)
 
 
 @pytest.mark.parametrize("text_layers", [0, 1])
