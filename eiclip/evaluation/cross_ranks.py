@@ -111,10 +111,7 @@ class CrossEvaluation:
 
     def ceiling(self) -> dict[str, float]:
         """Share of queries, in percent, whose right answer is among those scored again: R@1 to 10 cannot be higher."""
-        return {
-            asked.direction: 100 * float(asked.relevant_QM.any(axis=1).mean())
-            for asked in self.questions([FULL])
-        }
+        return {asked.direction: 100 * float(asked.relevant_QM.any(axis=1).mean()) for asked in self.questions([FULL])}
 
     def _sides(self, protocol: str, direction: str) -> tuple[Items, Items]:
         text = self.items[TEXT_SAMPLE100 if protocol == LISTED else TEXT]

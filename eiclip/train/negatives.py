@@ -28,6 +28,8 @@ class HardNegatives(NamedTuple):
 
     texts_NM: Tensor
     photos_NM: Tensor
+    text_ND: Tensor
+    """The first stage's embeddings of the texts, of length one."""
 
     @classmethod
     def of(
@@ -54,7 +56,7 @@ class HardNegatives(NamedTuple):
         image_ND, text_ND = torch.cat(images), torch.cat(texts)
         hardest = min(job.training.cross.hardest, len(image_ND) - 1)
         same = torch.from_numpy(read_N), torch.from_numpy(product_N)
-        return cls(_hardest(image_ND, text_ND, same, hardest), _hardest(text_ND, image_ND, same, hardest))
+        return cls(_hardest(image_ND, text_ND, same, hardest), _hardest(text_ND, image_ND, same, hardest), text_ND)
 
     def draw(self, samples_B: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Samples of wrong texts and of wrong photos (B, count) for each sample, by torch's random state."""
