@@ -138,7 +138,7 @@ def test_gains_count_relevant_photos_of_the_whole_catalogue(tmp_path):
     """Of product 2's three photos two are scored again and first: the third would have been the third."""
     vectors = vectors_of(ties=False)
     queried = evaluation(vectors, Known(drawn_scores()), 3)
-    asked = next(own for own in queried.questions() if (own.protocol, own.direction) == (FULL, "t2i"))
+    asked = next(own for own in queried.questions([FULL]) if own.direction == "t2i")
     row = asked.query_Q.tolist().index(2)
     own = [PHOTO_IDS.index(photo) for photo in PHOTOS["p2"]]
     asked.candidate_QM[row] = [own[0], own[1], 0]
@@ -181,6 +181,8 @@ def test_so_many_products_are_asked_and_the_same_in_every_protocol(tmp_path, que
     whole = evaluation(vectors, Known(table), 4).ranks(tmp_path / "all", "key").to_pylist()
     products = asked[FULL, "i2t"]
     assert found == [row for row in whole if row["product_id"] in products]
+    one = evaluation(vectors, Known(table), 4).ranks(tmp_path / "one", "key", [FULL]).to_pylist()
+    assert one == [row for row in whole if row["protocol"] == FULL]
 
 
 def test_products_that_are_asked_do_not_hang_on_their_order():
