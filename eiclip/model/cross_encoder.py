@@ -170,8 +170,8 @@ class CrossEncoder(nn.Module):
             state_BXH, padding_BX = self._joined(own, image_BPH[rows])
             for layer in self.layers:
                 state_BXH = layer(state_BXH, src_key_padding_mask=padding_BX)
-            kept, patches = own.padding_BT.shape[1], image_BPH.shape[1]
-            place_X = torch.cat([torch.arange(1 + kept), 1 + words + torch.arange(patches)]).to(rows.device)
+            unused_T = text.padding_BT[rows].all(dim=0)  # which `rows` has cut out
+            place_X = F.pad(~unused_T, (1, image_BPH.shape[1]), value=True).nonzero().squeeze(1)
             found = found.index_put((rows[:, None], place_X), self.norm(state_BXH).to(found.dtype))
         return found
 

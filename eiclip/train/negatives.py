@@ -19,6 +19,8 @@ from eiclip.train.job import TrainJob
 
 CHUNK = 1024
 """Queries compared with all candidates at once."""
+SAME = -2.0
+"""Score of what is the query's own: less than any cosine."""
 
 
 class HardNegatives(NamedTuple):
@@ -64,15 +66,16 @@ class HardNegatives(NamedTuple):
 
 
 def _hardest(query_ND: Tensor, candidate_ND: Tensor, same: Sequence[Tensor], count: int) -> Tensor:
-    """The candidates (N, count) that score highest, equal ones of the query's own aside (as far as there are others).
+    """The candidates (N, count) that score highest, equal ones of the query's own aside.
 
-    One a text at the most: photos of one product, or copies of its text, would stand for it many times.
+    Where there are fewer others than `count` they are repeated, the best first; where there are none, any are given.
     """
     parts = []
     for start in range(0, len(query_ND), CHUNK):
         rows = slice(start, start + CHUNK)
         score_BN = query_ND[rows] @ candidate_ND.T
         for own_N in same:
-            score_BN.masked_fill_(own_N[rows, None] == own_N, -2.0)
-        parts.append(score_BN.topk(count, dim=1).indices)
+            score_BN.masked_fill_(own_N[rows, None] == own_N, SAME)
+        others_B1 = (score_BN > SAME).sum(dim=1, keepdim=True).clamp(1, count)
+        parts.append(score_BN.topk(count, dim=1).indices.gather(1, torch.arange(count) % others_B1))
     return torch.cat(parts)
