@@ -9,7 +9,7 @@ from assets.outputs import Given, Output
 from assets.sources import prefixed
 from assets.steps import Step
 from eiclip.evaluation.run_history import RUNS
-from eiclip.model.variants import VARIANTS
+from eiclip.model.variants import CROSS_VARIANTS, VARIANTS
 from eiclip.settings.load import DatasetSettings
 from eiclip.storage.cache import content_digest
 from eiclip.storage.files import write_json, write_text
@@ -29,6 +29,7 @@ SOURCES = (
     "runs",
 )
 """Assets whose tables a card reads."""
+CROSS_MODAL = ("cross_modal_intervals", "cross_modal_comparisons")
 READ = (
     *(name for name in SOURCES if name != "data_profile"),
     "profile_descriptions",
@@ -37,14 +38,17 @@ READ = (
     "entity_vocabulary",
     "product_entities",
     "product_groups",
+    *CROSS_MODAL,
 )
+ROWS = VARIANTS | CROSS_VARIANTS
+"""Rows whose models have a card."""
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
-    """The cards of a dataset's models, rows 1 to 6."""
+    """The cards of a dataset's models: rows 1 to 6, and the cross-encoders that are there."""
 
     def outputs(recipe: Mapping[str, Any]) -> list[Output]:
-        folders = {variant: project.paths.checkpoint(name, variant) for variant in VARIANTS}
+        folders = {variant: project.paths.checkpoint(name, variant) for variant in ROWS}
         there = [variant for variant, folder in folders.items() if folder.exists()]
         left_out = functools.cache(lambda: stale_results(project, name, recipe))
         return [
@@ -57,7 +61,7 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
                 make=_write,
                 sources=prefixed("checkpoint/", there),
                 optional=READ,
-                after=(*prefixed("checkpoint/", VARIANTS), *SOURCES),
+                after=(*prefixed("checkpoint/", ROWS), *SOURCES, *CROSS_MODAL),
                 settings={"pretrained": str(project.settings.pretrained), "embedded": dataset.embedded},
                 external={"tables left out": lambda: {one.name: one.reasons for one in left_out()}},
                 uses=("eiclip.storage.catalogue:refresh_catalogue",),

@@ -14,7 +14,7 @@ from assets.same_style import MADE, group_of
 from assets.same_style_study import ABLATION, PART, SEEDS, STUDIES
 from assets.search import DRIFT
 from assets.sources import Key
-from eiclip.model.variants import SAME_STYLE_VARIANTS
+from eiclip.model.variants import CROSS_VARIANTS, SAME_STYLE_VARIANTS
 from eiclip.storage.sql import headers
 from eiclip.studies.trials import ABLATIONS, Ablation
 from eiclip.studies.tuning import RESULTS as TUNED
@@ -42,7 +42,7 @@ FILLED_BY = {
     **dict.fromkeys((RANKS, INTERVALS, COMPARISONS), CROSS_MODAL),
 }
 """The job that fills each table of the catalogue; where several do, the one that most people run."""
-STUDY_OF_PART = {name: name for name in ABLATIONS} | {PART: SEEDS}
+STUDY_OF_PART = {name: name for name in ABLATIONS} | {PART: SEEDS} | dict.fromkeys(CROSS_VARIANTS, CROSS_MODAL)
 """The job that makes a part of a table, where it is another than the rest's."""
 
 
