@@ -8,6 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from assets.ablations import RESULTS as TRIALS
 from assets.ablations import SEED_STUDY, SUMMARY
 from assets.common import Project
+from assets.cross_modal import CARDS as CROSS_CARDS
 from assets.cross_modal import COMPARISONS, INTERVALS, RANKS
 from assets.cross_modal import JOB as CROSS_MODAL
 from assets.same_style import MADE, group_of
@@ -125,7 +126,10 @@ refresh = dg.define_asset_job(
 
 cross_modal = dg.define_asset_job(
     CROSS_MODAL,
-    selection=f'+key:"*/{INTERVALS}" or +key:"*/{COMPARISONS}" or {CARDS} or {RESULTS}',
+    # With what the same step makes: ranks of the other rows come with their leaderboard.
+    selection=select(
+        f'+key:"*/{INTERVALS}" or +key:"*/{COMPARISONS}" or +key:"*/{CROSS_CARDS}" or {CARDS} or {RESULTS}'
+    ).required_multi_asset_neighbors(),
     description="FashionBERT and Kaleido-BERT with and without entities, and the re-ranker of row 5's first answers: "
     "trained, asked the lists of sample-100 and row 5's first answers, compared with rows 2, 3, 5 and 6.",
 )
