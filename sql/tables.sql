@@ -163,10 +163,10 @@
 
 -- training_log: one row per variant and logged training step.
 -- loss: the loss that is minimised
--- loss_joint: L(photo, text and entities), the term that every row has
+-- loss_joint: L(photo, text and entities), the term that rows 2 to 6 have; empty for others
 -- loss_description: L(photo, description); empty where the row does not have it
 -- loss_entities: L(photo, entities); empty where the row does not have it
--- loss_views: terms of a same-style row by pair of views; empty for others
+-- loss_views: terms of a same-style row by pair of views, of a cross-encoder by name; empty for others
 -- lr_towers: learning rate of the towers
 -- lr_entities: learning rate of the entity embeddings
 -- lr_gates: learning rate of the gates
