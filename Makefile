@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 
 # The questions that have a job of their own: docs/ablations.md.
 STUDIES := ablations seed_study ablation_entities ablation_batch_size ablation_losses ablation_prior ablation_budget \
-	ablation_ambiguity ablation_group_batches ablation_plus same_style_seeds same_style_ablation
+	ablation_ambiguity ablation_group_batches ablation_plus same_style_seeds same_style_ablation cross_modal
 BENCHMARKS := ingest retrieval training loader features same_style search command_line
 
 .PHONY: help install full_eval same_style ingest refresh tune $(STUDIES) real_study catalogue_study tables test check fuzz cache_test \
@@ -66,6 +66,7 @@ ablation_group_batches: ## rows 3, 4 and 5 with every second epoch in batches of
 ablation_plus: ## row 6 with noise and group batches, and row 3 with its image levels
 same_style_seeds: ## same-style rows with three training seeds
 same_style_ablation: ## the same-style loss without each of its parts
+cross_modal: ## FashionBERT, Kaleido-BERT and a re-ranker of row 5, in tables of their own: docs/cross_modal.md
 $(STUDIES): $(INSTALLED)
 	source .envrc && dagster job execute -j $@
 

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets import cards
 from assets.common import Project
 from assets.evaluation import NUMPY, RANK_COLUMNS, TORCH
 from assets.outputs import Check, Given, Output
@@ -19,6 +20,7 @@ from eiclip.storage.cache import content_digest
 from eiclip.storage.files import digest
 
 RANKS, INTERVALS, COMPARISONS = "cross_modal_ranks", "cross_modal_intervals", "cross_modal_comparisons"
+CARDS = "cross_modal_cards"
 JOB = "cross_modal"
 BESIDE = ("clip_description", "clip_entities_text", "eiclip", "eiclip_plus")
 """Rows that they are compared with."""
@@ -40,7 +42,7 @@ PAIRS = (
 
 
 def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
-    """The cross-encoders of a dataset, their ranks, and what these are worth."""
+    """The cross-encoders of a dataset, their ranks, what these are worth, and their cards."""
     group = f"{name}/{JOB}"
     parts = prefixed(f"{RANKS}/", CROSS_VARIANTS)
     compared = (*parts, "retrieval_ranks")
@@ -53,6 +55,8 @@ def steps(project: Project, name: str, dataset: DatasetSettings) -> list[Step]:
             Output((name, COMPARISONS), kinds=NUMPY, make=_comparisons, sources=compared,
                    shown={"table": "cross_modal.comparisons"}),
         ]),
+        cards.cards_step(project, name, dataset, CARDS, CROSS_VARIANTS, (INTERVALS, COMPARISONS),
+                         (*cards.READ, INTERVALS, COMPARISONS), group),
     ]  # fmt: skip
 
 

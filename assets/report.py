@@ -52,6 +52,8 @@ RESULT_TABLES = (
     "training_log",
     "training_outcomes",
     "run_metrics",
+    "cross_modal_intervals",
+    "cross_modal_comparisons",
     "ablation_results",
     "seed_study_summary",
     "same_style_ablation",

@@ -8,13 +8,14 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from assets.ablations import RESULTS as TRIALS
 from assets.ablations import SEED_STUDY, SUMMARY
 from assets.common import Project
+from assets.cross_modal import CARDS as CROSS_CARDS
 from assets.cross_modal import COMPARISONS, INTERVALS, RANKS
 from assets.cross_modal import JOB as CROSS_MODAL
 from assets.same_style import MADE, group_of
 from assets.same_style_study import ABLATION, PART, SEEDS, STUDIES
 from assets.search import DRIFT
 from assets.sources import Key
-from eiclip.model.variants import SAME_STYLE_VARIANTS
+from eiclip.model.variants import CROSS_VARIANTS, SAME_STYLE_VARIANTS
 from eiclip.storage.sql import headers
 from eiclip.studies.trials import ABLATIONS, Ablation
 from eiclip.studies.tuning import RESULTS as TUNED
@@ -42,7 +43,7 @@ FILLED_BY = {
     **dict.fromkeys((RANKS, INTERVALS, COMPARISONS), CROSS_MODAL),
 }
 """The job that fills each table of the catalogue; where several do, the one that most people run."""
-STUDY_OF_PART = {name: name for name in ABLATIONS} | {PART: SEEDS}
+STUDY_OF_PART = {name: name for name in ABLATIONS} | {PART: SEEDS} | dict.fromkeys(CROSS_VARIANTS, CROSS_MODAL)
 """The job that makes a part of a table, where it is another than the rest's."""
 
 
@@ -125,9 +126,10 @@ refresh = dg.define_asset_job(
 
 cross_modal = dg.define_asset_job(
     CROSS_MODAL,
-    # What is made in one step with the ranks of rows 2 to 6 is made whole.
-    selection=f'+key:"*/{INTERVALS}" or +key:"*/leaderboard" or +key:"*/chance_recalls" or key:"*/{COMPARISONS}" or '
-    f"{CARDS} or {RESULTS}",
+    # With what the same step makes: ranks of the other rows come with their leaderboard.
+    selection=select(
+        f'+key:"*/{INTERVALS}" or +key:"*/{COMPARISONS}" or +key:"*/{CROSS_CARDS}" or {CARDS} or {RESULTS}'
+    ).required_multi_asset_neighbors(),
     description="FashionBERT and Kaleido-BERT with and without entities, and the re-ranker of row 5's first answers: "
     "trained, asked the lists of sample-100 and row 5's first answers, compared with rows 2, 3, 5 and 6.",
 )

@@ -1,6 +1,6 @@
 -- columns: what the columns that many tables have hold, where the table itself does not say otherwise.
 -- dataset: name of the dataset in the settings
--- variant: name of the model's variant: a row of the paper's Table 1, or a row of same-style retrieval
+-- variant: name of the model's variant: a row of the paper's Table 1, a row of same-style retrieval, or a cross-encoder
 -- baseline: the variant that it is compared with
 -- seed: seed of the training
 -- split: train | validation | test | excluded
@@ -163,10 +163,10 @@
 
 -- training_log: one row per variant and logged training step.
 -- loss: the loss that is minimised
--- loss_joint: L(photo, text and entities), the term that every row has
+-- loss_joint: L(photo, text and entities), the term that rows 2 to 6 have; empty for others
 -- loss_description: L(photo, description); empty where the row does not have it
 -- loss_entities: L(photo, entities); empty where the row does not have it
--- loss_views: terms of a same-style row by pair of views; empty for others
+-- loss_views: terms of a same-style row by pair of views, of a cross-encoder by name; empty for others
 -- lr_towers: learning rate of the towers
 -- lr_entities: learning rate of the entity embeddings
 -- lr_gates: learning rate of the gates
@@ -230,6 +230,22 @@
 -- metric_intervals: one row per variant, protocol, direction and measure: its 95 % interval over products.
 
 -- row_comparisons: one row per pair of variants, protocol, direction and measure: the difference, paired by product.
+-- relative: difference in percent of the baseline; empty where the baseline is 0
+-- relative_low: lower end of its 95 % confidence interval
+-- relative_high: upper end of its 95 % confidence interval
+
+-- cross_modal_ranks: one row per cross-encoder (rows 10 to 14), protocol, direction and query of the test split.
+-- Protocols: sample100, the lists that the other rows are asked; full, where row 5's first answers are scored again and
+-- what is not among these keeps row 5's rank.
+-- direction: i2t (photo to text) | t2i (text to photo)
+-- ndcg10: nDCG@10 of the query, 0 to 1
+
+-- cross_modal_intervals: one row per variant, protocol, direction and measure: its 95 % interval over products.
+-- Of rows 10 to 14, and of rows 2, 3, 5 and 6 on the same queries.
+
+-- cross_modal_comparisons: one row per pair of variants, protocol, direction and measure: the difference, paired by
+--   product.
+-- Of rows 10 to 14 with each other and with rows 2, 3, 5 and 6 on the same queries.
 -- relative: difference in percent of the baseline; empty where the baseline is 0
 -- relative_low: lower end of its 95 % confidence interval
 -- relative_high: upper end of its 95 % confidence interval

@@ -17,7 +17,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from eiclip.errors import CorruptOutputError
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.sources import HUB
-from eiclip.model.variants import VARIANTS, Variant
+from eiclip.model.variants import Variant, get_variant
 from eiclip.report.headline import comparison
 from eiclip.report.paper import TABLE_1, paper_row
 from eiclip.report.queries import Row, one, select, where
@@ -65,7 +65,7 @@ def model_card(connection: duckdb.DuckDBPyConnection, folder: Path, dataset: str
     def ask(query: str, **parameters: Any) -> list[Row]:
         return select(connection, query, dataset=dataset, **parameters)
 
-    row, described = VARIANTS[variant], _read(folder / "eiclip.json")
+    row, described = get_variant(variant), _read(folder / "eiclip.json")
     reads_tags = row.has_entities or row.entities_as_text
     told = [comparison(connection, dataset, *pair) for pair in PAIRS if pair[0] == variant]
     results = [result for protocol in PROTOCOLS for result in _results(ask, dataset, row, protocol)]
@@ -79,6 +79,7 @@ def model_card(connection: duckdb.DuckDBPyConnection, folder: Path, dataset: str
         "gates": ask("group_gates", variant=variant) if row.gates == "learned" else [],
         "shuffles": ask("shuffles", variant=variant),
         "states": ask("entity_states", variant=variant) if reads_tags else [],
+        "beside": where(ask("cross_modal_differences", protocol="full"), variant=variant),
         "cut": next(iter(ask("cut_share")), None), "seeds": one(ask("seed_study"), variant=variant),
     }  # fmt: skip
     text = render("model_card.md", **values)
@@ -99,6 +100,9 @@ def _results(ask: Callable[..., list[Row]], dataset: str, row: Variant, protocol
     found = [one(ask(query, protocol=protocol), variant=row.name) or {} for query in ("board", "quality")]
     own, chance = found[0] | found[1], one(ask("chance"), protocol=protocol) or {}
     ends = where(ask("metric_intervals", protocol=protocol), variant=row.name)
+    if row.cross != "none":
+        ends = where(ask("cross_modal_figures", protocol=protocol), variant=row.name)
+        own = {end["figure"]: end["value"] for end in ends}
     printed = paper_row(dataset, protocol, row.row)
     paper = printed.numbers() if printed else {}
     for name in MEASURES:

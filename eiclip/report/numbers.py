@@ -3,20 +3,24 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from eiclip.model.variants import SAME_STYLE_ROWS, VARIANTS
+from eiclip.model.variants import CROSS_VARIANTS, SAME_STYLE_ROWS, VARIANTS
 
 CHANCE = 0.05
 """A difference that chance gives more often than this is not called one."""
 NO_BREAK = "\u00a0"
+NUMBERED = VARIANTS | CROSS_VARIANTS
+"""Rows that are named by their number."""
 SHORT_TITLES = {
     "clip_pretrained": "pretrained", "clip_description": "description", "clip_entities_text": "entities as text",
     "eiclip_equal": "equal gates", "eiclip": "EI-CLIP", "eiclip_plus": "EI-CLIP+",
+    "fashionbert": "FashionBERT", "fashionbert_entities": "FashionBERT*", "kaleidobert": "Kaleido-BERT",
+    "kaleidobert_entities": "Kaleido-BERT*", "eiclip_rerank": "EI-CLIP re-ranked",
 }  # fmt: skip
 WITHOUT_MODEL = {
     "phash": "Perceptual hash of the photo", "pixels": "Photo as 16 × 16 pixels", "words": "Words of the text",
 }  # fmt: skip
 """What products of one style are looked for with beside models."""
-TITLES = WITHOUT_MODEL | {name: row.title for name, row in (SAME_STYLE_ROWS | VARIANTS).items()}
+TITLES = WITHOUT_MODEL | {name: row.title for name, row in (SAME_STYLE_ROWS | NUMBERED).items()}
 TITLES["hybrid"] = "Hybrid search: vectors, words and entities"
 VIEWS = {"i": "photo", "t": "text", "m": "product"}
 """What of a product looks or is found, by the letter in tables; `product`: its photos and text together."""
@@ -130,7 +134,7 @@ def short_title(variant: str) -> str:
     >>> short_title("eiclip"), short_title("mine")
     ('5 EI-CLIP', 'mine')
     """
-    return f"{VARIANTS[variant].row} {SHORT_TITLES[variant]}" if variant in VARIANTS else variant
+    return f"{NUMBERED[variant].row} {SHORT_TITLES[variant]}" if variant in NUMBERED else variant
 
 
 def unbroken(text: str) -> str:

@@ -38,6 +38,7 @@ ROWS = (
         "materialise row_comparisons",
     ),
     Question("rows", "How do the rows compare?", "The rows", "materialise retrieval_metrics and leaderboard"),
+    Question("cross_modal", "Do models that read photo and text together do better?", "Cross-encoders"),
     Question("where", "Where does it win, and why?", "Where it wins", "materialise recall_breakdowns"),
     Question("gates", "What did the gates learn?", "Gates", "materialise gate_weights and gate_report"),
     Question(

@@ -23,7 +23,7 @@ from eiclip.evaluation.breakdowns import MINIMUM_PRODUCTS
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.model.variants import VARIANTS
 from eiclip.report import gallery, numbers
-from eiclip.report.paper import paper_row, peers
+from eiclip.report.paper import PEERS_SAMPLE100, paper_row, peers
 from eiclip.report.queries import Row, intervals, select
 from eiclip.report.standing import chance, chance_of_styles, no_verdict
 from eiclip.report.theme import data_uri, svg, svg_size
@@ -214,7 +214,7 @@ def _environment() -> Environment:
     }  # fmt: skip
     made.globals |= {
         "interval": interval, "fold": fold, "pair": pair, "by": by, "best": best, "paper_row": paper_row,
-        "peers": peers, "VARIANTS": VARIANTS, "PAIRS": PAIRS, "VIEW_PAIRS": VIEW_PAIRS, "ABLATIONS": ABLATIONS,
-        "MINIMUM_PRODUCTS": MINIMUM_PRODUCTS,
+        "peers": peers, "PEERS": PEERS_SAMPLE100, "VARIANTS": VARIANTS, "NUMBERED": numbers.NUMBERED, "PAIRS": PAIRS,
+        "VIEW_PAIRS": VIEW_PAIRS, "ABLATIONS": ABLATIONS, "MINIMUM_PRODUCTS": MINIMUM_PRODUCTS,
     }  # fmt: skip
     return made

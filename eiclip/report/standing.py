@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from eiclip.evaluation.chance import PERFECT_RECALL, PERFECT_SUM, at_chance
-from eiclip.model.variants import VARIANTS, get_variant
-from eiclip.report.numbers import listed
+from eiclip.model.variants import get_variant
+from eiclip.report.numbers import NUMBERED, listed
 from eiclip.report.queries import Row, one, select, where
 from eiclip.train.outcome import ADVICE, LONGER, UNLEARNED
 
@@ -75,7 +75,7 @@ def _named(name: str, *, first: bool = False) -> str:
     >>> _named("eiclip"), _named("same_style", first=True)
     ('row 5', 'Model `same_style`')
     """
-    told = f"row {VARIANTS[name].row}" if name in VARIANTS else f"model `{name}`"
+    told = f"row {NUMBERED[name].row}" if name in NUMBERED else f"model `{name}`"
     return told[0].upper() + told[1:] if first else told
 
 

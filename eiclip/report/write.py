@@ -108,11 +108,14 @@ def _splits(source: Source) -> Mapping[str, Any]:
 
 def _not_run(source: Source) -> list[str]:
     groups = tuple(row["entity_group"] for row in source.rows("entity_groups"))
-    return [
+    found = [
         name
         for name, study in ABLATIONS.items()
         if not source.rows("ablation_results", ablation=name) and (not groups or study.fits(groups))
     ]
+    has_rows = bool(source.rows("board", protocol="full"))
+    asked = source.rows("cross_modal_figures", protocol="sample100")
+    return [*found, *(["cross_modal"] if has_rows and not asked else [])]
 
 
 def _about(connection: duckdb.DuckDBPyConnection, datasets: Sequence[str], about: About) -> Markup:

@@ -13,7 +13,7 @@ from assets.common import Project
 from assets.datasets import declared
 from assets.report import RESULT_TABLES
 from assets.steps import Step
-from eiclip.model.variants import VARIANTS
+from eiclip.model.variants import CROSS_VARIANTS, VARIANTS
 from eiclip.settings.load import AMAZON, load_settings
 from eiclip.settings.same_style import SameStyleSettings
 from eiclip.storage.home import Paths
@@ -30,6 +30,9 @@ ASSETS, JOBS = set(KNOWN["assets"]), {name: set(keys) for name, keys in KNOWN["j
 
 def tables_of(dataset):
     return {key.partition("/")[2] for key in ASSETS if key.startswith(f"{dataset}/")}
+
+
+OF_CROSS_MODAL = {key for key, (group, _) in KNOWN["assets"].items() if group.endswith("/cross_modal")}
 
 
 def of_ablation(*names):
@@ -85,9 +88,20 @@ def test_a_catalogue_of_ones_own_is_one_more_entry(tmp_path):
     assert "general/shards" not in keys, "released weights by default: nothing to pretrain"
 
 
-def test_full_eval_selects_everything_but_the_ablations_and_same_style():
+def test_full_eval_selects_everything_but_the_ablations_the_cross_encoders_and_same_style():
     of_same_style = {key for key in ASSETS if key.startswith("styles/")}
-    assert JOBS["full_eval"] == ASSETS - of_ablation(*ABLATIONS, "tuning") - of_same_style
+    assert JOBS["full_eval"] == ASSETS - of_ablation(*ABLATIONS, "tuning") - of_same_style - OF_CROSS_MODAL
+
+
+def test_cross_encoders_are_made_by_their_own_job_alone():
+    parts = {f"{kind}/{row}" for kind in ("checkpoint", "cross_modal_ranks") for row in CROSS_VARIANTS}
+    wanted = parts | {"cross_modal_intervals", "cross_modal_comparisons", "cross_modal_cards"}
+    assert {f"{name}/{table}" for name in ("amazon", "fashiongen") for table in wanted} == OF_CROSS_MODAL
+    assert JOBS["cross_modal"] >= OF_CROSS_MODAL
+    assert {name for name, keys in JOBS.items() if keys & OF_CROSS_MODAL} == {"cross_modal"}
+    found = JOBS["cross_modal"]
+    assert {"fashiongen/model_cards", "fashiongen/leaderboard", "results/catalogue", "results/report"} <= found
+    assert not found & (of_ablation(*ABLATIONS) | {key for key in ASSETS if key.startswith("styles/")})
 
 
 def test_same_style_eval_selects_what_its_rows_need_and_the_studies_apart():
@@ -142,7 +156,9 @@ def test_a_job_that_may_train_a_row_makes_its_card_again(tmp_path, job):
         definitions(tmp_path, datasets={"amazon": AMAZON.model_copy(update={"same_style": SameStyleSettings()})}),
         "same_style_eval",
     )
-    rows = {f"{name}/checkpoint/{row}": f"{name}/model_cards" for name in ("fashiongen", "amazon") for row in VARIANTS}
+    cards = dict.fromkeys(VARIANTS, "model_cards") | dict.fromkeys(CROSS_VARIANTS, "cross_modal_cards")
+    rows = {f"{name}/checkpoint/{row}": f"{name}/{card}" for name in ("fashiongen", "amazon")
+            for row, card in cards.items()}  # fmt: skip
     assert {card for row, card in rows.items() if row in keys} <= keys
     assert job != "both" or "amazon/model_cards" in keys
 

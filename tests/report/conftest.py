@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
 
+from assets.cross_modal import BESIDE
+from assets.cross_modal import PAIRS as CROSS_PAIRS
 from eiclip.evaluation.comparisons import PAIRS
 from eiclip.evaluation.run_history import SCHEMA as RUN_SCHEMA
 from eiclip.model.variants import VARIANTS
@@ -28,6 +30,8 @@ GROUPS = {"brand": (BRANDS, 0.66), "composition": (["cotton", "silk", "denim", "
           "season": (["fw2015", "ss2016"], 0.10), "subcategory": (KINDS, 0.47)}  # fmt: skip
 RECALLS = {"clip_pretrained": 9.9, "clip_description": 13.7, "clip_entities_text": 14.7, "eiclip_equal": 27.5,
            "eiclip": 27.1, "eiclip_plus": 33.2}  # fmt: skip
+CROSS_RECALLS = {"fashionbert": 8.0, "fashionbert_entities": 16.0, "kaleidobert": 9.0, "kaleidobert_entities": 18.0,
+                 "eiclip_rerank": 32.1}  # fmt: skip
 WIDTH = 16
 PROTOCOLS = {"full": 1.0, "full_distinct": 1.1, "full_product": 1.2, "sample100": 1.6, "sample100_distinct": 1.7,
              "sample100_product": 1.8, "sample100_5x1000": 1.6}  # fmt: skip
@@ -117,6 +121,24 @@ class FakeHome:
         self.table("metric_intervals", dataset, intervals)
         if comparisons:
             self.table("row_comparisons", dataset, comparisons)
+
+    def cross_modal(self, dataset: str, width: float = 3.0) -> None:
+        """What the job `cross_modal` leaves: rows 2, 3, 5 and 6 as in `results`, and the cross-encoders."""
+        firsts = {name: RECALLS[name] for name in BESIDE} | CROSS_RECALLS
+        counts = {"queries": 800, "products": 400, "resamples": 2000}
+        boards = {
+            protocol: {name: side_by_side(both_ways(first * PROTOCOLS[protocol])) for name, first in firsts.items()}
+            for protocol in ("sample100", "full")
+        }
+        self.table("cross_modal_intervals", dataset, [
+            {"protocol": protocol, "variant": name, **named(measure), "value": value, "low": value - width,
+             "high": value + width} | counts
+            for protocol, found in boards.items() for name, board in found.items() for measure, value in board.items()
+        ])  # fmt: skip
+        self.table("cross_modal_comparisons", dataset, [
+            self._compared(pair, measure, found, width) | counts | {"protocol": protocol}
+            for protocol, found in boards.items() for pair in CROSS_PAIRS for measure in found[pair[0]]
+        ])  # fmt: skip
 
     def _compared(self, pair: tuple[str, str], measure: str, boards: dict[str, Any], width: float) -> dict[str, Any]:
         value, base = (boards[name][measure] for name in pair)
@@ -336,6 +358,7 @@ class FakeHome:
         self.sure(dataset)
         self.studied(dataset)
         self.profiled(dataset)
+        self.cross_modal(dataset)
         self.ranks(dataset, {name: [int(rank) for rank in draw.geometric(0.15 + 0.01 * first, 400)]
                              for name, first in RECALLS.items()})  # fmt: skip
         self.learned(dataset)

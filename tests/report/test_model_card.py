@@ -16,7 +16,7 @@ from eiclip.errors import CorruptOutputError
 from eiclip.model.entity_clip import EntityClipModel, load_checkpoint, save_checkpoint
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
-from eiclip.model.variants import VARIANTS, get_variant
+from eiclip.model.variants import CROSS_VARIANTS, VARIANTS, get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.report.model_card import Origin, model_card
 from eiclip.settings.training import TrainingSettings
@@ -44,6 +44,12 @@ def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     levels = {"eiclip_plus": {"image_levels": True}}
     return {name: checkpoint(root / name, name, **levels.get(name, {})) for name in VARIANTS}
+
+
+@pytest.fixture(scope="module")
+def cross_folders(tmp_path_factory):
+    root, small = tmp_path_factory.mktemp("cross"), {"width": 16, "heads": 2, "layers": 1}
+    return {name: checkpoint(root / name, name, cross=small) for name in CROSS_VARIANTS}
 
 
 def card(home, folders, variant, origin=DRAWN):
@@ -251,6 +257,51 @@ def test_where_the_weights_come_from(folders, pretrained, embedded, said, licenc
     data = ModelCard(text).data
     assert data.license == licence, "told only where everything is this project's own"
     assert data.base_model == ("shop/clip" if pretrained.startswith("hf-hub:") else None)
+
+
+@pytest.mark.parametrize("variant", CROSS_VARIANTS)
+def test_the_code_of_a_cross_encoders_card_scores_a_pair(whole_home, cross_folders, variant, monkeypatch, capsys):
+    code = code_of(card(whole_home, cross_folders, variant))
+    assert len(code) == (2 if variant == "eiclip_rerank" else 1)
+    monkeypatch.chdir(cross_folders[variant])
+    names = {}
+    for block in code:
+        exec(compile(block, "README.md", "exec"), names)
+    printed = [float(line.strip("[]")) for line in capsys.readouterr().out.splitlines()]
+    assert len(printed) == len(code)
+    model = names["model"]
+    assert model.variant.name == variant
+    if len(code) > 1:
+        of_row_5, own = model.cross.mix.tolist()
+        with torch.inference_mode():
+            logit = model.scale * torch.from_numpy(names["cosine"])
+        assert printed[1] == pytest.approx(of_row_5 * logit.item() + own * printed[0], abs=1e-3)
+
+
+def test_a_cross_encoders_figures_are_those_of_its_own_tables(whole_home, folders, cross_folders):
+    text = card(whole_home, cross_folders, "eiclip_rerank")
+    assert text.startswith("# EI-CLIP, its first answers re-ranked (row 14), trained for `fashiongen`\n")
+    assert "| recall@1 from photo to text | 51.4 | 48.4 to 54.4 | 0.4 |\n" in text, "sample-100"
+    assert "| recall@1 from photo to text | 32.1 | 29.1 to 35.1 | 0.2 |\n" in text, "all candidates"
+    assert "of which row 5’s first ones are scored again and the others keep row 5’s rank:" in text
+    assert "Against EI-CLIP (row 5), all candidates, points with 95 % intervals: SumR +" in text
+    assert r"recall@1 from photo to text +5.0 \[+2.0, +8.0\]" in text
+    limits = text.split("## Known limits")[1].split("## Licence")[0]
+    assert "recall cannot be above the share of right answers among these" in limits
+    assert "It reads the first 64 tokens of a text." in limits
+    assert "| cross | layers 1; width 16;" in text
+    assert "cross" not in card(whole_home, folders, "eiclip"), "the settings of other rows"
+
+
+def test_every_cross_encoder_has_its_words_and_whole_tables(whole_home, cross_folders):
+    texts = {name: card(whole_home, cross_folders, name) for name in CROSS_VARIANTS}
+    assert len({text.split("\n\n")[2] for text in texts.values()}) == len(CROSS_VARIANTS)
+    for name, text in texts.items():
+        assert ("none: its Table 2 compares" in text) == (name != "eiclip_rerank")
+        for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table.splitlines()]
+            assert len({len(row) for row in rows}) == 1, table
+            assert all(cell.strip() for row in rows for cell in row), table
 
 
 def test_a_folder_that_is_no_checkpoint(whole_home, tmp_path):
