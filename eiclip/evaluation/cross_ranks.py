@@ -83,18 +83,19 @@ class CrossEvaluation:
         self.scale = model.scale.item()
         self.name = {"dataset": embeddings["dataset"][0].as_py(), "variant": model.variant.name}
 
-    def ranks(self, folder: Path, key: str) -> pa.Table:
+    def ranks(self, folder: Path, key: str, protocols: Sequence[str] = (LISTED, FULL)) -> pa.Table:
         """Rank all queries; schema `RANKS_SCHEMA`.
 
         Args:
             folder: where the scores of chunks are kept meanwhile.
             key: of all that decides the scores: chunks of another are not read.
+            protocols: which are asked.
 
         Raises:
             NonFiniteError: a score is NaN or infinite.
         """
         parts = []
-        for asked in self.questions():
+        for asked in self.questions(protocols):
             score_QM = self._scores(asked, folder, key)
             columns = self._ranked(asked, score_QM)
             names = self.name | {"protocol": asked.protocol, "direction": asked.direction}
@@ -102,19 +103,15 @@ class CrossEvaluation:
             parts.append(pa.table(fixed | columns, schema=RANKS_SCHEMA))
         return pa.concat_tables(parts)
 
-    def questions(self) -> Iterator[Asked]:
-        """Yield the queries of both protocols and directions."""
-        for protocol in (LISTED, FULL):
+    def questions(self, protocols: Sequence[str]) -> Iterator[Asked]:
+        """Yield the queries of protocols, both directions of each."""
+        for protocol in protocols:
             for direction in WAYS:
                 yield self._listed(direction) if protocol == LISTED else self._first(direction)
 
     def ceiling(self) -> dict[str, float]:
         """Share of queries, in percent, whose right answer is among those scored again: R@1 to 10 cannot be higher."""
-        return {
-            asked.direction: 100 * float(asked.relevant_QM.any(axis=1).mean())
-            for asked in self.questions()
-            if asked.protocol == FULL
-        }
+        return {asked.direction: 100 * float(asked.relevant_QM.any(axis=1).mean()) for asked in self.questions([FULL])}
 
     def _sides(self, protocol: str, direction: str) -> tuple[Items, Items]:
         text = self.items[TEXT_SAMPLE100 if protocol == LISTED else TEXT]

@@ -18,6 +18,7 @@ from eiclip.features.reader import SplitFeatures
 from eiclip.model.cross_encoder import CrossEncoder, TextSide
 from eiclip.model.entity_clip import EntityClipModel
 from eiclip.model.inputs import ModelInputs
+from eiclip.model.losses import unit
 from eiclip.shards import Sample
 from eiclip.system.devices import mixed_precision
 
@@ -46,14 +47,25 @@ class TextSides:
         return TextSide(state_BLH, place_L >= length_B[:, None])
 
 
-def read_text(model: EntityClipModel, tokens_BL: Tensor, ids_BKM: Tensor, hidden_BL: Tensor | None = None) -> TextSide:
-    """What a model's cross-encoder reads of token ids (B, L) and, in row 14, of entity ids (B, K, M)."""
+def read_text(
+    model: EntityClipModel,
+    tokens_BL: Tensor,
+    ids_BKM: Tensor,
+    hidden_BL: Tensor | None = None,
+    text_BD: Tensor | None = None,
+) -> TextSide:
+    """What a model's cross-encoder reads of token ids (B, L) and, in row 14, of entity ids (B, K, M).
+
+    Row 14 reads row 5's embedding (B, D) of the text too; it is computed where it is not given.
+    """
     cross = require_cross(model)
     if cross.entities is None or model.fusion is None:
         return cross.text_side(tokens_BL, hidden_BL=hidden_BL)
     with torch.no_grad():
         entity_BKD, weight_BK = model.fusion.each(ids_BKM)
-    return cross.text_side(tokens_BL, entity_BKD, weight_BK, hidden_BL)
+        if text_BD is None:
+            text_BD = unit(model.encode_text(tokens_BL, ids_BKM).joint())
+    return cross.text_side(tokens_BL, entity_BKD, weight_BK, hidden_BL, text_BD)
 
 
 def require_cross(model: EntityClipModel) -> CrossEncoder:

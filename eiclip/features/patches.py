@@ -57,8 +57,8 @@ class PatchStore:
     ) -> None:
         self.shards, self.model, self.tasks, self.device = shards, model, tasks, device
         self.reader = PatchReader(model.towers)
-        self._key = f"{FORMAT}-{self.reader.digest()}"
-        self.folder = folder / self._key
+        self._key = f"{FORMAT}/{self.reader.digest()}"
+        self.folder = folder / self._key.replace("/", "-")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.touch()
         for other in sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)[:-MOST_TOWERS]:

@@ -41,27 +41,35 @@ class WholeStates(nn.Module):
     match ("align before fuse", arXiv 2107.07651, in kind): from scratch, pair by pair, those learn for hours.
     """
 
-    NARROW, HIDDEN = 32, 512
+    HIDDEN = 512
 
-    def __init__(self, channels: int, patches: int, width: int, dropout: float) -> None:
+    def __init__(self, values: int, width: int, embedding_width: int, dropout: float) -> None:
         super().__init__()
-        self.narrow = nn.Linear(channels, self.NARROW)
         self.photo_mlp = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(patches * self.NARROW, self.HIDDEN), nn.GELU(), nn.Dropout(dropout),
+            nn.Dropout(dropout),
+            nn.Linear(values, self.HIDDEN),
+            nn.GELU(),
+            nn.Dropout(dropout),
             nn.Linear(self.HIDDEN, width),
-        )  # fmt: skip
-        self.text_mlp = nn.Sequential(nn.Linear(width, self.HIDDEN), nn.GELU(), nn.Dropout(dropout),
-                                      nn.Linear(self.HIDDEN, width))  # fmt: skip
+        )
+        self.text_mlp = nn.Sequential(
+            nn.Linear(width + embedding_width, self.HIDDEN),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(self.HIDDEN, width),
+        )
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     def photo(self, patches_BPC: Tensor) -> Tensor:
         """State (B, H) of scaled patches."""
-        return self.photo_mlp(self.narrow(patches_BPC).flatten(1))
+        return self.photo_mlp(patches_BPC.flatten(1))
 
-    def text(self, state_BTH: Tensor, padding_BT: Tensor) -> Tensor:
-        """State (B, H) of a text's words and entities."""
+    def text(self, state_BTH: Tensor, padding_BT: Tensor, text_BD: Tensor) -> Tensor:
+        """State (B, H) of a text's words and entities, and of row 5's embedding of it, of length one."""
         used_BT1 = (~padding_BT)[..., None].float()
-        return self.text_mlp((state_BTH * used_BT1).sum(1) / used_BT1.sum(1).clamp(min=1))
+        mean_BH = (state_BTH * used_BT1).sum(1) / used_BT1.sum(1).clamp(min=1)
+        # Values about 1, as the words' states have.
+        return self.text_mlp(torch.cat([mean_BH, math.sqrt(text_BD.shape[1]) * text_BD], dim=1))
 
     def logits(self, text_BH: Tensor, photo_BH: Tensor) -> Tensor:
         """Scaled cosines (B,) of pairs."""
@@ -103,7 +111,9 @@ class CrossEncoder(nn.Module):
         self.patches = PatchStates(self.channels, patches, width)
         self.entities = None if fusion is None else nn.Linear(embedding_width, width)
         self.groups = None if fusion is None else nn.Parameter(0.02 * torch.randn(len(fusion.groups), width))
-        self.whole = WholeStates(self.channels, patches, width, settings.dropout) if aligned else None
+        self.whole = (
+            WholeStates(patches * self.channels, width, embedding_width, settings.whole_dropout) if aligned else None
+        )
         self.segments = nn.Parameter(0.02 * torch.randn(3, width))  # of words, patches and entities
         self.first = nn.Parameter(0.02 * torch.randn(width))
         """[CLS]: the state that scores the pair."""
@@ -132,9 +142,10 @@ class CrossEncoder(nn.Module):
     def text_side(
         self, tokens_BL: Tensor, entity_BKD: Tensor | None = None, weight_BK: Tensor | None = None,
         hidden_BL: Tensor | None = None,
+        text_BD: Tensor | None = None,
     ) -> TextSide:  # fmt: skip
         """What is read of token ids (B, L), of which some may be hidden, and of entity embeddings (B, K, D), of which
-        those of weight 0 are missing.
+        those of weight 0 are missing; in row 14 of row 5's embeddings (B, D) of the texts as well.
         """
         tokens_BL = tokens_BL[:, : self.settings.words]
         word_BLW = self.text(tokens_BL, hidden_BL)
@@ -146,7 +157,8 @@ class CrossEncoder(nn.Module):
             state_BLH = torch.cat([state_BLH, entity_BKH], dim=1)
             padding_BL = torch.cat([padding_BL, weight_BK == 0], dim=1)
         if self.whole is not None:
-            state_BLH = torch.cat([self.whole.text(state_BLH, padding_BL)[:, None], state_BLH], dim=1)
+            assert text_BD is not None
+            state_BLH = torch.cat([self.whole.text(state_BLH, padding_BL, text_BD)[:, None], state_BLH], dim=1)
             padding_BL = torch.cat([padding_BL.new_zeros(len(padding_BL), 1), padding_BL], dim=1)
         return TextSide(state_BLH, padding_BL)
 
@@ -158,8 +170,8 @@ class CrossEncoder(nn.Module):
             state_BXH, padding_BX = self._joined(own, image_BPH[rows])
             for layer in self.layers:
                 state_BXH = layer(state_BXH, src_key_padding_mask=padding_BX)
-            kept, patches = own.padding_BT.shape[1], image_BPH.shape[1]
-            place_X = torch.cat([torch.arange(1 + kept), 1 + words + torch.arange(patches)]).to(rows.device)
+            unused_T = text.padding_BT[rows].all(dim=0)  # which `rows` has cut out
+            place_X = F.pad(~unused_T, (1, image_BPH.shape[1]), value=True).nonzero().squeeze(1)
             found = found.index_put((rows[:, None], place_X), self.norm(state_BXH).to(found.dtype))
         return found
 

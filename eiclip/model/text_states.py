@@ -16,7 +16,14 @@ from eiclip.model.towers import encode_cut_text, tokenizer_of
 
 
 class _Stop(nn.Module):
-    """In place of a block: ends the tower there."""
+    """In place of a block: ends the tower there. open_clip asks the first block for the type of its weights."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._dtype = dtype
+
+    def get_weight_dtype(self) -> torch.dtype:
+        return self._dtype
 
     def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
         raise ReachedError(hidden)
@@ -54,7 +61,7 @@ class TextStates(nn.Module):
                 f"choose 0 to {max(0, held - 1)}"
             )
         del blocks[layers + 1 :]
-        blocks[layers] = _Stop()
+        blocks[layers] = _Stop(next(blocks[layers].parameters()).dtype)
         self.hidden = nn.Parameter(torch.zeros(self.width))
         """What stands for a word that is hidden."""
         blocks_left = [weight for block in blocks[:layers] for weight in block.parameters()]

@@ -69,7 +69,7 @@ class Tokenizer:
         before the text.
         """
         if not self.cut:
-            return torch.full(tokens_BL.shape[:1], tokens_BL.shape[1])
+            return torch.full(tokens_BL.shape[:1], tokens_BL.shape[1], device=tokens_BL.device)
         last_BL = tokens_BL == self._encode.eot_token_id if self.is_clip else tokens_BL != self.padding
         # One byte each: quicker to search than ids.
         lengths_B = tokens_BL.shape[1] - last_BL.view(torch.uint8).flip(1).argmax(dim=1)

@@ -15,8 +15,9 @@ class CrossSettings(Section):
     layers: int = Field(2, ge=1)  # transformer layers in which patches and words see each other
     width: int = Field(256, ge=8)
     heads: int = Field(4, ge=1)
-    feed_forward: int = Field(4, ge=1)  # width of each layer's MLP, in widths
+    feed_forward: int = Field(2, ge=1)  # width of each layer's MLP, in widths
     dropout: float = Field(0.1, ge=0, lt=1)  # of the states that the layers are given
+    whole_dropout: float = Field(0.3, ge=0, lt=1)  # row 14: of what the states of a whole photo and text are made of
     text_layers: int = Field(0, ge=0)
     """Lower layers of the text tower whose copy reads the text before it meets the patches; 0: its embeddings alone, as
     in the papers."""
@@ -32,7 +33,7 @@ class CrossSettings(Section):
     """Share of the pairs of a step with hidden words and changed patches; the others are as search will see them."""
     negatives: int = Field(3, ge=1)
     """Row 14: wrong texts for each photo and wrong photos for each text in a step, of those that row 5 ranks first."""
-    lists: int = Field(16, ge=1)
+    lists: int = Field(8, ge=1)
     """Row 14: photos and texts of a step whose lists of wrong answers are scored; the others are told apart by the
     cosine of the two whole sides alone."""
     hardest: int = Field(50, ge=1)

@@ -273,10 +273,10 @@ STYLES = DatasetSettings(
 
 SMALL_RECIPE: dict[str, Any] = {
     "epochs": 3, "batch_size": 64, "tower_lr": 1e-3, "entity_lr": 3e-3, "gate_lr": 2e-2, "gate_freeze": 0.15,
-    "warmup_steps": 30,
+    "warmup_steps": 30, "cross": {"width": 128, "queries": 200},
 }  # fmt: skip
 """How the small `general` model is trained instead: chosen on validation splits, see docs/decisions.md."""
-SIZED = ("epochs", "batch_size", "warmup_steps")
+SIZED = ("epochs", "batch_size", "warmup_steps", "cross")
 """What of it is for the synthetic catalogue's size: for real data it is chosen by theirs."""
 STARTER_RECIPE: dict[str, Any] = {
     "image_tower": "heads", "text_tower": "heads", "head_lr": 1e-3, "entity_lr": 1e-3, "gate_lr": 5e-3,
@@ -393,6 +393,8 @@ class Settings(BaseSettings):
         pretrained = given.get("pretrained") or ("openai" if real else "general")
         recipe = {"general": SMALL_RECIPE, "starter": STARTER_RECIPE}.get(pretrained, {})
         recipe = {name: value for name, value in recipe.items() if not real or name not in SIZED}
+        if cross := training.get("cross"):
+            training = training | {"cross": recipe.get("cross", {}) | cross}
         return given | {"datasets": datasets, "pretrained": pretrained, "training": layered(recipe, training)}
 
 

@@ -115,14 +115,17 @@ def re_ranking(model: EntityClipModel, batch: Batch, loader: Loader, negatives: 
     assert batch.sample_B is not None
     assert cross.whole is not None
     device, count = batch.tokens_BL.device, min(cross.settings.lists, len(batch.tokens_BL))
-    image_BPH, text = image_side(cross, batch), read_text(model, batch.tokens_BL, batch.ids_BKM)
+    text_BD = negatives.text_ND[batch.sample_B.cpu()].to(device)
+    image_BPH = image_side(cross, batch)
+    text = read_text(model, batch.tokens_BL, batch.ids_BKM, text_BD=text_BD)
     sides = Pairs(unit(image_BPH[:, 0]), unit(text.state_BTH[:, 0]))
     drawn = negatives.draw(batch.sample_B[:count].cpu(), cross.settings.negatives)
     own_B = torch.arange(count, device=device)
     own_M = own_B[:, None].expand(-1, drawn[0].shape[1]).flatten()
     wrong_texts, wrong_photos = (loader.items(side_BM.flatten().numpy()).to(str(device)) for side_BM in drawn)
     right_B1 = cross.score(text.rows(own_B), image_BPH[:count])[:, None]
-    wrong = read_text(model, wrong_texts.tokens_BL, wrong_texts.ids_BKM)
+    known = negatives.text_ND[drawn[0].flatten()].to(device)
+    wrong = read_text(model, wrong_texts.tokens_BL, wrong_texts.ids_BKM, text_BD=known)
     to_texts = cross.score(wrong, image_BPH[own_M]).view(count, -1)
     to_photos = cross.score(text.rows(own_M), image_side(cross, wrong_photos)).view(count, -1)
     terms = {

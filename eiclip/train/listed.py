@@ -148,8 +148,10 @@ def ranks_of(score_QM: np.ndarray) -> Tensor:
 def fit_mix(model: EntityClipModel, split: ListedSplit) -> dict[str, float]:
     """Fit the weight of a re-ranker's score beside row 5's logit: the one of the highest mean reciprocal rank.
 
-    The least of equal ones: where the re-ranker adds nothing, it changes nothing.
+    The least of equal ones: where the re-ranker adds nothing, it changes nothing. Without lists it stays as it is.
     """
+    if not split.lists:
+        return {}
     cross, scores = require_cross(model), split.scores(model)
     found = {}
     for weight in MIXES:

@@ -19,6 +19,8 @@ from eiclip.train.job import TrainJob
 
 CHUNK = 1024
 """Queries compared with all candidates at once."""
+SAME = -2.0
+"""Score of what is the query's own: less than any cosine."""
 
 
 class HardNegatives(NamedTuple):
@@ -26,6 +28,8 @@ class HardNegatives(NamedTuple):
 
     texts_NM: Tensor
     photos_NM: Tensor
+    text_ND: Tensor
+    """The first stage's embeddings of the texts, of length one."""
 
     @classmethod
     def of(
@@ -52,7 +56,7 @@ class HardNegatives(NamedTuple):
         image_ND, text_ND = torch.cat(images), torch.cat(texts)
         hardest = min(job.training.cross.hardest, len(image_ND) - 1)
         same = torch.from_numpy(read_N), torch.from_numpy(product_N)
-        return cls(_hardest(image_ND, text_ND, same, hardest), _hardest(text_ND, image_ND, same, hardest))
+        return cls(_hardest(image_ND, text_ND, same, hardest), _hardest(text_ND, image_ND, same, hardest), text_ND)
 
     def draw(self, samples_B: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Samples of wrong texts and of wrong photos (B, count) for each sample, by torch's random state."""
@@ -62,15 +66,16 @@ class HardNegatives(NamedTuple):
 
 
 def _hardest(query_ND: Tensor, candidate_ND: Tensor, same: Sequence[Tensor], count: int) -> Tensor:
-    """The candidates (N, count) that score highest, equal ones of the query's own aside (as far as there are others).
+    """The candidates (N, count) that score highest, equal ones of the query's own aside.
 
-    One a text at the most: photos of one product, or copies of its text, would stand for it many times.
+    Where there are fewer others than `count` they are repeated, the best first; where there are none, any are given.
     """
     parts = []
     for start in range(0, len(query_ND), CHUNK):
         rows = slice(start, start + CHUNK)
         score_BN = query_ND[rows] @ candidate_ND.T
         for own_N in same:
-            score_BN.masked_fill_(own_N[rows, None] == own_N, -2.0)
-        parts.append(score_BN.topk(count, dim=1).indices)
+            score_BN.masked_fill_(own_N[rows, None] == own_N, SAME)
+        others_B1 = (score_BN > SAME).sum(dim=1, keepdim=True).clamp(1, count)
+        parts.append(score_BN.topk(count, dim=1).indices.gather(1, torch.arange(count) % others_B1))
     return torch.cat(parts)
