@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,33 +19,49 @@ from eiclip.search import Query, SearchEngine
 from eiclip.search.fusion import Weights
 from eiclip.search.rerank import reordered
 from eiclip.shards import Sample, write_shards
+from eiclip.storage.home import Paths
 from pipelines.cli import main
-from tests.search.conftest import DATASET, SPLITS, small_home
+from tests.search.conftest import DATASET, SPLITS
 
 FIRST = 4
 RERANKER = "eiclip_rerank"
+STRONG = 500.0
+"""A weight by which pair scores decide all."""
 STAY = "products were re-ranked; the others have no photo here and keep their place"
 
 
 @pytest.fixture(scope="module")
-def reranking_home(tmp_path_factory, shop):
+def reranking_home(tmp_path_factory, shop, home):
     """The small home with row 14, which scores four of the six products again."""
-    home = small_home(tmp_path_factory.mktemp("rerank"), shop)
-    save_checkpoint(shop.reranker(FIRST), home.checkpoint(DATASET, RERANKER), {})
-    return home
+    return home_of(home, tmp_path_factory.mktemp("rerank"), shop.reranker(FIRST))
 
 
 @pytest.fixture(scope="module")
 def engine(reranking_home):
-    return SearchEngine.open(reranking_home.root, DATASET, "eiclip")
+    return opened(reranking_home)
 
 
-def home_of(tmp_path, shop, first, change=lambda model: None):
-    """A home whose row 14 scores so many again, after a change of the model."""
-    home, model = small_home(tmp_path, shop), shop.reranker(first)
-    change(model)
-    save_checkpoint(model, home.checkpoint(DATASET, RERANKER), {})
-    return home
+def home_of(home, folder, reranker):
+    """A copy of a home with a row 14."""
+    own = Paths(Path(shutil.copytree(home.root, folder / "home")))
+    save_checkpoint(reranker, own.checkpoint(DATASET, RERANKER), {})
+    return own
+
+
+@pytest.fixture
+def changed(reranking_home, tmp_path, shop):
+    """A copy of the home whose row 14 scores so many products again, and weighs pair scores so much."""
+
+    def made(first, weight):
+        model = shop.reranker(first)
+        model.cross.mix.copy_(torch.tensor([1.0, weight]))
+        return home_of(reranking_home, tmp_path, model)
+
+    return made
+
+
+def opened(home, variant="eiclip"):
+    return SearchEngine.open(home.root, DATASET, variant)
 
 
 def products(answer):
@@ -111,29 +128,25 @@ def test_scores_are_the_old_ones_and_what_a_loop_over_pairs_adds(engine, reranki
     assert (after.total, after.entities, after.links) == (before.total, before.entities, before.links)
 
 
-def test_a_weight_of_nothing_changes_nothing(tmp_path, shop):
-    home = home_of(tmp_path, shop, FIRST, lambda model: model.cross.mix.copy_(torch.tensor([1.0, 0.0])))
-    engine = SearchEngine.open(home.root, DATASET, "eiclip")
+def test_a_weight_of_nothing_changes_nothing(changed):
+    engine = opened(changed(FIRST, 0.0))
     for query in (Query(text="item number 1"), Query(image=engine.photo("p2")), Query(text="b0", facets=True, top=2)):
         before, after = both(engine, query)
         assert [(hit.product_id, hit.score) for hit in after.hits] == [(h.product_id, h.score) for h in before.hits]
         assert (after.matches, after.facets) == (before.matches, before.facets)
 
 
-def strong(model):
-    """Pair scores that decide all."""
-    model.cross.mix.copy_(torch.tensor([1.0, 500.0]))
-
-
-def test_pages_and_filters_are_of_one_order_and_matches_come_first(tmp_path, shop):
-    engine = SearchEngine.open(home_of(tmp_path, shop, FIRST, strong).root, DATASET, "eiclip")
+def test_pages_and_filters_are_of_one_order_and_matches_come_first(changed):
+    engine = opened(changed(FIRST, STRONG))
     query = Query(text="item number 3 by b0", facets=True, rerank=True)
     whole, plain = engine.search(query), engine.search(replace(query, rerank=False))
     assert products(whole) != products(plain)
     assert set(products(whole)[:FIRST]) == set(products(plain)[:FIRST])
     assert products(whole)[FIRST:] == products(plain)[FIRST:]
     paged = [hit for offset in range(6) for hit in engine.search(replace(query, top=1, offset=offset)).hits]
-    assert paged == whole.hits
+    assert [(hit.rank, hit.product_id, hit.score) for hit in paged] == [
+        (hit.rank, hit.product_id, pytest.approx(hit.score)) for hit in whole.hits
+    ]
     scores = [hit.score for hit in whole.hits]
     assert scores == sorted(scores, reverse=True)
     assert whole.matches == sum(score >= 0.5 for score in scores)
@@ -143,8 +156,8 @@ def test_pages_and_filters_are_of_one_order_and_matches_come_first(tmp_path, sho
     assert engine.search(replace(query, price=(900, None))).notes[-1:] != ["the first 0 products were re-ranked"]
 
 
-def test_more_than_there_are_is_all(tmp_path, shop):
-    engine = SearchEngine.open(home_of(tmp_path, shop, 100, strong).root, DATASET, "eiclip")
+def test_more_than_there_are_is_all(changed):
+    engine = opened(changed(100, STRONG))
     assert engine.reranked == 100
     before, after = both(engine, Query(text="item", by="vectors"))
     assert after.notes == ["the first 6 products were re-ranked"]
@@ -158,35 +171,31 @@ def test_where_photos_count_for_nothing_nothing_is_re_ranked(engine):
     assert after.notes == ["photos count for nothing in what ranks here: nothing was re-ranked"]
 
 
-def test_products_without_a_photo_keep_their_place(tmp_path, shop):
-    home = home_of(tmp_path, shop, 100, strong)
+def test_products_without_a_photo_keep_their_place(changed, shop):
+    home = changed(100, STRONG)
     gone = {"p1", "p4"}
     left = [(SPLITS[own.product_id], own) for own in shop.samples() if own.product_id not in gone]
     shutil.rmtree(home.shards(DATASET))
     write_shards(iter(left), home.shards(DATASET), photo_size=64)
-    engine = SearchEngine.open(home.root, DATASET, "eiclip")
+    engine = opened(home)
     before, after = both(engine, Query(text="item number 3"))
     assert products(after) != products(before)
     assert [products(after).index(one) for one in gone] == [products(before).index(one) for one in gone]
-    assert after.notes == [
-        f"4 of the first 6 {STAY}"
-    ]
+    assert after.notes == [f"4 of the first 6 {STAY}"]
     scores = [hit.score for hit in after.hits]
     assert scores == sorted(scores, reverse=True)
     before, after = both(engine, Query(image=engine.photo("p0")))  # of which texts are read
     assert after.notes == ["the first 6 products were re-ranked"]
     before, after = both(engine, Query(product_id="p1"))
-    assert after.notes == [
-        f"4 of the first 5 {STAY}"
-    ]
+    assert after.notes == [f"4 of the first 5 {STAY}"]
 
 
-def test_what_is_read_of_photos_is_kept_until_model_or_photos_change(tmp_path, shop):
-    home = home_of(tmp_path, shop, FIRST)
+def test_what_is_read_of_photos_is_kept_until_model_or_photos_change(changed, shop):
+    home = changed(FIRST, 1.0)
     query = Query(text="item number 3", rerank=True)
 
     def asked():
-        found = SearchEngine.open(home.root, DATASET, "eiclip").search(query)
+        found = opened(home).search(query)
         [kept] = (home.root / "search" / DATASET).glob("*.npy")
         return [(hit.product_id, hit.score) for hit in found.hits], kept
 
@@ -200,37 +209,38 @@ def test_what_is_read_of_photos_is_kept_until_model_or_photos_change(tmp_path, s
     assert (array.dtype, array.shape[0], array.shape[2]) == (np.float16, 6, 32)
     assert np.isfinite(array).all()
     model = shop.reranker(FIRST)
-    strong(model)
+    model.cross.mix.fill_(STRONG)
+    model.cross.mix[0] = 1
     save_checkpoint(model, home.checkpoint(DATASET, RERANKER), {})
     other, place = asked()
     assert (other != found, place != kept) == (True, True)
 
 
-def test_it_is_told_where_nothing_can_be_re_ranked(tmp_path, shop, home):
+def test_it_is_told_where_nothing_can_be_re_ranked(changed, shop, home):
     query = Query(text="item", rerank=True)
     for variant in ("eiclip", "clip_description"):
-        without = SearchEngine.open(home.root, DATASET, variant)
+        without = opened(home, variant)
         assert without.reranked is None
         with pytest.raises(SettingsError, match="shop has no eiclip_rerank to re-rank with; run `make cross_modal`"):
             without.search(query)
-    own = home_of(tmp_path, shop, FIRST)
+    own = changed(FIRST, 1.0)
     with pytest.raises(SettingsError, match="re-ranks answers of eiclip, not of clip_description; search by"):
-        SearchEngine.open(own.root, DATASET, "clip_description").search(query)
+        opened(own, "clip_description").search(query)
     model = shop.model()
     with torch.no_grad():
         model.towers.logit_scale += 0.1
     save_checkpoint(model, own.checkpoint(DATASET, "eiclip"), {})  # trained again since
     with pytest.raises(SettingsError, match="from another eiclip than the one there is now; run `make cross_modal`"):
-        SearchEngine.open(own.root, DATASET, "eiclip").search(query)
+        opened(own).search(query)
     bare = SearchEngine(without.index, without.model, without.reader.linker, without.shelf)
     with pytest.raises(SettingsError, match="run `make cross_modal`"):
         bare.search(query)
 
 
-def test_a_damaged_checkpoint_is_an_error_that_names_it(tmp_path, shop):
-    home = home_of(tmp_path, shop, FIRST)
+def test_a_damaged_checkpoint_is_an_error_that_names_it(changed):
+    home = changed(FIRST, 1.0)
     (home.checkpoint(DATASET, RERANKER) / "cross.safetensors").write_bytes(b"")
-    engine = SearchEngine.open(home.root, DATASET, "eiclip")
+    engine = opened(home)
     assert products(engine.search(Query(text="item")))
     with pytest.raises(EiclipError, match="not a whole checkpoint"):
         engine.search(Query(text="item", rerank=True))
