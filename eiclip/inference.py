@@ -112,11 +112,19 @@ class EntityClip:
         if not (photos := list(photos)):
             return np.zeros((0, self.width), dtype=np.float32)
         from eiclip.evaluation.embed import embed_images
+
+        return embed_images(self.model, self.photo_samples(photos), self.device).numpy()
+
+    def photo_samples(self, photos: Sequence[Photo]) -> list[Sample]:
+        """Photos as the model's shards would hold them.
+
+        Raises:
+            RawDataError: an item is no photo that can be read; says which, counted from 0.
+        """
         from eiclip.model.towers import photo_form
 
         form = photo_form(self.model.towers)
-        samples = [Sample(str(n), str(n), "", {}, _jpeg(photo, n, form)) for n, photo in enumerate(photos)]
-        return embed_images(self.model, samples, self.device).numpy()
+        return [Sample(str(n), str(n), "", {}, _jpeg(photo, n, form)) for n, photo in enumerate(photos)]
 
     def encode_text(
         self, texts: str | Sequence[str], entities: Entities | Sequence[Entities] | None = None

@@ -12,6 +12,7 @@ from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
+from eiclip.settings.cross_modal import CrossSettings
 from eiclip.settings.training import OWN, TrainingSettings
 from eiclip.shards import Sample, encode_photo
 
@@ -39,6 +40,19 @@ class SmallShop:
         torch.manual_seed(0)
         training = TrainingSettings(**OWN.get(variant, {}))
         return EntityClipModel(new_towers(SMALL, 0), get_variant(variant), self.vocabulary, training).eval()
+
+    def reranker(self, first: int = 4) -> EntityClipModel:
+        """An untrained re-ranker of `model("eiclip")`, which scores its first answers again."""
+        training = TrainingSettings(cross=CrossSettings(width=32, layers=2, heads=2, first=first))
+        return reranker_of(self.model(), training)
+
+
+def reranker_of(ranked: EntityClipModel, training: TrainingSettings) -> EntityClipModel:
+    """An untrained re-ranker with a model's towers and entities, the same every time."""
+    torch.manual_seed(1)
+    model = EntityClipModel(new_towers(SMALL, 0), get_variant("eiclip_rerank"), ranked.vocabulary, training)
+    model.load_state_dict(ranked.state_dict(), strict=False)
+    return model.eval()
 
 
 @pytest.fixture(scope="session")

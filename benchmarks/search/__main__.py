@@ -6,6 +6,7 @@
 
 `judged`: judged queries of each dataset with a served model, hybrid search beside words and vectors alone.
 `same_style`: products as queries, hybrid search beside each single score, with texts as they are and without colours.
+`rerank`: milliseconds of an answer with its first products re-ranked and without, where a home has `eiclip_rerank`.
 `speed`: time to a hybrid answer among 20,000 products, and among a million made of them by repetition with noise.
 `page`: answers over HTTP, of a model of ViT-B-32's size, to one user and to several at once.
 """
@@ -15,7 +16,7 @@ import importlib
 import os
 from pathlib import Path
 
-OF_HOMES, OF_SPEED = ("judged", "same_style"), ("speed", "page")
+OF_HOMES, OF_SPEED = ("judged", "same_style", "rerank"), ("speed", "page")
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from eiclip.errors import EiclipError, RawDataError, SettingsError, did_you_mean
 from eiclip.readers.queries import read_queries
 from eiclip.search.query import RANKINGS, SORTS, VIEWS, Answer, PriceRange, Query
-from eiclip.search.sources import SERVED, trained_variants
+from eiclip.search.sources import RANKED, RERANKER, SERVED, trained_variants
 from eiclip.settings.load import load_settings
 from eiclip.settings.queries import QuerySettings
 from eiclip.storage.home import Paths
@@ -88,6 +88,8 @@ def command_line() -> tuple[argparse.ArgumentParser, Any]:
     how.add_argument("--top", type=int, default=10, metavar="N", help="products to show (10)")
     how.add_argument("--no-linking", action="store_false", dest="link", help="do not look for entities in the words")
     how.add_argument("--unlink", action="append", default=[], metavar="ENTITY", help="one not to link; repeatable")
+    again = f"score the first products again, with {RERANKER} (by {RANKED}, unless --variant names another)"
+    how.add_argument("--rerank", action="store_true", help=again)
     how.add_argument("--json", action="store_true", help="the whole answer as JSON")
     judge = commands.add_parser(
         "evaluate",
@@ -185,13 +187,13 @@ def _search(given: argparse.Namespace) -> None:
         _refuse(given, given.other[0])
     same = (
         "text", "product_id", "negative", "image_weight", "view", "by", "top", "link", "price", "available", "sort",
-        "facets",
+        "facets", "rerank",
     )  # fmt: skip
     if given.page < 1:
         raise SettingsError(f"--page {given.page}: pages count from 1")
-    place, of_groups = None, []
+    place, of_groups, usual = None, [], RANKED if given.rerank else ""
     if given.other:
-        place = _place_of(given.home or load_settings().home, given.dataset, given.variant)
+        place = _place_of(given.home or load_settings().home, given.dataset, given.variant, usual)
         of_groups = _named_groups(given, _groups_of(*place))
     query = Query(
         **{name: getattr(given, name) for name in same},
@@ -203,7 +205,7 @@ def _search(given: argparse.Namespace) -> None:
         unlink=tuple(given.unlink),
         offset=(given.page - 1) * given.top,
     )
-    place = place or _place_of(given.home or load_settings().home, given.dataset, given.variant)
+    place = place or _place_of(given.home or load_settings().home, given.dataset, given.variant, usual)
     from eiclip.search.engine import SearchEngine
 
     answer = SearchEngine.open(*place, keep=True).search(query)
@@ -259,8 +261,9 @@ def _by_group(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     return {group: tuple(value for name, value in pairs if name == group) for group, _ in pairs}
 
 
-def _place_of(root: Path, dataset: str | None, variant: str | None) -> tuple[Path, str, str]:
-    """Return the home, dataset and variant to search: those named, else the only dataset and the best variant.
+def _place_of(root: Path, dataset: str | None, variant: str | None, usual: str = "") -> tuple[Path, str, str]:
+    """Return the home, dataset and variant to search: those named, else the only dataset, and `usual` or the best
+    variant.
 
     Raises SettingsError where the home has no model, or models of several datasets and none is named.
     """
@@ -275,7 +278,7 @@ def _place_of(root: Path, dataset: str | None, variant: str | None) -> tuple[Pat
         known = f"those of {dataset}: {', '.join(variants)}" if variants else f"datasets: {', '.join(trained)}"
         near = did_you_mean(variant or "", variants) if variants else did_you_mean(dataset, trained)
         raise SettingsError(f"{root}: no model {dataset}/{variant or SERVED[0]}; there are {known}{near}")
-    return root, dataset, variant or variants[0]
+    return root, dataset, variant or (usual if usual in variants else variants[0])
 
 
 def _table(answer: Answer) -> str:

@@ -59,6 +59,8 @@ class Query:
     facets: bool = False  # count the values of the products that the filters leave
     link: bool = True  # look for entities in the words
     unlink: tuple[str, ...] = ()  # entities not to be linked, as `group=entity` or the entity alone
+    rerank: bool = False
+    """Whether the first answers of row 5 are scored again, by row 14 (`rerank`)."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.image_weight <= 1:

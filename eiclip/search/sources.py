@@ -34,6 +34,8 @@ from eiclip.storage.lock import exclusive
 logger = logging.getLogger(__name__)
 
 VIEWS_TABLE = "product_views"
+RERANKER, RANKED = "eiclip_rerank", "eiclip"
+"""The variant that re-ranks first answers, and the one that gives them."""
 SERVED = ("same_style", "eiclip_plus", "eiclip")  # to search with unless another is named: the first that there is
 
 
@@ -184,6 +186,7 @@ def searched_stamp(home: Paths, dataset: str, variant: str) -> dict[str, tuple[i
     """Return time, size and number of each file that an engine is opened from: others, another engine."""
     views = KeptViews(home, dataset, variant)
     files = [views.checkpoint / MANIFEST, views.shards / MANIFEST, views.from_job, views.place]
+    files.append(home.checkpoint(dataset, RERANKER) / MANIFEST)
     files += [home.lake.path(table, dataset) for table in TABLES] + [home.lake.path("search_weights", dataset, variant)]
     files.append(home.root / "search" / "synonyms.csv")
     found = {}

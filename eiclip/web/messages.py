@@ -43,6 +43,7 @@ class QueryForm(BaseModel):
     facets: bool = False
     link: bool = True
     unlink: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
+    rerank: bool = False
 
 
 class Place(BaseModel):
@@ -156,5 +157,6 @@ def catalogue_message(opened: OpenedEngine) -> dict[str, Any]:
         "groups": steering + [group for group in opened.values if group not in steering],
         "has_prices": index.facts["price"].null_count < len(index),
         "currency": index.currency,
+        "reranked": opened.engine.reranked,
         "examples": opened.examples(),
     }

@@ -1,6 +1,7 @@
 """A home small enough to serve in a test: untrained models, and names that would break a careless page."""
 
 import io
+import shutil
 import socket
 import threading
 import time
@@ -16,17 +17,19 @@ import torch
 import uvicorn
 from PIL import Image
 
-from eiclip.model.entity_clip import EntityClipModel, save_checkpoint
+from eiclip.model.entity_clip import EntityClipModel, load_checkpoint, save_checkpoint
 from eiclip.model.sources import SMALL
 from eiclip.model.towers import new_towers
 from eiclip.model.variants import get_variant
 from eiclip.model.vocabulary import Vocabulary
 from eiclip.search import SearchEngine
+from eiclip.settings.cross_modal import CrossSettings
 from eiclip.settings.training import OWN, TrainingSettings
 from eiclip.shards import Sample, encode_photo, write_shards
 from eiclip.storage.home import Paths
 from eiclip.web.app import create_app
 from eiclip.web.engines import Engines
+from tests.conftest import reranker_of
 
 HOSTILE = "<img src=x onerror=\"document.title='broken into'\">"
 BRANDS, KINDS = ("golden goose", "acne studios", "gucci"), ("boots", "coats")
@@ -164,6 +167,18 @@ def served(app):
 def site(shop_home):
     """The address of the served home."""
     with served(create_app(Engines(shop_home))) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def reranking_site(shop_home, tmp_path_factory):
+    """The address of the same home with a row 14, which scores five products again."""
+    home = Paths(Path(shutil.copytree(shop_home, tmp_path_factory.mktemp("rerank") / "home")))
+    training = TrainingSettings(cross=CrossSettings(width=32, layers=2, heads=2, first=5))
+    model = reranker_of(load_checkpoint(home.checkpoint("shop", "eiclip")), training)
+    model.cross.mix[1] = 500  # pair scores decide all
+    save_checkpoint(model, home.checkpoint("shop", "eiclip_rerank"), {})
+    with served(create_app(Engines(home.root))) as address:
         yield address
 
 

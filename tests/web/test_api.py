@@ -88,6 +88,24 @@ def test_a_vector_of_typed_words_finds_what_search_finds(client, engine, describ
     assert [engine.index.product_ids[row] for row in nearest] == [hit.product_id for hit in hits]
 
 
+def test_the_first_are_re_ranked_where_that_can_be_asked_for(client, reranking_site, described):
+    fields = {"text": "black boots", "variant": "eiclip", "top": 18}
+    with httpx.Client(base_url=reranking_site, timeout=60) as other:
+        can = {name: other.get(f"/api/catalogue/shop/{name}").json()["reranked"] for name in ("eiclip", "eiclip_plus")}
+        assert can == {"eiclip": 5, "eiclip_plus": None}
+        plain = answered(described, other, "/search", **fields)
+        again = answered(described, other, "/search", **fields, rerank=True)
+        refused = asked(other, "/search", **fields | {"variant": "eiclip_plus"}, rerank=True)
+    before, after = ([hit["product_id"] for hit in found["hits"]] for found in (plain, again))
+    assert (before[5:], sorted(before[:5])) == (after[5:], sorted(after[:5]))
+    assert before != after
+    assert again["notes"] == [*plain["notes"], "the first 5 products were re-ranked"]
+    assert (refused.status_code, "search by the variant eiclip" in refused.json()["error"]) == (400, True)
+    assert client.get("/api/catalogue/shop/eiclip").json()["reranked"] is None
+    refused = asked(client, "/search", **fields, rerank=True)
+    assert (refused.status_code, "run `make cross_modal`" in refused.json()["error"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "status", "said"),
     [

@@ -182,6 +182,29 @@ def test_suggestions_by_keyboard(page):
     expect(options.first).to_be_hidden()
 
 
+def test_the_first_are_re_ranked_by_a_switch_where_that_can_be(browser, page, reranking_site):
+    with opened_page(browser, reranking_site) as other:
+        other.goto(f"/?v=eiclip&q=black+boots&{LAB}")
+        expect(hits(other)).to_have_count(COUNT)
+        before = hits(other).all_inner_texts()
+        switch = other.get_by_label("Re-rank the first 5", exact=True)
+        expect(switch).not_to_be_checked()
+        switch.check()
+        expect(other.locator(".notes")).to_contain_text("The first 5 products were re-ranked.")
+        assert hits(other).all_inner_texts() != before
+        assert "rerank=1" in other.url
+        other.reload()
+        expect(switch).to_be_checked()
+        expect(other.locator(".notes")).to_contain_text("re-ranked")
+        other.get_by_label("Model").select_option("eiclip_plus")
+        expect(switch).to_be_hidden()
+        expect(hits(other)).to_have_count(COUNT)
+        expect(other.locator(".notes")).to_have_count(0)
+    page.goto(f"/?v=eiclip&q=black+boots&rerank=1&{LAB}")  # sent by somebody whose home has it
+    expect(hits(page)).to_have_count(COUNT)
+    expect(page.get_by_label(re.compile("Re-rank"))).to_be_hidden()
+
+
 def test_filters_beside_counts_stay_in_the_address(page):
     page.goto("/?q=boots")
     expect(hits(page)).to_have_count(COUNT)

@@ -51,6 +51,9 @@ function showControls() {
   for (const own of document.querySelectorAll(".lab")) own.hidden = !state.lab;
   $("lab").checked = state.lab;
   $("stock").checked = state.stock;
+  $("rerank").checked = state.rerank;
+  $("again").hidden = !about?.reranked;
+  $("again-says").textContent = `Re-rank the first ${number(about?.reranked ?? 0)}`;
   $("prices").hidden = !about?.has_prices;
   $("stocked").hidden = !about?.groups.includes("availability");
   $("price-says").textContent = about?.currency ? `Price (${about.currency})` : "Price";
@@ -208,7 +211,8 @@ async function searchAll(signal) {
   const variants = [state.variant, state.second].filter(Boolean);
   const query = toQuery(state);
   const start = performance.now();
-  const answers = await Promise.all(variants.map((variant) => server.search(state.dataset, variant, query, photo, signal)));
+  const answers = await Promise.all(variants.map((variant) => server.search(state.dataset, variant,
+    { ...query, rerank: state.rerank && Boolean(about.reranked) && variant === about.variant }, photo, signal)));
   showAnswers(variants, answers, performance.now() - start);
 }
 
@@ -363,6 +367,7 @@ function listen() {
   for (const id of ["low", "high"]) $(id).addEventListener("change", () => { state[id] = priceOf($(id).value); changed(); });
   for (const id of ["negative", "sort", "variant", "second"]) $(id).addEventListener("change", () => { state[id] = $(id).value; changed(); });
   $("stock").addEventListener("change", () => { state.stock = $("stock").checked; changed(); });
+  $("rerank").addEventListener("change", () => { state.rerank = $("rerank").checked; changed(); });
   $("lab").addEventListener("change", () => {
     if ($("lab").checked) state.lab = true;
     else leaveLab(state);

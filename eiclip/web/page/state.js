@@ -6,7 +6,7 @@ export const TOP = 24;  // products of a page
 /** Picks are {group, value, steer, filter}; swaps {group, value, put} (put in, or taken out); prices are texts. */
 export const nothing = () => ({
   dataset: "", variant: "", second: "", words: "", negative: "", picks: [], swaps: [], unlink: [], weight: 50,
-  view: "joint", by: "hybrid", like: "", photo: "", low: "", high: "", stock: false, sort: "match", page: 1, lab: false,
+  view: "joint", by: "hybrid", like: "", photo: "", low: "", high: "", stock: false, rerank: false, sort: "match", page: 1, lab: false,
 });
 
 /** Takes back what is chosen in the lab's view alone. */
@@ -34,6 +34,7 @@ export function toAddress(state) {
   if (state.weight !== 50) address.append("w", state.weight);
   for (const [name, [usual]] of Object.entries(CHOICES)) if (state[name] !== usual) address.append(name, state[name]);
   if (state.stock) address.append("stock", 1);
+  if (state.rerank) address.append("rerank", 1);
   if (state.page > 1) address.append("page", state.page);
   if (state.lab) address.append("lab", 1);
   return `?${address}`;
@@ -59,6 +60,7 @@ export function fromAddress(search) {
   for (const [name, values] of Object.entries(CHOICES)) if (values.includes(address.get(name))) state[name] = address.get(name);
   for (const name of ["low", "high"]) state[name] = priceOf(state[name]);
   state.stock = address.has("stock");
+  state.rerank = address.has("rerank");
   state.page = Math.min(10 ** 7, Math.max(1, Math.floor(Number(address.get("page"))) || 1));
   // Addresses from before there was the switch, too.
   state.lab = ["lab", "with", "view", "by", "in", "out"].some((key) => address.has(key));
