@@ -26,7 +26,7 @@ from eiclip.search.sources import RANKED, RERANKER
 from eiclip.shards import Sample, read_manifest
 from eiclip.storage.cache import MANIFEST, content_digest
 from eiclip.storage.code_version import code_version
-from eiclip.storage.files import digest, whole_file
+from eiclip.storage.files import digest, remove_parts, whole_file
 from eiclip.storage.home import Paths
 from eiclip.storage.lock import exclusive
 
@@ -173,6 +173,7 @@ class Reranker:
                         "%s: reading the photos of %s products for %s; once, it takes minutes",
                         self.dataset, f"{len(self.product_ids):,}", RERANKER,
                     )  # fmt: skip
+                    remove_parts(place)  # of one that was killed
                     self._make(place)
                     for other in place.parent.glob(f"{RERANKER}.*.npy"):
                         if other != place:  # of other weights or products
