@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eiclip.errors import NonFiniteError
-from eiclip.model.variants import SAME_STYLE_VARIANTS, VARIANTS
+from eiclip.model.variants import CROSS_VARIANTS, SAME_STYLE_VARIANTS, VARIANTS
 from eiclip.settings.load import load_settings
 from eiclip.settings.training import TRAINED_ROWS, RowSettings, TrainingSettings
 from eiclip.studies.trials import Base
@@ -57,7 +57,7 @@ def test_only_rates_change():
     changed = {name for trial in tuning(BASE, 5) for name in trial.changes}
     assert changed == set(RANGES) - {"head_lr"}
     assert set(RANGES) <= set(RowSettings.model_fields) < set(TrainingSettings.model_fields)
-    assert set(TRAINED_ROWS) == {row.name for row in (VARIANTS | SAME_STYLE_VARIANTS).values() if row.trained}
+    assert set(TRAINED_ROWS) == {row.name for row in (VARIANTS | SAME_STYLE_VARIANTS | CROSS_VARIANTS).values() if row.trained}
     assert set(FOLLOWS) == set(SETTINGS) == {row.name for row in VARIANTS.values() if row.trained}
 
 
