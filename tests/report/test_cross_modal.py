@@ -7,6 +7,7 @@ from assets.cross_modal import PAIRS
 from eiclip.model.variants import CROSS_VARIANTS
 from eiclip.report.about import About
 from eiclip.report.numbers import short_title
+from eiclip.report.source import markdown
 from eiclip.report.write import write_report
 from eiclip.storage.catalogue import connect
 from tests.pages import blocks
@@ -38,6 +39,10 @@ def test_rows_stand_in_their_order_between_chance_and_the_printed_ones(connectio
         "*Kaleido-BERT (CVPR 2021), as printed*",
     ]
     assert rows[-1][1:] == ["33.9", "60.6", "68.6", "28.0", "60.1", "68.4", "319.5"]
+
+
+def test_printed_rows_are_part_of_the_table(connection):
+    assert "|\n| *FashionBERT" in markdown(connection, "shop", "cross_modal.board"), "a blank line would end it"
 
 
 def test_all_candidates_have_no_printed_rows(connection):
