@@ -124,14 +124,23 @@ class PairScorer:
 
 @torch.inference_mode()
 def texts_of(
-    model: EntityClipModel, products: Sequence[Sample], device: str = "cpu", excluded_group: str = ""
+    model: EntityClipModel,
+    products: Sequence[Sample],
+    device: str = "cpu",
+    excluded_group: str = "",
+    text_ND: Tensor | None = None,
 ) -> TextSides:
-    """What a model's cross-encoder reads of products' texts and entities, but for those of `excluded_group`."""
+    """What a model's cross-encoder reads of products' texts and entities, but for those of `excluded_group`.
+
+    Row 14 reads row 5's embeddings (N, D) of them too, of length one; they are computed where they are not given.
+    """
     inputs, parts = ModelInputs.of(model), []
     for start in range(0, len(products), AT_ONCE):
-        tokens_BL, ids_BKM = inputs.of_texts(products[start : start + AT_ONCE], excluded_group)
+        rows = slice(start, start + AT_ONCE)
+        tokens_BL, ids_BKM = inputs.of_texts(products[rows], excluded_group)
+        text_BD = None if text_ND is None else text_ND[rows].to(device)
         with mixed_precision(device):
-            parts.append(read_text(model, tokens_BL.to(device), ids_BKM.to(device)))
+            parts.append(read_text(model, tokens_BL.to(device), ids_BKM.to(device), text_BD=text_BD))
     return TextSides([TextSide(part.state_BTH.float(), part.padding_BT) for part in parts])
 
 

@@ -334,7 +334,7 @@ class SearchEngine:
             return reranker.of_words(words, rows_K)
         photo = asked if query.image is None else query.image
         assert photo is not None
-        return reranker.of_photo(photo, self._words_of(rows_K.tolist()))
+        return reranker.of_photo(photo, self._words_of(rows_K.tolist()), self.index.views["text"][rows_K])
 
     def _words_of(self, rows: Sequence[int]) -> list[Words]:
         """Return the texts of products, as training read them."""

@@ -99,11 +99,13 @@ class Reranker:
             photo_KPH, texts = self._kept[rows_K], self._texts([words])
         return self._worth(texts, photo_KPH)
 
-    def of_photo(self, photo: Photo | int, products: Sequence[Words]) -> np.ndarray:
-        """Return the worth (K,) of the pairs of a photo (or that of the product at a row) and products' texts."""
+    def of_photo(self, photo: Photo | int, products: Sequence[Words], text_KD: np.ndarray) -> np.ndarray:
+        """Return the worth (K,) of the pairs of a photo (or that of the product at a row) and products' texts, whose
+        embeddings by row 5 are known.
+        """
         with self._lock:
             photo_1PH = self._kept[[photo]] if isinstance(photo, int) else self._photo(photo)
-            texts = self._texts(products)
+            texts = self._texts(products, text_KD)
         return self._worth(texts, photo_1PH)
 
     def _worth(self, texts: "TextSides", photo_NPH: np.ndarray) -> np.ndarray:
@@ -123,11 +125,14 @@ class Reranker:
         worth_K[there_K] = pair_mix / (text_mix * model.scale.item()) * score_K.astype(np.float64)
         return worth_K
 
-    def _texts(self, words: Sequence[Words]) -> "TextSides":
+    def _texts(self, words: Sequence[Words], text_KD: np.ndarray | None = None) -> "TextSides":
+        import torch
+
         from eiclip.evaluation.pair_scores import texts_of
 
+        known = None if text_KD is None else torch.from_numpy(np.ascontiguousarray(text_KD, np.float32))
         samples = [Sample("", "", clean_description(own.text), own.entities) for own in words]
-        return texts_of(self.model.model, samples, self.device)
+        return texts_of(self.model.model, samples, self.device, text_ND=known)
 
     def _photo(self, photo: Photo) -> np.ndarray:
         """Return what is read of a photo (1, P, H), as it is kept of products'. Raises RawDataError."""
