@@ -39,7 +39,7 @@ class CrossSettings(Section):
     hardest: int = Field(50, ge=1)
     """Row 14: wrong answers are drawn from so many that row 5 ranks first among the training products."""
     kind: CrossKind = "fashionbert"
-    """Row 14: which of the two re-ranks. Chosen on real products: docs/decisions.md."""
+    """Row 14: whose patches it reads; Kaleido-BERT's 55 take about three times as long and were not tried there."""
     first: int = Field(100, ge=2)
     """k: how many of row 5's first answers are scored again."""
     queries: int | None = Field(None, ge=1)

@@ -122,7 +122,7 @@ def test_scores_are_the_old_ones_and_what_a_loop_over_pairs_adds(engine, reranki
     assert products(after)[FIRST:] == products(before)[FIRST:]
     assert sorted(products(after)[:FIRST]) == sorted(first)
     in_order = [expected[product] for product in products(after)[:FIRST]]
-    assert in_order == pytest.approx(sorted(expected.values(), reverse=True), abs=2e-3), "nearly equal ones in any order"
+    assert in_order == pytest.approx(sorted(expected.values(), reverse=True), abs=2e-3), "but for near ties"
     found = [np.log(hit.score / (1 - hit.score)) if is_calibrated else hit.score for hit in after.hits]
     assert found[:FIRST] == pytest.approx([expected[product] for product in products(after)[:FIRST]], abs=2e-3)
     assert [hit.score for hit in after.hits[FIRST:]] == [hit.score for hit in before.hits[FIRST:]]
