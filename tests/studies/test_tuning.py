@@ -57,7 +57,8 @@ def test_only_rates_change():
     changed = {name for trial in tuning(BASE, 5) for name in trial.changes}
     assert changed == set(RANGES) - {"head_lr"}
     assert set(RANGES) <= set(RowSettings.model_fields) < set(TrainingSettings.model_fields)
-    assert set(TRAINED_ROWS) == {row.name for row in (VARIANTS | SAME_STYLE_VARIANTS | CROSS_VARIANTS).values() if row.trained}
+    every = (VARIANTS | SAME_STYLE_VARIANTS | CROSS_VARIANTS).values()
+    assert set(TRAINED_ROWS) == {row.name for row in every if row.trained}
     assert set(FOLLOWS) == set(SETTINGS) == {row.name for row in VARIANTS.values() if row.trained}
 
 
