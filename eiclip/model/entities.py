@@ -104,7 +104,9 @@ class EntityFusion(nn.Module):
         """Fuse entity ids (B, K, M), -1 for none: those count for nothing and pass no gradient."""
         entity_BKD, weight_BK = self.each(ids_BKM)
         present_B = (ids_BKM != MISSING_ID).any(dim=2).any(dim=1)
-        return FusedEntities((weight_BK[..., None] * entity_BKD).sum(1), weight_BK, present_B)
+        # Summed in the groups' order: another one moves the last digits of every figure.
+        sum_BD = torch.stack((weight_BK[..., None] * entity_BKD).unbind(dim=1)).sum(0)
+        return FusedEntities(sum_BD, weight_BK, present_B)
 
     def each(self, ids_BKM: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings (B, K, D) of the entities of each group, and their weights (B, K), 0 for a group without any."""
