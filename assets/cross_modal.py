@@ -1,7 +1,8 @@
 """Cross-encoders: rows 10 to 14 trained, asked, and compared with rows 2, 3, 5 and 6 on the same queries."""
 
+import shutil
+import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -104,9 +105,6 @@ HALF = 50.0
 
 def _rank(given: Given) -> Mapping[str, Any]:
     """Score the pairs of a cross-encoder, chunk by chunk, and rank by them."""
-    import shutil
-    import time
-
     from eiclip.evaluation.cross_ranks import cross_evaluation
     from eiclip.model.entity_clip import load_checkpoint
     from eiclip.shards import shard_paths
@@ -124,7 +122,7 @@ def _rank(given: Given) -> Mapping[str, Any]:
         **given.parameters,
         device=device,
     )
-    folder = scores_folder(given.output)
+    folder = given.output.with_suffix(".scores")  # of chunks, until all are there
     key = digest([given.of.code.digest, dict(given.parameters), *(content_digest(given.path(s)) for s in SOURCES),
                   content_digest(checkpoint)])  # fmt: skip
     started = time.perf_counter()
@@ -134,11 +132,6 @@ def _rank(given: Given) -> Mapping[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     facts = {"first": evaluation.first, "ceiling": {k: round(v, 2) for k, v in evaluation.ceiling().items()}}
     return facts | {"rows": len(ranks), "device": device, "seconds": round(seconds, 1)}
-
-
-def scores_folder(ranks: Path) -> Path:
-    """Where the scores of chunks lie until all are there."""
-    return ranks.with_suffix(".scores")
 
 
 def _with_rows(given: Given) -> pa.Table:

@@ -18,7 +18,7 @@ from assets.steps import Step
 from eiclip.errors import SettingsError
 from eiclip.model.sources import STARTER, local_files, starter_versions
 from eiclip.model.variants import VARIANTS, Variant
-from eiclip.search.sources import SERVED
+from eiclip.search.sources import RANKED, SERVED
 from eiclip.settings.load import DatasetSettings
 from eiclip.settings.training import OWN, RowSettings, TrainingSettings, layered
 from eiclip.storage.cache import LOG_FILE, MANIFEST, content_digest, made_before, make_once
@@ -39,8 +39,6 @@ PRETRAINING_BATCH = 64
 TABLES = ("entity_vocabulary", "semantic_prior")
 PUBLISHED = LOG_TABLE, OUTCOMES = "training_log", "training_outcomes"
 """Tables with a part of each trained row."""
-SERVED_ROW = "eiclip"
-"""The row whose first answers row 14 orders."""
 PAIRS = {"clicked": "click_pairs", "mined": "positive_pairs"}
 """The table of pairs that a variant is trained on."""
 
@@ -173,7 +171,7 @@ def variant_job(
         dataset=name,
         variant=variant.name,
         shards=project.paths.shards(name),
-        initial=project.paths.checkpoint(name, SERVED_ROW) if variant.cross == "rerank" else project.paths.pretrained,
+        initial=project.paths.checkpoint(name, RANKED) if variant.cross == "rerank" else project.paths.pretrained,
         entity_groups=dataset.entity_groups,
         entity_vocabulary=project.paths.lake.path("entity_vocabulary", name),
         semantic_prior=project.paths.lake.path("semantic_prior", name),
@@ -241,7 +239,7 @@ def checkpoint_step(
             f"Row {variant.row}: {variant.title}. Towers in open_clip's own form; entity encoders, gates, the fusion "
             "of views and the cross-encoder, where it has them, beside them."
         )
-        start = f"checkpoint/{SERVED_ROW}" if variant.cross == "rerank" else PRETRAINED
+        start = f"checkpoint/{RANKED}" if variant.cross == "rerank" else PRETRAINED
         made = training(job, (name, "checkpoint", variant.name), text, ("shards", *frozen, *TABLES, *pairs, start))
         if not variant.trained:
             return [made]

@@ -36,8 +36,8 @@ class PatchStore:
     """The patches of the photos of the shards below `shards`, by a model's image tower.
 
     Each tower has a folder of its own, of which the last few that were used are kept; files of other photos are made
-    again. With `tasks` a photo's values are followed by those of its
-    grey view and of the three turned ones, which Kaleido-BERT is trained on.
+    again. With `tasks` a photo's values are followed by those of its grey view and of the three turned ones, which
+    Kaleido-BERT is trained on.
 
     Args:
         folder: where those folders lie.

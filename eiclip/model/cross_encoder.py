@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from eiclip.model.entities import EntityFusion
 from eiclip.model.patches import KALEIDO_SIDES, PatchReader, PatchStates, pooled
 from eiclip.model.pretext import Aligner, PretextHeads
-from eiclip.model.text_states import TextStates, length_groups
+from eiclip.model.text_states import TextStates
+from eiclip.model.towers import length_groups
 from eiclip.settings.cross_modal import CrossKind, CrossSettings
 
 

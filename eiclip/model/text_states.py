@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from eiclip.errors import SettingsError
 from eiclip.model.parts import ReachedError, blocks_of
-from eiclip.model.towers import encode_cut_text, tokenizer_of
+from eiclip.model.towers import encode_cut_text, length_groups, tokenizer_of
 
 
 class _Stop(nn.Module):
@@ -108,15 +108,3 @@ class TextStates(nn.Module):
     def lengths(self, tokens_BL: Tensor) -> Tensor:
         """Tokens of each text (B,), as far as they were not cut off: what follows is padding."""
         return self.tokenizer.lengths(tokens_BL)
-
-
-def length_groups(length_B: Tensor, device: torch.device) -> list[tuple[Tensor, int]]:
-    """Rows of like length, and the longest of each group, which is less than twice its shortest; on a GPU all at once.
-
-    Of a batch most is padding where a few texts are long: on a CPU that is most of the work.
-    """
-    if device.type != "cpu" or len(length_B) < 2:
-        return [(torch.arange(len(length_B), device=device), int(length_B.max()) if len(length_B) else 0)]
-    order_B = length_B.argsort(stable=True)
-    sizes = torch.unique(torch.frexp(length_B.float()).exponent, return_counts=True)[1].tolist()
-    return [(rows, int(length_B[rows].max())) for rows in order_B.split(sizes)]

@@ -185,14 +185,23 @@ def by_length(model: nn.Module, encode: Callable[..., Tensor], tokens_BL: Tensor
     """
     if tokens_BL.device.type != "cpu" or len(tokens_BL) <= 1 or not can_be_cut(model):
         return encode(tokens_BL, *features_BLF)
-    lengths_B = tokenizer_of(model).lengths(tokens_BL)
-    order_B = lengths_B.argsort(stable=True)
-    sizes = torch.unique(torch.frexp(lengths_B.float()).exponent, return_counts=True)[1].tolist()
-    parts = []
-    for rows in order_B.split(sizes):
-        longest = int(lengths_B[rows].max())
-        parts.append(encode(tokens_BL[rows, :longest], *(one[rows, :longest] for one in features_BLF)))
-    return torch.cat(parts)[order_B.argsort()]
+    groups = length_groups(tokenizer_of(model).lengths(tokens_BL), tokens_BL.device)
+    parts = [
+        encode(tokens_BL[rows, :longest], *(one[rows, :longest] for one in features_BLF)) for rows, longest in groups
+    ]
+    return torch.cat(parts)[torch.cat([rows for rows, _ in groups]).argsort()]
+
+
+def length_groups(length_B: Tensor, device: torch.device) -> list[tuple[Tensor, int]]:
+    """Rows of like length, and the longest of each group, which is less than twice its shortest; on a GPU all at once.
+
+    Of a batch most is padding where a few texts are long: on a CPU that is most of the work.
+    """
+    if device.type != "cpu" or len(length_B) < 2:
+        return [(torch.arange(len(length_B), device=device), int(length_B.max()) if len(length_B) else 0)]
+    order_B = length_B.argsort(stable=True)
+    sizes = torch.unique(torch.frexp(length_B.float()).exponent, return_counts=True)[1].tolist()
+    return [(rows, int(length_B[rows].max())) for rows in order_B.split(sizes)]
 
 
 def can_be_cut(model: nn.Module) -> bool:

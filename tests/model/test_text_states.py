@@ -9,8 +9,8 @@ from eiclip.errors import SettingsError
 from eiclip.model.parts import blocks_of
 from eiclip.model.pretrained import resolve_towers
 from eiclip.model.sources import SMALL
-from eiclip.model.text_states import TextStates, length_groups
-from eiclip.model.towers import encode_text, new_towers, tokenizer_of
+from eiclip.model.text_states import TextStates
+from eiclip.model.towers import encode_text, length_groups, new_towers, tokenizer_of
 from tests.kinds import KINDS, make
 
 TEXTS = ["a coat", "golden goose sneaker, white", "hot! bag & belt", "", "wool " * 12]
